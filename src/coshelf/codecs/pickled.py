@@ -1,0 +1,77 @@
+"""The pickle codec: anything that pickle takes, in any of its protocols."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+from coshelf import records
+from coshelf.errors import CoshelfError, DamagedRecord, FormatTooNew, UnreadableValue, UnwritableValue
+from coshelf.keys import shown
+
+__all__ = ["PickleCodec"]
+
+_OLD = bytes([records.OLD_PICKLE])
+
+
+class PickleCodec:
+    """Values as pickles. ``protocol`` is for writing; every protocol is read."""
+
+    def __init__(self, protocol: int | None = None) -> None:
+        if protocol is not None and not isinstance(protocol, int):
+            raise TypeError(f"a pickle protocol is an int, not {type(protocol).__name__}")
+        if protocol is not None and not -1 <= protocol <= pickle.HIGHEST_PROTOCOL:
+            raise ValueError(f"pickle protocol {protocol} is not between 0 and {pickle.HIGHEST_PROTOCOL}")
+        self.protocol = pickle.DEFAULT_PROTOCOL if protocol is None else protocol
+
+    def dump(self, key: Any, value: Any) -> bytes:
+        """The body for a value. Raises :class:`UnwritableValue`, whatever went wrong in the value's own methods."""
+        try:
+            body = pickle.dumps(value, self.protocol)
+        except Exception as error:
+            raise UnwritableValue(
+                f"the value for key {shown(key)}, of type {type(value).__name__}, cannot be pickled: {_reason(error)}",
+                (key,),
+            ) from error
+        return body if body[0] == records.PICKLE else _OLD + body
+
+    def load(self, key: Any, encoded_key: bytes, record: bytes) -> Any:
+        """The value of a record.
+
+        Raises :class:`DamagedRecord` if the record is not what was written, :class:`UnreadableValue` if it is, but
+        cannot be unpickled here, and :class:`FormatTooNew` for what a later version wrote.
+        """
+        small = len(record) <= records.VERIFIED_ON_READ
+        if small and not records.is_intact(encoded_key, record):
+            raise _damaged(key, record)
+        tag = record[0]
+        try:
+            if tag == records.PICKLE:
+                return pickle.loads(record)
+            if tag == records.OLD_PICKLE:
+                return pickle.loads(memoryview(record)[1:])
+        except CoshelfError:
+            raise
+        except Exception as error:
+            if not small and not records.is_intact(encoded_key, record):
+                raise _damaged(key, record) from error
+            raise UnreadableValue(
+                f"the value for key {shown(key)} is intact but cannot be unpickled here: {_reason(error)}\n"
+                "  hint: the class or module may have been renamed or removed since it was stored",
+                key,
+            ) from error
+        if not small and not records.is_intact(encoded_key, record):
+            raise _damaged(key, record)
+        raise FormatTooNew(f"the record for key {shown(key)} has tag {tag:#04x}, which only a later version knows")
+
+
+def _damaged(key: Any, record: bytes) -> DamagedRecord:
+    return DamagedRecord(
+        f"the record for key {shown(key)} is damaged: its {len(record)} bytes do not match their checksum\n"
+        "  hint: other entries can still be read; delete or overwrite this one",
+        key,
+    )
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,198 @@
+"""Every error that coshelf raises, as one tree under :class:`CoshelfError`.
+
+Each class also inherits the builtin that somebody who uses a dict, ``shelve`` or ``open()`` would already catch.
+A missing key is the plain :class:`KeyError` of a dict; damage is never a KeyError. A message says what (key, path,
+engine), why (numbers, who holds it, how long it waited) and what to do.
+"""
+
+from __future__ import annotations
+
+import errno
+from typing import Any
+
+__all__ = [
+    "BatchTooLarge",
+    "Conflict",
+    "CoshelfError",
+    "CrossShard",
+    "DamagedRecord",
+    "DamagedShelf",
+    "FormatTooNew",
+    "InvalidKey",
+    "KeyTooLong",
+    "MissingExtra",
+    "NotAShelf",
+    "OpenUnderAnotherName",
+    "OutcomeUnknown",
+    "ReadOnlyShelf",
+    "ShelfClosed",
+    "ShelfLocked",
+    "ShelfNotFound",
+    "ShelfPermissionError",
+    "SnapshotLost",
+    "StorageError",
+    "StorageFull",
+    "TransactionInProgress",
+    "UnknownEngine",
+    "UnreadableValue",
+    "UnsafeFilesystem",
+    "Unsupported",
+    "UnwritableValue",
+    "ValueTooLarge",
+    "WaitTimeout",
+]
+
+
+class CoshelfError(Exception):
+    """The base of every error of this library."""
+
+
+# --- opening ---------------------------------------------------------------------------------------------------------
+
+
+class ShelfNotFound(CoshelfError, FileNotFoundError):
+    """There is no shelf at this place, and the flag does not allow making one."""
+
+
+class NotAShelf(CoshelfError, OSError):
+    """What lies at this place is something else; it has not been changed."""
+
+
+class FormatTooNew(NotAShelf):
+    """The shelf or a record in it was written by a later version of coshelf."""
+
+
+class DamagedShelf(CoshelfError, OSError):
+    """The file is a shelf, but parts of it are missing or overwritten."""
+
+
+class ShelfPermissionError(CoshelfError, PermissionError):
+    """The operating system does not let this user read or write the shelf."""
+
+
+class UnsafeFilesystem(CoshelfError, OSError):
+    """The file system is shared between machines, so that locks and shared memory do not hold."""
+
+
+class OpenUnderAnotherName(CoshelfError, OSError):
+    """Others have this very file open under another name (hard link, bind mount, rename)."""
+
+
+class UnknownEngine(CoshelfError, ValueError):
+    """No engine is registered for this URL scheme."""
+
+
+class MissingExtra(CoshelfError, ImportError):
+    """The feature needs an optional dependency that is not installed."""
+
+
+# --- using -----------------------------------------------------------------------------------------------------------
+
+
+class ShelfClosed(CoshelfError, ValueError):
+    """The shelf, snapshot or transaction has been closed."""
+
+
+class ReadOnlyShelf(CoshelfError, OSError):
+    """The shelf was opened with ``flag="r"``."""
+
+
+class InvalidKey(CoshelfError, TypeError):
+    """The object cannot be a key."""
+
+
+class UnwritableValue(CoshelfError, TypeError):
+    """A value cannot be encoded. ``keys`` lists the keys concerned; nothing was stored for them."""
+
+    def __init__(self, message: str, keys: tuple[Any, ...] = ()) -> None:
+        super().__init__(message)
+        self.keys = keys
+
+
+class UnreadableValue(CoshelfError, ValueError):
+    """A stored value is intact but cannot be decoded here, for instance because its class no longer exists."""
+
+    def __init__(self, message: str, key: Any = None) -> None:
+        super().__init__(message)
+        self.key = key
+
+
+class DamagedRecord(DamagedShelf):
+    """A stored record or key is not what was written. The rest of the shelf stays readable."""
+
+    def __init__(self, message: str, key: Any = None) -> None:
+        super().__init__(message)
+        self.key = key
+
+
+class ShelfLocked(CoshelfError, TimeoutError):
+    """Another process or thread kept the shelf's lock for longer than ``timeout``."""
+
+    def __init__(self, message: str, *, pid: int | None = None, since: float | None = None) -> None:
+        super().__init__(message)
+        self.pid = pid
+        self.since = since
+
+
+class WaitTimeout(CoshelfError, TimeoutError):
+    """``wait()`` gave up because the key did not appear in time."""
+
+
+class TransactionInProgress(CoshelfError, RuntimeError):
+    """This thread is inside a transaction or edit of the shelf and must write through it."""
+
+
+class Conflict(CoshelfError, RuntimeError):
+    """Somebody else changed entries in the meantime. Theirs stay.
+
+    ``keys`` names the entries. Where the caller's own values would be lost, ``values`` carries them as
+    ``{key: value}``.
+    """
+
+    def __init__(self, message: str, keys: tuple[Any, ...] = (), values: dict[Any, Any] | None = None) -> None:
+        super().__init__(message)
+        self.keys = keys
+        self.values: dict[Any, Any] = values if values is not None else {}
+
+
+class SnapshotLost(CoshelfError, RuntimeError):
+    """The shelf changed below a reader that has no right to register itself with the writers."""
+
+
+# --- the engine below ------------------------------------------------------------------------------------------------
+
+
+class StorageError(CoshelfError, OSError):
+    """The operating system or server failed to read or write; what had been committed before is untouched."""
+
+
+class StorageFull(StorageError):
+    """No space left. Nothing of the batch was stored; everything committed before is untouched."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.errno = errno.ENOSPC
+
+
+class OutcomeUnknown(CoshelfError, OSError):
+    """A write was sent and its reply was lost: it may or may not have happened, and is not repeated."""
+
+
+class Unsupported(CoshelfError, NotImplementedError):
+    """The engine cannot do this. The message names the operation, the engine, the limit and the way out."""
+
+
+class KeyTooLong(Unsupported, ValueError):
+    """The engine's limit for keys is smaller."""
+
+
+class ValueTooLarge(Unsupported, ValueError):
+    """The engine's limit for values is smaller."""
+
+
+class BatchTooLarge(Unsupported, ValueError):
+    """The engine's limit for one atomic batch is smaller."""
+
+
+class CrossShard(Unsupported, ValueError):
+    """The engine cannot commit these keys together."""
