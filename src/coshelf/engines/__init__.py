@@ -1,0 +1,73 @@
+"""Finding the engine for a target: a path, a URL, or a mapping."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+from collections.abc import Callable, MutableMapping
+from typing import Any, Protocol, cast
+
+from coshelf.engines.contract import Engine, OpenOptions
+from coshelf.errors import UnknownEngine
+
+__all__ = ["open_engine"]
+
+# URL scheme to module. Others come from the entry-point group below, which is read only when one is asked for.
+_BUILT_IN = {
+    "lmdb": "coshelf.engines.lmdb",
+    "memory": "coshelf.engines.memory",
+}
+_ENTRY_POINTS = "coshelf.engines"
+
+# Two characters at least, so that a drive letter is no scheme.
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
+
+
+_Opener = Callable[[Any, OpenOptions], Engine]
+
+
+class _EngineModule(Protocol):
+    def open_engine(self, target: Any, options: OpenOptions) -> Engine: ...
+
+
+def open_engine(target: object, options: OpenOptions) -> Engine:
+    """Open the engine that a target names.
+
+    A ``str`` that begins with ``scheme:`` is a URL, any other str, bytes or path-like object a file of the lmdb engine,
+    and a mutable mapping is used as it is. Raises :class:`UnknownEngine` for a scheme that nobody registered.
+    """
+    if isinstance(target, str):
+        scheme = _SCHEME.match(target)
+        if scheme:
+            return _find(scheme.group(1).lower())(target, options)
+    if isinstance(target, (str, bytes, os.PathLike)):
+        return _built_in("coshelf.engines.lmdb").open_engine(os.fsdecode(target), options)
+    if isinstance(target, MutableMapping) or _quacks_like_dbm(target):
+        return _built_in("coshelf.engines.mapping").open_engine(target, options)
+    raise TypeError(f"a shelf is opened by path, URL or mapping of bytes, not by {type(target).__name__}")
+
+
+def _find(scheme: str) -> _Opener:
+    module = _BUILT_IN.get(scheme)
+    if module is not None:
+        return _built_in(module).open_engine
+    from importlib.metadata import entry_points
+
+    found = list(entry_points(group=_ENTRY_POINTS, name=scheme))
+    if found:
+        return cast("_Opener", found[0].load())
+    known = sorted({*_BUILT_IN, *(point.name for point in entry_points(group=_ENTRY_POINTS))})
+    raise UnknownEngine(
+        f"no engine is registered for URLs that begin with '{scheme}:' (known: {', '.join(known)}). "
+        "If this is the name of a file, put './' before it or pass a pathlib.Path"
+    )
+
+
+def _built_in(module: str) -> _EngineModule:
+    return cast("_EngineModule", importlib.import_module(module))
+
+
+def _quacks_like_dbm(target: object) -> bool:
+    """gdbm and ndbm objects are mappings in all but name: they are not registered as MutableMapping."""
+    return all(hasattr(target, name) for name in ("keys", "__getitem__", "__setitem__", "__delitem__"))

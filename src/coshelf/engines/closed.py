@@ -1,0 +1,61 @@
+"""What stands in for an engine once its shelf is closed: every use is a ``ShelfClosed``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NoReturn
+
+from coshelf.engines.contract import Batch, Engine, Entry, OpenOptions, Snapshot
+from coshelf.errors import ShelfClosed
+
+__all__ = ["ClosedEngine"]
+
+
+class ClosedEngine(Engine):
+    """Answers only what the engine was called."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.name = engine.name
+        self.where = engine.where
+        self.capabilities = engine.capabilities
+
+    def _refuse(self) -> NoReturn:
+        raise ShelfClosed(f"the shelf {self.where} has been closed")
+
+    def get(self, key: bytes) -> Entry | None:
+        self._refuse()
+
+    def get_many(self, keys: list[bytes]) -> list[Entry | None]:
+        self._refuse()
+
+    def scan(
+        self, start: bytes, stop: bytes, *, reverse: bool = False, keys_only: bool = False
+    ) -> Iterator[tuple[bytes, Entry | None]]:
+        self._refuse()
+
+    def count(self, start: bytes, stop: bytes) -> int:
+        self._refuse()
+
+    def snapshot(self) -> Snapshot:
+        self._refuse()
+
+    def commit(self, batch: Batch) -> int:
+        self._refuse()
+
+    def exclusive(self, timeout: float | None = None) -> NoReturn:
+        self._refuse()
+
+    def owns_exclusive(self) -> bool:
+        self._refuse()
+
+    def doorbell(self) -> NoReturn:
+        self._refuse()
+
+    def sync(self) -> None:
+        self._refuse()
+
+    def close(self) -> None:
+        """Closing twice is fine."""
+
+    def reopen_arguments(self) -> tuple[str, OpenOptions]:
+        self._refuse()

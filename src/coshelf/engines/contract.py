@@ -1,0 +1,285 @@
+"""What an engine is: ordered bytes to bytes, atomic batches, and honest words about what it can do.
+
+An engine knows nothing of Python objects. It is opened by a function ``open_engine(target, options)`` that its module
+offers; third parties register theirs in the entry-point group ``coshelf.engines`` under a URL scheme. The tests in
+:mod:`coshelf.testing` say whether it keeps the contract. docs/api.md describes it in prose.
+"""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Final, Literal, Self
+
+from coshelf import records
+from coshelf.errors import Conflict
+from coshelf.keys import FIRST, LAST
+
+__all__ = [
+    "ABSENT",
+    "EVERYTHING_GONE",
+    "Absent",
+    "Batch",
+    "Capabilities",
+    "Doorbell",
+    "Engine",
+    "Entry",
+    "Exclusive",
+    "Flag",
+    "OpenOptions",
+    "PollingBell",
+    "Reader",
+    "Snapshot",
+]
+
+_POLL = 0.005
+
+Flag = Literal["r", "w", "c", "n"]
+
+
+class Absent:
+    """The type of :data:`ABSENT`."""
+
+    def __repr__(self) -> str:
+        return "ABSENT"
+
+
+ABSENT: Final = Absent()
+"""In a check: the key must have no entry."""
+
+
+class Entry:
+    """A record and its version. Versions are compared for equality only and are never used again.
+
+    Without a version given, the record is a sealed one, and its version stands in its trailer.
+    """
+
+    __slots__ = ("_version", "record")
+
+    def __init__(self, record: bytes, version: int | str | None = None) -> None:
+        self.record = record
+        self._version = version
+
+    @property
+    def version(self) -> int | str:
+        """The version; read from the trailer only when asked for, since a plain get never asks."""
+        return records.version(self.record) if self._version is None else self._version
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Entry):
+            return NotImplemented
+        return self.record == other.record and self.version == other.version
+
+    def __hash__(self) -> int:
+        return hash((self.record, self.version))
+
+    def __repr__(self) -> str:
+        return f"Entry({self.record!r}, {self.version!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What commits together, all or nothing: first the checks, then the clears, then deletes and puts.
+
+    Attributes:
+        puts: key to body, the record without its trailer; the engine adds what its format needs.
+        deletes: keys whose entries go; one that is not there is no error.
+        checks: key to the version it must still have, or :data:`ABSENT`.
+        clears: ranges ``[start, stop)`` that are emptied.
+    """
+
+    puts: Mapping[bytes, bytes] = field(default_factory=dict)
+    deletes: frozenset[bytes] = frozenset()
+    checks: Mapping[bytes, int | str | Absent] = field(default_factory=dict)
+    clears: tuple[tuple[bytes, bytes], ...] = ()
+
+    def refuse_conflicts(self, version_of: Callable[[bytes], object]) -> None:
+        """Raise :class:`~coshelf.errors.Conflict` if a check fails, given the version that each key has now."""
+        failed = tuple(key for key, version in self.checks.items() if version_of(key) != version)
+        if failed:
+            raise Conflict(f"{len(failed)} of {len(self.checks)} entries changed in the meantime", failed)
+
+
+EVERYTHING_GONE: Final = Batch(clears=((FIRST, LAST),))
+"""What is committed right after opening with flag "n"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What holds on an engine. What is not granted here raises :class:`coshelf.errors.Unsupported`.
+
+    Attributes:
+        ordered: scans come in key order and cost what they return. "sorts": in order, at the cost of sorting.
+        snapshots: reads of one instant, for as long as wanted. "copies": by copying what is asked for.
+        atomic: what one batch may span and survive: "crash" (all or nothing whatever happens), "process" (all or
+            nothing while this process lives), "shard", "none".
+        largest_batch: bytes in one batch, None for no limit.
+        exclusive: who is kept out by a transaction: "processes", "threads" or None (transactions may conflict).
+        watch: how changes are noticed: "doorbell" (at once), "poll", None.
+        shared: who can use it at the same time: "processes", "threads".
+        persistent: entries outlive the process.
+        acknowledged: what a returned commit means: "durable" (survives power loss), "machine" (survives the death of
+            any process), "process", or an engine's own word.
+        consistency: what a reader sees of others' commits: "strict" (all that had returned), "eventual".
+        largest_key, largest_value: bytes, None for no limit.
+        cheap_count: ``len`` of everything does not walk.
+        expiry: entries can expire.
+    """
+
+    ordered: Literal[True, "sorts"] = True
+    snapshots: Literal[True, "copies"] | None = True
+    atomic: Literal["crash", "process", "shard", "none"] = "crash"
+    largest_batch: int | None = None
+    exclusive: Literal["processes", "threads"] | None = None
+    watch: Literal["doorbell", "poll"] | None = None
+    shared: Literal["processes", "threads"] = "processes"
+    persistent: bool = True
+    acknowledged: str = "durable"
+    consistency: Literal["strict", "eventual"] = "strict"
+    largest_key: int | None = None
+    largest_value: int | None = None
+    cheap_count: bool = True
+    expiry: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OpenOptions:
+    """What :func:`coshelf.open` hands to an engine.
+
+    Attributes:
+        flag: "r" existing, never written; "w" existing; "c" made if missing; "n" made if missing; the
+            caller then commits :data:`EVERYTHING_GONE`.
+        mode: permission bits of new files, whatever the umask.
+        timeout: seconds that bound every wait for a lock.
+    """
+
+    flag: Flag = "c"
+    mode: int = 0o600
+    timeout: float = 60.0
+
+
+class Reader(ABC):
+    """Something that entries can be read from: an engine (its latest state) or a snapshot (one instant)."""
+
+    @abstractmethod
+    def get(self, key: bytes) -> Entry | None:
+        """The entry of a key, or None."""
+
+    def get_many(self, keys: list[bytes]) -> list[Entry | None]:
+        """The entries of several keys, all of one instant where the engine has snapshots."""
+        return [self.get(key) for key in keys]
+
+    @abstractmethod
+    def scan(
+        self, start: bytes, stop: bytes, *, reverse: bool = False, keys_only: bool = False
+    ) -> Iterator[tuple[bytes, Entry | None]]:
+        """The entries with ``start <= key < stop`` in key order, all of one instant; None as entry with ``keys_only``.
+
+        The iterator frees what it holds when it is exhausted, closed or collected.
+        """
+
+    @abstractmethod
+    def count(self, start: bytes, stop: bytes) -> int:
+        """How many entries there are with ``start <= key < stop``."""
+
+    @abstractmethod
+    def snapshot(self) -> Snapshot:
+        """A reader of this instant. On a snapshot: another handle on the same instant."""
+
+
+class Snapshot(Reader):
+    """A reader of one instant, until it is closed."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let the instant go. Closing twice is fine."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Doorbell(ABC):
+    """Rings when entries change. Take the tone first, then look, then wait for another tone: nothing is missed."""
+
+    @abstractmethod
+    def tone(self) -> int:
+        """A number that differs after each change."""
+
+    @abstractmethod
+    def wait(self, tone: int, timeout: float | None) -> None:
+        """Sleep until the tone differs, a signal arrives, or ``timeout`` seconds are over. May return early."""
+
+
+class PollingBell(Doorbell):
+    """For engines without a bell: who waits looks again every few milliseconds."""
+
+    def tone(self) -> int:
+        return 0
+
+    def wait(self, tone: int, timeout: float | None) -> None:
+        time.sleep(_POLL if timeout is None else min(timeout, _POLL))
+
+
+class Exclusive:
+    """The writer lock, held. Others' commits wait until it is released; reads do not.
+
+    Attributes:
+        commit: as :meth:`Engine.commit`, by the holder.
+    """
+
+    def __init__(self, commit: Callable[[Batch], int | str]) -> None:
+        self.commit = commit
+
+
+class Engine(Reader):
+    """Where bytes live."""
+
+    name: str
+    capabilities: Capabilities
+    where: str
+    """Path or URL, for messages; never with a secret in it."""
+
+    @abstractmethod
+    def commit(self, batch: Batch) -> int | str:
+        """Apply a batch, all or nothing, and return the version that its puts have.
+
+        Raises :class:`~coshelf.errors.Conflict` with the encoded ``keys`` of failed checks;
+        :class:`~coshelf.errors.ShelfLocked` when a transaction elsewhere lasts longer than the timeout;
+        :class:`~coshelf.errors.OutcomeUnknown` when the reply was lost.
+        """
+
+    def exclusive(self, timeout: float | None = None) -> AbstractContextManager[Exclusive]:
+        """Keep other writers out, waiting ``timeout`` seconds for it (None: as opened).
+
+        Only called where ``capabilities.exclusive`` says there is such a lock.
+        """
+        raise NotImplementedError
+
+    def owns_exclusive(self) -> bool:
+        """Whether this thread is inside :meth:`exclusive` on this engine, through any handle."""
+        return False
+
+    def doorbell(self) -> Doorbell:
+        """The bell of this engine."""
+        return PollingBell()
+
+    @abstractmethod
+    def sync(self) -> None:
+        """Make everything committed so far as durable as the engine can."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give back what the engine holds. Closing twice is fine."""
+
+    def reopen_arguments(self) -> tuple[str, OpenOptions]:
+        """What opens the same entries in another process. Raises TypeError where there is no such thing."""
+        raise TypeError(f"a shelf on the {self.name} engine cannot be pickled: its entries live in this process")

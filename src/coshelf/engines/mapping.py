@@ -1,0 +1,186 @@
+"""The mapping engine: a shelf on any mutable mapping of bytes, such as a dict or a dbm object.
+
+It adds what such mappings lack (order, atomic batches, transactions, a bell) for the threads of this process, at the
+cost that comes with them: a scan sorts the keys, a snapshot copies. The mapping stays the caller's: closing the
+shelf leaves it open.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, MutableMapping
+from contextlib import contextmanager
+from typing import Any
+
+from coshelf import records
+from coshelf.engines.contract import (
+    ABSENT,
+    Batch,
+    Capabilities,
+    Engine,
+    Entry,
+    Exclusive,
+    OpenOptions,
+    Snapshot,
+)
+from coshelf.engines.local_lock import LocalBell, LocalLock
+from coshelf.engines.memory import TableSnapshot
+from coshelf.engines.sorted_table import SortedTable
+from coshelf.errors import DamagedRecord, NotAShelf, ReadOnlyShelf, TransactionInProgress
+
+__all__ = ["MappingEngine", "open_engine"]
+
+_CAPABILITIES = Capabilities(
+    ordered="sorts",
+    snapshots="copies",
+    atomic="process",
+    exclusive="threads",
+    watch="doorbell",
+    shared="threads",
+    acknowledged="whatever the mapping makes of an assignment",
+    cheap_count=False,
+)
+
+
+def open_engine(target: Any, options: OpenOptions) -> Engine:
+    """An engine on the mapping."""
+    engine = MappingEngine(target, options)
+    if options.flag == "n":
+        engine.check_entries()  # they will be gone: all the more should they be a shelf's
+    return engine
+
+
+class MappingEngine(Engine):
+    """Entries in somebody's mapping, changed and read under one lock."""
+
+    name = "mapping"
+    capabilities = _CAPABILITIES
+
+    def __init__(self, mapping: MutableMapping[bytes, bytes], options: OpenOptions) -> None:
+        self._mapping = mapping
+        self._options = options
+        self.where = f"{type(mapping).__module__}.{type(mapping).__qualname__}"
+        self._lock = LocalLock(self.where)
+        self._bell = LocalBell()
+
+    def get(self, key: bytes) -> Entry | None:
+        with self._lock.moment:
+            return self._get(key)
+
+    def get_many(self, keys: list[bytes]) -> list[Entry | None]:
+        with self._lock.moment:
+            return [self._get(key) for key in keys]
+
+    def _get(self, key: bytes) -> Entry | None:
+        try:
+            record = self._mapping[key]
+        except KeyError:
+            return None
+        if len(record) <= records.TRAILER:
+            raise DamagedRecord(f"entry of {len(record)} bytes in {self.where} is too short for a record", key)
+        return Entry(record)
+
+    def _keys(self, start: bytes, stop: bytes) -> list[bytes]:
+        return sorted(key for key in self._mapping.keys() if start <= key < stop)  # noqa: SIM118 (dbm objects)
+
+    def _copy(self, keys: Iterable[bytes]) -> SortedTable:
+        table = SortedTable()
+        for key in keys:
+            entry = self._get(key)
+            if entry is not None:
+                table.put(key, entry)
+        return table
+
+    def scan(
+        self, start: bytes, stop: bytes, *, reverse: bool = False, keys_only: bool = False
+    ) -> Iterator[tuple[bytes, Entry | None]]:
+        with self._lock.moment:
+            keys = self._keys(start, stop)
+            if keys_only:
+                return ((key, None) for key in (reversed(keys) if reverse else keys))
+            return self._copy(keys).scan(start, stop, reverse=reverse)
+
+    def count(self, start: bytes, stop: bytes) -> int:
+        with self._lock.moment:
+            return len(self._keys(start, stop))
+
+    def snapshot(self) -> Snapshot:
+        with self._lock.moment:
+            return TableSnapshot(self._copy(self._keys(b"", b"\xff")))
+
+    def commit(self, batch: Batch) -> int:
+        if self.owns_exclusive():
+            raise TransactionInProgress(
+                f"this thread is inside a transaction of {self.where} and must write through it"
+            )
+        with self._lock.hold(self._options.timeout):
+            return self._commit(batch)
+
+    def _commit(self, batch: Batch) -> int:
+        """Commit, with other writers kept out."""
+        if self._options.flag == "r":
+            raise ReadOnlyShelf(f"{self.where} was opened with flag 'r' and cannot be written")
+        # Random, since a counter would need a place in the mapping that programs could not update together.
+        sequence = int.from_bytes(os.urandom(8), "little")
+        sealed = {key: records.seal(body, records.checksum(key, body), sequence) for key, body in batch.puts.items()}
+        with self._lock.moment:
+            batch.refuse_conflicts(self._version)
+            gone = set(batch.deletes)
+            for start, stop in batch.clears:
+                gone.update(self._keys(start, stop))
+            self._apply(gone - sealed.keys(), sealed)
+        self._bell.ring()
+        return sequence
+
+    def _version(self, key: bytes) -> object:
+        entry = self._get(key)
+        return ABSENT if entry is None else entry.version
+
+    def _apply(self, gone: set[bytes], sealed: dict[bytes, bytes]) -> None:
+        """Change the mapping; when it fails half way (a full disk, say), put back what was there."""
+        before: dict[bytes, bytes | None] = {}
+        try:
+            for key in gone:
+                if key in self._mapping:
+                    before[key] = self._mapping[key]
+                    del self._mapping[key]
+            for key, record in sealed.items():
+                before[key] = self._mapping[key] if key in self._mapping else None  # noqa: SIM401 (dbm objects)
+                self._mapping[key] = record
+        except BaseException:
+            for key, old in before.items():
+                if old is not None:
+                    self._mapping[key] = old
+                elif key in self._mapping:
+                    del self._mapping[key]
+            raise
+
+    @contextmanager
+    def exclusive(self, timeout: float | None = None) -> Iterator[Exclusive]:
+        with self._lock.hold(self._options.timeout if timeout is None else timeout):
+            yield Exclusive(self._commit)
+
+    def owns_exclusive(self) -> bool:
+        return self._lock.is_mine()
+
+    def doorbell(self) -> LocalBell:
+        return self._bell
+
+    def check_entries(self) -> None:
+        """Raise :class:`NotAShelf` if the mapping holds anything that no shelf has put there."""
+        with self._lock.moment:
+            for key in self._mapping.keys():  # noqa: SIM118 (dbm objects)
+                if not (isinstance(key, bytes) and records.is_intact(key, self._mapping[key])):
+                    raise NotAShelf(
+                        f"{self.where} holds {key!r}, which no shelf has put there; it has not been changed"
+                    )
+
+    def sync(self) -> None:
+        """Call the mapping's own ``sync``, if it has one."""
+        sync = getattr(self._mapping, "sync", None)
+        if sync is not None:
+            with self._lock.moment:
+                sync()
+
+    def close(self) -> None:
+        self.sync()

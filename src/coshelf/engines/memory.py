@@ -1,0 +1,168 @@
+"""The ``memory:`` engine: a shelf in this process alone, for tests and for work that need not stay."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from coshelf import records
+from coshelf.engines.contract import (
+    ABSENT,
+    Batch,
+    Capabilities,
+    Engine,
+    Entry,
+    Exclusive,
+    OpenOptions,
+    Reader,
+    Snapshot,
+)
+from coshelf.engines.local_lock import LocalBell, LocalLock
+from coshelf.engines.sorted_table import SortedTable
+from coshelf.errors import ReadOnlyShelf, ShelfClosed, TransactionInProgress, UnknownEngine
+
+__all__ = ["MemoryEngine", "open_engine"]
+
+_CAPABILITIES = Capabilities(
+    atomic="process",
+    exclusive="threads",
+    watch="doorbell",
+    shared="threads",
+    persistent=False,
+    acknowledged="process",
+)
+
+
+def open_engine(target: Any, options: OpenOptions) -> Engine:
+    """A new, empty engine. The only URL is ``memory:``."""
+    if target != "memory:":
+        raise UnknownEngine(f"a shelf in memory has no name: write 'memory:', not {target!r}")
+    return MemoryEngine(options)
+
+
+class _TableReader(Reader):
+    """Reads of a table that nobody changes."""
+
+    _table: SortedTable
+
+    def _open_table(self) -> SortedTable:
+        """The table to read from, at one instant."""
+        return self._table
+
+    def get(self, key: bytes) -> Entry | None:
+        return self._open_table().get(key)
+
+    def scan(
+        self, start: bytes, stop: bytes, *, reverse: bool = False, keys_only: bool = False
+    ) -> Iterator[tuple[bytes, Entry | None]]:
+        return _walk(self._open_table(), start, stop, reverse, keys_only)
+
+    def count(self, start: bytes, stop: bytes) -> int:
+        return self._open_table().count(start, stop)
+
+    def snapshot(self) -> Snapshot:
+        return TableSnapshot(self._open_table())
+
+
+def _walk(
+    table: SortedTable, start: bytes, stop: bytes, reverse: bool, keys_only: bool
+) -> Iterator[tuple[bytes, Entry | None]]:
+    for key, entry in table.scan(start, stop, reverse=reverse):
+        yield key, None if keys_only else entry
+
+
+class TableSnapshot(_TableReader, Snapshot):
+    """A snapshot that is a table of its own."""
+
+    def __init__(self, table: SortedTable) -> None:
+        self._table = table
+        self._closed = False
+
+    def _open_table(self) -> SortedTable:
+        if self._closed:
+            raise ShelfClosed("the snapshot has been closed")
+        return self._table
+
+    def close(self) -> None:
+        self._closed = True
+        self._table = SortedTable()
+
+
+class MemoryEngine(_TableReader, Engine):
+    """Entries in a sorted table, changed under one lock and read from copies of it."""
+
+    name = "memory"
+    capabilities = _CAPABILITIES
+    where = "memory:"
+
+    def __init__(self, options: OpenOptions) -> None:
+        self._options = options
+        self._table = SortedTable()
+        self._sequence = 0
+        self._lock = LocalLock(self.where)
+        self._bell = LocalBell()
+
+    def _open_table(self) -> SortedTable:
+        with self._lock.moment:
+            return self._table.copy()
+
+    def get(self, key: bytes) -> Entry | None:
+        with self._lock.moment:
+            return self._table.get(key)
+
+    def get_many(self, keys: list[bytes]) -> list[Entry | None]:
+        with self._lock.moment:
+            return [self._table.get(key) for key in keys]
+
+    def count(self, start: bytes, stop: bytes) -> int:
+        with self._lock.moment:
+            return self._table.count(start, stop)
+
+    def commit(self, batch: Batch) -> int:
+        if self.owns_exclusive():
+            raise TransactionInProgress(
+                f"this thread is inside a transaction of {self.where} and must write through it"
+            )
+        with self._lock.hold(self._options.timeout):
+            return self._commit(batch)
+
+    def _commit(self, batch: Batch) -> int:
+        """Commit, with other writers kept out."""
+        if self._options.flag == "r":
+            raise ReadOnlyShelf("a shelf in memory that is opened with flag 'r' stays empty")
+        partial = {key: records.checksum(key, body) for key, body in batch.puts.items()}
+        with self._lock.moment:
+            batch.refuse_conflicts(self._version)
+            sequence = self._sequence = self._sequence + 1
+            for start, stop in batch.clears:
+                for key in [key for key, _ in self._table.copy().scan(start, stop)]:
+                    self._table.delete(key)
+            for key in batch.deletes:
+                self._table.delete(key)
+            for key, body in batch.puts.items():
+                self._table.put(key, Entry(records.seal(body, partial[key], sequence)))
+        self._bell.ring()
+        return sequence
+
+    def _version(self, key: bytes) -> object:
+        entry = self._table.get(key)
+        return ABSENT if entry is None else entry.version
+
+    @contextmanager
+    def exclusive(self, timeout: float | None = None) -> Iterator[Exclusive]:
+        with self._lock.hold(self._options.timeout if timeout is None else timeout):
+            yield Exclusive(self._commit)
+
+    def owns_exclusive(self) -> bool:
+        return self._lock.is_mine()
+
+    def doorbell(self) -> LocalBell:
+        return self._bell
+
+    def sync(self) -> None:
+        """Nothing to do: there is no place that is more durable."""
+
+    def close(self) -> None:
+        with self._lock.moment:
+            self._table = SortedTable()
