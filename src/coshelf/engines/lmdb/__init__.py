@@ -1,0 +1,57 @@
+"""The lmdb engine: a file that any number of processes and threads read and write at once."""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import Any
+
+from coshelf import trust
+from coshelf.engines.contract import Batch, Engine, OpenOptions
+from coshelf.engines.lmdb import creation, environment
+from coshelf.engines.lmdb.engine import LmdbEngine
+from coshelf.engines.lmdb.filesystem import refuse_shared_filesystem
+from coshelf.errors import NotAShelf, ShelfNotFound
+
+__all__ = ["open_engine"]
+
+_SCHEME = "lmdb:"
+_ATTEMPTS = 10  # at making a file that others remove at once
+
+
+def open_engine(target: Any, options: OpenOptions) -> Engine:
+    """Open the shelf at a path or ``lmdb:PATH``, making it if the flag allows."""
+    given = target[len(_SCHEME) :] if target[: len(_SCHEME)].lower() == _SCHEME else target
+    if not given or "\0" in given:
+        raise NotAShelf(f"{given!r} is no path for a shelf")
+    path = os.path.realpath(given)
+    refuse_shared_filesystem(path)
+    create = options.flag in ("c", "n")
+    for _ in range(_ATTEMPTS):
+        made = None
+        if create and not os.path.lexists(path):
+            trust.check_secret()
+            made = creation.create(path, options.mode)
+        try:
+            opened = environment.acquire(path, write=options.flag != "r", timeout=options.timeout)
+        except ShelfNotFound:
+            if create:
+                continue  # it was removed between the two
+            raise
+        engine = LmdbEngine(opened, options)
+        try:
+            if made is not None:
+                _mark(engine, path)
+        except BaseException:
+            engine.close()
+            raise
+        return engine
+    raise ShelfNotFound(errno.ENOENT, "the shelf was removed each time it was made", path)
+
+
+def _mark(engine: LmdbEngine, path: str) -> None:
+    """Mark a shelf that this user has just made as trusted."""
+    information = os.stat(path)
+    row = trust.mark(engine.row.store_id, information.st_dev, information.st_ino, path)
+    if row is not None:
+        engine.commit(Batch(puts={trust.ROW_KEY: row}))

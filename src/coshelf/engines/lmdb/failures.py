@@ -1,0 +1,78 @@
+"""LMDB's errors as ours, in one place."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import lmdb
+
+from coshelf.errors import (
+    CoshelfError,
+    DamagedShelf,
+    ShelfClosed,
+    ShelfPermissionError,
+    StorageError,
+    StorageFull,
+    ValueTooLarge,
+)
+
+__all__ = ["translate", "translated"]
+
+_LITTLE = 1 << 20  # bytes left on a file system that counts as full when a write was cut short
+
+_DAMAGE = (
+    lmdb.CorruptedError,
+    lmdb.PageNotFoundError,
+    lmdb.InvalidError,
+    lmdb.VersionMismatchError,
+)
+
+
+@contextmanager
+def translated(path: str, doing: str) -> Iterator[None]:
+    """Raise what LMDB raises as an error of our tree, with path and operation."""
+    try:
+        yield
+    except lmdb.Error as error:
+        raise translate(error, path, doing) from error
+
+
+def _is_short_write(error: lmdb.Error, path: str) -> bool:
+    """LMDB calls a write that was cut short by a full disk an I/O error."""
+    if error.code != errno.EIO:
+        return False
+    try:
+        space = os.statvfs(path)
+    except OSError:
+        return False
+    return space.f_bavail * space.f_frsize < _LITTLE
+
+
+def translate(error: lmdb.Error, path: str, doing: str) -> CoshelfError:
+    """Our error for one of LMDB's."""
+    if isinstance(error, lmdb.DiskError) or _is_short_write(error, path) or error.code in (errno.EDQUOT, errno.EFBIG):
+        return StorageFull(f"cannot {doing} {path}: no space left on the device; nothing of this commit was stored")
+    if isinstance(error, lmdb.MapFullError):
+        return StorageFull(f"cannot {doing} {path}: the address space of this process is limited and used up")
+    if isinstance(error, _DAMAGE):
+        return DamagedShelf(f"{path} is damaged: {error}")
+    if isinstance(error, lmdb.PanicError):
+        return StorageError(
+            f"cannot {doing} {path}: an earlier write failed so badly that the shelf must be closed and opened again"
+        )
+    if isinstance(error, lmdb.BadValsizeError):
+        return ValueTooLarge(f"cannot {doing} {path}: a value is larger than 4 GiB")
+    if isinstance(error, lmdb.LockError):
+        return StorageError(
+            f"cannot {doing} {path}: its lock file is in use by a process with this one's pid, "
+            "probably in another container\n  hint: let the containers share a pid namespace"
+        )
+    if error.code in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return ShelfPermissionError(error.code, f"this user may not {doing} the shelf", path)
+    if "closed" in str(error):
+        return ShelfClosed(f"the shelf {path} has been closed")
+    reason = os.strerror(error.code) if 0 < error.code < 200 else str(error)
+    return StorageError(error.code, f"cannot {doing} the shelf: {reason}", path)

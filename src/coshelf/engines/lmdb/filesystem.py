@@ -1,0 +1,71 @@
+"""Which file systems a shelf may lie on: those that one kernel has to itself.
+
+LMDB's locks and its shared map hold between the processes of one kernel. On a network file system, or a folder that a
+virtual machine shares with its host, two kernels would each believe themselves alone.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from coshelf.errors import UnsafeFilesystem
+
+__all__ = ["refuse_shared_filesystem", "type_of"]
+
+_NETWORK = frozenset(
+    "9p acfs afs afpfs beegfs ceph cifs coda davfs fhgfs gfs gfs2 glusterfs gpfs lustre ncpfs nfs nfs3 nfs4 ocfs2 "
+    "orangefs panfs pvfs2 smb2 smb3 smbfs wekafs".split()
+)
+_BETWEEN_KERNELS = frozenset("fakeowner hgfs prl_fs vboxsf virtiofs vmhgfs".split())
+_FUSE = frozenset(
+    "ceph cvmfs2 davfs gcsfuse glusterfs goofys grpcfuse juicefs mfs moosefs mount.moosefs osxfs rclone s3fs s3ql "
+    "seaweedfs sshfs vmhgfs-fuse weed".split()
+)
+
+_MOUNTS = "/proc/self/mountinfo"
+
+
+def refuse_shared_filesystem(path: str) -> None:
+    """Raise :class:`UnsafeFilesystem` if ``path``, or the directory it would lie in, is shared between kernels."""
+    found = type_of(path)
+    if found is None:
+        return
+    family, _, member = found.partition(".")
+    if found in _BETWEEN_KERNELS:
+        what = f"is a folder that two kernels share ({found})"
+    elif found in _NETWORK or (family == "fuse" and member in _FUSE):
+        what = f"is on a network file system ({found})"
+    else:
+        return
+    raise UnsafeFilesystem(
+        f"{path} {what}: locks and shared memory do not hold there, and the shelf would be corrupted\n"
+        "  hint: keep it on a local disk, or use a shelf on a server"
+    )
+
+
+def type_of(path: str) -> str | None:
+    """The type of the file system below ``path`` as the kernel names it, or None where nothing tells."""
+    if not sys.platform.startswith("linux"):
+        return None
+    while not os.path.lexists(path):
+        path = os.path.dirname(path) or os.curdir
+    try:
+        device = os.stat(path).st_dev
+    except OSError:
+        return None  # opening will say why
+    number = f"{os.major(device)}:{os.minor(device)}"
+    try:
+        with open(_MOUNTS, encoding="utf-8", errors="surrogateescape") as file:
+            return find_type(file.read(), number)
+    except OSError:  # a container without /proc, or no descriptor left: opening will say so
+        return None
+
+
+def find_type(mounts: str, number: str) -> str | None:
+    """Look up a device number (``major:minor``) in the text of a mountinfo table."""
+    for line in mounts.splitlines():
+        fields = line.split(" ")
+        if len(fields) > 2 and fields[2] == number and "-" in fields:
+            return fields[fields.index("-") + 1]
+    return None

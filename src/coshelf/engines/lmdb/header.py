@@ -1,0 +1,100 @@
+"""Looking at a file before LMDB maps it: what is no shelf, or is cut short, must never reach the map.
+
+A file that is shorter than its pages say is a SIGBUS in LMDB, not an error. So the two meta pages are read here with
+plain reads and compared with the size of the file.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from typing import NamedTuple
+
+from coshelf.errors import DamagedShelf, FormatTooNew, NotAShelf
+
+__all__ = ["Meta", "check_header", "check_short_file", "missing_bytes", "newest_transaction"]
+
+_MAGIC = 0xBEEFC0DE
+_DATA_VERSION = 1  # of LMDB 0.9; a file of 1.0 has even its magic elsewhere
+_META = struct.Struct("<II8x8xI")  # magic, version, (address, map size), page size; from byte 16 of a page
+_TAIL = struct.Struct("<QQ")  # last page, transaction; from byte 136
+_META_AT = 16
+_TAIL_AT = 136
+_NEEDED = 152
+
+
+class Meta(NamedTuple):
+    """One of the two meta pages."""
+
+    page_size: int
+    last_page: int
+    transaction: int
+
+
+def check_header(descriptor: int, path: str) -> None:
+    """Raise unless the file is an LMDB 0.9 file."""
+    metas = _read_metas(descriptor, path)
+    size = os.fstat(descriptor).st_size  # after the pages: a commit in between makes the file larger, never smaller
+    if size == 0:
+        raise NotAShelf(f"{path} is an empty file, not a shelf\n  hint: delete it if it is not needed")
+    if not metas:
+        raise NotAShelf(f"{path} is a file of another kind, not a shelf ({size} bytes); it has not been changed")
+    if len(metas) < 2:
+        raise DamagedShelf(f"{path} is damaged: one of its two header pages is missing or overwritten ({size} bytes)")
+
+
+def missing_bytes(descriptor: int, path: str) -> int:
+    """By how much the file is shorter than the pages that its header counts."""
+    newest = max(_read_metas(descriptor, path), key=lambda meta: meta.transaction)
+    return max(0, (newest.last_page + 1) * newest.page_size - os.fstat(descriptor).st_size)
+
+
+def check_short_file(descriptor: int, path: str) -> None:
+    """Raise :class:`DamagedShelf` if pages that are in use lie behind the end of a file that is short.
+
+    LMDB counts pages that a commit took and gave back unwritten, so a file whose last process died right after such a
+    commit may be short and whole all the same. All pages are looked at; only a short file needs that.
+    """
+    short = missing_bytes(descriptor, path)
+    if short and not _is_whole(path):
+        size = os.fstat(descriptor).st_size
+        raise DamagedShelf(f"{path} is truncated: it has {size} bytes and needs {size + short}")
+
+
+def _is_whole(path: str) -> bool:
+    from lmdb import verify
+
+    try:
+        return not verify.verify(path, subdir=False)  # type: ignore[no-untyped-call]
+    except verify.VerifyError:
+        return False
+
+
+def newest_transaction(descriptor: int, path: str) -> int:
+    """The number of the last LMDB transaction, read past the map."""
+    metas = _read_metas(descriptor, path)
+    if not metas:
+        raise DamagedShelf(f"{path} is damaged: its header pages were overwritten while it was open")
+    return max(meta.transaction for meta in metas)
+
+
+def _read_metas(descriptor: int, path: str) -> list[Meta]:
+    first = _read_meta(descriptor, 0, path)
+    # Without the first page the size of a page is not known; 4096 is what nearly every machine has.
+    second = _read_meta(descriptor, first.page_size if first else 4096, path)
+    return [meta for meta in (first, second) if meta is not None]
+
+
+def _read_meta(descriptor: int, at: int, path: str) -> Meta | None:
+    page = os.pread(descriptor, _NEEDED, at)
+    if len(page) < _NEEDED:
+        return None
+    magic, version, page_size = _META.unpack_from(page, _META_AT)
+    if magic != _MAGIC:
+        return None
+    if version != _DATA_VERSION:
+        raise FormatTooNew(f"{path} has LMDB data format {version}; this version of coshelf reads {_DATA_VERSION}")
+    if page_size < 512 or page_size > 65536 or page_size & (page_size - 1):
+        return None
+    last_page, transaction = _TAIL.unpack_from(page, _TAIL_AT)
+    return Meta(page_size, last_page, transaction)

@@ -1,0 +1,75 @@
+"""A read transaction that is kept: what a snapshot and a scan read from."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from coshelf.errors import ShelfClosed
+
+if TYPE_CHECKING:
+    import lmdb
+
+    from coshelf.engines.lmdb.environment import Environment
+
+__all__ = ["ReadTransaction"]
+
+
+class ReadTransaction:
+    """A read transaction that outlives a fork, and that no thread can end while another reads from it.
+
+    After a fork the parent's goes on; the child's copy is dead but harmless.
+    """
+
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
+        self._inside: list[None] = []
+        self._closed: str | None = None
+        self.users = 0
+        environment.enter()
+        try:
+            # In a list, since taking an element out of a list is one step: of two threads, one gets it.
+            self._transaction = [environment.begin_inside()]
+            environment.track(self)
+        finally:
+            environment.leave()
+
+    def enter(self) -> lmdb.Transaction[bytes]:
+        """The transaction, alive and its file whole until :meth:`leave`."""
+        self._environment.enter()
+        self._inside.append(None)
+        if self._closed is not None:
+            self.leave()
+            raise ShelfClosed(f"the snapshot of {self._environment.path} {self._closed}")
+        try:
+            self._environment.check_size()
+        except BaseException:
+            self.leave()
+            raise
+        return self._transaction[0]
+
+    def leave(self) -> None:
+        self._inside.pop()
+        if self._closed is not None:
+            self._end()
+        self._environment.leave()
+
+    @property
+    def alive(self) -> bool:
+        return self._closed is None
+
+    def close(self) -> None:
+        """End the transaction, or let the last reader do it. Closing twice is fine."""
+        self._closed = self._closed or "has been closed"
+        self._end()
+
+    def _end(self) -> None:
+        with contextlib.suppress(IndexError):  # another thread was first
+            if not self._inside:
+                self._transaction.pop().abort()
+
+    def abandon(self) -> list[lmdb.Transaction[bytes]]:
+        """In a forked child: give the transaction out, to be kept alive for ever."""
+        self._closed = "belongs to the parent of this process"
+        given, self._transaction = self._transaction, []
+        return given

@@ -1,0 +1,102 @@
+"""The shelf row: who this shelf is, which format it has, and the number of its last commit."""
+
+from __future__ import annotations
+
+import os
+import struct
+import time
+import zlib
+from dataclasses import dataclass, replace
+
+import lmdb
+
+from coshelf.engines.lmdb.failures import translated
+from coshelf.errors import DamagedShelf, FormatTooNew, NotAShelf
+
+__all__ = ["ROW_KEY", "ShelfRow", "check_row", "new_row", "unpack_row"]
+
+ROW_KEY = b"\x00shelf"
+
+_MAGIC = b"coshelf\0"
+_FORMAT = 1
+_LAYOUT = struct.Struct("<8sHHIII16sQQQ16s")
+_CHECKSUM = struct.Struct("<I")
+
+
+@dataclass(frozen=True, slots=True)
+class ShelfRow:
+    """The fields of docs/format.md, "The shelf row", that change or identify.
+
+    Attributes:
+        store_id: 16 random bytes, made with the shelf and never changed.
+        created: nanoseconds since 1970.
+        sequence: number of the last commit in the file.
+        extra_rows: rows that are no entries of the user.
+        writable: whether this version knows all features that a writer must know.
+    """
+
+    store_id: bytes
+    created: int
+    sequence: int
+    extra_rows: int
+    nonce: bytes
+    writer_features: int = 0
+
+    @property
+    def writable(self) -> bool:
+        return self.writer_features == 0
+
+    def pack(self) -> bytes:
+        body = _LAYOUT.pack(
+            _MAGIC, _FORMAT, 0, 0, self.writer_features, 0,
+            self.store_id, self.created, self.sequence, self.extra_rows, self.nonce,
+        )  # fmt: skip
+        return body + _CHECKSUM.pack(zlib.crc32(body))
+
+    def after_commit(self, extra_rows: int) -> ShelfRow:
+        """The row that the next commit writes."""
+        return replace(self, sequence=self.sequence + 1, extra_rows=extra_rows)
+
+
+def check_row(descriptor: int, path: str) -> ShelfRow:
+    """The row of an LMDB file. Raises :class:`NotAShelf` if it is no shelf. No file is made or changed."""
+    # By its descriptor: py-lmdb looks at the lock file beside a name, which may be that of a file that was replaced
+    # while this process has it open.
+    opened = f"/proc/self/fd/{descriptor}"
+    with translated(path, "open"):
+        environment = lmdb.open(
+            opened if os.path.exists(opened) else path,
+            subdir=False,
+            readonly=True,
+            lock=False,
+            create=False,
+            lib_version=0,
+        )
+        try:
+            with environment.begin() as transaction:
+                return unpack_row(transaction.get(ROW_KEY), path)
+        finally:
+            environment.close()
+
+
+def new_row() -> ShelfRow:
+    """The row of a shelf in the making."""
+    return ShelfRow(os.urandom(16), time.time_ns(), 0, 1, bytes(16))
+
+
+def unpack_row(data: bytes | None, path: str) -> ShelfRow:
+    """Read a row. Raises :class:`NotAShelf`, :class:`FormatTooNew` or :class:`DamagedShelf`."""
+    if data is None or data[:8] != _MAGIC:
+        raise NotAShelf(f"{path} is an LMDB file, but not a shelf; it has not been changed")
+    if len(data) >= 16:
+        version, _, needed = struct.unpack_from("<HHI", data, 8)
+        if version > _FORMAT or needed:
+            raise FormatTooNew(
+                f"{path} has format {version} with features {needed:#x}; this coshelf reads format {_FORMAT}\n"
+                "  hint: upgrade coshelf"
+            )
+    if len(data) != _LAYOUT.size + _CHECKSUM.size or zlib.crc32(data[:-4]) != _CHECKSUM.unpack(data[-4:])[0]:
+        raise DamagedShelf(f"{path} is damaged: its shelf row is not what was written")
+    fields = _LAYOUT.unpack_from(data)
+    _, _, _, _, writer_features, _, store_id, created, sequence, extra_rows, nonce = fields
+    return ShelfRow(store_id, created, sequence, extra_rows, nonce, writer_features)

@@ -1,0 +1,335 @@
+"""Opening and closing a shelf's files so that one file has one set of sidecars. docs/format.md, "Locks".
+
+The lock is a flock on the shelf's file: shared for as long as it is open, exclusive for the first opener while it makes
+the state page, and for the last closer while it removes the sidecars.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import stat
+import struct
+import time
+from dataclasses import dataclass
+
+from coshelf.durable_files import sync_directory
+from coshelf.engines.lmdb.creation import sweep
+from coshelf.engines.lmdb.header import check_header, check_short_file, missing_bytes
+from coshelf.engines.lmdb.shelf_row import check_row
+from coshelf.engines.lmdb.state_page import SIZE as PAGE_SIZE
+from coshelf.engines.lmdb.state_page import StatePage
+from coshelf.errors import (
+    DamagedShelf,
+    NotAShelf,
+    OpenUnderAnotherName,
+    ShelfLocked,
+    ShelfNotFound,
+    ShelfPermissionError,
+    StorageError,
+    StorageFull,
+)
+
+__all__ = ["MAX_READERS", "Files", "open_files"]
+
+MAX_READERS = 2048
+LOCK_SIZE = 64 * MAX_READERS + 128  # of LMDB 0.9, which takes a file of zeros as its own when it is alone
+
+_FLOCK = struct.Struct("hhqqi4x")  # struct flock of 64-bit Linux: type, whence, start, length, pid
+# How long an opener believes that what it sees is another one half way through its opening or closing.
+_PATIENCE = 3.0
+_NO_RIGHT = (errno.EACCES, errno.EPERM, errno.EROFS)
+_NO_FILE = (errno.ELOOP, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ENXIO, errno.ENODEV, errno.EINVAL)
+
+
+@dataclass(slots=True)
+class Files:
+    """The shelf's own file and its state page, opened by this process.
+
+    Attributes:
+        path: the resolved path.
+        descriptor: of the file; holds the shared flock.
+        page: None if this user cannot have sidecars here and reads without locks.
+        alone: whether the flock is still exclusive, the sidecars being made.
+    """
+
+    path: str
+    descriptor: int
+    page: StatePage | None
+    alone: bool
+
+    @property
+    def identity(self) -> tuple[int, int]:
+        information = os.fstat(self.descriptor)
+        return information.st_dev, information.st_ino
+
+    def share(self) -> None:
+        """Let other openers in, once LMDB has its own lock on the lock file."""
+        fcntl.flock(self.descriptor, fcntl.LOCK_SH)
+        self.alone = False
+
+    def close(self) -> None:
+        """Close the files; if nobody else has the shelf open, remove the sidecars."""
+        try:
+            if self.page is not None:
+                if self._alone_again():
+                    for name in (lock_path(self.path), state_path(self.path)):
+                        _remove(name)
+                self.page.close()
+        finally:
+            _close(self.descriptor)
+
+    def abandon(self) -> None:
+        """Close our descriptors and nothing else: in a forked child the locks stay the parent's."""
+        os.close(self.descriptor)
+        if self.page is not None:
+            self.page.abandon()
+
+    def _alone_again(self) -> bool:
+        try:
+            fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        # The name may by now belong to another file, whose sidecars are not ours to remove.
+        assert self.page is not None
+        return _same(self.path, self.identity) and _same(state_path(self.path), self.page.identity)
+
+
+def lock_path(path: str) -> str:
+    """LMDB's own name for its lock file."""
+    return path + "-lock"
+
+
+def state_path(path: str) -> str:
+    return path + "-state"
+
+
+def open_files(path: str, *, write: bool, timeout: float) -> Files:
+    """Open a shelf's file and its sidecars. What comes back with ``alone`` set must be shared with ``share()``."""
+    end = time.monotonic() + timeout
+    doubt_ends = time.monotonic() + min(timeout, _PATIENCE)
+    pause = 0.0005
+    while True:
+        descriptor, writable = _open_file(path, write)
+        try:
+            check_header(descriptor, path)
+            if writable:
+                files, doubt = _try_open(path, descriptor, write)
+            else:
+                files, doubt = _without_locks(path, descriptor), None
+        except BaseException:
+            _close(descriptor)
+            raise
+        if files is not None:
+            return files
+        _close(descriptor)
+        now = time.monotonic()
+        if doubt is not None and now > doubt_ends:
+            raise doubt
+        if now > end:
+            raise ShelfLocked(
+                f"shelf is locked: {path}\n  another process has been opening or closing it for {timeout:g} s"
+            )
+        time.sleep(pause)
+        pause = min(pause * 2, 0.02)
+
+
+def _open_file(path: str, write: bool) -> tuple[int, bool]:
+    try:
+        try:
+            descriptor, writable = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK), True
+        except OSError as error:
+            if write or error.errno not in _NO_RIGHT:
+                raise
+            descriptor, writable = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), False
+    except FileNotFoundError as error:
+        raise ShelfNotFound(
+            errno.ENOENT, "there is no shelf at this path, and the flag does not allow making one", path
+        ) from error
+    except IsADirectoryError as error:
+        raise NotAShelf(f"{path} is a directory; a shelf is a file") from error
+    except OSError as error:
+        if error.errno in _NO_RIGHT:
+            kind = "write" if write else "read"
+            raise ShelfPermissionError(error.errno, f"this user may not {kind} the shelf", path) from error
+        if error.errno in _NO_FILE:
+            raise NotAShelf(f"{path} cannot be opened as a file: {error.strerror}") from error
+        raise StorageError(error.errno, f"cannot open the shelf: {error.strerror}", path) from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise NotAShelf(f"{path} is no regular file; a shelf is a file")
+    return descriptor, writable
+
+
+def _try_open(path: str, descriptor: int, write: bool) -> tuple[Files | None, OSError | None]:
+    """One attempt: the files, or the reason to give up if things stay as they are (None: only wait)."""
+    information = os.fstat(descriptor)
+    identity = (information.st_dev, information.st_ino)
+    if _flock(descriptor, fcntl.LOCK_EX):
+        if not _same(path, identity):
+            return None, None
+        # In this order: the lock file of a replaced shelf may be this process's own, and must not be opened.
+        if not _is_left_from_another(path, identity) and _somebody_lives(lock_path(path)):
+            return None, OpenUnderAnotherName(
+                f"{path} is locked in a way that does not fit: its lock file is in use, but nobody has the shelf open\n"
+                "  hint: a process that had it open may have copied or moved the file; close it there"
+            )
+        check_short_file(descriptor, path)
+        row = check_row(descriptor, path)
+        if information.st_nlink > 1 or not row.sequence:
+            _sync_name(path)  # its maker may have died before
+        if information.st_nlink > 1:
+            sweep(path, information.st_ino)
+        page = _make_sidecars(path, information)
+        if page is not None:
+            return Files(path, descriptor, page, alone=True), None
+        if write:
+            raise ShelfPermissionError(
+                errno.EACCES, "this user may not create files beside the shelf, which writing needs", path
+            )
+        return _without_locks(path, descriptor), None
+    if not _flock(descriptor, fcntl.LOCK_SH):
+        return None, None
+    if not _same(path, identity):
+        return None, None
+    if missing_bytes(descriptor, path):  # between somebody's commit and what makes it whole again, or cut from outside
+        return None, DamagedShelf(f"{path} was truncated by something else while others have it open")
+    for name in (lock_path(path), state_path(path)):
+        if os.path.lexists(name) and not os.access(name, os.R_OK | os.W_OK, effective_ids=True):
+            if write:
+                raise ShelfPermissionError(errno.EACCES, "this user may write the shelf but not its sidecar", name)
+            return _without_locks(path, descriptor), None
+    try:
+        page_descriptor = os.open(state_path(path), os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None, _another_name(path)
+    if not StatePage.names(page_descriptor, *identity) or not _somebody_lives(lock_path(path)):
+        os.close(page_descriptor)
+        return None, _another_name(path)
+    return Files(path, descriptor, StatePage(page_descriptor), alone=False), None
+
+
+def _sync_name(path: str) -> None:
+    try:
+        sync_directory(os.path.dirname(path))
+    except OSError as error:
+        raise StorageError(error.errno, f"cannot make the shelf's name durable: {error.strerror}", path) from error
+
+
+def _without_locks(path: str, descriptor: int) -> Files:
+    """Read without a trace: no flock either, which would keep writers from being alone."""
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
+    check_short_file(descriptor, path)
+    return Files(path, descriptor, page=None, alone=False)
+
+
+def _another_name(path: str) -> OpenUnderAnotherName:
+    return OpenUnderAnotherName(
+        f"{path} is open elsewhere under another name (a hard link, a bind mount, or it was renamed while open): "
+        "two sets of locks would not know of each other\n"
+        "  hint: open it by the same path everywhere, or close it there first"
+    )
+
+
+def _make_sidecars(path: str, information: os.stat_result) -> StatePage | None:
+    """Make lock file and state page anew, with the owner and mode of the shelf; None where this user may not."""
+    sizes = {lock_path(path): LOCK_SIZE, state_path(path): PAGE_SIZE}
+    opened: dict[str, int] = {}
+    name = path
+    try:
+        for name, size in sizes.items():
+            _remove(name)
+            opened[name] = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            _give(opened[name], information)
+            os.posix_fallocate(opened[name], 0, size)  # both are mapped: without its space, a full disk is a SIGBUS
+        state = opened[state_path(path)]
+        StatePage.write_new(state, information.st_dev, information.st_ino)
+        page = StatePage(state)
+    except OSError as error:
+        for made, made_descriptor in opened.items():
+            os.close(made_descriptor)
+            _remove(made)
+        if error.errno in _NO_RIGHT:
+            return None
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise StorageFull(
+                f"cannot open {path}: no space left for the {sum(sizes.values())} bytes beside it"
+            ) from error
+        raise StorageError(error.errno, f"cannot make a file beside the shelf: {error.strerror}", name) from error
+    os.close(opened[lock_path(path)])
+    return page
+
+
+def _give(descriptor: int, like: os.stat_result) -> None:
+    """Set owner and mode as the shelf has them, as far as this user may."""
+    if os.geteuid() == 0:
+        os.fchown(descriptor, like.st_uid, like.st_gid)
+    elif os.fstat(descriptor).st_gid != like.st_gid:
+        with contextlib.suppress(PermissionError):  # not a member of the group: then its members are locked out
+            os.fchown(descriptor, -1, like.st_gid)
+    os.fchmod(descriptor, stat.S_IMODE(like.st_mode))
+
+
+def _close(descriptor: int) -> None:
+    """Close a descriptor, and end its flock even if a child that was forked meanwhile has a copy."""
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
+    os.close(descriptor)
+
+
+def _flock(descriptor: int, kind: int) -> bool:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _same(path: str, identity: tuple[int, int]) -> bool:
+    try:
+        information = os.stat(path)
+    except FileNotFoundError:
+        return False
+    return (information.st_dev, information.st_ino) == identity
+
+
+def _somebody_lives(lock: str) -> bool:
+    """Whether a live process has LMDB's lock on its lock file.
+
+    Opening and closing the file here would drop this process's own such lock; callers make sure that it has none.
+    """
+    try:
+        descriptor = os.open(lock, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        if error.errno not in _NO_RIGHT:
+            raise StorageError(error.errno, f"cannot open the lock file: {error.strerror}", lock) from error
+        raise ShelfPermissionError(error.errno, "this user may not read the lock file", lock) from error
+    try:
+        asked = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 1, 0)
+        return bool(_FLOCK.unpack(fcntl.fcntl(descriptor, fcntl.F_GETLK, asked))[0] != fcntl.F_UNLCK)
+    finally:
+        os.close(descriptor)
+
+
+def _is_left_from_another(path: str, identity: tuple[int, int]) -> bool:
+    """Whether the sidecars are those of a file that was deleted or replaced while somebody has it open."""
+    try:
+        descriptor = os.open(state_path(path), os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        return not StatePage.names(descriptor, *identity)
+    except IsADirectoryError:
+        return False
+    finally:
+        os.close(descriptor)
+
+
+def _remove(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return

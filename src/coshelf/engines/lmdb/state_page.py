@@ -1,0 +1,153 @@
+"""The state page: a small file that all who have a shelf open map shared. docs/format.md has its layout.
+
+It names the file it belongs to, says who holds the exclusive lock (its flock is that lock), and holds the bell. Its
+numbers are in the machine's own byte order: it never leaves the machine.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import mmap
+import os
+import struct
+import sys
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import NamedTuple
+
+from coshelf.engines.contract import Doorbell
+from coshelf.engines.lmdb import futex
+
+__all__ = ["Bell", "Holder", "StatePage"]
+
+SIZE = 4096
+_IDENTITY = struct.Struct("=8sQQ")
+_MAGIC = b"coshelf\1"
+_EXCLUSIVE = 64
+_HOLDER = struct.Struct("=IId48s")  # flag, pid, since, command
+_BELL = 128
+_WAITERS = 132
+_ZERO = bytes(4)
+_ONE = (1).to_bytes(4, sys.byteorder)
+
+
+class Holder(NamedTuple):
+    """Who holds the exclusive lock: process, since when (seconds since 1970), command line."""
+
+    pid: int
+    since: float
+    command: str
+
+
+class StatePage:
+    """One opener's view of the state page. The descriptor is this opener's own, so its flock is, too."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._claimed = False
+        self._descriptor = descriptor
+        self._page = mmap.mmap(descriptor, SIZE)
+        information = os.fstat(descriptor)
+        self.identity = (information.st_dev, information.st_ino)
+
+    @staticmethod
+    def write_new(descriptor: int, device: int, inode: int) -> None:
+        """Fill a new file. Only by who has the shelf's file locked exclusively."""
+        page = _IDENTITY.pack(_MAGIC, device, inode)
+        os.pwrite(descriptor, page.ljust(SIZE, b"\0"), 0)
+
+    @staticmethod
+    def names(descriptor: int, device: int, inode: int) -> bool:
+        """Whether this is the state page of the file with that device and inode."""
+        page = os.pread(descriptor, SIZE, 0)
+        return len(page) == SIZE and _IDENTITY.unpack_from(page) == (_MAGIC, device, inode)
+
+    def close(self) -> None:
+        """Give up the lock if it is ours, then close. Explicitly: a forked child may have a copy of the descriptor."""
+        self.unlock()
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Close descriptor and map and nothing else. In a forked child the lock stays the parent's."""
+        os.close(self._descriptor)
+        with contextlib.suppress(BufferError):  # inherited while a thread of the parent was waiting at the bell
+            self._page.close()
+
+    # --- the exclusive lock ------------------------------------------------------------------------------------------
+
+    def try_lock(self) -> bool:
+        """Take the flock if nobody has it."""
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def unlock(self) -> None:
+        """Clear the flag if it is ours, then give up the flock, if it is."""
+        if self._claimed:
+            self._page[_EXCLUSIVE : _EXCLUSIVE + 4] = _ZERO
+            self._claimed = False
+        fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+
+    def claim(self) -> None:
+        """Set the flag and say who we are. Only by who has the flock."""
+        command = _command()
+        self._claimed = True
+        self._page[_EXCLUSIVE : _EXCLUSIVE + _HOLDER.size] = _HOLDER.pack(1, os.getpid(), time.time(), command)
+
+    def is_claimed(self) -> bool:
+        """Whether somebody holds the exclusive lock, or died with it."""
+        return self._page[_EXCLUSIVE : _EXCLUSIVE + 4] != _ZERO
+
+    def holder(self) -> Holder | None:
+        """Who set the flag."""
+        flag, pid, since, command = _HOLDER.unpack_from(self._page, _EXCLUSIVE)
+        return Holder(pid, since, command.rstrip(b"\0").decode("utf-8", "replace")) if flag else None
+
+    # --- the bell ----------------------------------------------------------------------------------------------------
+
+    def ring(self, sequence: int) -> None:
+        """Tell of a commit. Each number is rung once, so no two commits can cancel each other out."""
+        self._page[_BELL : _BELL + 4] = (sequence & 0xFFFFFFFF).to_bytes(4, sys.byteorder)
+        if self._page[_WAITERS : _WAITERS + 4] != _ZERO:
+            futex.wake_all(self._page, _BELL)
+
+    def wake(self) -> None:
+        """Wake those who wait, without a commit to tell of."""
+        if self._page[_WAITERS : _WAITERS + 4] != _ZERO:
+            futex.wake_all(self._page, _BELL)
+
+    def tone(self) -> int:
+        """What the bell says now. From here on commits wake those who wait."""
+        if self._page[_WAITERS : _WAITERS + 4] == _ZERO:
+            self._page[_WAITERS : _WAITERS + 4] = _ONE
+        return int.from_bytes(self._page[_BELL : _BELL + 4], sys.byteorder)
+
+    def wait(self, tone: int, timeout: float | None) -> None:
+        """Sleep until the bell says something else."""
+        futex.sleep_while(self._page, _BELL, tone, timeout)
+
+
+class Bell(Doorbell):
+    """The bell of a state page. ``inside`` keeps the page open for a block, or raises once it is closed."""
+
+    def __init__(self, page: StatePage, inside: Callable[[], AbstractContextManager[None]]) -> None:
+        self._page = page
+        self._inside = inside
+
+    def tone(self) -> int:
+        with self._inside():
+            return self._page.tone()
+
+    def wait(self, tone: int, timeout: float | None) -> None:
+        with self._inside():
+            self._page.wait(tone, timeout)
+
+
+def _command() -> bytes:
+    """What this process would call itself, cut to fit at a character's end."""
+    words = getattr(sys, "orig_argv", None) or sys.argv or [sys.executable or "python"]
+    shown = " ".join(" ".join([os.path.basename(words[0]), *words[1:]]).split())  # on one line
+    return shown.encode("utf-8", "replace")[:48].decode("utf-8", "ignore").encode()
