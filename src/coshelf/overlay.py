@@ -1,0 +1,158 @@
+"""Writes that are not committed yet, over a reader: what a transaction sees."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from coshelf import records
+from coshelf.engines.contract import ABSENT, Absent, Batch, Entry, Reader, Snapshot
+from coshelf.namespace import Range
+
+__all__ = ["Overlay"]
+
+_UNCOMMITTED = -1  # the version of an entry that has none yet
+
+
+class Overlay(Reader):
+    """A reader that shows buffered puts, deletes and clears over a base, and makes a batch of them.
+
+    With ``watched`` it remembers the version of every entry that was read from the base, so that the batch checks them.
+    """
+
+    def __init__(self, base: Reader, *, watched: bool) -> None:
+        self._base = base
+        self._watched = watched
+        self._writes: dict[bytes, bytes | None] = {}
+        self._clears: list[Range] = []
+        self._seen: dict[bytes, int | str | Absent] = {}
+
+    # --- writing -----------------------------------------------------------------------------------------------------
+
+    def put(self, key: bytes, body: bytes) -> None:
+        self._writes[key] = body
+
+    def delete(self, key: bytes) -> None:
+        self._writes[key] = None
+
+    def clear(self, start: bytes, stop: bytes) -> None:
+        for key in [key for key in self._writes if start <= key < stop]:
+            del self._writes[key]
+        self._clears.append((start, stop))
+
+    def batch(self) -> Batch | None:
+        """Everything as one batch; None if nothing was written."""
+        if not self._writes and not self._clears:
+            return None
+        return Batch(
+            puts={key: body for key, body in self._writes.items() if body is not None},
+            deletes=frozenset(key for key, body in self._writes.items() if body is None),
+            checks=self._seen,
+            clears=tuple(self._clears),
+        )
+
+    # --- reading -----------------------------------------------------------------------------------------------------
+
+    def get(self, key: bytes) -> Entry | None:
+        if key in self._writes:
+            return _uncommitted(key, self._writes[key])
+        if self._is_cleared(key):
+            return None
+        return self._see(key, self._base.get(key))
+
+    def scan(
+        self, start: bytes, stop: bytes, *, reverse: bool = False, keys_only: bool = False
+    ) -> Iterator[tuple[bytes, Entry | None]]:
+        # A copy: what is written while the caller iterates is not of this instant.
+        written = sorted(key for key in self._writes if start <= key < stop)
+        bodies = {key: self._writes[key] for key in written}
+        clears = list(self._clears)
+        below = self._base.scan(start, stop, reverse=reverse, keys_only=keys_only and not self._watched)
+        shown = (
+            (key, self._see(key, entry)) for key, entry in below if key not in bodies and not _is_within(key, clears)
+        )
+        own = (
+            (key, _uncommitted(key, bodies[key]))
+            for key in (reversed(written) if reverse else written)
+            if bodies[key] is not None
+        )
+        for key, entry in _merge(shown, own, reverse):
+            yield key, None if keys_only else entry
+
+    def count(self, start: bytes, stop: bytes) -> int:
+        if self._clears:
+            return sum(1 for _ in self.scan(start, stop, keys_only=True))
+        total = self._base.count(start, stop)
+        for key, body in self._writes.items():
+            if start <= key < stop:
+                total += (body is not None) - (self._base.get(key) is not None)
+        return total
+
+    def snapshot(self) -> Snapshot:
+        """What the overlay shows now; later writes to it are not seen. What is read is remembered all the same."""
+        now = Overlay(self._base, watched=self._watched)
+        now._writes = self._writes.copy()
+        now._clears = self._clears.copy()
+        now._seen = self._seen
+        return _Handle(now)
+
+    def _see(self, key: bytes, entry: Entry | None) -> Entry | None:
+        if self._watched:
+            self._seen.setdefault(key, ABSENT if entry is None else entry.version)
+        return entry
+
+    def _is_cleared(self, key: bytes) -> bool:
+        return _is_within(key, self._clears)
+
+
+class _Handle(Snapshot):
+    """An overlay that nobody writes to, as a snapshot, for scans that take several steps."""
+
+    def __init__(self, overlay: Overlay) -> None:
+        self._overlay = overlay
+
+    def get(self, key: bytes) -> Entry | None:
+        return self._overlay.get(key)
+
+    def scan(
+        self, start: bytes, stop: bytes, *, reverse: bool = False, keys_only: bool = False
+    ) -> Iterator[tuple[bytes, Entry | None]]:
+        return self._overlay.scan(start, stop, reverse=reverse, keys_only=keys_only)
+
+    def count(self, start: bytes, stop: bytes) -> int:
+        return self._overlay.count(start, stop)
+
+    def snapshot(self) -> Snapshot:
+        return self
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def _uncommitted(key: bytes, body: bytes | None) -> Entry | None:
+    if body is None:
+        return None
+    return Entry(records.seal(body, records.checksum(key, body), 0), _UNCOMMITTED)
+
+
+def _is_within(key: bytes, ranges: list[Range]) -> bool:
+    return any(start <= key < stop for start, stop in ranges)
+
+
+def _merge(
+    left: Iterator[tuple[bytes, Entry | None]], right: Iterator[tuple[bytes, Entry | None]], reverse: bool
+) -> Iterator[tuple[bytes, Entry | None]]:
+    """Two sorted streams without common keys as one."""
+    first, second = next(left, None), next(right, None)
+    while first is not None and second is not None:
+        if (first[0] > second[0]) if reverse else (first[0] < second[0]):
+            yield first
+            first = next(left, None)
+        else:
+            yield second
+            second = next(right, None)
+    if first is not None:
+        yield first
+        yield from left
+    if second is not None:
+        yield second
+        yield from right

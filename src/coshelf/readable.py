@@ -1,0 +1,181 @@
+"""The reading half of a shelf, written once for shelves, snapshots and transactions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Generic, TypeVar, overload
+
+from coshelf.codecs.pickled import PickleCodec
+from coshelf.cursor import Cursor
+from coshelf.engines.contract import Entry, Reader
+from coshelf.errors import InvalidKey
+from coshelf.namespace import Namespace
+from coshelf.selection import Selection, select
+from coshelf.views import ShelfItems, ShelfKeys, ShelfValues
+
+__all__ = ["Readable"]
+
+K = TypeVar("K")
+V = TypeVar("V")
+D = TypeVar("D")
+
+
+class Readable(Mapping[K, V], Generic[K, V]):
+    """A mapping over a reader. Subclasses say where to read and may keep what they hand out."""
+
+    _namespace: Namespace
+    _codec: PickleCodec
+
+    def _reader(self) -> Reader:
+        """Where to read. Raises :class:`coshelf.errors.ShelfClosed` once that is over."""
+        raise NotImplementedError
+
+    def _value(self, key: K, encoded: bytes, entry: Entry) -> V:
+        """The value of an entry, to be handed out."""
+        value: V = self._codec.load(key, encoded, entry.record)
+        return value
+
+    def _get(self, key: Any) -> V:
+        """The value of a key. Raises KeyError if it is not there and InvalidKey if it cannot be a key."""
+        encoded = self._namespace.encode(key)
+        entry = self._reader().get(encoded)
+        if entry is None:
+            raise KeyError(key)
+        return self._value(key, encoded, entry)
+
+    def _encoded(self, key: object) -> bytes | None:
+        """The bytes of something that is looked for; None if it cannot be a key. As in a dict, it must be hashable."""
+        try:
+            return self._namespace.encode(key)
+        except InvalidKey:
+            hash(key)
+            return None
+
+    # --- one entry ---------------------------------------------------------------------------------------------------
+
+    def __getitem__(self, key: K) -> V:
+        return self._get(key)
+
+    @overload
+    def get(self, key: K, /) -> V | None: ...
+    @overload
+    def get(self, key: K, /, default: V | D) -> V | D: ...
+    def get(self, key: K, /, default: Any = None) -> Any:
+        """The value of ``key``, or ``default`` if there is none. As ``dict.get``."""
+        try:
+            return self._get(key)
+        except KeyError:
+            return default
+        except InvalidKey:
+            self._encoded(key)
+            return default
+
+    def __contains__(self, key: object) -> bool:
+        encoded = self._encoded(key)
+        return encoded is not None and self._reader().get(encoded) is not None
+
+    def get_many(self, keys: Iterable[K]) -> dict[K, V]:
+        """The values of those of ``keys`` that are there, all of one instant."""
+        wanted = [(key, encoded) for key in keys if (encoded := self._encoded(key)) is not None]
+        entries = self._reader().get_many([encoded for _, encoded in wanted])
+        return {
+            key: self._value(key, encoded, entry)
+            for (key, encoded), entry in zip(wanted, entries, strict=True)
+            if entry is not None
+        }
+
+    # --- all entries -------------------------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return self._select().count(self._reader())
+
+    def __bool__(self) -> bool:
+        return any(True for _ in self.keys())
+
+    def __iter__(self) -> Iterator[K]:
+        return iter(self.keys())
+
+    def __reversed__(self) -> Iterator[K]:
+        return iter(self.keys(reverse=True))
+
+    def keys(
+        self,
+        glob: str | None = None,
+        *,
+        prefix: Any = None,
+        start: Any = None,
+        stop: Any = None,
+        reverse: bool = False,
+    ) -> ShelfKeys[K]:
+        """A lazy, ordered view of the keys that meet all conditions given.
+
+        Args:
+            glob: pattern for str keys; ``*`` stops at ``/``, ``**`` crosses it, ``?`` and ``[abc]`` are one character.
+            prefix: what the keys begin with: a str, bytes, or a tuple of first elements.
+            start: the first key that is included.
+            stop: the first key behind it that is not.
+            reverse: from the last to the first.
+
+        >>> import coshelf
+        >>> shelf = coshelf.open("memory:")
+        >>> shelf.update({"a/1": 1, "a/2": 2, "a/b/3": 3})
+        >>> list(shelf.keys("a/*")), list(shelf.keys(start="a/2", reverse=True))
+        (['a/1', 'a/2'], ['a/b/3', 'a/2'])
+        """
+        return ShelfKeys(self, self._select(glob, prefix, start, stop, reverse))
+
+    def items(
+        self,
+        glob: str | None = None,
+        *,
+        prefix: Any = None,
+        start: Any = None,
+        stop: Any = None,
+        reverse: bool = False,
+    ) -> ShelfItems[K, V]:
+        """A lazy, ordered view of the items; conditions as for :meth:`keys`."""
+        return ShelfItems(self, self._select(glob, prefix, start, stop, reverse))
+
+    def values(
+        self,
+        glob: str | None = None,
+        *,
+        prefix: Any = None,
+        start: Any = None,
+        stop: Any = None,
+        reverse: bool = False,
+    ) -> ShelfValues[V]:
+        """A lazy view of the values in the order of their keys; conditions as for :meth:`keys`."""
+        return ShelfValues(self, self._select(glob, prefix, start, stop, reverse))
+
+    def _select(
+        self, glob: str | None = None, prefix: Any = None, start: Any = None, stop: Any = None, reverse: bool = False
+    ) -> Selection:
+        return select(self._namespace, glob, prefix=prefix, start=start, stop=stop, reverse=reverse)
+
+    def copy(self) -> dict[K, V]:
+        """Everything as a dict, of one instant."""
+        return dict(self.items())
+
+    def cursor(self) -> Cursor[K, V]:
+        """A position among the keys that can be moved. See :class:`coshelf.Cursor`."""
+        return Cursor(self)
+
+    # --- with other mappings -----------------------------------------------------------------------------------------
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Mapping):
+            return NotImplemented
+        return self.copy() == dict(other.items())
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __or__(self, other: Mapping[K, V]) -> dict[K, V]:
+        if not isinstance(other, Mapping):
+            return NotImplemented
+        return self.copy() | dict(other.items())
+
+    def __ror__(self, other: Mapping[K, V]) -> dict[K, V]:
+        if not isinstance(other, Mapping):
+            return NotImplemented
+        return dict(other.items()) | self.copy()

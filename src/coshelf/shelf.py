@@ -1,0 +1,440 @@
+"""The shelf: a dict whose entries lie in an engine."""
+
+from __future__ import annotations
+
+import random
+import time
+import weakref
+from collections.abc import Callable, Iterator, MutableMapping
+from contextlib import AbstractContextManager, contextmanager
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar, overload
+
+from coshelf import snapshot as snapshots
+from coshelf import transaction as transactions
+from coshelf.codecs.pickled import PickleCodec
+from coshelf.engines.closed import ClosedEngine
+from coshelf.engines.contract import Batch, Capabilities, Engine, Flag
+from coshelf.errors import Conflict, ReadOnlyShelf, ShelfClosed, TransactionInProgress, Unsupported, WaitTimeout
+from coshelf.keys import shown
+from coshelf.namespace import Namespace
+from coshelf.readable import Readable
+from coshelf.snapshot import Snapshot
+from coshelf.timeouts import usable_timeout
+from coshelf.transaction import MISSING, Transaction, pairs
+
+__all__ = ["Commit", "Handle", "Shelf"]
+
+K = TypeVar("K")
+V = TypeVar("V")
+D = TypeVar("D")
+T = TypeVar("T")
+Commit = Callable[[Batch], "int | str"]
+
+_ATTEMPTS = 4  # at an optimistic commit, before the exclusive lock is taken where there is one
+_FIRST_PAUSE = 0.001
+_LONGEST_PAUSE = 0.5
+# The bell is heard at once; this is how long a wait lasts if a ring should ever get lost.
+_LONGEST_SLEEP = 1.0
+
+
+class Handle:
+    """What a shelf and its subs share: the open engine, and how values are encoded.
+
+    ``reopen`` is the function that a pickled shelf calls in another process. ``before_close`` is called with the
+    engine's ``commit`` when the shelf is closed, or when it never is: when it is collected, or at exit.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        codec: PickleCodec,
+        flag: Flag,
+        reopen: Callable[..., Any],
+        before_close: Callable[[Commit], None] | None = None,
+    ) -> None:
+        self.engine = engine
+        self.codec = codec
+        self.flag: Flag = flag
+        self.reopen = reopen
+        self._finalizer = weakref.finalize(self, _finish, engine, before_close)
+
+    @property
+    def closed(self) -> bool:
+        return isinstance(self.engine, ClosedEngine)
+
+    def commit(self, batch: Batch) -> int | str:
+        """Commit for the whole shelf; refused inside a transaction of this thread."""
+        self.refuse_in_transaction()
+        return self.engine.commit(batch)
+
+    def refuse_in_transaction(self) -> None:
+        if self.engine.owns_exclusive():
+            raise TransactionInProgress(
+                f"this thread is inside a transaction or edit of {self.engine.where}\n"
+                "  hint: write through the transaction (with shelf.transaction() as t: t[key] = value)"
+            )
+        if self.flag == "r":
+            raise ReadOnlyShelf(f"{self.engine.where} was opened with flag 'r' and cannot be written")
+
+    def refuse_closed(self) -> None:
+        if self.closed:
+            raise ShelfClosed(f"the shelf {self.engine.where} has been closed")
+
+    def close(self) -> None:
+        engine = self.engine
+        if isinstance(engine, ClosedEngine):
+            return
+        if engine.owns_exclusive():
+            raise TransactionInProgress(f"{engine.where} cannot be closed by a thread that is inside its transaction")
+        self.engine = ClosedEngine(engine)
+        self._finalizer()  # once
+
+
+def _finish(engine: Engine, before_close: Callable[[Commit], None] | None) -> None:
+    try:
+        if before_close is not None:
+            before_close(engine.commit)
+    finally:
+        engine.close()
+
+
+class Shelf(Readable[K, V], MutableMapping[K, V], Generic[K, V]):
+    """A dict on disk that every process shares. Made by :func:`coshelf.open`.
+
+    Every method that writes is one commit; reads never wait for a lock. Values are copies: to change one in place, use
+    :meth:`edit`. Threads may share a shelf, and so may the two sides of a fork.
+
+    >>> import coshelf
+    >>> with coshelf.open("memory:") as shelf:
+    ...     shelf["hello"] = [15]
+    ...     with shelf.edit("hello") as value:
+    ...         value.append(16)
+    ...     shelf["hello"], list(shelf), len(shelf)
+    ([15, 16], ['hello'], 1)
+    """
+
+    def __init__(self, handle: Handle, namespace: Namespace | None = None) -> None:
+        self._handle = handle
+        self._namespace = namespace if namespace is not None else Namespace()
+        self._codec = handle.codec
+        self._is_part = False  # of another, which is the one to be closed
+
+    # --- what it is --------------------------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """The path or URL, without secrets."""
+        return self._handle.engine.where
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What holds on this shelf's engine."""
+        return self._handle.engine.capabilities
+
+    @property
+    def flag(self) -> Flag:
+        """The flag it was opened with."""
+        return self._handle.flag
+
+    @property
+    def protocol(self) -> int:
+        """The pickle protocol for writing."""
+        return self._handle.codec.protocol
+
+    @property
+    def writeback(self) -> bool:
+        """Whether values handed out are kept and written back."""
+        return False
+
+    @property
+    def closed(self) -> bool:
+        """Whether it has been closed."""
+        return self._handle.closed
+
+    def __repr__(self) -> str:
+        under = f" under {self._namespace.prefix!r}" if self._namespace.prefix else ""
+        return f"<{'closed ' if self.closed else ''}Shelf {self.name!r}{under}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled to another process, it reopens itself there (with flag "w" instead of "c" and "n")."""
+        target, options = self._handle.engine.reopen_arguments()
+        return self._handle.reopen, (target, options, self.protocol, self.writeback, self._namespace.prefix)
+
+    # --- reading -----------------------------------------------------------------------------------------------------
+
+    def _reader(self) -> Engine:
+        return self._handle.engine
+
+    def _encoded(self, key: object) -> bytes | None:
+        encoded = super()._encoded(key)
+        if encoded is None:
+            self._handle.refuse_closed()
+        return encoded
+
+    def snapshot(self) -> Snapshot[K, V]:
+        """The shelf as it is now, read-only, for as long as it is held. Use it with ``with``.
+
+        >>> import coshelf
+        >>> shelf = coshelf.open("memory:")
+        >>> shelf["a"] = 1
+        >>> with shelf.snapshot() as then:
+        ...     shelf["a"] = 2
+        ...     then["a"], shelf["a"]
+        (1, 2)
+        """
+        engine = self._handle.engine
+        if engine.capabilities.snapshots is None:
+            raise Unsupported(f"snapshot(): the {engine.name} engine cannot keep an instant; copy() what is needed")
+        return snapshots.take(engine.snapshot(), engine.where, self._namespace, self._codec)
+
+    def sub(self, name: str) -> Shelf[Any, V]:
+        """The entries under ``name/`` as a shelf of its own: its key ``"k"`` is this shelf's ``"name/k"``.
+
+        It shares this shelf's handle: closing it closes nothing.
+
+        >>> import coshelf
+        >>> shelf = coshelf.open("memory:")
+        >>> shelf.sub("users")["ann"] = 1
+        >>> dict(shelf)
+        {'users/ann': 1}
+        """
+        part = self._part(self._namespace.sub(name))
+        part._is_part = True
+        return part
+
+    def _part(self, namespace: Namespace) -> Shelf[Any, V]:
+        """A shelf of the same kind on the same handle."""
+        return Shelf(self._handle, namespace)
+
+    def wait(self, key: K, timeout: float | None = None) -> V:
+        """The value of ``key``, as soon as it is there.
+
+        Raises :class:`~coshelf.errors.WaitTimeout` after ``timeout`` seconds; None waits as long as it takes.
+        """
+        end = None if timeout is None else time.monotonic() + usable_timeout(max(timeout, 0))
+        bell = self._handle.engine.doorbell()
+        while True:
+            tone = bell.tone()
+            try:
+                return self._get(key)
+            except KeyError:
+                left = _LONGEST_SLEEP if end is None else min(end - time.monotonic(), _LONGEST_SLEEP)
+            if left <= 0:
+                raise WaitTimeout(f"{shown(key)} did not appear in {self.name} within {timeout:g} s")
+            bell.wait(tone, left)
+
+    # --- the dict ----------------------------------------------------------------------------------------------------
+
+    def __setitem__(self, key: K, value: V) -> None:
+        encoded = self._namespace.encode(key)
+        body = self._codec.dump(key, value)
+        self._handle.commit(Batch(puts={encoded: body}))
+
+    def __delitem__(self, key: K) -> None:
+        self._atomically(lambda transaction: transaction.__delitem__(key))
+
+    @overload
+    def pop(self, key: K, /) -> V: ...
+    @overload
+    def pop(self, key: K, /, default: V | D) -> V | D: ...
+    def pop(self, key: K, /, default: Any = MISSING) -> Any:
+        """Remove an entry and return its value, or ``default`` if there is none. As ``dict.pop``."""
+        return self._atomically(lambda transaction: transaction.pop(key, default))
+
+    def popitem(self, last: bool = True) -> tuple[K, V]:
+        """Remove and return the item with the greatest key, or with ``last=False`` the smallest."""
+        # Not optimistically: between looking and removing somebody may store an item that comes before.
+        return self._transact(lambda transaction: transaction.popitem(last))
+
+    @overload
+    def setdefault(self: Shelf[K, V | None], key: K, default: None = None, /) -> V | None: ...
+    @overload
+    def setdefault(self, key: K, default: V, /) -> V: ...
+    def setdefault(self, key: K, default: Any = None, /) -> Any:
+        """The value of ``key``; if there is none, ``default`` is stored and a copy of it returned."""
+        return self._atomically(lambda transaction: transaction.setdefault(key, default))
+
+    def update(self, other: Any = (), /, **more: Any) -> None:
+        """Store all items of a mapping or of an iterable of pairs, in one commit. As ``dict.update``."""
+        self._handle.refuse_in_transaction()
+        puts = {self._namespace.encode(key): self._codec.dump(key, value) for key, value in pairs(other, more)}
+        if puts:
+            self._handle.commit(Batch(puts=puts))
+
+    def __ior__(self, other: Any) -> Self:  # type: ignore[override,misc]
+        self.update(other)
+        return self
+
+    def clear(self) -> None:
+        """Remove all entries, in one commit."""
+        if self._namespace.prefix:
+            with self.transaction() as transaction:
+                transaction.clear()
+        else:
+            self._handle.commit(Batch(clears=self._namespace.ranges))
+
+    # --- changing a value --------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def edit(self, key: K, default: Any = MISSING) -> Iterator[V]:
+        """Hand out a value to be changed in place; it is stored when the block ends, with other writers kept out.
+
+        If the block raises, the entry stays as it was.
+
+        Args:
+            key: the entry to edit.
+            default: handed out if there is no such entry.
+
+        Raises:
+            KeyError: there is no such entry and no default.
+            TypeError: the value cannot be changed in place; use :meth:`modify`.
+
+        >>> import coshelf
+        >>> shelf = coshelf.open("memory:")
+        >>> with shelf.edit("log", default=[]) as log:
+        ...     log.append("started")
+        >>> shelf["log"]
+        ['started']
+        """
+        with self._transaction(None) as transaction, transaction.edit(key, default) as value:
+            yield value
+
+    def modify(self, key: K, function: Callable[[V], V], default: Any = MISSING) -> V:
+        """Store ``function(value)`` and return it, with other writers kept out.
+
+        On an engine without an exclusive lock the function may be called again after a conflict.
+
+        >>> import coshelf
+        >>> shelf = coshelf.open("memory:")
+        >>> shelf.modify("count", lambda n: n + 1, default=0)
+        1
+        """
+        if self._handle.engine.capabilities.exclusive is None:
+            return self._transact(lambda transaction: transaction.modify(key, function, default))
+        with self._transaction(None) as transaction:
+            return transaction.modify(key, function, default)
+
+    def replace(self, key: K, old: V, new: V) -> bool:
+        """Store ``new`` if there is a value and it equals ``old``; say whether it did. Compare and set.
+
+        >>> import coshelf
+        >>> shelf = coshelf.open("memory:")
+        >>> shelf["state"] = "idle"
+        >>> shelf.replace("state", "idle", "busy"), shelf.replace("state", "idle", "busy")
+        (True, False)
+        """
+        return self._atomically(lambda transaction: transaction.replace(key, old, new))
+
+    # --- several entries together ------------------------------------------------------------------------------------
+
+    def transaction(self, timeout: float | None = None) -> AbstractContextManager[Transaction[K, V]]:
+        """Several reads and writes that happen together: all when the block ends, none if it raises.
+
+        Other writers wait meanwhile, readers do not. Inside the block, write through the transaction.
+
+        Args:
+            timeout: seconds to wait for another transaction, instead of the shelf's own timeout.
+
+        Raises:
+            ShelfLocked: another transaction went on for too long.
+            TransactionInProgress: this thread is inside one already.
+            Conflict: at the end of the block, on an engine without an exclusive lock. See :meth:`transact`.
+
+        >>> import coshelf
+        >>> shelf = coshelf.open("memory:")
+        >>> shelf.update(a=1, b=2)
+        >>> with shelf.transaction() as t:
+        ...     t["a"], t["b"] = t["b"], t["a"]
+        >>> dict(shelf)
+        {'a': 2, 'b': 1}
+        """
+        self._handle.refuse_in_transaction()
+        return self._transaction(timeout)
+
+    def transact(self, function: Callable[[Transaction[K, V]], T], *, attempts: int = 10) -> T:
+        """Run ``function(transaction)`` and commit; once more after a :class:`Conflict`, up to ``attempts`` times."""
+        return self._transact(function, attempts)
+
+    @contextmanager
+    def _transaction(self, timeout: float | None) -> Iterator[Transaction[K, V]]:
+        self._handle.refuse_in_transaction()
+        engine = self._handle.engine
+        if engine.capabilities.exclusive is None:
+            base = engine.snapshot()
+            with base:
+                yield from self._run(base, engine.commit, watched=True)
+            return
+        with engine.exclusive(None if timeout is None else usable_timeout(timeout)) as lock:
+            # Nobody else writes now, so the latest state is the instant of this transaction.
+            yield from self._run(engine, lock.commit, watched=False)
+
+    def _run(self, base: Any, commit: Callable[[Batch], object], *, watched: bool) -> Iterator[Transaction[K, V]]:
+        state, transaction = transactions.begin(base, self.name, self._namespace, self._codec, watched=watched)
+        try:
+            yield transaction
+            batch = state.batch()
+        finally:
+            state.end()
+        if batch is not None:
+            commit(batch)
+            self._committed(batch)
+
+    def _committed(self, batch: Batch) -> None:
+        """Called after a transaction of this shelf, for those who remember what they read."""
+
+    def _transact(self, function: Callable[[Transaction[K, V]], T], attempts: int = 10) -> T:
+        pause = _FIRST_PAUSE
+        for attempt in range(1, attempts + 1):
+            try:
+                with self._transaction(None) as transaction:
+                    return function(transaction)
+            except Conflict:
+                if attempt == attempts:
+                    raise
+            time.sleep(pause * random.uniform(0.5, 1.0))
+            pause = min(pause * 2, _LONGEST_PAUSE)
+        raise ValueError("attempts must be at least 1")
+
+    def _atomically(self, step: Callable[[Transaction[K, V]], T]) -> T:
+        """Run a step that may be repeated and commit it, without the exclusive lock unless others keep interfering."""
+        self._handle.refuse_in_transaction()
+        engine = self._handle.engine
+        for _ in range(_ATTEMPTS):
+            state, transaction = transactions.begin(engine, self.name, self._namespace, self._codec, watched=True)
+            result = step(transaction)
+            batch = state.batch()
+            if batch is None:
+                return result
+            try:
+                engine.commit(batch)
+            except Conflict:
+                continue
+            self._committed(batch)
+            return result
+        return self._transact(step)
+
+    # --- the end -----------------------------------------------------------------------------------------------------
+
+    def sync(self) -> None:
+        """Write back what was changed in place (``writeback=True``), and make everything durable.
+
+        Raises, with ``writeback=True``:
+            Conflict: entries were changed here and by somebody else; theirs stay, ``values`` has yours.
+            UnwritableValue: values cannot be pickled any more; ``keys`` names them.
+        """
+        self._handle.engine.sync()
+
+    def close(self) -> None:
+        """Write back and let everything go. Closing twice is fine; any use afterwards is a ``ShelfClosed``."""
+        if not self._is_part:
+            self._handle.close()
+
+    def __enter__(self) -> Self:
+        self._handle.refuse_closed()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,202 @@
+"""Several reads and writes that happen together or not at all. Written once, above every engine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
+from typing import Any, Final, Generic, Self, TypeVar, overload
+
+from coshelf.codecs.pickled import PickleCodec
+from coshelf.engines.contract import Batch, Reader
+from coshelf.errors import InvalidKey, ShelfClosed
+from coshelf.keys import shown
+from coshelf.mutability import is_immutable
+from coshelf.namespace import Namespace
+from coshelf.overlay import Overlay
+from coshelf.readable import Readable
+
+__all__ = ["MISSING", "Transaction", "pairs"]
+
+K = TypeVar("K")
+V = TypeVar("V")
+D = TypeVar("D")
+
+
+class _Missing:
+    def __repr__(self) -> str:
+        return "<none>"
+
+
+MISSING: Final[Any] = _Missing()
+"""Stands for an argument that was not given, where None would be a value."""
+
+
+class Transaction(Readable[K, V], MutableMapping[K, V], Generic[K, V]):
+    """A read-write view of a shelf whose changes are committed together, from :meth:`coshelf.Shelf.transaction`.
+
+    Reads see the transaction's own writes. It ends with its ``with`` block and cannot be used afterwards.
+    """
+
+    def __init__(self, state: _State, namespace: Namespace, codec: PickleCodec) -> None:
+        self._state = state
+        self._namespace = namespace
+        self._codec = codec
+
+    def _reader(self) -> Overlay:
+        return self._state.overlay()
+
+    def sub(self, name: str) -> Transaction[Any, V]:
+        """A namespace within the same transaction."""
+        return Transaction(self._state, self._namespace.sub(name), self._codec)
+
+    # --- the dict ----------------------------------------------------------------------------------------------------
+
+    def __setitem__(self, key: K, value: V) -> None:
+        encoded = self._namespace.encode(key)
+        self._reader().put(encoded, self._codec.dump(key, value))
+
+    def __delitem__(self, key: K) -> None:
+        encoded = self._namespace.encode(key)
+        overlay = self._reader()
+        if overlay.get(encoded) is None:
+            raise KeyError(key)
+        overlay.delete(encoded)
+
+    @overload
+    def pop(self, key: K, /) -> V: ...
+    @overload
+    def pop(self, key: K, /, default: V | D) -> V | D: ...
+    def pop(self, key: K, /, default: Any = MISSING) -> Any:
+        """Remove an entry and return its value, or ``default`` if there is none. As ``dict.pop``."""
+        try:
+            value = self._get(key)
+        except (KeyError, InvalidKey):
+            self._encoded(key)
+            if default is MISSING:
+                raise KeyError(key) from None
+            return default
+        self._reader().delete(self._namespace.encode(key))
+        return value
+
+    def popitem(self, last: bool = True) -> tuple[K, V]:
+        """Remove and return the item with the greatest key, or the smallest. KeyError if there is none."""
+        for item in self.items(reverse=last):
+            self._reader().delete(self._namespace.encode(item[0]))
+            return item
+        raise KeyError("popitem(): the shelf is empty")
+
+    @overload
+    def setdefault(self: Transaction[K, V | None], key: K, default: None = None, /) -> V | None: ...
+    @overload
+    def setdefault(self, key: K, default: V, /) -> V: ...
+    def setdefault(self, key: K, default: Any = None, /) -> Any:
+        """The value of ``key``; if there is none, ``default`` is stored and a copy of it returned."""
+        try:
+            return self._get(key)
+        except KeyError:
+            self[key] = default
+            return self._get(key)
+
+    def update(self, other: Any = (), /, **more: Any) -> None:
+        """Store all items of a mapping or of an iterable of pairs. As ``dict.update``."""
+        for key, value in pairs(other, more):
+            self[key] = value
+
+    def __ior__(self, other: Any) -> Self:  # type: ignore[override,misc]
+        self.update(other)
+        return self
+
+    def clear(self) -> None:
+        """Remove all entries of this shelf or namespace."""
+        overlay = self._reader()
+        for (start, stop), exact in zip(self._namespace.ranges, self._namespace.exact, strict=True):
+            if exact:
+                overlay.clear(start, stop)
+        if not all(self._namespace.exact):
+            for _, encoded, _ in list(self._select().scan(overlay, keys_only=True)):
+                overlay.delete(encoded)
+
+    # --- changing a value --------------------------------------------------------------------------------------------
+
+    def _get_or(self, key: K, default: Any) -> V:
+        try:
+            return self._get(key)
+        except KeyError:
+            if default is MISSING:
+                raise
+            value: V = default
+            return value
+
+    @contextmanager
+    def edit(self, key: K, default: Any = MISSING) -> Iterator[V]:
+        """Hand out a value to be changed in place, and store it when the block ends. As :meth:`coshelf.Shelf.edit`."""
+        value = self._get_or(key, default)
+        if is_immutable(value):
+            raise TypeError(
+                f"the value for key {shown(key)} is a {type(value).__name__}, which cannot be changed in place\n"
+                "  hint: use modify()"
+            )
+        yield value
+        self[key] = value
+
+    def modify(self, key: K, function: Callable[[V], V], default: Any = MISSING) -> V:
+        """Store ``function(value)`` and return it. As :meth:`coshelf.Shelf.modify`."""
+        new = function(self._get_or(key, default))
+        self[key] = new
+        return new
+
+    def replace(self, key: K, old: V, new: V) -> bool:
+        """Store ``new`` if there is a value and it equals ``old``. As :meth:`coshelf.Shelf.replace`."""
+        try:
+            value = self._get(key)
+        except KeyError:
+            return False
+        if not (value is old or value == old):
+            return False
+        self[key] = new
+        return True
+
+
+class _State:
+    """What a transaction and its subs share: the overlay, and whether it is still going on."""
+
+    def __init__(self, base: Reader, where: str, *, watched: bool) -> None:
+        self._overlay = Overlay(base, watched=watched)
+        self._where = where
+        self._pid = os.getpid()
+        self._ended = False
+
+    def overlay(self) -> Overlay:
+        if self._ended:
+            raise ShelfClosed(f"the transaction on {self._where} has ended")
+        if os.getpid() != self._pid:
+            raise ShelfClosed(f"the transaction on {self._where} belongs to the parent of this process")
+        return self._overlay
+
+    def end(self) -> None:
+        self._ended = True
+
+    def batch(self) -> Batch | None:
+        """What is to be committed."""
+        return self.overlay().batch()
+
+
+def begin(
+    base: Reader, where: str, namespace: Namespace, codec: PickleCodec, *, watched: bool
+) -> tuple[_State, Transaction[Any, Any]]:
+    """A transaction over a reader, and the state by which its owner commits and ends it."""
+    state = _State(base, where, watched=watched)
+    return state, Transaction(state, namespace, codec)
+
+
+def pairs(other: Any, more: Mapping[str, Any]) -> Iterable[tuple[Any, Any]]:
+    """The items that ``update`` was given, as ``dict.update`` takes them."""
+    if isinstance(other, Mapping):
+        yield from other.items()
+    elif hasattr(other, "keys"):
+        for key in other.keys():  # noqa: SIM118 (it need not be iterable)
+            yield key, other[key]
+    else:
+        yield from other
+    yield from more.items()

@@ -1,0 +1,286 @@
+"""``writeback=True``: values handed out are kept, with what they were, so that only changes are written back.
+
+The idea is shelve's; what is repaired is that entries which nobody changed are not written, and that nothing of
+somebody else's is overwritten in silence.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from coshelf.codecs.pickled import PickleCodec
+from coshelf.engines.contract import Absent, Batch, Entry
+from coshelf.errors import Conflict, InvalidKey, UnwritableValue
+from coshelf.keys import FIRST, LAST
+from coshelf.mutability import is_immutable
+from coshelf.namespace import Namespace
+from coshelf.shelf import Commit, Handle, Shelf
+from coshelf.transaction import MISSING, Transaction, pairs
+
+__all__ = ["WritebackCache", "WritebackShelf"]
+
+K = TypeVar("K")
+V = TypeVar("V")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A value as it was handed out: ``body`` is its dump of that moment, None if it could not be dumped."""
+
+    key: Any
+    value: Any
+    body: bytes | None
+    version: int | str | Absent
+
+
+class WritebackCache:
+    """Encoded key to value, for the mutable values that a shelf handed out. Threads may share it.
+
+    A forked child begins with an empty one: what the parent changed is the parent's to write.
+    """
+
+    def __init__(self, codec: PickleCodec) -> None:
+        self._codec = codec
+        self._lock = threading.RLock()
+        self._kept: dict[bytes, _Kept] = {}
+        self._pid = os.getpid()
+
+    def _entries(self) -> dict[bytes, _Kept]:
+        if self._pid != os.getpid():
+            self._pid = os.getpid()
+            self._lock = threading.RLock()
+            self._kept = {}
+        return self._kept
+
+    def find(self, encoded: bytes) -> _Kept | None:
+        """What was handed out for a key."""
+        return self._entries().get(encoded)
+
+    def keep(self, key: Any, encoded: bytes, value: Any, version: int | str, body: bytes | None = None) -> Any:
+        """Remember a value that was just loaded, or stored as ``body``; return the one to hand out."""
+        entries = self._entries()
+        if is_immutable(value):
+            entries.pop(encoded, None)
+            return value
+        if body is not None:
+            with self._lock:
+                entries[encoded] = _Kept(key, value, body, version)
+            return value
+        try:
+            body = self._codec.dump(key, value)
+        except UnwritableValue:
+            body = None
+        with self._lock:  # of two threads that load at once, both get the object of the first
+            return entries.setdefault(encoded, _Kept(key, value, body, version)).value
+
+    def forget_unchanged(self, keys: Iterable[bytes]) -> None:
+        """Forget values that a commit has overtaken. Those changed in place stay, to be reported as conflicts."""
+        entries = self._entries()
+        with self._lock:
+            chosen = {encoded: entries[encoded] for encoded in keys if encoded in entries}
+        changed, failures = self._changes(chosen)
+        self._forget({encoded: kept for encoded, kept in chosen.items() if encoded not in changed | failures})
+
+    def _forget(self, chosen: dict[bytes, _Kept]) -> None:
+        """Forget values, unless another thread has kept newer ones."""
+        entries = self._entries()
+        with self._lock:
+            for encoded, kept in chosen.items():
+                if entries.get(encoded) is kept:
+                    del entries[encoded]
+
+    def drop(self, start: bytes, stop: bytes) -> None:
+        """Forget the values of a range of keys, changes included."""
+        entries = self._entries()
+        with self._lock:
+            for encoded in [encoded for encoded in entries if start <= encoded < stop]:
+                del entries[encoded]
+
+    def write_back(self, commit: Commit, only: bytes | None = None) -> None:
+        """Commit the values that were changed in place, and forget all but those that cannot be pickled.
+
+        The lock is not held while committing, which may have to wait for a transaction.
+
+        Raises :class:`Conflict` and :class:`UnwritableValue` after everything else has been committed.
+        """
+        entries = self._entries()
+        with self._lock:
+            chosen = {encoded: kept for encoded, kept in entries.items() if only is None or encoded == only}
+        changed, failures = self._changes(chosen)
+        conflicts = _commit(changed, chosen, commit)
+        self._forget({encoded: kept for encoded, kept in chosen.items() if encoded not in failures})
+        _report(
+            {chosen[encoded].key: chosen[encoded].value for encoded in conflicts},
+            {chosen[encoded].key: failure for encoded, failure in failures.items()},
+        )
+
+    def _changes(self, chosen: dict[bytes, _Kept]) -> tuple[dict[bytes, bytes], dict[bytes, UnwritableValue]]:
+        changed: dict[bytes, bytes] = {}
+        failures: dict[bytes, UnwritableValue] = {}
+        for encoded, kept in chosen.items():
+            try:
+                body = self._codec.dump(kept.key, kept.value)
+            except UnwritableValue as error:
+                failures[encoded] = error
+                continue
+            if body != kept.body:
+                changed[encoded] = body
+        return changed, failures
+
+
+class WritebackShelf(Shelf[K, V]):
+    """A shelf that remembers the mutable values it handed out, and writes back those that were changed in place."""
+
+    def __init__(self, handle: Handle, namespace: Namespace, cache: WritebackCache) -> None:
+        super().__init__(handle, namespace)
+        self._cache = cache
+
+    @property
+    def writeback(self) -> bool:
+        return True
+
+    def _part(self, namespace: Namespace) -> Shelf[Any, V]:
+        return WritebackShelf(self._handle, namespace, self._cache)
+
+    def _write_back(self, key: Any = MISSING) -> None:
+        """Write back and forget one value, or all, before the shelf is changed in another way."""
+        if key is MISSING:
+            self._cache.write_back(self._handle.commit)
+            return
+        try:
+            encoded = self._namespace.encode(key)
+        except InvalidKey:
+            return  # the operation itself will say so
+        self._cache.write_back(self._handle.commit, encoded)
+
+    # --- reading -----------------------------------------------------------------------------------------------------
+
+    def _get(self, key: Any) -> V:
+        if not self.closed:
+            kept = self._cache.find(self._namespace.encode(key))
+            if kept is not None:
+                value: V = kept.value
+                return value
+        return super()._get(key)
+
+    def _value(self, key: K, encoded: bytes, entry: Entry) -> V:
+        kept = self._cache.find(encoded)
+        if kept is None:
+            value = super()._value(key, encoded, entry)
+            kept_value: V = self._cache.keep(key, encoded, value, entry.version)
+            return kept_value
+        found: V = kept.value
+        return found
+
+    # --- writing -----------------------------------------------------------------------------------------------------
+
+    def __setitem__(self, key: K, value: V) -> None:
+        self.update(((key, value),))
+
+    def update(self, other: Any = (), /, **more: Any) -> None:
+        self._handle.refuse_in_transaction()
+        stored = {self._namespace.encode(key): (key, value) for key, value in pairs(other, more)}
+        puts = {encoded: self._codec.dump(key, value) for encoded, (key, value) in stored.items()}
+        if puts:
+            version = self._handle.commit(Batch(puts=puts))
+            for encoded, (key, value) in stored.items():
+                self._cache.keep(key, encoded, value, version, puts[encoded])
+
+    def clear(self) -> None:
+        super().clear()
+        for start, stop in self._namespace.ranges:
+            self._cache.drop(start, stop)
+
+    def _committed(self, batch: Batch) -> None:
+        self._cache.forget_unchanged([*batch.puts, *batch.deletes])
+
+    def __delitem__(self, key: K) -> None:
+        super().__delitem__(key)
+        encoded = self._namespace.encode(key)
+        self._cache.drop(encoded, encoded + b"\x00")
+
+    def pop(self, key: K, /, default: Any = MISSING) -> Any:
+        self._write_back(key)
+        return super().pop(key, default)
+
+    def popitem(self, last: bool = True) -> tuple[K, V]:
+        self._write_back()
+        return super().popitem(last)
+
+    def setdefault(self, key: K, default: Any = None, /) -> Any:
+        if key in self:
+            with suppress(KeyError):  # it may be gone by now
+                return self[key]
+        self._write_back(key)
+        value = super().setdefault(key, default)
+        return self.get(key, value)
+
+    @contextmanager
+    def edit(self, key: K, default: Any = MISSING) -> Iterator[V]:
+        self._write_back(key)
+        with super().edit(key, default) as value:
+            yield value
+
+    def modify(self, key: K, function: Callable[[V], V], default: Any = MISSING) -> V:
+        self._write_back(key)
+        return super().modify(key, function, default)
+
+    def replace(self, key: K, old: V, new: V) -> bool:
+        self._write_back(key)
+        return super().replace(key, old, new)
+
+    def transaction(self, timeout: float | None = None) -> AbstractContextManager[Transaction[K, V]]:
+        self._handle.refuse_in_transaction()
+        self._write_back()
+        return super().transaction(timeout)
+
+    def transact(self, function: Callable[[Transaction[K, V]], T], *, attempts: int = 10) -> T:
+        self._write_back()
+        return super().transact(function, attempts=attempts)
+
+    def sync(self) -> None:
+        if self.flag == "r":
+            self._cache.drop(FIRST, LAST)
+        else:
+            self._write_back()
+        super().sync()
+
+
+def _commit(changed: dict[bytes, bytes], chosen: dict[bytes, _Kept], commit: Commit) -> list[bytes]:
+    """Commit what nobody else has changed; return the rest."""
+    conflicts: list[bytes] = []
+    while changed:
+        try:
+            commit(Batch(puts=changed, checks={encoded: chosen[encoded].version for encoded in changed}))
+            break
+        except Conflict as conflict:
+            conflicts.extend(conflict.keys)
+            changed = {encoded: body for encoded, body in changed.items() if encoded not in conflict.keys}
+    return conflicts
+
+
+def _report(conflicts: dict[Any, Any], failures: dict[Any, UnwritableValue]) -> None:
+    failed: UnwritableValue | None = None
+    if failures:
+        first = next(iter(failures.values()))
+        failed = UnwritableValue(
+            f"{len(failures)} changed values cannot be pickled and stay in the cache; all others were written: "
+            + "; ".join(str(failure) for failure in failures.values()),
+            tuple(failures),
+        )
+        failed.__cause__ = first.__cause__
+    if conflicts:
+        raise Conflict(
+            f"{len(conflicts)} entries were changed here and meanwhile by somebody else; theirs stay, yours are in "
+            f"this error's values, all others were written: {', '.join(map(repr, conflicts))}",
+            tuple(conflicts),
+            conflicts,
+        ) from failed
+    if failed is not None:
+        raise failed
