@@ -1,0 +1,30 @@
+"""The kit that tells whether an engine keeps the contract. It needs pytest and hypothesis, which coshelf does not.
+
+:class:`EngineContract` asks the engine itself, :class:`ShelfMachine` drives a shelf on it against a plain dict::
+
+    from coshelf.testing import EngineContract, ShelfMachine
+
+    class TestMyEngine(EngineContract):
+        demands = ("atomic=crash", "persistent")
+
+        def open_engine(self, place, options):
+            return my_engine.open_engine(f"mine:{place}", options)
+
+    class MyMachine(ShelfMachine):
+        def open_shelf(self, flag="c"):
+            return coshelf.open("mine:/some/where", flag)
+
+    TestMyShelf = MyMachine.TestCase
+"""
+
+from __future__ import annotations
+
+import pytest
+
+# Before the import, or their assertions would fail without showing the values.
+pytest.register_assert_rewrite("coshelf.testing.contract", "coshelf.testing.machine")
+
+from coshelf.testing.engine_contract import EngineContract  # noqa: E402
+from coshelf.testing.shelf_machine import ShelfMachine  # noqa: E402
+
+__all__ = ["EngineContract", "ShelfMachine"]

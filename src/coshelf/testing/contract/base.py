@@ -1,0 +1,51 @@
+"""What all tests of engines stand on: how the engine is opened, and which tests are skipped."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from coshelf.engines.contract import Engine, OpenOptions
+from coshelf.testing.contract.requirements import grants
+
+__all__ = ["EngineTests"]
+
+
+class EngineTests:
+    """Has the engine under test; each subject inherits its tests from this."""
+
+    demands: ClassVar[tuple[str, ...]] = ()
+
+    def open_engine(self, place: Path, options: OpenOptions) -> Engine:
+        """Open the engine. ``place`` is an empty directory for this test; the same place means the same entries."""
+        raise NotImplementedError("a subclass of EngineContract overrides open_engine()")
+
+    def reopen(self, engine: Engine, place: Path, options: OpenOptions) -> Engine:
+        """Close the engine and open it again with the same entries. Only called where entries persist."""
+        engine.close()
+        return self.open_engine(place, options)
+
+    @pytest.fixture
+    def engine(self, tmp_path: Path) -> Iterator[Engine]:
+        """The engine under test, empty."""
+        with contextlib.closing(self.open_engine(tmp_path, OpenOptions())) as engine:
+            yield engine
+
+    @pytest.fixture
+    def eager_threads(self) -> Iterator[None]:
+        """Threads that interrupt each other often, so that a race is met within few rounds."""
+        usual = sys.getswitchinterval()
+        sys.setswitchinterval(1e-6)
+        yield
+        sys.setswitchinterval(usual)
+
+    @pytest.fixture(autouse=True)
+    def _only_what_is_granted(self, request: pytest.FixtureRequest, engine: Engine) -> None:
+        for requirement in getattr(request.function, "needs", ()):
+            if not grants(engine.capabilities, requirement):
+                pytest.skip(f"the {engine.name} engine does not grant {requirement}")

@@ -1,0 +1,86 @@
+"""The doorbell: it rings at each change, and whoever waits misses none."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from coshelf.engines.contract import Batch, Engine
+from coshelf.testing.contract.base import EngineTests
+from coshelf.testing.contract.entries import A, B, body, contents, loaded, put
+from coshelf.testing.contract.requirements import needs
+from coshelf.testing.contract.task import Task
+
+__all__ = ["DoorbellTests"]
+
+
+class DoorbellTests(EngineTests):
+    @needs("watch=doorbell")
+    def test_tone_differs_after_each_change(self, engine: Engine) -> None:
+        bell = engine.doorbell()
+        tones = [bell.tone()]
+        for batch in (Batch(puts={A: body(1)}), Batch(puts={A: body(1)}), Batch(deletes=frozenset((A,)))):
+            engine.commit(batch)
+            tones.append(bell.tone())
+        if engine.capabilities.exclusive:
+            with engine.exclusive() as lock:
+                put(lock, {A: 1})
+            tones.append(bell.tone())
+        assert len(set(tones)) == len(tones)
+
+    @needs("watch=doorbell")
+    def test_tone_stays_while_nothing_changes(self, engine: Engine) -> None:
+        put(engine, {A: 1})
+        bell = engine.doorbell()
+        tone = bell.tone()
+        contents(engine)
+        assert bell.tone() == tone
+
+    @needs("watch=doorbell")
+    def test_ring_between_looking_and_waiting_is_not_missed(self, engine: Engine) -> None:
+        bell = engine.doorbell()
+        tone = bell.tone()
+        put(engine, {A: 1})
+        Task(lambda: bell.wait(tone, None)).finish()
+
+    @needs("watch=doorbell")
+    def test_waiter_wakes_when_another_thread_commits(self, engine: Engine) -> None:
+        def wait() -> object:
+            bell = engine.doorbell()
+            while True:
+                tone = bell.tone()
+                entry = engine.get(A)
+                if entry is not None:
+                    return loaded(entry)
+                bell.wait(tone, None)
+
+        waiters = [Task(wait) for _ in range(3)]
+        assert all(waiter.still_runs() for waiter in waiters)
+        put(engine, {B: "of no interest"})
+        put(engine, {A: "here"})
+        assert [waiter.finish() for waiter in waiters] == ["here"] * 3
+
+    @needs("watch=doorbell")
+    def test_two_threads_that_answer_each_other_miss_no_ring(self, engine: Engine, eager_threads: None) -> None:
+        put(engine, {A: 0, B: 0})
+
+        def follow(mine: bytes, theirs: bytes, lead: int) -> None:
+            bell = engine.doorbell()
+            for number in range(1, 40):
+                while True:
+                    tone = bell.tone()
+                    if loaded(engine.get(theirs)) >= number - lead:
+                        break
+                    bell.wait(tone, None)
+                put(engine, {mine: number})
+
+        for task in [Task(partial(follow, A, B, 1)), Task(partial(follow, B, A, 0))]:
+            task.finish()
+        assert contents(engine) == [(A, 39), (B, 39)]
+
+    @needs("watch=doorbell")
+    def test_wait_ends_at_its_timeout(self, engine: Engine) -> None:
+        bell = engine.doorbell()
+        tone = bell.tone()
+        Task(lambda: bell.wait(tone, 0.01)).finish()
+        Task(lambda: bell.wait(tone, 0)).finish()
+        assert bell.tone() == tone

@@ -1,0 +1,99 @@
+"""What all rules stand on: the shelf under test, the model, and what is open on them."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import pytest
+from hypothesis.stateful import RuleBasedStateMachine, invariant
+
+import coshelf
+from coshelf.engines.contract import Flag
+from coshelf.errors import ShelfClosed
+from coshelf.testing.machine.comparisons import check_equal
+from coshelf.testing.machine.model import Model
+
+__all__ = ["RollbackError", "ShelfRules", "below"]
+
+
+class RollbackError(Exception):
+    """Ends a transaction without committing it."""
+
+
+class ShelfRules(RuleBasedStateMachine):
+    """Has the shelf and the model; each subject inherits its rules from this.
+
+    Attributes:
+        shelf: what was opened.
+        target: the shelf, or the transaction that is open on it.
+        model: what the target should hold.
+        committed: what the shelf should hold.
+        snapshots: those that are open, each with what it should hold.
+        block: the context manager of the open transaction, or None.
+        cursor: a cursor on the target, or None.
+        position: a list of the key at which the cursor stands; None before the first move.
+    """
+
+    most_snapshots: ClassVar[int] = 3
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shelf = self.open_shelf()
+        self.target: Any = self.shelf
+        self.committed = Model({})
+        self.model = self.committed
+        self.snapshots: list[tuple[Any, Model]] = []
+        self.block: Any = None
+        self.cursor: Any = None
+        self.position: Any = None
+
+    def open_shelf(self, flag: Flag = "c") -> coshelf.Shelf[Any, Any]:
+        """Open the shelf under test; empty at first, and each machine has its own."""
+        raise NotImplementedError("a subclass of ShelfMachine overrides open_shelf()")
+
+    def reopen(self, flag: Flag) -> coshelf.Shelf[Any, Any]:
+        """Close the shelf and open it again with what it holds. Only called where entries persist."""
+        self.shelf.close()
+        return self.open_shelf(flag)
+
+    def teardown(self) -> None:
+        if self.block is not None:
+            self._end_transaction(commit=False)
+        self._release_snapshots()
+        self.shelf.close()
+        with pytest.raises(ShelfClosed):
+            len(self.shelf)
+
+    def _release_snapshots(self) -> None:
+        for snapshot, _ in self.snapshots:
+            snapshot.close()
+        self.snapshots.clear()
+
+    def _end_transaction(self, commit: bool) -> None:
+        block, transaction = self.block, self.target
+        self.block, self.target = None, self.shelf
+        self.cursor = self.position = None
+        if commit:
+            self.committed = self.model
+            block.__exit__(None, None, None)
+        else:
+            self.model = self.committed
+            error = RollbackError()
+            assert not block.__exit__(RollbackError, error, None)
+        with pytest.raises(ShelfClosed):
+            transaction.get(1)
+
+    def _both(self, name: str) -> tuple[Any, Model]:
+        """The part of the target, and of the model, that is below a name; "" is all."""
+        return below(self.target, name), self.model.sub(name) if name else self.model
+
+    @invariant()
+    def target_is_as_the_model(self) -> None:
+        check_equal(self.target, self.model)
+
+
+def below(mapping: Any, name: str) -> Any:
+    """The namespace of a name, one ``sub`` for each of its parts."""
+    for part in name.split("/") if name else ():
+        mapping = mapping.sub(part)
+    return mapping
