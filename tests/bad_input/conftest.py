@@ -1,0 +1,167 @@
+"""Bad input of every kind gets a clear error of our tree, and nothing is lost or left behind."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import coshelf
+
+SOURCE = str(Path(coshelf.__file__).parents[1])
+NOBODY = 65534
+
+Picture = dict[str, tuple[Any, ...]]
+
+
+def picture(directory: Path) -> Picture:
+    """Everything below a directory: names, kinds, modes, owners, times and contents."""
+    shown: Picture = {}
+    for path in sorted(directory.rglob("*")):
+        status = path.lstat()
+        content: Any = None
+        if stat.S_ISREG(status.st_mode):
+            content = path.read_bytes()
+        elif stat.S_ISLNK(status.st_mode):
+            content = os.readlink(path)
+        changed = 0 if stat.S_ISDIR(status.st_mode) else status.st_mtime_ns
+        shown[str(path.relative_to(directory))] = (
+            *(status.st_mode, status.st_uid, status.st_gid, status.st_ino),
+            *(changed, content),
+        )
+    return shown
+
+
+@pytest.fixture(autouse=True)
+def own_state_directory(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Marks of trust go to a directory of the test."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A directory that other users can reach."""
+    directory = Path(tempfile.mkdtemp(prefix="coshelf-bad-input-"))
+    directory.chmod(0o755)
+    yield directory
+    for path in (directory, *directory.rglob("*")):
+        if path.is_dir() and not path.is_symlink():
+            path.chmod(0o755)
+    shutil.rmtree(directory)
+
+
+@pytest.fixture
+def unchanged() -> Callable[[Path], AbstractContextManager[None]]:
+    """A block after which a directory is as it was before, byte for byte, with nothing new beside."""
+
+    @contextmanager
+    def block(directory: Path) -> Iterator[None]:
+        before = picture(directory)
+        yield
+        after = picture(directory)
+        assert after.keys() == before.keys()
+        assert after == before
+
+    return block
+
+
+@pytest.fixture
+def refused() -> Callable[..., coshelf.CoshelfError]:
+    """Opens what must be refused, and returns the error, which names the path and is of our tree."""
+
+    def attempt(
+        error: type[coshelf.CoshelfError], target: Any, flag: str = "c", *words: str, named: str | None = None
+    ) -> coshelf.CoshelfError:
+        with pytest.raises(coshelf.CoshelfError) as caught:
+            coshelf.open(target, flag).close()  # type: ignore[arg-type]
+        assert isinstance(caught.value, error), repr(caught.value)
+        message = str(caught.value)
+        assert (os.fsdecode(target) if named is None else named) in message
+        for word in words:
+            assert word in message
+        return caught.value
+
+    return attempt
+
+
+# Everything is imported before: the interpreter may lie where only root can read.
+_BECOME = """
+import coshelf.engines.lmdb, coshelf.engines.mapping, ctypes, os, stat, sys, traceback
+coshelf.open("memory:").close()
+os.setgroups([])
+os.setgid({0})
+os.setuid({0})
+"""
+
+
+class Python:
+    """Runs a script in a process of its own, as this user or as one without rights."""
+
+    def __call__(
+        self, code: str, *arguments: object, user: int | None = None, check: bool = True, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [sys.executable, "-c", code if user is None else _BECOME.format(user) + code, *map(str, arguments)],
+            env=os.environ | {"PYTHONPATH": SOURCE, "PYTHONDONTWRITEBYTECODE": "1"} | environment,
+            capture_output=True,
+            text=True,
+            timeout=100,
+            check=False,
+        )
+        if check:
+            assert done.returncode == 0, f"ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done
+
+
+@pytest.fixture(scope="session")
+def python() -> Python:
+    return Python()
+
+
+@pytest.fixture(scope="session")
+def powerless(python: Python) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs a script as a user whom permissions bind: another one if the tests run as root, else this one."""
+    if os.geteuid() != 0:
+        return python
+
+    def run(code: str, *arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+        return python(code, *arguments, user=NOBODY, **environment)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def another_user(powerless: Any) -> Any:
+    """As ``powerless``, and never the owner of the files of the test."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can be two users")
+    return powerless
+
+
+@pytest.fixture
+def mounted(tmp_path: Path) -> Iterator[Callable[..., Path]]:
+    """Mounts a file system for the test."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount")
+    places: list[Path] = []
+
+    def mount(*arguments: object, at: Path | None = None) -> Path:
+        place = at or Path(tempfile.mkdtemp(prefix="mount-", dir=tmp_path))
+        done = subprocess.run(["mount", *map(str, arguments), str(place)], capture_output=True, text=True, check=False)
+        if done.returncode:
+            pytest.skip(f"cannot mount here: {done.stderr}")
+        places.append(place)
+        return place
+
+    yield mount
+    for place in reversed(places):
+        subprocess.run(["umount", "--lazy", str(place)], check=True)

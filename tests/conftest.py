@@ -1,0 +1,14 @@
+"""What all tests share: chance is the same in every run."""
+
+from __future__ import annotations
+
+from hypothesis import settings
+
+settings.register_profile("repeatable", derandomize=True, database=None, deadline=None, print_blob=True)
+settings.register_profile("search", database=None, deadline=None, print_blob=True, max_examples=1000)
+settings.load_profile("repeatable")
+
+
+def pytest_report_header() -> str:
+    """Tell how chance is seeded; seeds of ``random`` are in the names of tests."""
+    return "seeds: hypothesis is derandomized; --hypothesis-profile=search draws anew and prints what repeats a failure"

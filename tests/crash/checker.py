@@ -1,0 +1,145 @@
+"""Looks at what a cut left, in a process of its own: damage may kill whoever opens it.
+
+The program reads requests as lines of JSON, and answers each with the number of operations that it found, or with what
+is wrong. :class:`Checker` is the other side.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import traceback
+from functools import cache
+from types import TracebackType
+from typing import IO, Any, Self
+
+from history import Operation, State, states
+from lmdb import verify
+from stores import STORES
+from writer import run_of
+
+AFTER = {"after the cut": "written", "long after the cut" * 100: b"written" * 900}
+
+
+def check(root: str, store_name: str, which: str, least: int, most: int) -> int:
+    """The number of operations whose state is found, between ``least`` and ``most``; AssertionError if none is."""
+    store = STORES[store_name](root)
+    expected = _states(which)
+    if os.path.exists(store.path):
+        _verify(store.path)
+    else:
+        assert least == 0, f"the shelf is gone, but {least} operations had returned"
+    store.perform(Operation("open"))
+    try:
+        contents = store.read()
+        assert store.count() == len(contents), f"it counts {store.count()} entries and has {len(contents)}"
+        found = _which_state(contents, expected, least, most)
+        store.perform(Operation("set", AFTER))
+        second = Operation("transaction", {"turn": 2}, tuple(contents)[:1])
+        store.perform(second)
+        state = second.apply({**contents, **AFTER})
+        assert store.read() == state, "what was written after the cut is not what is read"
+        store.perform(Operation("reopen"))
+        assert store.read() == state, "what was written after the cut is not found when it is opened again"
+    finally:
+        store.close()
+    _verify(store.path)
+    if store_name.startswith("shelf"):
+        _check_beside(store.path)
+    return found
+
+
+def _check_beside(path: str) -> None:
+    """Only the shelf is left, and perhaps what an earlier attempt at making it was to remove; but no second name."""
+    beside = [name for name in os.listdir(os.path.dirname(path)) if not name.endswith(".new")]
+    assert beside == [os.path.basename(path)], f"left beside the shelf: {beside}"
+    assert os.stat(path).st_nlink == 1, "the shelf has a second name"
+
+
+def _verify(path: str) -> None:
+    try:
+        findings = verify.verify(path, subdir=False)
+    except verify.VerifyError as error:
+        findings = [error]
+    assert not findings, f"lmdb.verify: {'; '.join(map(str, findings))[:1000]}"
+
+
+@cache
+def _states(which: str) -> list[State]:
+    return states(run_of(which))
+
+
+def _which_state(contents: State, expected: list[State], least: int, most: int) -> int:
+    """The last state that this is."""
+    for number in range(min(most, len(expected) - 1), least - 1, -1):
+        if contents == expected[number]:
+            return number
+    elsewhere = [number for number, state in enumerate(expected) if state == contents]
+    lost = sorted(map(_short, expected[least].keys() - contents.keys()))
+    raise AssertionError(
+        f"contents ({len(contents)} entries) are no state between {least} and {most} operations "
+        f"({f'but that after {elsewhere}' if elsewhere else 'nor any other'}); missing of {least}: {lost}"
+    )
+
+
+def _short(key: Any) -> str:
+    return repr(key)[:40]
+
+
+class Checker:
+    """A checking process, started again when it was killed."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[str] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._process is not None:
+            self._process.communicate()
+
+    def ask(self, root: str, store: str, which: str, least: int, most: int) -> tuple[int, str]:
+        """The number of operations found, and what is wrong, if something is."""
+        if self._process is None:
+            state = os.path.join(root, "state")
+            self._process = subprocess.Popen(
+                [sys.executable, "-W", "error", os.path.abspath(__file__)],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1,
+                env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "XDG_STATE_HOME": state},
+            )  # fmt: skip
+        stdin, stdout = _pipes(self._process)
+        stdin.write(json.dumps([root, store, which, least, most]) + "\n")
+        answer = stdout.readline()
+        if answer:
+            found, wrong = json.loads(answer)
+            return found, wrong
+        status = self._process.wait()
+        stdin.close()
+        stdout.close()
+        self._process = None
+        return -1, f"the process that opened it was killed by {signal.Signals(-status).name}" if status < 0 else "ended"
+
+
+def _pipes(process: subprocess.Popen[str]) -> tuple[IO[str], IO[str]]:
+    assert process.stdin is not None and process.stdout is not None
+    return process.stdin, process.stdout
+
+
+def main() -> None:
+    for line in sys.stdin:
+        root, store, which, least, most = json.loads(line)
+        os.environ["XDG_STATE_HOME"] = os.path.join(root, "state")
+        try:
+            answer = (check(root, store, which, least, most), "")
+        except Exception as error:
+            last = traceback.extract_tb(error.__traceback__)[-1]
+            answer = (-1, f"{type(error).__name__}: {error} ({os.path.basename(last.filename)}:{last.lineno})")
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    main()

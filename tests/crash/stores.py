@@ -1,0 +1,156 @@
+"""What the crash tests write to: a shelf, and LMDB by itself, to see that they find what is known to break."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pickle
+import stat
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import lmdb
+from history import Operation, State
+
+import coshelf
+
+
+class Store(Protocol):
+    """Performs operations on a file below a directory, and reads it back."""
+
+    path: str
+
+    def perform(self, operation: Operation) -> None: ...
+    def read(self) -> State: ...
+    def count(self) -> int: ...
+    def close(self) -> None: ...
+    @property
+    def is_open(self) -> bool: ...
+
+
+class Shelf:
+    """A shelf, opened as everybody does. ``root`` has a directory ``shelf`` for it, and one for trust marks."""
+
+    name = "a.shelf"
+
+    def __init__(self, root: str) -> None:
+        self.path = os.path.join(root, "shelf", self.name)
+        self.shelf: coshelf.Shelf[Any, Any] | None = None
+
+    def perform(self, operation: Operation) -> None:
+        if operation.kind in ("open", "reopen"):
+            self.close()
+            self.shelf = coshelf.open(self.path, timeout=10)
+            return
+        if self.shelf is None:  # an earlier reopening failed
+            self.shelf = coshelf.open(self.path, timeout=10)
+        match operation.kind:
+            case "set":
+                for key, value in operation.puts.items():
+                    self.shelf[key] = value
+            case "delete":
+                for key in operation.deletes:
+                    if key in self.shelf:  # not if it went before the writer was killed
+                        del self.shelf[key]
+            case "update":
+                self.shelf.update(operation.puts)
+            case "transaction":
+                with self.shelf.transaction() as transaction:
+                    for key in operation.deletes:
+                        transaction.pop(key, None)
+                    transaction.update(operation.puts)
+            case "clear":
+                self.shelf.clear()
+
+    def read(self) -> State:
+        assert self.shelf is not None
+        return dict(self.shelf.items())
+
+    def count(self) -> int:
+        assert self.shelf is not None
+        return len(self.shelf)
+
+    @property
+    def is_open(self) -> bool:
+        return self.shelf is not None
+
+    def close(self) -> None:
+        shelf, self.shelf = self.shelf, None
+        if shelf is not None:
+            shelf.close()
+
+
+class Raw:
+    """LMDB by itself. With ``sync=False`` a power cut may leave anything."""
+
+    def __init__(self, root: str, *, sync: bool) -> None:
+        self.path = os.path.join(root, "shelf", "raw.lmdb")
+        self._sync = sync
+        self._environment: lmdb.Environment | None = None
+
+    @staticmethod
+    def key(key: Any) -> bytes:
+        return hashlib.blake2b(repr(key).encode(), digest_size=20).digest()
+
+    def perform(self, operation: Operation) -> None:
+        if operation.kind in ("open", "reopen"):
+            self.close()
+            new = not os.path.exists(self.path)
+            self._environment = lmdb.open(self.path, subdir=False, map_size=1 << 30, sync=self._sync, lib_version=0)
+            if new:
+                _sync(self.path)
+                _sync(os.path.dirname(self.path))
+            return
+        assert self._environment is not None
+        with self._environment.begin(write=True) as transaction:
+            if operation.kind == "clear":
+                transaction.drop(self._environment.open_db(None, transaction), delete=False)
+            for key in operation.deletes:
+                transaction.delete(self.key(key))
+            for key, value in operation.puts.items():
+                transaction.put(self.key(key), pickle.dumps((key, value)))
+
+    def read(self) -> State:
+        assert self._environment is not None
+        with self._environment.begin() as transaction:
+            return dict(pickle.loads(row) for _, row in transaction.cursor())
+
+    def count(self) -> int:
+        assert self._environment is not None
+        return int(self._environment.stat()["entries"])
+
+    @property
+    def is_open(self) -> bool:
+        return self._environment is not None
+
+    def close(self) -> None:
+        environment, self._environment = self._environment, None
+        if environment is not None:
+            environment.close()
+
+
+def _sync(path: str) -> None:
+    """LMDB does not sync what it creates; what is asked here is what it does afterwards."""
+    descriptor = os.open(path, os.O_RDONLY)
+    os.fsync(descriptor)
+    os.close(descriptor)
+
+
+def _shelf_without_syncing_names(root: str) -> Store:
+    """A shelf whose creation forgets to sync the directory, to see that this is noticed."""
+    sync = os.fsync
+
+    def sync_files(descriptor: int) -> None:
+        if not stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            sync(descriptor)
+
+    os.fsync = sync_files
+    return Shelf(root)
+
+
+STORES: dict[str, Callable[[str], Store]] = {
+    "shelf": Shelf,
+    "shelf without syncing names": _shelf_without_syncing_names,
+    "lmdb": lambda root: Raw(root, sync=True),
+    "lmdb without syncs": lambda root: Raw(root, sync=False),
+}

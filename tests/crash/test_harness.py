@@ -1,0 +1,57 @@
+"""These tests can fail: they find what is known to break, and only that."""
+
+from __future__ import annotations
+
+import math
+import os
+
+import pytest
+from checker import Checker
+from cutting import Found, cut, places
+from events import Event, Said
+from history import DURABLE, Promise
+from recording import record
+
+NOTHING = Promise(math.inf)  # only that what is found is the state after some operation, whole
+CUTS = 200
+
+
+def _cuts(store: str, seed: int, promise: Promise, scratch: str) -> list[Found]:
+    recording = record(os.path.join(scratch, "root"), store, str(seed))
+    drawn = places(recording.events, seed, CUTS, recording.after("done 1"))
+    with Checker() as checker:
+        return list(cut(recording, store, str(seed), drawn, promise, scratch, checker))
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_lmdb_without_syncs_is_found_corrupt(seed: int, scratch: str, capsys: pytest.CaptureFixture[str]) -> None:
+    found = _cuts("lmdb without syncs", seed, NOTHING, scratch)
+    corrupt = [number for number, cut in enumerate(found, 1) if cut.wrong]
+    assert corrupt, f"not in {CUTS} cuts"
+    with capsys.disabled():
+        print(f"\nlmdb without syncs, seed {seed}: corrupt after {len(corrupt)} of {CUTS} cuts, first {corrupt[0]}")
+
+
+def test_lmdb_with_syncs_is_not(scratch: str) -> None:
+    assert not [cut for cut in _cuts("lmdb", 1, DURABLE, scratch) if cut.wrong]
+
+
+def test_shelf_whose_name_is_not_synced_is_found_missing(scratch: str) -> None:
+    wrong = [cut.wrong for cut in _cuts("shelf without syncing names", 1, DURABLE, scratch) if cut.wrong]
+    assert wrong
+    assert all("the shelf is gone" in reason for reason in wrong)
+
+
+def test_promise_with_an_interval_lets_only_the_last_commits_go() -> None:
+    said: list[Event] = []
+    for number in range(1, 6):
+        said += [
+            Said(seconds=number, text=f"begun {number}"),
+            Said(seconds=number + 0.1, text=f"done {number} 0"),
+        ]
+    assert DURABLE.bounds(said, 10) == (5, 5)
+    assert DURABLE.bounds(said, 9) == (4, 5)
+    assert Promise(1.5).bounds(said, 10) == (3, 5)
+    assert Promise(1.5).bounds(said, 2) == (0, 1)
+    assert NOTHING.bounds(said, 10) == (0, 5)
+    assert DURABLE.bounds(said, 0) == (0, 0)

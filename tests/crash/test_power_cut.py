@@ -1,0 +1,33 @@
+"""After a power cut at any instant the shelf opens, is whole, and has all that had returned.
+
+What reached the disk is computed from a recorded run: all that was synced, and any part of the rest (``disk.py``).
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from cutting import check_cuts
+from recording import Recording, record
+
+# Enough of the lives of a shelf; each is cut at as many places as its second number says.
+BOUNDED = [(seed, 60) for seed in range(1, 9)]
+LONG = [(seed, 200) for seed in range(101, 121)]
+
+
+@pytest.mark.parametrize(
+    ("seed", "count"), [*BOUNDED, *[pytest.param(*given, marks=pytest.mark.long) for given in LONG]]
+)
+def test_everything_that_had_returned_is_there_after_a_cut_anywhere(seed: int, count: int, scratch: str) -> None:
+    recording = record(os.path.join(scratch, "root"), "shelf", str(seed))
+    assert check_cuts(recording, str(seed), seed, count, scratch) > count * 0.8
+
+
+@pytest.mark.parametrize("part", [0, *[pytest.param(part, marks=pytest.mark.long) for part in range(1, 6)]])
+def test_cut_while_a_shelf_is_made_leaves_a_whole_one_or_none(part: int, scratch: str) -> None:
+    recording = record(os.path.join(scratch, "root"), "shelf", "short")
+    # Most of these cuts lose or keep the same few names, so many are the same.
+    end = recording.after("done 1")
+    made = Recording(recording.tree, recording.events[: end + 4], recording.first)
+    assert check_cuts(made, "short", part, 80, scratch) > 25

@@ -1,0 +1,93 @@
+"""The program that is traced, cut short, hindered and killed: performs operations and says when each returned.
+
+It speaks by ``sendto``, a call that no store makes: ``begun N``, ``done N ATTEMPT``, ``failed N ERROR``, what it reads
+after a failure (``unchanged N``, ``changed N``, ``unread N ERROR``), ``closed``. What has been said is in the socket
+even if the program is killed right after.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import traceback
+
+from history import Operation, State, long_run, short_run, states
+from stores import STORES, Store
+
+import coshelf
+
+ATTEMPTS = 3  # at an operation: with the handle as it is, the same again, and with a fresh one
+
+
+def run_of(which: str) -> list[Operation]:
+    """The operations that ``short`` or a seed stands for. ``short:3`` leaves out the first 3, ``short-2,5`` these."""
+    name, separator, numbers = which.partition(":") if ":" in which else which.partition("-")
+    operations = short_run() if name == "short" else long_run(int(name))
+    if separator == ":":
+        return operations[int(numbers) :]
+    missing = [int(number) for number in numbers.split(",") if number]
+    return [operation for number, operation in enumerate(operations, 1) if number not in missing]
+
+
+def main() -> None:
+    root, store_name, which, number = sys.argv[1:5]
+    store = STORES[store_name](root)
+    count = int(which.partition(":")[2] or 0)
+    state = states(run_of(which.partition(":")[0])[:count])[-1]
+    with socket.socket(fileno=int(number)) as speaker:
+        for operation in run_of(which):
+            count += 1
+            if _perform(store, operation, count, state, speaker):
+                state = operation.apply(state)
+        try:
+            store.close()
+        except coshelf.CoshelfError as error:
+            _say(speaker, f"failed {count} at closing: {type(error).__name__} {error}")
+        _say(speaker, "closed")
+
+
+def _perform(store: Store, operation: Operation, count: int, state: State, speaker: socket.socket) -> bool:
+    """Try until it returns; whether it did."""
+    _say(speaker, f"begun {count}")
+    for attempt in range(ATTEMPTS):
+        try:
+            if attempt == ATTEMPTS - 1 and operation.kind not in ("open", "reopen"):
+                store.perform(Operation("reopen"))
+            store.perform(operation)
+        except coshelf.CoshelfError as error:
+            _say(speaker, f"failed {count} {type(error).__name__} {error}")
+            _look(store, operation, count, state, speaker)
+        else:
+            _say(speaker, f"done {count} {attempt}")
+            return True
+    return False
+
+
+def _look(store: Store, operation: Operation, count: int, state: State, speaker: socket.socket) -> None:
+    """Say what is read after a failure."""
+    if not store.is_open:
+        return
+    try:
+        found = store.read()
+    except coshelf.CoshelfError as error:
+        _say(speaker, f"unread {count} {type(error).__name__} {error}")
+        return
+    if found == state:
+        _say(speaker, f"unchanged {count}")
+    else:
+        _say(speaker, f"changed {count} {'whole' if found == operation.apply(state) else 'in parts'}")
+
+
+def _say(speaker: socket.socket, words: str) -> None:
+    speaker.send((words.replace("\n", " ") + "\n").encode())
+
+
+if __name__ == "__main__":
+    try:
+        main()
+        sys.stdout.flush()
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(0)  # nothing of the interpreter's end is part of the test

@@ -1,0 +1,61 @@
+"""The contract of engines, on each engine of this library."""
+
+from __future__ import annotations
+
+import dbm.dumb
+from pathlib import Path
+from typing import Any
+
+from coshelf.engines import open_engine
+from coshelf.engines.contract import Engine, OpenOptions
+from coshelf.testing import EngineContract
+
+
+class TestLmdb(EngineContract):
+    demands = (
+        *("ordered=True", "snapshots=True", "atomic=crash", "exclusive=processes", "watch=doorbell"),
+        *("shared=processes", "persistent", "acknowledged=durable", "consistency=strict", "cheap_count"),
+        *("largest_batch=None", "largest_key=None"),
+    )
+
+    def open_engine(self, place: Path, options: OpenOptions) -> Engine:
+        return open_engine(place / "under.test", options)
+
+
+class TestMemory(EngineContract):
+    demands = (
+        *("ordered=True", "snapshots=True", "atomic=process", "exclusive=threads", "watch=doorbell"),
+        *("shared=threads", "persistent=False", "acknowledged=process", "consistency=strict", "cheap_count"),
+        *("largest_batch=None", "largest_key=None", "largest_value=None"),
+    )
+
+    def open_engine(self, place: Path, options: OpenOptions) -> Engine:
+        return open_engine("memory:", options)
+
+
+class _OnMapping(EngineContract):
+    demands = (
+        *("ordered=sorts", "snapshots=copies", "atomic=process", "exclusive=threads", "watch=doorbell"),
+        *("shared=threads", "consistency=strict", "largest_batch=None", "largest_key=None", "largest_value=None"),
+    )
+
+
+class TestMappingOverDict(_OnMapping):
+    def open_engine(self, place: Path, options: OpenOptions) -> Engine:
+        return open_engine(self.mappings().setdefault(place, {}), options)
+
+    def mappings(self) -> dict[Path, dict[bytes, bytes]]:
+        """The dicts of this test, one a place."""
+        return self.__dict__.setdefault("_mappings", {})  # type: ignore[no-any-return]
+
+
+class TestMappingOverDbm(_OnMapping):
+    """dbm.dumb is the dbm that every platform has."""
+
+    def open_engine(self, place: Path, options: OpenOptions) -> Engine:
+        return open_engine(dbm.dumb.open(str(place / "under-test"), "c"), options)
+
+    def reopen(self, engine: Engine, place: Path, options: OpenOptions) -> Engine:
+        mapping: Any = engine
+        mapping._mapping.close()
+        return super().reopen(engine, place, options)

@@ -1,0 +1,72 @@
+"""Run the tests on the other supported Pythons that this machine has. Says which it found and which not.
+
+Each gets an environment of its own beside the main one. The example, which takes longest, and the crash tests, which
+look at files and not at Python, run on the first only.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+SUPPORTED = ("3.11", "3.12", "3.13")
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def find(version: str) -> str | None:
+    """An interpreter of a version: on the PATH, or where version managers keep them."""
+    candidates = [shutil.which(f"python{version}")]
+    for pattern in (f".pyenv/versions/{version}*/bin/python", f".local/share/uv/python/cpython-{version}*/bin/python3"):
+        candidates += [str(path) for path in sorted(Path.home().glob(pattern))]
+    for candidate in candidates:
+        if candidate is not None and runs(candidate, version):
+            return candidate
+    return None
+
+
+def runs(python: str, version: str) -> bool:
+    """Whether it really is that version; a version manager's shim may be there and refuse."""
+    asked = subprocess.run(
+        [python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"], capture_output=True, text=True, check=False
+    )
+    return asked.stdout.strip() == version
+
+
+def prepare(python: str, version: str) -> Path:
+    environment = ROOT / f".venv-{version}"
+    ready = environment / "ready"
+    interpreter = environment / "bin" / "python"
+    if not ready.exists() or ready.stat().st_mtime < (ROOT / "pyproject.toml").stat().st_mtime:
+        subprocess.run([python, "-m", "venv", environment], check=True)
+        pip = [interpreter, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*pip, "--upgrade", "pip>=25.1"], check=True)
+        subprocess.run([*pip, "--editable", ".", "--group", "test"], check=True, cwd=ROOT)
+        ready.touch()
+    return interpreter
+
+
+def main() -> int:
+    failed = []
+    for version in SUPPORTED:
+        if version == f"{sys.version_info[0]}.{sys.version_info[1]}":
+            continue
+        python = find(version)
+        if python is None:
+            print(f"SKIPPED: Python {version} is not on this machine")
+            continue
+        print(f"Python {version}:", flush=True)
+        command = [
+            prepare(python, version), "-m", "pytest", "-q", "-n", "2", "-m", "not long",
+            "--ignore", "tests/test_example.py", "--ignore", "tests/crash",
+        ]  # fmt: skip
+        if subprocess.run(command, cwd=ROOT, check=False).returncode:
+            failed.append(version)
+    if failed:
+        print(f"failed on Python {', '.join(failed)}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,175 @@
+"""Worker processes: small scripts that talk to the test by lines on their standard input and output."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import textwrap
+from types import TracebackType
+from typing import Any, Self
+
+import coshelf
+
+# A worker that is forgotten by everybody ends by itself.
+PRELUDE = """
+import faulthandler, os, signal, sys, threading, time
+faulthandler.register(signal.SIGALRM, chain=True)  # so that it says where it was
+signal.alarm(40)
+faulthandler.register(signal.SIGUSR1)
+import coshelf
+from coshelf.errors import *
+
+def say(*words):
+    print(*words, flush=True)
+
+def hear():
+    return sys.stdin.readline().strip()
+
+def reap(pid):
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+path = sys.argv[1]
+"""
+
+
+def _environment() -> dict[str, str]:
+    """So that scripts find this module, and their children, too."""
+    paths = [os.path.dirname(__file__), os.environ.get("PYTHONPATH", "")]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+
+
+class Worker:
+    """One process that runs a script. The script has ``path``, ``sys.argv``, ``say``, ``hear``, ``reap``."""
+
+    def __init__(self, script: str, *arguments: object, options: tuple[str, ...] = ("-W", "error")) -> None:
+        self._errors = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 (closed by end)
+        self.process = subprocess.Popen(
+            [sys.executable, *options, "-c", PRELUDE + textwrap.dedent(script), *map(str, arguments)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors,
+            text=True, bufsize=1, env=_environment(),
+        )  # fmt: skip
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def tell(self, word: object = "go") -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{word}\n")
+        self.process.stdin.flush()
+
+    def hear(self) -> str:
+        """The next line that the worker says."""
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line.endswith("\n"), f"the worker ended early, with {self.process.wait()}:\n{self.errors()}"
+        return line.rstrip("\n")
+
+    def expect(self, word: str) -> None:
+        heard = self.hear()
+        assert heard == word, f"{heard!r} instead of {word!r}:\n{self.errors()}"
+
+    def finish(self, code: int = 0) -> list[str]:
+        """Wait for its end, which must be clean; return what it said since."""
+        said, _ = self.process.communicate()
+        assert self.process.returncode == code, f"the worker ended with {self.process.returncode}:\n{self.errors()}"
+        if code == 0:
+            assert not self.errors(), self.errors()
+        return said.splitlines()
+
+    def kill(self) -> None:
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def interrupt(self) -> None:
+        self.process.send_signal(signal.SIGINT)
+
+    def errors(self) -> str:
+        self._errors.seek(0)
+        return self._errors.read()
+
+    def _show_where_it_is(self) -> None:
+        """Shown by pytest if the test failed."""
+        self.process.send_signal(signal.SIGUSR1)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(0.1)
+        print(f"pid {self.pid} was alive at the end:\n{self.errors()}")
+
+    def end(self) -> None:
+        if self.process.poll() is None:
+            self._show_where_it_is()
+            self.process.kill()
+        self.process.wait()
+        for stream in (self.process.stdin, self.process.stdout, self._errors):
+            if stream is not None and not stream.closed:
+                with contextlib.suppress(BrokenPipeError):
+                    stream.close()
+
+
+class Crew:
+    """All workers of a test."""
+
+    def __init__(self) -> None:
+        self._workers: list[Worker] = []
+
+    def start(self, script: str, *arguments: object, options: tuple[str, ...] = ("-W", "error")) -> Worker:
+        worker = Worker(script, *arguments, options=options)
+        self._workers.append(worker)
+        return worker
+
+    def start_many(self, number: int, script: str, *arguments: object) -> list[Worker]:
+        """Workers with their number as last argument; they say "ready", then hear "go" together."""
+        workers = [self.start(script, *arguments, index) for index in range(number)]
+        for worker in workers:
+            worker.expect("ready")
+        for worker in workers:
+            worker.tell()
+        return workers
+
+    def run(self, script: str, *arguments: object, options: tuple[str, ...] = ("-W", "error")) -> list[str]:
+        """One worker from beginning to end."""
+        return self.start(script, *arguments, options=options).finish()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        for worker in self._workers:
+            worker.end()
+
+
+def beside(path: str) -> list[str]:
+    """The names in the shelf's directory."""
+    return sorted(os.listdir(os.path.dirname(path)))
+
+
+# --- run by children of multiprocessing and of executors -------------------------------------------------------------
+
+
+def count_up(shelf: coshelf.Shelf[Any, Any], rounds: int) -> int:
+    """Count in a shelf that was handed over; return the pid of who did."""
+    for _ in range(rounds):
+        shelf.modify("count", lambda number: number + 1, default=0)
+    return os.getpid()
+
+
+def count_up_and_close(shelf: coshelf.Shelf[Any, Any], rounds: int) -> None:
+    with shelf:
+        count_up(shelf, rounds)
+
+
+def count_in_sub(sub: coshelf.Shelf[Any, Any]) -> list[Any]:
+    sub["child"] = os.getpid()
+    return list(sub)
+
+
+def square_by_path(path: str, number: int) -> int:
+    with coshelf.open(path) as shelf:
+        shelf[number] = number * number
+    return number

@@ -1,0 +1,341 @@
+"""Opening and closing by many processes at once, what lies beside the file, and other names for it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from support import Crew, beside
+
+import coshelf
+from coshelf.errors import OpenUnderAnotherName
+
+
+def test_a_hundred_processes_make_one_new_shelf(crew: Crew, path: str) -> None:
+    crew.run(
+        """
+        import coshelf.engines.lmdb.engine
+        waiting, gate = os.pipe()
+        children = {}
+        for number in range(100):
+            pid = os.fork()
+            if pid == 0:
+                os.close(gate)
+                os.read(waiting, 1)  # until all are there and the gate is closed
+                with coshelf.open(path) as shelf:
+                    shelf[number] = os.getpid()
+                os._exit(0)
+            children[number] = pid
+        os.close(gate)
+        for pid in children.values():
+            assert reap(pid) == 0
+        assert os.listdir(os.path.dirname(path)) == ["a.shelf"]
+        assert os.stat(path).st_mode & 0o777 == 0o600
+        with coshelf.open(path) as shelf:
+            assert dict(shelf) == children
+        """,
+        path,
+    )
+
+
+def test_many_new_shelves_are_made_by_many_at_once(crew: Crew, path: str) -> None:
+    """Each round a new name: the making itself is raced for, some hundred times."""
+    workers = crew.start_many(
+        6,
+        """
+        import coshelf.engines.lmdb.engine
+        os.umask(0)
+        with coshelf.open(path) as meeting:
+            say("ready"); hear()
+            for turn in range(60):
+                meeting.modify(turn, lambda n: n + 1, default=0)
+                while meeting[turn] < 6:
+                    pass
+                with coshelf.open(f"{path}.{turn}") as shelf:
+                    shelf[int(sys.argv[2])] = turn
+                    assert os.stat(shelf.name).st_mode & 0o777 == 0o600
+        """,
+        path,
+    )
+    for worker in workers:
+        worker.finish()
+    assert beside(path) == sorted(["a.shelf", *(f"a.shelf.{turn}" for turn in range(60))])
+    for turn in range(60):
+        with coshelf.open(f"{path}.{turn}") as shelf:
+            assert dict(shelf) == dict.fromkeys(range(6), turn)
+
+
+def test_a_file_in_the_making_that_another_takes_for_a_leftover_is_made_again(crew: Crew, path: str) -> None:
+    crew.run(
+        """
+        from coshelf.engines.lmdb import creation
+        os.umask(0)
+        make = creation.tempfile.mkstemp
+        swept = []
+        def make_and_be_swept(suffix=None, prefix=None, dir=None):
+            made = make(suffix, prefix, dir)
+            if suffix == ".new" and len(swept) < 3:
+                swept.append(made[1])
+                creation.sweep(path)  # by another process, before there is a lock on it
+            return made
+        creation.tempfile.mkstemp = make_and_be_swept
+        with coshelf.open(path, timeout=1) as shelf:
+            shelf["a"] = 1
+        assert len(swept) == 3
+        assert os.stat(path).st_mode & 0o777 == 0o600, oct(os.stat(path).st_mode)
+        assert os.listdir(os.path.dirname(path)) == ["a.shelf"]
+        """,
+        path,
+    )
+
+
+def test_opening_and_closing_in_a_tight_loop_by_six_processes_never_fails(crew: Crew, path: str) -> None:
+    workers = crew.start_many(
+        6,
+        """
+        import coshelf.engines.lmdb.engine
+        name = int(sys.argv[2])
+        say("ready"); hear()
+        for turn in range(250):
+            with coshelf.open(path) as shelf:
+                if turn % 5 == 0:
+                    shelf[name] = turn
+                assert shelf[name] == turn - turn % 5
+        """,
+        path,
+    )
+    for worker in workers:
+        worker.finish()
+    assert beside(path) == ["a.shelf"]
+    with coshelf.open(path) as shelf:
+        assert dict(shelf) == dict.fromkeys(range(6), 245)
+
+
+def test_readers_and_writers_may_come_and_go(crew: Crew, path: str) -> None:
+    with coshelf.open(path) as shelf:
+        shelf["n"] = 0
+    workers = [
+        crew.start(
+            """
+            for turn in range(150):
+                with coshelf.open(path, sys.argv[2]) as shelf:
+                    if sys.argv[2] == "w":
+                        shelf.modify("n", lambda n: n + 1)
+                    assert shelf["n"] >= 0
+            """,
+            path,
+            flag,
+        )
+        for flag in "rrww"
+    ]
+    for worker in workers:
+        worker.finish()
+    with coshelf.open(path) as shelf:
+        assert shelf["n"] == 300
+    assert beside(path) == ["a.shelf"]
+
+
+def test_only_the_file_is_left_after_the_last_clean_close_and_can_be_copied(crew: Crew, path: str) -> None:
+    with coshelf.open(path) as shelf:
+        assert beside(path) == ["a.shelf", "a.shelf-lock", "a.shelf-state"]
+        crew.run("with coshelf.open(path) as shelf: shelf['child'] = 1", path)
+        assert beside(path) == ["a.shelf", "a.shelf-lock", "a.shelf-state"]
+        shelf["mine"] = 2
+    assert beside(path) == ["a.shelf"]
+    copy = path + ".copy"
+    shutil.copy(path, copy)
+    with coshelf.open(path) as shelf, coshelf.open(copy) as other:
+        assert dict(other) == dict(shelf) == {"child": 1, "mine": 2}
+        other["mine"] = 3
+        assert shelf["mine"] == 2
+
+
+def test_a_shelf_that_nobody_closed_is_closed_at_the_end_of_the_program(crew: Crew, path: str) -> None:
+    crew.run("shelf = coshelf.open(path); shelf['a'] = 1", path)
+    assert beside(path) == ["a.shelf"]
+    crew.run("coshelf.open(path)['a'] = 2; keep = coshelf.open(path).snapshot()", path)
+    assert beside(path) == ["a.shelf"]
+
+
+@pytest.mark.parametrize("before", ["", "import weakref; weakref.finalize(threading, len, ())"])
+def test_the_end_of_the_program_writes_back(crew: Crew, path: str, before: str) -> None:
+    """Whatever else is to be done at the end: what was registered before would otherwise run after us."""
+    crew.run(
+        f"""
+        {before}
+        shelf = coshelf.open(path, writeback=True)
+        shelf["a"] = []
+        shelf["a"].append(1)
+        """,
+        path,
+    )
+    with coshelf.open(path) as shelf:
+        assert shelf["a"] == [1]
+
+
+def test_a_crash_leaves_sidecars_and_the_next_open_works(crew: Crew, path: str) -> None:
+    victim = crew.start(
+        """
+        shelf = coshelf.open(path)
+        shelf["a"] = 1
+        snapshot = shelf.snapshot()
+        t = shelf.transaction()
+        t.__enter__()["b"] = 1
+        say("open")
+        hear()
+        """,
+        path,
+    )
+    victim.expect("open")
+    victim.kill()
+    assert beside(path) == ["a.shelf", "a.shelf-lock", "a.shelf-state"]
+    with coshelf.open(path, timeout=5) as shelf:
+        assert dict(shelf) == {"a": 1}
+        shelf["a"] = 2
+    assert beside(path) == ["a.shelf"]
+
+
+def test_sidecars_of_another_boot_or_another_file_do_no_harm(path: str) -> None:
+    with coshelf.open(path) as shelf:
+        shelf["a"] = 1
+    for name in (path + "-lock", path + "-state"):
+        Path(name).write_bytes(b"\xff" * 8192)
+    with coshelf.open(path, timeout=5) as shelf:
+        assert dict(shelf) == {"a": 1}
+        shelf["a"] = 2
+    assert beside(path) == ["a.shelf"]
+
+
+# --- other names -----------------------------------------------------------------------------------------------------
+
+OPEN_ELSEWHERE = """
+shelf = coshelf.open(path)
+shelf["a"] = 1
+say("open")
+hear()
+shelf["a"] += 1
+shelf.close()
+"""
+
+
+def test_a_symbolic_link_is_the_same_shelf(crew: Crew, path: str) -> None:
+    directory = os.path.join(os.path.dirname(path), "elsewhere")
+    os.mkdir(directory)
+    link = os.path.join(directory, "link.shelf")
+    os.symlink(path, link)
+    other = crew.start(OPEN_ELSEWHERE, path)
+    other.expect("open")
+    with coshelf.open(link, timeout=1) as shelf:
+        assert shelf["a"] == 1
+        with coshelf.open(path) as same:
+            same["b"] = 1
+            assert shelf["b"] == 1
+        shelf["b"] = 2
+        assert os.listdir(directory) == ["link.shelf"]
+        other.tell()
+        other.finish()
+        assert shelf["a"] == 2
+    assert beside(path) == ["a.shelf", "elsewhere"]
+
+
+@pytest.mark.parametrize("flag", ["r", "w", "c", "n"])
+def test_a_hard_link_to_an_open_shelf_is_refused(crew: Crew, path: str, flag: str) -> None:
+    other = crew.start(OPEN_ELSEWHERE, path)
+    other.expect("open")
+    os.link(path, path + ".hard")
+    with pytest.raises(OpenUnderAnotherName):
+        coshelf.open(path + ".hard", flag, timeout=0.05)
+    other.tell()
+    other.finish()
+    with coshelf.open(path + ".hard", flag.replace("n", "c"), timeout=1) as shelf:  # nobody has it open: then it may be
+        assert dict(shelf) == {"a": 2}
+    assert beside(path) == ["a.shelf", "a.shelf.hard"]
+
+
+def test_a_hard_link_in_the_same_process_is_refused(path: str) -> None:
+    with coshelf.open(path) as shelf:
+        shelf["a"] = 1
+        os.link(path, path + ".hard")
+        with pytest.raises(OpenUnderAnotherName):
+            coshelf.open(path + ".hard")
+        shelf["a"] = 2
+    assert beside(path) == ["a.shelf", "a.shelf.hard"]
+
+
+def test_a_shelf_that_was_renamed_while_open_is_refused_by_its_new_name(crew: Crew, path: str) -> None:
+    other = crew.start(OPEN_ELSEWHERE, path)
+    other.expect("open")
+    os.rename(path, path + ".renamed")
+    with pytest.raises(OpenUnderAnotherName):
+        coshelf.open(path + ".renamed", timeout=0.05)
+    os.rename(path + ".renamed", path)
+    with coshelf.open(path, timeout=1) as shelf:
+        shelf["b"] = 1
+    other.tell()
+    other.finish()
+    assert beside(path) == ["a.shelf"]
+
+
+def test_a_file_renamed_onto_an_open_shelf_is_another_shelf(crew: Crew, path: str) -> None:
+    with coshelf.open(path + ".new") as shelf:
+        shelf["new"] = True
+    other = crew.start(OPEN_ELSEWHERE, path)
+    other.expect("open")
+    os.rename(path + ".new", path)
+    with coshelf.open(path, timeout=1) as shelf:
+        shelf["b"] = 1
+        other.tell()
+        other.finish()
+        assert dict(shelf) == {"new": True, "b": 1}
+        with coshelf.open(path) as again:
+            again["c"] = 1
+    crew.run("with coshelf.open(path) as shelf: assert dict(shelf) == {'new': True, 'b': 1, 'c': 1}", path)
+    assert beside(path) == ["a.shelf"]
+
+
+def test_a_deleted_shelf_and_a_new_one_at_its_path_do_not_disturb_each_other(crew: Crew, path: str) -> None:
+    old = crew.start(
+        """
+        shelf = coshelf.open(path)
+        shelf["old"] = 1
+        snapshot = shelf.snapshot()
+        say("open")
+        hear()
+        shelf["old"] = 2
+        with shelf.transaction() as t:
+            t["older"] = 3
+            assert dict(snapshot) == {"old": 1}
+        assert dict(shelf) == {"old": 2, "older": 3}
+        snapshot.close()
+        shelf.close()
+        """,
+        path,
+    )
+    old.expect("open")
+    os.unlink(path)
+    with coshelf.open(path, timeout=1) as shelf:
+        shelf["new"] = 1
+        with shelf.transaction() as t:  # two locks, not one
+            t["newer"] = 2
+            old.tell()
+            old.finish()
+        crew.run("with coshelf.open(path) as shelf: shelf['newest'] = 3", path)
+        assert dict(shelf) == {"new": 1, "newer": 2, "newest": 3}
+    assert beside(path) == ["a.shelf"]
+
+
+def test_in_one_process_a_deleted_shelf_and_a_new_one_do_not_disturb_each_other(crew: Crew, path: str) -> None:
+    old = coshelf.open(path, timeout=1)
+    old["old"] = 1
+    os.unlink(path)
+    with coshelf.open(path, timeout=1) as new:
+        new["new"] = 1
+        old["old"] = 2
+        assert dict(old) == {"old": 2}
+        assert dict(new) == {"new": 1}
+        old.close()
+        crew.run("with coshelf.open(path) as shelf: shelf['other'] = 3", path)
+        assert dict(new) == {"new": 1, "other": 3}
+    assert beside(path) == ["a.shelf"]

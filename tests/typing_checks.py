@@ -1,0 +1,52 @@
+"""Not run: what must type-check for users, by mypy and by a second checker. Wrong uses carry a type-ignore."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, MutableMapping
+from pathlib import Path
+
+import coshelf
+from coshelf import Cursor, Shelf, Snapshot, Transaction
+
+
+def open_and_annotate(path: Path) -> None:
+    users: Shelf[str, int] = coshelf.open(path)
+    mapping: MutableMapping[str, int] = users
+    number: int = users["ann"]
+    maybe: int | None = users.get("ann")
+    sure: int | str = users.get("ann", "nobody")
+    fallback: int = users.get("ann", 0)
+    popped: int | None = users.pop("ann", None)
+    last: tuple[str, int] = users.popitem()
+    names: Iterator[str] = iter(users.keys("a*", start="a", reverse=True))
+    pairs: dict[str, int] = users.copy()
+    merged: dict[str, int] = users | {"bob": 2}
+    users |= {"bob": 2}
+    print(mapping, number, maybe, sure, fallback, popped, last, names, pairs, merged)
+
+
+def change(users: Shelf[str, list[int]]) -> bool:
+    with users.edit("ann", default=[]) as value:
+        value.append(1)
+    new: list[int] = users.modify("ann", lambda old: [*old, 2])
+    return users.replace("ann", new, [])
+
+
+def together(users: Shelf[str, int]) -> int:
+    with users.transaction() as transaction:
+        handle: Transaction[str, int] = transaction
+        handle["a"], handle["b"] = handle["b"], handle["a"]
+    with users.snapshot() as snapshot:
+        frozen: Snapshot[str, int] = snapshot
+        view: Mapping[str, int] = frozen
+    cursor: Cursor[str, int] = users.cursor()
+    item: tuple[str, int] | None = cursor.seek("a")
+    print(view, item)
+    return users.transact(lambda t: t["a"] + 1)
+
+
+def parts(shelf: Shelf[str, int]) -> None:
+    part = shelf.sub("users")
+    part["ann"] = 1
+    awaited: int = shelf.wait("users/ann", timeout=1.0)
+    print(awaited)

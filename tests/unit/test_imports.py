@@ -1,0 +1,43 @@
+"""What importing coshelf costs, and what it gives."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+from unit_support import SOURCE
+
+import coshelf
+
+
+def test_import_is_cheap() -> None:
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-c", "import coshelf"],
+        env=os.environ | {"PYTHONPATH": SOURCE},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "coshelf" in imported
+    dear = {"asyncio", "importlib.metadata", "numpy", "lmdb", "ctypes", "email", "logging", "sqlite3"}
+    assert imported & dear == set()
+    assert not any(name.startswith("coshelf.engines.lmdb") for name in imported)
+
+
+def test_opening_memory_does_not_import_lmdb() -> None:
+    code = "import coshelf, sys; coshelf.open('memory:')['a'] = 1; assert 'lmdb' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": SOURCE}, check=True)
+
+
+def test_every_public_name_is_exported() -> None:
+    assert sorted(coshelf.__all__) == sorted(set(coshelf.__all__))
+    for name in coshelf.__all__:
+        assert getattr(coshelf, name) is not None
+    found = [value for value in vars(coshelf.errors).values() if isinstance(value, type)]
+    errors = [error for error in found if error.__module__ == "coshelf.errors"]
+    assert len(errors) > 25
+    for error in errors:
+        assert issubclass(error, coshelf.CoshelfError)
+        assert getattr(coshelf, error.__name__) is error

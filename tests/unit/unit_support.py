@@ -1,0 +1,63 @@
+"""What several modules of tests use: entries, every way to write, somebody else beside a shelf with writeback."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import coshelf
+from coshelf.keys import encode
+
+SOURCE = str(Path(coshelf.__file__).parents[1])
+
+# In key order.
+ENTRIES: dict[Any, Any] = {
+    key: value
+    for entries in (
+        {None: "none", -5: "negative", 0: "zero", 2.5: "float", 10: "ten"},
+        {"": "empty", "a": "A", "a/1": [1], "a/2": [2], "b": {"x": 1}, "é": "accent"},
+        {b"": "no bytes", b"raw": "bytes", (): "empty tuple", (1, "x"): "pair", ("a", None): "mixed"},
+    )
+    for key, value in entries.items()  # type: ignore[attr-defined]
+}
+
+
+def nested_edit(shelf: Any) -> None:
+    with shelf.edit("b"):
+        raise AssertionError("the block must not run")
+
+
+def nested_transaction(shelf: Any) -> None:
+    with shelf.transaction():
+        raise AssertionError("the block must not run")
+
+
+WRITES: dict[str, Callable[[Any], Any]] = {
+    "__setitem__": lambda shelf: shelf.__setitem__("a", 1),
+    "__delitem__": lambda shelf: shelf.__delitem__("a"),
+    "__ior__": lambda shelf: shelf.__ior__({"a": 1}),
+    "pop": lambda shelf: shelf.pop("a"),
+    "popitem": lambda shelf: shelf.popitem(last=True),
+    "setdefault": lambda shelf: shelf.setdefault("new", 1),
+    "update": lambda shelf: shelf.update(a=1),
+    "clear": lambda shelf: shelf.clear(),
+    "edit": nested_edit,
+    "modify": lambda shelf: shelf.modify("b", lambda old: old),
+    "replace": lambda shelf: shelf.replace("a", "A", 1),
+    "transaction": nested_transaction,
+    "transact": lambda shelf: shelf.transact(lambda t: t.update(a=1)),
+}
+
+
+class Pair:
+    """A shelf with writeback, and somebody else who has the same entries open."""
+
+    def __init__(self, mine: Any, theirs: Any) -> None:
+        self.mine = mine
+        self.theirs = theirs
+
+    def version(self, key: Any) -> Any:
+        """The number of the commit that wrote the entry."""
+        entry = self.mine._handle.engine.get(encode(key))
+        return None if entry is None else entry.version
