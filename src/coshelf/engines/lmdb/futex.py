@@ -6,6 +6,7 @@ The standard library has no call for it, so the system call is made through ctyp
 from __future__ import annotations
 
 import errno
+import functools
 import mmap
 import platform
 import sys
@@ -22,8 +23,9 @@ _WAKE = 1
 _POLL = 0.001
 
 
+@functools.cache  # made once: an interrupt that hits an import or the making of a class may get lost in Python
 def _system_call() -> Any:
-    """The libc function ``syscall`` and futex's number, or None where this platform has no such thing."""
+    """The libc function ``syscall``, futex's number and a maker of time limits, or None where there is no such thing."""
     number = _NUMBERS.get(platform.machine()) if sys.platform.startswith("linux") else None
     if number is None:
         return None
@@ -31,9 +33,16 @@ def _system_call() -> Any:
         import ctypes
     except ImportError:  # a Python that was built without it
         return None
+
+    class Timespec(ctypes.Structure):
+        _fields_ = (("seconds", ctypes.c_long), ("nanoseconds", ctypes.c_long))
+
+    def limit(timeout: float | None) -> Any:
+        return None if timeout is None else ctypes.byref(Timespec(int(timeout), int(timeout % 1 * 1e9)))
+
     function = ctypes.CDLL(None, use_errno=True).syscall
     function.restype = ctypes.c_long
-    return function, number
+    return function, number, limit
 
 
 def sleep_while(page: mmap.mmap, offset: int, value: int, timeout: float | None) -> None:
@@ -44,16 +53,10 @@ def sleep_while(page: mmap.mmap, offset: int, value: int, timeout: float | None)
         return
     import ctypes
 
-    class Timespec(ctypes.Structure):
-        _fields_ = (("seconds", ctypes.c_long), ("nanoseconds", ctypes.c_long))
-
-    function, number = call
+    function, number, limit = call
     word = ctypes.c_uint32.from_buffer(page, offset)
-    limit = None
-    if timeout is not None:
-        limit = ctypes.byref(Timespec(int(timeout), int(timeout % 1 * 1e9)))
     try:
-        result = function(number, ctypes.byref(word), _WAIT, ctypes.c_uint32(value), limit, None, 0)
+        result = function(number, ctypes.byref(word), _WAIT, ctypes.c_uint32(value), limit(timeout), None, 0)
         if result == -1 and ctypes.get_errno() not in (errno.EAGAIN, errno.EINTR, errno.ETIMEDOUT):
             _poll(page, offset, value, timeout)  # a sandbox without futex
     finally:
@@ -67,7 +70,7 @@ def wake_all(page: mmap.mmap, offset: int) -> None:
         return
     import ctypes
 
-    function, number = call
+    function, number, _ = call
     word = ctypes.c_uint32.from_buffer(page, offset)
     try:
         function(number, ctypes.byref(word), _WAKE, 0x7FFFFFFF, None, None, 0)
