@@ -9,7 +9,7 @@ from typing import Any
 
 from coshelf.codecs.pickled import PickleCodec
 from coshelf.engines import open_engine
-from coshelf.engines.contract import EVERYTHING_GONE, Engine, Flag, OpenOptions
+from coshelf.engines.contract import EVERYTHING_GONE, Durability, Engine, Flag, OpenOptions
 from coshelf.errors import Unsupported
 from coshelf.namespace import Namespace
 from coshelf.shelf import Handle, Shelf
@@ -24,6 +24,8 @@ def open(
     flag: Flag = "c",
     *,
     mode: int = 0o600,
+    durability: Durability = "interval",
+    flush_interval: float = 1.0,
     timeout: float = 60.0,
     protocol: int | None = None,
     writeback: bool = False,
@@ -35,6 +37,9 @@ def open(
         target: a path, a URL (``memory:``, ``lmdb:PATH``), or a mutable mapping of bytes (a dict, a dbm object).
         flag: as in ``dbm.open``: "r" existing, never written; "w" existing; "c" made if missing; "n" made, or emptied.
         mode: permission bits of a new file, whatever the umask.
+        durability: "interval": a commit is safe from the death of any process when it returns, and from power loss
+            within ``flush_interval``; ``sync()`` and ``close()`` wait for that. "commit": each commit waits for it.
+        flush_interval: seconds between two flushes while entries are written, 0 or more.
         timeout: seconds that bound every wait for a lock, 0 or more.
         protocol: pickle protocol for writing; every protocol is read.
         writeback: keep the values that were handed out, and write back at ``sync()`` and ``close()`` those that were
@@ -55,8 +60,17 @@ def open(
     """
     if flag not in ("r", "w", "c", "n"):
         raise ValueError(f"flag must be 'r', 'w', 'c' or 'n', not {flag!r}")
+    if durability not in ("interval", "commit"):
+        raise ValueError(f"durability must be 'interval' or 'commit', not {durability!r}")
     codec = PickleCodec(protocol)
-    engine = open_engine(target, OpenOptions(flag=flag, mode=mode, timeout=usable_timeout(timeout)))
+    options = OpenOptions(
+        flag=flag,
+        mode=mode,
+        timeout=usable_timeout(timeout),
+        durability=durability,
+        flush_interval=usable_timeout(flush_interval),
+    )
+    engine = open_engine(target, options)
     try:
         _require(engine, require)
         if flag == "n":

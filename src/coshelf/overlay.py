@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from coshelf import records
 from coshelf.engines.contract import ABSENT, Absent, Batch, Entry, Reader, Snapshot
+from coshelf.engines.merging import merge
 from coshelf.namespace import Range
 
 __all__ = ["Overlay"]
@@ -75,7 +76,7 @@ class Overlay(Reader):
             for key in (reversed(written) if reverse else written)
             if bodies[key] is not None
         )
-        for key, entry in _merge(shown, own, reverse):
+        for key, entry in merge(shown, own, reverse):
             yield key, None if keys_only else entry
 
     def count(self, start: bytes, stop: bytes) -> int:
@@ -136,23 +137,3 @@ def _uncommitted(key: bytes, body: bytes | None) -> Entry | None:
 
 def _is_within(key: bytes, ranges: list[Range]) -> bool:
     return any(start <= key < stop for start, stop in ranges)
-
-
-def _merge(
-    left: Iterator[tuple[bytes, Entry | None]], right: Iterator[tuple[bytes, Entry | None]], reverse: bool
-) -> Iterator[tuple[bytes, Entry | None]]:
-    """Two sorted streams without common keys as one."""
-    first, second = next(left, None), next(right, None)
-    while first is not None and second is not None:
-        if (first[0] > second[0]) if reverse else (first[0] < second[0]):
-            yield first
-            first = next(left, None)
-        else:
-            yield second
-            second = next(right, None)
-    if first is not None:
-        yield first
-        yield from left
-    if second is not None:
-        yield second
-        yield from right

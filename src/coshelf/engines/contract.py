@@ -26,6 +26,7 @@ __all__ = [
     "Batch",
     "Capabilities",
     "Doorbell",
+    "Durability",
     "Engine",
     "Entry",
     "Exclusive",
@@ -39,6 +40,7 @@ __all__ = [
 _POLL = 0.005
 
 Flag = Literal["r", "w", "c", "n"]
+Durability = Literal["interval", "commit"]
 
 
 class Absent:
@@ -155,11 +157,16 @@ class OpenOptions:
             caller then commits :data:`EVERYTHING_GONE`.
         mode: permission bits of new files, whatever the umask.
         timeout: seconds that bound every wait for a lock.
+        durability: "interval": a commit returns when it is safe from the death of any process, and is durable an
+            interval later; "commit": it returns when it is durable. For engines that can tell the two apart.
+        flush_interval: seconds.
     """
 
     flag: Flag = "c"
     mode: int = 0o600
     timeout: float = 60.0
+    durability: Durability = "interval"
+    flush_interval: float = 1.0
 
 
 class Reader(ABC):

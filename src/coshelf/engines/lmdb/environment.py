@@ -15,25 +15,25 @@ import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
-
-import lmdb
+from typing import TYPE_CHECKING
 
 from coshelf.engines.contract import Doorbell, PollingBell
+from coshelf.engines.lmdb.delta import Delta
+from coshelf.engines.lmdb.delta_files import make_delta_files, remove_delta_files
+from coshelf.engines.lmdb.delta_state import DIRECT, MAPPED, PLAIN, DeltaIdentity
 from coshelf.engines.lmdb.exclusive import ExclusiveLock
-from coshelf.engines.lmdb.failures import translate, translated
-from coshelf.engines.lmdb.header import missing_bytes, newest_transaction
+from coshelf.engines.lmdb.failures import translated
+from coshelf.engines.lmdb.flusher import Flusher
+from coshelf.engines.lmdb.lmdb_file import BaseFile
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, ShelfRow, unpack_row
-from coshelf.engines.lmdb.sidecars import MAX_READERS, Files, open_files
+from coshelf.engines.lmdb.sidecars import Files, open_files
 from coshelf.engines.lmdb.state_page import Bell, StatePage
 from coshelf.errors import (
     CoshelfError,
-    DamagedShelf,
     OpenUnderAnotherName,
     ReadOnlyShelf,
     ShelfClosed,
     ShelfLocked,
-    SnapshotLost,
     StorageError,
 )
 
@@ -42,17 +42,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Environment", "acquire"]
 
-# The map is address space, not disk: so large that a full map is nothing a user meets, and small enough for some
-# hundred shelves in one process. Where address space is limited (ulimit -v), smaller ones are tried.
-_MAP = 1 << 38
-_SMALLEST_MAP = 1 << 26
-_SPARE_TRANSACTIONS = 8
-# Readers that died keep old pages in use until somebody looks: a kill storm grew a file a thousandfold without this.
-_READER_CHECK_EVERY = 128
+# Where address space is limited (ulimit -v), smaller maps are tried for a new delta.
+_DELTA_MAPS = (512 << 20, 64 << 20, 16 << 20)
 
 
 class Environment:
-    """An open shelf file. Use :func:`acquire`, and :meth:`release` once for each.
+    """An open shelf: its base, and its delta if it has one. Use :func:`acquire`, and :meth:`release` once for each.
 
     LMDB must not be closed while a thread is in one of its calls, some of which let other threads run. So whoever
     calls it is *inside*, between :meth:`enter` and :meth:`leave`, and the last one out closes what has no users.
@@ -60,13 +55,15 @@ class Environment:
 
     def __init__(self, path: str, *, write: bool, timeout: float) -> None:
         self.path = path
+        self.flush_interval = float("inf")  # the shortest that a user asked for
         self._timeout = timeout
         self._tracked: weakref.WeakSet[ReadTransaction] = weakref.WeakSet()
-        self._lmdb: lmdb.Environment | None = None
+        self._base: BaseFile | None = None
+        self._deltas: list[Delta] = []  # the one in use, and before it those whose place it took
         self._inside: list[None] = []
-        self._commits = 0
         self._was_registered = False
         self._exclusive: ExclusiveLock | None = None
+        self.flusher = Flusher(self)
         self.users = 0
         self._open(write=write)
         self.identity = self.files.identity
@@ -76,14 +73,15 @@ class Environment:
         # Whether writers know of our readers. If not, each read must be confirmed.
         self.registered = self.files.page is not None
         try:
-            self._size = os.fstat(self.files.descriptor).st_size
-            environment = self._open_lmdb()
+            base = BaseFile(self.path, self.files.descriptor, registered=self.registered)
             try:
-                self.row = self._read_row(environment)
+                self.row = self._read_row(base)
                 if self.registered:
-                    environment.reader_check()
+                    base.lmdb.reader_check()
+                if self.files.page is not None:
+                    self._open_delta(self.files.page)
             except BaseException:
-                environment.close()
+                base.close()
                 raise
             if self.files.alone:
                 self.files.share()
@@ -92,42 +90,91 @@ class Environment:
         except BaseException:
             self.files.close()
             raise
-        self._lmdb = environment
+        self._base = base
 
-    def _barrier(self) -> None:
-        """Wait for the commits under way. After a death this also makes visible what the dead had made durable."""
-        self.begin_write().abort()  # inside, as the lock's own steps are
+    def _open_delta(self, page: StatePage) -> None:
+        state = page.delta
+        if self.files.fresh is not None:
+            delta = self._make_delta(self.files.fresh)
+            state.set_identity(delta.identity)
+            self._deltas = [delta]
+        elif state.identity().kind == DIRECT:
+            self._deltas = []
+        else:
+            self._deltas = [Delta(self.path, state.identity(), state)]
+            self._deltas[0].lmdb.reader_check()
 
-    def _read_row(self, environment: lmdb.Environment) -> ShelfRow:
+    def _make_delta(self, identity: DeltaIdentity) -> Delta:
+        """Open the empty file of a new delta, as well as this machine can."""
+        for kind in (MAPPED, PLAIN) if identity.kind == MAPPED else (PLAIN,):
+            for size in _DELTA_MAPS:
+                try:
+                    delta = Delta(self.path, identity._replace(kind=kind, map_size=size), self.page.delta)
+                except StorageError as error:
+                    failure = error
+                    continue
+                try:
+                    delta.take_first_space()
+                except BaseException:
+                    delta.close()
+                    raise
+                return delta
+        raise failure
+
+    def make_next_delta(self, old: Delta, number: int) -> None:
+        """Make the delta that takes the place of this one, with the write locks of base and delta held."""
+        generation = old.identity.generation + 1
+        identity = make_delta_files(
+            self.path, os.fstat(self.files.descriptor), self.row, old.identity.kind, generation
+        )  # fmt: skip
+        delta = self._make_delta(identity._replace(offset=number))
+        state = self.page.delta
+        state.clean()
+        state.set_identity(delta.identity)
+        self._deltas.append(delta)
+        remove_delta_files(self.path, old.identity.generation)
+
+    def current_delta(self) -> Delta:
+        """The delta, for who is inside. Another process may have put another one in its place."""
+        delta = self._deltas[-1]
+        if self.page.delta.is_of(delta.identity):
+            return delta
+        with _registry.lock:
+            delta = self._deltas[-1]
+            if not self.page.delta.is_of(delta.identity):
+                delta = Delta(self.path, self.page.delta.identity(), self.page.delta)
+                self._deltas.append(delta)
+            return delta
+
+    @property
+    def has_delta(self) -> bool:
+        return bool(self._deltas)
+
+    def _barrier(self, *, after_death: bool) -> None:
+        """Wait for the commits under way.
+
+        After a death base's lock is taken, too: LMDB makes a commit visible after it is durable, so one of the dead may
+        be there and appear only when the next writer takes the lock. Reads before that would not have it.
+        """
+        if after_death or not self._deltas:
+            self.base.begin_write().abort()  # inside, as the lock's own steps are
+        if self._deltas:
+            self.current_delta().begin_write().abort()
+
+    def _read_row(self, base: BaseFile) -> ShelfRow:
         while True:
-            with translated(self.path, "read"), environment.begin() as transaction:
+            with translated(self.path, "read"), base.begin() as transaction:
                 try:
                     return unpack_row(transaction.get(ROW_KEY), self.path)
                 except CoshelfError:
-                    if self.is_confirmed(transaction):
+                    if base.is_confirmed(transaction):
                         raise
 
-    def _open_lmdb(self) -> lmdb.Environment:
-        smallest = max(_SMALLEST_MAP, 2 * self._size)
-        size = max(_MAP, 4 * self._size)
-        while True:
-            try:
-                with translated(self.path, "open"):
-                    return lmdb.open(
-                        os.fsencode(self.path),
-                        map_size=size,
-                        subdir=False,
-                        create=False,
-                        readonly=not self.registered,
-                        lock=self.registered,
-                        max_readers=MAX_READERS,
-                        max_spare_txns=_SPARE_TRANSACTIONS,
-                        lib_version=0,
-                    )
-            except StorageError as error:
-                if size <= smallest or not isinstance(error.__cause__, lmdb.MemoryError):
-                    raise
-                size = max(smallest, size // 8)
+    @property
+    def base(self) -> BaseFile:
+        """The shelf's own file, for who is inside."""
+        assert self._base is not None
+        return self._base
 
     @property
     def page(self) -> StatePage:
@@ -153,23 +200,23 @@ class Environment:
 
     def wake(self) -> None:
         """Let those who wait at the bell look around: their shelf may have been closed."""
-        if self.registered and self._lmdb is not None:
+        if self.registered and self._base is not None:
             with contextlib.suppress(ShelfClosed), self.inside():
                 self.page.wake()
 
     # --- being inside ------------------------------------------------------------------------------------------------
 
-    def enter(self) -> lmdb.Environment:
+    def enter(self) -> BaseFile:
         """Keep the environment open until :meth:`leave`. In a process that inherited it, it is opened afresh."""
         self._inside.append(None)
         try:
             if not self.users:
                 raise ShelfClosed(f"the shelf {self.path} has been closed")
-            environment = self._lmdb or self._renew()
+            base = self._base or self._renew()
         except BaseException:
             self.leave()
             raise
-        return environment
+        return base
 
     def leave(self) -> None:
         try:  # not contextlib.suppress, which would cost every get a tenth of its time
@@ -188,77 +235,6 @@ class Environment:
         finally:
             self.leave()
 
-    # --- transactions, for who is inside -----------------------------------------------------------------------------
-
-    def begin_inside(self) -> lmdb.Transaction[bytes]:
-        """A read transaction."""
-        environment = self._lmdb
-        assert environment is not None
-        self.check_size()
-        try:
-            return environment.begin()
-        except lmdb.ReadersFullError:
-            environment.reader_check()
-            with translated(self.path, "read"):
-                return environment.begin()
-        except lmdb.Error as error:
-            raise translate(error, self.path, "read") from error
-
-    def begin_write(self) -> lmdb.Transaction[bytes]:
-        """A write transaction, to be ended by this thread, soon. Waits for LMDB's writer mutex."""
-        environment = self._lmdb
-        assert environment is not None
-        if not self.registered:
-            raise ReadOnlyShelf(f"{self.path} is read by this user without locks and cannot be written")
-        self.check_size()
-        self._commits += 1
-        if self._commits % _READER_CHECK_EVERY == 0:
-            environment.reader_check()
-        with translated(self.path, "write"):
-            return environment.begin(write=True)
-
-    def main_database(self, transaction: lmdb.Transaction[bytes]) -> Any:
-        """LMDB's handle for all rows."""
-        assert self._lmdb is not None
-        return self._lmdb.open_db(None, transaction)
-
-    @property
-    def size(self) -> int:
-        """Of the file, in bytes, as last seen."""
-        return self._size
-
-    def check_size(self) -> None:
-        """Raise if the file shrank: LMDB's never does by itself, and touching a page that is gone is a SIGBUS."""
-        known = self._size  # before looking: another thread may see a later, larger size in between
-        size = os.lseek(self.files.descriptor, 0, os.SEEK_END)
-        if size < known:
-            raise DamagedShelf(f"{self.path} was truncated while it was open: it had {known} bytes and has {size}")
-        self._size = size
-
-    def is_confirmed(self, transaction: lmdb.Transaction[bytes]) -> bool:
-        """Whether what was just read cannot have been overwritten meanwhile, by writers who do not know of us."""
-        return self.registered or newest_transaction(self.files.descriptor, self.path) == transaction.id()
-
-    def confirm(self, transaction: lmdb.Transaction[bytes]) -> None:
-        """Raise :class:`SnapshotLost` if what was just read is not confirmed."""
-        if not self.is_confirmed(transaction):
-            raise SnapshotLost(
-                f"{self.path} was changed during a read by a user who may not write its lock file, so that old "
-                "entries are not kept for this reader\n  hint: read in shorter steps, or ask for write access"
-            )
-
-    def complete(self) -> None:
-        """After a commit: give the file the length that its header counts.
-
-        LMDB counts pages that a commit took and gave back without writing them. A file that is shorter than it says
-        looks truncated to who opens it; if this process dies before it gets here, that is looked into more closely.
-        """
-        missing = missing_bytes(self.files.descriptor, self.path)
-        if missing:
-            end = os.lseek(self.files.descriptor, 0, os.SEEK_END) + missing
-            with contextlib.suppress(OSError):  # a full disk: the commit is whole all the same
-                os.posix_fallocate(self.files.descriptor, end - 1, 1)  # never shrinks, whoever else does it now
-
     @property
     def is_busy(self) -> bool:
         """Whether a thread is inside."""
@@ -269,26 +245,30 @@ class Environment:
 
     # --- forks and the end -------------------------------------------------------------------------------------------
 
-    def _renew(self) -> lmdb.Environment:
+    def _renew(self) -> BaseFile:
         """Open again in a child that inherited this object."""
         with _registry.lock:
-            if self._lmdb is None:
+            if self._base is None:
                 self._open(write=self._was_registered)
                 if self.files.identity != self.identity:
                     self.shut()
                     raise StorageError(f"{self.path} is another file than the one that was open before the fork")
-            assert self._lmdb is not None
-            return self._lmdb
+            assert self._base is not None
+            return self._base
 
     def abandon(self) -> None:
         """In a forked child: keep inherited LMDB objects alive for ever, and be opened afresh at the next use."""
         self._inside = []
-        inherited, self._lmdb = self._lmdb, None
+        inherited, self._base = self._base, None
         if inherited is None:
             return
-        _registry.keep_for_ever([inherited])
+        _registry.keep_for_ever([inherited.lmdb, *(delta.lmdb for delta in self._deltas)])
         for transaction in list(self._tracked):
             _registry.keep_for_ever(transaction.abandon())
+        for delta in self._deltas:
+            delta.close_descriptors()
+        self._deltas = []
+        self.flusher = Flusher(self)
         self._was_registered = self.registered
         self._tracked = weakref.WeakSet()
         self._exclusive = None
@@ -296,18 +276,25 @@ class Environment:
 
     def shut(self) -> None:
         """Close, with the registry's lock held and nobody inside."""
-        environment, self._lmdb = self._lmdb, None
-        if environment is not None:
+        base, self._base = self._base, None
+        if base is not None:
             for transaction in list(self._tracked):
                 transaction.close()
-            environment.close()
+            base.close()
+            for delta in self._deltas:
+                delta.close()
+            self._deltas = []
             self.files.close()
 
     def release(self) -> None:
         """One user less; after the last one it is closed, as soon as no thread is inside."""
+        if self.users == 1:
+            self.flusher.pause()
         with _registry.lock:
             self.users -= 1
             _registry.close_unused(self)
+            if self.users:  # somebody came meanwhile
+                self.flusher.resume()
 
 
 class _Registry:
@@ -387,6 +374,10 @@ class _Registry:
         self._being_opened: set[str] = set()
 
     def before_fork(self) -> None:
+        # A thread that is there at a fork is a warning from Python 3.12 on, and may need the lock to come to its end.
+        while any(environment.flusher.is_running for environment in self._open.copy().values()):
+            for environment in self._open.copy().values():
+                environment.flusher.pause()
         self.lock.acquire()  # so that the child finds the table whole
         if self._open and self._increase_references is None:
             # Not in the child, where an import that another thread had begun would never end.
@@ -396,7 +387,10 @@ class _Registry:
                 self._increase_references = lambda kept: ctypes.pythonapi.Py_IncRef(ctypes.py_object(kept))
 
     def after_fork_in_parent(self) -> None:
+        paused = list(self._open.values())
         self.lock.release()
+        for environment in paused:
+            environment.flusher.resume()
 
     def after_fork_in_child(self) -> None:
         self._renew_locks()
@@ -412,11 +406,16 @@ class _Registry:
                 self._increase_references(kept)
 
     def close_all(self) -> None:
-        """At exit: so that the sidecars go even if somebody forgot to close."""
-        with self.lock:
-            for environment in list(self._open.values()):
-                environment.users = 0
-                self.close_unused(environment)
+        """At exit: so that all is durable, and the sidecars go, even if somebody forgot to close."""
+        for environment in list(self._open.values()):
+            environment.flusher.pause()
+            try:
+                if environment.has_delta:
+                    environment.flusher.sync()
+            finally:
+                with self.lock:
+                    environment.users = 0
+                    self.close_unused(environment)
 
 
 def acquire(path: str, *, write: bool, timeout: float) -> Environment:

@@ -28,7 +28,7 @@ class ExclusiveLock:
     """One per environment and process.
 
     ``inside`` keeps the state page open for a block; ``barrier`` waits until every commit that had not seen the flag
-    has ended.
+    has ended, and is told whether the last holder died with the lock.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class ExclusiveLock:
         path: str,
         page: StatePage,
         inside: Callable[[], AbstractContextManager[None]],
-        barrier: Callable[[], None],
+        barrier: Callable[..., None],
     ) -> None:
         self._path = path
         self._page = page
@@ -71,8 +71,9 @@ class ExclusiveLock:
             self._hold = hold
         self._lock_processes(start, timeout)
         with self._inside():
+            after_death = self._page.is_claimed()
             self._page.claim()
-            self._barrier()
+            self._barrier(after_death=after_death)
 
     def give_back(self, hold: _Hold) -> None:
         """Release, by any thread, if this hold is the one. A forked child leaves it to its parent."""

@@ -26,23 +26,23 @@ class ReadTransaction:
         self._inside: list[None] = []
         self._closed: str | None = None
         self.users = 0
-        environment.enter()
+        base = environment.enter()
         try:
             # In a list, since taking an element out of a list is one step: of two threads, one gets it.
-            self._transaction = [environment.begin_inside()]
+            self._transaction = [base.begin()]
             environment.track(self)
         finally:
             environment.leave()
 
     def enter(self) -> lmdb.Transaction[bytes]:
         """The transaction, alive and its file whole until :meth:`leave`."""
-        self._environment.enter()
+        base = self._environment.enter()
         self._inside.append(None)
         if self._closed is not None:
             self.leave()
             raise ShelfClosed(f"the snapshot of {self._environment.path} {self._closed}")
         try:
-            self._environment.check_size()
+            base.check_size()
         except BaseException:
             self.leave()
             raise

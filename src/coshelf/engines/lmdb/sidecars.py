@@ -6,7 +6,6 @@ the state page, and for the last closer while it removes the sidecars.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import fcntl
 import os
@@ -17,8 +16,11 @@ from dataclasses import dataclass
 
 from coshelf.durable_files import sync_directory
 from coshelf.engines.lmdb.creation import sweep
+from coshelf.engines.lmdb.delta_files import belongs, decide_kind, delta_path, make_delta_files, remove_delta_files
+from coshelf.engines.lmdb.delta_state import DIRECT, DeltaIdentity
 from coshelf.engines.lmdb.header import check_header, check_short_file, missing_bytes
-from coshelf.engines.lmdb.shelf_row import check_row
+from coshelf.engines.lmdb.shelf_row import ShelfRow, check_row
+from coshelf.engines.lmdb.sidecar_files import lock_path, make_file, make_lock_file, remove_file, state_path
 from coshelf.engines.lmdb.state_page import SIZE as PAGE_SIZE
 from coshelf.engines.lmdb.state_page import StatePage
 from coshelf.errors import (
@@ -32,10 +34,7 @@ from coshelf.errors import (
     StorageFull,
 )
 
-__all__ = ["MAX_READERS", "Files", "open_files"]
-
-MAX_READERS = 2048
-LOCK_SIZE = 64 * MAX_READERS + 128  # of LMDB 0.9, which takes a file of zeros as its own when it is alone
+__all__ = ["Files", "open_files"]
 
 _FLOCK = struct.Struct("hhqqi4x")  # struct flock of 64-bit Linux: type, whence, start, length, pid
 # How long an opener believes that what it sees is another one half way through its opening or closing.
@@ -53,12 +52,14 @@ class Files:
         descriptor: of the file; holds the shared flock.
         page: None if this user cannot have sidecars here and reads without locks.
         alone: whether the flock is still exclusive, the sidecars being made.
+        fresh: a delta in the making, to be published in the state page by who opens it first.
     """
 
     path: str
     descriptor: int
     page: StatePage | None
     alone: bool
+    fresh: DeltaIdentity | None = None
 
     @property
     def identity(self) -> tuple[int, int]:
@@ -71,12 +72,13 @@ class Files:
         self.alone = False
 
     def close(self) -> None:
-        """Close the files; if nobody else has the shelf open, remove the sidecars."""
+        """Close the files; if nobody else has the shelf open, remove the sidecars, unless the delta is still needed."""
         try:
             if self.page is not None:
-                if self._alone_again():
+                if self._alone_again() and self.page.delta.is_clean():
+                    remove_delta_files(self.path, self.page.delta.identity().generation)
                     for name in (lock_path(self.path), state_path(self.path)):
-                        _remove(name)
+                        remove_file(name)
                 self.page.close()
         finally:
             _close(self.descriptor)
@@ -95,15 +97,6 @@ class Files:
         # The name may by now belong to another file, whose sidecars are not ours to remove.
         assert self.page is not None
         return _same(self.path, self.identity) and _same(state_path(self.path), self.page.identity)
-
-
-def lock_path(path: str) -> str:
-    """LMDB's own name for its lock file."""
-    return path + "-lock"
-
-
-def state_path(path: str) -> str:
-    return path + "-state"
 
 
 def open_files(path: str, *, write: bool, timeout: float) -> Files:
@@ -182,9 +175,10 @@ def _try_open(path: str, descriptor: int, write: bool) -> tuple[Files | None, OS
             _sync_name(path)  # its maker may have died before
         if information.st_nlink > 1:
             sweep(path, information.st_ino)
-        page = _make_sidecars(path, information)
-        if page is not None:
-            return Files(path, descriptor, page, alone=True), None
+        made = _make_sidecars(path, information, row)
+        if made is not None:
+            page, fresh = made
+            return Files(path, descriptor, page, alone=True, fresh=fresh), None
         if write:
             raise ShelfPermissionError(
                 errno.EACCES, "this user may not create files beside the shelf, which writing needs", path
@@ -233,43 +227,54 @@ def _another_name(path: str) -> OpenUnderAnotherName:
     )
 
 
-def _make_sidecars(path: str, information: os.stat_result) -> StatePage | None:
-    """Make lock file and state page anew, with the owner and mode of the shelf; None where this user may not."""
-    sizes = {lock_path(path): LOCK_SIZE, state_path(path): PAGE_SIZE}
-    opened: dict[str, int] = {}
-    name = path
+def _make_sidecars(
+    path: str, information: os.stat_result, row: ShelfRow
+) -> tuple[StatePage, DeltaIdentity | None] | None:
+    """Make lock file and state page anew, with the owner and mode of the shelf; None where this user may not.
+
+    A delta that was left, and belongs to this shelf as it is, stays, and so does the state page that says so. If not, a
+    new one is made; its identity is returned, to be published in the state page once it is open.
+    """
+    left = _left_state_page(path, information)
     try:
-        for name, size in sizes.items():
-            _remove(name)
-            opened[name] = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            _give(opened[name], information)
-            os.posix_fallocate(opened[name], 0, size)  # both are mapped: without its space, a full disk is a SIGBUS
-        state = opened[state_path(path)]
+        if left is not None:
+            identity = left.delta.identity()
+            if belongs(path, row, left.delta):
+                make_lock_file(path, information)
+                make_lock_file(delta_path(path, identity.generation), information)
+                left.forget_processes()
+                return left, None
+            left.abandon()
+            remove_delta_files(path, identity.generation)
+        remove_delta_files(path, 0)
+        kind = decide_kind(path, information)
+        fresh = None if kind == DIRECT else make_delta_files(path, information, row, kind)
+        make_lock_file(path, information)
+        state = make_file(state_path(path), information, PAGE_SIZE)
         StatePage.write_new(state, information.st_dev, information.st_ino)
-        page = StatePage(state)
+        return StatePage(state), fresh
     except OSError as error:
-        for made, made_descriptor in opened.items():
-            os.close(made_descriptor)
-            _remove(made)
         if error.errno in _NO_RIGHT:
             return None
+        remove_delta_files(path, 0)
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise StorageFull(
-                f"cannot open {path}: no space left for the {sum(sizes.values())} bytes beside it"
-            ) from error
-        raise StorageError(error.errno, f"cannot make a file beside the shelf: {error.strerror}", name) from error
-    os.close(opened[lock_path(path)])
-    return page
+            raise StorageFull(f"cannot open {path}: no space left for the files beside it") from error
+        raise StorageError(error.errno, f"cannot make a file beside the shelf: {error.strerror}", path) from error
 
 
-def _give(descriptor: int, like: os.stat_result) -> None:
-    """Set owner and mode as the shelf has them, as far as this user may."""
-    if os.geteuid() == 0:
-        os.fchown(descriptor, like.st_uid, like.st_gid)
-    elif os.fstat(descriptor).st_gid != like.st_gid:
-        with contextlib.suppress(PermissionError):  # not a member of the group: then its members are locked out
-            os.fchown(descriptor, -1, like.st_gid)
-    os.fchmod(descriptor, stat.S_IMODE(like.st_mode))
+def _left_state_page(path: str, information: os.stat_result) -> StatePage | None:
+    """The state page that a process left which died, if it is that of this file."""
+    try:
+        descriptor = os.open(state_path(path), os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return None
+    try:
+        if StatePage.names(descriptor, information.st_dev, information.st_ino):
+            return StatePage(descriptor)
+    except OSError:
+        pass  # no page that can be read: another one is made
+    os.close(descriptor)
+    return None
 
 
 def _close(descriptor: int) -> None:
@@ -326,10 +331,3 @@ def _is_left_from_another(path: str, identity: tuple[int, int]) -> bool:
         return False
     finally:
         os.close(descriptor)
-
-
-def _remove(path: str) -> None:
-    try:
-        os.unlink(path)
-    except FileNotFoundError:
-        return

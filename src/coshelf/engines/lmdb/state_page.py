@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from coshelf.engines.contract import Doorbell
 from coshelf.engines.lmdb import futex
+from coshelf.engines.lmdb.delta_state import DeltaState
 
 __all__ = ["Bell", "Holder", "StatePage"]
 
@@ -29,6 +30,7 @@ _EXCLUSIVE = 64
 _HOLDER = struct.Struct("=IId48s")  # flag, pid, since, command
 _BELL = 128
 _WAITERS = 132
+_DELTA = 256
 _ZERO = bytes(4)
 _ONE = (1).to_bytes(4, sys.byteorder)
 
@@ -48,6 +50,7 @@ class StatePage:
         self._claimed = False
         self._descriptor = descriptor
         self._page = mmap.mmap(descriptor, SIZE)
+        self.delta = DeltaState(self._page)
         information = os.fstat(descriptor)
         self.identity = (information.st_dev, information.st_ino)
 
@@ -73,6 +76,10 @@ class StatePage:
         os.close(self._descriptor)
         with contextlib.suppress(BufferError):  # inherited while a thread of the parent was waiting at the bell
             self._page.close()
+
+    def forget_processes(self) -> None:
+        """Clear all but what is said of the delta. Only by who is alone with a page that others left."""
+        self._page[_EXCLUSIVE:_DELTA] = bytes(_DELTA - _EXCLUSIVE)
 
     # --- the exclusive lock ------------------------------------------------------------------------------------------
 

@@ -1,0 +1,89 @@
+"""Changing the base: the rows of one write transaction, and the shelf row that goes with them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from coshelf import records
+from coshelf.engines.contract import ABSENT, Batch
+from coshelf.engines.lmdb import long_keys
+from coshelf.engines.lmdb.delta import is_deletion
+from coshelf.engines.lmdb.lmdb_file import BaseFile
+from coshelf.engines.lmdb.shelf_row import ROW_KEY, ShelfRow, unpack_row
+from coshelf.keys import FIRST, LAST, prefix_end
+
+if TYPE_CHECKING:
+    import lmdb
+
+__all__ = ["BaseWriter"]
+
+
+class BaseWriter:
+    """What changes in the base inside one write transaction."""
+
+    def __init__(self, base: BaseFile, transaction: lmdb.Transaction[bytes]) -> None:
+        self._base = base
+        self._transaction = transaction
+        self.row: ShelfRow = unpack_row(transaction.get(ROW_KEY), base.path)
+        self._extra_rows = self.row.extra_rows
+
+    def version(self, key: bytes) -> object:
+        """The version that an entry has, or ABSENT."""
+        record = self._transaction.get(long_keys.physical(key))
+        return ABSENT if record is None else records.version(record)
+
+    def apply(self, batch: Batch, partial: dict[bytes, int], number: int) -> None:
+        """Carry out a batch as the commit with this number. ``partial`` holds the checksums of the bodies so far."""
+        for start, stop in batch.clears:
+            self._clear(start, stop)
+        for key in batch.deletes:
+            self._delete(key)
+        self._put_many([(key, records.seal(body, partial[key], number)) for key, body in batch.puts.items()])
+
+    def take_over(self, rows: list[tuple[bytes, bytes]]) -> None:
+        """Do what rows of the delta say: sealed records, of which those without a body are deletions."""
+        for key, record in rows:
+            if is_deletion(record):
+                self._delete(key)
+        self._put_many([row for row in rows if not is_deletion(row[1])])
+
+    def finish(self, number: int, nonce: bytes | None = None) -> None:
+        """Write the shelf row: the base holds exactly the commits up to this number."""
+        row = replace(self.row, sequence=number, extra_rows=self._extra_rows, nonce=nonce or self.row.nonce)
+        self._transaction.put(ROW_KEY, row.pack())
+
+    def _put_many(self, rows: list[tuple[bytes, bytes]]) -> None:
+        plain = [row for row in rows if row[0] >= FIRST and len(row[0]) <= long_keys.CHUNK]
+        if len(plain) < len(rows):
+            for key, record in rows:
+                if key < FIRST or len(key) > long_keys.CHUNK:
+                    self._put(key, record)
+        self._transaction.cursor().putmulti(plain)
+
+    def _put(self, key: bytes, record: bytes) -> None:
+        if key < FIRST and self._transaction.get(key) is None:
+            self._extra_rows += 1
+        self._extra_rows += long_keys.put(self._transaction, key, record)
+
+    def _delete(self, key: bytes) -> None:
+        existed, links = long_keys.delete(self._transaction, key)
+        self._extra_rows -= links + (1 if existed and key < FIRST else 0)
+
+    def _clear(self, start: bytes, stop: bytes) -> None:
+        if start <= FIRST and stop >= LAST:
+            self._clear_all()
+            return
+        for key in [key for key, _ in long_keys.walk(self._transaction, start, stop, False, True)]:
+            self._delete(key)
+
+    def _clear_all(self) -> None:
+        """Drop everything, then put back our own rows: costs pages, not entries."""
+        own = [
+            *long_keys.walk(self._transaction, b"\x00", long_keys.LAYERS, False, False),
+            *long_keys.walk(self._transaction, prefix_end(long_keys.LAYERS), FIRST, False, False),
+        ]
+        self._transaction.drop(self._base.main_database(self._transaction), delete=False)
+        for key, record in own:
+            self._transaction.put(key, record)
+        self._extra_rows = len(own)

@@ -1,0 +1,219 @@
+"""Committing: into the delta as a rule, into the base what is too large for it, and where there is no delta."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from coshelf import records
+from coshelf.engines.contract import ABSENT, Batch
+from coshelf.engines.lmdb.base_writer import BaseWriter
+from coshelf.engines.lmdb.delta import Usage, is_deletion
+from coshelf.engines.lmdb.failpoints import ARMED, reach
+from coshelf.engines.lmdb.failures import translated
+from coshelf.engines.lmdb.long_keys import physical
+from coshelf.engines.lmdb.shelf_row import ROW_KEY, unpack_row
+from coshelf.errors import StorageFull
+
+if TYPE_CHECKING:
+    import lmdb
+
+    from coshelf.engines.lmdb.delta import Delta
+    from coshelf.engines.lmdb.environment import Environment
+
+__all__ = ["Committer", "DeltaFull", "is_large"]
+
+# A batch that is larger goes straight to the base: it would cost both parts, and one sync is little beside it.
+_LARGE_ROWS = 1_000
+_LARGE_BYTES = 1 << 20
+# What may wait in the delta before a flush is due, and before those who commit have to help with it.
+_DUE_ENTRIES = 20_000
+_DUE_BYTES = 16 << 20
+_TOO_MUCH = 4
+
+
+class DeltaFull(Exception):
+    """There is no room in the delta for a batch.
+
+    Attributes:
+        for_good: its map is used up, so another delta is needed; if not, the disk is full.
+    """
+
+    def __init__(self, *, for_good: bool) -> None:
+        super().__init__()
+        self.for_good = for_good
+
+
+def is_large(batch: Batch) -> bool:
+    """Whether a batch is too large for the delta."""
+    if batch.clears or len(batch.puts) + len(batch.deletes) > _LARGE_ROWS:
+        return True
+    size = 0
+    for body in batch.puts.values():
+        size += len(body)
+    return size > _LARGE_BYTES
+
+
+class Committer:
+    """Commits batches whose checksums are prepared. Each method returns the number of the commit."""
+
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
+
+    # --- into the delta ----------------------------------------------------------------------------------------------
+
+    def into_delta(self, batch: Batch, partial: dict[bytes, int], *, holding: bool) -> int | None:
+        """One transaction of the delta; None, and nothing, if another holds the exclusive lock."""
+        environment = self._environment
+        environment.enter()
+        try:
+            page = environment.page
+            state = page.delta
+            while True:
+                delta = environment.current_delta()
+                transaction = delta.begin_write()
+                try:
+                    if not state.is_of(delta.identity):
+                        transaction.abort()
+                        continue
+                    if not holding and environment.exclusive.is_others():
+                        transaction.abort()
+                        return None
+                    usage = delta.usage(transaction)
+                    self._take_room(delta, usage, batch)
+                    if batch.checks:
+                        self._check(delta, transaction, batch)
+                    with translated(environment.path, "write"):
+                        number = delta.apply(transaction, batch, partial)
+                        if ARMED:
+                            reach("commit-applied")
+                        state.soil()
+                        transaction.commit()
+                except BaseException:
+                    transaction.abort()
+                    raise
+                break
+            if ARMED:
+                reach("commit-done")
+            page.ring(number)
+            self._keep_small(usage)
+        finally:
+            environment.leave()
+        return number
+
+    def put(self, key: bytes, body: bytes, partial: int) -> int | None:
+        """As :meth:`into_delta`, of one entry: what most commits are."""
+        return self.into_delta(Batch(puts={key: body}), {key: partial}, holding=False)
+
+    def _take_room(self, delta: Delta, usage: Usage, batch: Batch) -> None:
+        rows = len(batch.puts) + len(batch.deletes)
+        size = sum(map(len, batch.puts)) + sum(map(len, batch.puts.values())) + sum(map(len, batch.deletes))
+        if not delta.has_room(usage, rows, size):
+            raise DeltaFull(for_good=delta.is_at_its_end(usage))
+
+    def _check(self, delta: Delta, transaction: lmdb.Transaction[bytes], batch: Batch) -> None:
+        with self._environment.base.begin() as reading:
+            flushed = unpack_row(reading.get(ROW_KEY), self._environment.path).sequence
+
+            def version(key: bytes) -> object:
+                record = delta.get(transaction, key)
+                if record is None or records.version(record) <= flushed:
+                    record = reading.get(physical(key))
+                elif is_deletion(record):
+                    return ABSENT
+                return ABSENT if record is None else records.version(record)
+
+            batch.refuse_conflicts(version)
+
+    def _keep_small(self, usage: Usage) -> None:
+        """Have the delta flushed early when much is waiting; help if the flush cannot keep up."""
+        pages = usage.leaf_pages + usage.overflow_pages
+        waiting = max(usage.entries / _DUE_ENTRIES, pages * 4096 / _DUE_BYTES)
+        if waiting > _TOO_MUCH:
+            self._environment.flusher.flush()
+        elif waiting > 1:
+            self._environment.flusher.hurry()
+
+    # --- into the base -----------------------------------------------------------------------------------------------
+
+    def into_base(self, batch: Batch, partial: dict[bytes, int]) -> int:
+        """One durable transaction of the base, together with all that the delta holds. Under the exclusive lock.
+
+        The number is taken, and committed to the delta, first: it must not be given out again if we die later.
+        """
+        environment = self._environment
+        with environment.inside():
+            base, state = environment.base, environment.page.delta
+            transaction = base.begin_write()
+            try:
+                delta = environment.current_delta()
+                writer = BaseWriter(base, transaction)
+                with translated(base.path, "write"):
+                    number = delta.take_number()
+                    if ARMED:
+                        reach("direct-numbered")
+                    with delta.begin() as reading:
+                        rows = delta.everything(reading)
+                    flushed = writer.row.sequence
+                    writer.take_over([row for row in rows if records.version(row[1]) > flushed])
+                    batch.refuse_conflicts(writer.version)
+                    writer.apply(batch, partial, number)
+                    nonce = os.urandom(16)
+                    state.announce(writer.row.nonce, nonce)
+                    writer.finish(number, nonce)
+                    if ARMED:
+                        reach("direct-announced")
+                    transaction.commit()
+                    if ARMED:
+                        reach("direct-committed")
+            except BaseException:
+                transaction.abort()
+                raise
+            base.complete()
+            environment.page.ring(number)
+            environment.flusher.remove(delta, rows, number)
+        return number
+
+    def into_base_alone(self, batch: Batch, partial: dict[bytes, int], *, holding: bool) -> int | None:
+        """Where there is no delta; None, and nothing, if another holds the exclusive lock."""
+        environment = self._environment
+        with environment.inside():
+            transaction = environment.base.begin_write()
+            try:
+                if not holding and environment.exclusive.is_others():
+                    transaction.abort()
+                    return None
+                writer = BaseWriter(environment.base, transaction)
+                batch.refuse_conflicts(writer.version)
+                number = writer.row.sequence + 1
+                with translated(environment.path, "write"):
+                    writer.apply(batch, partial, number)
+                    writer.finish(number)
+                    transaction.commit()
+            except BaseException:
+                transaction.abort()
+                raise
+            environment.base.complete()
+            environment.page.ring(number)
+        return number
+
+    # --- another delta -----------------------------------------------------------------------------------------------
+
+    def replace_delta(self) -> None:
+        """Put a fresh delta in the place of one that is used up. Under the exclusive lock.
+
+        A reader that was stopped in the middle of a call keeps the pages of the old one for as long as it likes.
+        """
+        environment = self._environment
+        with environment.inside():
+            environment.flusher.flush()
+            base_transaction = environment.base.begin_write()
+            try:
+                old = environment.current_delta()
+                with old.begin_write() as transaction:
+                    environment.make_next_delta(old, old.number(transaction))
+                    transaction.abort()
+            except OSError as error:
+                raise StorageFull(f"cannot write {environment.path}: no room for another delta") from error
+            finally:
+                base_transaction.abort()

@@ -1,0 +1,220 @@
+"""The delta: a small LMDB file with the commits since the last flush.
+
+Its commits are not synced: all processes see them at once, they survive the death of any process, and a flush
+carries them to the base. Its rows are the user's keys with their records, whose sequence numbers say which are
+current; a record with an empty body says that the key was deleted. docs/format.md, "The delta".
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import struct
+from hashlib import blake2b
+from typing import TYPE_CHECKING, NamedTuple
+
+from coshelf import records
+from coshelf.engines.contract import Batch
+from coshelf.engines.lmdb.delta_files import delta_path
+from coshelf.engines.lmdb.delta_state import MAPPED, DeltaIdentity, DeltaState
+from coshelf.engines.lmdb.lmdb_file import LmdbFile
+from coshelf.engines.lmdb.long_keys import CHUNK
+from coshelf.errors import StorageError, StorageFull
+
+if TYPE_CHECKING:
+    import lmdb
+
+__all__ = ["Delta", "Usage", "is_deletion"]
+
+_NUMBER = b"\x00number"  # a row that only takes up a number
+_LONG = b"\x02"
+_BEHIND_LONG = b"\x03"
+_LENGTH = struct.Struct("<I")
+_DIGEST = 16
+_ROW_OVERHEAD = 64  # bytes, more than LMDB adds to a row
+
+_USAGE = struct.Struct("<QQQQQQQ")  # of one of LMDB's two meta pages, from byte 96
+_USAGE_AT = 96
+
+# Space is taken a step ahead of its use. Small steps at first: most shelves hold little between two flushes.
+_FIRST_STEP = 1 << 20
+_LARGEST_STEP = 16 << 20
+# Pages that only the emptying of the delta may use: it takes pages to give pages back.
+_RESERVE = 64
+_LARGEST_NEED = 8_192  # pages, of the largest batch that comes here
+_MAP = 512 << 20
+
+
+class Usage(NamedTuple):
+    """Pages and entries as the last commit left them."""
+
+    branch_pages: int
+    leaf_pages: int
+    overflow_pages: int
+    entries: int
+    root: int
+    last_page: int
+    transaction: int
+
+
+class Delta(LmdbFile):
+    """The delta of a shelf, open."""
+
+    def __init__(self, shelf: str, identity: DeltaIdentity, state: DeltaState) -> None:
+        self.identity = identity
+        self._state = state
+        self._offset = identity.offset
+        path = delta_path(shelf, identity.generation)
+        super().__init__(
+            path, shelf, identity.map_size, sync=False, metasync=False, writemap=identity.kind == MAPPED
+        )  # fmt: skip
+        try:
+            self._descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+            self._page_size: int = self.lmdb.stat()["psize"]
+            self._header = mmap.mmap(self._descriptor, 2 * self._page_size, prot=mmap.PROT_READ)
+        except OSError as error:
+            self.lmdb.close()
+            raise StorageError(error.errno, f"cannot open the delta: {error.strerror}", path) from error
+
+    def close(self) -> None:
+        super().close()
+        self.close_descriptors()
+
+    def close_descriptors(self) -> None:
+        """Our own alone. In a forked child, which must leave LMDB's as they are."""
+        self._header.close()
+        os.close(self._descriptor)
+
+    # --- space -------------------------------------------------------------------------------------------------------
+
+    def usage(self, transaction: lmdb.Transaction[bytes]) -> Usage:
+        """What the commit before this write transaction left. Read from the header: LMDB's own call takes 2 us."""
+        previous = transaction.id() - 1
+        usage = Usage._make(_USAGE.unpack_from(self._header, (previous & 1) * self._page_size + _USAGE_AT))
+        if usage.transaction != previous:
+            raise StorageError(f"{self.path} is in use by something else: its header counts another transaction")
+        return usage
+
+    def has_room(self, usage: Usage, rows: int, size: int, reserve: int = _RESERVE) -> bool:
+        """Whether that many rows with so many bytes in all can be written; space for them is taken if need be.
+
+        Without its space taken, writing a page through the map on a full disk would be a SIGBUS.
+        """
+        tree = usage.branch_pages + usage.leaf_pages
+        pages = 16 + min(6 * rows, 2 * tree + 8) + 3 * (size + rows * _ROW_OVERHEAD) // self._page_size + reserve
+        end = (usage.last_page + 1 + pages) * self._page_size
+        if end > self.identity.map_size:
+            return False
+        return self.identity.kind != MAPPED or end <= self._state.allocated or self._allocate(end)
+
+    def is_at_its_end(self, usage: Usage) -> bool:
+        """Whether it is the map that is used up, and not the disk."""
+        return (usage.last_page + 1 + _LARGEST_NEED) * self._page_size > self.identity.map_size
+
+    def _allocate(self, end: int) -> bool:
+        allocated = self._state.allocated
+        step = max(_FIRST_STEP, min(allocated, _LARGEST_STEP))
+        for size in (max(end, allocated + step), end):
+            try:
+                os.posix_fallocate(self._descriptor, allocated, min(size, self.identity.map_size) - allocated)
+            except OSError:
+                continue
+            self._state.allocated = min(size, self.identity.map_size)
+            return True
+        return False
+
+    def take_first_space(self) -> None:
+        """By who makes the delta. Raises :class:`StorageFull`."""
+        self._state.allocated = 0
+        if self.identity.kind == MAPPED and not self._allocate(_FIRST_STEP):
+            raise StorageFull(f"cannot open {self.shelf}: no space left for the {_FIRST_STEP} bytes of its delta")
+
+    # --- numbers -----------------------------------------------------------------------------------------------------
+
+    def number(self, transaction: lmdb.Transaction[bytes]) -> int:
+        """Of the commit that a write transaction makes; of the last one that a read transaction sees."""
+        return transaction.id() + self._offset
+
+    def take_number(self) -> int:
+        """Commit nothing but a number, so that nobody else has it."""
+        with self.begin_write() as transaction:
+            number = self.number(transaction)
+            transaction.put(_NUMBER, records.seal(b"", 0, number))
+        return number
+
+    # --- rows --------------------------------------------------------------------------------------------------------
+
+    def put(self, transaction: lmdb.Transaction[bytes], key: bytes, record: bytes) -> None:
+        if len(key) <= CHUNK:
+            transaction.put(key, record)
+        else:
+            transaction.put(_row_of_long(key), b"".join((_LENGTH.pack(len(key)), key, record)))
+
+    def apply(self, transaction: lmdb.Transaction[bytes], batch: Batch, partial: dict[bytes, int]) -> int:
+        """Write a batch without clears and return its number. ``partial`` holds the checksums of the bodies so far."""
+        number = self.number(transaction)
+        for key in batch.deletes:
+            self.put(transaction, key, records.seal(b"", records.checksum(key, b""), number))
+        for key, body in batch.puts.items():
+            self.put(transaction, key, records.seal(body, partial[key], number))
+        return number
+
+    def get(self, transaction: lmdb.Transaction[bytes], key: bytes) -> bytes | None:
+        """The record that the delta has for a key, current or not."""
+        if len(key) <= CHUNK:
+            return transaction.get(key)
+        row = transaction.get(_row_of_long(key))
+        if row is None:
+            return None
+        found, record = _unpack_long(row)
+        return record if found == key else None
+
+    def rows(self, transaction: lmdb.Transaction[bytes], start: bytes, stop: bytes) -> list[tuple[bytes, bytes]]:
+        """All keys in ``[start, stop)`` with their records, in order, current or not."""
+        cursor = transaction.cursor()
+        rows: list[tuple[bytes, bytes]] = []
+        if cursor.set_range(start):
+            for row in cursor:
+                if row[0] >= stop:
+                    break
+                rows.append(row)
+        long = []
+        if cursor.set_range(_LONG):
+            for name, packed in cursor:
+                if name >= _BEHIND_LONG:
+                    break
+                key, record = _unpack_long(packed)
+                if start <= key < stop:
+                    long.append((key, record))
+        return sorted(rows + long) if long else rows
+
+    def everything(self, transaction: lmdb.Transaction[bytes]) -> list[tuple[bytes, bytes]]:
+        """All rows, but for what only takes up a number; long keys whole."""
+        rows = [row for row in transaction.cursor() if row[0] != _NUMBER]
+        if any(name.startswith(_LONG) for name, _ in rows):
+            rows = sorted(_unpack_long(row) if name.startswith(_LONG) else (name, row) for name, row in rows)
+        return rows
+
+    def remove(self, transaction: lmdb.Transaction[bytes], keys: list[bytes], flushed: int) -> None:
+        """Remove those of the rows that the base has."""
+        for key in keys:
+            record = self.get(transaction, key)
+            if record is not None and records.version(record) <= flushed:
+                transaction.delete(key if len(key) <= CHUNK else _row_of_long(key))
+
+    def remove_everything(self, transaction: lmdb.Transaction[bytes]) -> None:
+        transaction.drop(self.main_database(transaction), delete=False)
+
+
+def is_deletion(record: bytes) -> bool:
+    """Whether a record of the delta says that its key was deleted."""
+    return len(record) == records.TRAILER
+
+
+def _row_of_long(key: bytes) -> bytes:
+    return _LONG + blake2b(key, digest_size=_DIGEST).digest()
+
+
+def _unpack_long(row: bytes) -> tuple[bytes, bytes]:
+    end = _LENGTH.size + _LENGTH.unpack_from(row)[0]
+    return row[_LENGTH.size : end], row[end:]

@@ -1,0 +1,141 @@
+"""What the state page says of the delta: which file it is, to what it belongs, and what saves work.
+
+A delta belongs to one boot of the machine, one shelf, one state of it (the nonce of its last flush) and to itself
+(device and inode). All of that is kept here, outside the LMDB file, so that it is known before LMDB opens anything.
+"""
+
+from __future__ import annotations
+
+import mmap
+import struct
+import sys
+import uuid
+from typing import NamedTuple
+
+__all__ = ["DIRECT", "MAPPED", "PLAIN", "DeltaIdentity", "DeltaState", "boot_id"]
+
+DIRECT = 0  # there is no delta: each commit goes straight to the base
+PLAIN = 1  # written with system calls
+MAPPED = 2  # written through its map, its space taken beforehand
+
+# kind, generation, offset, map size, device, inode, boot id, store id; from byte 256 of the page
+_IDENTITY = struct.Struct("=IIqQQQ16s16s")
+_AT = 256
+_KIND_AND_GENERATION = 8
+_GENERATION = _AT + 4
+_CURRENT_NONCE = 336  # of the base, as last seen
+_PENDING_NONCE = 352  # that a flush is about to give the base
+_DIRTY = 368
+_ALLOCATED = 376
+_LAST_FLUSH = 384
+_END = 512
+
+_BOOT_ID = "/proc/sys/kernel/random/boot_id"
+_ZERO = bytes(4)
+_ONE = (1).to_bytes(4, sys.byteorder)
+_NUMBER = struct.Struct("=Q")
+_TIME = struct.Struct("=d")
+
+
+def boot_id() -> bytes | None:
+    """What tells this boot of the machine from any other; None where nothing does."""
+    try:
+        with open(_BOOT_ID, encoding="ascii") as file:
+            return uuid.UUID(file.read().strip()).bytes
+    except (OSError, ValueError):
+        return None
+
+
+class DeltaIdentity(NamedTuple):
+    """Which file the delta is and to what it belongs.
+
+    Attributes:
+        kind: DIRECT, PLAIN or MAPPED, as its creator decided; all who use it do likewise.
+        generation: 0 for the first; a delta that had to be replaced while in use is followed by the next.
+        offset: what to add to the number of one of its LMDB transactions to have the number of the commit.
+        map_size: of its map, the same for all who use it, since LMDB gives a writable map's file that length.
+    """
+
+    kind: int
+    generation: int
+    offset: int
+    map_size: int
+    device: int
+    inode: int
+    boot: bytes
+    store_id: bytes
+
+
+class DeltaState:
+    """The delta's part of a mapped state page."""
+
+    def __init__(self, page: mmap.mmap | bytearray) -> None:
+        self._page = page
+
+    def identity(self) -> DeltaIdentity:
+        return DeltaIdentity(*_IDENTITY.unpack_from(self._page, _AT))
+
+    def set_identity(self, identity: DeltaIdentity) -> None:
+        """Only by who is alone with the shelf, or holds the write locks of base and delta.
+
+        Kind and generation come last: who sees a new generation sees the rest of it.
+        """
+        packed = _IDENTITY.pack(*identity)
+        self._page[_AT + _KIND_AND_GENERATION : _AT + _IDENTITY.size] = packed[_KIND_AND_GENERATION:]
+        self._page[_AT : _AT + _KIND_AND_GENERATION] = packed[:_KIND_AND_GENERATION]
+
+    def is_of(self, identity: DeltaIdentity) -> bool:
+        """Whether this is still the delta: another generation may have taken its place."""
+        return self._page[_GENERATION : _GENERATION + 4] == identity.generation.to_bytes(4, sys.byteorder)
+
+    # --- the nonce of the base ---------------------------------------------------------------------------------------
+
+    def knows(self, nonce: bytes) -> bool:
+        """Whether the base has been written by nobody but who keeps this page."""
+        page = self._page
+        return nonce in (page[_CURRENT_NONCE : _CURRENT_NONCE + 16], page[_PENDING_NONCE : _PENDING_NONCE + 16])
+
+    def announce(self, current: bytes, pending: bytes) -> None:
+        """Before a commit to the base: the nonce that it has, and the one that it will have. Under its write lock.
+
+        In this order, and the new one never in the place of the one that the base has: whoever dies here, one of the
+        two is right.
+        """
+        self._page[_CURRENT_NONCE : _CURRENT_NONCE + 16] = current
+        self._page[_PENDING_NONCE : _PENDING_NONCE + 16] = pending
+
+    # --- what saves work ---------------------------------------------------------------------------------------------
+
+    def is_clean(self) -> bool:
+        """Whether the delta has nothing that is not in the base."""
+        return self._page[_DIRTY : _DIRTY + 4] == _ZERO
+
+    def soil(self) -> None:
+        """Before a commit, under the delta's write lock."""
+        self._page[_DIRTY : _DIRTY + 4] = _ONE
+
+    def clean(self) -> None:
+        """Inside the transaction that empties the delta."""
+        self._page[_DIRTY : _DIRTY + 4] = _ZERO
+
+    @property
+    def allocated(self) -> int:
+        """Bytes of the delta whose space is taken."""
+        return int(_NUMBER.unpack_from(self._page, _ALLOCATED)[0])
+
+    @allocated.setter
+    def allocated(self, size: int) -> None:
+        _NUMBER.pack_into(self._page, _ALLOCATED, size)
+
+    @property
+    def last_flush(self) -> float:
+        """When the last flush began, in seconds of the machine's monotonic clock."""
+        return float(_TIME.unpack_from(self._page, _LAST_FLUSH)[0])
+
+    @last_flush.setter
+    def last_flush(self, when: float) -> None:
+        _TIME.pack_into(self._page, _LAST_FLUSH, when)
+
+    def clear(self) -> None:
+        """No delta."""
+        self._page[_AT:_END] = bytes(_END - _AT)

@@ -1,0 +1,205 @@
+"""Carrying the delta to the base: when asked for, and in the background while there is something to carry."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from coshelf import records
+from coshelf.engines.lmdb.base_writer import BaseWriter
+from coshelf.engines.lmdb.failpoints import ARMED, reach
+from coshelf.engines.lmdb.failures import translated
+from coshelf.errors import CoshelfError, ShelfClosed
+
+if TYPE_CHECKING:
+    from coshelf.engines.lmdb.delta import Delta
+    from coshelf.engines.lmdb.environment import Environment
+
+__all__ = ["Flusher"]
+
+# Rows that are removed from the delta at a time, while writers wait: some 100 us.
+_STEP = 64
+
+
+class Flusher:
+    """One per environment and process. A flush is harmless when repeated, so a process may die anywhere in it."""
+
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
+        self._turn = threading.Lock()  # of those who wait for a flush; all who wait share the next one
+        self._flushed = 0
+        self._mutex = threading.Lock()  # guards the making and ending of the thread
+        self._thread: threading.Thread | None = None
+        self._wake = threading.Event()
+        self._urgent = False
+        self._paused = False
+        # One element for each commit that the thread does not know to be flushed: appending is one step, so that
+        # committing threads need no lock.
+        self._noticed: list[None] = []
+
+    # --- flushing ----------------------------------------------------------------------------------------------------
+
+    def flush(self) -> int:
+        """Carry all that the delta has to the base, durably; return the number up to which the base has every commit.
+
+        Base's write lock is taken first, the delta's only for moments: writers do not wait for the disk.
+        """
+        environment = self._environment
+        with environment.inside():
+            base, state = environment.base, environment.page.delta
+            state.last_flush = time.monotonic()
+            transaction = base.begin_write()
+            try:
+                # Under this lock no other delta takes the place of the one there is.
+                delta = environment.current_delta()
+                if ARMED:
+                    reach("flush-locked")
+                writer = BaseWriter(base, transaction)
+                with translated(base.path, "flush"):
+                    with delta.begin() as reading:
+                        last = delta.number(reading)
+                        rows = delta.everything(reading)
+                    flushed = writer.row.sequence
+                    current = [row for row in rows if records.version(row[1]) > flushed]
+                    if current:
+                        writer.take_over(current)
+                        nonce = os.urandom(16)
+                        state.announce(writer.row.nonce, nonce)
+                        if ARMED:
+                            reach("flush-announced")
+                        writer.finish(last, nonce)
+                        transaction.commit()
+                        if ARMED:
+                            reach("flush-committed")
+                    else:
+                        transaction.abort()
+            except BaseException:
+                transaction.abort()
+                raise
+            if current:
+                base.complete()
+            self.remove(delta, rows, last)
+            if ARMED:
+                reach("flush-done")
+        return last
+
+    def remove(self, delta: Delta, rows: list[tuple[bytes, bytes]], flushed: int) -> None:
+        """Remove from the delta what the base has: at once if nothing new came, else in steps that let writers in."""
+        state = self._environment.page.delta
+        if not rows and state.is_clean():
+            return
+        with translated(delta.path, "empty"):
+            with delta.begin_write() as transaction:
+                if not state.is_of(delta.identity):
+                    return
+                if delta.number(transaction) == flushed + 1:
+                    state.clean()
+                    if ARMED:
+                        reach("empty-cleaned")
+                    delta.remove_everything(transaction)
+                    return
+            for at in range(0, len(rows), _STEP):
+                with delta.begin_write() as transaction:
+                    keys = [key for key, _ in rows[at : at + _STEP]]
+                    usage = delta.usage(transaction)
+                    if not state.is_of(delta.identity) or not delta.has_room(usage, len(keys), 0, reserve=0):
+                        return  # what stays does no harm
+                    delta.remove(transaction, keys, flushed)
+                    if ARMED:
+                        reach("empty-step")
+
+    def flush_until(self, number: int) -> None:
+        """Return when the commit with this number is durable. All who wait at the same time share one flush."""
+        while self._flushed < number:
+            with self._turn:
+                if self._flushed < number:
+                    self._flushed = self.flush()
+
+    def sync(self) -> None:
+        """Return when everything that was committed so far is durable."""
+        environment = self._environment
+        with environment.inside():
+            if environment.page.delta.is_clean():
+                return
+            delta = environment.current_delta()
+            with delta.begin() as reading:
+                last = delta.number(reading)
+            self.flush_until(last)
+
+    # --- in the background -------------------------------------------------------------------------------------------
+
+    def notice(self) -> None:
+        """After a commit: see to it that it is flushed in time."""
+        self._noticed.append(None)
+        if self._thread is None:
+            self._start()
+
+    def hurry(self) -> None:
+        """There is much to flush: do not wait for the interval to end."""
+        self._urgent = True
+        self._wake.set()
+
+    def _start(self) -> None:
+        with self._mutex:
+            if self._thread is not None or self._paused:
+                return
+            thread = threading.Thread(target=self._run, name="coshelf-flush", daemon=True)
+            self._thread = thread
+        try:
+            thread.start()
+        except RuntimeError:  # the interpreter is ending, or there are too many threads
+            self._thread = None
+            self.flush()
+
+    def _run(self) -> None:
+        while not self._paused:
+            state = self._environment.page.delta
+            wait = state.last_flush + self._environment.flush_interval - time.monotonic()
+            if wait > 0 and not self._urgent:
+                self._wake.wait(wait)
+                self._wake.clear()
+                continue  # others may have flushed meanwhile
+            self._urgent = False
+            known = len(self._noticed)
+            try:
+                self.flush()
+            except ShelfClosed:
+                break
+            except CoshelfError:
+                # Whoever calls sync() or close() meets it, too, and is told. Here it is tried again an interval later.
+                continue
+            del self._noticed[:known]
+            if self._may_end():
+                return
+        self._thread = None
+
+    def _may_end(self) -> bool:
+        """End the thread if nothing is left to flush. A commit that comes now starts another one."""
+        self._thread = None
+        with self._mutex:
+            if self._noticed and self._thread is None and not self._paused:
+                self._thread = threading.current_thread()
+                return False
+        return True
+
+    @property
+    def is_running(self) -> bool:
+        """Whether there is a thread at the moment."""
+        return self._thread is not None
+
+    def pause(self) -> None:
+        """End the thread and let none be started until :meth:`resume`: before a fork, and when closing."""
+        with self._mutex:
+            self._paused = True
+            thread = self._thread
+        self._wake.set()
+        if thread is not None and thread is not threading.current_thread():
+            thread.join()
+
+    def resume(self) -> None:
+        self._paused = False
+        self._wake.clear()
+        if self._noticed:
+            self._start()

@@ -1,0 +1,173 @@
+"""A reader of one instant: the base at one of its commits, and over it what the delta had then."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import lmdb
+
+from coshelf import records
+from coshelf.engines.contract import Entry, Snapshot
+from coshelf.engines.lmdb import long_keys
+from coshelf.engines.lmdb.delta import is_deletion
+from coshelf.engines.lmdb.environment import Environment
+from coshelf.engines.lmdb.failures import translate
+from coshelf.engines.lmdb.read_transaction import ReadTransaction
+from coshelf.engines.lmdb.shelf_row import ROW_KEY, unpack_row
+from coshelf.engines.merging import merge
+from coshelf.errors import CoshelfError, DamagedShelf, ShelfClosed
+from coshelf.keys import FIRST, LAST
+
+__all__ = ["LmdbSnapshot", "take_instant"]
+
+# A scan reads pages of rows ahead: few at first, since many who scan want only one.
+_FIRST_PAGE = 1
+_LARGEST_PAGE = 256
+_PAGE_BYTES = 1 << 20
+
+
+def take_instant(environment: Environment, start: bytes, stop: bytes) -> LmdbSnapshot:
+    """The shelf as it is now, for reading keys in ``[start, stop)``.
+
+    The delta is read first: what a flush takes out of it is in the base by then. Its rows are copied, since a read
+    transaction that is kept would keep its pages from being used again, and fill it.
+    """
+    environment.enter()
+    try:
+        if not environment.has_delta or environment.page.delta.is_clean():
+            return LmdbSnapshot(environment, ReadTransaction(environment), {})
+        delta = environment.current_delta()
+        with delta.begin() as reading:
+            transaction = ReadTransaction(environment)
+            try:
+                rows = delta.rows(reading, start, stop)
+                base = transaction.enter()
+                try:
+                    flushed = unpack_row(base.get(ROW_KEY), environment.path).sequence
+                finally:
+                    transaction.leave()
+            except BaseException:
+                transaction.close()
+                raise
+        return LmdbSnapshot(
+            environment, transaction, {key: record for key, record in rows if records.version(record) > flushed}
+        )
+    except lmdb.Error as error:
+        raise translate(error, environment.path, "read") from error
+    finally:
+        environment.leave()
+
+
+class LmdbSnapshot(Snapshot):
+    """One instant of the file. Handles on the same instant share a transaction; the last one closed ends it.
+
+    ``newer`` is what the delta had, in order: it goes before what the base has.
+    """
+
+    def __init__(self, environment: Environment, transaction: ReadTransaction, newer: dict[bytes, bytes]) -> None:
+        self._environment = environment
+        self._transaction: ReadTransaction | None = transaction
+        self._newer = newer
+        transaction.users += 1
+
+    @property
+    def _reading(self) -> ReadTransaction:
+        if self._transaction is None:
+            raise ShelfClosed(f"the snapshot of {self._environment.path} has been closed")
+        return self._transaction
+
+    @contextmanager
+    def _read(self) -> Iterator[lmdb.Transaction[bytes]]:
+        """The transaction, for a read that is confirmed at its end."""
+        reading = self._reading
+        transaction = reading.enter()
+        base = self._environment.base
+        try:
+            yield transaction
+            base.confirm(transaction)
+        except (lmdb.Error, CoshelfError) as error:
+            base.confirm(transaction)  # a reader without locks may have followed overwritten pages
+            if isinstance(error, CoshelfError):
+                raise
+            raise translate(error, self._environment.path, "read") from error
+        finally:
+            reading.leave()
+
+    def get(self, key: bytes) -> Entry | None:
+        record = self._newer.get(key)
+        if record is not None:
+            _ = self._reading  # raises once closed
+            return None if is_deletion(record) else Entry(record)
+        with self._read() as transaction:
+            record = transaction.get(long_keys.physical(key))
+        return None if record is None else Entry(record)
+
+    def scan(
+        self, start: bytes, stop: bytes, *, reverse: bool = False, keys_only: bool = False
+    ) -> Iterator[tuple[bytes, Entry | None]]:
+        below = self._scan_base(start, stop, reverse=reverse, keys_only=keys_only)
+        if not self._newer:
+            return below
+        newer = self._newer
+        keys = [key for key in newer if start <= key < stop]
+        if reverse:
+            keys.reverse()
+        shown = (
+            (key, None if keys_only else Entry(newer[key])) for key in keys if not is_deletion(newer[key])
+        )  # fmt: skip
+        return merge((row for row in below if row[0] not in newer), shown, reverse)
+
+    def _scan_base(
+        self, start: bytes, stop: bytes, *, reverse: bool, keys_only: bool
+    ) -> Iterator[tuple[bytes, Entry | None]]:
+        reading = self._reading
+        rows: Iterator[tuple[bytes, bytes]] | None = None
+        wanted = _FIRST_PAGE
+        while True:
+            with self._read() as transaction:
+                if rows is None:
+                    rows = long_keys.walk(transaction, max(start, FIRST), stop, reverse, keys_only)
+                page = _take(rows, wanted)
+            for key, record in page:
+                yield key, None if keys_only else Entry(record)
+                if not reading.alive:  # closed meanwhile, or this is a forked child
+                    break
+            if not page:
+                return
+            wanted = min(wanted * 2, _LARGEST_PAGE)
+
+    def count(self, start: bytes, stop: bytes) -> int:
+        if start > FIRST or stop < LAST:
+            return sum(1 for _ in self.scan(start, stop, keys_only=True))
+        with self._read() as transaction:
+            row = unpack_row(transaction.get(ROW_KEY), self._environment.path)
+            entries: int = transaction.stat()["entries"] - row.extra_rows
+            if not 0 <= entries <= self._environment.base.size:
+                raise DamagedShelf(f"{self._environment.path} is damaged: it counts {entries} entries")
+            for key, record in self._newer.items():
+                entries += (not is_deletion(record)) - (transaction.get(long_keys.physical(key)) is not None)
+        return entries
+
+    def snapshot(self) -> LmdbSnapshot:
+        return LmdbSnapshot(self._environment, self._reading, self._newer)
+
+    def close(self) -> None:
+        transaction, self._transaction = self._transaction, None
+        if transaction is not None:
+            transaction.users -= 1
+            if transaction.users == 0:
+                transaction.close()
+
+
+def _take(rows: Iterator[tuple[bytes, bytes]], wanted: int) -> list[tuple[bytes, bytes]]:
+    """The next rows, as many as wanted, but not many large ones."""
+    page = []
+    room = _PAGE_BYTES
+    for row in rows:
+        page.append(row)
+        wanted -= 1
+        room -= len(row[1])
+        if not wanted or room <= 0:
+            break
+    return page

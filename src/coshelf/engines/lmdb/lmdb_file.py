@@ -1,0 +1,137 @@
+"""One LMDB file, open: its transactions begun the right way, and its errors as ours."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import Any
+
+import lmdb
+
+from coshelf.engines.lmdb.failures import translate, translated
+from coshelf.engines.lmdb.header import missing_bytes, newest_transaction
+from coshelf.engines.lmdb.sidecar_files import MAX_READERS
+from coshelf.errors import DamagedShelf, ReadOnlyShelf, SnapshotLost, StorageError
+
+__all__ = ["BaseFile", "LmdbFile"]
+
+_SPARE_TRANSACTIONS = 8
+# Readers that died keep old pages in use until somebody looks: a kill storm grew a file a thousandfold without this.
+_READER_CHECK_EVERY = 128
+# The map is address space, not disk: so large that a full map is nothing a user meets, and small enough for some
+# hundred shelves in one process. Where address space is limited (ulimit -v), smaller ones are tried.
+_MAP = 1 << 38
+_SMALLEST_MAP = 1 << 26
+
+
+class LmdbFile:
+    """An open LMDB environment. ``path`` is its file, ``shelf`` the shelf's path, for messages."""
+
+    def __init__(self, path: str, shelf: str, map_size: int, **flags: Any) -> None:
+        self.path = path
+        self.shelf = shelf
+        self._commits = 0
+        with translated(shelf, "open"):
+            self.lmdb = lmdb.open(
+                os.fsencode(path),
+                map_size=map_size,
+                subdir=False,
+                create=False,
+                max_readers=MAX_READERS,
+                max_spare_txns=_SPARE_TRANSACTIONS,
+                lib_version=0,
+                **flags,
+            )
+
+    def begin(self) -> lmdb.Transaction[bytes]:
+        """A read transaction."""
+        try:
+            return self.lmdb.begin()
+        except lmdb.ReadersFullError:
+            self.lmdb.reader_check()
+            with translated(self.shelf, "read"):
+                return self.lmdb.begin()
+        except lmdb.Error as error:
+            raise translate(error, self.shelf, "read") from error
+
+    def begin_write(self) -> lmdb.Transaction[bytes]:
+        """A write transaction, to be ended by this thread, soon. Waits for LMDB's writer mutex."""
+        self._commits += 1
+        if self._commits % _READER_CHECK_EVERY == 0:
+            self.lmdb.reader_check()
+        try:
+            return self.lmdb.begin(write=True)
+        except lmdb.Error as error:
+            raise translate(error, self.shelf, "write") from error
+
+    def main_database(self, transaction: lmdb.Transaction[bytes]) -> Any:
+        """LMDB's handle for all rows."""
+        return self.lmdb.open_db(None, transaction)
+
+    def close(self) -> None:
+        self.lmdb.close()
+
+
+class BaseFile(LmdbFile):
+    """The shelf's own file. Every commit to it is durable.
+
+    ``registered`` says whether writers know of our readers; if not, each read must be confirmed.
+    """
+
+    def __init__(self, path: str, descriptor: int, *, registered: bool) -> None:
+        self._descriptor = descriptor
+        self.registered = registered
+        self.size = os.fstat(descriptor).st_size
+        smallest = max(_SMALLEST_MAP, 2 * self.size)
+        size = max(_MAP, 4 * self.size)
+        while True:
+            try:
+                super().__init__(path, path, size, readonly=not registered, lock=registered)
+            except StorageError as error:
+                if size <= smallest or not isinstance(error.__cause__, lmdb.MemoryError):
+                    raise
+                size = max(smallest, size // 8)
+            else:
+                return
+
+    def begin(self) -> lmdb.Transaction[bytes]:
+        self.check_size()
+        return super().begin()
+
+    def begin_write(self) -> lmdb.Transaction[bytes]:
+        if not self.registered:
+            raise ReadOnlyShelf(f"{self.path} is read by this user without locks and cannot be written")
+        self.check_size()
+        return super().begin_write()
+
+    def check_size(self) -> None:
+        """Raise if the file shrank: LMDB's never does by itself, and touching a page that is gone is a SIGBUS."""
+        known = self.size  # before looking: another thread may see a later, larger size in between
+        size = os.lseek(self._descriptor, 0, os.SEEK_END)
+        if size < known:
+            raise DamagedShelf(f"{self.path} was truncated while it was open: it had {known} bytes and has {size}")
+        self.size = size
+
+    def is_confirmed(self, transaction: lmdb.Transaction[bytes]) -> bool:
+        """Whether what was just read cannot have been overwritten meanwhile, by writers who do not know of us."""
+        return self.registered or newest_transaction(self._descriptor, self.path) == transaction.id()
+
+    def confirm(self, transaction: lmdb.Transaction[bytes]) -> None:
+        """Raise :class:`SnapshotLost` if what was just read is not confirmed."""
+        if not self.is_confirmed(transaction):
+            raise SnapshotLost(
+                f"{self.path} was changed during a read by a user who may not write its lock file, so that old "
+                "entries are not kept for this reader\n  hint: read in shorter steps, or ask for write access"
+            )
+
+    def complete(self) -> None:
+        """After a commit: give the file the length that its header counts.
+
+        LMDB counts pages that a commit took and gave back without writing them. A file that is shorter than it says
+        looks truncated to who opens it; if this process dies before it gets here, that is looked into more closely.
+        """
+        missing = missing_bytes(self._descriptor, self.path)
+        if missing:
+            end = os.lseek(self._descriptor, 0, os.SEEK_END) + missing
+            with contextlib.suppress(OSError):  # a full disk: the commit is whole all the same
+                os.posix_fallocate(self._descriptor, end - 1, 1)  # never shrinks, whoever else does it now

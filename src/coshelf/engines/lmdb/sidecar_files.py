@@ -1,0 +1,56 @@
+"""Making and removing the files beside a shelf, with the shelf's own owner and mode."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+
+__all__ = ["LOCK_SIZE", "MAX_READERS", "lock_path", "make_file", "make_lock_file", "remove_file", "state_path"]
+
+MAX_READERS = 2048
+LOCK_SIZE = 64 * MAX_READERS + 128  # of LMDB 0.9, which takes a file of zeros as its own when it is alone
+
+
+def lock_path(path: str) -> str:
+    """LMDB's own name for its lock file."""
+    return path + "-lock"
+
+
+def state_path(path: str) -> str:
+    return path + "-state"
+
+
+def make_file(name: str, like: os.stat_result, size: int = 0) -> int:
+    """Make a file anew and return its descriptor. What is mapped needs its space: a full disk would be a SIGBUS."""
+    remove_file(name)
+    descriptor = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        _give(descriptor, like)
+        if size:
+            os.posix_fallocate(descriptor, 0, size)
+    except BaseException:
+        os.close(descriptor)
+        remove_file(name)
+        raise
+    return descriptor
+
+
+def make_lock_file(path: str, like: os.stat_result) -> None:
+    """Make the lock file of an LMDB file anew. Only by who knows that nobody has it open."""
+    os.close(make_file(lock_path(path), like, LOCK_SIZE))
+
+
+def remove_file(path: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+
+
+def _give(descriptor: int, like: os.stat_result) -> None:
+    """Set owner and mode as the shelf has them, as far as this user may."""
+    if os.geteuid() == 0:
+        os.fchown(descriptor, like.st_uid, like.st_gid)
+    elif os.fstat(descriptor).st_gid != like.st_gid:
+        with contextlib.suppress(PermissionError):  # not a member of the group: then its members are locked out
+            os.fchown(descriptor, -1, like.st_gid)
+    os.fchmod(descriptor, stat.S_IMODE(like.st_mode))
