@@ -160,7 +160,7 @@ def test_ctrl_c_ends_a_wait_and_the_shelf_works_on(crew: Crew, path: str) -> Non
         + """
 with coshelf.open(path) as shelf:
     try:
-        shelf.wait("it", timeout=0.01)  # imports what it needs: Python loses an interrupt that hits an import's callbacks
+        shelf.wait("it", timeout=0.01)  # imports what it needs: Python can lose an interrupt that hits an import
     except WaitTimeout:
         pass
     for turn in range(20):

@@ -9,7 +9,6 @@ from __future__ import annotations
 import mmap
 import struct
 import sys
-import uuid
 from typing import NamedTuple
 
 __all__ = ["DIRECT", "MAPPED", "PLAIN", "DeltaIdentity", "DeltaState", "boot_id"]
@@ -40,8 +39,8 @@ _TIME = struct.Struct("=d")
 def boot_id() -> bytes | None:
     """What tells this boot of the machine from any other; None where nothing does."""
     try:
-        with open(_BOOT_ID, encoding="ascii") as file:
-            return uuid.UUID(file.read().strip()).bytes
+        with open(_BOOT_ID, "rb") as file:
+            return bytes.fromhex(file.read().strip().replace(b"-", b"").decode())[:16].ljust(16, b"\0")
     except (OSError, ValueError):
         return None
 

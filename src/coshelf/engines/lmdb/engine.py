@@ -13,7 +13,16 @@ from typing import TypeVar
 import lmdb
 
 from coshelf import records
-from coshelf.engines.contract import Batch, Capabilities, Doorbell, Engine, Entry, Exclusive, Flag, OpenOptions
+from coshelf.engines.contract import (
+    Batch,
+    Capabilities,
+    Doorbell,
+    Engine,
+    Entry,
+    Exclusive,
+    Flag,
+    OpenOptions,
+)
 from coshelf.engines.lmdb import long_keys
 from coshelf.engines.lmdb.committer import Committer, DeltaFull, is_large
 from coshelf.engines.lmdb.delta import is_deletion

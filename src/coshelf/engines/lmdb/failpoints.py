@@ -1,8 +1,9 @@
 """Places at which tests stop, delay or kill a process. Nothing happens unless the environment asks for it.
 
-``COSHELF_FAILPOINTS`` holds steps separated by ``;``, each ``name=action`` or ``name=action@n`` for the n-th time that the
-process gets there (the first without a number). Actions: ``kill`` (SIGKILL), ``stop`` (SIGSTOP), ``sleep:SECONDS``,
-``error:ERRNO`` (an OSError), ``pause:FILE`` (makes FILE, then waits until it is gone). Code asks ``if ARMED: reach(name)``.
+``COSHELF_FAILPOINTS`` holds steps separated by ``;``, each ``name=action`` or ``name=action@n`` for the n-th time that
+the process gets there (the first without a number). Actions: ``kill`` (SIGKILL), ``stop`` (SIGSTOP), ``sleep:SECONDS``,
+``error:ERRNO`` (an OSError), ``pause:FILE`` (makes FILE, then waits until it is gone). Code asks
+``if ARMED: reach(name)``.
 """
 
 from __future__ import annotations

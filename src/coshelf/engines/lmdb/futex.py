@@ -25,7 +25,7 @@ _POLL = 0.001
 
 @functools.cache  # made once: an interrupt that hits an import or the making of a class may get lost in Python
 def _system_call() -> Any:
-    """The libc function ``syscall``, futex's number and a maker of time limits, or None where there is no such thing."""
+    """The libc function ``syscall``, futex's number and a maker of time limits; None where there is none."""
     number = _NUMBERS.get(platform.machine()) if sys.platform.startswith("linux") else None
     if number is None:
         return None

@@ -97,7 +97,8 @@ class LmdbSnapshot(Snapshot):
     def get(self, key: bytes) -> Entry | None:
         record = self._newer.get(key)
         if record is not None:
-            _ = self._reading  # raises once closed
+            if not self._reading.alive:
+                self._reading.refuse()
             return None if is_deletion(record) else Entry(record)
         with self._read() as transaction:
             record = transaction.get(long_keys.physical(key))
@@ -109,14 +110,22 @@ class LmdbSnapshot(Snapshot):
         below = self._scan_base(start, stop, reverse=reverse, keys_only=keys_only)
         if not self._newer:
             return below
-        newer = self._newer
+        return self._scan_both(below, start, stop, reverse=reverse, keys_only=keys_only)
+
+    def _scan_both(
+        self, below: Iterator[tuple[bytes, Entry | None]], start: bytes, stop: bytes, *, reverse: bool, keys_only: bool
+    ) -> Iterator[tuple[bytes, Entry | None]]:
+        newer, reading = self._newer, self._reading
         keys = [key for key in newer if start <= key < stop]
         if reverse:
             keys.reverse()
         shown = (
             (key, None if keys_only else Entry(newer[key])) for key in keys if not is_deletion(newer[key])
         )  # fmt: skip
-        return merge((row for row in below if row[0] not in newer), shown, reverse)
+        for row in merge((row for row in below if row[0] not in newer), shown, reverse):
+            if not reading.alive:
+                reading.refuse()
+            yield row
 
     def _scan_base(
         self, start: bytes, stop: bytes, *, reverse: bool, keys_only: bool

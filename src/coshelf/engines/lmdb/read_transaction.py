@@ -40,7 +40,7 @@ class ReadTransaction:
         self._inside.append(None)
         if self._closed is not None:
             self.leave()
-            raise ShelfClosed(f"the snapshot of {self._environment.path} {self._closed}")
+            self.refuse()
         try:
             base.check_size()
         except BaseException:
@@ -53,6 +53,10 @@ class ReadTransaction:
         if self._closed is not None:
             self._end()
         self._environment.leave()
+
+    def refuse(self) -> None:
+        """Say why it cannot be read from any more."""
+        raise ShelfClosed(f"the snapshot of {self._environment.path} {self._closed}")
 
     @property
     def alive(self) -> bool:
