@@ -101,7 +101,7 @@ def test_missing_capability_is_unsupported_and_says_what_there_is(require: Any) 
 
 
 def test_capabilities_that_are_there_are_accepted(tmp_path: Path) -> None:
-    wanted = ["snapshots", "exclusive=processes", "acknowledged=durable", "ordered=True", "largest_key=None", "watch"]
+    wanted = ["snapshots", "exclusive=processes", "acknowledged=machine", "ordered=True", "largest_key=None", "watch"]
     with coshelf.open(tmp_path / "my.shelf", require=wanted) as shelf:
         shelf["a"] = 1
 

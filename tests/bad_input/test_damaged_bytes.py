@@ -276,7 +276,7 @@ for at in headers if part == "headers" else rows:
         assert open(path, "rb").read() == broken
         if os.WIFSIGNALED(status) and part == "rows":
             # In LMDB, which follows the pointers in its pages without looking.
-            for leftover in ("-lock", "-state"):
+            for leftover in ("-lock", "-state", "-delta", "-delta-lock"):
                 if os.path.exists(path + leftover):
                     os.remove(path + leftover)
         else:

@@ -90,26 +90,62 @@ def test_commits_on_a_full_disk_lose_nothing(mounted: Any, python: Any) -> None:
 _SPACE_RETURNS = (
     _FILL
     + """
-with coshelf.open(path) as shelf:
-    shelf["a"] = 1
-    leave(0)
-    for attempt in range(5):
-        try:
-            shelf["b"] = "x" * 20_000
-        except coshelf.StorageFull:
-            pass
-        else:
-            raise AssertionError("found room")
-        assert dict(shelf) == {"a": 1}
-    os.remove(ballast)
-    shelf["b"] = "x" * 20_000
-    assert dict(shelf) == {"a": 1, "b": "x" * 20_000}
+durability, way = sys.argv[2:]
+shelf = coshelf.open(path, durability=durability)
+shelf["a"] = 1
+shelf.sync()
+leave(0)
+expected = {"a": 1}
+# The space of the delta is taken already: commits work, and are kept, but cannot reach the file.
+for n in range(10_000):
+    try:
+        shelf["b", n] = "x" * 20_000
+    except coshelf.StorageFull as error:
+        assert path in str(error), error
+        if "everybody sees it" not in str(error):
+            break
+        assert durability == "commit"
+    else:
+        assert durability == "interval"
+    expected["b", n] = "x" * 20_000
+    try:
+        shelf.sync()
+    except coshelf.StorageFull as error:
+        assert path in str(error) and "is kept" in str(error), error
+    else:
+        raise AssertionError("found room")
+    assert dict(shelf) == expected
+else:
+    raise AssertionError("never full")
+assert len(expected) > 10, len(expected)
+if way == "closed":
+    try:
+        shelf.close()
+    except coshelf.StorageFull as error:
+        assert path in str(error), error
+    else:
+        raise AssertionError("found room")
+os.remove(ballast)
+if way == "closed":
+    shelf = coshelf.open(path)
+assert dict(shelf) == expected
+shelf["b", n] = "x" * 20_000
+shelf.sync()
+assert dict(shelf) == expected | {("b", n): "x" * 20_000}
+shelf.close()
+assert os.listdir(folder) == ["my.shelf"]
+with coshelf.open(path, "r") as shelf:
+    assert dict(shelf) == expected | {("b", n): "x" * 20_000}
 """
 )
 
 
-def test_open_shelf_goes_on_when_space_returns(mounted: Any, python: Any) -> None:
-    python(_SPACE_RETURNS, mounted("-t", "tmpfs", "-o", "size=2m", "none"))
+@pytest.mark.parametrize("way", ["open", "closed"])
+@pytest.mark.parametrize("durability", ["interval", "commit"])
+def test_what_was_committed_on_a_full_disk_is_flushed_when_space_returns(
+    durability: str, way: str, mounted: Any, python: Any
+) -> None:
+    python(_SPACE_RETURNS, mounted("-t", "tmpfs", "-o", "size=2m", "none"), durability, way)
 
 
 _CREATE = (
@@ -228,17 +264,19 @@ def test_many_readers_on_a_full_disk_do_not_crash(mounted: Any, python: Any) -> 
 
 _LIMITED = """
 import coshelf, os, resource, sys
-path = sys.argv[1]
-with coshelf.open(path) as shelf:
+path, durability = sys.argv[1:]
+with coshelf.open(path, durability=durability) as shelf:
     resource.setrlimit(resource.RLIMIT_FSIZE, (512 * 1024, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
     expected = {}
     for n in range(10_000):
+        expected[n] = "x" * 700  # commits work for as long as the delta has room
         try:
             shelf[n] = "x" * 700
-        except coshelf.StorageFull as error:
+            if n % 100 == 99:
+                shelf.sync()
+        except coshelf.StorageError as error:
             assert path in str(error), error
             break
-        expected[n] = "x" * 700
     else:
         raise AssertionError("never full")
     assert len(expected) > 50
@@ -250,8 +288,9 @@ with coshelf.open(path, "r") as shelf:
 """
 
 
-def test_file_that_may_not_grow_is_as_a_full_disk(tmp_path: Path, python: Any) -> None:
-    python(_LIMITED, tmp_path / "my.shelf")
+@pytest.mark.parametrize("durability", ["interval", "commit"])
+def test_file_that_may_not_grow_is_as_a_full_disk(durability: str, tmp_path: Path, python: Any) -> None:
+    python(_LIMITED, tmp_path / "my.shelf", durability)
 
 
 _MAPPING = """

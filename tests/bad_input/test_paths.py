@@ -58,7 +58,9 @@ def test_dangling_link_leads_to_the_shelf_that_is_made(flag: Any, tmp_path: Path
     (tmp_path / "link").symlink_to("elsewhere/made")
     with coshelf.open(tmp_path / "link", flag) as shelf:
         shelf["a"] = 1
-        assert {"made", "made-lock", "made-state"} == set(os.listdir(tmp_path / "elsewhere"))
+        assert {"made", "made-lock", "made-state", "made-delta", "made-delta-lock"} == set(
+            os.listdir(tmp_path / "elsewhere")
+        )
     assert os.listdir(tmp_path / "elsewhere") == ["made"]
     assert (tmp_path / "link").is_symlink()
 
@@ -139,7 +141,7 @@ def test_empty_path_is_a_clear_error(flag: str) -> None:
             coshelf.open(target, flag)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("sidecar", ["-lock", "-state"])
+@pytest.mark.parametrize("sidecar", ["-lock", "-state", "-delta", "-delta-lock"])
 @pytest.mark.parametrize("flag", ["r", "w", "c"])
 def test_directory_in_the_place_of_a_sidecar_is_a_clear_error(
     sidecar: str, flag: str, tmp_path: Path, unchanged: Any
@@ -168,7 +170,7 @@ try:
         taken.append(os.open("/dev/null", os.O_RDONLY))
 except OSError:
     pass
-for free in range(8):
+for free in range(32):
     try:
         shelf = coshelf.open(sys.argv[1])
     except coshelf.CoshelfError as error:

@@ -14,7 +14,7 @@ from coshelf.testing import EngineContract
 class TestLmdb(EngineContract):
     demands = (
         *("ordered=True", "snapshots=True", "atomic=crash", "exclusive=processes", "watch=doorbell"),
-        *("shared=processes", "persistent", "acknowledged=durable", "consistency=strict", "cheap_count"),
+        *("shared=processes", "persistent", "acknowledged=machine", "consistency=strict", "cheap_count"),
         *("largest_batch=None", "largest_key=None"),
     )
 

@@ -145,6 +145,9 @@ class Crew:
             worker.end()
 
 
+SIDECARS = ["a.shelf-delta", "a.shelf-delta-lock", "a.shelf-lock", "a.shelf-state"]
+
+
 def beside(path: str) -> list[str]:
     """The names in the shelf's directory."""
     return sorted(os.listdir(os.path.dirname(path)))

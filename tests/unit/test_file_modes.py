@@ -33,7 +33,7 @@ def test_mode_is_what_was_asked_for_whatever_the_umask(
     expected = 0o600 if mode is None else mode
     with coshelf.open(path, **options) as shelf:  # type: ignore[arg-type]
         shelf["a"] = 1
-        for name in ("my.shelf", "my.shelf-lock", "my.shelf-state"):
+        for name in ("my.shelf", "my.shelf-lock", "my.shelf-state", "my.shelf-delta", "my.shelf-delta-lock"):
             assert stat.S_IMODE((path.parent / name).stat().st_mode) == expected, name
     assert stat.S_IMODE(path.stat().st_mode) == expected
     with coshelf.open(path, mode=0o666) as shelf:

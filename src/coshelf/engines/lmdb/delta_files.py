@@ -25,7 +25,10 @@ def delta_path(shelf: str, generation: int) -> str:
 
 
 def belongs(path: str, row: ShelfRow, state: DeltaState) -> bool:
-    """Whether the delta that a left state page names is that of this shelf, in this state, from this boot."""
+    """Whether the delta that a left state page names is that of this shelf, in this state, from this boot.
+
+    Raises OSError if that cannot be found out.
+    """
     identity = state.identity()
     if identity.kind not in (PLAIN, MAPPED) or identity.boot != boot_id() or identity.store_id != row.store_id:
         return False
@@ -33,7 +36,7 @@ def belongs(path: str, row: ShelfRow, state: DeltaState) -> bool:
         return False
     try:
         information = os.lstat(delta_path(path, identity.generation))
-    except OSError:
+    except FileNotFoundError:
         return False
     return stat.S_ISREG(information.st_mode) and (information.st_dev, information.st_ino) == (
         identity.device,

@@ -37,11 +37,11 @@ _TIME = struct.Struct("=d")
 
 
 def boot_id() -> bytes | None:
-    """What tells this boot of the machine from any other; None where nothing does."""
+    """What tells this boot of the machine from any other; None where nothing does. Raises OSError."""
     try:
         with open(_BOOT_ID, "rb") as file:
             return bytes.fromhex(file.read().strip().replace(b"-", b"").decode())[:16].ljust(16, b"\0")
-    except (OSError, ValueError):
+    except (FileNotFoundError, NotADirectoryError, PermissionError, ValueError):
         return None
 
 

@@ -30,7 +30,7 @@ from coshelf.engines.lmdb.environment import Environment
 from coshelf.engines.lmdb.failures import translate
 from coshelf.engines.lmdb.instant import LmdbSnapshot, take_instant
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, ShelfRow, unpack_row
-from coshelf.errors import FormatTooNew, ReadOnlyShelf, SnapshotLost, StorageFull, TransactionInProgress
+from coshelf.errors import FormatTooNew, ReadOnlyShelf, SnapshotLost, StorageError, TransactionInProgress
 from coshelf.keys import FIRST, LAST
 
 __all__ = ["LmdbEngine"]
@@ -56,6 +56,7 @@ class LmdbEngine(Engine):
         self._committer = Committer(environment)
         self._waits_for_disk = options.durability == "commit" or not environment.has_delta
         environment.flush_interval = min(environment.flush_interval, options.flush_interval)
+        environment.may_write |= options.flag != "r"
         self.capabilities = replace(_CAPABILITIES, acknowledged="durable" if self._waits_for_disk else "machine")
         self.where = environment.path
 
@@ -169,8 +170,8 @@ class LmdbEngine(Engine):
             return number
         try:
             self._environment.flusher.flush_until(number)
-        except StorageFull as error:
-            raise StorageFull(
+        except StorageError as error:
+            raise type(error)(
                 f"{self.where} has this commit, and everybody sees it, but it could not be made durable: {error}"
             ) from error
         return number
@@ -211,7 +212,9 @@ class LmdbEngine(Engine):
             self._closed = True
             try:
                 self._environment.wake()
-                self.sync()
+                self._environment.settle()
+                if self._environment.is_open:
+                    self.sync()
             finally:
                 self._environment.release()
 

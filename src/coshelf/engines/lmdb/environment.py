@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from coshelf.engines.contract import Doorbell, PollingBell
 from coshelf.engines.lmdb.delta import Delta
-from coshelf.engines.lmdb.delta_files import make_delta_files, remove_delta_files
+from coshelf.engines.lmdb.delta_files import delta_path, make_delta_files, remove_delta_files
 from coshelf.engines.lmdb.delta_state import DIRECT, MAPPED, PLAIN, DeltaIdentity
 from coshelf.engines.lmdb.exclusive import ExclusiveLock
 from coshelf.engines.lmdb.failures import translated
@@ -35,6 +35,7 @@ from coshelf.errors import (
     ShelfClosed,
     ShelfLocked,
     StorageError,
+    StorageFull,
 )
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ __all__ = ["Environment", "acquire"]
 
 # Where address space is limited (ulimit -v), smaller maps are tried for a new delta.
 _DELTA_MAPS = (512 << 20, 64 << 20, 16 << 20)
+# Seconds that a fork waits for the end of a flush, which a signal handler that interrupted a commit may be keeping up.
+_PATIENCE_AT_FORK = 1.0
 
 
 class Environment:
@@ -56,6 +59,7 @@ class Environment:
     def __init__(self, path: str, *, write: bool, timeout: float) -> None:
         self.path = path
         self.flush_interval = float("inf")  # the shortest that a user asked for
+        self.may_write = False  # whether a user asked for more than reading
         self._timeout = timeout
         self._tracked: weakref.WeakSet[ReadTransaction] = weakref.WeakSet()
         self._base: BaseFile | None = None
@@ -95,14 +99,22 @@ class Environment:
     def _open_delta(self, page: StatePage) -> None:
         state = page.delta
         if self.files.fresh is not None:
-            delta = self._make_delta(self.files.fresh)
-            state.set_identity(delta.identity)
-            self._deltas = [delta]
+            self._deltas = self._make_first_delta(self.files.fresh)
         elif state.identity().kind == DIRECT:
             self._deltas = []
         else:
             self._deltas = [Delta(self.path, state.identity(), state)]
             self._deltas[0].lmdb.reader_check()
+
+    def _make_first_delta(self, identity: DeltaIdentity) -> list[Delta]:
+        """The delta, made; none where there is no room for it: then every commit goes straight to the base."""
+        try:
+            delta = self._make_delta(identity)
+        except StorageFull:
+            remove_delta_files(self.path, identity.generation)
+            return []
+        self.page.delta.set_identity(delta.identity)
+        return [delta]
 
     def _make_delta(self, identity: DeltaIdentity) -> Delta:
         """Open the empty file of a new delta, as well as this machine can."""
@@ -110,8 +122,11 @@ class Environment:
             for size in _DELTA_MAPS:
                 try:
                     delta = Delta(self.path, identity._replace(kind=kind, map_size=size), self.page.delta)
+                except StorageFull:
+                    raise
                 except StorageError as error:
                     failure = error
+                    os.truncate(delta_path(self.path, identity.generation), 0)  # LMDB may have begun to write
                     continue
                 try:
                     delta.take_first_space()
@@ -145,6 +160,11 @@ class Environment:
                 delta = Delta(self.path, self.page.delta.identity(), self.page.delta)
                 self._deltas.append(delta)
             return delta
+
+    @property
+    def is_open(self) -> bool:
+        """Whether this process has it open; a forked child that never used it has not."""
+        return self._base is not None
 
     @property
     def has_delta(self) -> bool:
@@ -276,8 +296,15 @@ class Environment:
 
     def shut(self) -> None:
         """Close, with the registry's lock held and nobody inside."""
-        base, self._base = self._base, None
-        if base is not None:
+        base = self._base
+        if base is None:
+            return
+        try:
+            # What threads committed while the last user was closing.
+            if self._deltas and self.may_write and not self.page.delta.is_clean():
+                self.flusher.flush_inside()
+        finally:
+            self._base = None
             for transaction in list(self._tracked):
                 transaction.close()
             base.close()
@@ -286,10 +313,13 @@ class Environment:
             self._deltas = []
             self.files.close()
 
-    def release(self) -> None:
-        """One user less; after the last one it is closed, as soon as no thread is inside."""
+    def settle(self) -> None:
+        """Before the last :meth:`release`: end the flush thread, which that would not wait for."""
         if self.users == 1:
             self.flusher.pause()
+
+    def release(self) -> None:
+        """One user less; after the last one it is closed, as soon as no thread is inside."""
         with _registry.lock:
             self.users -= 1
             _registry.close_unused(self)
@@ -375,9 +405,8 @@ class _Registry:
 
     def before_fork(self) -> None:
         # A thread that is there at a fork is a warning from Python 3.12 on, and may need the lock to come to its end.
-        while any(environment.flusher.is_running for environment in self._open.copy().values()):
-            for environment in self._open.copy().values():
-                environment.flusher.pause()
+        for environment in self._open.copy().values():
+            environment.flusher.pause(_PATIENCE_AT_FORK)
         self.lock.acquire()  # so that the child finds the table whole
         if self._open and self._increase_references is None:
             # Not in the child, where an import that another thread had begun would never end.
@@ -410,7 +439,7 @@ class _Registry:
         for environment in list(self._open.values()):
             environment.flusher.pause()
             try:
-                if environment.has_delta:
+                if environment.users and environment.has_delta:
                     environment.flusher.sync()
             finally:
                 with self.lock:

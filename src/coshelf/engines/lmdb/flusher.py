@@ -46,43 +46,47 @@ class Flusher:
 
         Base's write lock is taken first, the delta's only for moments: writers do not wait for the disk.
         """
+        with self._environment.inside():
+            return self.flush_inside()
+
+    def flush_inside(self) -> int:
+        """As :meth:`flush`, for who is inside, or closes."""
         environment = self._environment
-        with environment.inside():
-            base, state = environment.base, environment.page.delta
-            state.last_flush = time.monotonic()
-            transaction = base.begin_write()
-            try:
-                # Under this lock no other delta takes the place of the one there is.
-                delta = environment.current_delta()
-                if ARMED:
-                    reach("flush-locked")
-                writer = BaseWriter(base, transaction)
-                with translated(base.path, "flush"):
-                    with delta.begin() as reading:
-                        last = delta.number(reading)
-                        rows = delta.everything(reading)
-                    flushed = writer.row.sequence
-                    current = [row for row in rows if records.version(row[1]) > flushed]
-                    if current:
-                        writer.take_over(current)
-                        nonce = os.urandom(16)
-                        state.announce(writer.row.nonce, nonce)
-                        if ARMED:
-                            reach("flush-announced")
-                        writer.finish(last, nonce)
-                        transaction.commit()
-                        if ARMED:
-                            reach("flush-committed")
-                    else:
-                        transaction.abort()
-            except BaseException:
-                transaction.abort()
-                raise
-            if current:
-                base.complete()
-            self.remove(delta, rows, last)
+        base, state = environment.base, environment.page.delta
+        state.last_flush = time.monotonic()
+        transaction = base.begin_write()
+        try:
+            # Under this lock no other delta takes the place of the one there is.
+            delta = environment.current_delta()
             if ARMED:
-                reach("flush-done")
+                reach("flush-locked")
+            writer = BaseWriter(base, transaction)
+            with translated(base.path, "flush"):
+                with delta.begin() as reading:
+                    last = delta.number(reading)
+                    rows = delta.everything(reading)
+                flushed = writer.row.sequence
+                current = [row for row in rows if records.version(row[1]) > flushed]
+                if current:
+                    writer.take_over(current)
+                    nonce = os.urandom(16)
+                    state.announce(writer.row.nonce, nonce)
+                    if ARMED:
+                        reach("flush-announced")
+                    writer.finish(last, nonce)
+                    transaction.commit()
+                    if ARMED:
+                        reach("flush-committed")
+                else:
+                    transaction.abort()
+        except BaseException:
+            transaction.abort()
+            raise
+        if current:
+            base.complete()
+        self.remove(delta, rows, last)
+        if ARMED:
+            reach("flush-done")
         return last
 
     def remove(self, delta: Delta, rows: list[tuple[bytes, bytes]], flushed: int) -> None:
@@ -146,12 +150,14 @@ class Flusher:
             if self._thread is not None or self._paused:
                 return
             thread = threading.Thread(target=self._run, name="coshelf-flush", daemon=True)
-            self._thread = thread
-        try:
-            thread.start()
-        except RuntimeError:  # the interpreter is ending, or there are too many threads
-            self._thread = None
-            self.flush()
+            try:
+                thread.start()
+            except RuntimeError:  # the interpreter is ending, or there are too many threads
+                pass
+            else:
+                self._thread = thread
+                return
+        self.flush()
 
     def _run(self) -> None:
         while not self._paused:
@@ -173,30 +179,26 @@ class Flusher:
             del self._noticed[:known]
             if self._may_end():
                 return
-        self._thread = None
+        with self._mutex:
+            self._thread = None
 
     def _may_end(self) -> bool:
         """End the thread if nothing is left to flush. A commit that comes now starts another one."""
-        self._thread = None
         with self._mutex:
-            if self._noticed and self._thread is None and not self._paused:
+            self._thread = None
+            if self._noticed and not self._paused:  # looked at after the line above, as who commits does the reverse
                 self._thread = threading.current_thread()
                 return False
         return True
 
-    @property
-    def is_running(self) -> bool:
-        """Whether there is a thread at the moment."""
-        return self._thread is not None
-
-    def pause(self) -> None:
+    def pause(self, patience: float | None = None) -> None:
         """End the thread and let none be started until :meth:`resume`: before a fork, and when closing."""
         with self._mutex:
             self._paused = True
             thread = self._thread
         self._wake.set()
         if thread is not None and thread is not threading.current_thread():
-            thread.join()
+            thread.join(patience)
 
     def resume(self) -> None:
         self._paused = False

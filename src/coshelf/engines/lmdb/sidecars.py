@@ -40,6 +40,7 @@ _FLOCK = struct.Struct("hhqqi4x")  # struct flock of 64-bit Linux: type, whence,
 # How long an opener believes that what it sees is another one half way through its opening or closing.
 _PATIENCE = 3.0
 _NO_RIGHT = (errno.EACCES, errno.EPERM, errno.EROFS)
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NO_FILE = (errno.ELOOP, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ENXIO, errno.ENODEV, errno.EINVAL)
 
 
@@ -190,11 +191,8 @@ def _try_open(path: str, descriptor: int, write: bool) -> tuple[Files | None, OS
         return None, None
     if missing_bytes(descriptor, path):  # between somebody's commit and what makes it whole again, or cut from outside
         return None, DamagedShelf(f"{path} was truncated by something else while others have it open")
-    for name in (lock_path(path), state_path(path)):
-        if os.path.lexists(name) and not os.access(name, os.R_OK | os.W_OK, effective_ids=True):
-            if write:
-                raise ShelfPermissionError(errno.EACCES, "this user may write the shelf but not its sidecar", name)
-            return _without_locks(path, descriptor), None
+    if not _all_usable([lock_path(path), state_path(path)], write):
+        return _without_locks(path, descriptor), None
     try:
         page_descriptor = os.open(state_path(path), os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -202,7 +200,27 @@ def _try_open(path: str, descriptor: int, write: bool) -> tuple[Files | None, OS
     if not StatePage.names(page_descriptor, *identity) or not _somebody_lives(lock_path(path)):
         os.close(page_descriptor)
         return None, _another_name(path)
-    return Files(path, descriptor, StatePage(page_descriptor), alone=False), None
+    page = StatePage(page_descriptor)
+    delta = page.delta.identity()
+    try:
+        name = delta_path(path, delta.generation)
+        if delta.kind != DIRECT and not _all_usable([name, lock_path(name)], write):
+            page.abandon()
+            return _without_locks(path, descriptor), None
+    except BaseException:
+        page.abandon()
+        raise
+    return Files(path, descriptor, page, alone=False), None
+
+
+def _all_usable(sidecars: list[str], write: bool) -> bool:
+    """Whether this user may write them; who wants to write, and may not, is told."""
+    for name in sidecars:
+        if os.path.lexists(name) and not os.access(name, os.R_OK | os.W_OK, effective_ids=True):
+            if write:
+                raise ShelfPermissionError(errno.EACCES, "this user may write the shelf but not its sidecar", name)
+            return False
+    return True
 
 
 def _sync_name(path: str) -> None:
@@ -235,8 +253,10 @@ def _make_sidecars(
     A delta that was left, and belongs to this shelf as it is, stays, and so does the state page that says so. If not, a
     new one is made; its identity is returned, to be published in the state page once it is open.
     """
-    left = _left_state_page(path, information)
+    left: StatePage | None = None
+    made: list[str] = []
     try:
+        left = _left_state_page(path, information)
         if left is not None:
             identity = left.delta.identity()
             if belongs(path, row, left.delta):
@@ -245,36 +265,65 @@ def _make_sidecars(
                 left.forget_processes()
                 return left, None
             left.abandon()
+            left = None
             remove_delta_files(path, identity.generation)
         remove_delta_files(path, 0)
-        kind = decide_kind(path, information)
-        fresh = None if kind == DIRECT else make_delta_files(path, information, row, kind)
         make_lock_file(path, information)
+        made.append(lock_path(path))
         state = make_file(state_path(path), information, PAGE_SIZE)
-        StatePage.write_new(state, information.st_dev, information.st_ino)
-        return StatePage(state), fresh
+        made.append(state_path(path))
+        left = StatePage.make(state, information.st_dev, information.st_ino)
+        return left, _make_delta(path, information, row)
     except OSError as error:
+        if left is not None:
+            left.abandon()
+        for name in made:
+            remove_file(name)
         if error.errno in _NO_RIGHT:
             return None
-        remove_delta_files(path, 0)
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        if error.errno in _NO_ROOM:
             raise StorageFull(f"cannot open {path}: no space left for the files beside it") from error
-        raise StorageError(error.errno, f"cannot make a file beside the shelf: {error.strerror}", path) from error
+        raise StorageError(
+            error.errno, f"cannot make a file beside the shelf: {error.strerror}", error.filename or path
+        ) from error
+
+
+def _make_delta(path: str, information: os.stat_result, row: ShelfRow) -> DeltaIdentity | None:
+    """The files of a new delta; None where there is none: on a full disk, and where boots cannot be told apart."""
+    kind = decide_kind(path, information)
+    if kind == DIRECT:
+        return None
+    try:
+        return make_delta_files(path, information, row, kind)
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        remove_delta_files(path, 0)
+        return None
 
 
 def _left_state_page(path: str, information: os.stat_result) -> StatePage | None:
-    """The state page that a process left which died, if it is that of this file."""
+    """The state page that a process left which died, if it is that of this file.
+
+    An error while looking is raised: taken for an absence it would cost what the delta holds.
+    """
     try:
         descriptor = os.open(state_path(path), os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError:
-        return None
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ELOOP, errno.EISDIR, errno.ENXIO):
+            return None
+        raise
     try:
-        if StatePage.names(descriptor, information.st_dev, information.st_ino):
-            return StatePage(descriptor)
-    except OSError:
-        pass  # no page that can be read: another one is made
-    os.close(descriptor)
-    return None
+        ours = stat.S_ISREG(os.fstat(descriptor).st_mode) and StatePage.names(
+            descriptor, information.st_dev, information.st_ino
+        )
+    except BaseException:
+        os.close(descriptor)
+        raise
+    if not ours:
+        os.close(descriptor)
+        return None
+    return StatePage(descriptor)
 
 
 def _close(descriptor: int) -> None:

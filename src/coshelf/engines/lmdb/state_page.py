@@ -49,16 +49,25 @@ class StatePage:
     def __init__(self, descriptor: int) -> None:
         self._claimed = False
         self._descriptor = descriptor
-        self._page = mmap.mmap(descriptor, SIZE)
+        try:
+            self._page = mmap.mmap(descriptor, SIZE)
+            information = os.fstat(descriptor)
+        except OSError:
+            os.close(descriptor)
+            raise
         self.delta = DeltaState(self._page)
-        information = os.fstat(descriptor)
         self.identity = (information.st_dev, information.st_ino)
 
-    @staticmethod
-    def write_new(descriptor: int, device: int, inode: int) -> None:
-        """Fill a new file. Only by who has the shelf's file locked exclusively."""
+    @classmethod
+    def make(cls, descriptor: int, device: int, inode: int) -> StatePage:
+        """Fill a new file, and map it. Only by who has the shelf's file locked exclusively."""
         page = _IDENTITY.pack(_MAGIC, device, inode)
-        os.pwrite(descriptor, page.ljust(SIZE, b"\0"), 0)
+        try:
+            os.pwrite(descriptor, page.ljust(SIZE, b"\0"), 0)
+        except OSError:
+            os.close(descriptor)
+            raise
+        return cls(descriptor)
 
     @staticmethod
     def names(descriptor: int, device: int, inode: int) -> bool:
