@@ -68,12 +68,15 @@ class Delta(LmdbFile):
         super().__init__(
             path, shelf, identity.map_size, sync=False, metasync=False, writemap=identity.kind == MAPPED
         )  # fmt: skip
+        self._page_size: int = self.lmdb.stat()["psize"]
+        self._descriptor = -1
         try:
             self._descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-            self._page_size: int = self.lmdb.stat()["psize"]
             self._header = mmap.mmap(self._descriptor, 2 * self._page_size, prot=mmap.PROT_READ)
         except OSError as error:
             self.lmdb.close()
+            if self._descriptor >= 0:
+                os.close(self._descriptor)
             raise StorageError(error.errno, f"cannot open the delta: {error.strerror}", path) from error
 
     def close(self) -> None:
