@@ -113,7 +113,9 @@ class Environment:
         except StorageFull:
             remove_delta_files(self.path, identity.generation)
             return []
-        self.page.delta.set_identity(delta.identity)
+        state = self.page.delta
+        state.announce(self.row.nonce, self.row.nonce)
+        state.set_identity(delta.identity)
         return [delta]
 
     def _make_delta(self, identity: DeltaIdentity) -> Delta:
