@@ -229,7 +229,7 @@ class Shelf(Readable[K, V], MutableMapping[K, V], Generic[K, V]):
     def __setitem__(self, key: K, value: V) -> None:
         encoded = self._namespace.encode(key)
         body = self._codec.dump(key, value)
-        self._handle.commit(Batch(puts={encoded: body}))
+        self._handle.engine.put(encoded, body)  # refuses by itself what Handle.commit does
 
     def __delitem__(self, key: K) -> None:
         self._atomically(lambda transaction: transaction.__delitem__(key))

@@ -264,6 +264,13 @@ class Engine(Reader):
         :class:`~coshelf.errors.OutcomeUnknown` when the reply was lost.
         """
 
+    def put(self, key: bytes, body: bytes) -> int | str:
+        """Commit one put, which is what most commits are: an engine may have a quicker way for it.
+
+        Raises what :meth:`commit` does, and refuses, too, inside :meth:`exclusive` of this thread and with flag "r".
+        """
+        return self.commit(Batch(puts={key: body}))
+
     def exclusive(self, timeout: float | None = None) -> AbstractContextManager[Exclusive]:
         """Keep other writers out, waiting ``timeout`` seconds for it (None: as opened).
 

@@ -5,19 +5,19 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+import lmdb
+
 from coshelf import records
 from coshelf.engines.contract import ABSENT, Batch
 from coshelf.engines.lmdb.base_writer import BaseWriter
 from coshelf.engines.lmdb.delta import Usage, is_deletion
 from coshelf.engines.lmdb.failpoints import ARMED, reach
-from coshelf.engines.lmdb.failures import translated
+from coshelf.engines.lmdb.failures import translate, translated
 from coshelf.engines.lmdb.long_keys import physical
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, unpack_row
 from coshelf.errors import StorageFull
 
 if TYPE_CHECKING:
-    import lmdb
-
     from coshelf.engines.lmdb.delta import Delta
     from coshelf.engines.lmdb.environment import Environment
 
@@ -26,9 +26,7 @@ __all__ = ["Committer", "DeltaFull", "is_large"]
 # A batch that is larger goes straight to the base: it would cost both parts, and one sync is little beside it.
 _LARGE_ROWS = 1_000
 _LARGE_BYTES = 1 << 20
-# What may wait in the delta before a flush is due, and before those who commit have to help with it.
-_DUE_ENTRIES = 20_000
-_DUE_BYTES = 16 << 20
+# How many times what makes a flush due may wait in the delta before those who commit have to help with it.
 _TOO_MUCH = 4
 
 
@@ -96,14 +94,45 @@ class Committer:
             if ARMED:
                 reach("commit-done")
             page.ring(number)
-            self._keep_small(usage)
+            self._keep_small(delta, usage)
         finally:
             environment.leave()
         return number
 
     def put(self, key: bytes, body: bytes, partial: int) -> int | None:
-        """As :meth:`into_delta`, of one entry: what most commits are."""
-        return self.into_delta(Batch(puts={key: body}), {key: partial}, holding=False)
+        """One small entry into the delta, quickly: what most commits are.
+
+        None, and nothing, where that takes more: another holds the exclusive lock, or space is to be taken, or there is
+        much to be flushed. Then :meth:`into_delta` does it.
+        """
+        environment = self._environment
+        environment.enter()
+        try:
+            page, delta = environment.page, environment.latest_delta
+            state = page.delta
+            transaction = delta.begin_write()
+            try:
+                number = delta.number(transaction)
+                if page.is_claimed() or not state.is_of(delta.identity) or not delta.has_ample_room(number):
+                    transaction.abort()
+                    return None
+                transaction.put(key, records.seal(body, partial, number))
+                if ARMED:
+                    reach("commit-applied")
+                state.soil()
+                transaction.commit()
+            except lmdb.Error as error:
+                transaction.abort()
+                raise translate(error, environment.path, "write") from error
+            except BaseException:
+                transaction.abort()
+                raise
+            if ARMED:
+                reach("commit-done")
+            page.ring(number)
+        finally:
+            environment.leave()
+        return number
 
     def _take_room(self, delta: Delta, usage: Usage, batch: Batch) -> None:
         rows = len(batch.puts) + len(batch.deletes)
@@ -125,10 +154,9 @@ class Committer:
 
             batch.refuse_conflicts(version)
 
-    def _keep_small(self, usage: Usage) -> None:
+    def _keep_small(self, delta: Delta, usage: Usage) -> None:
         """Have the delta flushed early when much is waiting; help if the flush cannot keep up."""
-        pages = usage.leaf_pages + usage.overflow_pages
-        waiting = max(usage.entries / _DUE_ENTRIES, pages * 4096 / _DUE_BYTES)
+        waiting = delta.fullness(usage)
         if waiting > _TOO_MUCH:
             self._environment.flusher.flush()
         elif waiting > 1:
@@ -171,7 +199,7 @@ class Committer:
                 raise
             base.complete()
             environment.page.ring(number)
-            environment.flusher.remove(delta, rows, number)
+            environment.flusher.remove(delta, number)
         return number
 
     def into_base_alone(self, batch: Batch, partial: dict[bytes, int], *, holding: bool) -> int | None:

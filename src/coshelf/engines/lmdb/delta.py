@@ -24,7 +24,12 @@ from coshelf.errors import StorageError, StorageFull
 if TYPE_CHECKING:
     import lmdb
 
-__all__ = ["Delta", "Usage", "is_deletion"]
+__all__ = ["SMALL", "Delta", "Usage", "is_deletion"]
+
+SMALL = 64 * 1024  # bytes of a body that is written without much ado
+# What may wait before a flush is due. More makes the flush long and what reads have to copy large.
+_DUE_ENTRIES = 20_000
+_DUE_BYTES = 16 << 20
 
 _NUMBER = b"\x00number"  # a row that only takes up a number
 _LONG = b"\x02"
@@ -41,6 +46,7 @@ _FIRST_STEP = 1 << 20
 _LARGEST_STEP = 16 << 20
 # Pages that only the emptying of the delta may use: it takes pages to give pages back.
 _RESERVE = 64
+_AMPLE = 256  # pages, more than a row of SMALL bytes and the reserve can need
 _LARGEST_NEED = 8_192  # pages, of the largest batch that comes here
 _MAP = 512 << 20
 
@@ -64,6 +70,7 @@ class Delta(LmdbFile):
         self.identity = identity
         self._state = state
         self._offset = identity.offset
+        self._ample = 0  # bytes that are known to be taken; others may have taken more
         path = delta_path(shelf, identity.generation)
         super().__init__(
             path, shelf, identity.map_size, sync=False, metasync=False, writemap=identity.kind == MAPPED
@@ -108,7 +115,28 @@ class Delta(LmdbFile):
         end = (usage.last_page + 1 + pages) * self._page_size
         if end > self.identity.map_size:
             return False
-        return self.identity.kind != MAPPED or end <= self._state.allocated or self._allocate(end)
+        if self.identity.kind == MAPPED and end > self._state.allocated and not self._allocate(end):
+            return False
+        self._ample = self._state.allocated if self.identity.kind == MAPPED else self.identity.map_size
+        return True
+
+    def has_ample_room(self, number: int) -> bool:
+        """Whether a small row can be written, as the commit with this number, without a look at anything else."""
+        previous = number - self._offset - 1
+        _, leaf, overflow, entries, _, last_page, found = _USAGE.unpack_from(
+            self._header, (previous & 1) * self._page_size + _USAGE_AT
+        )
+        return bool(
+            found == previous
+            and (last_page + _AMPLE) * self._page_size <= self._ample
+            and entries < _DUE_ENTRIES
+            and (leaf + overflow) * self._page_size < _DUE_BYTES
+        )
+
+    def fullness(self, usage: Usage) -> float:
+        """How much is waiting, as a part of what makes a flush due."""
+        pages = usage.leaf_pages + usage.overflow_pages
+        return max(usage.entries / _DUE_ENTRIES, pages * self._page_size / _DUE_BYTES)
 
     def is_at_its_end(self, usage: Usage) -> bool:
         """Whether it is the map that is used up, and not the disk."""
@@ -198,15 +226,15 @@ class Delta(LmdbFile):
             rows = sorted(_unpack_long(row) if name.startswith(_LONG) else (name, row) for name, row in rows)
         return rows
 
-    def remove(self, transaction: lmdb.Transaction[bytes], keys: list[bytes], flushed: int) -> None:
-        """Remove those of the rows that the base has."""
-        for key in keys:
-            record = self.get(transaction, key)
-            if record is not None and records.version(record) <= flushed:
-                transaction.delete(key if len(key) <= CHUNK else _row_of_long(key))
+    def newer(self, transaction: lmdb.Transaction[bytes], flushed: int) -> list[tuple[bytes, bytes]]:
+        """The rows, as they are stored, of commits after this one."""
+        return [row for row in transaction.cursor() if records.version(row[1]) > flushed]
 
-    def remove_everything(self, transaction: lmdb.Transaction[bytes]) -> None:
+    def keep_only(self, transaction: lmdb.Transaction[bytes], rows: list[tuple[bytes, bytes]]) -> None:
+        """Remove all rows but these."""
         transaction.drop(self.main_database(transaction), delete=False)
+        if rows:
+            transaction.cursor().putmulti(rows)
 
 
 def is_deletion(record: bytes) -> bool:

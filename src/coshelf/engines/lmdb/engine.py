@@ -25,7 +25,7 @@ from coshelf.engines.contract import (
 )
 from coshelf.engines.lmdb import long_keys
 from coshelf.engines.lmdb.committer import Committer, DeltaFull, is_large
-from coshelf.engines.lmdb.delta import is_deletion
+from coshelf.engines.lmdb.delta import SMALL, is_deletion
 from coshelf.engines.lmdb.environment import Environment
 from coshelf.engines.lmdb.failures import translate
 from coshelf.engines.lmdb.instant import LmdbSnapshot, take_instant
@@ -58,6 +58,7 @@ class LmdbEngine(Engine):
         environment.flush_interval = min(environment.flush_interval, options.flush_interval)
         environment.may_write |= options.flag != "r"
         self.capabilities = replace(_CAPABILITIES, acknowledged="durable" if self._waits_for_disk else "machine")
+        self._puts_quickly = environment.has_delta and options.flag != "r" and environment.row.writable
         self.where = environment.path
 
     @property
@@ -135,6 +136,17 @@ class LmdbEngine(Engine):
             )
         committed = self._commit(batch, _prepare(batch), holding=False)
         return self._acknowledged(committed)
+
+    def put(self, key: bytes, body: bytes) -> int:
+        if len(key) > long_keys.CHUNK or len(body) > SMALL or not self._puts_quickly:
+            return self.commit(Batch(puts={key: body}))
+        number = self._committer.put(key, body, records.checksum(key, body))
+        if number is None:
+            return self.commit(Batch(puts={key: body}))
+        if self._waits_for_disk:
+            return self._acknowledged(number)
+        self._environment.flusher.notice()
+        return number
 
     def _commit_exclusively(self, batch: Batch) -> int:
         self._check_writable()

@@ -164,6 +164,11 @@ class Environment:
             return delta
 
     @property
+    def latest_delta(self) -> Delta:
+        """The delta that was current when this process last looked."""
+        return self._deltas[-1]
+
+    @property
     def is_open(self) -> bool:
         """Whether this process has it open; a forked child that never used it has not."""
         return self._base is not None

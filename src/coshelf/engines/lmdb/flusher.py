@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Flusher"]
 
-# Rows that are removed from the delta at a time, while writers wait: some 100 us.
-_STEP = 64
-
 
 class Flusher:
     """One per environment and process. A flush is harmless when repeated, so a process may die anywhere in it."""
@@ -62,13 +59,10 @@ class Flusher:
                 reach("flush-locked")
             writer = BaseWriter(base, transaction)
             with translated(base.path, "flush"):
-                with delta.begin() as reading:
-                    last = delta.number(reading)
-                    rows = delta.everything(reading)
-                flushed = writer.row.sequence
-                current = [row for row in rows if records.version(row[1]) > flushed]
-                if current:
-                    writer.take_over(current)
+                last, found = self._copy(delta, writer)
+                if ARMED:
+                    reach("flush-copied")
+                if found:
                     nonce = os.urandom(16)
                     state.announce(writer.row.nonce, nonce)
                     if ARMED:
@@ -82,37 +76,52 @@ class Flusher:
         except BaseException:
             transaction.abort()
             raise
-        if current:
+        if found:
             base.complete()
-        self.remove(delta, rows, last)
+        if found or not state.is_clean():
+            self.remove(delta, last)
         if ARMED:
             reach("flush-done")
         return last
 
-    def remove(self, delta: Delta, rows: list[tuple[bytes, bytes]], flushed: int) -> None:
-        """Remove from the delta what the base has: at once if nothing new came, else in steps that let writers in."""
+    @staticmethod
+    def _copy(delta: Delta, writer: BaseWriter) -> tuple[int, bool]:
+        """Write what the base has not into it; return the last number, and whether there was anything.
+
+        Writers are kept out meanwhile: some 10 ms for 20,000 entries. Beside threads that write in turn with it, each
+        waiting for the interpreter's lock, it took six times as long, and made their commits as slow.
+        """
+        transaction = delta.begin_write()
+        try:
+            last = delta.number(transaction) - 1
+            flushed = writer.row.sequence
+            current = [row for row in delta.everything(transaction) if records.version(row[1]) > flushed]
+            writer.take_over(current)
+        finally:
+            transaction.abort()
+        return last, bool(current)
+
+    def remove(self, delta: Delta, flushed: int) -> None:
+        """Remove from the delta what the base has.
+
+        In one transaction that drops everything and puts back what is newer: row by row it took five times as long,
+        and slowed those down who write meanwhile. What stays, since there is no room for that, does no harm.
+        """
         state = self._environment.page.delta
-        if not rows and state.is_clean():
-            return
-        with translated(delta.path, "empty"):
-            with delta.begin_write() as transaction:
-                if not state.is_of(delta.identity):
-                    return
-                if delta.number(transaction) == flushed + 1:
-                    state.clean()
-                    if ARMED:
-                        reach("empty-cleaned")
-                    delta.remove_everything(transaction)
-                    return
-            for at in range(0, len(rows), _STEP):
-                with delta.begin_write() as transaction:
-                    keys = [key for key, _ in rows[at : at + _STEP]]
-                    usage = delta.usage(transaction)
-                    if not state.is_of(delta.identity) or not delta.has_room(usage, len(keys), 0, reserve=0):
-                        return  # what stays does no harm
-                    delta.remove(transaction, keys, flushed)
-                    if ARMED:
-                        reach("empty-step")
+        with translated(delta.path, "empty"), delta.begin_write() as transaction:
+            if not state.is_of(delta.identity):
+                return
+            newer = [] if delta.number(transaction) == flushed + 1 else delta.newer(transaction, flushed)
+            size = sum(len(key) + len(row) for key, row in newer)
+            if not delta.has_room(delta.usage(transaction), len(newer), size, reserve=0):
+                return
+            if not newer:
+                state.clean()
+            if ARMED:
+                reach("empty-begun")
+            delta.keep_only(transaction, newer)
+        if ARMED:
+            reach("empty-done")
 
     def flush_until(self, number: int) -> None:
         """Return when the commit with this number is durable. All who wait at the same time share one flush."""
