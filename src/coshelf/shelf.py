@@ -166,6 +166,15 @@ class Shelf(Readable[K, V], MutableMapping[K, V], Generic[K, V]):
     def _reader(self) -> Engine:
         return self._handle.engine
 
+    def __getitem__(self, key: K) -> V:
+        # What _get does, in one step: a call costs as much as a twentieth of a read.
+        encoded = self._namespace.encode(key)
+        entry = self._handle.engine.get(encoded)
+        if entry is None:
+            raise KeyError(key)
+        value: V = self._codec.load(key, encoded, entry.record)
+        return value
+
     def _encoded(self, key: object) -> bytes | None:
         encoded = super()._encoded(key)
         if encoded is None:

@@ -161,6 +161,9 @@ class WritebackShelf(Shelf[K, V]):
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
+    def __getitem__(self, key: K) -> V:
+        return self._get(key)
+
     def _get(self, key: Any) -> V:
         if not self.closed:
             kept = self._cache.find(self._namespace.encode(key))

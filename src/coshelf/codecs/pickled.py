@@ -44,10 +44,10 @@ class PickleCodec:
         small = len(record) <= records.VERIFIED_ON_READ
         if small and not records.is_intact(encoded_key, record):
             raise _damaged(key, record)
-        tag = record[0]
         try:
-            if tag == records.PICKLE:
+            if record[0] == records.PICKLE:
                 return pickle.loads(record)
+            tag = record[0]
             if tag == records.OLD_PICKLE:
                 return pickle.loads(memoryview(record)[1:])
         except CoshelfError:

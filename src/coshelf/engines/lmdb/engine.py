@@ -74,10 +74,12 @@ class LmdbEngine(Engine):
             return self._repeated(lambda snapshot: snapshot.get(key))
         base = environment.enter()
         try:
-            if environment.has_delta and not environment.page.delta.is_clean():
+            state = environment.delta_state
+            if state is not None and not state.is_clean():
                 return self._get_through_delta(key)
-            with base.begin() as transaction:
-                record = transaction.get(key if len(key) <= long_keys.CHUNK else long_keys.physical(key))
+            transaction = base.begin()
+            record = transaction.get(key if len(key) <= long_keys.CHUNK else long_keys.physical(key))
+            transaction.abort()  # one that an error leaves behind ends when it is collected, with the frame
         except lmdb.Error as error:
             raise translate(error, self.where, "read") from error
         finally:

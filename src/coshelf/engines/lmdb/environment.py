@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from coshelf.engines.contract import Doorbell, PollingBell
 from coshelf.engines.lmdb.delta import Delta
 from coshelf.engines.lmdb.delta_files import delta_path, make_delta_files, remove_delta_files
-from coshelf.engines.lmdb.delta_state import DIRECT, MAPPED, PLAIN, DeltaIdentity
+from coshelf.engines.lmdb.delta_state import DIRECT, MAPPED, PLAIN, DeltaIdentity, DeltaState
 from coshelf.engines.lmdb.exclusive import ExclusiveLock
 from coshelf.engines.lmdb.failures import translated
 from coshelf.engines.lmdb.flusher import Flusher
@@ -67,6 +67,7 @@ class Environment:
         self._inside: list[None] = []
         self._was_registered = False
         self._exclusive: ExclusiveLock | None = None
+        self.delta_state: DeltaState | None = None  # None where there is no delta
         self.flusher = Flusher(self)
         self.users = 0
         self._open(write=write)
@@ -98,6 +99,7 @@ class Environment:
 
     def _open_delta(self, page: StatePage) -> None:
         state = page.delta
+        self.delta_state = None
         if self.files.fresh is not None:
             self._deltas = self._make_first_delta(self.files.fresh)
         elif state.identity().kind == DIRECT:
@@ -105,6 +107,8 @@ class Environment:
         else:
             self._deltas = [Delta(self.path, state.identity(), state)]
             self._deltas[0].lmdb.reader_check()
+        if self._deltas:
+            self.delta_state = state
 
     def _make_first_delta(self, identity: DeltaIdentity) -> list[Delta]:
         """The delta, made; none where there is no room for it: then every commit goes straight to the base."""

@@ -95,8 +95,12 @@ class BaseFile(LmdbFile):
                 return
 
     def begin(self) -> lmdb.Transaction[bytes]:
-        self.check_size()
-        return super().begin()
+        if os.lseek(self._descriptor, 0, os.SEEK_END) != self.size:
+            self.check_size()
+        try:
+            return self.lmdb.begin()
+        except lmdb.Error:
+            return super().begin()
 
     def begin_write(self) -> lmdb.Transaction[bytes]:
         if not self.registered:
