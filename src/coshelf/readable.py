@@ -35,6 +35,18 @@ class Readable(Mapping[K, V], Generic[K, V]):
         value: V = self._codec.load(key, encoded, entry.record)
         return value
 
+    def _items(self, selection: Selection) -> Iterator[tuple[Any, V]]:
+        """The items that a view shows."""
+        pages = selection.pages(self._reader())
+        if pages is not None:
+            return self._codec.load_pages(self._namespace.decode, pages)
+        return self._items_singly(selection)
+
+    def _items_singly(self, selection: Selection) -> Iterator[tuple[Any, V]]:
+        for key, encoded, entry in selection.scan(self._reader()):
+            assert entry is not None
+            yield key, self._value(key, encoded, entry)
+
     def _get(self, key: Any) -> V:
         """The value of a key. Raises KeyError if it is not there and InvalidKey if it cannot be a key."""
         encoded = self._namespace.encode(key)

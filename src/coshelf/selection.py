@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,11 +37,18 @@ class Selection:
 
     def keys(self, reader: Reader) -> Iterator[Any]:
         """The keys alone."""
-        if self._is_plain():
-            decode = self.namespace.decode
-            start, stop = self.ranges[0]
-            return (decode(found) for found, _ in reader.scan(start, stop, reverse=self.reverse, keys_only=True))
-        return (key for key, _, _ in self.scan(reader, keys_only=True))
+        if not self._is_plain():
+            return (key for key, _, _ in self.scan(reader, keys_only=True))
+        start, stop = self.ranges[0]
+        pages = reader.key_pages(start, stop, reverse=self.reverse)
+        return _decoded(self.namespace.decode, pages)
+
+    def pages(self, reader: Reader) -> Iterator[list[tuple[bytes, bytes]]] | None:
+        """Encoded keys and records by pages, where all that the range holds matches; None where not."""
+        if not self._is_plain():
+            return None
+        start, stop = self.ranges[0]
+        return reader.pages(start, stop, reverse=self.reverse)
 
     def _is_plain(self) -> bool:
         return self.glob is None and len(self.ranges) == 1 and not self.namespace.prefix
@@ -93,6 +100,11 @@ class Selection:
         return any(start <= encoded < stop for start, stop in self.ranges) and (
             self.glob is None or self.glob.matches(key)
         )
+
+
+def _decoded(decode: Callable[[bytes], Any], pages: Iterator[list[bytes]]) -> Iterator[Any]:
+    for page in pages:
+        yield from map(decode, page)
 
 
 def select(

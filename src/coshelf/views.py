@@ -32,10 +32,7 @@ class _View:
         return f"<{type(self).__name__} of {self._shelf!r}>"
 
     def _items(self, selection: Selection) -> Iterator[tuple[Any, Any]]:
-        shelf = self._shelf
-        for key, encoded, entry in selection.scan(shelf._reader()):
-            assert entry is not None
-            yield key, shelf._value(key, encoded, entry)
+        return self._shelf._items(selection)
 
     def _keys(self, selection: Selection) -> Iterator[Any]:
         return selection.keys(self._shelf._reader())

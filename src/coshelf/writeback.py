@@ -19,6 +19,7 @@ from coshelf.errors import Conflict, InvalidKey, UnwritableValue
 from coshelf.keys import FIRST, LAST
 from coshelf.mutability import is_immutable
 from coshelf.namespace import Namespace
+from coshelf.selection import Selection
 from coshelf.shelf import Commit, Handle, Shelf
 from coshelf.transaction import MISSING, Transaction, pairs
 
@@ -171,6 +172,9 @@ class WritebackShelf(Shelf[K, V]):
                 value: V = kept.value
                 return value
         return super()._get(key)
+
+    def _items(self, selection: Selection) -> Iterator[tuple[Any, V]]:
+        return self._items_singly(selection)
 
     def _value(self, key: K, encoded: bytes, entry: Entry) -> V:
         kept = self._cache.find(encoded)

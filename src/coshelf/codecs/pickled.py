@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from coshelf import records
@@ -34,6 +35,23 @@ class PickleCodec:
                 (key,),
             ) from error
         return body if body[0] == records.PICKLE else _OLD + body
+
+    def load_pages(
+        self, decode: Callable[[bytes], Any], pages: Iterable[list[tuple[bytes, bytes]]]
+    ) -> Iterator[tuple[Any, Any]]:
+        """Keys and values of pages of records: what :meth:`load` does, without a call for each."""
+        loads, verified = pickle.loads, records.VERIFIED_ON_READ
+        for page in pages:
+            for encoded, record in page:
+                key = decode(encoded)
+                if len(record) <= verified and records.is_intact(encoded, record) and record[0] == records.PICKLE:
+                    try:
+                        value = loads(record)
+                    except Exception:
+                        value = self.load(key, encoded, record)  # says what is wrong
+                    yield key, value
+                else:
+                    yield key, self.load(key, encoded, record)
 
     def load(self, key: Any, encoded_key: bytes, record: bytes) -> Any:
         """The value of a record.

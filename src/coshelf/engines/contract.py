@@ -189,6 +189,20 @@ class Reader(ABC):
         The iterator frees what it holds when it is exhausted, closed or collected.
         """
 
+    def pages(self, start: bytes, stop: bytes, *, reverse: bool = False) -> Iterator[list[tuple[bytes, bytes]]]:
+        """The keys and records of :meth:`scan`, several at a time: where many are wanted, a call for each is the cost.
+
+        Pages are small at first. Closing the reader ends them: nothing more is taken from a page by then.
+        """
+        for key, entry in self.scan(start, stop, reverse=reverse):
+            assert entry is not None
+            yield [(key, entry.record)]
+
+    def key_pages(self, start: bytes, stop: bytes, *, reverse: bool = False) -> Iterator[list[bytes]]:
+        """The keys of :meth:`scan`, several at a time."""
+        for key, _ in self.scan(start, stop, reverse=reverse, keys_only=True):
+            yield [key]
+
     @abstractmethod
     def count(self, start: bytes, stop: bytes) -> int:
         """How many entries there are with ``start <= key < stop``."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import lmdb
 
@@ -107,9 +107,15 @@ class LmdbEngine(Engine):
         self, start: bytes, stop: bytes, *, reverse: bool = False, keys_only: bool = False
     ) -> Iterator[tuple[bytes, Entry | None]]:
         snapshot = take_instant(self._environment, start, stop)
-        rows = _closing(snapshot, snapshot.scan(start, stop, reverse=reverse, keys_only=keys_only))
-        next(rows)  # from here on closing it closes the snapshot, even if nothing is ever taken from it
-        return rows
+        return _closing(snapshot, snapshot.scan(start, stop, reverse=reverse, keys_only=keys_only))
+
+    def pages(self, start: bytes, stop: bytes, *, reverse: bool = False) -> Iterator[list[tuple[bytes, bytes]]]:
+        snapshot = take_instant(self._environment, start, stop)
+        return _closing(snapshot, snapshot.pages(start, stop, reverse=reverse))
+
+    def key_pages(self, start: bytes, stop: bytes, *, reverse: bool = False) -> Iterator[list[bytes]]:
+        snapshot = take_instant(self._environment, start, stop)
+        return _closing(snapshot, snapshot.key_pages(start, stop, reverse=reverse))
 
     def count(self, start: bytes, stop: bytes) -> int:
         return self._repeated(lambda snapshot: snapshot.count(start, stop))
@@ -242,11 +248,16 @@ def _prepare(batch: Batch) -> dict[bytes, int]:
     return {key: records.checksum(key, body) for key, body in batch.puts.items()}
 
 
-def _closing(
-    snapshot: LmdbSnapshot, rows: Iterator[tuple[bytes, Entry | None]]
-) -> Iterator[tuple[bytes, Entry | None]]:
+def _closing(snapshot: LmdbSnapshot, found: Iterator[_T]) -> Iterator[_T]:
+    """What was found in a snapshot, which is closed when this ends, even if nothing is ever taken from it."""
+    closing = _until_the_end(snapshot, found)
+    next(closing)
+    return cast("Iterator[_T]", closing)
+
+
+def _until_the_end(snapshot: LmdbSnapshot, found: Iterator[_T]) -> Iterator[_T | None]:
     try:
-        yield b"", None
-        yield from rows
+        yield None
+        yield from found
     finally:
         snapshot.close()

@@ -14,17 +14,13 @@ from coshelf.engines.lmdb.delta import is_deletion
 from coshelf.engines.lmdb.environment import Environment
 from coshelf.engines.lmdb.failures import translate
 from coshelf.engines.lmdb.read_transaction import ReadTransaction
+from coshelf.engines.lmdb.row_pages import RowPages
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, unpack_row
 from coshelf.engines.merging import merge
 from coshelf.errors import CoshelfError, DamagedShelf, ShelfClosed
 from coshelf.keys import FIRST, LAST
 
 __all__ = ["LmdbSnapshot", "take_instant"]
-
-# A scan reads pages of rows ahead: few at first, since many who scan want only one.
-_FIRST_PAGE = 1
-_LARGEST_PAGE = 256
-_PAGE_BYTES = 1 << 20
 
 
 def take_instant(environment: Environment, start: bytes, stop: bytes) -> LmdbSnapshot:
@@ -130,21 +126,34 @@ class LmdbSnapshot(Snapshot):
     def _scan_base(
         self, start: bytes, stop: bytes, *, reverse: bool, keys_only: bool
     ) -> Iterator[tuple[bytes, Entry | None]]:
+        for page in self._pages(start, stop, reverse=reverse, keys_only=keys_only):
+            for key, record in page:
+                yield key, None if keys_only else Entry(record)
+
+    def pages(self, start: bytes, stop: bytes, *, reverse: bool = False) -> Iterator[list[tuple[bytes, bytes]]]:
+        if self._newer:
+            return super().pages(start, stop, reverse=reverse)
+        return self._pages(start, stop, reverse=reverse, keys_only=False)
+
+    def key_pages(self, start: bytes, stop: bytes, *, reverse: bool = False) -> Iterator[list[bytes]]:
+        if self._newer:
+            return super().key_pages(start, stop, reverse=reverse)
+        return ([key for key, _ in page] for page in self._pages(start, stop, reverse=reverse, keys_only=True))
+
+    def _pages(
+        self, start: bytes, stop: bytes, *, reverse: bool, keys_only: bool
+    ) -> Iterator[list[tuple[bytes, bytes]]]:
         reading = self._reading
-        rows: Iterator[tuple[bytes, bytes]] | None = None
-        wanted = _FIRST_PAGE
+        rows: RowPages | None = None
         while True:
             with self._read() as transaction:
                 if rows is None:
-                    rows = long_keys.walk(transaction, max(start, FIRST), stop, reverse, keys_only)
-                page = _take(rows, wanted)
-            for key, record in page:
-                yield key, None if keys_only else Entry(record)
-                if not reading.alive:  # closed meanwhile, or this is a forked child
-                    break
+                    rows = RowPages(transaction, start, stop, reverse=reverse, keys_only=keys_only)
+                page = rows.take()
+                reading.hand_out(rows, page)
             if not page:
                 return
-            wanted = min(wanted * 2, _LARGEST_PAGE)
+            yield page
 
     def count(self, start: bytes, stop: bytes) -> int:
         if start > FIRST or stop < LAST:
@@ -167,16 +176,3 @@ class LmdbSnapshot(Snapshot):
             transaction.users -= 1
             if transaction.users == 0:
                 transaction.close()
-
-
-def _take(rows: Iterator[tuple[bytes, bytes]], wanted: int) -> list[tuple[bytes, bytes]]:
-    """The next rows, as many as wanted, but not many large ones."""
-    page = []
-    room = _PAGE_BYTES
-    for row in rows:
-        page.append(row)
-        wanted -= 1
-        room -= len(row[1])
-        if not wanted or room <= 0:
-            break
-    return page

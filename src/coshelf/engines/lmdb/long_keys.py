@@ -16,7 +16,7 @@ from coshelf.keys import prefix_end
 if TYPE_CHECKING:
     import lmdb
 
-__all__ = ["CHUNK", "LAYERS", "delete", "physical", "put", "walk"]
+__all__ = ["CHUNK", "LAYERS", "are_there", "delete", "physical", "put", "rows_from", "walk"]
 
 CHUNK = 493
 LAYERS = b"\x02"
@@ -138,13 +138,19 @@ class _Layer:
         cursor = self._transaction.cursor()
         if not _position(cursor, low, high, reverse):
             return
-        for key, record in _rows(cursor, reverse, self._keys_only):
+        for key, record in rows_from(cursor, reverse, self._keys_only):
             if key < low if reverse else key >= high:
                 return
             yield key, record
 
 
-def _rows(cursor: lmdb.Cursor[bytes], reverse: bool, keys_only: bool) -> Iterator[tuple[bytes, bytes]]:
+def are_there(transaction: lmdb.Transaction[bytes]) -> bool:
+    """Whether there is any key that is longer than one row can hold."""
+    cursor = transaction.cursor()
+    return cursor.set_range(LAYERS) and cursor.key().startswith(LAYERS)
+
+
+def rows_from(cursor: lmdb.Cursor[bytes], reverse: bool, keys_only: bool) -> Iterator[tuple[bytes, bytes]]:
     """The rows from the cursor's place on, without their values with ``keys_only``."""
     if not keys_only:
         return cursor.iterprev() if reverse else cursor.iternext()

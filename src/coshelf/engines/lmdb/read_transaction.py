@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import weakref
 from typing import TYPE_CHECKING
 
 from coshelf.errors import ShelfClosed
@@ -25,6 +26,7 @@ class ReadTransaction:
         self._environment = environment
         self._inside: list[None] = []
         self._closed: str | None = None
+        self._pages: weakref.WeakKeyDictionary[object, list[tuple[bytes, bytes]]] = weakref.WeakKeyDictionary()
         self.users = 0
         base = environment.enter()
         try:
@@ -54,6 +56,14 @@ class ReadTransaction:
             self._end()
         self._environment.leave()
 
+    def hand_out(self, scan: object, page: list[tuple[bytes, bytes]]) -> None:
+        """Remember what a scan is reading from, so that it ends when this does, and not a page later."""
+        self._pages[scan] = page
+
+    def _take_back(self) -> None:
+        for page in list(self._pages.values()):
+            page.clear()
+
     def refuse(self) -> None:
         """Say why it cannot be read from any more."""
         raise ShelfClosed(f"the snapshot of {self._environment.path} {self._closed}")
@@ -65,6 +75,7 @@ class ReadTransaction:
     def close(self) -> None:
         """End the transaction, or let the last reader do it. Closing twice is fine."""
         self._closed = self._closed or "has been closed"
+        self._take_back()
         self._end()
 
     def _end(self) -> None:
@@ -75,5 +86,6 @@ class ReadTransaction:
     def abandon(self) -> list[lmdb.Transaction[bytes]]:
         """In a forked child: give the transaction out, to be kept alive for ever."""
         self._closed = "belongs to the parent of this process"
+        self._take_back()
         given, self._transaction = self._transaction, []
         return given
