@@ -267,7 +267,9 @@ class Shelf(Readable[K, V], MutableMapping[K, V], Generic[K, V]):
     def update(self, other: Any = (), /, **more: Any) -> None:
         """Store all items of a mapping or of an iterable of pairs, in one commit. As ``dict.update``."""
         self._handle.refuse_in_transaction()
-        puts = {self._namespace.encode(key): self._codec.dump(key, value) for key, value in pairs(other, more)}
+        puts = self._handle.engine.gather()
+        for key, value in pairs(other, more):
+            puts[self._namespace.encode(key)] = self._codec.dump(key, value)
         if puts:
             self._handle.commit(Batch(puts=puts))
 

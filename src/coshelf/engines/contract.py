@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -284,6 +284,10 @@ class Engine(Reader):
         Raises what :meth:`commit` does, and refuses, too, inside :meth:`exclusive` of this thread and with flag "r".
         """
         return self.commit(Batch(puts={key: body}))
+
+    def gather(self) -> MutableMapping[bytes, bytes]:
+        """What to collect the puts of a batch in that may be large. An engine may keep part of it out of memory."""
+        return {}
 
     def exclusive(self, timeout: float | None = None) -> AbstractContextManager[Exclusive]:
         """Keep other writers out, waiting ``timeout`` seconds for it (None: as opened).

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from coshelf import records
@@ -11,12 +12,15 @@ from coshelf.engines.lmdb import long_keys
 from coshelf.engines.lmdb.delta import is_deletion
 from coshelf.engines.lmdb.lmdb_file import BaseFile
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, ShelfRow, unpack_row
+from coshelf.engines.lmdb.spooled import SpooledPuts
 from coshelf.keys import FIRST, LAST, prefix_end
 
 if TYPE_CHECKING:
     import lmdb
 
 __all__ = ["BaseWriter"]
+
+_AT_ONCE = 1_000  # puts whose records are in memory at the same time
 
 
 class BaseWriter:
@@ -33,13 +37,16 @@ class BaseWriter:
         record = self._transaction.get(long_keys.physical(key))
         return ABSENT if record is None else records.version(record)
 
-    def apply(self, batch: Batch, partial: dict[bytes, int], number: int) -> None:
-        """Carry out a batch as the commit with this number. ``partial`` holds the checksums of the bodies so far."""
+    def apply(self, batch: Batch, number: int) -> None:
+        """Carry out a batch as the commit with this number."""
         for start, stop in batch.clears:
             self._clear(start, stop)
         for key in batch.deletes:
             self._delete(key)
-        self._put_many([(key, records.seal(body, partial[key], number)) for key, body in batch.puts.items()])
+        puts = batch.puts.in_order() if isinstance(batch.puts, SpooledPuts) else sorted(batch.puts.items())
+        sealed = ((key, records.seal(body, records.checksum(key, body), number)) for key, body in puts)
+        while some := list(islice(sealed, _AT_ONCE)):
+            self._put_many(some)
 
     def take_over(self, rows: list[tuple[bytes, bytes]]) -> None:
         """Do what rows of the delta say: sealed records, of which those without a body are deletions."""
@@ -54,12 +61,16 @@ class BaseWriter:
         self._transaction.put(ROW_KEY, row.pack())
 
     def _put_many(self, rows: list[tuple[bytes, bytes]]) -> None:
+        """Store entries that come in the order of their keys."""
         plain = [row for row in rows if row[0] >= FIRST and len(row[0]) <= long_keys.CHUNK]
         if len(plain) < len(rows):
             for key, record in rows:
                 if key < FIRST or len(key) > long_keys.CHUNK:
                     self._put(key, record)
-        self._transaction.cursor().putmulti(plain)
+        if plain:
+            cursor = self._transaction.cursor()
+            behind_all = not cursor.last() or cursor.key() < plain[0][0]
+            cursor.putmulti(plain, append=behind_all)  # which fills pages, where inserting leaves them half empty
 
     def _put(self, key: bytes, record: bytes) -> None:
         if key < FIRST and self._transaction.get(key) is None:

@@ -15,6 +15,7 @@ from coshelf.engines.lmdb.failpoints import ARMED, reach
 from coshelf.engines.lmdb.failures import translate, translated
 from coshelf.engines.lmdb.long_keys import physical
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, unpack_row
+from coshelf.engines.lmdb.spooled import SpooledPuts
 from coshelf.errors import StorageFull
 
 if TYPE_CHECKING:
@@ -46,23 +47,24 @@ def is_large(batch: Batch) -> bool:
     """Whether a batch is too large for the delta."""
     if batch.clears or len(batch.puts) + len(batch.deletes) > _LARGE_ROWS:
         return True
-    size = 0
-    for body in batch.puts.values():
-        size += len(body)
-    return size > _LARGE_BYTES
+    if isinstance(batch.puts, SpooledPuts) and batch.puts.is_spooled:
+        return True
+    return sum(map(len, batch.puts.values())) > _LARGE_BYTES
 
 
 class Committer:
-    """Commits batches whose checksums are prepared. Each method returns the number of the commit."""
+    """Commits batches. Each method returns the number of the commit."""
 
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
 
     # --- into the delta ----------------------------------------------------------------------------------------------
 
-    def into_delta(self, batch: Batch, partial: dict[bytes, int], *, holding: bool) -> int | None:
+    def into_delta(self, batch: Batch, *, holding: bool) -> int | None:
         """One transaction of the delta; None, and nothing, if another holds the exclusive lock."""
         environment = self._environment
+        # What can be computed before the lock: the checksums, but for the number.
+        partial = {key: records.checksum(key, body) for key, body in batch.puts.items()}
         environment.enter()
         try:
             page = environment.page
@@ -164,7 +166,7 @@ class Committer:
 
     # --- into the base -----------------------------------------------------------------------------------------------
 
-    def into_base(self, batch: Batch, partial: dict[bytes, int]) -> int:
+    def into_base(self, batch: Batch) -> int:
         """One durable transaction of the base, together with all that the delta holds. Under the exclusive lock.
 
         The number is taken, and committed to the delta, first: it must not be given out again if we die later.
@@ -185,7 +187,7 @@ class Committer:
                     flushed = writer.row.sequence
                     writer.take_over([row for row in rows if records.version(row[1]) > flushed])
                     batch.refuse_conflicts(writer.version)
-                    writer.apply(batch, partial, number)
+                    writer.apply(batch, number)
                     nonce = os.urandom(16)
                     state.announce(writer.row.nonce, nonce)
                     writer.finish(number, nonce)
@@ -202,7 +204,7 @@ class Committer:
             environment.flusher.remove(delta, number)
         return number
 
-    def into_base_alone(self, batch: Batch, partial: dict[bytes, int], *, holding: bool) -> int | None:
+    def into_base_alone(self, batch: Batch, *, holding: bool) -> int | None:
         """Where there is no delta; None, and nothing, if another holds the exclusive lock."""
         environment = self._environment
         with environment.inside():
@@ -215,7 +217,7 @@ class Committer:
                 batch.refuse_conflicts(writer.version)
                 number = writer.row.sequence + 1
                 with translated(environment.path, "write"):
-                    writer.apply(batch, partial, number)
+                    writer.apply(batch, number)
                     writer.finish(number)
                     transaction.commit()
             except BaseException:

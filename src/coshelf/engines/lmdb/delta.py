@@ -11,6 +11,7 @@ import mmap
 import os
 import struct
 from hashlib import blake2b
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from coshelf import records
@@ -218,6 +219,16 @@ class Delta(LmdbFile):
                 if start <= key < stop:
                     long.append((key, record))
         return sorted(rows + long) if long else rows
+
+    def has_more(self, transaction: lmdb.Transaction[bytes], start: bytes, stop: bytes, limit: int) -> bool:
+        """Whether more than so many rows lie in ``[start, stop)``. Long keys are not counted: there are few."""
+        if transaction.stat()["entries"] <= limit:
+            return False
+        cursor = transaction.cursor()
+        if not cursor.set_range(start):
+            return False
+        last = next(islice(cursor.iternext(values=False), limit, None), stop)
+        return last < stop
 
     def everything(self, transaction: lmdb.Transaction[bytes]) -> list[tuple[bytes, bytes]]:
         """All rows, but for what only takes up a number; long keys whole."""

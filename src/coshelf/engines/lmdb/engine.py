@@ -5,7 +5,8 @@ Readers see the state of one instant and are never kept waiting. docs/design.md,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TypeVar, cast
@@ -30,6 +31,7 @@ from coshelf.engines.lmdb.environment import Environment
 from coshelf.engines.lmdb.failures import translate
 from coshelf.engines.lmdb.instant import LmdbSnapshot, take_instant
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, ShelfRow, unpack_row
+from coshelf.engines.lmdb.spooled import SpooledPuts
 from coshelf.errors import FormatTooNew, ReadOnlyShelf, SnapshotLost, StorageError, TransactionInProgress
 from coshelf.keys import FIRST, LAST
 
@@ -60,6 +62,8 @@ class LmdbEngine(Engine):
         self.capabilities = replace(_CAPABILITIES, acknowledged="durable" if self._waits_for_disk else "machine")
         self._puts_quickly = environment.has_delta and options.flag != "r" and environment.row.writable
         self.where = environment.path
+        with environment.inside():
+            environment.tend()
 
     @property
     def row(self) -> ShelfRow:
@@ -89,6 +93,7 @@ class LmdbEngine(Engine):
     def _get_through_delta(self, key: bytes) -> Entry | None:
         """First what the delta has, then the base: what a flush takes out of the delta is in the base by then."""
         environment = self._environment
+        environment.tend()
         delta = environment.current_delta()
         with delta.begin() as transaction:
             found = delta.get(transaction, key)
@@ -142,7 +147,7 @@ class LmdbEngine(Engine):
             raise TransactionInProgress(
                 f"this thread is inside a transaction of {self.where} and must write through it"
             )
-        committed = self._commit(batch, _prepare(batch), holding=False)
+        committed = self._commit(batch, holding=False)
         return self._acknowledged(committed)
 
     def put(self, key: bytes, body: bytes) -> int:
@@ -156,29 +161,32 @@ class LmdbEngine(Engine):
         self._environment.flusher.notice()
         return number
 
+    def gather(self) -> MutableMapping[bytes, bytes]:
+        return SpooledPuts(os.path.dirname(self.where))
+
     def _commit_exclusively(self, batch: Batch) -> int:
         self._check_writable()
-        return self._acknowledged(self._commit(batch, _prepare(batch), holding=True))
+        return self._acknowledged(self._commit(batch, holding=True))
 
-    def _commit(self, batch: Batch, partial: dict[bytes, int], *, holding: bool) -> int:
+    def _commit(self, batch: Batch, *, holding: bool) -> int:
         environment, committer = self._environment, self._committer
         with environment.inside():  # opens afresh in a forked child
             has_delta = environment.has_delta
         if not has_delta:
-            committed = committer.into_base_alone(batch, partial, holding=holding)
+            committed = committer.into_base_alone(batch, holding=holding)
         elif is_large(batch):
-            committed = committer.into_base(batch, partial) if holding else None
+            committed = committer.into_base(batch) if holding else None
         else:
             try:
-                committed = committer.into_delta(batch, partial, holding=holding)
+                committed = committer.into_delta(batch, holding=holding)
             except DeltaFull as full:
                 if holding and full.for_good:
                     committer.replace_delta()
-                    return self._commit(batch, partial, holding=True)
-                committed = committer.into_base(batch, partial) if holding else None
+                    return self._commit(batch, holding=True)
+                committed = committer.into_base(batch) if holding else None
         if committed is None:
             with environment.exclusive.hold(self._options.timeout):
-                return self._commit(batch, partial, holding=True)
+                return self._commit(batch, holding=True)
         return committed
 
     def _acknowledged(self, number: int) -> int:
@@ -241,11 +249,6 @@ class LmdbEngine(Engine):
     def reopen_arguments(self) -> tuple[str, OpenOptions]:
         flag: Flag = "r" if self._options.flag == "r" else "w"
         return self.where, replace(self._options, flag=flag)
-
-
-def _prepare(batch: Batch) -> dict[bytes, int]:
-    """What can be computed before the lock: the checksums, but for the number."""
-    return {key: records.checksum(key, body) for key, body in batch.puts.items()}
 
 
 def _closing(snapshot: LmdbSnapshot, found: Iterator[_T]) -> Iterator[_T]:

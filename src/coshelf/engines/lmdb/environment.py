@@ -1,19 +1,12 @@
-"""One LMDB environment per file and process, shared by all who open that file, and renewed in forked children.
-
-LMDB must not be opened twice in a process, and an environment must not be used or closed in a child that inherited it:
-both would break the locks of the processes that are alive. So there is one registry of open environments, counted by
-their users, and a child keeps what it inherited untouched for ever and opens afresh at its first use.
-"""
+"""An open shelf in one process, shared by all who open that file, and renewed in forked children."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import sys
-import threading
 import time
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -25,15 +18,14 @@ from coshelf.engines.lmdb.exclusive import ExclusiveLock
 from coshelf.engines.lmdb.failures import translated
 from coshelf.engines.lmdb.flusher import Flusher
 from coshelf.engines.lmdb.lmdb_file import BaseFile
+from coshelf.engines.lmdb.registry import REGISTRY
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, ShelfRow, unpack_row
 from coshelf.engines.lmdb.sidecars import Files, open_files
 from coshelf.engines.lmdb.state_page import Bell, StatePage
 from coshelf.errors import (
     CoshelfError,
-    OpenUnderAnotherName,
     ReadOnlyShelf,
     ShelfClosed,
-    ShelfLocked,
     StorageError,
     StorageFull,
 )
@@ -45,8 +37,8 @@ __all__ = ["Environment", "acquire"]
 
 # Where address space is limited (ulimit -v), smaller maps are tried for a new delta.
 _DELTA_MAPS = (512 << 20, 64 << 20, 16 << 20)
-# Seconds that a fork waits for the end of a flush, which a signal handler that interrupted a commit may be keeping up.
-_PATIENCE_AT_FORK = 1.0
+# Seconds after which nobody seems to care for what waits in the delta, beside twice the interval.
+_NEGLECTED = 0.5
 
 
 class Environment:
@@ -160,12 +152,20 @@ class Environment:
         delta = self._deltas[-1]
         if self.page.delta.is_of(delta.identity):
             return delta
-        with _registry.lock:
+        with REGISTRY.lock:
             delta = self._deltas[-1]
             if not self.page.delta.is_of(delta.identity):
                 delta = Delta(self.path, self.page.delta.identity(), self.page.delta)
                 self._deltas.append(delta)
             return delta
+
+    def tend(self) -> None:
+        """Have flushed what a process left that died, or was stopped. For who reads, and is inside."""
+        state = self.delta_state
+        if self.may_write and state is not None and not state.is_clean():
+            patience = _NEGLECTED + 2 * self.flush_interval
+            if time.monotonic() - state.last_flush > patience:
+                self.flusher.notice()
 
     @property
     def latest_delta(self) -> Delta:
@@ -255,7 +255,7 @@ class Environment:
         except IndexError:  # forked meanwhile, by a signal handler
             return
         if not self.users and not self._inside:
-            _registry.close_unused(self)
+            REGISTRY.close_unused(self)
 
     @contextmanager
     def inside(self) -> Iterator[None]:
@@ -278,7 +278,7 @@ class Environment:
 
     def _renew(self) -> BaseFile:
         """Open again in a child that inherited this object."""
-        with _registry.lock:
+        with REGISTRY.lock:
             if self._base is None:
                 self._open(write=self._was_registered)
                 if self.files.identity != self.identity:
@@ -293,9 +293,9 @@ class Environment:
         inherited, self._base = self._base, None
         if inherited is None:
             return
-        _registry.keep_for_ever([inherited.lmdb, *(delta.lmdb for delta in self._deltas)])
+        REGISTRY.keep_for_ever([inherited.lmdb, *(delta.lmdb for delta in self._deltas)])
         for transaction in list(self._tracked):
-            _registry.keep_for_ever(transaction.abandon())
+            REGISTRY.keep_for_ever(transaction.abandon())
         for delta in self._deltas:
             delta.close_descriptors()
         self._deltas = []
@@ -331,157 +331,13 @@ class Environment:
 
     def release(self) -> None:
         """One user less; after the last one it is closed, as soon as no thread is inside."""
-        with _registry.lock:
+        with REGISTRY.lock:
             self.users -= 1
-            _registry.close_unused(self)
+            REGISTRY.close_unused(self)
             if self.users:  # somebody came meanwhile
                 self.flusher.resume()
 
 
-class _Registry:
-    """All environments that this process has open, by device and inode of their file."""
-
-    def __init__(self) -> None:
-        self._renew_locks()
-        self._open: dict[tuple[int, int], Environment] = {}
-        self._kept: list[object] = []
-        self._increase_references: Callable[[object], object] | None = None
-
-    def acquire(self, path: str, *, write: bool, timeout: float) -> Environment:
-        with self._opening_alone(path, timeout):
-            with self.lock:
-                known = self._find(path)
-                if known is not None:
-                    known.users += 1  # also takes back one that was to be closed when the last thread is out
-            if known is None:
-                known = Environment(path, write=write, timeout=timeout)
-                with self.lock:
-                    known.users += 1
-                    self._open[known.identity] = known
-                return known
-        try:
-            if known.path != path:
-                raise OpenUnderAnotherName(
-                    f"{path} is open in this process as {known.path}: use one name for one shelf"
-                )
-            if write:
-                with known.inside():  # where it was inherited it is opened afresh, and may turn out not to work
-                    if not known.registered:
-                        raise ReadOnlyShelf(f"{path} is open in this process, read without locks; close it first")
-        except BaseException:
-            known.release()
-            raise
-        return known
-
-    @contextmanager
-    def _opening_alone(self, path: str, timeout: float) -> Iterator[None]:
-        """Keep other threads from opening the same file, and only them, since it may take as long as the timeout."""
-        end = time.monotonic() + timeout
-        with self.lock:
-            while path in self._being_opened:
-                left = end - time.monotonic()
-                if left <= 0:
-                    raise ShelfLocked(
-                        f"shelf is locked: {path}\n  another thread has been opening it for {timeout:g} s"
-                    )
-                self._opened.wait(left)
-            self._being_opened.add(path)
-        try:
-            yield
-        finally:
-            with self.lock:
-                self._being_opened.discard(path)
-                self._opened.notify_all()
-
-    def _find(self, path: str) -> Environment | None:
-        try:
-            information = os.stat(path)
-        except OSError:
-            return None
-        return self._open.get((information.st_dev, information.st_ino))
-
-    def close_unused(self, environment: Environment) -> None:
-        """Close an environment that nobody uses, unless a thread is still inside: then that one does."""
-        with self.lock:
-            if not environment.users and not environment.is_busy:
-                # By now there may be another one for the same file.
-                if self._open.get(environment.identity) is environment:
-                    del self._open[environment.identity]
-                environment.shut()
-
-    def _renew_locks(self) -> None:
-        self.lock = threading.RLock()
-        self._opened = threading.Condition(self.lock)
-        self._being_opened: set[str] = set()
-
-    def before_fork(self) -> None:
-        # A thread that is there at a fork is a warning from Python 3.12 on, and may need the lock to come to its end.
-        for environment in self._open.copy().values():
-            environment.flusher.pause(_PATIENCE_AT_FORK)
-        self.lock.acquire()  # so that the child finds the table whole
-        if self._open and self._increase_references is None:
-            # Not in the child, where an import that another thread had begun would never end.
-            with contextlib.suppress(ImportError):
-                import ctypes
-
-                self._increase_references = lambda kept: ctypes.pythonapi.Py_IncRef(ctypes.py_object(kept))
-
-    def after_fork_in_parent(self) -> None:
-        paused = list(self._open.values())
-        self.lock.release()
-        for environment in paused:
-            environment.flusher.resume()
-
-    def after_fork_in_child(self) -> None:
-        self._renew_locks()
-        _allow_reopening()
-        for environment in self._open.values():
-            environment.abandon()
-
-    def keep_for_ever(self, inherited: Iterable[object]) -> None:
-        """Keep objects from being deallocated, even at the interpreter's end (where ctypes is there to do it)."""
-        for kept in inherited:
-            self._kept.append(kept)
-            if self._increase_references is not None:
-                self._increase_references(kept)
-
-    def close_all(self) -> None:
-        """At exit: so that all is durable, and the sidecars go, even if somebody forgot to close."""
-        for environment in list(self._open.values()):
-            environment.flusher.pause()
-            try:
-                if environment.users and environment.has_delta:
-                    environment.flusher.sync()
-            finally:
-                with self.lock:
-                    environment.users = 0
-                    self.close_unused(environment)
-
-
 def acquire(path: str, *, write: bool, timeout: float) -> Environment:
     """The environment of a file in this process, opened if it is not yet."""
-    return _registry.acquire(path, write=write, timeout=timeout)
-
-
-def _allow_reopening() -> None:
-    """Let py-lmdb open files in this child that its parent had open.
-
-    py-lmdb refuses a second environment on one file by comparing what ``env_keys`` returns with the keys of open
-    environments. The inherited ones are never used or closed again, so in a child the keys carry its pid.
-    """
-    from lmdb import _envid
-
-    keys = _envid.env_keys
-    pid = os.getpid()
-    _envid.env_keys = lambda path, subdir: tuple((pid, key) for key in keys(path, subdir))  # type: ignore[no-untyped-call]
-
-
-_registry = _Registry()
-# Not atexit: finalizers run at exit from the youngest to the oldest, so those of shelves come first, and write back.
-weakref.finalize(_registry, _registry.close_all)
-if sys.platform != "win32":
-    os.register_at_fork(
-        before=_registry.before_fork,
-        after_in_parent=_registry.after_fork_in_parent,
-        after_in_child=_registry.after_fork_in_child,
-    )
+    return REGISTRY.acquire(path, lambda: Environment(path, write=write, timeout=timeout), write=write, timeout=timeout)

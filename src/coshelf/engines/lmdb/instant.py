@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import lmdb
 
@@ -17,10 +17,13 @@ from coshelf.engines.lmdb.read_transaction import ReadTransaction
 from coshelf.engines.lmdb.row_pages import RowPages
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, unpack_row
 from coshelf.engines.merging import merge
-from coshelf.errors import CoshelfError, DamagedShelf, ShelfClosed
+from coshelf.errors import CoshelfError, DamagedShelf, ShelfClosed, StorageError
 from coshelf.keys import FIRST, LAST
 
 __all__ = ["LmdbSnapshot", "take_instant"]
+
+# Entries of the delta that are copied. Where there are more, a flush costs little more, and only once.
+_MANY = 2_000
 
 
 def take_instant(environment: Environment, start: bytes, stop: bytes) -> LmdbSnapshot:
@@ -31,9 +34,16 @@ def take_instant(environment: Environment, start: bytes, stop: bytes) -> LmdbSna
     """
     environment.enter()
     try:
-        if not environment.has_delta or environment.page.delta.is_clean():
+        state = environment.delta_state
+        if state is None or state.is_clean():
             return LmdbSnapshot(environment, ReadTransaction(environment), {})
+        environment.tend()
         delta = environment.current_delta()
+        if environment.may_write:
+            with delta.begin() as reading:
+                much = delta.has_more(reading, start, stop, _MANY)
+            if much:
+                _flush_if_possible(environment)
         with delta.begin() as reading:
             transaction = ReadTransaction(environment)
             try:
@@ -53,6 +63,12 @@ def take_instant(environment: Environment, start: bytes, stop: bytes) -> LmdbSna
         raise translate(error, environment.path, "read") from error
     finally:
         environment.leave()
+
+
+def _flush_if_possible(environment: Environment) -> None:
+    """Leave it where it is if the disk is full, say: who calls sync() or close() is told, and it can be read."""
+    with suppress(StorageError):
+        environment.flusher.flush()
 
 
 class LmdbSnapshot(Snapshot):

@@ -1,0 +1,172 @@
+"""All shelves that this process has open: one environment per file, counted by its users, and what a fork does to them.
+
+This is the one piece of global state there is. LMDB must not be opened twice in a process, and an environment must not
+be used or closed in a child that inherited it: both would break the locks of the processes that are alive.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from coshelf.errors import OpenUnderAnotherName, ReadOnlyShelf, ShelfLocked
+
+if TYPE_CHECKING:
+    from coshelf.engines.lmdb.environment import Environment
+
+__all__ = ["REGISTRY", "Registry"]
+
+# Seconds that a fork waits for the end of a flush, which a signal handler that interrupted a commit may be keeping up.
+_PATIENCE_AT_FORK = 1.0
+
+
+class Registry:
+    """All environments that this process has open, by device and inode of their file."""
+
+    def __init__(self) -> None:
+        self._renew_locks()
+        self._open: dict[tuple[int, int], Environment] = {}
+        self._kept: list[object] = []
+        self._increase_references: Callable[[object], object] | None = None
+
+    def acquire(self, path: str, make: Callable[[], Environment], *, write: bool, timeout: float) -> Environment:
+        """The environment of a file, opened by ``make`` if it is not yet, with one user more."""
+        with self._opening_alone(path, timeout):
+            with self.lock:
+                known = self._find(path)
+                if known is not None:
+                    known.users += 1  # also takes back one that was to be closed when the last thread is out
+            if known is None:
+                known = make()
+                with self.lock:
+                    known.users += 1
+                    self._open[known.identity] = known
+                return known
+        try:
+            if known.path != path:
+                raise OpenUnderAnotherName(
+                    f"{path} is open in this process as {known.path}: use one name for one shelf"
+                )
+            if write:
+                with known.inside():  # where it was inherited it is opened afresh, and may turn out not to work
+                    if not known.registered:
+                        raise ReadOnlyShelf(f"{path} is open in this process, read without locks; close it first")
+        except BaseException:
+            known.release()
+            raise
+        return known
+
+    @contextmanager
+    def _opening_alone(self, path: str, timeout: float) -> Iterator[None]:
+        """Keep other threads from opening the same file, and only them, since it may take as long as the timeout."""
+        end = time.monotonic() + timeout
+        with self.lock:
+            while path in self._being_opened:
+                left = end - time.monotonic()
+                if left <= 0:
+                    raise ShelfLocked(
+                        f"shelf is locked: {path}\n  another thread has been opening it for {timeout:g} s"
+                    )
+                self._opened.wait(left)
+            self._being_opened.add(path)
+        try:
+            yield
+        finally:
+            with self.lock:
+                self._being_opened.discard(path)
+                self._opened.notify_all()
+
+    def _find(self, path: str) -> Environment | None:
+        try:
+            information = os.stat(path)
+        except OSError:
+            return None
+        return self._open.get((information.st_dev, information.st_ino))
+
+    def close_unused(self, environment: Environment) -> None:
+        """Close an environment that nobody uses, unless a thread is still inside: then that one does."""
+        with self.lock:
+            if not environment.users and not environment.is_busy:
+                # By now there may be another one for the same file.
+                if self._open.get(environment.identity) is environment:
+                    del self._open[environment.identity]
+                environment.shut()
+
+    def _renew_locks(self) -> None:
+        self.lock = threading.RLock()
+        self._opened = threading.Condition(self.lock)
+        self._being_opened: set[str] = set()
+
+    def before_fork(self) -> None:
+        # A thread that is there at a fork is a warning from Python 3.12 on, and may need the lock to come to its end.
+        for environment in self._open.copy().values():
+            environment.flusher.pause(_PATIENCE_AT_FORK)
+        self.lock.acquire()  # so that the child finds the table whole
+        if self._open and self._increase_references is None:
+            # Not in the child, where an import that another thread had begun would never end.
+            with contextlib.suppress(ImportError):
+                import ctypes
+
+                self._increase_references = lambda kept: ctypes.pythonapi.Py_IncRef(ctypes.py_object(kept))
+
+    def after_fork_in_parent(self) -> None:
+        paused = list(self._open.values())
+        self.lock.release()
+        for environment in paused:
+            environment.flusher.resume()
+
+    def after_fork_in_child(self) -> None:
+        self._renew_locks()
+        _allow_reopening()
+        for environment in self._open.values():
+            environment.abandon()
+
+    def keep_for_ever(self, inherited: Iterable[object]) -> None:
+        """Keep objects from being deallocated, even at the interpreter's end (where ctypes is there to do it)."""
+        for kept in inherited:
+            self._kept.append(kept)
+            if self._increase_references is not None:
+                self._increase_references(kept)
+
+    def close_all(self) -> None:
+        """At exit: so that all is durable, and the sidecars go, even if somebody forgot to close."""
+        for environment in list(self._open.values()):
+            environment.flusher.pause()
+            try:
+                if environment.users and environment.has_delta:
+                    environment.flusher.sync()
+            finally:
+                with self.lock:
+                    environment.users = 0
+                    self.close_unused(environment)
+
+
+def _allow_reopening() -> None:
+    """Let py-lmdb open files in this child that its parent had open.
+
+    py-lmdb refuses a second environment on one file by comparing what ``env_keys`` returns with the keys of open
+    environments. The inherited ones are never used or closed again, so in a child the keys carry its pid.
+    """
+    from lmdb import _envid
+
+    keys = _envid.env_keys
+    pid = os.getpid()
+    _envid.env_keys = lambda path, subdir: tuple((pid, key) for key in keys(path, subdir))  # type: ignore[no-untyped-call]
+
+
+REGISTRY = Registry()
+# Not atexit: finalizers run at exit from the youngest to the oldest, so those of shelves come first, and write back.
+weakref.finalize(REGISTRY, REGISTRY.close_all)
+if sys.platform != "win32":
+    os.register_at_fork(
+        before=REGISTRY.before_fork,
+        after_in_parent=REGISTRY.after_fork_in_parent,
+        after_in_child=REGISTRY.after_fork_in_child,
+    )

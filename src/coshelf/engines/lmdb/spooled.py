@@ -1,0 +1,100 @@
+"""Puts of one batch that need not all be in memory: beyond a limit they wait in a file."""
+
+from __future__ import annotations
+
+import pickle
+import tempfile
+from collections.abc import Iterator, MutableMapping
+from heapq import merge
+from operator import itemgetter
+from typing import IO
+
+__all__ = ["SpooledPuts"]
+
+_LIMIT = 16 << 20
+_OVERHEAD = 200  # bytes that a dict and two bytes objects take beside what they hold
+_AT_ONCE = 64  # items of a run that are read together
+
+_Item = tuple[bytes, bytes]
+
+
+class SpooledPuts(MutableMapping[bytes, bytes]):
+    """Keys and bodies, of which only so many are in memory.
+
+    The rest lies, in sorted runs, in a file beside the shelf that nobody else sees and that is gone when this is.
+    ``len`` counts a key once for each run that has it.
+    """
+
+    def __init__(self, directory: str, limit: int = _LIMIT) -> None:
+        self._directory = directory
+        self._limit = limit
+        self._held: dict[bytes, bytes] = {}
+        self._size = 0
+        self._runs: list[list[int]] = []  # for each run, where its pieces begin
+        self._written = 0
+        self._file: IO[bytes] | None = None
+
+    @property
+    def is_spooled(self) -> bool:
+        """Whether some of it is in a file."""
+        return self._file is not None
+
+    def __setitem__(self, key: bytes, body: bytes) -> None:
+        self._held[key] = body
+        self._size += len(key) + len(body) + _OVERHEAD
+        if self._size > self._limit:
+            self._spool()
+
+    def _spool(self) -> None:
+        if self._file is None:
+            try:
+                self._file = tempfile.TemporaryFile(dir=self._directory)  # noqa: SIM115 (lives as long as this object)
+            except PermissionError:
+                self._file = tempfile.TemporaryFile()  # noqa: SIM115
+        items = sorted(self._held.items())
+        pieces = []
+        for at in range(0, len(items), _AT_ONCE):
+            pieces.append(self._file.tell())
+            pickle.dump(items[at : at + _AT_ONCE], self._file, pickle.HIGHEST_PROTOCOL)
+        self._runs.append(pieces)
+        self._written += len(items)
+        self._held = {}
+        self._size = 0
+
+    def _read(self, pieces: list[int]) -> Iterator[_Item]:
+        assert self._file is not None
+        for place in pieces:
+            self._file.seek(place)
+            yield from pickle.load(self._file)
+
+    def in_order(self) -> Iterator[_Item]:
+        """All of them by key, of equal keys the one that was put last."""
+        if self._file is None:
+            yield from sorted(self._held.items())
+            return
+        runs = [*(self._read(pieces) for pieces in self._runs), iter(sorted(self._held.items()))]
+        merged = merge(*runs, key=itemgetter(0))  # of equal keys the one of the earlier run comes first
+        last = next(merged)
+        for item in merged:
+            if item[0] != last[0]:
+                yield last
+            last = item
+        yield last
+        self._file.seek(0, 2)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return (key for key, _ in self.in_order())
+
+    def __len__(self) -> int:
+        return self._written + len(self._held)
+
+    def __getitem__(self, key: bytes) -> bytes:
+        if key in self._held:
+            return self._held[key]
+        for other, body in self.in_order():
+            if other == key:
+                return body
+        raise KeyError(key)
+
+    def __delitem__(self, key: bytes) -> None:
+        raise NotImplementedError("puts are only added")
