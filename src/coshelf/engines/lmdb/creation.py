@@ -24,7 +24,7 @@ from coshelf.errors import NotAShelf, ShelfNotFound, ShelfPermissionError, Stora
 __all__ = ["create"]
 
 _SUFFIX = ".new"
-_LONGEST_SUFFIX = len("-delta-lock")
+_LONGEST_SUFFIX = len("-delta-9999-lock")
 _NAME_LENGTH = (
     100  # bytes of the shelf's name in the temporary one, which must not be too long where the shelf's is not
 )
