@@ -10,7 +10,7 @@ import lmdb
 from coshelf import records
 from coshelf.engines.contract import ABSENT, Batch
 from coshelf.engines.lmdb.base_writer import BaseWriter
-from coshelf.engines.lmdb.delta import Usage, is_deletion
+from coshelf.engines.lmdb.delta import DeltaFull, Usage, is_deletion
 from coshelf.engines.lmdb.failpoints import ARMED, reach
 from coshelf.engines.lmdb.failures import translate, translated
 from coshelf.engines.lmdb.long_keys import physical
@@ -22,25 +22,13 @@ if TYPE_CHECKING:
     from coshelf.engines.lmdb.delta import Delta
     from coshelf.engines.lmdb.environment import Environment
 
-__all__ = ["Committer", "DeltaFull", "is_large"]
+__all__ = ["Committer", "is_large"]
 
 # A batch that is larger goes straight to the base: it would cost both parts, and one sync is little beside it.
 _LARGE_ROWS = 1_000
 _LARGE_BYTES = 1 << 20
 # How many times what makes a flush due may wait in the delta before those who commit have to help with it.
 _TOO_MUCH = 4
-
-
-class DeltaFull(Exception):
-    """There is no room in the delta for a batch.
-
-    Attributes:
-        for_good: its map is used up, so another delta is needed; if not, the disk is full.
-    """
-
-    def __init__(self, *, for_good: bool) -> None:
-        super().__init__()
-        self.for_good = for_good
 
 
 def is_large(batch: Batch) -> bool:

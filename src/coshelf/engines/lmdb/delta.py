@@ -25,7 +25,7 @@ from coshelf.errors import StorageError, StorageFull
 if TYPE_CHECKING:
     import lmdb
 
-__all__ = ["SMALL", "Delta", "Usage", "is_deletion"]
+__all__ = ["SMALL", "Delta", "DeltaFull", "Usage", "is_deletion"]
 
 SMALL = 64 * 1024  # bytes of a body that is written without much ado
 # What may wait before a flush is due. More makes the flush long and what reads have to copy large.
@@ -50,6 +50,18 @@ _RESERVE = 64
 _AMPLE = 256  # pages, more than a row of SMALL bytes and the reserve can need
 _LARGEST_NEED = 8_192  # pages, of the largest batch that comes here
 _MAP = 512 << 20
+
+
+class DeltaFull(Exception):
+    """There is no room in the delta.
+
+    Attributes:
+        for_good: its map is used up, so another delta is needed; if not, the disk is full.
+    """
+
+    def __init__(self, *, for_good: bool) -> None:
+        super().__init__()
+        self.for_good = for_good
 
 
 class Usage(NamedTuple):
@@ -168,8 +180,11 @@ class Delta(LmdbFile):
         return transaction.id() + self._offset
 
     def take_number(self) -> int:
-        """Commit nothing but a number, so that nobody else has it."""
+        """Commit nothing but a number, so that nobody else has it. Raises :class:`DeltaFull`."""
         with self.begin_write() as transaction:
+            usage = self.usage(transaction)
+            if not self.has_room(usage, 1, 0, reserve=0):
+                raise DeltaFull(for_good=self.is_at_its_end(usage))
             number = self.number(transaction)
             transaction.put(_NUMBER, records.seal(b"", 0, number))
         return number

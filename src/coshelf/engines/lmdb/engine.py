@@ -25,14 +25,14 @@ from coshelf.engines.contract import (
     OpenOptions,
 )
 from coshelf.engines.lmdb import long_keys
-from coshelf.engines.lmdb.committer import Committer, DeltaFull, is_large
-from coshelf.engines.lmdb.delta import SMALL, is_deletion
+from coshelf.engines.lmdb.committer import Committer, is_large
+from coshelf.engines.lmdb.delta import SMALL, DeltaFull, is_deletion
 from coshelf.engines.lmdb.environment import Environment
 from coshelf.engines.lmdb.failures import translate
 from coshelf.engines.lmdb.instant import LmdbSnapshot, take_instant
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, ShelfRow, unpack_row
 from coshelf.engines.lmdb.spooled import SpooledPuts
-from coshelf.errors import FormatTooNew, ReadOnlyShelf, SnapshotLost, StorageError, TransactionInProgress
+from coshelf.errors import FormatTooNew, ReadOnlyShelf, SnapshotLost, StorageError, StorageFull, TransactionInProgress
 from coshelf.keys import FIRST, LAST
 
 __all__ = ["LmdbEngine"]
@@ -174,20 +174,32 @@ class LmdbEngine(Engine):
             has_delta = environment.has_delta
         if not has_delta:
             committed = committer.into_base_alone(batch, holding=holding)
-        elif is_large(batch):
-            committed = committer.into_base(batch) if holding else None
         else:
-            try:
-                committed = committer.into_delta(batch, holding=holding)
-            except DeltaFull as full:
-                if holding and full.for_good:
-                    committer.replace_delta()
-                    return self._commit(batch, holding=True)
-                committed = committer.into_base(batch) if holding else None
+            committed = self._commit_with_delta(batch, holding=holding)
         if committed is None:
             with environment.exclusive.hold(self._options.timeout):
                 return self._commit(batch, holding=True)
         return committed
+
+    def _commit_with_delta(self, batch: Batch, *, holding: bool) -> int | None:
+        """As a rule into the delta; None, and nothing, if the exclusive lock is to be taken first."""
+        committer = self._committer
+        try:
+            if not is_large(batch):
+                return committer.into_delta(batch, holding=holding)
+        except DeltaFull as full:
+            if holding and full.for_good:
+                committer.replace_delta()
+                return committer.into_delta(batch, holding=True)
+        if not holding:
+            return None
+        try:
+            return committer.into_base(batch)
+        except DeltaFull as full:
+            if not full.for_good:
+                raise StorageFull(f"cannot write {self.where}: no space left on the device") from full
+        committer.replace_delta()
+        return committer.into_base(batch)
 
     def _acknowledged(self, number: int) -> int:
         """See to it that a commit becomes durable: now, or soon."""

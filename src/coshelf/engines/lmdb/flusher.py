@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 __all__ = ["Flusher"]
 
 
+_AFTER_FAILURE = 1.0  # seconds until the next attempt
+
+
 class Flusher:
     """One per environment and process. A flush is harmless when repeated, so a process may die anywhere in it."""
 
@@ -169,11 +172,20 @@ class Flusher:
         self.flush()
 
     def _run(self) -> None:
+        try:
+            self._flush_in_turn()
+        finally:
+            with self._mutex:
+                if self._thread is threading.current_thread():
+                    self._thread = None
+
+    def _flush_in_turn(self) -> None:
         while not self._paused:
             state = self._environment.page.delta
-            wait = state.last_flush + self._environment.flush_interval - time.monotonic()
+            interval = self._environment.flush_interval
+            wait = state.last_flush + interval - time.monotonic()
             if wait > 0 and not self._urgent:
-                self._wake.wait(wait)
+                self._wake.wait(min(wait, interval))  # the clock may be another one in another container
                 self._wake.clear()
                 continue  # others may have flushed meanwhile
             self._urgent = False
@@ -181,15 +193,15 @@ class Flusher:
             try:
                 self.flush()
             except ShelfClosed:
-                break
+                return
             except CoshelfError:
-                # Whoever calls sync() or close() meets it, too, and is told. Here it is tried again an interval later.
+                # Whoever calls sync() or close() meets it, too, and is told. Here it is tried again a while later.
+                self._wake.wait(max(interval, _AFTER_FAILURE))
+                self._wake.clear()
                 continue
             del self._noticed[:known]
             if self._may_end():
                 return
-        with self._mutex:
-            self._thread = None
 
     def _may_end(self) -> bool:
         """End the thread if nothing is left to flush. A commit that comes now starts another one."""
