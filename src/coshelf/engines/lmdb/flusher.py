@@ -28,7 +28,8 @@ class Flusher:
 
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
-        self._turn = threading.Lock()  # of those who wait for a flush; all who wait share the next one
+        self._ended = threading.Condition()  # of a flush that others wait for; guards the two below
+        self._is_flushing = False
         self._flushed = 0
         self._mutex = threading.Lock()  # guards the making and ending of the thread
         self._thread: threading.Thread | None = None
@@ -127,11 +128,25 @@ class Flusher:
             reach("empty-done")
 
     def flush_until(self, number: int) -> None:
-        """Return when the commit with this number is durable. All who wait at the same time share one flush."""
-        while self._flushed < number:
-            with self._turn:
-                if self._flushed < number:
-                    self._flushed = self.flush()
+        """Return when the commit with this number is durable. All who wait at the same time share one flush.
+
+        Whoever finds no flush under way makes one; the others wait for its end, not for a turn: theirs may be in it.
+        """
+        while True:
+            with self._ended:
+                while self._is_flushing and self._flushed < number:
+                    self._ended.wait()
+                if self._flushed >= number:
+                    return
+                self._is_flushing = True
+            flushed = 0
+            try:
+                flushed = self.flush()
+            finally:
+                with self._ended:
+                    self._is_flushing = False
+                    self._flushed = max(self._flushed, flushed)
+                    self._ended.notify_all()
 
     def sync(self) -> None:
         """Return when everything that was committed so far is durable."""
