@@ -46,10 +46,12 @@ def _environment() -> dict[str, str]:
 class Worker:
     """One process that runs a script. The script has ``path``, ``sys.argv``, ``say``, ``hear``, ``reap``."""
 
-    def __init__(self, script: str, *arguments: object, options: tuple[str, ...] = ("-W", "error")) -> None:
+    def __init__(
+        self, script: str, *arguments: object, options: tuple[str, ...] = ("-W", "error"), within: tuple[str, ...] = ()
+    ) -> None:
         self._errors = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 (closed by end)
         self.process = subprocess.Popen(
-            [sys.executable, *options, "-c", PRELUDE + textwrap.dedent(script), *map(str, arguments)],
+            [*within, sys.executable, *options, "-c", PRELUDE + textwrap.dedent(script), *map(str, arguments)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors,
             text=True, bufsize=1, env=_environment(),
         )  # fmt: skip
@@ -117,8 +119,11 @@ class Crew:
     def __init__(self) -> None:
         self._workers: list[Worker] = []
 
-    def start(self, script: str, *arguments: object, options: tuple[str, ...] = ("-W", "error")) -> Worker:
-        worker = Worker(script, *arguments, options=options)
+    def start(
+        self, script: str, *arguments: object, options: tuple[str, ...] = ("-W", "error"), within: tuple[str, ...] = ()
+    ) -> Worker:
+        """A worker; ``within`` is a command that starts it, such as one that makes a container."""
+        worker = Worker(script, *arguments, options=options, within=within)
         self._workers.append(worker)
         return worker
 

@@ -94,17 +94,20 @@ class Delta(LmdbFile):
             self._descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
             self._header = mmap.mmap(self._descriptor, 2 * self._page_size, prot=mmap.PROT_READ)
         except OSError as error:
-            self.lmdb.close()
+            super().close()
             if self._descriptor >= 0:
                 os.close(self._descriptor)
             raise StorageError(error.errno, f"cannot open the delta: {error.strerror}", path) from error
 
     def close(self) -> None:
         super().close()
-        self.close_descriptors()
+        self._close_descriptors()
 
-    def close_descriptors(self) -> None:
-        """Our own alone. In a forked child, which must leave LMDB's as they are."""
+    def abandon(self) -> lmdb.Environment:
+        self._close_descriptors()
+        return super().abandon()
+
+    def _close_descriptors(self) -> None:
         self._header.close()
         os.close(self._descriptor)
 

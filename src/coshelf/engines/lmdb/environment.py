@@ -73,8 +73,6 @@ class Environment:
             base = BaseFile(self.path, self.files.descriptor, registered=self.registered)
             try:
                 self.row = self._read_row(base)
-                if self.registered:
-                    base.lmdb.reader_check()
                 if self.files.page is not None:
                     self._open_delta(self.files.page)
             except BaseException:
@@ -98,7 +96,6 @@ class Environment:
             self._deltas = []
         else:
             self._deltas = [Delta(self.path, state.identity(), state)]
-            self._deltas[0].lmdb.reader_check()
         if self._deltas:
             self.delta_state = state
 
@@ -293,11 +290,9 @@ class Environment:
         inherited, self._base = self._base, None
         if inherited is None:
             return
-        REGISTRY.keep_for_ever([inherited.lmdb, *(delta.lmdb for delta in self._deltas)])
+        REGISTRY.keep_for_ever([inherited.abandon(), *(delta.abandon() for delta in self._deltas)])
         for transaction in list(self._tracked):
             REGISTRY.keep_for_ever(transaction.abandon())
-        for delta in self._deltas:
-            delta.close_descriptors()
         self._deltas = []
         self.flusher = Flusher(self)
         self._was_registered = self.registered

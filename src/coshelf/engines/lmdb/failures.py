@@ -68,7 +68,7 @@ def translate(error: lmdb.Error, path: str, doing: str) -> CoshelfError:
         return ValueTooLarge(f"cannot {doing} {path}: a value is larger than 4 GiB")
     if isinstance(error, lmdb.LockError):
         return StorageError(
-            f"cannot {doing} {path}: its lock file is in use by a process with this one's pid, "
+            f"cannot {doing} {path}: its lock file is in use by a process with this one's pid ({os.getpid()}), "
             "probably in another container\n  hint: let the containers share a pid namespace"
         )
     if error.code in (errno.EACCES, errno.EPERM, errno.EROFS):

@@ -10,7 +10,8 @@ import lmdb
 
 from coshelf.engines.lmdb.failures import translate, translated
 from coshelf.engines.lmdb.header import missing_bytes, newest_transaction
-from coshelf.engines.lmdb.sidecar_files import MAX_READERS
+from coshelf.engines.lmdb.lock_guard import LockGuard, has_namesake
+from coshelf.engines.lmdb.sidecar_files import MAX_READERS, lock_path
 from coshelf.errors import DamagedShelf, ReadOnlyShelf, SnapshotLost, StorageError
 
 __all__ = ["BaseFile", "LmdbFile"]
@@ -31,9 +32,26 @@ class LmdbFile:
         self.path = path
         self.shelf = shelf
         self._commits = 0
-        with translated(shelf, "open"):
-            self.lmdb = lmdb.open(
-                os.fsencode(path),
+        self._guard = LockGuard(lock_path(path))
+        self.lmdb = self._open(map_size, **flags)
+        if not flags.get("lock", True):
+            return
+        if has_namesake(self.lmdb):
+            with contextlib.closing(self.lmdb), translated(shelf, "open"):
+                self.lmdb.begin().abort()
+            self.lmdb = self._open(map_size, **flags)
+        try:
+            with translated(shelf, "open"):
+                self._guard.hold(self.lmdb)
+                self.lmdb.reader_check()
+        except BaseException:
+            LmdbFile.close(self)
+            raise
+
+    def _open(self, map_size: int, **flags: Any) -> lmdb.Environment:
+        with translated(self.shelf, "open"):
+            return lmdb.open(
+                os.fsencode(self.path),
                 map_size=map_size,
                 subdir=False,
                 create=False,
@@ -70,6 +88,12 @@ class LmdbFile:
 
     def close(self) -> None:
         self.lmdb.close()
+        self._guard.close()
+
+    def abandon(self) -> lmdb.Environment:
+        """In a forked child: close our own descriptors, and give LMDB's out, to be kept as it is for ever."""
+        self._guard.abandon()
+        return self.lmdb
 
 
 class BaseFile(LmdbFile):

@@ -10,7 +10,6 @@ import errno
 import fcntl
 import os
 import stat
-import struct
 import time
 from dataclasses import dataclass
 
@@ -19,6 +18,7 @@ from coshelf.engines.lmdb.creation import sweep
 from coshelf.engines.lmdb.delta_files import belongs, decide_kind, delta_path, make_delta_files, remove_delta_files
 from coshelf.engines.lmdb.delta_state import DIRECT, DeltaIdentity
 from coshelf.engines.lmdb.header import check_header, check_short_file, missing_bytes
+from coshelf.engines.lmdb.lock_guard import FLOCK
 from coshelf.engines.lmdb.shelf_row import ShelfRow, check_row
 from coshelf.engines.lmdb.sidecar_files import lock_path, make_file, make_lock_file, remove_file, state_path
 from coshelf.engines.lmdb.state_page import SIZE as PAGE_SIZE
@@ -36,7 +36,6 @@ from coshelf.errors import (
 
 __all__ = ["Files", "open_files"]
 
-_FLOCK = struct.Struct("hhqqi4x")  # struct flock of 64-bit Linux: type, whence, start, length, pid
 # How long an opener believes that what it sees is another one half way through its opening or closing.
 _PATIENCE = 3.0
 _NO_RIGHT = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -362,8 +361,8 @@ def _somebody_lives(lock: str) -> bool:
             raise StorageError(error.errno, f"cannot open the lock file: {error.strerror}", lock) from error
         raise ShelfPermissionError(error.errno, "this user may not read the lock file", lock) from error
     try:
-        asked = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 1, 0)
-        return bool(_FLOCK.unpack(fcntl.fcntl(descriptor, fcntl.F_GETLK, asked))[0] != fcntl.F_UNLCK)
+        asked = FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 1, 0)
+        return bool(FLOCK.unpack(fcntl.fcntl(descriptor, fcntl.F_GETLK, asked))[0] != fcntl.F_UNLCK)
     finally:
         os.close(descriptor)
 

@@ -1,0 +1,401 @@
+"""The lock file's traps: somebody in the process opens and closes it, and locks that vanish with it do no harm."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import lmdb
+import pytest
+from support import Crew, beside
+
+import coshelf
+from coshelf.engines.lmdb import environment as environments
+from coshelf.engines.lmdb import lock_guard
+from coshelf.engines.lmdb.lock_guard import LockGuard
+
+# What drops LMDB's own locks in the process that does it.
+DISTURB = """
+import shutil
+def copy_folder():
+    copy = os.path.dirname(path) + "-copy"
+    shutil.copytree(os.path.dirname(path), copy, dirs_exist_ok=True)
+    shutil.rmtree(copy)
+def open_and_close():
+    for name in os.listdir(os.path.dirname(path)):
+        open(os.path.join(os.path.dirname(path), name), "rb").close()
+disturb = {"copy": copy_folder, "close": open_and_close}[sys.argv[2]]
+"""
+
+# Overwrites all, so many times that every page is used again that nobody holds.
+OVERWRITE = """
+def overwrite(shelf, turns):
+    for turn in range(turns):
+        shelf.update({number: (turn, "y" * 500) for number in range(100)})
+"""
+
+WAYS = pytest.mark.parametrize("way", ["copy", "close"])
+supported = pytest.mark.skipif(not lock_guard._SUPPORTED, reason="no OFD locks here")
+
+
+@pytest.fixture
+def path(path: str) -> str:
+    """In a folder of its own, whose copies do not hold copies."""
+    folder = os.path.join(os.path.dirname(path), "folder")
+    os.mkdir(folder)
+    return os.path.join(folder, "a.shelf")
+
+
+DISTURBED_COUNTER = (
+    DISTURB
+    + """
+shelf = coshelf.open(path)
+shelf.update({number: ("first", number) for number in range(100)}, both=0)
+snapshot = shelf.snapshot()
+done = threading.Event()
+def count():
+    for turn in range(150):
+        shelf.modify("both", lambda number: number + 1)
+        shelf["first"] = turn
+    done.set()
+thread = threading.Thread(target=count)
+disturb()
+say("disturbed")
+hear()
+thread.start()
+rounds = 0
+while not done.is_set() or rounds < 20:
+    disturb()
+    rounds += 1
+    assert dict(snapshot) == {**{number: ("first", number) for number in range(100)}, "both": 0}
+thread.join()
+say("counted")
+hear()
+assert shelf["second"] == 149 and shelf["both"] == 300
+assert snapshot["both"] == 0
+snapshot.close()
+shelf.close()
+"""
+)
+
+
+@supported
+@WAYS
+def test_two_processes_count_right_while_one_disturbs_the_lock_file(crew: Crew, path: str, way: str) -> None:
+    first = crew.start(DISTURBED_COUNTER, path, way)
+    first.expect("disturbed")
+    second = crew.start(
+        """
+        shelf = coshelf.open(path, timeout=5)
+        say("open")
+        hear()
+        for turn in range(150):
+            shelf.modify("both", lambda number: number + 1)
+            shelf["second"] = turn
+            with shelf.transaction() as t:
+                t["filler"] = "z" * 10000 * (turn % 3)
+        say("counted")
+        hear()
+        assert shelf["first"] == 149 and shelf["both"] == 300
+        shelf.close()
+        """,
+        path,
+    )
+    second.expect("open")
+    for worker in (first, second):
+        worker.tell()
+    for worker in (first, second):
+        worker.expect("counted")
+    for worker in (first, second):
+        worker.tell()
+    for worker in (first, second):
+        worker.finish()
+    assert beside(path) == ["a.shelf"]
+    with coshelf.open(path) as shelf:
+        assert shelf["both"] == 300
+
+
+HOLDS = (
+    DISTURB
+    + """
+shelf = coshelf.open(path)
+shelf.update({number: (-1, "x" * 500) for number in range(100)})
+snapshot = shelf.snapshot()
+items = iter(shelf.items())
+next(items)
+disturb()
+say("holding")
+hear()
+assert list(snapshot.items()) == [(number, (-1, "x" * 500)) for number in range(100)]
+assert list(items) == [(number, (-1, "x" * 500)) for number in range(1, 100)]
+assert shelf[0] != snapshot[0]
+say("right")
+hear()
+"""
+)
+
+
+@supported
+@WAYS
+def test_what_is_held_stays_right_while_others_look_for_dead_readers(crew: Crew, path: str, way: str) -> None:
+    holder = crew.start(HOLDS, path, way)
+    holder.expect("holding")
+    # It looks for dead readers when it opens, and every 128 commits.
+    crew.run(OVERWRITE + "overwrite(coshelf.open(path), 140)", path)
+    holder.tell()
+    holder.expect("right")
+    holder.tell()
+    holder.finish()
+    assert beside(path) == ["a.shelf"]
+
+
+@supported
+@WAYS
+def test_a_killed_process_that_was_disturbed_leaves_no_lock(crew: Crew, path: str, way: str) -> None:
+    holder = crew.start(HOLDS, path, way)
+    holder.expect("holding")
+    with coshelf.open(path, timeout=5) as shelf:
+        holder.kill()
+        assert _environment().reader_check() > 0
+        shelf["after"] = 1
+    assert beside(path) == ["a.shelf"]
+
+
+FORKS = (
+    DISTURB
+    + """
+shelf = coshelf.open(path)
+shelf["a"] = 0
+snapshot = shelf.snapshot()
+ready, tell = os.pipe()
+child = os.fork()
+if child == 0:
+    signal.alarm(40)
+    if sys.argv[3] == "uses":
+        shelf["a"] = 1
+        disturb()
+    os.write(tell, b"x")
+    if sys.argv[3] != "ends":
+        signal.pause()
+    os._exit(0)
+os.read(ready, 1)
+if sys.argv[3] == "ends":
+    reap(child)
+disturb()
+say(child)
+hear()
+assert snapshot["a"] == 0
+say(shelf["a"])
+hear()
+"""
+)
+
+
+@supported
+@WAYS
+@pytest.mark.parametrize("child", ["ends", "uses", "sleeps"])
+def test_a_forked_child_does_not_release_the_locks_of_its_parent(crew: Crew, path: str, way: str, child: str) -> None:
+    parent = crew.start(FORKS, path, way, child)
+    pid = int(parent.hear())
+    try:
+        crew.run(OVERWRITE + "overwrite(coshelf.open(path, timeout=5), 140)", path)
+        parent.tell()
+        parent.expect("1" if child == "uses" else "0")
+    finally:
+        if child != "ends":
+            os.kill(pid, 9)
+    parent.tell()
+    parent.finish()
+
+
+@supported
+@WAYS
+def test_a_sleeping_child_does_not_keep_the_shelf_of_its_killed_parent_alive(crew: Crew, path: str, way: str) -> None:
+    parent = crew.start(FORKS, path, way, "sleeps")
+    child = int(parent.hear())
+    try:
+        parent.kill()
+        with coshelf.open(path, timeout=5) as shelf:
+            # It was alone, and so made the table of readers anew.
+            assert str(parent.pid) not in _environment().readers()
+            shelf["a"] = 2
+        assert beside(path) == ["a.shelf"]
+        os.kill(child, 0)  # all the while it lived
+    finally:
+        os.kill(child, 9)
+
+
+@supported
+def test_a_child_that_uses_the_shelf_holds_locks_of_its_own(crew: Crew, path: str) -> None:
+    parent = crew.start(FORKS, path, "close", "uses")
+    child = int(parent.hear())
+    try:
+        parent.kill()
+        said = crew.run("with coshelf.open(path, timeout=5) as shelf: say(shelf['a'])", path)
+        assert said == ["1"]
+        assert beside(path) == ["a.shelf", "a.shelf-lock", "a.shelf-state"]
+    finally:
+        os.kill(child, 9)
+
+
+@supported
+def test_closed_and_opened_again_beside_others_it_is_guarded_again(crew: Crew, path: str) -> None:
+    other = crew.start("shelf = coshelf.open(path)\nsay('open')\nhear()\nshelf.close()", path)
+    other.expect("open")
+    before = len(os.listdir("/proc/self/fd"))
+    for turn in range(3):
+        with coshelf.open(path) as shelf:
+            shelf["turn"] = turn
+            assert _locks(path) == 8  # two processes, two bytes, LMDB's and ours
+            _close_lock(path)
+            assert _locks(path) == 6
+        assert _locks(path) == 4
+    assert len(os.listdir("/proc/self/fd")) == before
+    other.tell()
+    other.finish()
+
+
+@supported
+def test_a_child_that_python_does_not_know_of_keeps_no_lock_after_the_close(crew: Crew, path: str) -> None:
+    """Such as one that a C library forks: it has copies of all descriptors."""
+    parent = crew.start(
+        """
+        import ctypes
+        shelf = coshelf.open(path, timeout=5)
+        say("open")
+        hear()
+        child = ctypes.PyDLL(None).fork()
+        if child == 0:
+            signal.alarm(40)
+            signal.pause()
+        try:
+            shelf.close()
+            with coshelf.open(path, timeout=5) as shelf:
+                shelf["parent"] = 1
+            say("closed")
+            hear()
+        finally:
+            os.kill(child, signal.SIGKILL)
+        """,
+        path,
+    )
+    parent.expect("open")
+    with coshelf.open(path, timeout=5) as shelf:
+        parent.tell()
+        parent.expect("closed")
+        assert shelf["parent"] == 1
+        assert _locks(path) == 4  # two bytes of this process, LMDB's and ours
+    assert beside(path) == ["a.shelf"]
+    parent.tell()
+    parent.finish()
+
+
+def test_without_such_locks_a_second_process_is_refused_and_nothing_is_lost(crew: Crew, path: str) -> None:
+    """The trap itself: so it was before the guard, and so it is where the kernel has no OFD locks."""
+    holder = crew.start("import coshelf.engines.lmdb.lock_guard as g; g._SUPPORTED = False\n" + HOLDS, path, "close")
+    holder.expect("holding")
+    with pytest.raises(coshelf.OpenUnderAnotherName, match="another name"):
+        coshelf.open(path, timeout=0.1)
+    holder.kill()
+    with coshelf.open(path) as shelf:
+        assert len(shelf) == 100
+
+
+# --- the guard by itself, on a bare LMDB environment -----------------------------------------------------------------
+
+BARE = """
+import lmdb
+environment = lmdb.open(path, subdir=False, map_size=1 << 26, max_dbs=0)
+say("open")
+hear()
+say(environment.reader_check(), environment.readers().count("\\n"))
+with environment.begin(write=True) as transaction:
+    transaction.put(b"second", b"")
+"""
+
+
+def _environment() -> Any:
+    """LMDB's environment of a shelf that is open in this process."""
+    [environment] = environments._registry._open.values()
+    return environment._lmdb
+
+
+def _bare(path: str) -> lmdb.Environment:
+    return lmdb.open(path, subdir=False, map_size=1 << 26)
+
+
+def _close_lock(path: str) -> None:
+    open(path + "-lock", "rb").close()
+
+
+def _copy(path: str) -> None:
+    shutil.copytree(os.path.dirname(path), os.path.dirname(path) + "-copy", dirs_exist_ok=True)
+
+
+@supported
+@pytest.mark.parametrize("disturb", [_close_lock, _copy])
+@pytest.mark.parametrize("name", ["a.shelf", "a.shelf-delta"])
+def test_guarded_environment_keeps_its_readers(
+    crew: Crew, path: str, name: str, disturb: Callable[[str], None]
+) -> None:
+    path = os.path.join(os.path.dirname(path), name)
+    environment, guard = _bare(path), LockGuard(path + "-lock")
+    guard.hold(environment)
+    held = environment.begin()
+    disturb(path)
+    other = crew.start(BARE, path)
+    other.expect("open")
+    disturb(path)
+    other.tell()
+    other.expect("0 2")  # nobody dead; a header and our reader
+    other.finish()
+    assert held.get(b"second") is None
+    with environment.begin() as transaction:
+        assert transaction.get(b"second") is not None
+    held.abort()
+    environment.close()
+    guard.close()
+
+
+@pytest.mark.parametrize("disturb", [_close_lock, _copy])
+def test_unguarded_environment_loses_its_readers(crew: Crew, path: str, disturb: Callable[[str], None]) -> None:
+    """If this fails LMDB has changed, and the guard may no longer be needed."""
+    environment = _bare(path)
+    held = environment.begin()
+    disturb(path)
+    other = crew.start(BARE, path)
+    other.expect("open")
+    other.tell()
+    other.expect("0 1")  # the table was made anew
+    other.finish()
+    held.abort()
+    environment.close()
+
+
+@supported
+def test_guard_lets_go_when_closed_and_can_hold_again(crew: Crew, path: str) -> None:
+    for _ in range(3):
+        environment, guard = _bare(path), LockGuard(path + "-lock")
+        guard.hold(environment)
+        assert _locks(path) == 4
+        environment.close()
+        guard.close()
+        guard.close()
+        assert _locks(path) == 0
+
+
+@supported
+def test_guard_that_cannot_open_the_lock_file_says_so(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    environment = _bare(path)
+    with pytest.raises(coshelf.StorageError, match="cannot lock the lock file"):
+        LockGuard(path + "-gone").hold(environment)
+    environment.close()
+
+
+def _locks(path: str) -> int:
+    """How many locks the kernel has on the lock file."""
+    number = f":{os.stat(path + '-lock').st_ino} "
+    return Path("/proc/locks").read_text().count(number)
