@@ -32,11 +32,15 @@ MOUNTS = textwrap.dedent(r"""
     41 28 0:58 / /mnt/ceph rw - ceph 10.0.0.1:6789:/ rw,name=admin
     42 28 0:59 / /host rw - fakeowner grpcfuse rw
     43 28 0:60 / /media/sf rw,nodev shared:1 - vboxsf shared rw
+    45 28 0:63 / /mnt/ceph2 rw,nosuid,nodev,relatime - fuse.ceph-fuse ceph-fuse rw,user_id=0,group_id=0,allow_other
+    46 28 0:64 / /run/user/1000/gvfs rw,nosuid,nodev,relatime - fuse.gvfsd-fuse gvfsd-fuse rw,user_id=1000,group_id=1000
+    47 28 0:65 / /mnt/blobs rw,nosuid,nodev,relatime - fuse.blobfuse2 blobfuse2 rw,user_id=0,group_id=0,allow_other
     broken line
     44 28 0:61
 """)
 
 NETWORK = {"0:44": "nfs4", "0:45": "nfs", "0:50": "fuse.sshfs", "0:51": "cifs", "0:55": "9p", "0:58": "ceph"}
+NETWORK |= {"0:63": "fuse.ceph-fuse", "0:64": "fuse.gvfsd-fuse", "0:65": "fuse.blobfuse2"}
 BETWEEN_KERNELS = {"0:54": "virtiofs", "0:59": "fakeowner", "0:60": "vboxsf"}
 LOCAL = {"259:2": "ext4", "0:25": "tmpfs", "0:52": "fuseblk", "0:53": "fuse.portal", "0:56": "overlay"}
 LOCAL |= {"0:57": "btrfs", "0:21": "proc"}

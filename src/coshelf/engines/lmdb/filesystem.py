@@ -19,8 +19,9 @@ _NETWORK = frozenset(
 )
 _BETWEEN_KERNELS = frozenset("fakeowner hgfs prl_fs vboxsf virtiofs vmhgfs".split())
 _FUSE = frozenset(
-    "ceph cvmfs2 davfs gcsfuse glusterfs goofys grpcfuse juicefs mfs moosefs mount.moosefs osxfs rclone s3fs s3ql "
-    "seaweedfs sshfs vmhgfs-fuse weed".split()
+    "blobfuse blobfuse2 ceph ceph-fuse cubefs curlftpfs cvmfs2 davfs gcsfuse glusterfs google-drive-ocamlfuse goofys "
+    "grpcfuse gvfsd-fuse juicefs kio-fuse mfs moosefs mount-s3 mount.moosefs onedriver osxfs rclone s3fs s3ql "
+    "seaweedfs smbnetfs sshfs vmhgfs-fuse weed".split()
 )
 
 _MOUNTS = "/proc/self/mountinfo"
