@@ -1,4 +1,4 @@
-"""Containers with pid namespaces of their own share a shelf, unless two processes have the same pid."""
+"""Containers share a shelf if they share a pid namespace; otherwise the second is told so, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import pytest
 from support import Crew, Worker, beside
 
 import coshelf
-from coshelf.engines.lmdb import environment as environments
 
-# In each of these the worker is pid 1.
-CONTAINER = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
+NAMESPACE = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
+# With one program before it: in the first the worker is pid 1, in the second it is not.
+CONTAINERS = {"equal pids": NAMESPACE, "other pids": (*NAMESPACE, "sh", "-c", '"$@"; exit $?', "sh")}
 
 
 def _can_contain() -> bool:
-    return bool(shutil.which("unshare")) and subprocess.run([*CONTAINER, "true"], capture_output=True).returncode == 0
+    return bool(shutil.which("unshare")) and subprocess.run([*NAMESPACE, "true"], capture_output=True).returncode == 0
 
 
 pytestmark = pytest.mark.skipif(not _can_contain(), reason="cannot make pid namespaces here")
@@ -24,119 +24,168 @@ pytestmark = pytest.mark.skipif(not _can_contain(), reason="cannot make pid name
 HOLDER = """
 assert os.getpid() == 1
 shelf = coshelf.open(path, timeout=5)
-shelf.update({number: (-1, "x" * 500) for number in range(100)})
+shelf["count"] = 0
 snapshot = shelf.snapshot()
 say("holding")
 hear()
 open(path + "-lock").close()  # drops what LMDB itself holds
 say("disturbed")
 hear()
-assert set(snapshot.values()) == {(-1, "x" * 500)}
-shelf.modify("count", lambda number: number + 1)
-say("right")
-hear()
-shelf.close()
+shelf["count"] += 1
+assert snapshot["count"] == 0
 """
 
 SECOND = """
-assert os.getpid() == 1
+assert (os.getpid() == 1) == (sys.argv[2] == "equal pids")
 try:
-    shelf = coshelf.open(path, timeout=5)
+    shelf = coshelf.open(path, timeout=0.1)
 except StorageError as error:
     say("refused", *str(error).split())
 else:
     shelf["second"] = shelf["count"]
     say("open")
-    hear()
 """
 
 
-def _kill(container: Worker) -> None:
-    container.process.kill()
-    assert container.process.stdout is not None
-    container.process.stdout.read()  # ends when the process inside has died, too
+def _refuse(worker: Worker) -> None:
+    said = worker.hear()
+    assert said.startswith("refused")
+    assert "is open in another pid namespace, probably another container" in said
+    assert "hint: let the containers share a pid namespace" in said
+    worker.finish()
 
 
-def _overwrite(shelf: coshelf.Shelf[object, object], turns: int) -> None:
-    for turn in range(turns):
-        shelf.update(dict.fromkeys(range(100), (turn, "y" * 500)))
-
-
-def test_the_second_of_two_equal_pids_is_refused_with_the_cause_and_nothing_is_lost(crew: Crew, path: str) -> None:
-    holder = crew.start(HOLDER, path, within=CONTAINER)
+@pytest.mark.parametrize("pids", CONTAINERS)
+def test_another_pid_namespace_is_refused_with_the_cause_and_nothing_is_lost(crew: Crew, path: str, pids: str) -> None:
+    holder = crew.start(HOLDER, path, within=NAMESPACE)
     holder.expect("holding")
-
-    def refused() -> None:
-        said = crew.start(SECOND, path, within=CONTAINER).hear()
-        assert said.startswith("refused")
-        assert "a process with this one's pid (1), probably in another container" in said
-        assert "let the containers share a pid namespace" in said
-
-    refused()
+    _refuse(crew.start(SECOND, path, pids, within=CONTAINERS[pids]))
+    with pytest.raises(coshelf.StorageError, match="another pid namespace"):
+        coshelf.open(path, timeout=0.1)
     holder.tell()
     holder.expect("disturbed")
-    refused()
+    _refuse(crew.start(SECOND, path, pids, within=CONTAINERS[pids]))
+    holder.tell()
+    holder.finish()
+    second = crew.start(SECOND, path, pids, within=CONTAINERS[pids])
+    second.expect("open")
+    second.finish()
     with coshelf.open(path) as shelf:
-        shelf["count"] = 0
-        _overwrite(shelf, 140)
-        holder.tell()
-        holder.expect("right")
-        assert shelf["count"] == 1
-        refused()
-        holder.tell()
-        holder.finish()
-        second = crew.start(SECOND, path, within=CONTAINER)
-        second.expect("open")
-        assert shelf["second"] == 1
-        second.tell()
-        second.finish()
+        assert dict(shelf) == {"count": 1, "second": 1}
+        _refuse(crew.start(SECOND, path, pids, within=CONTAINERS[pids]))
     assert beside(path) == ["a.shelf"]
 
 
-def test_processes_with_different_pids_in_two_namespaces_lose_no_update(crew: Crew, path: str) -> None:
+def test_where_nothing_tells_of_namespaces_equal_pids_are_refused_by_lmdb(crew: Crew, path: str) -> None:
+    unknown = "import coshelf.engines.lmdb.state_page as page; page.pid_namespace = lambda: 0\n"
+    holder = crew.start(unknown + HOLDER, path, within=NAMESPACE)
+    holder.expect("holding")
+    for end in (lambda: holder.expect("disturbed"), holder.finish):
+        second = crew.start(unknown + SECOND, path, "equal pids", within=NAMESPACE)
+        said = second.hear()
+        assert said.startswith("refused")
+        assert "its lock file is in use by a process with this one's pid (1), probably in another container" in said
+        second.finish()
+        holder.tell()
+        end()
+    with coshelf.open(path) as shelf:
+        assert dict(shelf) == {"count": 1}
+
+
+@pytest.mark.parametrize("pids", CONTAINERS)
+def test_what_a_killed_container_leaves_stops_nobody(crew: Crew, path: str, pids: str) -> None:
+    holder = crew.start(HOLDER, path, within=NAMESPACE)
+    holder.expect("holding")
+    holder.process.kill()
+    assert holder.process.stdout is not None
+    holder.process.stdout.read()  # ends when the process inside has died, too
+    assert len(beside(path)) == 3
+    second = crew.start(SECOND, path, pids, within=CONTAINERS[pids])
+    second.expect("open")
+    second.finish()
+    assert beside(path) == ["a.shelf"]
+
+
+def test_a_forked_child_in_a_namespace_of_its_own_is_refused(crew: Crew, path: str) -> None:
+    worker = crew.start(
+        """
+        import ctypes
+        shelf = coshelf.open(path, timeout=0.1)
+        shelf["a"] = 1
+        assert ctypes.CDLL(None).unshare(0x20000000) == 0  # CLONE_NEWPID: for the children
+        if os.fork() == 0:
+            try:
+                shelf["a"]
+            except StorageError as error:
+                say("refused", *str(error).split())
+            os._exit(0)
+        os.wait()
+        shelf["a"] += 1
+        assert shelf["a"] == 2
+        """,
+        path,
+    )
+    _refuse(worker)
+
+
+def test_containers_that_share_a_pid_namespace_lose_no_update(crew: Crew, path: str) -> None:
     script = """
         shelf = coshelf.open(path, timeout=20)
         say("ready")
         hear()
         for turn in range(300):
             shelf.modify("count", lambda number: number + 1, default=0)
-            if turn % 50 == 0:
-                with shelf.transaction() as t, shelf.snapshot() as snapshot:
-                    assert snapshot["count"] == t["count"]
         say("counted")
         hear()
         assert shelf["count"] == 600
-        shelf.close()
         """
-    workers = [crew.start(script, path, within=CONTAINER), crew.start(script, path)]
+    workers = [crew.start(script, path, within=("unshare", "--mount", "--uts", "--ipc", "--net")) for _ in range(2)]
     for worker in workers:
         worker.expect("ready")
-    for step in ("counted", None):
-        for worker in workers:
-            worker.tell()
-        for worker in workers:
-            if step:
-                worker.expect(step)
-            else:
-                worker.finish()
-    with coshelf.open(path) as shelf:
-        assert shelf["count"] == 600
+    for worker in workers:
+        worker.tell()
+    for worker in workers:
+        worker.expect("counted")
+    for worker in workers:
+        worker.tell()
+        worker.finish()
 
 
-def test_a_program_killed_and_started_again_with_the_same_pid_does_not_keep_its_old_readers(
-    crew: Crew, path: str
-) -> None:
-    with coshelf.open(path) as shelf:
-        shelf["count"] = 0
-        killed = crew.start(HOLDER, path, within=CONTAINER)
-        killed.expect("holding")
-        _kill(killed)
-        again = crew.start(SECOND, path, within=CONTAINER)  # before anybody looked for dead readers
-        again.expect("open")
-        _overwrite(shelf, 140)
-        [environment] = environments._registry._open.values()
-        readers = [line.split() for line in environment._lmdb.readers().splitlines()[1:]]
-        # Those of the one that lives are at rest.
-        assert {txnid for pid, _, txnid in readers if pid == "1"} == {"-"}
-        again.tell()
-        again.finish()
+def test_a_process_with_the_pid_of_a_dead_one_does_not_keep_its_readers(crew: Crew, path: str) -> None:
+    worker = crew.start(
+        """
+        from coshelf.engines.lmdb import environment as environments
+
+        def start(work):
+            ready, tell = os.pipe()
+            pid = os.fork()
+            if pid == 0:
+                shelf = coshelf.open(path)
+                work(shelf)
+                os.write(tell, b"x")
+                signal.pause()
+            assert os.read(ready, 1)
+            return pid
+
+        kept = []
+        with coshelf.open(path) as shelf:
+            shelf["a"] = 0
+            old = start(lambda shelf: kept.append(shelf.snapshot()))
+            os.kill(old, signal.SIGKILL)
+            os.waitpid(old, 0)
+            with open("/proc/sys/kernel/ns_last_pid", "w") as file:
+                file.write(str(old - 1))
+            new = start(lambda shelf: shelf["a"])  # before anybody looked for dead readers
+            assert new == old
+            for turn in range(300):
+                shelf["a"] = turn
+            [environment] = environments._registry._open.values()
+            readers = [line.split() for line in environment._lmdb.readers().splitlines()[1:]]
+            say({txnid for pid, _, txnid in readers if int(pid) == new})
+            os.kill(new, signal.SIGKILL)
+        """,
+        path,
+        within=NAMESPACE,
+    )
+    worker.expect("{'-'}")  # those of the one that lives, at rest
+    worker.finish()

@@ -200,6 +200,13 @@ def _try_open(path: str, descriptor: int, write: bool) -> tuple[Files | None, OS
         os.close(page_descriptor)
         return None, _another_name(path)
     page = StatePage(page_descriptor)
+    if not page.is_of_this_namespace():
+        page.abandon()
+        return None, StorageError(
+            f"{path} is open in another pid namespace, probably another container: LMDB's locks know threads by their "
+            "numbers, which mean other threads there, so that a death could let two writers in\n"
+            "  hint: let the containers share a pid namespace, as with docker run --pid=container:NAME"
+        )
     delta = page.delta.identity()
     try:
         name = delta_path(path, delta.generation)

@@ -25,7 +25,9 @@ __all__ = ["Bell", "Holder", "StatePage"]
 
 SIZE = 4096
 _IDENTITY = struct.Struct("=8sQQ")
+_NUMBER = struct.Struct("=Q")
 _MAGIC = b"coshelf\1"
+_NAMESPACE = 24
 _EXCLUSIVE = 64
 _HOLDER = struct.Struct("=IId48s")  # flag, pid, since, command
 _BELL = 128
@@ -61,7 +63,7 @@ class StatePage:
     @classmethod
     def make(cls, descriptor: int, device: int, inode: int) -> StatePage:
         """Fill a new file, and map it. Only by who has the shelf's file locked exclusively."""
-        page = _IDENTITY.pack(_MAGIC, device, inode)
+        page = _IDENTITY.pack(_MAGIC, device, inode) + _NUMBER.pack(pid_namespace())
         try:
             os.pwrite(descriptor, page.ljust(SIZE, b"\0"), 0)
         except OSError:
@@ -74,6 +76,11 @@ class StatePage:
         """Whether this is the state page of the file with that device and inode."""
         page = os.pread(descriptor, SIZE, 0)
         return len(page) == SIZE and _IDENTITY.unpack_from(page) == (_MAGIC, device, inode)
+
+    def is_of_this_namespace(self) -> bool:
+        """Whether its maker, and so all who have the shelf open, see processes under the same numbers as this one."""
+        theirs, ours = _NUMBER.unpack_from(self._page, _NAMESPACE)[0], pid_namespace()
+        return theirs == ours or not theirs or not ours
 
     def close(self) -> None:
         """Give up the lock if it is ours, then close. Explicitly: a forked child may have a copy of the descriptor."""
@@ -88,6 +95,7 @@ class StatePage:
 
     def forget_processes(self) -> None:
         """Clear all but what is said of the delta. Only by who is alone with a page that others left."""
+        _NUMBER.pack_into(self._page, _NAMESPACE, pid_namespace())
         self._page[_EXCLUSIVE:_DELTA] = bytes(_DELTA - _EXCLUSIVE)
 
     # --- the exclusive lock ------------------------------------------------------------------------------------------
@@ -160,6 +168,14 @@ class Bell(Doorbell):
     def wait(self, tone: int, timeout: float | None) -> None:
         with self._inside():
             self._page.wait(tone, timeout)
+
+
+def pid_namespace() -> int:
+    """The number of this process's pid namespace, or 0 where nothing tells."""
+    try:
+        return os.stat("/proc/self/ns/pid").st_ino
+    except OSError:
+        return 0
 
 
 def _command() -> bytes:
