@@ -6,7 +6,7 @@ import shutil
 import subprocess
 
 import pytest
-from support import Crew, Worker, beside
+from support import SIDECARS, Crew, Worker, beside
 
 import coshelf
 
@@ -99,7 +99,7 @@ def test_what_a_killed_container_leaves_stops_nobody(crew: Crew, path: str, pids
     holder.process.kill()
     assert holder.process.stdout is not None
     holder.process.stdout.read()  # ends when the process inside has died, too
-    assert len(beside(path)) == 3
+    assert beside(path) == ["a.shelf", *SIDECARS]
     second = crew.start(SECOND, path, pids, within=CONTAINERS[pids])
     second.expect("open")
     second.finish()
@@ -154,7 +154,7 @@ def test_containers_that_share_a_pid_namespace_lose_no_update(crew: Crew, path: 
 def test_a_process_with_the_pid_of_a_dead_one_does_not_keep_its_readers(crew: Crew, path: str) -> None:
     worker = crew.start(
         """
-        from coshelf.engines.lmdb import environment as environments
+        from coshelf.engines.lmdb.registry import REGISTRY
 
         def start(work):
             ready, tell = os.pipe()
@@ -179,8 +179,8 @@ def test_a_process_with_the_pid_of_a_dead_one_does_not_keep_its_readers(crew: Cr
             assert new == old
             for turn in range(300):
                 shelf["a"] = turn
-            [environment] = environments._registry._open.values()
-            readers = [line.split() for line in environment._lmdb.readers().splitlines()[1:]]
+            [environment] = REGISTRY._open.values()
+            readers = [line.split() for line in environment.base.lmdb.readers().splitlines()[1:]]
             say({txnid for pid, _, txnid in readers if int(pid) == new})
             os.kill(new, signal.SIGKILL)
         """,

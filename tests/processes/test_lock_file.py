@@ -10,12 +10,12 @@ from typing import Any
 
 import lmdb
 import pytest
-from support import Crew, beside
+from support import SIDECARS, Crew, beside
 
 import coshelf
-from coshelf.engines.lmdb import environment as environments
 from coshelf.engines.lmdb import lock_guard
 from coshelf.engines.lmdb.lock_guard import LockGuard
+from coshelf.engines.lmdb.registry import REGISTRY
 
 # What drops LMDB's own locks in the process that does it.
 DISTURB = """
@@ -236,7 +236,7 @@ def test_a_child_that_uses_the_shelf_holds_locks_of_its_own(crew: Crew, path: st
         parent.kill()
         said = crew.run("with coshelf.open(path, timeout=5) as shelf: say(shelf['a'])", path)
         assert said == ["1"]
-        assert beside(path) == ["a.shelf", "a.shelf-lock", "a.shelf-state"]
+        assert beside(path) == ["a.shelf", *SIDECARS]
     finally:
         os.kill(child, 9)
 
@@ -319,8 +319,8 @@ with environment.begin(write=True) as transaction:
 
 def _environment() -> Any:
     """LMDB's environment of a shelf that is open in this process."""
-    [environment] = environments._registry._open.values()
-    return environment._lmdb
+    [environment] = REGISTRY._open.values()
+    return environment.base.lmdb
 
 
 def _bare(path: str) -> lmdb.Environment:

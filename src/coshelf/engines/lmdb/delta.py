@@ -48,7 +48,7 @@ _LARGEST_STEP = 16 << 20
 # Pages that only the emptying of the delta may use: it takes pages to give pages back.
 _RESERVE = 64
 _AMPLE = 256  # pages, more than a row of SMALL bytes and the reserve can need
-_LARGEST_NEED = 8_192  # pages, of the largest batch that comes here
+_LARGEST_NEED = 7_000  # pages, of the largest batch that comes here
 _MAP = 512 << 20
 
 

@@ -17,7 +17,6 @@ __all__ = ["belongs", "decide_kind", "delta_path", "make_delta_files", "remove_d
 
 # File systems on which space that was taken is there when a page is written through the map.
 _PREALLOCATING = ("ext4", "xfs", "tmpfs")
-_MAP = 512 << 20
 
 
 def delta_path(shelf: str, generation: int) -> str:
@@ -55,7 +54,7 @@ def decide_kind(path: str, information: os.stat_result) -> int:
 def make_delta_files(
     path: str, information: os.stat_result, row: ShelfRow, kind: int, generation: int = 0
 ) -> DeltaIdentity:
-    """Make the files of an empty delta, with the owner and mode of the shelf. Raises OSError."""
+    """Make the files of an empty delta, with the owner and mode of the shelf; without a size yet. Raises OSError."""
     name = delta_path(path, generation)
     descriptor = make_file(name, information)
     try:
@@ -65,7 +64,7 @@ def make_delta_files(
     make_lock_file(name, information)
     boot = boot_id()
     assert boot is not None
-    return DeltaIdentity(kind, generation, row.sequence, _MAP, made.st_dev, made.st_ino, boot, row.store_id)
+    return DeltaIdentity(kind, generation, row.sequence, 0, made.st_dev, made.st_ino, boot, row.store_id)
 
 
 def remove_delta_files(path: str, generation: int) -> None:

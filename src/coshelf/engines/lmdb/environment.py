@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["Environment", "acquire"]
 
 # Where address space is limited (ulimit -v), smaller maps are tried for a new delta.
-_DELTA_MAPS = (512 << 20, 64 << 20, 16 << 20)
+_DELTA_MAPS = (128 << 20, 32 << 20)
 # Seconds after which nobody seems to care for what waits in the delta, beside twice the interval.
 _NEGLECTED = 0.5
 

@@ -83,7 +83,7 @@ def has_namesake(environment: lmdb.Environment) -> bool:
     """Whether a dead process with this one's pid has left readers in an environment that was just opened.
 
     LMDB takes them for ours and leaves them, and so do others for as long as we live, with the pages that they pin.
-    Closing an environment that has read once clears them. (With a living namesake, opening fails with :class:`lmdb.LockError`.)
+    Closing an environment that has read once clears them. (With a living namesake, opening is a ``lmdb.LockError``.)
     """
     pid = str(os.getpid())
     return any(line.split()[:1] == [pid] for line in environment.readers().splitlines())
