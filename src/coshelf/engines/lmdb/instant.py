@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import TypeVar
 
 import lmdb
 
@@ -21,6 +22,9 @@ from coshelf.errors import CoshelfError, DamagedShelf, ShelfClosed, StorageError
 from coshelf.keys import FIRST, LAST
 
 __all__ = ["LmdbSnapshot", "take_instant"]
+
+_T = TypeVar("_T")
+_Row = tuple[bytes, bytes]
 
 # Entries of the delta that are copied. Where there are more, a flush costs little more, and only once.
 _MANY = 2_000
@@ -142,30 +146,31 @@ class LmdbSnapshot(Snapshot):
     def _scan_base(
         self, start: bytes, stop: bytes, *, reverse: bool, keys_only: bool
     ) -> Iterator[tuple[bytes, Entry | None]]:
-        for page in self._pages(start, stop, reverse=reverse, keys_only=keys_only):
+        for page in self._pages(start, stop, reverse=reverse, keys_only=keys_only, chosen=_rows):
             for key, record in page:
                 yield key, None if keys_only else Entry(record)
 
     def pages(self, start: bytes, stop: bytes, *, reverse: bool = False) -> Iterator[list[tuple[bytes, bytes]]]:
         if self._newer:
             return super().pages(start, stop, reverse=reverse)
-        return self._pages(start, stop, reverse=reverse, keys_only=False)
+        return self._pages(start, stop, reverse=reverse, keys_only=False, chosen=_rows)
 
     def key_pages(self, start: bytes, stop: bytes, *, reverse: bool = False) -> Iterator[list[bytes]]:
         if self._newer:
             return super().key_pages(start, stop, reverse=reverse)
-        return ([key for key, _ in page] for page in self._pages(start, stop, reverse=reverse, keys_only=True))
+        return self._pages(start, stop, reverse=reverse, keys_only=True, chosen=_keys)
 
     def _pages(
-        self, start: bytes, stop: bytes, *, reverse: bool, keys_only: bool
-    ) -> Iterator[list[tuple[bytes, bytes]]]:
+        self, start: bytes, stop: bytes, *, reverse: bool, keys_only: bool, chosen: Callable[[list[_Row]], list[_T]]
+    ) -> Iterator[list[_T]]:
+        """Pages of what is chosen of the rows."""
         reading = self._reading
         rows: RowPages | None = None
         while True:
             with self._read() as transaction:
                 if rows is None:
                     rows = RowPages(transaction, start, stop, reverse=reverse, keys_only=keys_only)
-                page = rows.take()
+                page = chosen(rows.take())
                 reading.hand_out(rows, page)
             if not page:
                 return
@@ -192,3 +197,11 @@ class LmdbSnapshot(Snapshot):
             transaction.users -= 1
             if transaction.users == 0:
                 transaction.close()
+
+
+def _rows(page: list[_Row]) -> list[_Row]:
+    return page
+
+
+def _keys(page: list[_Row]) -> list[bytes]:
+    return [key for key, _ in page]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import weakref
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from coshelf.errors import ShelfClosed
 
@@ -26,7 +26,7 @@ class ReadTransaction:
         self._environment = environment
         self._inside: list[None] = []
         self._closed: str | None = None
-        self._pages: weakref.WeakKeyDictionary[object, list[tuple[bytes, bytes]]] = weakref.WeakKeyDictionary()
+        self._pages: weakref.WeakKeyDictionary[object, list[Any]] = weakref.WeakKeyDictionary()
         self.users = 0
         base = environment.enter()
         try:
@@ -56,7 +56,7 @@ class ReadTransaction:
             self._end()
         self._environment.leave()
 
-    def hand_out(self, scan: object, page: list[tuple[bytes, bytes]]) -> None:
+    def hand_out(self, scan: object, page: list[Any]) -> None:
         """Remember what a scan is reading from, so that it ends when this does, and not a page later."""
         self._pages[scan] = page
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import tempfile
+import weakref
 from collections.abc import Iterator, MutableMapping
 from heapq import merge
 from operator import itemgetter
@@ -51,6 +52,7 @@ class SpooledPuts(MutableMapping[bytes, bytes]):
                 self._file = tempfile.TemporaryFile(dir=self._directory)  # noqa: SIM115 (lives as long as this object)
             except PermissionError:
                 self._file = tempfile.TemporaryFile()  # noqa: SIM115
+            weakref.finalize(self, self._file.close)
         items = sorted(self._held.items())
         pieces = []
         for at in range(0, len(items), _AT_ONCE):
