@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 GROUPS = --group lint --group bench
 
-.PHONY: demo test test-long lint types bench clean
+.PHONY: demo test test-long crash lint types bench clean
 
 $(VENV)/ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -21,6 +21,9 @@ test: $(VENV)/ready
 
 test-long: $(VENV)/ready
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+crash: $(VENV)/ready
+	$(BIN)/python -m pytest -n 2 --dist worksteal tests/crash
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check .

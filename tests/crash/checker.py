@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import traceback
 from functools import cache
 from types import TracebackType
@@ -18,18 +19,27 @@ from typing import IO, Any, Self
 
 from history import Operation, State, states
 from lmdb import verify
+from planting import plant
 from stores import STORES
 from writer import run_of
+
+from coshelf.engines.lmdb import delta_state
 
 AFTER = {"after the cut": "written", "long after the cut" * 100: b"written" * 900}
 
 
-def check(root: str, store_name: str, which: str, least: int, most: int) -> int:
+# Of the machine after the cut, and before it.
+AFTERWARDS, BEFORE = "5a3c60d2-9f6e-4c43-8a77-0d3f4c1b2a01", bytes(range(16))
+
+
+def check(root: str, store_name: str, which: str, least: int, most: int, *, rebooted: bool) -> int:
     """The number of operations whose state is found, between ``least`` and ``most``; AssertionError if none is."""
     store = STORES[store_name](root)
     expected = _states(which)
     if os.path.exists(store.path):
         _verify(store.path)
+        if rebooted and store_name.startswith("shelf") and least % 2:
+            plant(store.path, BEFORE)
     else:
         assert least == 0, f"the shelf is gone, but {least} operations had returned"
     store.perform(Operation("open"))
@@ -102,8 +112,10 @@ class Checker:
         if self._process is not None:
             self._process.communicate()
 
-    def ask(self, root: str, store: str, which: str, least: int, most: int) -> tuple[int, str]:
-        """The number of operations found, and what is wrong, if something is."""
+    def ask(
+        self, root: str, store: str, which: str, least: int, most: int, *, rebooted: bool = True
+    ) -> tuple[int, str]:
+        """The number of operations found, and what is wrong, if something is. ``rebooted``: in another boot."""
         if self._process is None:
             state = os.path.join(root, "state")
             self._process = subprocess.Popen(
@@ -112,7 +124,7 @@ class Checker:
                 env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "XDG_STATE_HOME": state},
             )  # fmt: skip
         stdin, stdout = _pipes(self._process)
-        stdin.write(json.dumps([root, store, which, least, most]) + "\n")
+        stdin.write(json.dumps([root, store, which, least, most, rebooted]) + "\n")
         answer = stdout.readline()
         if answer:
             found, wrong = json.loads(answer)
@@ -130,11 +142,16 @@ def _pipes(process: subprocess.Popen[str]) -> tuple[IO[str], IO[str]]:
 
 
 def main() -> None:
+    real = delta_state._BOOT_ID
+    other_boot = tempfile.NamedTemporaryFile("w")  # noqa: SIM115 (for as long as this runs)
+    other_boot.write(AFTERWARDS)
+    other_boot.flush()
     for line in sys.stdin:
-        root, store, which, least, most = json.loads(line)
+        root, store, which, least, most, rebooted = json.loads(line)
         os.environ["XDG_STATE_HOME"] = os.path.join(root, "state")
+        delta_state._BOOT_ID = other_boot.name if rebooted else real
         try:
-            answer = (check(root, store, which, least, most), "")
+            answer = (check(root, store, which, least, most, rebooted=rebooted), "")
         except Exception as error:
             last = traceback.extract_tb(error.__traceback__)[-1]
             answer = (-1, f"{type(error).__name__}: {error} ({os.path.basename(last.filename)}:{last.lineno})")

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 
 import pytest
 from checker import Checker
-from disk import Cut, Disk
+from disk import MAPPED, Cut, Disk
 from events import Event, Named, Sized, Synced, Wrote
 from history import DURABLE, Promise
 from recording import Recording
+
+SPARSE = 16 << 20  # bytes from which on a file is mostly a hole
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +75,24 @@ def cut(
 
 
 def check_cuts(
-    recording: Recording, which: str, seed: int, count: int, scratch: str, inject: str = "", promise: Promise = DURABLE
+    recording: Recording,
+    which: str,
+    seed: int,
+    count: int,
+    scratch: str,
+    inject: str = "",
+    promise: Promise = DURABLE,
+    store: str = "shelf",
 ) -> int:
     """Check the cuts of a shelf that a seed draws; return how many of them were different."""
     trees = set()
     drawn = places(recording.events, seed, count, recording.first)
     with Checker() as checker:
-        for found in cut(recording, "shelf", which, drawn, promise, scratch, checker):
+        for found in cut(recording, store, which, drawn, promise, scratch, checker):
             if found.wrong:
                 again = f"{which} --cut {found.place.position} --chance {found.place.chance}"
                 again += f" --inject {inject}" if inject else ""
+                again += f" --store '{store}'" if store != "shelf" else ""
                 pytest.fail(
                     f"after a cut behind event {found.place.position} of {len(recording.events)}, "
                     f"{found.least} of {found.most} operations having returned: {found.wrong}\n"
@@ -101,6 +111,6 @@ def digest(root: str) -> str:
         for name in sorted(names):
             path = os.path.join(directory, name)
             with open(path, "rb") as file:
-                data = file.read()
+                data = file.read() if os.path.getsize(path) < SPARSE else file.read(MAPPED)
             total.update(f"{os.path.relpath(path, root)}\0{len(data)}\0".encode("utf-8", "surrogateescape") + data)
     return total.hexdigest()

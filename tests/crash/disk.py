@@ -16,6 +16,7 @@ from events import Directory, Event, File, Named, Node, Sized, Synced, Wrote
 
 PAGE = 4096
 SECTOR = 512
+MAPPED = 64 * 1024  # bytes of a mapped file that are made; the rest is a hole
 
 Piece = tuple[int, int, bytes]  # index of the event, offset in the page, data
 
@@ -140,8 +141,10 @@ class Disk:
                 os.link(made[node.number], path)
             else:
                 made[node.number] = path
+                contents = self._contents(node)
                 with open(path, "wb") as file:
-                    file.write(chance.contents(self._contents(node), mapped=node.mapped))
+                    file.write(chance.mapped(contents) if node.mapped else chance.contents(contents))
+                    file.truncate(max(file.tell(), contents.size if node.mapped else 0))  # a hole, mostly
                 os.chmod(path, 0o600)
 
 
@@ -151,11 +154,19 @@ class Chance:
     def names(self, pending: list[tuple[int, Named]]) -> list[tuple[int, Named]]:
         return pending
 
-    def contents(self, file: _Contents, *, mapped: bool) -> bytes:
+    def contents(self, file: _Contents) -> bytes:
+        return self._written(file, file.size)
+
+    def mapped(self, file: _Contents) -> bytes:
+        """The beginning of a file that was written through memory, too."""
+        return self._written(file, min(file.size, MAPPED))
+
+    @staticmethod
+    def _written(file: _Contents, size: int) -> bytes:
         data = bytearray(file.durable)
         for page, pieces in file.pieces.items():
             _put(data, page, _patched(file.durable, page, pieces))
-        _resize(data, file.size)
+        _resize(data, size)
         return bytes(data)
 
 
@@ -177,13 +188,11 @@ class Cut(Chance):
             return pending[: self._random.randint(0, len(pending))]
         return [entry for entry in pending if self._keeps()]
 
-    def contents(self, file: _Contents, *, mapped: bool) -> bytes:
+    def contents(self, file: _Contents) -> bytes:
         sizes = [size for _, size in file.sizes]
         size = file.length
         if sizes:
             size = sizes[-1] if self._keeps() else self._random.choice([size, *sizes])
-        if mapped:
-            return self._anything(file, size)
         data = bytearray(file.durable)
         for page, pieces in sorted(file.pieces.items()):
             if self._keeps():
@@ -202,11 +211,12 @@ class Cut(Chance):
             (newer if self._random.random() < 0.5 else older)[at : at + SECTOR] for at in range(0, PAGE, SECTOR)
         )
 
-    def _anything(self, file: _Contents, size: int) -> bytes:
-        """A file that was mapped: as it was written, zeros, or noise."""
+    def mapped(self, file: _Contents) -> bytes:
+        """As it was written by calls, zeros, or noise."""
+        size = min(file.size, MAPPED)
         kind = self._random.randrange(3)
         if kind == 0:
-            return super().contents(file, mapped=False)[:size].ljust(size, b"\0")
+            return self._written(file, size)
         return bytes(size) if kind == 1 else self._random.randbytes(size)
 
 

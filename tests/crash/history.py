@@ -14,7 +14,7 @@ State = dict[Any, Any]
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One call that commits, or opens: open, reopen, set, delete, update, transaction, clear."""
+    """One call that commits, opens or syncs: open, reopen, set, delete, update, transaction, clear, sync."""
 
     kind: str
     puts: State = field(default_factory=dict)
@@ -28,9 +28,13 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Promise:
-    """Nothing is lost that had returned more than so many seconds before the cut. 0: what has returned is durable."""
+    """Nothing is lost that had returned more than so many seconds before the cut. 0: what has returned is durable.
+
+    ``syncs`` are the numbers of the operations after which everything is durable when they return.
+    """
 
     seconds: float = 0.0
+    syncs: frozenset[int] = frozenset()
 
     def bounds(self, events: list[Event], position: int) -> tuple[int, int]:
         """How many operations are there at least, and at most, after a cut behind this many events."""
@@ -41,12 +45,20 @@ class Promise:
                 word, number = event.text.split()[:2]
                 if word == "begun":
                     begun = int(number)
-                elif word == "done" and (not self.seconds or event.seconds < now - self.seconds):
+                elif word == "done" and (
+                    not self.seconds or event.seconds < now - self.seconds or int(number) in self.syncs
+                ):
                     returned = int(number)
         return returned, begun
 
 
 DURABLE = Promise()
+
+
+def in_intervals(operations: Iterable[Operation], seconds: float) -> Promise:
+    """What is promised where commits are durable only after a while, but for those that wait for the disk."""
+    waiting = ("open", "reopen", "clear", "sync")
+    return Promise(seconds, frozenset(at for at, operation in enumerate(operations, 1) if operation.kind in waiting))
 
 
 def states(operations: Iterable[Operation]) -> list[State]:
@@ -66,7 +78,7 @@ def long_run(seed: int, length: int = 60) -> list[Operation]:
     pool += [deep, deep + "x", deep + "y" * 700, deep + "y" * 700 + "z", ("long", "k" * 600), b"\0" * 520]
     operations = [Operation("open")]
     state: State = {}
-    kinds = ["set"] * 8 + ["delete"] * 3 + ["update"] * 4 + ["transaction"] * 4 + ["reopen"]
+    kinds = ["set"] * 8 + ["delete"] * 3 + ["update"] * 4 + ["transaction"] * 4 + ["reopen", "sync"]
     while len(operations) < length:
         kind = chance.choice(kinds) if chance.random() < 0.98 else "clear"
         count = {"set": 1, "update": chance.randint(2, 8), "transaction": chance.randint(0, 5)}.get(kind, 0)

@@ -16,7 +16,8 @@ from events import Directory, Event, Said
 from tracing import Reader
 
 WRITER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "writer.py")
-VOLATILE = ("-lock", "-state")  # what is mapped for writing; docs/format.md, "Beside the file"
+# What is mapped for writing, or never synced; docs/format.md, "Beside the file".
+VOLATILE = ("-lock", "-state", "-delta")
 TIMEOUT = 100
 
 
@@ -111,5 +112,5 @@ def _files(root: str) -> dict[str, bytes]:
         for name in names:
             path = os.path.join(directory, name)
             with open(path, "rb") as file:
-                found[os.path.relpath(path, root)] = file.read()
+                found[os.path.relpath(path, root)] = b"" if name.endswith(VOLATILE) else file.read()
     return found

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import pickle
 import stat
+import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -13,6 +15,9 @@ import lmdb
 from history import Operation, State
 
 import coshelf
+from coshelf.engines.lmdb import flusher, lmdb_file
+
+INTERVAL = 0.05
 
 
 class Store(Protocol):
@@ -33,17 +38,20 @@ class Shelf:
 
     name = "a.shelf"
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, pause: float = 0, **options: Any) -> None:
         self.path = os.path.join(root, "shelf", self.name)
         self.shelf: coshelf.Shelf[Any, Any] | None = None
+        self._options = {"timeout": 10, **options}
+        self._pause = pause  # seconds before each operation, so that some are flushed and some are not
 
     def perform(self, operation: Operation) -> None:
+        time.sleep(self._pause)
         if operation.kind in ("open", "reopen"):
             self.close()
-            self.shelf = coshelf.open(self.path, timeout=10)
+            self.shelf = coshelf.open(self.path, **self._options)
             return
         if self.shelf is None:  # an earlier reopening failed
-            self.shelf = coshelf.open(self.path, timeout=10)
+            self.shelf = coshelf.open(self.path, **self._options)
         match operation.kind:
             case "set":
                 for key, value in operation.puts.items():
@@ -61,6 +69,8 @@ class Shelf:
                     transaction.update(operation.puts)
             case "clear":
                 self.shelf.clear()
+            case "sync":
+                self.shelf.sync()
 
     def read(self) -> State:
         assert self.shelf is not None
@@ -102,6 +112,8 @@ class Raw:
                 _sync(os.path.dirname(self.path))
             return
         assert self._environment is not None
+        if operation.kind == "sync":
+            return
         with self._environment.begin(write=True) as transaction:
             if operation.kind == "clear":
                 transaction.drop(self._environment.open_db(None, transaction), delete=False)
@@ -145,11 +157,37 @@ def _shelf_without_syncing_names(root: str) -> Store:
             sync(descriptor)
 
     os.fsync = sync_files
-    return Shelf(root)
+    return Shelf(root, durability="commit")
+
+
+def _shelf_without_synced_flushes(root: str) -> Store:
+    """A shelf whose base is not synced, to see that this is noticed."""
+    opened = lmdb_file.lmdb.open
+    lmdb_file.lmdb.open = lambda *given, **options: opened(*given, **{**options, "sync": False})  # type: ignore[assignment]
+    return Shelf(root, durability="commit")
+
+
+def _shelf_that_empties_first(root: str) -> Store:
+    """A shelf that takes commits out of the delta before they are in the base, to see that this is noticed."""
+    copy = flusher.Flusher._copy
+
+    def copy_and_empty(delta: Any, writer: Any) -> tuple[int, bool]:
+        last, found = copy(delta, writer)
+        with delta.begin_write() as transaction:
+            delta.keep_only(transaction, [])
+        return last, found
+
+    flusher.Flusher._copy = staticmethod(copy_and_empty)  # type: ignore[method-assign]
+    return Shelf(root, flush_interval=INTERVAL, pause=INTERVAL / 3)
 
 
 STORES: dict[str, Callable[[str], Store]] = {
-    "shelf": Shelf,
+    # What has returned is durable.
+    "shelf": functools.partial(Shelf, durability="commit"),
+    # What has returned is safe from kills, and durable soon.
+    "shelf in intervals": functools.partial(Shelf, flush_interval=INTERVAL, pause=INTERVAL / 3),
+    "shelf whose flushes are not synced": _shelf_without_synced_flushes,
+    "shelf that empties before it flushes": _shelf_that_empties_first,
     "shelf without syncing names": _shelf_without_syncing_names,
     "lmdb": lambda root: Raw(root, sync=True),
     "lmdb without syncs": lambda root: Raw(root, sync=False),

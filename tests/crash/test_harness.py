@@ -42,6 +42,11 @@ def test_shelf_whose_name_is_not_synced_is_found_missing(scratch: str) -> None:
     assert all("the shelf is gone" in reason for reason in wrong)
 
 
+@pytest.mark.parametrize("store", ["shelf whose flushes are not synced"])
+def test_shelf_that_breaks_its_promise_is_convicted(store: str, scratch: str) -> None:
+    assert [cut for cut in _cuts(store, 1, DURABLE, scratch) if cut.wrong]
+
+
 def test_promise_with_an_interval_lets_only_the_last_commits_go() -> None:
     said: list[Event] = []
     for number in range(1, 6):

@@ -9,11 +9,19 @@ import os
 
 import pytest
 from cutting import check_cuts
+from history import in_intervals
 from recording import Recording, record
+from stores import INTERVAL
+from writer import run_of
 
 # Enough of the lives of a shelf; each is cut at as many places as its second number says.
-BOUNDED = [(seed, 60) for seed in range(1, 9)]
-LONG = [(seed, 200) for seed in range(101, 121)]
+BOUNDED = [(seed, 100) for seed in range(1, 12)]
+LONG = [(seed, 400) for seed in range(101, 121)]
+IN_INTERVALS = [(seed, 100) for seed in range(21, 31)]
+LONG_IN_INTERVALS = [(seed, 400) for seed in range(121, 141)]
+
+# One interval and one flush: under strace, and beside other tests, a flush takes its time.
+PATIENCE = INTERVAL + 0.4
 
 
 @pytest.mark.parametrize(
@@ -22,6 +30,16 @@ LONG = [(seed, 200) for seed in range(101, 121)]
 def test_everything_that_had_returned_is_there_after_a_cut_anywhere(seed: int, count: int, scratch: str) -> None:
     recording = record(os.path.join(scratch, "root"), "shelf", str(seed))
     assert check_cuts(recording, str(seed), seed, count, scratch) > count * 0.8
+
+
+@pytest.mark.parametrize(
+    ("seed", "count"), [*IN_INTERVALS, *[pytest.param(*given, marks=pytest.mark.long) for given in LONG_IN_INTERVALS]]
+)
+def test_all_but_the_last_interval_is_there_after_a_cut_anywhere(seed: int, count: int, scratch: str) -> None:
+    store = "shelf in intervals"
+    recording = record(os.path.join(scratch, "root"), store, str(seed))
+    promise = in_intervals(run_of(str(seed)), PATIENCE)
+    assert check_cuts(recording, str(seed), seed, count, scratch, promise=promise, store=store) > count * 0.8
 
 
 @pytest.mark.parametrize("part", [0, *[pytest.param(part, marks=pytest.mark.long) for part in range(1, 6)]])

@@ -48,7 +48,8 @@ def main() -> None:
 
 
 def _perform(store: Store, operation: Operation, count: int, state: State, speaker: socket.socket) -> bool:
-    """Try until it returns; whether it did."""
+    """Try until it returns; whether it did, or is seen to have happened all the same."""
+    happened = False
     _say(speaker, f"begun {count}")
     for attempt in range(ATTEMPTS):
         try:
@@ -57,26 +58,28 @@ def _perform(store: Store, operation: Operation, count: int, state: State, speak
             store.perform(operation)
         except coshelf.CoshelfError as error:
             _say(speaker, f"failed {count} {type(error).__name__} {error}")
-            _look(store, operation, count, state, speaker)
+            happened = _look(store, operation, count, state, speaker) or happened
         else:
             _say(speaker, f"done {count} {attempt}")
             return True
-    return False
+    return happened
 
 
-def _look(store: Store, operation: Operation, count: int, state: State, speaker: socket.socket) -> None:
-    """Say what is read after a failure."""
+def _look(store: Store, operation: Operation, count: int, state: State, speaker: socket.socket) -> bool:
+    """Say what is read after a failure, and return whether the operation is seen to have happened."""
     if not store.is_open:
-        return
+        return False
     try:
         found = store.read()
     except coshelf.CoshelfError as error:
         _say(speaker, f"unread {count} {type(error).__name__} {error}")
-        return
-    if found == state:
-        _say(speaker, f"unchanged {count}")
-    else:
-        _say(speaker, f"changed {count} {'whole' if found == operation.apply(state) else 'in parts'}")
+        return False
+    afterwards = operation.apply(state)
+    if found == afterwards != state:
+        _say(speaker, f"changed {count} whole")
+        return True
+    _say(speaker, f"unchanged {count}" if found == state else f"changed {count} in parts")
+    return False
 
 
 def _say(speaker: socket.socket, words: str) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, MutableMapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TypeVar, cast
 
@@ -62,8 +62,19 @@ class LmdbEngine(Engine):
         self.capabilities = replace(_CAPABILITIES, acknowledged="durable" if self._waits_for_disk else "machine")
         self._puts_quickly = environment.has_delta and options.flag != "r" and environment.row.writable
         self.where = environment.path
-        with environment.inside():
-            environment.tend()
+        if self._puts_quickly:
+            self._flush_what_was_left()
+
+    def _flush_what_was_left(self) -> None:
+        """By processes that died, or have not come to it yet: what is seen from here on is as durable as was asked."""
+        with self._environment.inside():
+            if self._environment.page.delta.is_clean():
+                return
+            if self._waits_for_disk:
+                with suppress(StorageError):  # a full disk, say, which the first commit will meet
+                    self._environment.flusher.sync()
+            else:
+                self._environment.flusher.notice()
 
     @property
     def row(self) -> ShelfRow:

@@ -1,0 +1,43 @@
+"""Sidecars as a power cut may leave them at worst: in every point right, but from before the reboot.
+
+Files that are made again have other inodes, and so a left delta would be put aside for that alone. What is planted here
+has the shelf's own device, inode, store id and nonce, and a delta that is whole, with an entry that nobody stored.
+"""
+
+from __future__ import annotations
+
+import os
+
+import lmdb
+
+from coshelf import keys, records
+from coshelf.engines.lmdb.delta_state import PLAIN, DeltaIdentity, DeltaState
+from coshelf.engines.lmdb.shelf_row import check_row
+from coshelf.engines.lmdb.state_page import StatePage
+
+MAP = 1 << 20
+POISON = "nobody stored this"
+
+
+def plant(path: str, boot: bytes) -> None:
+    """Leave a delta of that boot, and a state page that vouches for it, beside a shelf that nobody has open."""
+    for name in ("-delta", "-delta-lock", "-lock", "-state"):
+        if os.path.lexists(path + name):
+            os.unlink(path + name)
+    descriptor = os.open(path, os.O_RDWR)
+    row = check_row(descriptor, path)
+    os.close(descriptor)
+    key = keys.encode(POISON)
+    body = b"\x80\x04N."
+    environment = lmdb.open(path + "-delta", map_size=MAP, subdir=False, lock=False, sync=False, lib_version=0)
+    with environment.begin(write=True) as transaction:
+        transaction.put(key, records.seal(body, records.checksum(key, body), row.sequence + 1))
+    environment.close()
+    shelf, delta = os.stat(path), os.stat(path + "-delta")
+    page = StatePage.make(os.open(path + "-state", os.O_RDWR | os.O_CREAT, 0o600), shelf.st_dev, shelf.st_ino)
+    identity = DeltaIdentity(PLAIN, 0, row.sequence, MAP, delta.st_dev, delta.st_ino, boot, row.store_id)
+    state = DeltaState(page._page)
+    state.announce(row.nonce, row.nonce)
+    state.soil()
+    state.set_identity(identity)
+    page.abandon()

@@ -1,0 +1,69 @@
+"""A kill at any failpoint of the engine loses nothing that had returned; a reboot then, nothing that was durable."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from pathlib import Path
+
+import pytest
+from checker import Checker
+from history import in_intervals
+from recording import run
+from writer import run_of
+
+import coshelf
+
+SOURCE = Path(coshelf.__file__).parent
+POINTS = sorted({name for file in SOURCE.rglob("*.py") for name in re.findall(r'reach\("([^"]+)"\)', file.read_text())})
+TURNS = (1, 2, 3, 5)
+RUNS = ("short", "41")
+NEVER_SYNCED = 1e6
+
+
+def _killed(
+    root: str, store: str, which: str, kill: str, monkeypatch: pytest.MonkeyPatch
+) -> tuple[int, int, int] | None:
+    """How many operations had returned, how many had begun, and how many were durable; None if it was not killed."""
+    os.makedirs(os.path.join(root, "shelf"))
+    monkeypatch.setenv("COSHELF_FAILPOINTS", kill)
+    ran = run(root, store, which, ["fsync"])
+    monkeypatch.delenv("COSHELF_FAILPOINTS")
+    if ran.status == 0:
+        return None
+    assert ran.status == -signal.SIGKILL, ran.errors
+    promise = in_intervals(run_of(which), NEVER_SYNCED)
+    synced = max((number for number in promise.syncs if number <= ran.number("done")), default=0)
+    return ran.number("done"), ran.number("begun"), synced
+
+
+@pytest.mark.parametrize("rebooted", [False, True])
+@pytest.mark.parametrize("store", ["shelf", "shelf in intervals"])
+def test_killed_at_every_failpoint(store: str, rebooted: bool, scratch: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    reached = set()
+    with Checker() as checker:
+        for point in POINTS:
+            for turn in TURNS:
+                which = RUNS[turn % 2]
+                kill = f"{point}=kill@{turn}"
+                root = os.path.join(scratch, kill)
+                counts = _killed(root, store, which, kill, monkeypatch)
+                if counts is None:
+                    break
+                reached.add(point)
+                done, begun, synced = counts
+                least = synced if rebooted and store != "shelf" else done
+                _, wrong = checker.ask(root, "shelf", which, least, begun, rebooted=rebooted)
+                assert not wrong, f"{wrong}, with {kill}, {done} of {begun} having returned"
+    assert len(POINTS) > 8 and reached == set(POINTS), f"never reached: {set(POINTS) - reached}"
+
+
+def test_a_shelf_that_empties_before_it_flushes_is_convicted(scratch: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """These tests can fail."""
+    root = os.path.join(scratch, "broken")
+    counts = _killed(root, "shelf that empties before it flushes", "41", "flush-announced=kill@3", monkeypatch)
+    assert counts is not None
+    with Checker() as checker:
+        _, wrong = checker.ask(root, "shelf", "41", counts[0], counts[1], rebooted=False)
+    assert wrong
