@@ -2,9 +2,9 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
-GROUPS = --group lint --group bench
+GROUPS = --group lint
 
-.PHONY: demo test test-long crash lint types bench clean
+.PHONY: demo test test-long crash lint types bench bench-quick clean
 
 $(VENV)/ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -33,8 +33,25 @@ types: $(VENV)/ready
 	$(BIN)/mypy
 	$(BIN)/basedpyright
 
-bench: $(VENV)/ready
-	$(BIN)/python benchmarks/against_shelve.py
+# An interpreter with dbm.gnu, if there is one: most that people build themselves have none.
+BENCH_PYTHON ?= $(shell for python in $(PYTHON) /usr/bin/python3; do \
+	$$python -c 'import dbm.gnu, sys; assert sys.version_info >= (3, 11)' 2>/dev/null && echo $$python && break; done)
+SQLITE_PYTHON ?= $(shell for python in python3.13 $(wildcard $(HOME)/.pyenv/versions/3.13*/bin/python); do \
+	$$python -c 'import dbm.sqlite3' 2>/dev/null && echo $$python && break; done)
+BENCH = .venv-bench/bin/python
+
+.venv-bench/ready: pyproject.toml
+	$(or $(BENCH_PYTHON),$(PYTHON)) -m venv .venv-bench
+	$(BENCH) -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	$(BENCH) -m pip install --quiet --disable-pip-version-check --editable . --group bench
+	touch $@
+
+bench: .venv-bench/ready
+	$(BENCH) benchmarks/run.py --sqlite-python '$(SQLITE_PYTHON)'
+	$(BENCH) benchmarks/report.py
+
+bench-quick: .venv-bench/ready
+	$(BENCH) benchmarks/run.py --rounds 2 --sizes 10000 --skip-special --results .venv-bench/quick.json
 
 clean:
 	rm -rf $(VENV) .venv-* build dist

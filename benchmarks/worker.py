@@ -1,0 +1,164 @@
+"""One contender in a process of its own: it does what it is told, line by line, and says how long it took.
+
+So contenders take turns in one run, each in the interpreter that has what it needs, and none sees another's memory.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import random
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from contenders import CONTENDERS
+from data import keys, value
+
+BATCH = 10_000
+
+
+class Worker:
+    """The workloads. Each returns seconds, and by how many operations they are to be divided."""
+
+    def __init__(self, name: str, directory: str, count: int, kind: str) -> None:
+        self._contender = CONTENDERS[name](directory)
+        self._keys = keys(count)
+        self._kind = kind
+        self._contender.open()
+
+    def load(self, turn: int) -> tuple[float, int]:
+        """All entries, in batches."""
+        for at in range(0, len(self._keys), BATCH):
+            some = self._keys[at : at + BATCH]
+            self._contender.update({key: value(self._kind, at + number, 0) for number, key in enumerate(some)})
+        self._contender.settle()
+        return 0.0, 1
+
+    def set(self, turn: int) -> tuple[float, int]:
+        some = self._some(self._contender.capped, turn)
+        values = [value(self._kind, number, turn) for number in range(len(some))]
+        store = self._contender.set
+        return _timed(lambda: [store(key, new) for key, new in zip(some, values, strict=True)], len(some))
+
+    def get(self, turn: int) -> tuple[float, int]:
+        some = self._some(20_000, -turn)
+        self._contender.settle()
+        load = self._contender.get
+        return _timed(lambda: [load(key) for key in some], len(some))
+
+    def batch(self, turn: int) -> tuple[float, int]:
+        some = self._some(BATCH, turn + 1_000)
+        entries = {key: value(self._kind, number, turn) for number, key in enumerate(some)}
+        return _timed(lambda: self._contender.update(entries), len(entries))
+
+    def transaction(self, turn: int) -> tuple[float, int]:
+        some = self._some(BATCH, turn + 2_000)
+        values = [value(self._kind, number, turn) for number in range(len(some))]
+
+        def store() -> None:
+            with self._contender.store.transaction() as transaction:
+                for key, new in zip(some, values, strict=True):
+                    transaction[key] = new
+
+        return _timed(store, len(some))
+
+    def items(self, turn: int) -> tuple[float, int]:
+        self._contender.settle()
+        return _timed(lambda: self._expect(sum(1 for _ in self._contender.items())), len(self._keys))
+
+    def keys(self, turn: int) -> tuple[float, int]:
+        self._contender.settle()
+        walk = self._contender.keys
+        return _timed(lambda: self._expect(sum(1 for _ in walk())), len(self._keys))
+
+    def prefix(self, turn: int) -> tuple[float, int]:
+        chance = random.Random(turn)
+        groups = [f"group{chance.randrange(len(self._keys) // 100):06d}/" for _ in range(50)]
+        self._contender.settle()
+
+        def look() -> None:
+            for group in groups:
+                found = self._contender.prefix(group)
+                assert found is not None
+                assert sum(1 for _ in found) == 100
+
+        return _timed(look, len(groups))
+
+    def count(self, turn: int) -> tuple[float, int]:
+        self._contender.settle()
+        return _timed(lambda: self._expect(self._contender.count()), 1)
+
+    def reopen(self, turn: int) -> tuple[float, int]:
+        self._contender.close()
+        return _timed(self._contender.open, 1)
+
+    def latencies(self, turn: int) -> dict[str, float]:
+        """Of single sets one after another, in seconds."""
+        clock, store = time.perf_counter, self._contender.set
+        some = self._some(min(200_000, 10 * self._contender.capped), turn)
+        new = value(self._kind, 0, turn)
+        took = []
+        for key in some:
+            begun = clock()
+            store(key, new)
+            took.append(clock() - begun)
+        took.sort()
+        return {str(part): took[min(len(took) - 1, int(len(took) * part))] for part in (0.5, 0.99, 0.999, 1.0)}
+
+    def check(self, turn: int) -> int:
+        """How many of the entries that ``set`` stored in a turn are there, with its values."""
+        some = self._some(self._contender.capped, turn)
+        return sum(
+            self._contender.get(key) == value(self._kind, number, turn) for number, key in enumerate(some)
+        )  # fmt: skip
+
+    def sets(self, turn: int) -> int:
+        """How many entries ``set`` stores in a turn."""
+        return len(self._some(self._contender.capped, turn))
+
+    def size(self, turn: int) -> int:
+        """Bytes on disk."""
+        found = 0
+        for directory, _, names in os.walk(self._contender.directory):
+            found += sum(os.lstat(os.path.join(directory, name)).st_blocks * 512 for name in names)
+        return found
+
+    def close(self, turn: int) -> None:
+        self._contender.close()
+
+    def open(self, turn: int) -> None:
+        self._contender.open()
+
+    def _some(self, count: int, turn: int) -> list[str]:
+        """Different keys, the same for the same turn."""
+        return random.Random(turn).sample(self._keys, min(count, len(self._keys)))
+
+    def _expect(self, found: int) -> None:
+        assert found == len(self._keys), f"{found} entries instead of {len(self._keys)}"
+
+
+def _timed(work: Callable[[], Any], operations: int) -> tuple[float, int]:
+    gc.collect()
+    gc.disable()
+    try:
+        begun = time.perf_counter()
+        work()
+        return time.perf_counter() - begun, operations
+    finally:
+        gc.enable()
+
+
+def main() -> None:
+    name, directory, count, kind = sys.argv[1:]
+    worker = Worker(name, directory, int(count), kind)
+    print(json.dumps("ready"), flush=True)
+    for line in sys.stdin:
+        what, turn = json.loads(line)
+        print(json.dumps(getattr(worker, what)(turn)), flush=True)
+
+
+if __name__ == "__main__":
+    main()
