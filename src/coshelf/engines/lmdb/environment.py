@@ -310,6 +310,7 @@ class Environment:
         base = self._base
         if base is None:
             return
+        self.flusher.end()
         try:
             # What threads committed while the last user was closing.
             if self._deltas and self.may_write and not self.page.delta.is_clean():

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from coshelf import records
 from coshelf.engines.lmdb.base_writer import BaseWriter
 from coshelf.engines.lmdb.failpoints import ARMED, reach
 from coshelf.engines.lmdb.failures import translated
-from coshelf.errors import CoshelfError, ShelfClosed
+from coshelf.errors import CoshelfError, ShelfClosed, StorageError
 
 if TYPE_CHECKING:
     from coshelf.engines.lmdb.delta import Delta
@@ -143,6 +144,7 @@ class Flusher:
             with delta.begin() as reading:
                 last = delta.number(reading)
             self.flush_until(last)
+            self._wake.set()  # the thread may have nothing left to wait for
 
     # --- in the background -------------------------------------------------------------------------------------------
 
@@ -169,7 +171,10 @@ class Flusher:
             else:
                 self._thread = thread
                 return
-        self.flush()
+        known = len(self._noticed)
+        with suppress(StorageError):  # the commit is there, so it must not look as if it had failed
+            self.flush()
+            del self._noticed[:known]
 
     def _run(self) -> None:
         try:
@@ -180,16 +185,26 @@ class Flusher:
                     self._thread = None
 
     def _flush_in_turn(self) -> None:
+        environment = self._environment
         while not self._paused:
-            state = self._environment.page.delta
-            interval = self._environment.flush_interval
-            wait = state.last_flush + interval - time.monotonic()
+            interval = environment.flush_interval
+            try:
+                with environment.inside():  # of handles closed at the same time, none may have waited for our end
+                    known = len(self._noticed)  # before looking: these commits have made it dirty, or were flushed
+                    state = environment.page.delta
+                    clean, wait = state.is_clean(), state.last_flush + interval - time.monotonic()
+            except ShelfClosed:
+                return
+            if clean:
+                del self._noticed[:known]
+                if self._may_end():
+                    return
+                continue
             if wait > 0 and not self._urgent:
                 self._wake.wait(min(wait, interval))  # the clock may be another one in another container
                 self._wake.clear()
                 continue  # others may have flushed meanwhile
             self._urgent = False
-            known = len(self._noticed)
             try:
                 self.flush()
             except ShelfClosed:
@@ -220,6 +235,11 @@ class Flusher:
         self._wake.set()
         if thread is not None and thread is not threading.current_thread():
             thread.join(patience)
+
+    def end(self) -> None:
+        """As :meth:`pause`, for good, and without waiting for the thread, which may be the one that calls."""
+        self._paused = True
+        self._wake.set()
 
     def resume(self) -> None:
         self._paused = False
