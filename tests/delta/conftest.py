@@ -14,7 +14,7 @@ import pytest
 HERE = os.path.dirname(__file__)
 sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "processes")]
 
-from support import Crew, Worker
+from support import Crew, Worker  # noqa: E402 (found by the line above)
 
 
 @pytest.fixture(autouse=True)

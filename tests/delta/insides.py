@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from coshelf import records
-from coshelf.engines.lmdb import delta_state
+from coshelf.engines.lmdb import delta_state, failpoints
 from coshelf.engines.lmdb import environment as environment_module
 from coshelf.engines.lmdb.delta import Delta, is_deletion
 from coshelf.engines.lmdb.environment import Environment
@@ -102,3 +102,8 @@ def use_kind(kind: str) -> None:
 def use_small_maps(size: int) -> None:
     """In a worker: deltas that it makes are used up soon."""
     environment_module._DELTA_MAPS = (size,)
+
+
+def arm(name: str) -> None:
+    """In a worker with the failpoint ``name=...@1000``: from here on the next time is the 1000th."""
+    failpoints._turns[name] = 999

@@ -35,7 +35,7 @@ def test_commit_durability_has_it_in_the_base_when_it_returns(path: str) -> None
             lambda: shelf.modify("b", lambda value: value + 1),
             lambda: shelf.__delitem__("b"),
             lambda: shelf.update({("many", n): n for n in range(1001)}),
-            lambda: shelf.clear(),
+            shelf.clear,
         ):
             before = commits_to_base(path)
             write()

@@ -40,9 +40,10 @@ def boot_id() -> bytes | None:
     """What tells this boot of the machine from any other; None where nothing does. Raises OSError."""
     try:
         with open(_BOOT_ID, "rb") as file:
-            return bytes.fromhex(file.read().strip().replace(b"-", b"").decode())[:16].ljust(16, b"\0")
+            found = bytes.fromhex(file.read().strip().replace(b"-", b"").decode())
     except (FileNotFoundError, NotADirectoryError, PermissionError, ValueError):
         return None
+    return found if len(found) == 16 else None  # an empty file, as some sandboxes have it, is the same in every boot
 
 
 class DeltaIdentity(NamedTuple):
