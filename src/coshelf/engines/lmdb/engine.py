@@ -63,7 +63,7 @@ class LmdbEngine(Engine):
         self._puts_quickly = environment.has_delta and options.flag != "r" and environment.row.writable
         self.where = environment.path
         with environment.inside():
-            environment.tend()
+            environment.take_care()
 
     @property
     def row(self) -> ShelfRow:

@@ -159,6 +159,12 @@ class Environment:
                 self._deltas.append(delta)
             return delta
 
+    def take_care(self) -> None:
+        """Have flushed what waits. For who opens, and is inside: its writers may be dead, and this one may never read."""
+        state = self.delta_state
+        if self.may_write and state is not None and not state.is_clean():
+            self.flusher.notice()
+
     def tend(self) -> None:
         """Have flushed what a process left that died, or was stopped. For who reads, and is inside."""
         state = self.delta_state
