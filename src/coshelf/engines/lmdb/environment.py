@@ -24,6 +24,7 @@ from coshelf.engines.lmdb.sidecars import Files, open_files
 from coshelf.engines.lmdb.state_page import Bell, StatePage
 from coshelf.errors import (
     CoshelfError,
+    DamagedShelf,
     ReadOnlyShelf,
     ShelfClosed,
     StorageError,
@@ -97,10 +98,22 @@ class Environment:
         elif state.identity().kind == DIRECT:
             self._deltas = []
         else:
-            self._deltas = [Delta(self.path, state.identity(), state)]
-            self._deltas[0].lmdb.reader_check()
+            self._deltas = [self._open_known_delta(state)]
         if self._deltas:
             self.delta_state = state
+
+    def _open_known_delta(self, state: DeltaState) -> Delta:
+        delta = Delta(self.path, state.identity(), state)
+        try:
+            delta.lmdb.reader_check()
+            with delta.begin() as reading:
+                # LMDB takes a file that was emptied for a new one. Its commits would have numbers that the base has.
+                if delta.number(reading) < self.row.sequence:
+                    raise DamagedShelf(f"{delta.path} is damaged: the base has commits that it never had")
+        except BaseException:
+            delta.close()
+            raise
+        return delta
 
     def _make_first_delta(self, identity: DeltaIdentity) -> list[Delta]:
         """The delta, made; none where there is no room for it: then every commit goes straight to the base."""
