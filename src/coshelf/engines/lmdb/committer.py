@@ -57,6 +57,7 @@ class Committer:
         try:
             page = environment.page
             state = page.delta
+            helped = False
             while True:
                 delta = environment.current_delta()
                 transaction = delta.begin_write()
@@ -68,6 +69,11 @@ class Committer:
                         transaction.abort()
                         return None
                     usage = delta.usage(transaction)
+                    if not helped and delta.fullness(usage) > _TOO_MUCH:
+                        transaction.abort()
+                        environment.flusher.flush()  # before, not after: if it fails, nothing of this is committed
+                        helped = True
+                        continue
                     self._take_room(delta, usage, batch)
                     if batch.checks:
                         self._check(delta, transaction, batch)
@@ -84,7 +90,8 @@ class Committer:
             if ARMED:
                 reach("commit-done")
             page.ring(number)
-            self._keep_small(delta, usage)
+            if delta.fullness(usage) > 1:
+                environment.flusher.hurry()
         finally:
             environment.leave()
         return number
@@ -143,14 +150,6 @@ class Committer:
                 return ABSENT if record is None else records.version(record)
 
             batch.refuse_conflicts(version)
-
-    def _keep_small(self, delta: Delta, usage: Usage) -> None:
-        """Have the delta flushed early when much is waiting; help if the flush cannot keep up."""
-        waiting = delta.fullness(usage)
-        if waiting > _TOO_MUCH:
-            self._environment.flusher.flush()
-        elif waiting > 1:
-            self._environment.flusher.hurry()
 
     # --- into the base -----------------------------------------------------------------------------------------------
 
