@@ -165,8 +165,11 @@ class Committer:
             try:
                 delta = environment.current_delta()
                 writer = BaseWriter(base, transaction)
+                nonce = os.urandom(16)
                 with translated(base.path, "write"):
-                    number = delta.take_number()
+                    with delta.begin_write() as taking:
+                        number = delta.take_number(taking)
+                        state.announce(writer.row.nonce, nonce)
                     if ARMED:
                         reach("direct-numbered")
                     with delta.begin() as reading:
@@ -175,8 +178,6 @@ class Committer:
                     writer.take_over([row for row in rows if records.version(row[1]) > flushed])
                     batch.refuse_conflicts(writer.version)
                     writer.apply(batch, number)
-                    nonce = os.urandom(16)
-                    state.announce(writer.row.nonce, nonce)
                     writer.finish(number, nonce)
                     if ARMED:
                         reach("direct-announced")
@@ -188,7 +189,7 @@ class Committer:
                 raise
             base.complete()
             environment.page.ring(number)
-            environment.flusher.remove(delta, number)
+            environment.flusher.remove(delta, number, nonce)
         return number
 
     def into_base_alone(self, batch: Batch, *, holding: bool) -> int | None:

@@ -179,14 +179,16 @@ class Delta(LmdbFile):
         """Of the commit that a write transaction makes; of the last one that a read transaction sees."""
         return transaction.id() + self._offset
 
-    def take_number(self) -> int:
-        """Commit nothing but a number, so that nobody else has it. Raises :class:`DeltaFull`."""
-        with self.begin_write() as transaction:
-            usage = self.usage(transaction)
-            if not self.has_room(usage, 1, 0, reserve=0):
-                raise DeltaFull(for_good=self.is_at_its_end(usage))
-            number = self.number(transaction)
-            transaction.put(_NUMBER, records.seal(b"", 0, number))
+    def take_number(self, transaction: lmdb.Transaction[bytes]) -> int:
+        """Have a write transaction commit nothing but a number, so that nobody else has it.
+
+        Raises :class:`DeltaFull`.
+        """
+        usage = self.usage(transaction)
+        if not self.has_room(usage, 1, 0, reserve=0):
+            raise DeltaFull(for_good=self.is_at_its_end(usage))
+        number = self.number(transaction)
+        transaction.put(_NUMBER, records.seal(b"", 0, number))
         return number
 
     # --- rows --------------------------------------------------------------------------------------------------------

@@ -63,12 +63,11 @@ class Flusher:
                 reach("flush-locked")
             writer = BaseWriter(base, transaction)
             with translated(base.path, "flush"):
-                last, found = self._copy(delta, writer)
+                nonce = os.urandom(16)
+                last, found = self._copy(delta, writer, nonce)
                 if ARMED:
                     reach("flush-copied")
                 if found:
-                    nonce = os.urandom(16)
-                    state.announce(writer.row.nonce, nonce)
                     if ARMED:
                         reach("flush-announced")
                     writer.finish(last, nonce)
@@ -83,14 +82,15 @@ class Flusher:
         if found:
             base.complete()
         if found or not state.is_clean():
-            self.remove(delta, last)
+            self.remove(delta, last, nonce if found else writer.row.nonce)
         if ARMED:
             reach("flush-done")
         return last
 
-    @staticmethod
-    def _copy(delta: Delta, writer: BaseWriter) -> tuple[int, bool]:
+    def _copy(self, delta: Delta, writer: BaseWriter, nonce: bytes) -> tuple[int, bool]:
         """Write what the base has not into it; return the last number, and whether there was anything.
+
+        If there was, the nonce is announced that the base will have.
 
         Writers are kept out meanwhile: some 10 ms for 20,000 entries. Beside threads that write in turn with it, each
         waiting for the interpreter's lock, it took six times as long, and made their commits as slow.
@@ -101,12 +101,14 @@ class Flusher:
             flushed = writer.row.sequence
             current = [row for row in delta.everything(transaction) if records.version(row[1]) > flushed]
             writer.take_over(current)
+            if current:
+                self._environment.page.delta.announce(writer.row.nonce, nonce)
         finally:
             transaction.abort()
         return last, bool(current)
 
-    def remove(self, delta: Delta, flushed: int) -> None:
-        """Remove from the delta what the base has.
+    def remove(self, delta: Delta, flushed: int, nonce: bytes) -> None:
+        """Remove from the delta what the base with this nonce has.
 
         In one transaction that drops everything and puts back what is newer: row by row it took five times as long,
         and slowed those down who write meanwhile. What stays, since there is no room for that, does no harm.
@@ -119,6 +121,7 @@ class Flusher:
             size = sum(len(key) + len(row) for key, row in newer)
             if not delta.has_room(delta.usage(transaction), len(newer), size, reserve=0):
                 return
+            state.confirm(nonce)
             if not newer:
                 state.clean()
             if ARMED:
