@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from insides import base_row, environment_of, is_clean, until, waiting
@@ -58,6 +59,11 @@ def overwrite(name: str, content: bytes) -> None:
         file.write(content)
 
 
+def replace_by_link(name: str) -> None:
+    os.unlink(name)
+    os.symlink("/dev/null", name)
+
+
 def change_state_page(path: str, change: Callable[[DeltaState], None]) -> None:
     with open(path + "-state", "r+b") as file:
         page = bytearray(file.read())
@@ -66,11 +72,12 @@ def change_state_page(path: str, change: Callable[[DeltaState], None]) -> None:
         file.write(page)
 
 
-def change_identity(**fields: object) -> Callable[[str], None]:
-    def change(path: str) -> None:
-        change_state_page(path, lambda state: state.set_identity(state.identity()._replace(**fields)))  # type: ignore[arg-type]
+def in_state_page(change: Callable[[DeltaState], None]) -> Callable[[str], None]:
+    return lambda path: change_state_page(path, change)
 
-    return change
+
+def change_identity(**fields: Any) -> Callable[[str], None]:
+    return in_state_page(lambda state: state.set_identity(state.identity()._replace(**fields)))
 
 
 def check(path: str, expected: dict[str, int]) -> None:
@@ -137,14 +144,14 @@ DOES_NOT_BELONG: dict[str, Callable[[str], None]] = {
     "a kind that there is not": change_identity(kind=7),
     "no delta": change_identity(kind=0),
     "another generation": change_identity(generation=5),
-    "another state of the base": lambda path: change_state_page(path, lambda state: state.announce(b"1" * 16, b"2" * 16)),
+    "another state of the base": in_state_page(lambda state: state.announce(b"1" * 16, b"2" * 16)),
     "the delta is gone": lambda path: os.unlink(path + "-delta"),
-    "a directory in its place": lambda path: (os.unlink(path + "-delta"), os.symlink("/dev/null", path + "-delta"))[0],
+    "a link in its place": lambda path: replace_by_link(path + "-delta"),
     "a truncated state page": lambda path: os.truncate(path + "-state", 300),
     "an empty state page": lambda path: os.truncate(path + "-state", 0),
     "no state page": lambda path: os.unlink(path + "-state"),
     "garbage in the place of the state page": lambda path: overwrite(path + "-state", b"\xa7" * 4096),
-    "garbage behind its head": lambda path: change_state_page(path, lambda state: state._page.__setitem__(slice(64, 4096), b"\xa7" * 4032)),
+    "garbage behind its head": in_state_page(lambda state: state._page.__setitem__(slice(64, 4096), b"\xa7" * 4032)),
 }  # fmt: skip
 
 
@@ -251,10 +258,10 @@ except coshelf.DamagedShelf as error:
 
 
 def test_a_cleaned_delta_that_was_emptied_is_an_error_too(crew: Crew, path: str) -> None:
-    victim = crew.start(
-        "from insides import *\nshelf = coshelf.open(path)\nshelf['a'] = 1\nflush_all(shelf)\nsay(1)\nhear()", path
-    )
-    victim.expect("1")
+    victim = crew.start(VICTIM + "shelf.sync()\nsay('synced')\nhear()", path)
+    victim.expect("waiting")
+    victim.tell()
+    victim.expect("synced")
     victim.kill()
     os.truncate(path + "-delta", 0)
     with pytest.raises(coshelf.DamagedShelf, match="commits that it never had"):

@@ -85,19 +85,36 @@ class Delta(LmdbFile):
         self._offset = identity.offset
         self._ample = 0  # bytes that are known to be taken; others may have taken more
         path = delta_path(shelf, identity.generation)
-        super().__init__(
-            path, shelf, identity.map_size, sync=False, metasync=False, writemap=identity.kind == MAPPED
-        )  # fmt: skip
-        self._page_size: int = self.lmdb.stat()["psize"]
-        self._descriptor = -1
         try:
+            # Before LMDB, which makes a file that is not there.
             self._descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-            self._header = mmap.mmap(self._descriptor, 2 * self._page_size, prot=mmap.PROT_READ)
         except OSError as error:
-            self.lmdb.close()
-            if self._descriptor >= 0:
-                os.close(self._descriptor)
             raise StorageError(error.errno, f"cannot open the delta: {error.strerror}", path) from error
+        try:
+            if not self._is_at(os.fstat(self._descriptor)):
+                raise StorageError(f"{path} is not the delta that the state page names")
+            super().__init__(
+                path, shelf, identity.map_size, sync=False, metasync=False, writemap=identity.kind == MAPPED
+            )  # fmt: skip
+            try:
+                self._page_size: int = self.lmdb.stat()["psize"]
+                self._header = mmap.mmap(self._descriptor, 2 * self._page_size, prot=mmap.PROT_READ)
+            except OSError as error:
+                self.lmdb.close()
+                raise StorageError(error.errno, f"cannot open the delta: {error.strerror}", path) from error
+        except BaseException:
+            os.close(self._descriptor)
+            raise
+
+    def _is_at(self, information: os.stat_result) -> bool:
+        return (information.st_dev, information.st_ino) == (self.identity.device, self.identity.inode)
+
+    def is_in_place(self) -> bool:
+        """Whether the file that LMDB opened is the one that was meant. If it was gone by then, LMDB made one."""
+        try:
+            return self._is_at(os.stat(self.path))
+        except FileNotFoundError:
+            return False
 
     def close(self) -> None:
         super().close()

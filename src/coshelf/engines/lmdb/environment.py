@@ -98,22 +98,31 @@ class Environment:
         elif state.identity().kind == DIRECT:
             self._deltas = []
         else:
-            self._deltas = [self._open_known_delta(state)]
-        if self._deltas:
-            self.delta_state = state
-
-    def _open_known_delta(self, state: DeltaState) -> Delta:
-        delta = Delta(self.path, state.identity(), state)
-        try:
+            delta = self._open_known_delta(state)
+            self._deltas = [delta]
             delta.lmdb.reader_check()
             with delta.begin() as reading:
                 # LMDB takes a file that was emptied for a new one. Its commits would have numbers that the base has.
                 if delta.number(reading) < self.row.sequence:
                     raise DamagedShelf(f"{delta.path} is damaged: the base has commits that it never had")
-        except BaseException:
+        if self._deltas:
+            self.delta_state = state
+
+    def _open_known_delta(self, state: DeltaState) -> Delta:
+        """The delta that the state page names. Another process may put another one in its place just now."""
+        while True:
+            identity = state.identity()
+            try:
+                delta = Delta(self.path, identity, state)
+            except StorageError:
+                if state.identity() == identity:
+                    raise
+                continue
+            if delta.is_in_place() and state.identity() == identity:
+                return delta
             delta.close()
-            raise
-        return delta
+            if not delta.is_in_place():
+                remove_delta_files(self.path, identity.generation)
 
     def _make_first_delta(self, identity: DeltaIdentity) -> list[Delta]:
         """The delta, made; none where there is no room for it: then every commit goes straight to the base."""
@@ -150,10 +159,14 @@ class Environment:
     def make_next_delta(self, old: Delta, number: int) -> None:
         """Make the delta that takes the place of this one, with the write locks of base and delta held."""
         generation = old.identity.generation + 1
-        identity = make_delta_files(
-            self.path, os.fstat(self.files.descriptor), self.row, old.identity.kind, generation
-        )  # fmt: skip
-        delta = self._make_delta(identity._replace(offset=number))
+        try:
+            identity = make_delta_files(
+                self.path, os.fstat(self.files.descriptor), self.row, old.identity.kind, generation
+            )  # fmt: skip
+            delta = self._make_delta(identity._replace(offset=number))
+        except BaseException:
+            remove_delta_files(self.path, generation)
+            raise
         state = self.page.delta
         state.clean()
         state.set_identity(delta.identity)
@@ -168,12 +181,12 @@ class Environment:
         with REGISTRY.lock:
             delta = self._deltas[-1]
             if not self.page.delta.is_of(delta.identity):
-                delta = Delta(self.path, self.page.delta.identity(), self.page.delta)
+                delta = self._open_known_delta(self.page.delta)
                 self._deltas.append(delta)
             return delta
 
     def take_care(self) -> None:
-        """Have flushed what waits. For who opens, and is inside: its writers may be dead, and this one may never read."""
+        """Have flushed what waits: its writers may be dead, and this one may never read. For who opens, and is inside."""
         state = self.delta_state
         if self.may_write and state is not None and not state.is_clean():
             self.flusher.notice()
