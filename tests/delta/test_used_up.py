@@ -1,4 +1,4 @@
-"""A delta whose map is used up, since a process stopped in the middle of a read keeps its pages: another one follows."""
+"""A delta whose map is used up, since a process stopped in the middle of a read keeps its pages: another follows."""
 
 from __future__ import annotations
 
