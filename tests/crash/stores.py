@@ -171,13 +171,13 @@ def _shelf_that_empties_first(root: str) -> Store:
     """A shelf that takes commits out of the delta before they are in the base, to see that this is noticed."""
     copy = flusher.Flusher._copy
 
-    def copy_and_empty(delta: Any, writer: Any) -> tuple[int, bool]:
-        last, found = copy(delta, writer)
+    def copy_and_empty(self: Any, delta: Any, writer: Any, nonce: bytes) -> tuple[int, bool]:
+        last, found = copy(self, delta, writer, nonce)
         with delta.begin_write() as transaction:
             delta.keep_only(transaction, [])
         return last, found
 
-    flusher.Flusher._copy = staticmethod(copy_and_empty)  # type: ignore[method-assign]
+    flusher.Flusher._copy = copy_and_empty  # type: ignore[method-assign]
     return Shelf(root, flush_interval=INTERVAL, pause=INTERVAL / 3)
 
 

@@ -27,8 +27,6 @@ __all__ = ["Committer", "is_large"]
 # A batch that is larger goes straight to the base: it would cost both parts, and one sync is little beside it.
 _LARGE_ROWS = 1_000
 _LARGE_BYTES = 1 << 20
-# How many times what makes a flush due may wait in the delta before those who commit have to help with it.
-_TOO_MUCH = 4
 
 
 def is_large(batch: Batch) -> bool:
@@ -57,6 +55,7 @@ class Committer:
         try:
             page = environment.page
             state = page.delta
+            helped = False
             while True:
                 delta = environment.current_delta()
                 transaction = delta.begin_write()
@@ -68,6 +67,11 @@ class Committer:
                         transaction.abort()
                         return None
                     usage = delta.usage(transaction)
+                    if not helped and delta.needs_help(usage):
+                        transaction.abort()
+                        environment.flusher.flush()  # before, not after: if it fails, nothing of this is committed
+                        helped = True
+                        continue
                     self._take_room(delta, usage, batch)
                     if batch.checks:
                         self._check(delta, transaction, batch)
@@ -84,7 +88,8 @@ class Committer:
             if ARMED:
                 reach("commit-done")
             page.ring(number)
-            self._keep_small(delta, usage)
+            if delta.fullness(usage) > 1:
+                environment.flusher.hurry()
         finally:
             environment.leave()
         return number
@@ -120,6 +125,8 @@ class Committer:
             if ARMED:
                 reach("commit-done")
             page.ring(number)
+            if delta.is_due:
+                environment.flusher.hurry()
         finally:
             environment.leave()
         return number
@@ -144,14 +151,6 @@ class Committer:
 
             batch.refuse_conflicts(version)
 
-    def _keep_small(self, delta: Delta, usage: Usage) -> None:
-        """Have the delta flushed early when much is waiting; help if the flush cannot keep up."""
-        waiting = delta.fullness(usage)
-        if waiting > _TOO_MUCH:
-            self._environment.flusher.flush()
-        elif waiting > 1:
-            self._environment.flusher.hurry()
-
     # --- into the base -----------------------------------------------------------------------------------------------
 
     def into_base(self, batch: Batch) -> int:
@@ -166,8 +165,11 @@ class Committer:
             try:
                 delta = environment.current_delta()
                 writer = BaseWriter(base, transaction)
+                nonce = os.urandom(16)
                 with translated(base.path, "write"):
-                    number = delta.take_number()
+                    with delta.begin_write() as taking:
+                        number = delta.take_number(taking)
+                        state.announce(writer.row.nonce, nonce)
                     if ARMED:
                         reach("direct-numbered")
                     with delta.begin() as reading:
@@ -176,8 +178,6 @@ class Committer:
                     writer.take_over([row for row in rows if records.version(row[1]) > flushed])
                     batch.refuse_conflicts(writer.version)
                     writer.apply(batch, number)
-                    nonce = os.urandom(16)
-                    state.announce(writer.row.nonce, nonce)
                     writer.finish(number, nonce)
                     if ARMED:
                         reach("direct-announced")
@@ -189,7 +189,7 @@ class Committer:
                 raise
             base.complete()
             environment.page.ring(number)
-            environment.flusher.remove(delta, number)
+            environment.flusher.remove(delta, number, nonce)
         return number
 
     def into_base_alone(self, batch: Batch, *, holding: bool) -> int | None:

@@ -31,6 +31,7 @@ SMALL = 64 * 1024  # bytes of a body that is written without much ado
 # What may wait before a flush is due. More makes the flush long and what reads have to copy large.
 _DUE_ENTRIES = 20_000
 _DUE_BYTES = 16 << 20
+_HELPED = 4  # times that much, before those who commit help to flush it
 
 _NUMBER = b"\x00number"  # a row that only takes up a number
 _LONG = b"\x02"
@@ -84,20 +85,38 @@ class Delta(LmdbFile):
         self._state = state
         self._offset = identity.offset
         self._ample = 0  # bytes that are known to be taken; others may have taken more
+        self.is_due = False
         path = delta_path(shelf, identity.generation)
-        super().__init__(
-            path, shelf, identity.map_size, sync=False, metasync=False, writemap=identity.kind == MAPPED
-        )  # fmt: skip
-        self._page_size: int = self.lmdb.stat()["psize"]
-        self._descriptor = -1
         try:
+            # Before LMDB, which makes a file that is not there.
             self._descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-            self._header = mmap.mmap(self._descriptor, 2 * self._page_size, prot=mmap.PROT_READ)
         except OSError as error:
-            super().close()
-            if self._descriptor >= 0:
-                os.close(self._descriptor)
             raise StorageError(error.errno, f"cannot open the delta: {error.strerror}", path) from error
+        try:
+            if not self._is_at(os.fstat(self._descriptor)):
+                raise StorageError(f"{path} is not the delta that the state page names")
+            super().__init__(
+                path, shelf, identity.map_size, sync=False, metasync=False, writemap=identity.kind == MAPPED
+            )  # fmt: skip
+            try:
+                self._page_size: int = self.lmdb.stat()["psize"]
+                self._header = mmap.mmap(self._descriptor, 2 * self._page_size, prot=mmap.PROT_READ)
+            except OSError as error:
+                super().close()
+                raise StorageError(error.errno, f"cannot open the delta: {error.strerror}", path) from error
+        except BaseException:
+            os.close(self._descriptor)
+            raise
+
+    def _is_at(self, information: os.stat_result) -> bool:
+        return (information.st_dev, information.st_ino) == (self.identity.device, self.identity.inode)
+
+    def is_in_place(self) -> bool:
+        """Whether the file that LMDB opened is the one that was meant. If it was gone by then, LMDB made one."""
+        try:
+            return self._is_at(os.stat(self.path))
+        except FileNotFoundError:
+            return False
 
     def close(self) -> None:
         super().close()
@@ -137,22 +156,30 @@ class Delta(LmdbFile):
         return True
 
     def has_ample_room(self, number: int) -> bool:
-        """Whether a small row can be written, as the commit with this number, without a look at anything else."""
+        """Whether a small row can be written, as the commit with this number, without a look at anything else.
+
+        Notes in ``is_due`` whether a flush is.
+        """
         previous = number - self._offset - 1
         _, leaf, overflow, entries, _, last_page, found = _USAGE.unpack_from(
             self._header, (previous & 1) * self._page_size + _USAGE_AT
         )
+        size = (leaf + overflow) * self._page_size
+        self.is_due = entries > _DUE_ENTRIES or size > _DUE_BYTES
         return bool(
             found == previous
             and (last_page + _AMPLE) * self._page_size <= self._ample
-            and entries < _DUE_ENTRIES
-            and (leaf + overflow) * self._page_size < _DUE_BYTES
+            and (not self.is_due or (entries < _HELPED * _DUE_ENTRIES and size < _HELPED * _DUE_BYTES))
         )
 
     def fullness(self, usage: Usage) -> float:
         """How much is waiting, as a part of what makes a flush due."""
         pages = usage.leaf_pages + usage.overflow_pages
         return max(usage.entries / _DUE_ENTRIES, pages * self._page_size / _DUE_BYTES)
+
+    def needs_help(self, usage: Usage) -> bool:
+        """Whether the flush in the background cannot keep up, so that who commits has to help with it."""
+        return self.fullness(usage) > _HELPED
 
     def is_at_its_end(self, usage: Usage) -> bool:
         """Whether it is the map that is used up, and not the disk."""
@@ -182,14 +209,16 @@ class Delta(LmdbFile):
         """Of the commit that a write transaction makes; of the last one that a read transaction sees."""
         return transaction.id() + self._offset
 
-    def take_number(self) -> int:
-        """Commit nothing but a number, so that nobody else has it. Raises :class:`DeltaFull`."""
-        with self.begin_write() as transaction:
-            usage = self.usage(transaction)
-            if not self.has_room(usage, 1, 0, reserve=0):
-                raise DeltaFull(for_good=self.is_at_its_end(usage))
-            number = self.number(transaction)
-            transaction.put(_NUMBER, records.seal(b"", 0, number))
+    def take_number(self, transaction: lmdb.Transaction[bytes]) -> int:
+        """Have a write transaction commit nothing but a number, so that nobody else has it.
+
+        Raises :class:`DeltaFull`.
+        """
+        usage = self.usage(transaction)
+        if not self.has_room(usage, 1, 0, reserve=0):
+            raise DeltaFull(for_good=self.is_at_its_end(usage))
+        number = self.number(transaction)
+        transaction.put(_NUMBER, records.seal(b"", 0, number))
         return number
 
     # --- rows --------------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from coshelf.engines.lmdb.filesystem import type_of
 from coshelf.engines.lmdb.shelf_row import ShelfRow
 from coshelf.engines.lmdb.sidecar_files import make_file, make_lock_file, remove_file
 
-__all__ = ["belongs", "decide_kind", "delta_path", "make_delta_files", "remove_delta_files"]
+__all__ = ["belongs", "decide_kind", "delta_path", "make_delta_files", "remove_all_delta_files", "remove_delta_files"]
 
 # File systems on which space that was taken is there when a page is written through the map.
 _PREALLOCATING = ("ext4", "xfs", "tmpfs")
@@ -68,7 +68,13 @@ def make_delta_files(
 
 
 def remove_delta_files(path: str, generation: int) -> None:
-    """Remove the files of a delta; those of the one before, too, whose remover may have died."""
-    for number in {0, max(generation - 1, 0), generation}:
-        for name in (delta_path(path, number), delta_path(path, number) + "-lock"):
-            remove_file(name)
+    """Remove the files of one delta."""
+    name = delta_path(path, generation)
+    remove_file(name)
+    remove_file(name + "-lock")
+
+
+def remove_all_delta_files(path: str, generation: int) -> None:
+    """Remove the files of a delta, and of those before and after it, in whose making or removal somebody died."""
+    for number in {0, max(generation - 1, 0), generation, generation + 1}:
+        remove_delta_files(path, number)

@@ -40,9 +40,10 @@ def boot_id() -> bytes | None:
     """What tells this boot of the machine from any other; None where nothing does. Raises OSError."""
     try:
         with open(_BOOT_ID, "rb") as file:
-            return bytes.fromhex(file.read().strip().replace(b"-", b"").decode())[:16].ljust(16, b"\0")
+            found = bytes.fromhex(file.read().strip().replace(b"-", b"").decode())
     except (FileNotFoundError, NotADirectoryError, PermissionError, ValueError):
         return None
+    return found if len(found) == 16 else None  # an empty file, as some sandboxes have it, is the same in every boot
 
 
 class DeltaIdentity(NamedTuple):
@@ -95,13 +96,21 @@ class DeltaState:
         return nonce in (page[_CURRENT_NONCE : _CURRENT_NONCE + 16], page[_PENDING_NONCE : _PENDING_NONCE + 16])
 
     def announce(self, current: bytes, pending: bytes) -> None:
-        """Before a commit to the base: the nonce that it has, and the one that it will have. Under its write lock.
+        """Before a commit to the base: the nonce that it has, and the one that it will have. Under both write locks.
 
         In this order, and the new one never in the place of the one that the base has: whoever dies here, one of the
         two is right.
         """
         self._page[_CURRENT_NONCE : _CURRENT_NONCE + 16] = current
         self._page[_PENDING_NONCE : _PENDING_NONCE + 16] = pending
+
+    def confirm(self, nonce: bytes) -> None:
+        """Before the delta is emptied of what the base with this nonce has. Under the delta's write lock.
+
+        From here on the base of before is not enough: as a copy that was put back it would lack what was emptied.
+        """
+        if self._page[_PENDING_NONCE : _PENDING_NONCE + 16] == nonce:
+            self._page[_CURRENT_NONCE : _CURRENT_NONCE + 16] = nonce
 
     # --- what saves work ---------------------------------------------------------------------------------------------
 

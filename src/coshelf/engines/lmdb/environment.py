@@ -24,6 +24,7 @@ from coshelf.engines.lmdb.sidecars import Files, open_files
 from coshelf.engines.lmdb.state_page import Bell, StatePage
 from coshelf.errors import (
     CoshelfError,
+    DamagedShelf,
     ReadOnlyShelf,
     ShelfClosed,
     StorageError,
@@ -95,9 +96,30 @@ class Environment:
         elif state.identity().kind == DIRECT:
             self._deltas = []
         else:
-            self._deltas = [Delta(self.path, state.identity(), state)]
+            delta = self._open_known_delta(state)
+            self._deltas = [delta]
+            with delta.begin() as reading:
+                # LMDB takes a file that was emptied for a new one. Its commits would have numbers that the base has.
+                if delta.number(reading) < self.row.sequence:
+                    raise DamagedShelf(f"{delta.path} is damaged: the base has commits that it never had")
         if self._deltas:
             self.delta_state = state
+
+    def _open_known_delta(self, state: DeltaState) -> Delta:
+        """The delta that the state page names. Another process may put another one in its place just now."""
+        while True:
+            identity = state.identity()
+            try:
+                delta = Delta(self.path, identity, state)
+            except StorageError:
+                if state.identity() == identity:
+                    raise
+                continue
+            if delta.is_in_place() and state.identity() == identity:
+                return delta
+            delta.close()
+            if not delta.is_in_place():
+                remove_delta_files(self.path, identity.generation)
 
     def _make_first_delta(self, identity: DeltaIdentity) -> list[Delta]:
         """The delta, made; none where there is no room for it: then every commit goes straight to the base."""
@@ -134,10 +156,14 @@ class Environment:
     def make_next_delta(self, old: Delta, number: int) -> None:
         """Make the delta that takes the place of this one, with the write locks of base and delta held."""
         generation = old.identity.generation + 1
-        identity = make_delta_files(
-            self.path, os.fstat(self.files.descriptor), self.row, old.identity.kind, generation
-        )  # fmt: skip
-        delta = self._make_delta(identity._replace(offset=number))
+        try:
+            identity = make_delta_files(
+                self.path, os.fstat(self.files.descriptor), self.row, old.identity.kind, generation
+            )  # fmt: skip
+            delta = self._make_delta(identity._replace(offset=number))
+        except BaseException:
+            remove_delta_files(self.path, generation)
+            raise
         state = self.page.delta
         state.clean()
         state.set_identity(delta.identity)
@@ -152,7 +178,7 @@ class Environment:
         with REGISTRY.lock:
             delta = self._deltas[-1]
             if not self.page.delta.is_of(delta.identity):
-                delta = Delta(self.path, self.page.delta.identity(), self.page.delta)
+                delta = self._open_known_delta(self.page.delta)
                 self._deltas.append(delta)
             return delta
 
@@ -305,6 +331,7 @@ class Environment:
         base = self._base
         if base is None:
             return
+        self.flusher.end()
         try:
             # What threads committed while the last user was closing.
             if self._deltas and self.may_write and not self.page.delta.is_clean():

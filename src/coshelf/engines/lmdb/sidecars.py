@@ -15,7 +15,14 @@ from dataclasses import dataclass
 
 from coshelf.durable_files import sync_directory
 from coshelf.engines.lmdb.creation import sweep
-from coshelf.engines.lmdb.delta_files import belongs, decide_kind, delta_path, make_delta_files, remove_delta_files
+from coshelf.engines.lmdb.delta_files import (
+    belongs,
+    decide_kind,
+    delta_path,
+    make_delta_files,
+    remove_all_delta_files,
+    remove_delta_files,
+)
 from coshelf.engines.lmdb.delta_state import DIRECT, DeltaIdentity
 from coshelf.engines.lmdb.header import check_header, check_short_file, missing_bytes
 from coshelf.engines.lmdb.lock_guard import FLOCK
@@ -76,7 +83,7 @@ class Files:
         try:
             if self.page is not None:
                 if self._alone_again() and self.page.delta.is_clean():
-                    remove_delta_files(self.path, self.page.delta.identity().generation)
+                    remove_all_delta_files(self.path, self.page.delta.identity().generation)
                     for name in (lock_path(self.path), state_path(self.path)):
                         remove_file(name)
                 self.page.close()
@@ -272,8 +279,8 @@ def _make_sidecars(
                 return left, None
             left.abandon()
             left = None
-            remove_delta_files(path, identity.generation)
-        remove_delta_files(path, 0)
+            remove_all_delta_files(path, identity.generation)
+        remove_all_delta_files(path, 0)
         make_lock_file(path, information)
         made.append(lock_path(path))
         state = make_file(state_path(path), information, PAGE_SIZE)

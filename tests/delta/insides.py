@@ -1,0 +1,109 @@
+"""What tests look at inside an open shelf, or in its files. Workers import it, too."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from coshelf import records
+from coshelf.engines.lmdb import delta_state, failpoints
+from coshelf.engines.lmdb import environment as environment_module
+from coshelf.engines.lmdb.delta import Delta, is_deletion
+from coshelf.engines.lmdb.environment import Environment
+from coshelf.engines.lmdb.header import newest_transaction
+from coshelf.engines.lmdb.shelf_row import ROW_KEY, ShelfRow, unpack_row
+
+MODES = {"MAPPED": 0o600, "PLAIN": 0o660, "DIRECT": 0o600}
+
+_PATIENCE = 20.0
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Return as soon as something holds that another thread or process brings about."""
+    end = time.monotonic() + _PATIENCE
+    while not condition():
+        assert time.monotonic() < end, "it never came to that"
+        time.sleep(0.001)
+
+
+def environment_of(shelf: Any) -> Environment:
+    environment: Environment = shelf._handle.engine._environment
+    return environment
+
+
+def base_row(shelf: Any) -> ShelfRow:
+    """The shelf row as the base has it now."""
+    environment = environment_of(shelf)
+    with environment.inside(), environment.base.begin() as transaction:
+        return unpack_row(transaction.get(ROW_KEY), environment.path)
+
+
+def is_clean(shelf: Any) -> bool:
+    return environment_of(shelf).page.delta.is_clean()
+
+
+def current_delta(shelf: Any) -> Delta:
+    environment = environment_of(shelf)
+    with environment.inside():
+        return environment.current_delta()
+
+
+def last_number(shelf: Any) -> int:
+    """Of the commits so far."""
+    delta = current_delta(shelf)
+    with delta.begin() as transaction:
+        return delta.number(transaction)
+
+
+def waiting(shelf: Any) -> dict[bytes, bool]:
+    """The keys for which the delta has something that the base has not, and whether that is a deletion."""
+    delta = current_delta(shelf)
+    with delta.begin() as transaction:
+        rows = delta.everything(transaction)
+    flushed = base_row(shelf).sequence
+    return {key: is_deletion(row) for key, row in rows if records.version(row) > flushed}
+
+
+def delta_pages(shelf: Any) -> int:
+    """How much of its file the delta has ever used."""
+    pages: int = current_delta(shelf).lmdb.info()["last_pgno"]
+    return pages + 1
+
+
+def commits_to_base(path: str) -> int:
+    """The number of the base's last LMDB transaction: each flush is one."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        return newest_transaction(descriptor, path)
+    finally:
+        os.close(descriptor)
+
+
+def flush_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "coshelf-flush"]
+
+
+def flush_all(shelf: Any) -> None:
+    """Have the delta empty and no flush thread."""
+    shelf.sync()
+    until(lambda: not flush_threads())
+    assert is_clean(shelf)
+
+
+def use_kind(kind: str) -> None:
+    """In a worker: from here on shelves that this process opens first have a delta of this kind, or none."""
+    if kind == "DIRECT":
+        delta_state._BOOT_ID = "/proc/there/is/no/boot_id"
+
+
+def use_small_maps(size: int) -> None:
+    """In a worker: deltas that it makes are used up soon."""
+    environment_module._DELTA_MAPS = (size,)
+
+
+def arm(name: str) -> None:
+    """In a worker with the failpoint ``name=...@1000``: from here on the next time is the 1000th."""
+    failpoints._turns[name] = 999

@@ -1,0 +1,316 @@
+"""What stays after SIGKILL: adopted by the next opener if it belongs to the shelf as it is, replaced if not."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from insides import base_row, environment_of, is_clean, until, waiting
+from support import SIDECARS, Crew, Worker, beside
+
+import coshelf
+from coshelf.engines.lmdb import delta_state
+from coshelf.engines.lmdb.delta_state import DeltaState
+from coshelf.engines.lmdb.shelf_row import check_row
+
+# "kept" is in the base; "waiting" and the deletion of "gone" are in the delta alone.
+VICTIM = """
+from insides import *
+shelf = coshelf.open(path, flush_interval=1000)
+shelf.update(kept=1, gone=1)
+flush_all(shelf)
+shelf["waiting"] = 2
+del shelf["gone"]
+shelf["x" * 600] = 3
+say("waiting")
+hear()
+"""
+BASE = {"kept": 1, "gone": 1}
+WHOLE = {"kept": 1, "waiting": 2, "x" * 600: 3}
+
+
+@pytest.fixture
+def left(crew: Crew, path: str) -> str:
+    """The path of a shelf whose only process was killed."""
+    victim = crew.start(VICTIM, path)
+    victim.expect("waiting")
+    victim.kill()
+    assert beside(path) == ["a.shelf", *SIDECARS]
+    return path
+
+
+def sequence_of_base(path: str) -> int:
+    """Of a shelf that this process has not open."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        return check_row(descriptor, path).sequence
+    finally:
+        os.close(descriptor)
+
+
+def overwrite(name: str, content: bytes) -> None:
+    with open(name, "r+b") as file:
+        file.write(content)
+
+
+def replace_by_link(name: str) -> None:
+    os.unlink(name)
+    os.symlink("/dev/null", name)
+
+
+def change_state_page(path: str, change: Callable[[DeltaState], None]) -> None:
+    with open(path + "-state", "r+b") as file:
+        page = bytearray(file.read())
+        change(DeltaState(page))
+        file.seek(0)
+        file.write(page)
+
+
+def in_state_page(change: Callable[[DeltaState], None]) -> Callable[[str], None]:
+    return lambda path: change_state_page(path, change)
+
+
+def change_identity(**fields: Any) -> Callable[[str], None]:
+    return in_state_page(lambda state: state.set_identity(state.identity()._replace(**fields)))
+
+
+def check(path: str, expected: dict[str, int]) -> None:
+    """It opens, has this and nothing else, works, and nothing is left in the end."""
+    with coshelf.open(path, timeout=5) as shelf:
+        assert dict(shelf) == expected
+        assert len(shelf) == len(expected)
+        shelf["new"] = 4
+        shelf.sync()
+        assert dict(shelf) == expected | {"new": 4}
+    with coshelf.open(path, "r") as shelf:
+        assert dict(shelf) == expected | {"new": 4}
+    assert beside(path) == ["a.shelf"]
+
+
+def test_the_next_opener_adopts_it(left: str) -> None:
+    assert len(WHOLE) == 3
+    check(left, WHOLE)
+
+
+@pytest.mark.parametrize("flag", ["r", "w", "c"])
+def test_whatever_the_flag_of_the_next_opener_it_sees_everything(left: str, flag: coshelf.Flag) -> None:
+    with coshelf.open(left, flag) as shelf:
+        assert dict(shelf) == WHOLE
+    check(left, WHOLE)
+
+
+def test_who_opens_it_flushes_it_though_it_never_reads(left: str) -> None:
+    """From then on it is safe from power loss."""
+    with coshelf.open(left) as shelf:
+        until(lambda: is_clean(shelf))
+        assert not waiting(shelf)
+
+
+def test_killed_again_and_again_before_a_flush_everything_adds_up(crew: Crew, left: str) -> None:
+    before = sequence_of_base(left)
+    expected: dict[object, int] = dict(WHOLE)
+    for turn in range(3):
+        victim = crew.start(
+            """
+            from coshelf.engines.lmdb.flusher import Flusher
+            Flusher.notice = lambda self: None  # nobody comes to flush
+            shelf = coshelf.open(path)
+            shelf["turn", int(sys.argv[2])] = 1
+            say("done")
+            hear()
+            """,
+            left,
+            turn,
+        )
+        victim.expect("done")
+        victim.kill()
+        expected["turn", turn] = 1
+    assert sequence_of_base(left) == before
+    with coshelf.open(left, "r") as shelf:
+        assert dict(shelf) == expected
+
+
+DOES_NOT_BELONG: dict[str, Callable[[str], None]] = {
+    "another boot": change_identity(boot=b"another boot's id"[:16]),
+    "another shelf": change_identity(store_id=bytes(16)),
+    "another inode": change_identity(inode=1),
+    "another device": change_identity(device=1),
+    "a kind that there is not": change_identity(kind=7),
+    "no delta": change_identity(kind=0),
+    "another generation": change_identity(generation=5),
+    "another state of the base": in_state_page(lambda state: state.announce(b"1" * 16, b"2" * 16)),
+    "the delta is gone": lambda path: os.unlink(path + "-delta"),
+    "a link in its place": lambda path: replace_by_link(path + "-delta"),
+    "a truncated state page": lambda path: os.truncate(path + "-state", 300),
+    "an empty state page": lambda path: os.truncate(path + "-state", 0),
+    "no state page": lambda path: os.unlink(path + "-state"),
+    "garbage in the place of the state page": lambda path: overwrite(path + "-state", b"\xa7" * 4096),
+    "garbage behind its head": in_state_page(lambda state: state._page.__setitem__(slice(64, 4096), b"\xa7" * 4032)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", DOES_NOT_BELONG)
+def test_what_does_not_belong_is_replaced_and_the_base_is_the_shelf(left: str, what: str) -> None:
+    DOES_NOT_BELONG[what](left)
+    check(left, BASE)
+
+
+@pytest.mark.parametrize("sidecar", ["-delta-lock", "-lock"])
+@pytest.mark.parametrize("damage", ["gone", "empty", "garbage"])
+def test_lock_files_are_made_anew_and_nothing_is_lost(left: str, sidecar: str, damage: str) -> None:
+    os.unlink(left + sidecar)
+    if damage != "gone":
+        with open(left + sidecar, "wb") as file:
+            file.write(b"\xa7" * 10_000 if damage == "garbage" else b"")
+    check(left, WHOLE)
+
+
+def test_a_base_overwritten_in_place_by_an_older_copy_disowns_the_delta(crew: Crew, path: str) -> None:
+    with coshelf.open(path) as shelf:
+        shelf["old"] = 1
+    shutil.copyfile(path, path + ".copy")
+    victim = crew.start(VICTIM, path)
+    victim.expect("waiting")
+    victim.kill()
+    os.truncate(path, os.path.getsize(path + ".copy"))
+    with open(path + ".copy", "rb") as copy, open(path, "r+b") as file:  # the same inode
+        file.write(copy.read())
+    os.unlink(path + ".copy")
+    check(path, {"old": 1})
+
+
+def test_copied_along_with_the_delta_the_copy_is_the_base_alone(left: str) -> None:
+    folder = os.path.dirname(left)
+    copied = folder + "-copied"
+    shutil.copytree(folder, copied)
+    try:
+        check(os.path.join(copied, "a.shelf"), BASE)
+    finally:
+        shutil.rmtree(copied)
+    check(left, WHOLE)
+
+
+def test_a_folder_renamed_with_all_its_files_is_the_whole_shelf(left: str) -> None:
+    folder = os.path.dirname(left)
+    os.rename(folder, folder + "-renamed")
+    try:
+        check(os.path.join(folder + "-renamed", "a.shelf"), WHOLE)
+    finally:
+        os.rename(folder + "-renamed", folder)
+
+
+def test_another_file_renamed_onto_the_shelf_disowns_the_delta(left: str, tmp_path: object) -> None:
+    other = f"{left}.other"
+    with coshelf.open(other) as shelf:
+        shelf["other"] = 1
+    os.rename(other, left)
+    check(left, {"other": 1})
+
+
+def test_a_real_reboot_is_another_boot_id(left: str) -> None:
+    """As the next opener sees it after one: what the kernel says has changed, not the state page."""
+    script = f"""
+import coshelf, sys
+from coshelf.engines.lmdb import delta_state
+delta_state._BOOT_ID = sys.argv[2]
+with coshelf.open(sys.argv[1]) as shelf:
+    assert dict(shelf) == {BASE}, dict(shelf)
+"""
+    with open(left + ".boot", "w") as file:
+        file.write("01234567-89ab-cdef-0123-456789abcdef\n")
+    subprocess.run([sys.executable, "-c", script, left, left + ".boot"], check=True)
+    os.unlink(left + ".boot")
+    check(left, BASE)
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"no hexadecimal\n"])
+def test_a_boot_id_that_says_nothing_is_none(tmp_path: object, monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
+    name = f"{tmp_path}/boot_id"
+    with open(name, "wb") as file:
+        file.write(content)
+    monkeypatch.setattr(delta_state, "_BOOT_ID", name)
+    assert delta_state.boot_id() is None
+
+
+@pytest.mark.parametrize("size", [0, 4096, 8192, 20_000])
+def test_a_delta_that_was_cut_is_an_error_and_nothing_is_written_over(left: str, size: int) -> None:
+    """Never a crash, and never a commit whose number the base has already."""
+    os.truncate(left + "-delta", size)
+    script = """
+import coshelf, sys
+try:
+    shelf = coshelf.open(sys.argv[1])
+    dict(shelf)
+except coshelf.DamagedShelf as error:
+    assert "is damaged" in str(error), error
+    sys.exit(3)
+"""
+    done = subprocess.run([sys.executable, "-c", script, left], capture_output=True, text=True)
+    assert done.returncode == 3, done
+    os.unlink(left + "-delta")  # the way out: without it the base is the shelf
+    check(left, BASE)
+
+
+def test_a_cleaned_delta_that_was_emptied_is_an_error_too(crew: Crew, path: str) -> None:
+    victim = crew.start(VICTIM + "shelf.sync()\nsay('synced')\nhear()", path)
+    victim.expect("waiting")
+    victim.tell()
+    victim.expect("synced")
+    victim.kill()
+    os.truncate(path + "-delta", 0)
+    with pytest.raises(coshelf.DamagedShelf, match="commits that it never had"):
+        coshelf.open(path)
+
+
+def test_an_opener_that_comes_while_a_holder_lives_takes_the_delta_as_it_is(crew: Crew, path: str) -> None:
+    first = crew.start(VICTIM, path)
+    first.expect("waiting")
+    with coshelf.open(path, "r") as shelf:
+        before = base_row(shelf)
+        first.kill()
+        with coshelf.open(path, "r") as again:
+            assert dict(shelf) == dict(again) == WHOLE
+        assert base_row(shelf) == before
+        assert not environment_of(shelf).may_write
+    check(path, WHOLE)
+
+
+@pytest.mark.parametrize(
+    "place", ["flush-locked", "flush-copied", "flush-committed", "empty-begun", "empty-done", "flush-done"]
+)
+def test_an_older_base_put_back_after_a_death_in_a_flush_is_a_state_that_was(
+    path: str, armed: Callable[..., Worker], place: str
+) -> None:
+    victim = armed(
+        f"{place}=kill@1000",
+        """
+        from insides import *
+        import shutil
+        shelf = coshelf.open(path, flush_interval=1000)
+        shelf.update(a=1, gone=1)
+        flush_all(shelf)
+        shutil.copyfile(path, path + ".copy")
+        del shelf["gone"]
+        shelf["b"] = 2
+        arm(sys.argv[2])
+        shelf.sync()
+        """,
+        path,
+        place,
+    )
+    victim.finish(-signal.SIGKILL)
+    with open(path + ".copy", "rb") as copy:
+        older = copy.read()
+    os.unlink(path + ".copy")
+    os.truncate(path, len(older))
+    overwrite(path, older)
+    with coshelf.open(path, "r") as shelf:
+        found = dict(shelf)
+    assert found in ({"a": 1, "gone": 1}, {"a": 1, "b": 2})
+    check(path, found)
