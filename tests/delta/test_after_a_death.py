@@ -237,3 +237,33 @@ def test_a_flush_thread_that_another_killed_left_nothing_to_stays_away(crew: Cre
         environment_of(shelf).page.delta.last_flush = 0.0  # some time ago
         assert shelf["a"] == 1
         until(lambda: is_clean(shelf))
+
+
+@pytest.mark.parametrize("place", ["flush-committed", "direct-committed"])
+def test_what_who_died_may_not_have_made_durable_is_made_so_before_sync_returns(
+    path: str, armed: Callable[..., Worker], monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """Its commit can be seen; whether its last write had reached the disk, nobody knows."""
+    syncs: list[BaseFile] = []
+
+    def note(self: BaseFile) -> None:
+        syncs.append(self)
+
+    monkeypatch.setattr(BaseFile, "sync", note)
+    with coshelf.open(path, flush_interval=1000, timeout=5) as shelf:
+        shelf.update(total=0, theirs=0)
+        flush_all(shelf)
+        shelf["total"] = 0
+        shelf.sync()
+        assert not syncs, "what we flushed ourselves we know"
+        if place == "direct-committed":
+            script = "from insides import *\narm(sys.argv[2])\ncoshelf.open(path).update({n: n for n in range(1001)})"
+        else:
+            script = ADDER
+        armed(f"{place}=kill@1000", script, path, place).finish(-signal.SIGKILL)
+        shelf.sync()
+        assert len(syncs) == 1
+        shelf["total"] = 0
+        shelf.sync()
+        shelf.sync()
+        assert len(syncs) == 1

@@ -186,7 +186,7 @@ class Environment:
             return delta
 
     def take_care(self) -> None:
-        """Have flushed what waits: its writers may be dead, and this one may never read. For who opens, and is inside."""
+        """Have flushed what waits: its writers may be dead. For who opens, may never read, and is inside."""
         state = self.delta_state
         if self.may_write and state is not None and not state.is_clean():
             self.flusher.notice()
