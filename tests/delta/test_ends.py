@@ -106,3 +106,26 @@ def test_writeback_is_carried_too(crew: Crew, path: str) -> None:
     assert beside(path) == ["a.shelf"]
     with coshelf.open(path, "r") as shelf:
         assert dict(shelf) == {"a": [1]}
+
+
+@pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
+def test_a_child_of_multiprocessing_need_not_close_either(crew: Crew, path: str, method: str) -> None:
+    """It ends without what runs at exit, and its parent, who may never look again, does not know that it wrote."""
+    crew.run(
+        f"""
+        import multiprocessing
+        import support
+        from insides import *
+        if __name__ == "__main__":
+            shelf = coshelf.open(path, flush_interval=1000)
+            shelf["count"] = 0
+            flush_all(shelf)
+            child = multiprocessing.get_context({method!r}).Process(target=support.count_up, args=(shelf, 20))
+            child.start()
+            child.join()
+            assert child.exitcode == 0
+            assert not waiting(shelf)
+            assert shelf["count"] == 20
+        """,
+        path,
+    )
