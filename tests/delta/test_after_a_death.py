@@ -249,10 +249,10 @@ def test_what_who_died_may_not_have_made_durable_is_made_so_before_sync_returns(
     def note(self: BaseFile) -> None:
         syncs.append(self)
 
-    monkeypatch.setattr(BaseFile, "sync", note)
     with coshelf.open(path, flush_interval=1000, timeout=5) as shelf:
         shelf.update(total=0, theirs=0)
         flush_all(shelf)
+        monkeypatch.setattr(BaseFile, "sync", note)  # from here on no two flushes of ours meet
         shelf["total"] = 0
         shelf.sync()
         assert not syncs, "what we flushed ourselves we know"
