@@ -7,10 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from insides import until
+from insides import environment_of, until
 from support import Worker
 
 import coshelf
+from coshelf.engines.lmdb.committer import Committer
 
 PLACES = [
     *("flush-locked", "flush-copied", "flush-announced", "flush-committed"),
@@ -138,3 +139,22 @@ def test_killed_there_the_next_opener_finds_everything(path: str, armed: Callabl
         check(shelf, AFTER)
     with coshelf.open(path, "r") as shelf:
         check(shelf, AFTER)
+
+
+@pytest.mark.parametrize("place", ["flush-locked", "flush-committed"])
+def test_a_delta_that_was_replaced_meanwhile_is_not_taken_for_empty(
+    path: str, armed: Callable[..., Worker], place: str
+) -> None:
+    stopped = Stopped(armed, path, place)
+    with coshelf.open(path, flush_interval=1000) as shelf:
+        environment = environment_of(shelf)
+        if place == "flush-locked":  # it holds the lock of the base, which the other needs
+            stopped.kill()
+        with environment.exclusive.hold(5):
+            Committer(environment).replace_delta()
+        commit_more(shelf)
+        if place != "flush-locked":
+            stopped.go_on()
+        check(shelf, AFTER)
+        with coshelf.open(path) as another:
+            check(another, AFTER)

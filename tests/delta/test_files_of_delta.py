@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 
 import pytest
-from insides import MODES, environment_of
+from insides import MODES, environment_of, flush_all
 from support import SIDECARS, Crew, beside
 
 import coshelf
@@ -66,6 +66,8 @@ def test_space_is_taken_ahead_of_its_use(path: str) -> None:
     """A page that is written through the map and has none is a SIGBUS on a full disk."""
     with coshelf.open(path, flush_interval=1000) as shelf:
         name = path + "-delta"
+        shelf["first"] = 1
+        flush_all(shelf)  # so that from here on everything waits
         delta = environment_of(shelf).latest_delta
         for turn in range(60):
             shelf[turn] = b"x" * 60_000
