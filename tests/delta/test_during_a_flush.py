@@ -141,6 +141,20 @@ def test_killed_there_the_next_opener_finds_everything(path: str, armed: Callabl
         check(shelf, AFTER)
 
 
+@pytest.mark.parametrize("place", [place for place in PLACES if place not in HOLDS_THE_DELTA])
+def test_killed_there_with_all_who_committed_meanwhile_nothing_is_lost(
+    path: str, armed: Callable[..., Worker], place: str
+) -> None:
+    """Whichever nonce the base has by then, the delta is still its own."""
+    stopped = Stopped(armed, path, place)
+    other = armed("", 'shelf = coshelf.open(path)\nshelf["late"] = 1\nsay("done")\nhear()', path)
+    other.expect("done")
+    other.kill()
+    stopped.kill()
+    with coshelf.open(path, timeout=5) as shelf:
+        check(shelf, BEFORE | {"late": 1})
+
+
 @pytest.mark.parametrize("place", ["flush-locked", "flush-committed"])
 def test_a_delta_that_was_replaced_meanwhile_is_not_taken_for_empty(
     path: str, armed: Callable[..., Worker], place: str
