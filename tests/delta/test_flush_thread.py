@@ -219,6 +219,8 @@ def test_a_fork_finds_no_flush_thread_and_the_parent_has_one_again_after(crew: C
     """From Python 3.12 on, a thread that is there at a fork is a DeprecationWarning, here an error."""
     crew.run(
         """
+        at_fork = []  # asked after the library's own preparation, since its hook is the younger one
+        os.register_at_fork(before=lambda: at_fork.append(threading.active_count()))
         from insides import *
         shelf = coshelf.open(path, flush_interval=1000)
         shelf["a"] = 0
@@ -235,6 +237,7 @@ def test_a_fork_finds_no_flush_thread_and_the_parent_has_one_again_after(crew: C
                 shelf.close()
                 assert not flush_threads()
                 os._exit(0)
+            assert at_fork.pop() == 1
             assert len(flush_threads()) == 1
             assert reap(pid) == 0
             assert shelf["child"] == turn

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import dbm.dumb
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from coshelf.engines import open_engine
 from coshelf.engines.contract import Engine, OpenOptions
+from coshelf.engines.lmdb import delta_state
 from coshelf.testing import EngineContract
 
 
@@ -20,6 +24,29 @@ class TestLmdb(EngineContract):
 
     def open_engine(self, place: Path, options: OpenOptions) -> Engine:
         return open_engine(place / "under.test", options)
+
+
+class TestLmdbWithCommitDurability(EngineContract):
+    demands = (*TestLmdb.demands[:7], "acknowledged=durable", *TestLmdb.demands[8:])
+
+    def open_engine(self, place: Path, options: OpenOptions) -> Engine:
+        return open_engine(place / "under.test", replace(options, durability="commit"))
+
+
+class TestLmdbWithAPlainDelta(TestLmdb):
+    """What a group may write is not written through the map."""
+
+    def open_engine(self, place: Path, options: OpenOptions) -> Engine:
+        return open_engine(place / "under.test", replace(options, mode=0o660))
+
+
+class TestLmdbWithoutADelta(TestLmdbWithCommitDurability):
+    """As where nothing tells one boot from another."""
+
+    def open_engine(self, place: Path, options: OpenOptions) -> Engine:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(delta_state, "_BOOT_ID", "/proc/there/is/no/boot_id")
+            return open_engine(place / "under.test", options)
 
 
 class TestMemory(EngineContract):

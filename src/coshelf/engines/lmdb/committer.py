@@ -170,6 +170,7 @@ class Committer:
                     with delta.begin_write() as taking:
                         number = delta.take_number(taking)
                         state.announce(writer.row.nonce, nonce)
+                        state.soil()  # so that if we die, the next sync() looks whether ours is durable
                     if ARMED:
                         reach("direct-numbered")
                     with delta.begin() as reading:

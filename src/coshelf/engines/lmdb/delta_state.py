@@ -112,6 +112,10 @@ class DeltaState:
         if self._page[_PENDING_NONCE : _PENDING_NONCE + 16] == nonce:
             self._page[_CURRENT_NONCE : _CURRENT_NONCE + 16] = nonce
 
+    def is_confirmed(self, nonce: bytes) -> bool:
+        """Whether the commit that gave the base this nonce is known to have returned."""
+        return self._page[_CURRENT_NONCE : _CURRENT_NONCE + 16] == nonce
+
     # --- what saves work ---------------------------------------------------------------------------------------------
 
     def is_clean(self) -> bool:

@@ -134,20 +134,20 @@ class LmdbEngine(Engine):
         return _closing(snapshot, snapshot.key_pages(start, stop, reverse=reverse))
 
     def count(self, start: bytes, stop: bytes) -> int:
-        return self._repeated(lambda snapshot: snapshot.count(start, stop))
+        return self._repeated(lambda snapshot: snapshot.count(start, stop), start, stop)
 
     def snapshot(self) -> LmdbSnapshot:
         return take_instant(self._environment, FIRST, LAST)
 
-    def _repeated(self, read: Callable[[LmdbSnapshot], _T]) -> _T:
+    def _repeated(self, read: Callable[[LmdbSnapshot], _T], start: bytes = FIRST, stop: bytes = LAST) -> _T:
         """Read from a snapshot; again, if a reader without locks was overtaken by a commit."""
         for _ in range(_PATIENCE):
-            with self.snapshot() as snapshot:
+            with take_instant(self._environment, start, stop) as snapshot:
                 try:
                     return read(snapshot)
                 except SnapshotLost:
                     continue
-        with self.snapshot() as snapshot:
+        with take_instant(self._environment, start, stop) as snapshot:
             return read(snapshot)
 
     # --- writing -----------------------------------------------------------------------------------------------------

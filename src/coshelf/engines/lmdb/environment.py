@@ -304,6 +304,7 @@ class Environment:
         with REGISTRY.lock:
             if self._base is None:
                 self._open(write=self._was_registered)
+                REGISTRY.watch_end()
                 if self.files.identity != self.identity:
                     self.shut()
                     raise StorageError(f"{self.path} is another file than the one that was open before the fork")

@@ -74,6 +74,7 @@ class ExclusiveLock:
             after_death = self._page.is_claimed()
             self._page.claim()
             self._barrier(after_death=after_death)
+            self._page.confirm()  # if anything stopped us before this, the next one does it all
 
     def give_back(self, hold: _Hold) -> None:
         """Release, by any thread, if this hold is the one. A forked child leaves it to its parent."""

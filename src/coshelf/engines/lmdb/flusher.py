@@ -77,6 +77,8 @@ class Flusher:
                         reach("flush-committed")
                 else:
                     transaction.abort()
+                    if not state.is_clean() and not state.is_confirmed(writer.row.nonce):
+                        base.sync()
         except BaseException:
             transaction.abort()
             raise

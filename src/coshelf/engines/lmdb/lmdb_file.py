@@ -152,6 +152,13 @@ class BaseFile(LmdbFile):
                 "entries are not kept for this reader\n  hint: read in shorter steps, or ask for write access"
             )
 
+    def sync(self) -> None:
+        """Have durable what others wrote who may have died before their own sync returned."""
+        try:
+            os.fdatasync(self._descriptor)
+        except OSError as error:
+            raise StorageError(error.errno, f"cannot flush the shelf: {error.strerror}", self.path) from error
+
     def complete(self) -> None:
         """After a commit: give the file the length that its header counts.
 

@@ -35,6 +35,7 @@ class Registry:
         self._open: dict[tuple[int, int], Environment] = {}
         self._kept: list[object] = []
         self._increase_references: Callable[[object], object] | None = None
+        self._watched = 0
 
     def acquire(self, path: str, make: Callable[[], Environment], *, write: bool, timeout: float) -> Environment:
         """The environment of a file, opened by ``make`` if it is not yet, with one user more."""
@@ -45,6 +46,7 @@ class Registry:
                     known.users += 1  # also takes back one that was to be closed when the last thread is out
             if known is None:
                 known = make()
+                self.watch_end()
                 with self.lock:
                     known.users += 1
                     self._open[known.identity] = known
@@ -134,6 +136,25 @@ class Registry:
             self._kept.append(kept)
             if self._increase_references is not None:
                 self._increase_references(kept)
+
+    def watch_end(self) -> None:
+        """Have flushed at its end what a child of multiprocessing commits: it ends without what runs at exit."""
+        util = sys.modules.get("multiprocessing.util")
+        if util is not None and self._watched != os.getpid():
+            self._watched = os.getpid()
+            util.register_after_fork(self, Registry._watch_child)  # for what was unpickled before a child begins
+            self._watch_child()
+
+    def _watch_child(self) -> None:
+        util, process = sys.modules["multiprocessing.util"], sys.modules.get("multiprocessing.process")
+        if process is not None and process.parent_process() is not None:
+            util.Finalize(None, self.sync_all, exitpriority=0)
+
+    def sync_all(self) -> None:
+        """Have everything durable, and all as it was: threads may still be at work."""
+        for environment in list(self._open.values()):
+            if environment.users and environment.is_open and environment.has_delta and environment.may_write:
+                environment.flusher.sync()
 
     def close_all(self) -> None:
         """At exit: so that all is durable, and the sidecars go, even if somebody forgot to close."""

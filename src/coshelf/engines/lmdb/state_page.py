@@ -116,10 +116,16 @@ class StatePage:
         fcntl.flock(self._descriptor, fcntl.LOCK_UN)
 
     def claim(self) -> None:
-        """Set the flag and say who we are. Only by who has the flock."""
+        """Set the flag and say who we are. Only by who has the flock.
+
+        Until :meth:`confirm` giving up the lock leaves the flag, as if we had died.
+        """
         command = _command()
-        self._claimed = True
         self._page[_EXCLUSIVE : _EXCLUSIVE + _HOLDER.size] = _HOLDER.pack(1, os.getpid(), time.time(), command)
+
+    def confirm(self) -> None:
+        """What a new holder has to do is done."""
+        self._claimed = True
 
     def is_claimed(self) -> bool:
         """Whether somebody holds the exclusive lock, or died with it."""

@@ -1,0 +1,269 @@
+"""The next one after a death: everything that returned counts, and nothing appears later that did not count."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from insides import HERE, commits_to_base, environment_of, flush_all, is_clean, until
+from support import Crew, Worker, beside
+
+import coshelf
+from coshelf.engines.lmdb.lmdb_file import BaseFile
+
+PLACES = [
+    *("commit-applied", "commit-done", "flush-locked", "flush-copied", "flush-announced", "flush-committed"),
+    *("empty-begun", "empty-done", "flush-done", "direct-numbered", "direct-announced", "direct-committed"),
+]
+
+# Adds one to "total" and to a part of its own, in turn by a transaction, by a large batch and by modify.
+ADDER = """
+from insides import *
+shelf = coshelf.open(path, flush_interval=1000)
+arm(sys.argv[2])
+for turn in range(3):
+    with shelf.transaction() as t:
+        t["total"] += 1
+        t["theirs"] += 1
+    say("added")
+    with shelf.transaction() as t:
+        t["total"] += 1
+        t["theirs"] += 1
+        t.update({("pad", n): turn for n in range(1001)})
+    say("added")
+    with shelf.transaction() as t:
+        t["total"] += 1
+        t["theirs"] += 1
+    say("added")
+    shelf.sync()
+"""
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_no_update_is_lost_by_who_is_next(path: str, armed: Callable[..., Worker], place: str) -> None:
+    with coshelf.open(path, flush_interval=1000, timeout=5) as shelf:
+        shelf.update(total=0, mine=0, theirs=0)
+        flush_all(shelf)
+        victim = armed(f"{place}=kill@1000", ADDER, path, place)
+        returned = victim.finish(-signal.SIGKILL).count("added")
+        # At once, in three ways: compare and set, read and write under the lock, and through the versions.
+        total, mine = shelf["total"], shelf["mine"]
+        assert shelf.replace("total", total, total + 1)
+        assert shelf.replace("mine", mine, mine + 1)
+        with shelf.transaction() as t:
+            t["total"] += 1
+            t["mine"] += 1
+        shelf.modify("total", lambda value: value + 1)
+        shelf.modify("mine", lambda value: value + 1)
+        for _ in range(2):
+            assert shelf["mine"] == 3
+            assert shelf["total"] == shelf["mine"] + shelf["theirs"]
+            assert returned <= shelf["theirs"] <= returned + 1
+            shelf.sync()
+    with coshelf.open(path, "r") as shelf:
+        assert shelf["total"] == shelf["mine"] + shelf["theirs"]
+    assert beside(path) == ["a.shelf"]
+
+
+# LMDB makes a commit visible behind its last write. Killed there, it is durable and nobody sees it.
+BETWEEN = """
+import sys
+sys.path[:0] = sys.argv[2:3]
+import coshelf
+from insides import *
+path = sys.argv[1]
+shelf = coshelf.open(path, flush_interval=1000)
+print(os.getpid(), flush=True)
+shelf.update({"a": 1, "there": 1} | {("pad", n): 1 for n in range(1001)})
+print("survived")
+"""
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is needed to kill inside LMDB")
+def test_a_commit_that_is_durable_but_not_visible_is_not_overwritten_unseen(path: str) -> None:
+    with coshelf.open(path, flush_interval=1000, timeout=5) as shelf:
+        shelf.update(a=0)
+        flush_all(shelf)
+        before = commits_to_base(path)
+        tracer = subprocess.Popen(
+            [
+                *("strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=pwrite64", "-P", path),
+                *("-e", "inject=pwrite64:delay_exit=300000"),  # microseconds
+                *(sys.executable, "-c", BETWEEN, path, HERE),
+            ],
+            stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert tracer.stdout is not None
+        pid = int(tracer.stdout.readline())
+        until(lambda: commits_to_base(path) > before)
+        os.kill(pid, signal.SIGKILL)
+        assert tracer.communicate()[0] == ""
+        assert "there" not in shelf, "it was killed too late"
+        shelf.modify("a", lambda value: value + 10)
+        assert (shelf["there"], shelf["a"]) == (1, 11)
+        shelf.sync()
+        assert (shelf["there"], shelf["a"]) == (1, 11)
+
+
+def test_a_dead_holders_flag_is_cleared_by_the_next_with_the_lock_of_the_base_taken_once(
+    crew: Crew, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begins: list[BaseFile] = []
+    begin_write = BaseFile.begin_write
+
+    def begin(self: BaseFile) -> Any:
+        begins.append(self)
+        return begin_write(self)
+
+    with coshelf.open(path, flush_interval=1000) as shelf:
+        shelf["a"] = 1
+        flush_all(shelf)
+        victim = crew.start(
+            'shelf = coshelf.open(path)\nwith shelf.transaction() as t:\n    say("inside")\n    hear()', path
+        )
+        victim.expect("inside")
+        page = environment_of(shelf).page
+        assert page.is_claimed()
+        victim.kill()
+        assert page.is_claimed()
+        monkeypatch.setattr(BaseFile, "begin_write", begin)
+        shelf["b"] = 2  # a plain commit, which finds the flag
+        assert not page.is_claimed()
+        assert len(begins) == 1
+        shelf["c"] = 3
+        with shelf.transaction() as t:
+            t["d"] = 4
+        assert len(begins) == 1, "without a death the base is left alone"
+
+
+def test_what_happens_to_who_takes_over_from_the_dead_the_rule_holds_for_the_next(
+    crew: Crew, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Interrupted before the base's lock is taken, it must leave the flag as it was."""
+    with coshelf.open(path, flush_interval=1000) as shelf:
+        shelf["a"] = 1
+        flush_all(shelf)
+        victim = crew.start(
+            'shelf = coshelf.open(path)\nwith shelf.transaction() as t:\n    say("inside")\n    hear()', path
+        )
+        victim.expect("inside")
+        victim.kill()
+
+        def interrupted(self: BaseFile) -> Any:
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(BaseFile, "begin_write", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                shelf["b"] = 2
+        page = environment_of(shelf).page
+        assert page.is_claimed()
+        shelf["b"] = 2
+        assert not page.is_claimed()
+        with shelf.transaction(timeout=1) as t:
+            assert dict(t) == {"a": 1, "b": 2}
+
+
+def test_a_transaction_sees_everything_that_was_committed_before_it_began(crew: Crew, path: str) -> None:
+    """Also what another process has just put into the delta, and what has just left it."""
+    workers = crew.start_many(
+        3,
+        """
+        shelf = coshelf.open(path, flush_interval=0.002)
+        say("ready")
+        hear()
+        for turn in range(80):
+            with shelf.transaction() as t:
+                t["count"] = t.get("count", 0) + 1
+                assert len(t) == len(set(t)) and t["count"] > turn
+                t["at", t["count"]] = os.getpid()
+            shelf["plain", int(sys.argv[2])] = turn
+        """,
+        path,
+    )
+    for worker in workers:
+        worker.finish()
+    with coshelf.open(path, "r") as shelf:
+        assert shelf["count"] == len(shelf.keys(prefix=("at",))) == 240
+        assert list(shelf.keys(prefix=("at",))) == [("at", n) for n in range(1, 241)]
+
+
+@pytest.mark.parametrize("place", ["flush-committed", "direct-committed"])
+def test_compare_and_set_in_a_storm_of_deaths_adds_up(path: str, armed: Callable[..., Worker], place: str) -> None:
+    with coshelf.open(path, flush_interval=0.001, timeout=5) as shelf:
+        shelf.update(total=0, mine=0, theirs=0)
+        mine = 0
+        for _ in range(6):
+            flush_all(shelf)
+            victim = armed(f"{place}=kill@1000", ADDER, path, place)
+            while victim.process.poll() is None:
+                total = shelf["total"]
+                if shelf.replace("total", total, total + 1):
+                    mine += 1
+            for _ in range(5):
+                shelf.modify("total", lambda value: value + 1)
+                mine += 1
+            assert victim.process.returncode == -signal.SIGKILL, victim.errors()
+            assert shelf["total"] == mine + shelf["theirs"]
+        assert mine > 30 and shelf["theirs"] >= 6
+    with coshelf.open(path, "r") as shelf:
+        assert shelf["total"] == mine + shelf["theirs"]
+
+
+def test_a_flush_thread_that_another_killed_left_nothing_to_stays_away(crew: Crew, path: str) -> None:
+    """Whoever is next flushes what was left, once it reads and finds that nobody cares for it."""
+    with coshelf.open(path, flush_interval=0) as shelf:
+        victim = crew.start(
+            """
+            from insides import *
+            from coshelf.engines.lmdb.flusher import Flusher
+            Flusher.notice = lambda self: None
+            shelf = coshelf.open(path)
+            shelf["a"] = 1
+            say("done")
+            hear()
+            """,
+            path,
+        )
+        victim.expect("done")
+        victim.kill()
+        assert not is_clean(shelf)
+        environment_of(shelf).page.delta.last_flush = 0.0  # some time ago
+        assert shelf["a"] == 1
+        until(lambda: is_clean(shelf))
+
+
+@pytest.mark.parametrize("place", ["flush-committed", "direct-committed"])
+def test_what_who_died_may_not_have_made_durable_is_made_so_before_sync_returns(
+    path: str, armed: Callable[..., Worker], monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """Its commit can be seen; whether its last write had reached the disk, nobody knows."""
+    syncs: list[BaseFile] = []
+
+    def note(self: BaseFile) -> None:
+        syncs.append(self)
+
+    with coshelf.open(path, flush_interval=1000, timeout=5) as shelf:
+        shelf.update(total=0, theirs=0)
+        flush_all(shelf)
+        monkeypatch.setattr(BaseFile, "sync", note)  # from here on no two flushes of ours meet
+        shelf["total"] = 0
+        shelf.sync()
+        assert not syncs, "what we flushed ourselves we know"
+        if place == "direct-committed":
+            script = "from insides import *\narm(sys.argv[2])\ncoshelf.open(path).update({n: n for n in range(1001)})"
+        else:
+            script = ADDER
+        armed(f"{place}=kill@1000", script, path, place).finish(-signal.SIGKILL)
+        shelf.sync()
+        assert len(syncs) == 1
+        shelf["total"] = 0
+        shelf.sync()
+        shelf.sync()
+        assert len(syncs) == 1

@@ -1,0 +1,125 @@
+"""``durability="commit"``: all who wait at the same time share one flush."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from typing import Any
+
+import pytest
+from insides import commits_to_base, until, waiting
+from support import Crew
+
+import coshelf
+from coshelf.engines.lmdb.base_writer import BaseWriter
+
+
+def test_threads_that_wait_during_a_flush_share_the_next_one(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    finish = BaseWriter.finish
+
+    def wait_and_finish(self: BaseWriter, *arguments: Any) -> None:
+        begun.set()
+        assert go_on.wait(20)
+        finish(self, *arguments)
+
+    with coshelf.open(path, durability="commit") as shelf:
+        shelf["before"] = 1
+        before = commits_to_base(path)
+        monkeypatch.setattr(BaseWriter, "finish", wait_and_finish)
+        threads = [threading.Thread(target=shelf.__setitem__, args=(n, n)) for n in range(12)]
+        threads[0].start()
+        assert begun.wait(20)
+        for thread in threads[1:]:
+            thread.start()
+        until(lambda: len(shelf) == 13)  # all are in the delta, and all wait
+        assert all(thread.is_alive() for thread in threads)
+        assert commits_to_base(path) == before
+        go_on.set()
+        for thread in threads:
+            thread.join()
+        assert commits_to_base(path) == before + 2
+        assert not waiting(shelf)
+
+
+def test_many_threads_need_far_fewer_flushes_than_they_make_commits(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    finish = BaseWriter.finish
+
+    def take_as_long_as_a_disk(self: BaseWriter, *arguments: Any) -> None:
+        time.sleep(0.005)
+        finish(self, *arguments)
+
+    with coshelf.open(path, durability="commit") as shelf:
+        before = commits_to_base(path)
+        monkeypatch.setattr(BaseWriter, "finish", take_as_long_as_a_disk)
+        barrier = threading.Barrier(8)
+
+        def commit(name: int) -> None:
+            for turn in range(10):
+                barrier.wait(20)
+                shelf[name, turn] = turn
+
+        threads = [threading.Thread(target=commit, args=(name,)) for name in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(shelf) == 80
+        assert commits_to_base(path) - before < 60
+        assert not waiting(shelf)
+
+
+def test_processes_share_flushes_too(crew: Crew, path: str, armed: Any) -> None:
+    """While one is held up in its flush the others commit; the next one of them takes all of that along."""
+    flag = path + ".stopped"
+    slow = armed(
+        f"flush-copied=pause:{flag}@1000",
+        """
+        from insides import *
+        shelf = coshelf.open(path, durability="commit")
+        shelf["slow"] = 0
+        arm("flush-copied")
+        shelf["slow"] = 1
+        say("durable")
+        """,
+        path,
+    )
+    until(lambda: os.path.exists(flag))
+    others = crew.start_many(
+        4,
+        """
+        shelf = coshelf.open(path, durability="commit")
+        say("ready")
+        hear()
+        shelf["quick", int(sys.argv[2])] = 1
+        say("durable")
+        """,
+        path,
+    )
+    with coshelf.open(path, "r") as shelf:
+        until(lambda: len(shelf) == 5)
+        before = commits_to_base(path)
+        os.unlink(flag)
+        for worker in (slow, *others):
+            worker.expect("durable")
+        assert commits_to_base(path) == before + 2
+        assert not waiting(shelf)
+
+
+def test_readers_see_a_commit_before_it_is_durable(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    go_on = threading.Event()
+    finish = BaseWriter.finish
+
+    def wait_and_finish(self: BaseWriter, *arguments: Any) -> None:
+        assert go_on.wait(20)
+        finish(self, *arguments)
+
+    with coshelf.open(path, durability="commit") as shelf:
+        monkeypatch.setattr(BaseWriter, "finish", wait_and_finish)
+        thread = threading.Thread(target=shelf.__setitem__, args=("a", 1))
+        thread.start()
+        until(lambda: "a" in shelf)
+        assert thread.is_alive()
+        go_on.set()
+        thread.join()

@@ -1,0 +1,90 @@
+"""Nobody who reads keeps the delta's pages: it stays small whatever is held open, and for however many commits."""
+
+from __future__ import annotations
+
+import threading
+
+from insides import current_delta, delta_pages, flush_all
+from support import Crew
+
+import coshelf
+
+COMMITS = 20_000
+MOST = 16 << 20  # bytes; one commit takes some three pages, so that a pin would make it ten times as many
+
+
+def test_an_iterator_and_a_snapshot_that_are_held_cost_the_delta_nothing(crew: Crew, path: str) -> None:
+    with coshelf.open(path, flush_interval=0.02) as shelf:
+        shelf.update(dict.fromkeys(range(500), (0, "x" * 100)))
+        shelf.sync()
+        shelf["waiting"] = 1
+        reader = crew.start(
+            """
+            shelf = coshelf.open(path, "r")
+            snapshot = shelf.snapshot()
+            items = iter(shelf.items())
+            first = next(items)
+            cursor = snapshot.cursor()
+            cursor.first()
+            say("holding")
+            hear()
+            assert dict([first, *items]) == dict(snapshot) == {n: (0, "x" * 100) for n in range(500)} | {"waiting": 1}
+            """,
+            path,
+        )
+        reader.expect("holding")
+        with shelf.snapshot() as held:
+            items = iter(shelf.items())
+            next(items)
+            for turn in range(COMMITS):
+                shelf[turn % 500] = (turn, "y" * 100)
+            pages = delta_pages(shelf)
+            assert current_delta(shelf).identity.generation == 0
+            assert held[0] == (0, "x" * 100)
+            assert sum(1 for _ in items) == 500
+        reader.tell()
+        reader.finish()
+        assert pages * 4096 < MOST
+        assert pages * 3 < COMMITS
+
+
+def test_readers_in_a_loop_cost_it_nothing_either(path: str) -> None:
+    with coshelf.open(path, flush_interval=0.02) as shelf:
+        shelf.update(dict.fromkeys(range(100), 0))
+        stop = threading.Event()
+
+        def read() -> None:
+            while not stop.is_set():
+                assert len(list(shelf.items())) == 100
+                shelf.get(5)
+                len(shelf)
+
+        threads = [threading.Thread(target=read) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for turn in range(1500):
+            shelf[turn % 100] = turn
+        stop.set()
+        for thread in threads:
+            thread.join()
+        assert delta_pages(shelf) < 1500
+
+
+def test_no_reader_slot_of_the_delta_stays_in_use(path: str) -> None:
+    with coshelf.open(path, flush_interval=1000) as shelf:
+        shelf["first"] = 1
+        flush_all(shelf)
+        shelf["a"] = 1
+        with shelf.snapshot() as snapshot:
+            items = iter(shelf.items())
+            next(items)
+            cursor = snapshot.cursor()
+            cursor.first()
+            shelf.get("a"), len(shelf), shelf.get_many(["a"]), "a" in shelf
+            delta = current_delta(shelf)
+            with delta.begin_write() as transaction:
+                last = transaction.id() - 1
+                transaction.abort()
+            # A slot shows the transaction that is being read, or that nothing is.
+            lines = [line.split() for line in delta.lmdb.readers().splitlines()[1:]]
+            assert [line[2] for line in lines if len(line) == 3 and line[2] != "-"] == [], (last, lines)

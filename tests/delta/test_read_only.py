@@ -1,0 +1,110 @@
+"""Flag "r": sees what is in the delta, and never changes the shelf's file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from insides import current_delta, environment_of, flush_threads, waiting
+from support import SIDECARS, Crew, beside
+
+import coshelf
+
+WHOLE = {"base": 1, "a": 1, "x" * 700: 2} | {("many", n): n for n in range(3000)}
+VICTIM = """
+from insides import *
+shelf = coshelf.open(path, flush_interval=1000)
+shelf.update(base=1, gone=1)
+flush_all(shelf)
+shelf["a"] = 1
+shelf["x" * 700] = 2
+del shelf["gone"]
+for batch in range(3):
+    shelf.update({("many", batch * 1000 + n): batch * 1000 + n for n in range(1000)})
+say("waiting")
+hear()
+"""
+
+
+def use(shelf: Any) -> None:
+    """Every way to read, and what waits for nothing where nothing may be written."""
+    assert dict(shelf) == WHOLE
+    assert len(shelf) == len(WHOLE)
+    assert "gone" not in shelf and shelf["a"] == 1 and shelf["x" * 700] == 2
+    with shelf.snapshot() as snapshot:
+        assert dict(snapshot) == WHOLE
+    assert sum(1 for _ in shelf.items(prefix=("many",))) == 3000
+    shelf.sync()
+    with pytest.raises(coshelf.ReadOnlyShelf):
+        shelf["a"] = 2
+    with pytest.raises(coshelf.ReadOnlyShelf):
+        del shelf["a"]
+
+
+def test_of_a_killed_process_it_reads_everything_and_leaves_it_to_the_next(crew: Crew, path: str) -> None:
+    victim = crew.start(VICTIM, path)
+    victim.expect("waiting")
+    victim.kill()
+    before = Path(path).read_bytes()
+    for _ in range(2):
+        with coshelf.open(path, "r") as shelf:
+            environment_of(shelf).page.delta.last_flush = 0.0  # as if nobody had cared for long
+            use(shelf)
+            assert len(waiting(shelf)) == 3003
+            assert not flush_threads()
+        assert Path(path).read_bytes() == before
+        assert beside(path) == ["a.shelf", *SIDECARS]
+    with coshelf.open(path) as shelf:
+        assert dict(shelf) == WHOLE
+    assert Path(path).read_bytes() != before
+    assert beside(path) == ["a.shelf"]
+
+
+def test_of_a_living_process_it_reads_everything_and_flushes_nothing(crew: Crew, path: str) -> None:
+    writer = crew.start(VICTIM + "shelf.close()", path)
+    writer.expect("waiting")
+    before = Path(path).read_bytes()
+    with coshelf.open(path, "r") as shelf:
+        use(shelf)
+        assert len(waiting(shelf)) == 3003
+        assert Path(path).read_bytes() == before
+    assert Path(path).read_bytes() == before
+    writer.tell()
+    writer.finish()
+    assert beside(path) == ["a.shelf"]
+
+
+def test_the_last_one_to_close_leaves_what_a_killed_one_left(crew: Crew, path: str) -> None:
+    victim = crew.start(VICTIM, path)
+    victim.expect("waiting")
+    with coshelf.open(path, "r") as shelf:
+        victim.kill()
+        assert dict(shelf) == WHOLE
+    assert beside(path) == ["a.shelf", *SIDECARS]
+    with coshelf.open(path, "r") as shelf:
+        assert dict(shelf) == WHOLE
+
+
+def test_a_writer_in_the_same_process_may_flush(crew: Crew, path: str) -> None:
+    victim = crew.start(VICTIM, path)
+    victim.expect("waiting")
+    victim.kill()
+    with coshelf.open(path, "r") as reader:
+        assert len(waiting(reader)) == 3003
+        with coshelf.open(path, "w") as writer:
+            writer["new"] = 1
+        assert not waiting(reader)
+        assert dict(reader) == WHOLE | {"new": 1}
+    assert beside(path) == ["a.shelf"]
+
+
+def test_a_clean_shelf_is_left_as_it_was(path: str) -> None:
+    with coshelf.open(path) as shelf:
+        shelf.update(a=1, b=2)
+    before = Path(path).read_bytes()
+    with coshelf.open(path, "r") as shelf:
+        assert dict(shelf) == {"a": 1, "b": 2}
+        assert current_delta(shelf) is not None
+    assert Path(path).read_bytes() == before
+    assert beside(path) == ["a.shelf"]
