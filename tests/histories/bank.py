@@ -22,9 +22,12 @@ from children import append
 
 import coshelf
 
-__all__ = ["Auditor", "Writer", "expected", "refuse_equal_versions"]
+__all__ = ["WRITERS", "Auditor", "Writer", "expected", "refuse_equal_versions"]
 
 Key = tuple[Any, ...]
+
+WRITERS = ("ann", "bob", "cy", "dan")
+"""Their names, which an auditor knows before they begin."""
 
 _ACCOUNTS = 5
 _PARTS = (0, 1, "long" * 200)
@@ -167,7 +170,7 @@ class Auditor:
     def audit(self) -> None:
         before = _returned(self._path)
         way = self._chance.choice(("snapshot", "items", "backwards", "copy", "get_many"))
-        entries = self._read(way, before)
+        entries = self._read(way)
         after = _returned(self._path)
         lasts = {key[1]: value for key, value in entries.items() if key[0] == "last"}
         wanted = expected(lasts)
@@ -182,7 +185,7 @@ class Auditor:
         self._known = lasts
         self._note_versions(lasts)
 
-    def _read(self, way: str, names: Iterable[str]) -> dict[Any, Any]:
+    def _read(self, way: str) -> dict[Any, Any]:
         shelf = self._shelf
         match way:
             case "items":
@@ -192,8 +195,8 @@ class Auditor:
             case "copy":
                 return shelf.copy()
             case "get_many":
-                parts = [("part", name, place) for name in names for place in _PARTS]
-                of_writers = [(kind, name) for kind in ("last", "moved") for name in names]
+                parts = [("part", name, place) for name in WRITERS for place in _PARTS]
+                of_writers = [(kind, name) for kind in ("last", "moved") for name in WRITERS]
                 accounts = [("account", number) for number in range(_ACCOUNTS)]
                 return shelf.get_many([*parts, *of_writers, *accounts, "count", "total"])
         with shelf.snapshot() as snapshot:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import random
 import signal
@@ -14,15 +15,18 @@ from typing import Any
 __all__ = ["append", "at_each_step", "end", "fork", "has_ended", "kill", "noise"]
 
 _PATIENCE = 30  # seconds after which a child that hangs is ended, and says where it was
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None)
 
 
 def fork(work: Callable[[], object]) -> int:
-    """A child that does this and exits with 0, or with 1 and a traceback."""
+    """A child that does this and exits with 0, or with 1 and a traceback. It dies with its parent."""
     pid = os.fork()
     if pid:
         return pid
     code = 1
     try:
+        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         signal.alarm(_PATIENCE)
         work()
         code = 0
@@ -38,17 +42,16 @@ def has_ended(pid: int) -> int | None:
     return os.waitstatus_to_exitcode(status) if found else None
 
 
-def end(pid: int) -> None:
-    """Wait for a child that must end well."""
+def end(pid: int, *, may_be_killed: bool = False) -> None:
+    """Wait for a child that must end well, or by SIGKILL if that is allowed."""
     code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    assert code == 0, f"a child ended with {code}"
+    assert code == 0 or (may_be_killed and code == -signal.SIGKILL), f"a child ended with {code}"
 
 
 def kill(pid: int) -> None:
     """SIGKILL, for a child that may have ended well meanwhile."""
     os.kill(pid, signal.SIGKILL)
-    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    assert code in (0, -signal.SIGKILL), f"a child ended with {code}"
+    end(pid, may_be_killed=True)
 
 
 def append(descriptor: int, line: str) -> None:

@@ -6,6 +6,7 @@ import ast
 import importlib
 import os
 import sys
+from functools import cache
 from pathlib import Path
 
 import coshelf
@@ -14,6 +15,7 @@ from coshelf.engines.lmdb import failpoints
 __all__ = ["arm", "names"]
 
 
+@cache
 def names() -> list[str]:
     """All of them, so that a new one is under test by being there."""
     found = set()

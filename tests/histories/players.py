@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import broken_stores
+import failpoint_names
 import operations
 from children import append, end, fork, kill, noise
 from linearizability import PENDING, Operation
@@ -36,7 +37,8 @@ class Game:
     Attributes:
         mix: "one key" or "many keys": the calls that are drawn.
         store: a name in :data:`broken_stores.STORES`.
-        deaths: players that are killed in each round; another one takes the place of each.
+        deaths: players that are killed in each round, at any instant; another one takes the place of each. As many
+            others die at a failpoint if they get there.
         keeper: whether a process that does nothing has the shelf open all the time.
     """
 
@@ -68,7 +70,7 @@ class Player:
         self._first = turn * 1000 + place * 20  # of the numbers in its calls
         self._log = os.open(_log(path, turn, name), os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
 
-    def play(self, wait: Callable[[], object]) -> None:
+    def play(self, wait: Callable[[], object], *, armed: bool = False) -> None:
         chance, game = self._chance, self._game
         late = chance.random() < 0.3  # opens while others are at work
         with ExitStack() as stack:
@@ -77,6 +79,8 @@ class Player:
             if chance.random() < 0.7:
                 noise(chance, 0.02)
             wait()
+            if armed:
+                failpoint_names.arm(f"{chance.choice(failpoint_names.names())}=kill@{chance.randrange(1, 4)}")
             if late:
                 shelf = stack.enter_context(game.open(self._path))
             store = broken_stores.STORES[game.store](shelf)
@@ -102,7 +106,6 @@ class Player:
                 name = "modify" if number == 0 or self._chance.random() < 0.5 else "delete"
                 self._record(shelf, ("modify", key, self._first) if name == "modify" else ("delete", key))
                 self._record(shelf, ("get", key))
-            assert dict(shelf.items()) == {key: shelf[key] for key in shelf}
 
     def _record(self, shelf: Any, call: tuple[Any, ...]) -> Any:
         append(self._log, json.dumps([time.monotonic_ns(), call]))
@@ -114,6 +117,7 @@ class Player:
 
 
 def main(path: str, game: Game) -> None:
+    failpoint_names.names()  # remembered for all who are forked
     chance = random.Random(game.seed)
     os.mkdir(path + ".logs")
     game.open(path).close()
@@ -144,7 +148,7 @@ def _play_round(path: str, game: Game, turn: int, chance: random.Random) -> None
     def begin(place: int) -> int:
         def work() -> None:
             os.close(opened)
-            Player(game, path, turn, place, str(place)).play(wait)
+            Player(game, path, turn, place, str(place)).play(wait, armed=place < game.deaths)
 
         return fork(work)
 
@@ -152,17 +156,17 @@ def _play_round(path: str, game: Game, turn: int, chance: random.Random) -> None
         return fork(lambda: Player(game, path, turn, place, f"another {place}").play(lambda: None))
 
     pids = [begin(place) for place in range(game.players)]
-    waiting = game.players
-    while waiting:
-        waiting -= len(os.read(ready, waiting))
+    armed = set(pids[: game.deaths])
+    for _ in pids:
+        os.read(ready, 1)
     os.close(opened)
-    for place, victim in enumerate(chance.sample(pids, game.deaths), game.players):
+    for place, victim in enumerate(chance.sample(pids[game.deaths :], game.deaths), game.players):
         time.sleep(chance.random() * 0.004)
         kill(victim)
         pids.remove(victim)
         pids.append(take_over(place))
     for pid in pids:
-        end(pid)
+        end(pid, may_be_killed=pid in armed)
     for descriptor in (ready, is_ready, gate):
         os.close(descriptor)
 
@@ -185,8 +189,12 @@ def read_rounds(path: str) -> list[tuple[frozenset[tuple[str, int]], list[Operat
     state: frozenset[tuple[str, int]] = frozenset()
     for turn in sorted(rounds):
         found.append((state, rounds[turn]))
-        audited = [operation for operation in rounds[turn] if operation.process == _AUDITOR and operation.call[0] == "get"]
-        state = frozenset((operation.call[1], operation.result) for operation in audited if operation.result is not None)
+        audited = [
+            operation for operation in rounds[turn] if operation.process == _AUDITOR and operation.call[0] == "get"
+        ]
+        state = frozenset(
+            (operation.call[1], operation.result) for operation in audited if operation.result is not None
+        )
     return found
 
 

@@ -11,29 +11,31 @@ import random
 import signal
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import failpoint_names
-from bank import Auditor, Writer, refuse_equal_versions
+from bank import WRITERS, Auditor, Writer, refuse_equal_versions
 from children import end, fork, has_ended, kill
 
 import coshelf
 
 __all__ = ["Storm", "main"]
 
-_WRITERS = ("ann", "bob", "cy")
+_NAMES = WRITERS[:3]
 _LONGEST_CALM = 0.03  # seconds until the next kill
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Storm:
-    """``deaths``: after how many it ends."""
+    """``deaths``: after how many it ends. ``points``: names of failpoints, all of them if none is given."""
 
     seed: int
     deaths: int
     durability: str
     flush_interval: float
+    points: Sequence[str] = ()
 
     def open(self, path: str) -> coshelf.Shelf[Any, Any]:
         return coshelf.open(path, durability=self.durability, flush_interval=self.flush_interval, timeout=20)
@@ -48,20 +50,20 @@ class _Storm:
         self._path = path
         self._storm = storm
         self._chance = random.Random(storm.seed)
-        self._names = failpoint_names.names()
+        self._points = storm.points or failpoint_names.names()
         self._writers: dict[str, int] = {}
         self._armed: dict[str, str] = {}  # writers that are to die at a failpoint
         self._died_at: Counter[str] = Counter()
 
     def rage(self) -> dict[str, Any]:
         reader = self._start_reader()
-        for name in _WRITERS:
+        for name in _NAMES:
             self._start_writer(name)
         deaths = 0
         while deaths < self._storm.deaths:
             dead = self._wait_for_death()
             if self._chance.random() < 0.15:  # nobody is left, and the next one to open finds what they left
-                for name in [name for name in _WRITERS if name not in dead]:
+                for name in [name for name in _NAMES if name not in dead]:
                     kill(self._writers[name])
                     dead.append(name)
                 kill(reader)
@@ -70,6 +72,8 @@ class _Storm:
             else:
                 end(fork(self._audit))
             deaths += len(dead)
+            if self._chance.random() < 0.1:
+                refuse_equal_versions(self._path)
             for name in dead:
                 self._start_writer(name)
             code = has_ended(reader)
@@ -85,7 +89,7 @@ class _Storm:
         steps = ""
         self._armed.pop(name, None)
         if self._chance.random() < 0.6:
-            point = self._armed[name] = self._chance.choice(self._names)
+            point = self._armed[name] = self._chance.choice(self._points)
             steps = f"{point}=kill@{self._chance.choice((1, 1, 2, 3, 7))}"
         self._writers[name] = fork(lambda: self._write(name, steps))
 
@@ -125,6 +129,6 @@ class _Storm:
             if dead:
                 return dead
             time.sleep(0.0005)
-        victim = self._chance.choice(_WRITERS)
+        victim = self._chance.choice(_NAMES)
         kill(self._writers[victim])
         return [victim]
