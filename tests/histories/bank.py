@@ -1,11 +1,11 @@
 """Writers whose every turn is one commit, and auditors who know from the turns alone what the shelf must hold.
 
-A writer's turns are numbered, and what a turn does follows from its number: money goes from one account to another, parts add
-up to a total, a count goes up, rows are written that belong together. So the whole content of the shelf is a function of
-the last turns of all writers: ``expected``. A commit that is lost, done twice, torn, or mixed with another state
-shows in any reading of the shelf.
+A writer's turns are numbered, and what a turn does follows from its number: money goes from one account to another,
+parts add up to a total, a count goes up, rows are written that belong together. So the whole content of the shelf is a
+function of the last turns of all writers: ``expected``. A commit that is lost, done twice, torn, or mixed with another
+state shows in any reading of the shelf.
 
-After each turn the writer notes it, and the number of its commit, in a log: with one call, after the commit has returned.
+After each turn the writer notes it, and the number of its commit, in a log: with one call, after the commit returned.
 """
 
 from __future__ import annotations

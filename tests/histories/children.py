@@ -70,7 +70,7 @@ def at_each_step(act: Callable[[], None]) -> None:
 
 
 def noise(chance: random.Random, often: float) -> None:
-    """Let others run, now and then, between any two steps of the library: more orders of events than the kernel makes."""
+    """Let others run, now and then, between two steps of the library: more orders of events than the kernel makes."""
 
     def perhaps() -> None:
         draw = chance.random()

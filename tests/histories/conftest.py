@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-_HERE = os.path.dirname(__file__)
-sys.path[:0] = [_HERE, os.path.join(os.path.dirname(_HERE), "processes")]
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(__file__)), "processes"))
+sys.path.insert(0, os.path.dirname(__file__))
 
 from fixtures import crew, own_state, path
 
@@ -17,4 +17,5 @@ __all__ = ["crew", "own_state", "path"]
 
 @pytest.fixture(autouse=True)
 def _modules_for_workers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [_HERE, os.environ.get("PYTHONPATH")])))
+    here = os.path.dirname(__file__)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH")])))

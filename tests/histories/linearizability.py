@@ -1,8 +1,8 @@
 """Whether a concurrent history could have happened one operation after the other.
 
 Each operation must have taken effect at some instant between its call and its return. The search is that of Wing and
-Gong (1993): try every operation that can be the next one, and go back if nothing fits. Lowe (2017) added a memory of what
-was tried: which operations have taken effect, and the state that came of it. That makes it quick and leaves it
+Gong (1993): try every operation that can be the next one, and go back if nothing fits. Lowe (2017) added a memory of
+what was tried: which operations have taken effect, and the state that came of it. That makes it quick and leaves it
 exhaustive. An operation whose process was killed is *pending*: it may take effect at any time after its call, or never.
 """
 

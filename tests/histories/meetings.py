@@ -1,8 +1,8 @@
 """Processes that meet: one is stopped or killed at a chosen place, others come, work and go, and it goes on.
 
-Run by a worker. A place is a failpoint, by its name, or a step: the n-th call into C that returns inside the library, counted
-from opening, which makes the shelf, to closing. All of them are writers of the bank, so the audits know what there must be: a
-commit that is invisible, doubled or lost is found.
+Run by a worker. A place is a failpoint, by its name, or a step: the n-th call into C that returns inside the library,
+counted from opening, which makes the shelf, to closing. All of them are writers of the bank, so the audits know what
+there must be: a commit that is invisible, doubled or lost is found.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Processes that work on one shelf and write down what they called, when, and what came of it.
 
-Run by a worker: ``players.main(path, Game(...))``. Each player has a file of its own. It writes a line before a call and one after
-it; a call without the second was cut short by a kill. Between two rounds nobody is at work, and an *auditor* commits
-and reads what there is: it is a player as any other, and what it found is what the next round begins with.
+Run by a worker: ``players.main(path, Game(...))``. Each player has a file of its own. It writes a line before a call
+and one after it; a call without the second was cut short by a kill. Between two rounds nobody is at work, and an
+*auditor* commits and reads what there is: it is a player as any other, and what it found is what the next round begins
+with.
 """
 
 from __future__ import annotations

@@ -6,7 +6,6 @@ Run by a worker: ``storm.main(path, Storm(...))`` says how many died at which fa
 from __future__ import annotations
 
 import json
-import os
 import random
 import signal
 import time
@@ -37,8 +36,10 @@ class Storm:
     flush_interval: float
     points: Sequence[str] = ()
 
-    def open(self, path: str) -> coshelf.Shelf[Any, Any]:
-        return coshelf.open(path, durability=self.durability, flush_interval=self.flush_interval, timeout=20)
+    def open(self, path: str, flag: Any = "c") -> coshelf.Shelf[Any, Any]:
+        return coshelf.open(
+            path, flag, durability=self.durability, flush_interval=self.flush_interval, timeout=20
+        )  # fmt: skip
 
 
 def main(path: str, storm: Storm) -> None:
@@ -56,6 +57,8 @@ class _Storm:
         self._died_at: Counter[str] = Counter()
 
     def rage(self) -> dict[str, Any]:
+        with self._storm.open(self._path):
+            pass
         reader = self._start_reader()
         for name in _NAMES:
             self._start_writer(name)
@@ -104,13 +107,13 @@ class _Storm:
         return fork(self._read_on)
 
     def _read_on(self) -> None:
-        with self._storm.open(self._path) as shelf:
+        with self._storm.open(self._path, self._chance.choice("rc")) as shelf:
             auditor = Auditor(shelf, self._path, self._chance)
             while True:
                 auditor.audit()
 
     def _audit(self) -> None:
-        with self._storm.open(self._path) as shelf:
+        with self._storm.open(self._path, self._chance.choice("rc")) as shelf:
             auditor = Auditor(shelf, self._path, self._chance)
             auditor.audit()
             auditor.audit()

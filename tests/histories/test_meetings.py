@@ -44,8 +44,12 @@ durability, which, number = sys.argv[2], sys.argv[3], int(sys.argv[4])
 last = meetings.count_steps(directory, durability)
 shutil.rmtree(directory)
 # Some of the last steps are not reached each time: what there is to flush depends on the moment.
-steps = random.Random(number).sample(range(1, last + 1), 12) if which == "bounded" else range(1 + number, last + 1, 70)
-say(sum(meet(step, action, durability, 1.0, (step + number) % 2 == 1) for step in steps for action in ACTIONS), len(steps))
+if which == "bounded":
+    steps = random.Random(number).sample(range(1, last + 1), 5)
+else:
+    steps = range(1 + number, last + 1, 70)
+met = [meet(step, action, durability, 1.0, (step + number) % 2 == 1) for step in steps for action in ACTIONS]
+say(sum(met), len(steps))
 """
 
 

@@ -32,7 +32,7 @@ def start(crew: Crew, path: str, storm: Storm, before: str = "") -> Worker:
 @pytest.mark.parametrize(("durability", "flush_interval"), SETTINGS)
 def test_kill_storm(crew: Crew, path: str, durability: str, flush_interval: float, seed: int) -> None:
     """Beside the writers a reader makes snapshots and scans all the time: none may mix two states, nor go back."""
-    found = json.loads(start(crew, path, Storm(seed, 60, durability, flush_interval)).finish()[-1])
+    found = json.loads(start(crew, path, Storm(seed, 40, durability, flush_interval)).finish()[-1])
     assert found["commits"] > 200
     assert found["died at"]
 
