@@ -223,7 +223,8 @@ def _logs(path: str, kind: str = "") -> list[tuple[str, int, int | None]]:
     for log in os.listdir(directory):
         if log.startswith(f"{base}.{kind}") and log.endswith(".log") and (kind or not log.startswith(f"{base}.audit")):
             with open(os.path.join(directory, log), encoding="utf-8") as file:
-                found += [tuple(json.loads(line)) for line in file if line.endswith("\n")]
+                # All at once: an iteration goes on behind half a line when the rest of it has been written.
+                found += [tuple(json.loads(line)) for line in file.read().split("\n")[:-1]]
     return found
 
 
