@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["append", "at_each_step", "end", "fork", "has_ended", "kill", "noise"]
+__all__ = ["append", "at_each_step", "end", "fork", "has_ended", "is_asleep", "kill", "noise"]
 
 _PATIENCE = 30  # seconds after which a child that hangs is ended, and says where it was
 _PR_SET_PDEATHSIG = 1
@@ -40,6 +40,11 @@ def has_ended(pid: int) -> int | None:
     """The exit code of a child, negative for a signal; None if it lives."""
     found, status = os.waitpid(pid, os.WNOHANG)
     return os.waitstatus_to_exitcode(status) if found else None
+
+
+def is_asleep(pid: int) -> bool:
+    with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+        return file.read().rpartition(")")[2].split()[0] == "S"
 
 
 def end(pid: int, *, may_be_killed: bool = False) -> None:

@@ -18,13 +18,15 @@ from typing import Any
 
 import failpoint_names
 from bank import Auditor, Writer, refuse_equal_versions
-from children import at_each_step, end, fork, has_ended, kill
+from children import at_each_step, end, fork, has_ended, is_asleep, kill
 
 import coshelf
 
 __all__ = ["Meeting", "count_steps"]
 
-_ENOUGH = 0.1  # seconds that a visitor is given while the first is stopped: it may have to wait for it
+# While the first is stopped, a visitor may have to wait for it: taken for granted when it was found asleep so many
+# times in a row, a millisecond apart. One that waits for the processor is not asleep.
+_ASLEEP = 30
 _TURNS_TO_FAILPOINT = 34  # each kind of commit twice
 _TURNS_OF_STEPS = 6
 
@@ -116,7 +118,7 @@ class Meeting:
             end(self._visitor(path, "bob"))
             return code != 0
         visitor = self._visitor(path, "bob")
-        done = _wait(visitor, _ENOUGH)
+        done = _ends_or_waits(visitor)
         if self.action == "pause":
             os.unlink(stopped)
         else:
@@ -130,15 +132,16 @@ class Meeting:
         return True
 
 
-def _wait(pid: int, patience: float) -> bool:
-    """Whether a child has ended, well, within so many seconds."""
-    deadline = time.monotonic() + patience
-    while time.monotonic() < deadline:
+def _ends_or_waits(pid: int) -> bool:
+    """Until a child has ended, well, or waits for somebody; whether it has ended."""
+    asleep = 0
+    while asleep < _ASLEEP:
         code = has_ended(pid)
         if code is not None:
             assert code == 0, f"a visitor ended with {code}"
             return True
-        time.sleep(0.0005)
+        asleep = asleep + 1 if is_asleep(pid) else 0
+        time.sleep(0.001)
     return False
 
 

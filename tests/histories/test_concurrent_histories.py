@@ -23,6 +23,7 @@ SEEDS = [*BOUNDED, *[pytest.param(seed, marks=pytest.mark.long) for seed in LONG
 SCRIPT = """
 import json
 import players
+signal.alarm(110)  # longer than what other workers do
 players.main(path, players.Game(**json.loads(sys.argv[2])))
 """
 

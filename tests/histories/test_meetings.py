@@ -15,6 +15,8 @@ import itertools, json, os, random, shutil
 import coshelf.engines.lmdb.engine
 import meetings
 
+signal.alarm(110)  # longer than what other workers do
+
 SETTINGS = [("interval", 0.01, False), ("commit", 1.0, True), ("interval", 1.0, False),
             ("interval", 0.01, True), ("commit", 1.0, False), ("interval", 1.0, True)]
 ACTIONS = ("pause", "kill", "pause and kill")
@@ -45,7 +47,7 @@ last = meetings.count_steps(directory, durability)
 shutil.rmtree(directory)
 # Some of the last steps are not reached each time: what there is to flush depends on the moment.
 if which == "bounded":
-    steps = random.Random(number).sample(range(1, last + 1), 5)
+    steps = random.Random(number).sample(range(1, last + 1), 8)
 else:
     steps = range(1 + number, last + 1, 70)
 met = [meet(step, action, durability, 1.0, (step + number) % 2 == 1) for step in steps for action in ACTIONS]

@@ -19,6 +19,7 @@ LONG = range(100, 130)
 
 SCRIPT = """
 import storm
+signal.alarm(110)  # longer than what other workers do
 storm.main(path, storm.Storm(**__import__("json").loads(sys.argv[2])))
 """
 
