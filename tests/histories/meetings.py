@@ -27,6 +27,7 @@ __all__ = ["Meeting", "count_steps"]
 # While the first is stopped, a visitor may have to wait for it: taken for granted when it was found asleep so many
 # times in a row, a millisecond apart. One that waits for the processor is not asleep.
 _ASLEEP = 30
+_STAY = ".stay"  # behind the path of the shelf
 _TURNS_TO_FAILPOINT = 34  # each kind of commit twice
 _TURNS_OF_STEPS = 6
 
@@ -40,6 +41,7 @@ class Meeting:
         action: "pause": it goes on later. "kill": it dies there. "pause and kill": it dies while another is at work.
         turn: the how many-th time that the process gets to the failpoint.
         keeper: whether yet another process has the shelf open all the time.
+        stays: whether the visitor is half way through its turns when the first goes on, and until it has ended.
     """
 
     place: str | int
@@ -48,6 +50,7 @@ class Meeting:
     flush_interval: float
     keeper: bool
     turn: int = 1
+    stays: bool = False
 
     def take_place(self, directory: str) -> bool:
         """Let them meet in this new directory; False if the place was not reached."""
@@ -103,7 +106,11 @@ class Meeting:
             with self._open(path) as shelf:
                 auditor = Auditor(shelf, path, random.Random(f"{self}{name}"))
                 auditor.audit()
-                Writer(shelf, path, name).take_turns(6)
+                writer = Writer(shelf, path, name)
+                writer.take_turns(3)
+                _wait_while_there_is(path + _STAY)
+                auditor.audit()
+                writer.take_turns(3)
                 auditor.audit()
 
         return fork(visit)
@@ -117,19 +124,34 @@ class Meeting:
             assert code in (0, -signal.SIGKILL), f"the first ended with {code}"
             end(self._visitor(path, "bob"))
             return code != 0
+        if self.stays:
+            _make(path + _STAY)
         visitor = self._visitor(path, "bob")
         done = _ends_or_waits(visitor)
         if self.action == "pause":
             os.unlink(stopped)
         else:
             kill(first)
+        if self.stays:
+            if self.action == "pause":
+                end(first)
+            os.unlink(path + _STAY)
         second = self._visitor(path, "cy")
-        if self.action == "pause":
+        if self.action == "pause" and not self.stays:
             end(first)
         if not done:
             end(visitor)
         end(second)
         return True
+
+
+def _make(path: str) -> None:
+    os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+
+
+def _wait_while_there_is(path: str) -> None:
+    while os.path.exists(path):
+        time.sleep(0.0005)
 
 
 def _ends_or_waits(pid: int) -> bool:
@@ -163,9 +185,8 @@ def _stop_at_step(number: int, stopped: str | None) -> None:
         if stopped is None:
             os.kill(os.getpid(), signal.SIGKILL)
             return
-        os.close(os.open(stopped, os.O_CREAT))
-        while os.path.exists(stopped):
-            time.sleep(0.0005)
+        _make(stopped)
+        _wait_while_there_is(stopped)
 
     at_each_step(count)
 
