@@ -1,0 +1,37 @@
+"""The failpoints that the library has, found in its source, and how a forked child is armed with one."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import os
+import sys
+from functools import cache
+from pathlib import Path
+
+import coshelf
+from coshelf.engines.lmdb import failpoints
+
+__all__ = ["arm", "names"]
+
+
+@cache
+def names() -> list[str]:
+    """All of them, so that a new one is under test by being there."""
+    found = set()
+    for source in Path(coshelf.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "reach":
+                (name,) = node.args
+                assert isinstance(name, ast.Constant), f"{source}:{node.lineno}: a failpoint's name is to be a literal"
+                found.add(name.value)
+    return sorted(found)
+
+
+def arm(steps: str) -> None:
+    """Do in this process what ``COSHELF_FAILPOINTS`` does when it is set before the library is imported."""
+    os.environ["COSHELF_FAILPOINTS"] = steps
+    importlib.reload(failpoints)
+    for name, module in list(sys.modules.items()):
+        if name.startswith("coshelf.") and hasattr(module, "ARMED"):
+            module.ARMED = failpoints.ARMED  # type: ignore[attr-defined]

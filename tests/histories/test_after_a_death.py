@@ -1,0 +1,87 @@
+"""After a death the base's write lock is taken once before what the base shows is trusted.
+
+LMDB lets readers see a commit only after it is durable. Who dies in between leaves a commit that nobody sees until the
+next writer takes the lock; a transaction that had read the base before that would take back what the dead one had done.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import time
+
+import pytest
+from support import Crew
+
+pytestmark = pytest.mark.skipif(shutil.which("strace") is None, reason="stopping behind a system call needs strace")
+
+# A transaction that is too large for the delta, and so goes straight to the base.
+VICTIM = """
+shelf = coshelf.open(path, timeout=5)
+say(os.getpid())
+with shelf.transaction() as transaction:
+    transaction["total"] += 1
+    transaction["part"] += 1
+    transaction["large"] = bytes(1_100_000)
+"""
+
+SURVIVOR = """
+with coshelf.open(path, timeout=5) as shelf:
+    shelf.update(total=0, part=0)
+    shelf.sync()
+    say("ready"); hear()
+    say(shelf["total"], "large" in shelf)
+    with shelf.transaction() as transaction:
+        say(transaction["total"])
+        transaction["total"] += 1
+    shelf.sync()
+    say(shelf["total"], shelf["part"], "large" in shelf)
+"""
+
+NO_BARRIER = """
+import coshelf.engines.lmdb.environment
+barrier = coshelf.engines.lmdb.environment.Environment._barrier
+coshelf.engines.lmdb.environment.Environment._barrier = lambda self, *, after_death: barrier(self, after_death=False)
+"""
+
+
+def what_the_survivor_says(crew: Crew, path: str, before: str = "") -> list[str]:
+    """A transaction is killed when LMDB has just written its meta page, which makes it durable."""
+    survivor = crew.start(before + SURVIVOR, path)
+    survivor.expect("ready")
+    meta = meta_pages(path)
+    delay = ("-e", "trace=pwrite64", "-e", "inject=pwrite64:delay_exit=30000000:when=1")
+    victim = crew.start(VICTIM, path, within=("strace", "-f", "-qq", "-o", os.devnull, *delay))
+    pid = int(victim.hear())
+    while meta_pages(path) == meta:
+        assert victim.process.poll() is None, victim.errors()
+        time.sleep(0.001)
+    os.kill(pid, signal.SIGKILL)
+    victim.kill()  # strace, which would sit out the delay; with it gone the death takes place
+    while not is_dead(pid):
+        time.sleep(0.001)
+    survivor.tell()
+    return survivor.finish()
+
+
+def is_dead(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+            return file.read().rpartition(")")[2].split()[0] in "ZX"
+    except FileNotFoundError:
+        return True
+
+
+def meta_pages(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read(8192)
+
+
+def test_a_transaction_has_what_the_dead_had_made_durable(crew: Crew, path: str) -> None:
+    """Nobody has seen it when the transaction begins, and it is not lost."""
+    assert what_the_survivor_says(crew, path) == ["0 False", "1", "2 1 True"]
+
+
+def test_without_the_barrier_an_update_is_lost(crew: Crew, path: str) -> None:
+    assert what_the_survivor_says(crew, path, NO_BARRIER) == ["0 False", "0", "1 1 True"]

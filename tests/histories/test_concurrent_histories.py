@@ -1,0 +1,139 @@
+"""What several processes do to one shelf at once has an order in which a dict gives the same results."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from typing import Any
+
+import operations
+import players
+import pytest
+from linearizability import PENDING, Operation, explain, find_order
+from players import Game
+from support import Crew
+
+# Seeds; the calls that are drawn are the same for the same seed, their interleaving is the machine's.
+BOUNDED = (0, 1, 2)
+LONG = range(100, 140)
+ROUNDS = 12
+SEEDS = [*BOUNDED, *[pytest.param(seed, marks=pytest.mark.long) for seed in LONG]]
+
+
+SCRIPT = """
+import json
+import players
+signal.alarm(110)  # longer than what other workers do
+players.main(path, players.Game(**json.loads(sys.argv[2])))
+"""
+
+
+def play(crew: Crew, path: str, game: Game, before: str = "") -> list[str]:
+    """What is wrong with each round that is not linearizable."""
+    print(game)
+    crew.run(textwrap.dedent(before) + SCRIPT, path, game)
+    wrong = []
+    for turn, (state, history) in enumerate(players.read_rounds(path)):
+        for part, start in apart(history, state) if game.mix == "one key" else [(history, state)]:
+            if find_order(part, start, operations.apply) is None:
+                wrong.append(f"round {turn}: {explain(part, start, operations.apply)}")
+    assert turn == game.rounds - 1
+    return wrong
+
+
+def apart(history: list[Operation], state: frozenset[tuple[str, int]]) -> Iterator[tuple[list[Operation], Any]]:
+    """A history in which each call has one key is linearizable if that of each key is."""
+    for key in operations.KEYS:
+        ours = [operation for operation in history if operation.call[1] == key]
+        yield ours, frozenset(item for item in state if item[0] == key)
+
+
+def game_of(seed: int, **more: object) -> Game:
+    """All players are different from seed to seed: how many, how much they do, how often it is flushed."""
+    return Game(
+        seed=seed,
+        players=4 + seed % 3,
+        calls=8 + seed % 5,
+        durability=("interval", "commit", "interval")[seed % 3],
+        flush_interval=(1.0, 0.01, 0.01)[seed % 3],
+        keeper=seed % 2 == 1,
+        **more,  # type: ignore[arg-type]
+    )
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("mix", ["one key", "many keys"])
+def test_there_is_an_order(crew: Crew, path: str, mix: str, seed: int) -> None:
+    """Many keys: a transaction, a snapshot, a scan, ``len`` and ``clear`` are each of one instant."""
+    assert play(crew, path, game_of(seed, mix=mix, rounds=ROUNDS)) == []
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("mix", ["one key", "many keys"])
+def test_there_is_an_order_when_processes_are_killed_and_replaced(crew: Crew, path: str, mix: str, seed: int) -> None:
+    """A call that was cut short has happened or not; what returned has."""
+    assert play(crew, path, game_of(seed, mix=mix, rounds=ROUNDS, deaths=2)) == []
+    pending = sum(operation.returned == PENDING for _, history in players.read_rounds(path) for operation in history)
+    assert pending, "nobody was killed inside a call"
+
+
+FAULTS = {
+    "get then put": "one key",
+    "stale reads": "one key",
+    "late writes": "one key",
+    "mixed snapshots": "many keys",
+    "half transactions": "many keys",
+}
+
+
+@pytest.mark.parametrize(("store", "mix"), FAULTS.items(), ids=FAULTS)
+def test_a_broken_store_is_convicted(crew: Crew, path: str, store: str, mix: str) -> None:
+    """The same play on a shelf with a fault: the check can fail."""
+    assert play(crew, path, Game(seed=1, mix=mix, rounds=15, store=store))
+
+
+SABOTAGES = {
+    "a transaction beside which others write": """
+        from coshelf.engines.lmdb.state_page import StatePage
+        StatePage.is_claimed = lambda self: False
+    """,
+    "a commit that does not look whether what it read has changed": """
+        from coshelf.engines.contract import Batch
+        Batch.refuse_conflicts = lambda *_: None
+    """,
+    "a read of the base before that of the delta": """
+        from coshelf.engines.lmdb import engine, lmdb_file
+        import random, time
+        def get(self, environment_key, _get=engine.LmdbEngine._get_through_delta):
+            base = self._environment.base
+            reading = base.begin()
+            time.sleep(random.random() * 0.002)
+            base.begin = lambda: reading
+            try:
+                return _get(self, environment_key)
+            finally:
+                del base.begin
+        engine.LmdbEngine._get_through_delta = get
+    """,
+    "a snapshot whose delta is newer than its base": """
+        from coshelf.engines.lmdb import instant
+        import random, time
+        def take(environment, start, stop, _take=instant.take_instant):
+            early = instant.ReadTransaction(environment)
+            time.sleep(random.random() * 0.002)
+            read, instant.ReadTransaction = instant.ReadTransaction, lambda environment: early
+            try:
+                return _take(environment, start, stop)
+            finally:
+                instant.ReadTransaction = read
+        from coshelf.engines.lmdb import engine
+        engine.take_instant = take
+    """,
+}
+
+
+@pytest.mark.parametrize("sabotage", SABOTAGES.values(), ids=SABOTAGES)
+def test_a_sabotaged_engine_is_convicted(crew: Crew, path: str, sabotage: str) -> None:
+    """Each takes away a step that the engine's promises rest on."""
+    game = Game(seed=1, mix="many keys", rounds=20, flush_interval=0.0)
+    assert play(crew, path, game, "import coshelf.engines.lmdb.engine\n" + textwrap.dedent(sabotage))

@@ -1,0 +1,38 @@
+"""What tests with several processes are given. What they start never outlives them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support import Crew
+
+__all__ = ["crew", "own_state", "path"]
+
+
+@pytest.fixture
+def crew() -> Iterator[Crew]:
+    """Starts worker processes, and ends those that are left."""
+    with Crew() as crew:
+        yield crew
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Iterator[str]:
+    """A path for a shelf where commits are quick: these tests ask about processes, not about the disk."""
+    if not os.access("/dev/shm", os.W_OK):
+        yield str(tmp_path / "a.shelf")
+        return
+    directory = tempfile.mkdtemp(prefix="coshelf-test-", dir="/dev/shm")
+    yield os.path.join(directory, "a.shelf")
+    shutil.rmtree(directory)
+
+
+@pytest.fixture(autouse=True)
+def own_state(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trust marks of test shelves do not belong in the user's home."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.getbasetemp() / "state"))
