@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import random
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -96,7 +98,11 @@ def test_shelf_that_does_not_notice_a_reboot_is_convicted(scratch: str, next_boo
     assert any(findings)
 
 
-def test_a_program_run_as_after_a_reboot_reads_another_boot_id() -> None:
-    """And why not, if it cannot: who skips what needs it says so."""
-    reason = reboot.why_unusable()
-    assert bool(reason) == (os.geteuid() != 0), reason
+def test_each_program_run_as_after_a_reboot_reads_a_boot_id_of_its_own(next_boot: Checker) -> None:
+    def read(*interpreter: str) -> str:
+        program = f"print(open({reboot.BOOT_ID!r}).read())"
+        return subprocess.run([*interpreter, "-c", program], capture_output=True, text=True, check=True).stdout
+
+    before = read(sys.executable)
+    assert len({before, read(*reboot.command()), read(*reboot.command())}) == 3
+    assert read(sys.executable) == before
