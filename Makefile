@@ -22,7 +22,9 @@ test: $(VENV)/ready
 test-long: $(VENV)/ready
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
+# As root, with FUSE (fuse3 and xfsprogs of Debian) and loop devices, power is cut at the block level, too.
 crash: $(VENV)/ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group crash
 	$(BIN)/python -m pytest -n 2 --dist worksteal tests/crash
 
 lint: $(VENV)/ready

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import traceback
+from collections.abc import Sequence
 from functools import cache
 from types import TracebackType
 from typing import IO, Any, Self
@@ -35,6 +36,7 @@ AFTERWARDS, BEFORE = "5a3c60d2-9f6e-4c43-8a77-0d3f4c1b2a01", bytes(range(16))
 def check(root: str, store_name: str, which: str, least: int, most: int, *, rebooted: bool) -> int:
     """The number of operations whose state is found, between ``least`` and ``most``; AssertionError if none is."""
     store = STORES[store_name](root)
+    store.pause = 0
     expected = _states(which)
     if os.path.exists(store.path):
         _verify(store.path)
@@ -100,17 +102,23 @@ def _short(key: Any) -> str:
 
 
 class Checker:
-    """A checking process, started again when it was killed."""
+    """A checking process, started again when it was killed. ``interpreter`` runs it, as Python would."""
 
-    def __init__(self) -> None:
+    def __init__(self, interpreter: Sequence[str] = (sys.executable,)) -> None:
+        self._interpreter = interpreter
         self._process: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if self._process is not None:
-            self._process.communicate()
+        self.end()
+
+    def end(self) -> None:
+        """End the process, which gives back all that it has open; the next question starts another."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.communicate()
 
     def ask(
         self, root: str, store: str, which: str, least: int, most: int, *, rebooted: bool = True
@@ -119,7 +127,7 @@ class Checker:
         if self._process is None:
             state = os.path.join(root, "state")
             self._process = subprocess.Popen(
-                [sys.executable, "-W", "error", os.path.abspath(__file__)],
+                [*self._interpreter, "-W", "error", os.path.abspath(__file__)],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1,
                 env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "XDG_STATE_HOME": state},
             )  # fmt: skip

@@ -22,7 +22,7 @@ Piece = tuple[int, int, bytes]  # index of the event, offset in the page, data
 
 
 @dataclass(slots=True)
-class _Contents:
+class Contents:
     """A file: what is durable, and what is not yet, by page. ``length`` is the durable one."""
 
     durable: bytearray = field(default_factory=bytearray)
@@ -82,7 +82,7 @@ class Disk:
 
     def __init__(self, root: Directory) -> None:
         self._root = root
-        self._files: dict[int, _Contents] = {}
+        self._files: dict[int, Contents] = {}
         self._names: dict[Directory, dict[bytes, Node]] = {}
         self._pending: dict[Directory, list[tuple[int, Named]]] = {}
         self._index = 0
@@ -112,8 +112,8 @@ class Disk:
                 for directory in list(self._pending):
                     self._sync_names(directory, event.covers)
 
-    def _contents(self, file: File) -> _Contents:
-        return self._files.setdefault(file.number, _Contents())
+    def _contents(self, file: File) -> Contents:
+        return self._files.setdefault(file.number, Contents())
 
     def _sync_names(self, directory: Directory, covers: int) -> None:
         pending = self._pending.get(directory, [])
@@ -154,15 +154,15 @@ class Chance:
     def names(self, pending: list[tuple[int, Named]]) -> list[tuple[int, Named]]:
         return pending
 
-    def contents(self, file: _Contents) -> bytes:
+    def contents(self, file: Contents) -> bytes:
         return self._written(file, file.size)
 
-    def mapped(self, file: _Contents) -> bytes:
+    def mapped(self, file: Contents) -> bytes:
         """The beginning of a file that was written through memory, too."""
         return self._written(file, min(file.size, MAPPED))
 
     @staticmethod
-    def _written(file: _Contents, size: int) -> bytes:
+    def _written(file: Contents, size: int) -> bytes:
         data = bytearray(file.durable)
         for page, pieces in file.pieces.items():
             _put(data, page, _patched(file.durable, page, pieces))
@@ -188,20 +188,25 @@ class Cut(Chance):
             return pending[: self._random.randint(0, len(pending))]
         return [entry for entry in pending if self._keeps()]
 
-    def contents(self, file: _Contents) -> bytes:
+    def contents(self, file: Contents) -> bytes:
         sizes = [size for _, size in file.sizes]
         size = file.length
         if sizes:
             size = sizes[-1] if self._keeps() else self._random.choice([size, *sizes])
         data = bytearray(file.durable)
-        for page, pieces in sorted(file.pieces.items()):
-            if self._keeps():
-                moment = len(pieces) if self._random.random() < 0.7 else self._random.randint(1, len(pieces))
-                _put(data, page, self._page(file, page, pieces, moment))
+        for page, reached in self.pages(file):
+            _put(data, page, reached)
         _resize(data, size)
         return bytes(data)
 
-    def _page(self, file: _Contents, page: int, pieces: list[Piece], moment: int) -> bytes:
+    def pages(self, file: Contents) -> Iterator[tuple[int, bytes]]:
+        """The pages in which the file now differs from what is durable."""
+        for page, pieces in sorted(file.pieces.items()):
+            if self._keeps():
+                moment = len(pieces) if self._random.random() < 0.7 else self._random.randint(1, len(pieces))
+                yield page, self._page(file, page, pieces, moment)
+
+    def _page(self, file: Contents, page: int, pieces: list[Piece], moment: int) -> bytes:
         """A page that was written to the disk at some moment, and perhaps torn by the cut."""
         newer = _patched(file.durable, page, pieces[:moment])
         if self._random.random() >= self._torn:
@@ -211,7 +216,7 @@ class Cut(Chance):
             (newer if self._random.random() < 0.5 else older)[at : at + SECTOR] for at in range(0, PAGE, SECTOR)
         )
 
-    def mapped(self, file: _Contents) -> bytes:
+    def mapped(self, file: Contents) -> bytes:
         """As it was written by calls, zeros, or noise."""
         size = min(file.size, MAPPED)
         kind = self._random.randrange(3)

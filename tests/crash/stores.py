@@ -15,15 +15,19 @@ import lmdb
 from history import Operation, State
 
 import coshelf
-from coshelf.engines.lmdb import flusher, lmdb_file
+from coshelf.engines.lmdb import delta_files, flusher, lmdb_file
 
 INTERVAL = 0.05
 
 
 class Store(Protocol):
-    """Performs operations on a file below a directory, and reads it back."""
+    """Performs operations on a file below a directory, and reads it back.
+
+    ``pause`` is how many seconds it waits before each, so that some reach the disk before the next and some do not.
+    """
 
     path: str
+    pause: float
 
     def perform(self, operation: Operation) -> None: ...
     def read(self) -> State: ...
@@ -42,10 +46,10 @@ class Shelf:
         self.path = os.path.join(root, "shelf", self.name)
         self.shelf: coshelf.Shelf[Any, Any] | None = None
         self._options = {"timeout": 10, **options}
-        self._pause = pause  # seconds before each operation, so that some are flushed and some are not
+        self.pause = pause
 
     def perform(self, operation: Operation) -> None:
-        time.sleep(self._pause)
+        time.sleep(self.pause)
         if operation.kind in ("open", "reopen"):
             self.close()
             self.shelf = coshelf.open(self.path, **self._options)
@@ -93,9 +97,10 @@ class Shelf:
 class Raw:
     """LMDB by itself. With ``sync=False`` a power cut may leave anything."""
 
-    def __init__(self, root: str, *, sync: bool) -> None:
+    def __init__(self, root: str, *, sync: bool, mapped: bool = False, pause: float = 0) -> None:
         self.path = os.path.join(root, "shelf", "raw.lmdb")
-        self._sync = sync
+        self.pause = pause
+        self._options = {"sync": sync, "writemap": mapped, "map_size": 1 << 30, "subdir": False, "lib_version": 0}
         self._environment: lmdb.Environment | None = None
 
     @staticmethod
@@ -103,10 +108,11 @@ class Raw:
         return hashlib.blake2b(repr(key).encode(), digest_size=20).digest()
 
     def perform(self, operation: Operation) -> None:
+        time.sleep(self.pause)
         if operation.kind in ("open", "reopen"):
             self.close()
             new = not os.path.exists(self.path)
-            self._environment = lmdb.open(self.path, subdir=False, map_size=1 << 30, sync=self._sync, lib_version=0)
+            self._environment = lmdb.open(self.path, **self._options)
             if new:
                 _sync(self.path)
                 _sync(os.path.dirname(self.path))
@@ -181,14 +187,25 @@ def _shelf_that_empties_first(root: str) -> Store:
     return Shelf(root, flush_interval=INTERVAL, pause=INTERVAL / 3)
 
 
+def _shelf_of_any_boot(root: str) -> Store:
+    """A shelf that does not notice a reboot, to see that this is noticed."""
+    delta_files.boot_id = lambda: bytes(16)
+    return Shelf(root, flush_interval=INTERVAL, pause=INTERVAL / 3)
+
+
 STORES: dict[str, Callable[[str], Store]] = {
     # What has returned is durable.
     "shelf": functools.partial(Shelf, durability="commit"),
     # What has returned is safe from kills, and durable soon.
     "shelf in intervals": functools.partial(Shelf, flush_interval=INTERVAL, pause=INTERVAL / 3),
+    # As safe from kills, and durable when it is synced or closed.
+    "shelf flushed when asked": functools.partial(Shelf, flush_interval=3600),
     "shelf whose flushes are not synced": _shelf_without_synced_flushes,
     "shelf that empties before it flushes": _shelf_that_empties_first,
+    "shelf that takes up the delta of any boot": _shelf_of_any_boot,
     "shelf without syncing names": _shelf_without_syncing_names,
     "lmdb": lambda root: Raw(root, sync=True),
     "lmdb without syncs": lambda root: Raw(root, sync=False),
+    "slow lmdb without syncs": lambda root: Raw(root, sync=False, pause=INTERVAL / 3),
+    "slow mapped lmdb without syncs": lambda root: Raw(root, sync=False, mapped=True, pause=INTERVAL / 3),
 }
