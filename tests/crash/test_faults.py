@@ -44,11 +44,12 @@ def check(scratch: str, fault: str, checker: Checker) -> None:
     assert ran.status == 0 and ran.said[-1] == "closed", story
     assert not ran.errors, story
     done = {int(line.split()[1]) for line in ran.said if line.startswith("done")}
-    if not fault.endswith("+"):  # the disk works again: so does the shelf, with the same handle or a fresh one
-        assert len(done) == COUNT, story
     # An operation that raised has not happened, or it has, and is seen, but could not be made durable.
     done |= {int(line.split()[1]) for line in ran.said if line.startswith("changed") and line.endswith("whole")}
+    done |= {int(line.split()[1]) for line in ran.said if line.startswith("stored")}
     assert not [line for line in ran.said if line.startswith("changed") and not line.endswith("whole")], story
+    if not fault.endswith("+"):  # the disk works again: so does the shelf, with the same handle or a fresh one
+        assert len(done) == COUNT, story
     missing = ",".join(str(number) for number in range(1, COUNT + 1) if number not in done)
     _, wrong = checker.ask(root, "shelf", f"short-{missing}", len(done), len(done), rebooted=False)
     assert not wrong, f"{wrong}\n{story}"

@@ -1,8 +1,8 @@
 """The program that is traced, cut short, hindered and killed: performs operations and says when each returned.
 
-It speaks by ``sendto``, a call that no store makes: ``begun N``, ``done N ATTEMPT``, ``failed N ERROR``, what it reads
-after a failure (``unchanged N``, ``changed N``, ``unread N ERROR``), ``closed``. What has been said is in the socket
-even if the program is killed right after.
+It speaks by ``sendto``, a call that no store makes: ``begun N``, ``done N ATTEMPT``, ``failed N ERROR``, ``stored N``
+if the error says so, what it reads after a failure (``unchanged N``, ``changed N``, ``unread N ERROR``), ``closed``.
+What has been said is in the socket even if the program is killed right after.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from stores import STORES, Store
 
 import coshelf
 
-ATTEMPTS = 3  # at an operation: with the handle as it is, the same again, and with a fresh one
+# At an operation: with the handle as it is, the same again, and with a fresh one, twice, as closing the old may raise.
+ATTEMPTS = 4
 
 
 def run_of(which: str) -> list[Operation]:
@@ -53,11 +54,14 @@ def _perform(store: Store, operation: Operation, count: int, state: State, speak
     _say(speaker, f"begun {count}")
     for attempt in range(ATTEMPTS):
         try:
-            if attempt == ATTEMPTS - 1 and operation.kind not in ("open", "reopen"):
+            if attempt >= 2 and operation.kind not in ("open", "reopen"):
                 store.perform(Operation("reopen"))
             store.perform(operation)
         except coshelf.CoshelfError as error:
             _say(speaker, f"failed {count} {type(error).__name__} {error}")
+            if "has this commit" in str(error):
+                _say(speaker, f"stored {count}")
+                happened = True
             happened = _look(store, operation, count, state, speaker) or happened
         else:
             _say(speaker, f"done {count} {attempt}")

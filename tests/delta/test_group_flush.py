@@ -72,6 +72,22 @@ def test_many_threads_need_far_fewer_flushes_than_they_make_commits(path: str, m
 
 def test_processes_share_flushes_too(crew: Crew, path: str, armed: Any) -> None:
     """While one is held up in its flush the others commit; the next one of them takes all of that along."""
+    others = [
+        crew.start(
+            """
+            shelf = coshelf.open(path, durability="commit")
+            say("open")
+            hear()
+            shelf["quick", int(sys.argv[2])] = 1
+            say("durable")
+            """,
+            path,
+            number,
+        )
+        for number in range(4)
+    ]
+    for other in others:  # who opens a shelf waits for a flush under way
+        other.expect("open")
     flag = path + ".stopped"
     slow = armed(
         f"flush-copied=pause:{flag}@1000",
@@ -86,17 +102,8 @@ def test_processes_share_flushes_too(crew: Crew, path: str, armed: Any) -> None:
         path,
     )
     until(lambda: os.path.exists(flag))
-    others = crew.start_many(
-        4,
-        """
-        shelf = coshelf.open(path, durability="commit")
-        say("ready")
-        hear()
-        shelf["quick", int(sys.argv[2])] = 1
-        say("durable")
-        """,
-        path,
-    )
+    for other in others:
+        other.tell()
     with coshelf.open(path, "r") as shelf:
         until(lambda: len(shelf) == 5)
         before = commits_to_base(path)

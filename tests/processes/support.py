@@ -18,7 +18,7 @@ import coshelf
 PRELUDE = """
 import faulthandler, os, signal, sys, threading, time
 faulthandler.register(signal.SIGALRM, chain=True)  # so that it says where it was
-signal.alarm(40)
+signal.alarm(110)
 faulthandler.register(signal.SIGUSR1)
 signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in what a shell started in the background
 import coshelf
