@@ -59,9 +59,7 @@ def main() -> None:
     arguments.add_argument("--stamps", choices=STAMPS, default="all")
     given = arguments.parse_args()
     set_stamps(given.stamps)
-    directory = tempfile.mkdtemp(
-        prefix="coshelf-damage-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-    )
+    directory = tempfile.mkdtemp(prefix="coshelf-damage-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None)
     os.environ["XDG_STATE_HOME"] = directory
     try:
         for name in given.shapes.split(","):

@@ -119,13 +119,12 @@ def use(path: str, entries: dict[Any, Any]) -> Outcome:
         with findings.doing("sync"):
             shelf.sync()
         with findings.doing("rewrite"):
-            shelf.update({key: "again" for key in kept[:20]})
-            expected.update({key: "again" for key in kept[:20]})
+            shelf.update(dict.fromkeys(kept[:20], "again"))
+            expected.update(dict.fromkeys(kept[:20], "again"))
         with findings.doing("close"):
             shelf.close()
-    with findings.doing("reopen"):
-        with coshelf.open(path, "r") as again:
-            _look(again, expected, findings, "later")
+    with findings.doing("reopen"), coshelf.open(path, "r") as again:
+        _look(again, expected, findings, "later")
     return findings.worst()
 
 

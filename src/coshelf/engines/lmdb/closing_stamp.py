@@ -100,7 +100,7 @@ def take_checksums(descriptor: int, meta: Meta, kind: int, region: int) -> tuple
 
 def _of_regions(descriptor: int, meta: Meta, region: int) -> list[int]:
     """Of all regions behind the header pages."""
-    checksums = []
+    checksums: list[int] = []
     buffer = bytearray(max(region, _CHUNK // region * region))
     end = (meta.last_page + 1) * meta.page_size
     for start in range(2 * meta.page_size, end, len(buffer)):

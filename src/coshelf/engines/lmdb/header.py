@@ -105,4 +105,6 @@ def _read_meta(descriptor: int, at: int, path: str) -> Meta | None:
     if page_size < 512 or page_size > 65536 or page_size & (page_size - 1):
         return None
     last_page, transaction = _TAIL.unpack_from(page, _TAIL_AT)
-    return Meta(page_size, last_page, transaction, *_TREE.unpack_from(page, _FREE_AT), *_TREE.unpack_from(page, _MAIN_AT))
+    return Meta(
+        page_size, last_page, transaction, *_TREE.unpack_from(page, _FREE_AT), *_TREE.unpack_from(page, _MAIN_AT)
+    )

@@ -121,7 +121,10 @@ class LmdbSnapshot(Snapshot):
         with self._read() as transaction:
             record = transaction.get(long_keys.physical(key))
         if self._environment.has_damage:
-            record = visibly_damaged(key, record) if record else refuse_absence(key, self._environment.path)
+            if record is None:
+                refuse_absence(key, self._environment.path)
+            else:
+                record = visibly_damaged(key, record)
         return None if record is None else Entry(record)
 
     def scan(
