@@ -1,7 +1,7 @@
 """Run the tests on the other supported Pythons that this machine has. Says which it found and which not.
 
-Each gets an environment of its own beside the main one. The example, which takes longest, and the crash tests, which
-look at files and not at Python, run on the first only.
+Each gets an environment of its own beside the main one. The example, which takes longest, and the tests of crashes and damage,
+which look at files and not at Python, run on the first only.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def main() -> int:
         print(f"Python {version}:", flush=True)
         command = [
             prepare(python, version), "-m", "pytest", "-q", "-n", "2", "-m", "not long",
-            "--ignore", "tests/test_example.py", "--ignore", "tests/crash",
+            "--ignore", "tests/test_example.py", "--ignore", "tests/crash", "--ignore", "tests/damage",
         ]  # fmt: skip
         if subprocess.run(command, cwd=ROOT, check=False).returncode:
             failed.append(version)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import pickle
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,14 @@ def flip(path: Path, at: int, by: int) -> bytes:
         file.seek(at)
         file.write(bytes([byte ^ by]))
     return path.read_bytes()
+
+
+def forget_stamp(path: Path) -> None:
+    """Make it a shelf that was not closed properly: then damage is not looked for at opening."""
+    with open(path, "r+b") as file:
+        for page in (0, 4096):
+            file.seek(page + 512)
+            file.write(bytes(4096 - 512))
 
 
 def check_rest(shelf: Any) -> None:
@@ -116,7 +125,33 @@ def test_damaged_entry_can_be_overwritten_or_deleted(heal: str, path: Path) -> N
         assert shelf.copy() == expected
 
 
-def test_flip_of_any_byte_of_a_key_gives_no_wrong_value(path: Path) -> None:
+def test_flip_of_any_byte_of_a_key_is_found_at_opening_or_in_every_miss(path: Path) -> None:
+    """Where the keys are in order all the same, the shelf opens, and no key is said to be absent."""
+    start = path.read_bytes().rindex(encode("target"))
+    opened = 0
+    for at in range(start, start + len(encode("target"))):
+        for by in FLIPS:
+            flip(path, at, by)
+            with contextlib.suppress(coshelf.DamagedShelf), coshelf.open(path) as shelf:
+                opened += 1
+                check_damaged_key(shelf)
+            flip(path, at, by)
+    assert opened > 5
+
+
+def check_damaged_key(shelf: Any) -> None:
+    assert (shelf["a"], shelf["z"]) == (1, "last")
+    with pytest.raises(coshelf.DamagedShelf, match="damaged records"):
+        shelf["target"]
+    with pytest.raises(coshelf.DamagedShelf, match="damaged records"):
+        "never there" in shelf
+    assert len(shelf) == 3
+    with pytest.raises(coshelf.DamagedRecord):
+        shelf.copy()
+
+
+def test_flip_of_any_byte_of_a_key_of_an_unstamped_shelf_gives_no_wrong_value(path: Path) -> None:
+    forget_stamp(path)
     start = path.read_bytes().rindex(encode("target"))
     for at in range(start, start + len(encode("target"))):
         flip(path, at, 0x02)
@@ -139,6 +174,9 @@ def test_record_under_another_key_is_damage(path: Path) -> None:
     broken = bytearray(whole)
     broken[first : first + 2], broken[second : second + 2] = other, one
     path.write_bytes(broken)
+    with pytest.raises(coshelf.DamagedShelf, match="out of order"):
+        coshelf.open(path)
+    forget_stamp(path)
     with coshelf.open(path, "r") as shelf, pytest.raises(coshelf.DamagedRecord):
         shelf.copy()
 

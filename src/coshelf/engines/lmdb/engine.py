@@ -85,7 +85,7 @@ class LmdbEngine(Engine):
 
     def get(self, key: bytes) -> Entry | None:
         environment = self._environment
-        if not environment.registered:
+        if not environment.reads_plainly:
             return self._repeated(lambda snapshot: snapshot.get(key))
         base = environment.enter()
         try:

@@ -70,6 +70,8 @@ class Environment:
         self.files: Files = open_files(self.path, write=write, timeout=self._timeout)
         # Whether writers know of our readers. If not, each read must be confirmed.
         self.registered = self.files.page is not None
+        self.has_damage = self.files.has_damage
+        self.reads_plainly = self.registered and not self.has_damage
         try:
             base = BaseFile(self.path, self.files.descriptor, registered=self.registered)
             try:
@@ -345,7 +347,7 @@ class Environment:
             for delta in self._deltas:
                 delta.close()
             self._deltas = []
-            self.files.close()
+            self.files.close(has_written=self.may_write if self.row.writable else None)
 
     def settle(self) -> None:
         """Before the last :meth:`release`: end the flush thread, which that would not wait for."""

@@ -12,13 +12,16 @@ from typing import NamedTuple
 
 from coshelf.errors import DamagedShelf, FormatTooNew, NotAShelf
 
-__all__ = ["Meta", "check_header", "check_short_file", "missing_bytes", "newest_transaction"]
+__all__ = ["Meta", "check_header", "check_short_file", "missing_bytes", "newest_transaction", "read_metas"]
 
 _MAGIC = 0xBEEFC0DE
 _DATA_VERSION = 1  # of LMDB 0.9; a file of 1.0 has even its magic elsewhere
 _META = struct.Struct("<II8x8xI")  # magic, version, (address, map size), page size; from byte 16 of a page
+_TREE = struct.Struct("<6xH32xQ")  # depth, root; of the free pages from byte 40, of the rows from byte 88
 _TAIL = struct.Struct("<QQ")  # last page, transaction; from byte 136
 _META_AT = 16
+_FREE_AT = 40
+_MAIN_AT = 88
 _TAIL_AT = 136
 _NEEDED = 152
 
@@ -29,11 +32,15 @@ class Meta(NamedTuple):
     page_size: int
     last_page: int
     transaction: int
+    free_depth: int
+    free_root: int
+    main_depth: int
+    main_root: int
 
 
 def check_header(descriptor: int, path: str) -> None:
     """Raise unless the file is an LMDB 0.9 file."""
-    metas = _read_metas(descriptor, path)
+    metas = read_metas(descriptor, path)
     size = os.fstat(descriptor).st_size  # after the pages: a commit in between makes the file larger, never smaller
     if size == 0:
         raise NotAShelf(f"{path} is an empty file, not a shelf\n  hint: delete it if it is not needed")
@@ -45,7 +52,7 @@ def check_header(descriptor: int, path: str) -> None:
 
 def missing_bytes(descriptor: int, path: str) -> int:
     """By how much the file is shorter than the pages that its header counts."""
-    newest = max(_read_metas(descriptor, path), key=lambda meta: meta.transaction)
+    newest = max(read_metas(descriptor, path), key=lambda meta: meta.transaction)
     return max(0, (newest.last_page + 1) * newest.page_size - os.fstat(descriptor).st_size)
 
 
@@ -72,13 +79,14 @@ def _is_whole(path: str) -> bool:
 
 def newest_transaction(descriptor: int, path: str) -> int:
     """The number of the last LMDB transaction, read past the map."""
-    metas = _read_metas(descriptor, path)
+    metas = read_metas(descriptor, path)
     if not metas:
         raise DamagedShelf(f"{path} is damaged: its header pages were overwritten while it was open")
     return max(meta.transaction for meta in metas)
 
 
-def _read_metas(descriptor: int, path: str) -> list[Meta]:
+def read_metas(descriptor: int, path: str) -> list[Meta]:
+    """The header pages, without those that are none."""
     first = _read_meta(descriptor, 0, path)
     # Without the first page the size of a page is not known; 4096 is what nearly every machine has.
     second = _read_meta(descriptor, first.page_size if first else 4096, path)
@@ -97,4 +105,6 @@ def _read_meta(descriptor: int, at: int, path: str) -> Meta | None:
     if page_size < 512 or page_size > 65536 or page_size & (page_size - 1):
         return None
     last_page, transaction = _TAIL.unpack_from(page, _TAIL_AT)
-    return Meta(page_size, last_page, transaction)
+    return Meta(
+        page_size, last_page, transaction, *_TREE.unpack_from(page, _FREE_AT), *_TREE.unpack_from(page, _MAIN_AT)
+    )

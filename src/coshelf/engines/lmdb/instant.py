@@ -11,11 +11,13 @@ import lmdb
 from coshelf import records
 from coshelf.engines.contract import Entry, Snapshot
 from coshelf.engines.lmdb import long_keys
+from coshelf.engines.lmdb.damage import refuse_absence, visibly_damaged
 from coshelf.engines.lmdb.delta import is_deletion
 from coshelf.engines.lmdb.environment import Environment
 from coshelf.engines.lmdb.failures import translate
 from coshelf.engines.lmdb.read_transaction import ReadTransaction
 from coshelf.engines.lmdb.row_pages import RowPages
+from coshelf.engines.lmdb.scan_check import ScanCheck
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, unpack_row
 from coshelf.engines.merging import merge
 from coshelf.errors import CoshelfError, DamagedShelf, ShelfClosed, StorageError
@@ -118,6 +120,11 @@ class LmdbSnapshot(Snapshot):
             return None if is_deletion(record) else Entry(record)
         with self._read() as transaction:
             record = transaction.get(long_keys.physical(key))
+        if self._environment.has_damage:
+            if record is None:
+                refuse_absence(key, self._environment.path)
+            else:
+                record = visibly_damaged(key, record)
         return None if record is None else Entry(record)
 
     def scan(
@@ -165,12 +172,20 @@ class LmdbSnapshot(Snapshot):
     ) -> Iterator[list[_T]]:
         """Pages of what is chosen of the rows."""
         reading = self._reading
+        path = self._environment.path
         rows: RowPages | None = None
+        check = ScanCheck(path, reverse=reverse)
         while True:
             with self._read() as transaction:
                 if rows is None:
                     rows = RowPages(transaction, start, stop, reverse=reverse, keys_only=keys_only)
-                page = chosen(rows.take())
+                found = rows.take()
+                if self._environment.has_damage and not keys_only:
+                    found = [(key, visibly_damaged(key, record)) for key, record in found]
+                page = chosen(found)
+                check.see(page)
+                if not page and start <= FIRST and stop >= LAST:
+                    check.end(self._count_base(transaction))
                 reading.hand_out(rows, page)
             if not page:
                 return
@@ -180,12 +195,16 @@ class LmdbSnapshot(Snapshot):
         if start > FIRST or stop < LAST:
             return sum(1 for _ in self.scan(start, stop, keys_only=True))
         with self._read() as transaction:
-            row = unpack_row(transaction.get(ROW_KEY), self._environment.path)
-            entries: int = transaction.stat()["entries"] - row.extra_rows
-            if not 0 <= entries <= self._environment.base.size:
-                raise DamagedShelf(f"{self._environment.path} is damaged: it counts {entries} entries")
+            entries = self._count_base(transaction)
             for key, record in self._newer.items():
                 entries += (not is_deletion(record)) - (transaction.get(long_keys.physical(key)) is not None)
+        return entries
+
+    def _count_base(self, transaction: lmdb.Transaction[bytes]) -> int:
+        row = unpack_row(transaction.get(ROW_KEY), self._environment.path)
+        entries: int = transaction.stat()["entries"] - row.extra_rows
+        if not 0 <= entries <= self._environment.base.size:
+            raise DamagedShelf(f"{self._environment.path} is damaged: it counts {entries} entries")
         return entries
 
     def snapshot(self) -> LmdbSnapshot:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from coshelf.durable_files import sync_directory
 from coshelf.engines.lmdb.creation import sweep
+from coshelf.engines.lmdb.damage import find_damage, stamp
 from coshelf.engines.lmdb.delta_files import (
     belongs,
     decide_kind,
@@ -24,7 +25,7 @@ from coshelf.engines.lmdb.delta_files import (
     remove_delta_files,
 )
 from coshelf.engines.lmdb.delta_state import DIRECT, DeltaIdentity
-from coshelf.engines.lmdb.header import check_header, check_short_file, missing_bytes
+from coshelf.engines.lmdb.header import check_header, check_short_file, missing_bytes, newest_transaction
 from coshelf.engines.lmdb.lock_guard import FLOCK
 from coshelf.engines.lmdb.shelf_row import ShelfRow, check_row
 from coshelf.engines.lmdb.sidecar_files import lock_path, make_file, make_lock_file, remove_file, state_path
@@ -60,6 +61,8 @@ class Files:
         page: None if this user cannot have sidecars here and reads without locks.
         alone: whether the flock is still exclusive, the sidecars being made.
         fresh: a delta in the making, to be published in the state page by who opens it first.
+        has_damage: whether records were found damaged when it was opened first.
+        transaction: LMDB's newest, when this process opened it.
     """
 
     path: str
@@ -67,6 +70,8 @@ class Files:
     page: StatePage | None
     alone: bool
     fresh: DeltaIdentity | None = None
+    has_damage: bool = False
+    transaction: int = -1
 
     @property
     def identity(self) -> tuple[int, int]:
@@ -78,11 +83,17 @@ class Files:
         fcntl.flock(self.descriptor, fcntl.LOCK_SH)
         self.alone = False
 
-    def close(self) -> None:
-        """Close the files; if nobody else has the shelf open, remove the sidecars, unless the delta is still needed."""
+    def close(self, *, has_written: bool | None = None) -> None:
+        """Close the files; if nobody else has the shelf open, remove the sidecars, unless the delta is still needed.
+
+        With ``has_written`` the shelf is stamped; with False only if somebody else has written since it was opened.
+        """
         try:
             if self.page is not None:
                 if self._alone_again() and self.page.delta.is_clean():
+                    if has_written is not None:
+                        unchanged = None if has_written else self.transaction
+                        stamp(self.descriptor, self.path, has_damage=self.has_damage, unchanged=unchanged)
                     remove_all_delta_files(self.path, self.page.delta.identity().generation)
                     for name in (lock_path(self.path), state_path(self.path)):
                         remove_file(name)
@@ -118,7 +129,9 @@ def open_files(path: str, *, write: bool, timeout: float) -> Files:
             if writable:
                 files, doubt = _try_open(path, descriptor, write)
             else:
-                files, doubt = _without_locks(path, descriptor), None
+                files, doubt = _without_rights(path, descriptor), None
+            if files is not None:
+                files.transaction = newest_transaction(descriptor, path)
         except BaseException:
             _close(descriptor)
             raise
@@ -177,6 +190,7 @@ def _try_open(path: str, descriptor: int, write: bool) -> tuple[Files | None, OS
                 "  hint: a process that had it open may have copied or moved the file; close it there"
             )
         check_short_file(descriptor, path)
+        has_damage = find_damage(descriptor, path)
         row = check_row(descriptor, path)
         if information.st_nlink > 1 or not row.sequence:
             _sync_name(path)  # its maker may have died before
@@ -185,12 +199,13 @@ def _try_open(path: str, descriptor: int, write: bool) -> tuple[Files | None, OS
         made = _make_sidecars(path, information, row)
         if made is not None:
             page, fresh = made
-            return Files(path, descriptor, page, alone=True, fresh=fresh), None
+            page.has_damage = has_damage
+            return Files(path, descriptor, page, alone=True, fresh=fresh, has_damage=has_damage), None
         if write:
             raise ShelfPermissionError(
                 errno.EACCES, "this user may not create files beside the shelf, which writing needs", path
             )
-        return _without_locks(path, descriptor), None
+        return _without_locks(path, descriptor, has_damage), None
     if not _flock(descriptor, fcntl.LOCK_SH):
         return None, None
     if not _same(path, identity):
@@ -223,7 +238,7 @@ def _try_open(path: str, descriptor: int, write: bool) -> tuple[Files | None, OS
     except BaseException:
         page.abandon()
         raise
-    return Files(path, descriptor, page, alone=False), None
+    return Files(path, descriptor, page, alone=False, has_damage=page.has_damage), None
 
 
 def _all_usable(sidecars: list[str], write: bool) -> bool:
@@ -243,11 +258,17 @@ def _sync_name(path: str) -> None:
         raise StorageError(error.errno, f"cannot make the shelf's name durable: {error.strerror}", path) from error
 
 
-def _without_locks(path: str, descriptor: int) -> Files:
+def _without_rights(path: str, descriptor: int) -> Files:
+    """For a user who may only read; damage is looked for if nobody has it open."""
+    has_damage = _flock(descriptor, fcntl.LOCK_EX) and find_damage(descriptor, path)
+    return _without_locks(path, descriptor, has_damage)
+
+
+def _without_locks(path: str, descriptor: int, has_damage: bool = False) -> Files:
     """Read without a trace: no flock either, which would keep writers from being alone."""
     fcntl.flock(descriptor, fcntl.LOCK_UN)
     check_short_file(descriptor, path)
-    return Files(path, descriptor, page=None, alone=False)
+    return Files(path, descriptor, page=None, alone=False, has_damage=has_damage)
 
 
 def _another_name(path: str) -> OpenUnderAnotherName:

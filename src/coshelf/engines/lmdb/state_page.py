@@ -28,6 +28,7 @@ _IDENTITY = struct.Struct("=8sQQ")
 _NUMBER = struct.Struct("=Q")
 _MAGIC = b"coshelf\1"
 _NAMESPACE = 24
+_DAMAGE = 32
 _EXCLUSIVE = 64
 _HOLDER = struct.Struct("=IId48s")  # flag, pid, since, command
 _BELL = 128
@@ -81,6 +82,15 @@ class StatePage:
         """Whether its maker, and so all who have the shelf open, see processes under the same numbers as this one."""
         theirs, ours = _NUMBER.unpack_from(self._page, _NAMESPACE)[0], pid_namespace()
         return theirs == ours or not theirs or not ours
+
+    @property
+    def has_damage(self) -> bool:
+        """Whether the first opener found damaged records."""
+        return bool(self._page[_DAMAGE])
+
+    @has_damage.setter
+    def has_damage(self, found: bool) -> None:
+        self._page[_DAMAGE] = int(found)
 
     def close(self) -> None:
         """Give up the lock if it is ours, then close. Explicitly: a forked child may have a copy of the descriptor."""
