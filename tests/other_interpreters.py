@@ -1,7 +1,7 @@
 """Run the tests on the other supported Pythons that this machine has. Says which it found and which not.
 
-Each gets an environment of its own beside the main one. The example, which takes longest, and the tests of crashes and damage,
-which look at files and not at Python, run on the first only.
+Each gets an environment of its own beside the main one. The example, which takes longest, and the tests of crashes
+and damage, which look at files and not at Python, run on the first only.
 """
 
 from __future__ import annotations

@@ -67,7 +67,8 @@ SABOTAGES: dict[str, tuple[str, tuple[str, ...]]] = {
 def test_storm_convicts(crew: Crew, path: str, sabotage: str, points: tuple[str, ...]) -> None:
     worker = start(crew, path, Storm(1, 100, "interval", 0.01, points), sabotage)
     worker.process.wait()
-    assert "bank.py" in worker.errors() and "AssertionError" in worker.errors(), worker.errors()
+    convicted = "bank.py" in worker.errors() and "AssertionError" in worker.errors()
+    assert convicted or "the base has commits that it never had" in worker.errors(), worker.errors()
 
 
 def test_failpoints_are_found_in_the_source() -> None:
