@@ -160,6 +160,13 @@ def pictures(results: dict[str, Any]) -> list[str]:
     mpl.use("svg")
     mpl.rcParams["svg.hashsalt"] = "coshelf"
     from matplotlib import pyplot as plt
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    def scale(axis: Any) -> None:
+        """Logarithmic, from a round number, with numbers that can be read."""
+        axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=12))
+        axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+        axis.yaxis.set_minor_formatter(NullFormatter())
 
     lines = []
     first = results["tables"][0]
@@ -169,8 +176,12 @@ def pictures(results: dict[str, Any]) -> list[str]:
         names = [name for name in first["took"] if what in first["took"][name]]
         medians = [first["took"][name][what]["median"] for name in names]
         colours = ["#c0392b" if name in OURS else "#b0b0b0" if name in FLOORS else "#4a6fa5" for name in names]
-        axis.barh(names, medians, color=colours)
+        bars = axis.barh(names, medians, color=colours)
+        axis.bar_label(bars, [f"{median:,.3g}" for median in medians], padding=3, fontsize=7)
         axis.set_xscale("log")
+        axis.set_xlim(0.1, max(medians) * 6)
+        axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+        axis.xaxis.set_minor_formatter(NullFormatter())
         axis.invert_yaxis()
         axis.set_title(COLUMNS[what], fontsize=9)
         axis.set_xlabel("us", fontsize=8)
@@ -184,12 +195,13 @@ def pictures(results: dict[str, Any]) -> list[str]:
         kinds = ("get", "set", "prefix of 100", "len")
         figure, axes = plt.subplots(1, len(kinds), figsize=(12, 3.2), layout="constrained")
         for axis, what in zip(axes, kinds, strict=True):
-            for name, sizes in growth.items():
+            for number, (name, sizes) in enumerate(growth.items()):
                 points = [(int(count), of[what]) for count, of in sizes.items() if what in of]
                 if points:
-                    axis.plot(*zip(*points, strict=True), marker="o", markersize=3, label=name)
+                    axis.plot(*zip(*points, strict=True), marker="o", markersize=3, label=name, color=f"C{number}")
             axis.set_xscale("log")
             axis.set_yscale("log")
+            scale(axis)
             axis.set_title(what, fontsize=9)
             axis.set_xlabel("keys", fontsize=8)
             axis.tick_params(labelsize=7)

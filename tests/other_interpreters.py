@@ -59,7 +59,7 @@ def main() -> int:
         print(f"Python {version}:", flush=True)
         command = [
             prepare(python, version), "-m", "pytest", "-q", "-n", "2", "-m", "not long",
-            "--ignore", "tests/test_example.py", "--ignore", "tests/crash", "--ignore", "tests/damage",
+            "--ignore", "tests/test_example.py", "--ignore", "tests/test_benchmarks.py", "--ignore", "tests/crash", "--ignore", "tests/damage",
         ]  # fmt: skip
         if subprocess.run(command, cwd=ROOT, check=False).returncode:
             failed.append(version)

@@ -1,0 +1,34 @@
+"""The benchmark runs, on what is installed with the tests, and its report can be made from it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def test_a_small_run_measures_every_kind_of_work(tmp_path: Path) -> None:
+    results = tmp_path / "results.json"
+    command = [
+        sys.executable, "benchmarks/run.py", "--rounds", "1", "--sizes", "200", "--skip-special", "--place", tmp_path,
+        "--contenders", "coshelf", "shelve on dumb", "py-lmdb alone", "pickle alone", "--results", results,
+    ]  # fmt: skip
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    measured = json.loads(results.read_text())
+    for table in measured["tables"]:
+        assert {"coshelf", "pickle alone"} <= set(table["took"])
+        for work in ("get", "set", "batch", "items", "keys"):
+            assert table["took"]["coshelf"][work]["median"] > 0
+
+
+def test_the_committed_figures_are_those_of_the_page() -> None:
+    measured = json.loads((ROOT / "benchmarks/results/latest.json").read_text())
+    page = (ROOT / "docs/benchmarks.md").read_text()
+    assert measured["machine"]["date"] in page
+    for table in measured["tables"]:
+        assert f"### {table['keys']:,} keys, {table['kind']}" in page
+        assert f"{table['took']['coshelf']['get']['median']:.2f}" in page
