@@ -16,7 +16,7 @@ from coshelf.shelf import Handle, Shelf
 from coshelf.timeouts import usable_timeout
 from coshelf.writeback import WritebackCache, WritebackShelf
 
-__all__ = ["open", "reopen"]
+__all__ = ["open", "open_with_codec", "reopen"]
 
 
 def open(
@@ -58,11 +58,30 @@ def open(
     ...         shelf["hello"]
     15
     """
+    return open_with_codec(
+        target, flag, PickleCodec(protocol),
+        mode=mode, durability=durability, flush_interval=flush_interval, timeout=timeout, writeback=writeback,
+        require=require,
+    )  # fmt: skip
+
+
+def open_with_codec(
+    target: str | bytes | os.PathLike[str] | os.PathLike[bytes] | MutableMapping[Any, bytes],
+    flag: Flag,
+    codec: PickleCodec,
+    *,
+    mode: int = 0o600,
+    durability: Durability = "interval",
+    flush_interval: float = 1.0,
+    timeout: float = 60.0,
+    writeback: bool = False,
+    require: Iterable[str] = (),
+) -> Shelf[Any, Any]:
+    """As :func:`open`, for front doors whose values are encoded in a way of their own."""
     if flag not in ("r", "w", "c", "n"):
         raise ValueError(f"flag must be 'r', 'w', 'c' or 'n', not {flag!r}")
     if durability not in ("interval", "commit"):
         raise ValueError(f"durability must be 'interval' or 'commit', not {durability!r}")
-    codec = PickleCodec(protocol)
     options = OpenOptions(
         flag=flag,
         mode=mode,

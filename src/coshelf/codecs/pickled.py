@@ -10,9 +10,9 @@ from coshelf import records
 from coshelf.errors import CoshelfError, DamagedRecord, FormatTooNew, UnreadableValue, UnwritableValue
 from coshelf.keys import shown
 
-__all__ = ["PickleCodec"]
+__all__ = ["OLD", "PickleCodec", "damaged"]
 
-_OLD = bytes([records.OLD_PICKLE])
+OLD = bytes([records.OLD_PICKLE])
 
 
 class PickleCodec:
@@ -34,7 +34,7 @@ class PickleCodec:
                 f"the value for key {shown(key)}, of type {type(value).__name__}, cannot be pickled: {_reason(error)}",
                 (key,),
             ) from error
-        return body if body[0] == records.PICKLE else _OLD + body
+        return body if body[0] == records.PICKLE else OLD + body
 
     def load_pages(
         self, decode: Callable[[bytes], Any], pages: Iterable[list[tuple[bytes, bytes]]]
@@ -61,7 +61,7 @@ class PickleCodec:
         """
         small = len(record) <= records.VERIFIED_ON_READ
         if small and not records.is_intact(encoded_key, record):
-            raise _damaged(key, record)
+            raise damaged(key, record)
         try:
             if record[0] == records.PICKLE:
                 return pickle.loads(record)
@@ -72,18 +72,19 @@ class PickleCodec:
             raise
         except Exception as error:
             if not small and not records.is_intact(encoded_key, record):
-                raise _damaged(key, record) from error
+                raise damaged(key, record) from error
             raise UnreadableValue(
                 f"the value for key {shown(key)} is intact but cannot be unpickled here: {_reason(error)}\n"
                 "  hint: the class or module may have been renamed or removed since it was stored",
                 key,
             ) from error
         if not small and not records.is_intact(encoded_key, record):
-            raise _damaged(key, record)
+            raise damaged(key, record)
         raise FormatTooNew(f"the record for key {shown(key)} has tag {tag:#04x}, which only a later version knows")
 
 
-def _damaged(key: Any, record: bytes) -> DamagedRecord:
+def damaged(key: Any, record: bytes) -> DamagedRecord:
+    """The error for a record that is not what was written."""
     return DamagedRecord(
         f"the record for key {shown(key)} is damaged: its {len(record)} bytes do not match their checksum\n"
         "  hint: other entries can still be read; delete or overwrite this one",

@@ -1,0 +1,133 @@
+"""A drop-in for :mod:`dbm`: ``open``, ``error`` and ``whichdb``, over a shelf that every process shares.
+
+What ``open`` makes is a coshelf file at exactly that name, with bytes as keys and values; :func:`coshelf.open` sees the
+same entries. A database that another dbm module made is opened in place, by that module. As with every dbm, files are
+made 0666 less the umask, and what is opened is trusted.
+
+>>> import coshelf.dbm, os, tempfile
+>>> with tempfile.TemporaryDirectory() as directory:
+...     with coshelf.dbm.open(os.path.join(directory, "cache"), "c") as database:
+...         database[b"key"] = b"value"
+...         database["key"], database.keys(), coshelf.dbm.whichdb(os.path.join(directory, "cache"))
+(b'value', [b'key'], 'coshelf.dbm')
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dbm
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from coshelf import umask
+from coshelf.bytes_face import BytesFace
+from coshelf.codecs.pickled import PickleCodec
+from coshelf.opening import open_with_codec
+
+if TYPE_CHECKING:
+    from coshelf.engines.contract import Flag
+    from coshelf.shelf import Shelf
+
+__all__ = ["Database", "error", "open", "open_face", "whichdb"]
+
+Filename = str | bytes | os.PathLike[str] | os.PathLike[bytes]
+
+error = OSError
+"""What dbm functions raise, as in ``dbm.dumb``: our own errors of files are OSErrors as well."""
+
+_their_whichdb = dbm.whichdb  # as it is now: a program may put ours in its place
+_LMDB = 0xBEEFC0DE.to_bytes(4, "little")
+_LMDB_AT = 16
+
+
+class Database(BytesFace):
+    """What :func:`open` returns: a mapping from bytes to bytes. A str is taken for its UTF-8 bytes."""
+
+    def __init__(self, shelf: Shelf[Any, bytes]) -> None:
+        super().__init__(shelf, b"", _bytes_key, bytes)
+
+    @property
+    def _shelf(self) -> Shelf[Any, bytes]:
+        if self._opened.closed:
+            raise error("DBM object has already been closed")
+        return self._opened
+
+    def firstkey(self) -> bytes | None:
+        """The first key, as of a ``dbm.gnu`` object; None if there is none."""
+        return next(iter(self), None)
+
+    def nextkey(self, key: bytes) -> bytes | None:
+        """The key that follows; None at the end. The order is that of the bytes."""
+        wanted = _bytes_key(key)
+        following = self._shelf.keys(prefix=b"", start=wanted)
+        return next((found for found in following if found != wanted), None)
+
+
+def open(file: Filename, flag: str = "r", mode: int = 0o666) -> Any:
+    """Open a database of bytes, as ``dbm.open``.
+
+    Args:
+        file: its path. A coshelf file has exactly this name.
+        flag: "r" existing, never written; "w" existing; "c" made if missing; "n" always new. A letter behind that, as
+            ``dbm.gnu`` takes them, is for nothing: it is always fast, synced and locked.
+        mode: permission bits of a new file, less the umask.
+
+    Raises:
+        error: it does not exist, cannot be opened, or is of an unknown kind.
+        ValueError: the flag is none.
+
+    Returns a :class:`Database`, or for a file that another dbm module made what that module returns.
+    """
+    return open_face(file, flag, mode, PickleCodec(), Database)
+
+
+def open_face(
+    file: Filename, flag: str, mode: int, codec: PickleCodec, face: Callable[[Shelf[Any, bytes]], BytesFace]
+) -> Any:
+    """A face of the shelf of that name; of what another dbm module made, what that module returns."""
+    if not isinstance(flag, str):
+        raise TypeError(f"flag must be a str, not {type(flag).__name__}")
+    wanted = flag[:1]
+    if wanted not in ("r", "w", "c", "n") or set(flag[1:]) - set("fsu"):
+        raise ValueError(f"flag must be 'r', 'w', 'c' or 'n', not {flag!r}")
+    path = os.path.abspath(os.fsdecode(file))  # an absolute path is never taken for a URL
+    kind = whichdb(path)
+    if wanted == "n":
+        if kind != "coshelf.dbm":
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)  # a new database is made whatever there was, as all dbm modules do
+    elif kind == "":
+        raise error(f"db type could not be determined: {path}")
+    elif kind is not None and kind != "coshelf.dbm":
+        others: Any = flag
+        return dbm.open(path, others, mode)
+    chosen: Flag = wanted  # type: ignore[assignment]
+    return face(open_with_codec(path, chosen, codec, mode=mode & ~umask.current()))
+
+
+def whichdb(filename: Filename) -> str | None:
+    """Which module made a database, as ``dbm.whichdb``: ``"coshelf.dbm"`` if it is ours.
+
+    None if there is none that can be read, and an empty str if it cannot be told.
+    """
+    path = os.fsdecode(filename)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError:
+        return _their_whichdb(path)
+    try:
+        found = os.pread(descriptor, len(_LMDB), _LMDB_AT)
+    except OSError:
+        found = b""
+    finally:
+        os.close(descriptor)
+    return "coshelf.dbm" if found == _LMDB else _their_whichdb(path)
+
+
+def _bytes_key(key: Any) -> bytes:
+    if isinstance(key, str):
+        return key.encode()
+    if not isinstance(key, (bytes, bytearray)):
+        raise TypeError(f"a key must be bytes or a string, not {type(key).__name__}")
+    return bytes(key)

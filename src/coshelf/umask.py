@@ -1,0 +1,21 @@
+"""The umask of this process, which the operating system shows only to who changes it."""
+
+from __future__ import annotations
+
+import os
+
+__all__ = ["current"]
+
+
+def current() -> int:
+    """The permission bits that new files do not get. On Linux it is read without a change that threads could notice."""
+    try:
+        with open("/proc/self/status", encoding="ascii", errors="replace") as status:
+            for line in status:
+                if line.startswith("Umask:"):
+                    return int(line.split()[1], 8)
+    except OSError:
+        pass
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
