@@ -112,17 +112,24 @@ def whichdb(filename: Filename) -> str | None:
     None if there is none that can be read, and an empty str if it cannot be told.
     """
     path = os.fsdecode(filename)
+    if _is_ours(path):
+        return "coshelf.dbm"
+    kind = _their_whichdb(path)
+    # It may have been made between the two looks: ours appear whole, or not at all.
+    return "coshelf.dbm" if kind == "" and _is_ours(path) else kind
+
+
+def _is_ours(path: str) -> bool:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError:
-        return _their_whichdb(path)
+        return False
     try:
-        found = os.pread(descriptor, len(_LMDB), _LMDB_AT)
-    except OSError:
-        found = b""
+        return os.pread(descriptor, len(_LMDB), _LMDB_AT) == _LMDB
+    except OSError:  # a directory, a FIFO
+        return False
     finally:
         os.close(descriptor)
-    return "coshelf.dbm" if found == _LMDB else _their_whichdb(path)
 
 
 def _bytes_key(key: Any) -> bytes:

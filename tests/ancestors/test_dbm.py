@@ -63,6 +63,17 @@ def test_whichdb(path: str, tmp_path: Path) -> None:
     assert coshelf.dbm.whichdb(path) == ""
 
 
+def test_whichdb_knows_a_database_that_is_made_while_it_looks(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not there when ours is looked for, and there when the others are."""
+
+    def meanwhile(name: str) -> str:
+        coshelf.open(path).close()
+        return ""
+
+    monkeypatch.setattr(coshelf.dbm, "_their_whichdb", meanwhile)
+    assert coshelf.dbm.whichdb(path) == "coshelf.dbm"
+
+
 def test_what_another_module_made_is_opened_by_it(path: str) -> None:
     with dbm.dumb.open(path, "c") as database:
         database[b"a"] = b"1"
