@@ -7,6 +7,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import AbstractContextManager, contextmanager
+from itertools import islice
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar, overload
 
@@ -31,6 +32,7 @@ D = TypeVar("D")
 T = TypeVar("T")
 Commit = Callable[[Batch], "int | str"]
 
+_COMPLETIONS = 1_000
 _ATTEMPTS = 4  # at an optimistic commit, before the exclusive lock is taken where there is one
 _FIRST_PAUSE = 0.001
 _LONGEST_PAUSE = 0.5
@@ -155,6 +157,15 @@ class Shelf(Readable[K, V], MutableMapping[K, V], Generic[K, V]):
     def __repr__(self) -> str:
         under = f" under {self._namespace.prefix!r}" if self._namespace.prefix else ""
         return f"<{'closed ' if self.closed else ''}Shelf {self.name!r}{under}>"
+
+    def _repr_html_(self) -> str:
+        from coshelf.html import as_html
+
+        return as_html(self)
+
+    def _ipython_key_completions_(self) -> list[K]:
+        """What a shell offers behind ``shelf["``."""
+        return list(islice(self.keys(), _COMPLETIONS))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled to another process, it reopens itself there (with flag "w" instead of "c" and "n")."""

@@ -1,0 +1,98 @@
+"""``%load_ext coshelf.ipython``: the profile's ``ip.db`` becomes a shelf that any number of kernels share.
+
+``%store``, aliases, bookmarks and directory history live there. What the profile has so far is taken over once.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, MutableMapping
+from typing import Any
+
+from coshelf.errors import DamagedRecord, UnreadableValue, UnsafeFilesystem
+from coshelf.opening import open as open_shelf
+from coshelf.shelf import Shelf
+
+__all__ = ["ProfileDatabase", "load_ipython_extension", "unload_ipython_extension"]
+
+_FILE = "db.shelf"
+_OLD = "db"
+
+
+class ProfileDatabase(MutableMapping[str, Any]):
+    """A shelf with the manners of the store that IPython expects: ``keys()`` is a list, ``del`` is silent.
+
+    A value that cannot be unpickled here is a KeyError, so that it does not keep the others from being restored.
+    """
+
+    def __init__(self, shelf: Shelf[str, Any]) -> None:
+        self.shelf = shelf
+
+    def __getitem__(self, key: str) -> Any:
+        try:
+            return self.shelf[key]
+        except (UnreadableValue, DamagedRecord) as error:
+            raise KeyError(key) from error
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.shelf[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        self.shelf.pop(key, None)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self.shelf
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.shelf)
+
+    def __len__(self) -> int:
+        return len(self.shelf)
+
+    def keys(self, glob: str | None = None) -> list[str]:  # type: ignore[override]
+        """The keys that match, as a list: clients sort it in place."""
+        return list(self.shelf.keys(glob))
+
+    def __repr__(self) -> str:
+        return f"<ProfileDatabase {self.shelf.name!r}>"
+
+
+def load_ipython_extension(ip: Any) -> None:
+    """Put a shelf in the profile's directory in the place of ``ip.db``."""
+    if isinstance(ip.db if _has_been_used(ip) else None, ProfileDatabase):
+        return
+    profile = ip.profile_dir.location
+    path = os.path.join(profile, _FILE)
+    is_new = not os.path.exists(path)
+    try:
+        shelf: Shelf[str, Any] = open_shelf(path)
+    except UnsafeFilesystem as error:
+        print(f"coshelf: ip.db stays as it was: {str(error).splitlines()[0]}")
+        return
+    if is_new and os.path.isdir(os.path.join(profile, _OLD)):
+        _take_over(ip.db, shelf)
+    ip.db = ProfileDatabase(shelf)
+
+
+def unload_ipython_extension(ip: Any) -> None:
+    """Give the profile back the store that it had; what was stored meanwhile stays in the shelf."""
+    if isinstance(ip.db, ProfileDatabase):
+        ip.db.shelf.close()
+        ip.db = None
+
+
+def _has_been_used(ip: Any) -> bool:
+    """Newer IPythons make their store when it is first asked for; then there is no need to have it made."""
+    return getattr(ip, "_db", ip) is not None
+
+
+def _take_over(old: Any, shelf: Shelf[str, Any]) -> None:
+    found = {}
+    for key in old.keys():  # noqa: SIM118 (iterating it may be something else)
+        try:
+            found[key] = old[key]
+        except KeyError:  # what it says of a file that it cannot unpickle
+            print(f"coshelf: {key} cannot be read and stays where it was")
+    with shelf.transaction() as transaction:
+        for key, value in found.items():
+            transaction.setdefault(key, value)
