@@ -57,6 +57,8 @@ def _perform(store: Store, operation: Operation, count: int, state: State, speak
             if attempt >= 2 and operation.kind not in ("open", "reopen"):
                 store.perform(Operation("reopen"))
             store.perform(operation)
+            if happened:  # so there may have been nothing left to commit, and to be made durable with that
+                store.perform(Operation("sync"))
         except coshelf.CoshelfError as error:
             _say(speaker, f"failed {count} {type(error).__name__} {error}")
             if "has this commit" in str(error):

@@ -145,7 +145,7 @@ class Environment:
                     raise
                 except StorageError as error:
                     failure = error
-                    os.truncate(delta_path(self.path, identity.generation), 0)  # LMDB may have begun to write
+                    self._empty_delta(identity)
                     continue
                 try:
                     delta.take_first_space()
@@ -154,6 +154,15 @@ class Environment:
                     raise
                 return delta
         raise failure
+
+    def _empty_delta(self, identity: DeltaIdentity) -> None:
+        """LMDB may have begun to write when it failed."""
+        path = delta_path(self.path, identity.generation)
+        try:
+            with open(path, "r+b") as begun:
+                begun.truncate()
+        except OSError as error:
+            raise StorageError(error.errno, f"cannot empty the delta that was begun: {error.strerror}", path) from error
 
     def make_next_delta(self, old: Delta, number: int) -> None:
         """Make the delta that takes the place of this one, with the write locks of base and delta held."""
