@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import pickle
+import weakref
 from collections.abc import Callable, Iterator, MutableMapping
 from types import TracebackType
 from typing import Any, NoReturn, Self
@@ -50,6 +51,79 @@ class _ClosedDict(MutableMapping[Any, Any]):
         return "<Closed Dictionary>"
 
 
+class _Contents:
+    """What a shelf holds, apart from the shelf, so that it can be written back once that has been collected.
+
+    ``clean`` has what each value of the cache would have been stored as when it was put there: what is still the same
+    is not written.
+    """
+
+    def __init__(
+        self,
+        mapping: Any,
+        protocol: int,
+        writeback: bool,
+        keyencoding: str,
+        serializer: Serializer,
+        deserializer: Deserializer,
+    ) -> None:
+        self.dict = mapping
+        self.protocol = protocol
+        self.writeback = writeback
+        self.keyencoding = keyencoding
+        self.serializer = serializer
+        self.deserializer = deserializer
+        self.cache: dict[str, Any] = {}
+        self.clean: dict[str, Any] = {}
+
+    def remember(self, key: str, value: Any) -> None:
+        self.cache[key] = value
+        with contextlib.suppress(Exception):  # then it counts as changed, and sync() says why it cannot be stored
+            self.clean[key] = self.serializer(value, self.protocol)
+
+    def forget(self, key: str) -> None:
+        self.cache.pop(key, None)
+        self.clean.pop(key, None)
+
+    def sync(self) -> None:
+        failed: Exception | None = None
+        for key, value in list(self.cache.items()):
+            try:
+                dumped = self.serializer(value, self.protocol)
+                if dumped != self.clean.get(key):
+                    self.dict[key.encode(self.keyencoding)] = dumped
+            except Exception as error:
+                failed = failed or error
+            else:
+                self.forget(key)
+        if failed is not None:
+            raise failed
+        if hasattr(self.dict, "sync"):
+            self.dict.sync()
+
+    def close(self) -> None:
+        if isinstance(self.dict, _ClosedDict):
+            return
+        try:
+            try:
+                self.sync()
+            finally:
+                if hasattr(self.dict, "close"):
+                    self.dict.close()
+        finally:
+            self.dict = _ClosedDict()
+
+
+def _of_contents(name: str) -> Any:
+    def get(self: Shelf) -> Any:
+        return getattr(self._contents, name)
+
+    def set(self: Shelf, value: Any) -> None:
+        setattr(self._contents, name, value)
+
+    return property(get, set)
+
+
 class Shelf(MutableMapping[str, Any]):
     """A shelf over any mapping of bytes, as ``shelve.Shelf``.
 
@@ -76,15 +150,23 @@ class Shelf(MutableMapping[str, Any]):
         deserializer: Deserializer | None = None,
     ) -> None:
         _refuse_half(serializer, deserializer)
-        self.dict = dict
-        self._protocol = pickle.DEFAULT_PROTOCOL if protocol is None else protocol
-        self.cache: Any = {}
-        self.keyencoding = keyencoding
-        self.serializer: Serializer = serializer or pickle.dumps
-        self.deserializer: Deserializer = deserializer or pickle.loads
-        # What each value of the cache would be stored as when it was put there: what is still the same is not written.
-        self._clean: Any = {}
-        self.writeback = writeback  # the last: without it __del__ has nothing to close
+        self._contents = _Contents(
+            dict,
+            pickle.DEFAULT_PROTOCOL if protocol is None else protocol,
+            writeback,
+            keyencoding,
+            serializer or pickle.dumps,
+            deserializer or pickle.loads,
+        )
+        self._finalizer = weakref.finalize(self, self._contents.close)  # when it is collected, and at exit
+
+    dict = _of_contents("dict")
+    cache = _of_contents("cache")
+    writeback = _of_contents("writeback")
+    keyencoding = _of_contents("keyencoding")
+    serializer = _of_contents("serializer")
+    deserializer = _of_contents("deserializer")
+    _protocol = _of_contents("protocol")
 
     def __iter__(self) -> Iterator[str]:
         for key in self.dict.keys():  # noqa: SIM118 (what is given may iterate in other ways)
@@ -109,24 +191,24 @@ class Shelf(MutableMapping[str, Any]):
             pass
         value = self.deserializer(self.dict[key.encode(self.keyencoding)])
         if self.writeback:
-            self._remember(key, value)
+            self._contents.remember(key, value)
         return value
 
     def __setitem__(self, key: str, value: Any) -> None:
         dumped = self.serializer(value, self._protocol)
         self.dict[key.encode(self.keyencoding)] = dumped
         if self.writeback:
-            self.cache[key], self._clean[key] = value, dumped
+            self.cache[key], self._contents.clean[key] = value, dumped
 
     def __delitem__(self, key: str) -> None:
         del self.dict[key.encode(self.keyencoding)]
-        self._forget(key)
+        self._contents.forget(key)
 
     def clear(self) -> None:
         """Remove all entries; nothing is unpickled."""
         self.dict.clear()
         self.cache.clear()
-        self._clean.clear()
+        self._contents.clean.clear()
 
     def has_key(self, key: str) -> bool:
         """Whether there is such an entry, as it was spelled in Python 2."""
@@ -137,20 +219,7 @@ class Shelf(MutableMapping[str, Any]):
 
         If entries cannot be stored, all others are first. Those stay in the cache, and the first error is raised.
         """
-        failed: BaseException | None = None
-        for key, value in list(self.cache.items()):
-            try:
-                dumped = self.serializer(value, self._protocol)
-                if dumped != self._clean.get(key):
-                    self.dict[key.encode(self.keyencoding)] = dumped
-            except Exception as error:
-                failed = failed or error
-            else:
-                self._forget(key)
-        if failed is not None:
-            raise failed
-        if hasattr(self.dict, "sync"):
-            self.dict.sync()
+        self._contents.sync()
 
     def reorganize(self) -> None:
         """Sync, then have the mapping give back unused space if it has a method for that."""
@@ -160,16 +229,8 @@ class Shelf(MutableMapping[str, Any]):
 
     def close(self) -> None:
         """Sync and close. From here on operations raise ValueError; closing again does no harm."""
-        if isinstance(self.dict, _ClosedDict):
-            return
-        try:
-            try:
-                self.sync()
-            finally:
-                if hasattr(self.dict, "close"):
-                    self.dict.close()
-        finally:
-            self.dict = _ClosedDict()
+        self._finalizer.detach()
+        self._contents.close()
 
     def __enter__(self) -> Self:
         return self
@@ -178,19 +239,6 @@ class Shelf(MutableMapping[str, Any]):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
-
-    def __del__(self) -> None:
-        if hasattr(self, "writeback"):
-            self.close()
-
-    def _remember(self, key: str, value: Any) -> None:
-        self.cache[key] = value
-        with contextlib.suppress(Exception):  # then it counts as changed, and sync() says why it cannot be stored
-            self._clean[key] = self.serializer(value, self._protocol)
-
-    def _forget(self, key: str) -> None:
-        self.cache.pop(key, None)
-        self._clean.pop(key, None)
 
 
 class BsdDbShelf(Shelf):

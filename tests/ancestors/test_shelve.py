@@ -206,6 +206,33 @@ def test_value_that_cannot_be_stored_is_not_cached(path: str) -> None:
         assert shelf.get("bad") is None
 
 
+LEFT_OPEN = """
+import sys
+from coshelf import shelve
+class Own: pass
+def leave():
+    global kept
+    kept = shelve.open(sys.argv[1], writeback=True)
+    kept["a"] = [1]
+    kept["a"].append(Own())
+    dropped = shelve.open(sys.argv[1] + "2", writeback=True)
+    dropped["b"] = [1]
+    dropped["b"].append(2)
+leave()
+"""
+
+
+def test_shelf_that_nobody_closes_is_written_back_when_it_is_collected_and_at_exit(path: str) -> None:
+    """In the original objects of the program's own classes are lost at exit, with a message that nobody asked for."""
+    done = subprocess.run([sys.executable, "-X", "dev", "-c", LEFT_OPEN, path], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    with shelve.open(path + "2") as shelf:
+        assert shelf["b"] == [1, 2]
+    with shelve.open(path) as shelf:
+        assert b"Own" in shelf.dict[b"a"]
+    assert sorted(os.listdir(os.path.dirname(path))) == ["my shelf", "my shelf2"]
+
+
 # --- the cursor ------------------------------------------------------------------------------------------------------
 
 
