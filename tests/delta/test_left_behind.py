@@ -245,9 +245,9 @@ def test_a_delta_that_was_cut_is_an_error_and_nothing_is_written_over(left: str,
     script = """
 import coshelf, sys
 try:
-    shelf = coshelf.open(sys.argv[1])
-    dict(shelf)
-except coshelf.DamagedShelf as error:
+    with coshelf.open(sys.argv[1]) as shelf:
+        dict(shelf)
+except coshelf.DamagedShelf as error:  # what is not seen while reading is met by the flush, at the latest when closing
     assert "is damaged" in str(error), error
     sys.exit(3)
 """
