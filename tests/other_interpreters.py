@@ -1,7 +1,7 @@
 """Run the tests on the other supported Pythons that this machine has. Says which it found and which not.
 
 Each gets an environment of its own beside the main one. The example and the benchmark, and the tests of crashes,
-damage and histories, which look at files and locks and not at Python, run on the first only.
+damage, base and delta, and histories, which look at files and locks and not at Python, run on the first only.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ ON_THE_FIRST_ONLY = (
     "tests/test_benchmarks.py",
     "tests/crash",
     "tests/damage",
+    "tests/delta",
     "tests/histories",
 )
 ROOT = Path(__file__).resolve().parent.parent
