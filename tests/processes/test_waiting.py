@@ -155,9 +155,10 @@ with coshelf.open(path) as shelf:
 
 
 def test_ctrl_c_ends_a_wait_and_the_shelf_works_on(crew: Crew, path: str) -> None:
+    # Not a patient one: a signal that comes between Python's last look for one and the system call that sleeps is
+    # noticed at the next look, a second later.
     waiter = crew.start(
-        PATIENT
-        + """
+        """
 with coshelf.open(path) as shelf:
     try:
         shelf.wait("it", timeout=0.01)  # imports what it needs: Python can lose an interrupt that hits an import
