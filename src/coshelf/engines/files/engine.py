@@ -31,7 +31,7 @@ from coshelf.errors import (
     TransactionInProgress,
     Unsupported,
 )
-from coshelf.keys import FIRST, LAST
+from coshelf.keys import FIRST, LAST, encode, prefix_end
 
 __all__ = ["FilesEngine", "open_engine"]
 
@@ -141,6 +141,29 @@ class FilesEngine(Engine):
         if self._lock.is_mine() or not self._staging.exists():
             return nullcontext()
         return flocked(self._staging.path, fcntl.LOCK_SH, self._options.timeout, self.where)
+
+    def paths(self, prefix: str = "") -> list[str]:
+        """The keys below a prefix, sorted, as paths."""
+        start = encode(prefix)
+        return ["/".join(parts) for _, parts in self._paths(start, prefix_end(start))]
+
+    def _paths(self, start: bytes, stop: bytes) -> list[tuple[bytes, Parts]]:
+        with translated(self.where), self._tree.in_use(), self._instant():
+            return sorted(self._tree.walk(start, stop))
+
+    def stamp(self, key: bytes) -> tuple[int, int, int, int] | None:
+        """What differs when the file of a key has changed, whoever changed it; None if there is no file."""
+        if not _has_path(key):
+            return None
+        found = self._tree.look(parts_of(key))
+        if found is None or not stat.S_ISREG(found.st_mode):
+            return None
+        return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+    def age(self, key: bytes) -> float:
+        """Seconds since the file of a key was last changed."""
+        found = self.stamp(key)
+        return 0.0 if found is None else time.time() - found[3] / _SECOND
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
