@@ -163,7 +163,8 @@ class PickleShareDB(MutableMapping[str, Any]):
         """Set a key of a hashed category."""
         target = f"{hashroot}/{gethashfile(key)}"
         with self._engine.exclusive() as lock:
-            for name in self._bucket_keys(hashroot):
+            # A number has the same bucket in every process, pickleshare's too.
+            for name in self._bucket_keys(hashroot) if not isinstance(key, (int, float)) else ():
                 if not name.endswith(_COMPRESSED) and key in self._bucket(name):
                     target = name
             bucket = self._bucket(target) | {key: value}
@@ -178,7 +179,8 @@ class PickleShareDB(MutableMapping[str, Any]):
 
     def hget(self, hashroot: str, key: Any, default: Any = _sentinel, fast_only: bool = True) -> Any:
         """A key of a hashed category, whichever bucket it is in. KeyError if it is in none and there is no default."""
-        found = self.hdict(hashroot).get(key, default)
+        own = self._bucket(f"{hashroot}/{gethashfile(key)}") if isinstance(key, (int, float)) else {}
+        found = own[key] if key in own else self.hdict(hashroot).get(key, default)
         if found is _sentinel:
             raise KeyError(key)
         return found
