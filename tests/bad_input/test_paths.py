@@ -21,7 +21,6 @@ def test_directory_is_no_shelf(flag: str, tmp_path: Path, refused: Any, unchange
     (tmp_path / "folder" / "note").write_text("kept")
     with unchanged(tmp_path):
         refused(coshelf.NotAShelf, tmp_path / "folder", flag, "directory")
-        refused(coshelf.NotAShelf, f"{tmp_path}/folder/", flag, "directory", named=f"{tmp_path}/folder")
 
 
 @each_flag

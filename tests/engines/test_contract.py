@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from keys_as_paths import KeysAsPaths
 
 from coshelf.engines import open_engine
 from coshelf.engines.contract import Engine, OpenOptions
@@ -86,3 +87,30 @@ class TestMappingOverDbm(_OnMapping):
         mapping: Any = engine
         mapping._mapping.close()
         return super().reopen(engine, place, options)
+
+
+class TestFiles(EngineContract):
+    demands = (
+        *("ordered=sorts", "snapshots=copies", "atomic=none", "exclusive=processes", "watch=poll"),
+        *("shared=processes", "persistent", "acknowledged=machine", "consistency=strict"),
+        *("largest_batch=None", "largest_key=None", "largest_value=None"),
+    )
+
+    def open_engine(self, place: Path, options: OpenOptions) -> Engine:
+        return KeysAsPaths(open_engine(f"files:{place / 'under-test'}", options))
+
+    def test_reopen_arguments_open_the_same_entries_or_are_a_type_error(
+        self, engine: Engine, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def opened(target: str, options: OpenOptions) -> Engine:
+            return KeysAsPaths(open_engine(target.removeprefix("keys-as-paths:"), options))
+
+        monkeypatch.setattr("coshelf.testing.contract.opening.open_engine", opened)
+        super().test_reopen_arguments_open_the_same_entries_or_are_a_type_error(engine)
+
+
+class TestFilesWithCommitDurability(TestFiles):
+    demands = (*TestFiles.demands[:7], "acknowledged=durable", *TestFiles.demands[8:])
+
+    def open_engine(self, place: Path, options: OpenOptions) -> Engine:
+        return super().open_engine(place, replace(options, durability="commit"))

@@ -15,6 +15,7 @@ __all__ = ["open_engine"]
 
 # URL scheme to module. Others come from the entry-point group below, which is read only when one is asked for.
 _BUILT_IN = {
+    "files": "coshelf.engines.files",
     "lmdb": "coshelf.engines.lmdb",
     "memory": "coshelf.engines.memory",
 }
@@ -34,15 +35,18 @@ class _EngineModule(Protocol):
 def open_engine(target: object, options: OpenOptions) -> Engine:
     """Open the engine that a target names.
 
-    A ``str`` that begins with ``scheme:`` is a URL, any other str, bytes or path-like object a file of the lmdb engine,
-    and a mutable mapping is used as it is. Raises :class:`UnknownEngine` for a scheme that nobody registered.
+    A ``str`` that begins with ``scheme:`` is a URL, any other str, bytes or path-like object a file of the lmdb engine
+    or, with a slash at its end, a directory of the files engine, and a mutable mapping is used as it is. Raises
+    :class:`UnknownEngine` for a scheme that nobody registered.
     """
     if isinstance(target, str):
         scheme = _SCHEME.match(target)
         if scheme:
             return _find(scheme.group(1).lower())(target, options)
     if isinstance(target, (str, bytes, os.PathLike)):
-        return _built_in("coshelf.engines.lmdb").open_engine(os.fsdecode(target), options)
+        path = os.fsdecode(target)
+        engine = "coshelf.engines.files" if path.endswith("/") else "coshelf.engines.lmdb"
+        return _built_in(engine).open_engine(path, options)
     if isinstance(target, MutableMapping) or _quacks_like_dbm(target):
         return _built_in("coshelf.engines.mapping").open_engine(target, options)
     raise TypeError(f"a shelf is opened by path, URL or mapping of bytes, not by {type(target).__name__}")

@@ -1,0 +1,326 @@
+"""The engine: reads, and commits by renaming whole files over others."""
+
+from __future__ import annotations
+
+import dataclasses
+import fcntl
+import os
+import random
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+from coshelf import records
+from coshelf.engines.contract import ABSENT, Batch, Capabilities, Engine, Entry, Exclusive, OpenOptions, Snapshot
+from coshelf.engines.files.locks import DirectoryLock, flocked
+from coshelf.engines.files.paths import parts_of
+from coshelf.engines.files.pickle_files import could_be_pickle
+from coshelf.engines.files.staging import Staging
+from coshelf.engines.files.tree import Parts, Tree, translated
+from coshelf.engines.memory import TableSnapshot
+from coshelf.engines.sorted_table import SortedTable
+from coshelf.errors import (
+    DamagedRecord,
+    InvalidKey,
+    KeyTooLong,
+    NotAShelf,
+    ReadOnlyShelf,
+    ShelfNotFound,
+    TransactionInProgress,
+    Unsupported,
+)
+from coshelf.keys import FIRST, LAST, encode, prefix_end
+
+__all__ = ["FilesEngine", "open_engine"]
+
+_CAPABILITIES = Capabilities(
+    ordered="sorts",
+    snapshots="copies",
+    atomic="none",
+    exclusive="processes",
+    watch="poll",
+    acknowledged="machine",
+    cheap_count=False,
+)
+_SECOND = 1_000_000_000
+_OLD = bytes([records.OLD_PICKLE])
+
+
+def open_engine(target: Any, options: OpenOptions) -> Engine:
+    """The engine on a directory: ``files:PATH``, or a path."""
+    path = os.path.abspath(target.removeprefix("files:"))
+    with translated(path):
+        if options.flag in ("c", "n"):
+            try:
+                os.mkdir(path, options.mode | (options.mode & 0o444) >> 2)
+                os.chmod(path, options.mode | (options.mode & 0o444) >> 2)
+            except FileExistsError:
+                pass
+            except FileNotFoundError as error:
+                raise ShelfNotFound(f"there is no directory {os.path.dirname(path)} to make {path} in") from error
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError as error:
+            raise ShelfNotFound(f"there is no directory {path}") from error
+        except NotADirectoryError as error:
+            raise NotAShelf(f"{path} is no directory; it has not been changed") from error
+    return FilesEngine(path, descriptor, options)
+
+
+class FilesEngine(Engine):
+    """Entries in the files of a directory."""
+
+    name = "files"
+
+    def __init__(self, path: str, descriptor: int, options: OpenOptions) -> None:
+        self.where = path
+        self._options = options
+        self._tree = Tree(path, descriptor)
+        self._lock = DirectoryLock(descriptor, path)
+        self._staging = Staging(path, descriptor, options.mode)
+        self._unsynced: set[Parts] = set()
+        self._closed = False
+        self.capabilities = (
+            dataclasses.replace(_CAPABILITIES, acknowledged="durable")
+            if options.durability == "commit"
+            else _CAPABILITIES
+        )
+
+    # --- reading -----------------------------------------------------------------------------------------------------
+
+    def get(self, key: bytes) -> Entry | None:
+        try:
+            parts = parts_of(key)
+        except (InvalidKey, KeyTooLong):
+            return None
+        with translated(self.where), self._tree.in_use():
+            return self._entry(key, parts)
+
+    def _entry(self, key: bytes, parts: Parts) -> Entry | None:
+        found = self._tree.read(parts)
+        if found is None:
+            return None
+        data, status = found
+        body = data if data[0] == records.PICKLE else _OLD + data
+        return Entry(records.seal(body, records.checksum(key, body), 0), _version(status))
+
+    def get_many(self, keys: list[bytes]) -> list[Entry | None]:
+        with self._instant():
+            return [self.get(key) for key in keys]
+
+    def scan(
+        self, start: bytes, stop: bytes, *, reverse: bool = False, keys_only: bool = False
+    ) -> Iterator[tuple[bytes, Entry | None]]:
+        with translated(self.where), self._tree.in_use(), self._instant():
+            found = sorted(self._tree.walk(start, stop), reverse=reverse)
+            if keys_only:
+                return ((key, None) for key, _ in found)
+            return _in_turn([(key, self._attempt(key, parts)) for key, parts in found])
+
+    def _attempt(self, key: bytes, parts: Parts) -> Entry | DamagedRecord | None:
+        try:
+            return self._entry(key, parts)
+        except DamagedRecord as error:
+            return error
+
+    def count(self, start: bytes, stop: bytes) -> int:
+        with translated(self.where), self._tree.in_use(), self._instant():
+            return sum(1 for _ in self._tree.walk(start, stop))
+
+    def snapshot(self) -> Snapshot:
+        table = SortedTable()
+        for key, entry in self.scan(FIRST, LAST):
+            assert entry is not None
+            table.put(key, entry)
+        return TableSnapshot(table)
+
+    def _instant(self) -> AbstractContextManager[None]:
+        """Keeps the files of a batch from appearing one by one before whoever reads several."""
+        if self._lock.is_mine() or not self._staging.exists():
+            return nullcontext()
+        return flocked(self._staging.path, fcntl.LOCK_SH, self._options.timeout, self.where)
+
+    def paths(self, prefix: str = "") -> list[str]:
+        """The keys below a prefix, sorted, as paths."""
+        start = encode(prefix)
+        return ["/".join(parts) for _, parts in self._paths(start, prefix_end(start))]
+
+    def _paths(self, start: bytes, stop: bytes) -> list[tuple[bytes, Parts]]:
+        with translated(self.where), self._tree.in_use(), self._instant():
+            return sorted(self._tree.walk(start, stop))
+
+    def stamp(self, key: bytes) -> tuple[int, int, int, int] | None:
+        """What differs when the file of a key has changed, whoever changed it; None if there is no file."""
+        if not _has_path(key):
+            return None
+        found = self._tree.look(parts_of(key))
+        if found is None or not stat.S_ISREG(found.st_mode):
+            return None
+        return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+    def age(self, key: bytes) -> float:
+        """Seconds since the file of a key was last changed."""
+        found = self.stamp(key)
+        return 0.0 if found is None else time.time() - found[3] / _SECOND
+
+    # --- writing -----------------------------------------------------------------------------------------------------
+
+    def commit(self, batch: Batch) -> str:
+        if self.owns_exclusive():
+            raise TransactionInProgress(
+                f"this thread is inside a transaction of {self.where} and must write through it"
+            )
+        self._refuse_reader()
+        with self._tree.in_use(), self._lock.hold(self._options.timeout):
+            return self._commit(batch)
+
+    def _refuse_reader(self) -> None:
+        if self._options.flag == "r":
+            raise ReadOnlyShelf(f"{self.where} was opened with flag 'r' and cannot be written")
+
+    def _commit(self, batch: Batch) -> str:
+        """Commit, with other writers kept out."""
+        self._refuse_reader()
+        puts = {parts_of(key): _data(body) for key, body in batch.puts.items()}
+        deletes = {parts_of(key) for key in batch.deletes if _has_path(key)}
+        with translated(self.where):
+            batch.refuse_conflicts(self._version)
+            leaving = {parts for parts in deletes if self._refuse_foreign(parts)}
+            for start, stop in batch.clears:
+                leaving.update(parts for _, parts in self._tree.walk(start, stop) if self._is_ours(parts))
+            self._refuse_clashes(puts, leaving - puts.keys())
+            stamp = self._stamp(set(puts) | leaving)
+            durable = self._options.durability == "commit"
+            with self._staging.open() as staging:
+                for parts, data in puts.items():
+                    staging.write(parts, data, stamp, self._options.mode, durable)
+                with flocked(self._staging.path, fcntl.LOCK_EX, self._options.timeout, self.where):
+                    for parts in leaving - puts.keys():
+                        self._remove(parts)
+                    for parts in puts:
+                        with self._tree.directory(parts[:-1], make=True) as parent:
+                            staging.place(parts, parent)
+            changed = set(puts) | leaving
+            if durable:
+                self._sync(changed)
+            else:
+                self._unsynced |= changed
+        return str(stamp)
+
+    def _version(self, key: bytes) -> object:
+        if not _has_path(key):
+            return ABSENT
+        found = self._tree.look(parts_of(key))
+        return _version(found) if found is not None and stat.S_ISREG(found.st_mode) else ABSENT
+
+    def _is_ours(self, parts: Parts) -> bool:
+        found = self._tree.read(parts, patient=False)
+        return found is not None and could_be_pickle(found[0])
+
+    def _refuse_foreign(self, parts: Parts) -> bool:
+        """Whether there is a file. Raises :class:`NotAShelf` for one that holds no pickle."""
+        found = self._tree.read(parts, patient=False)
+        if found is not None and not could_be_pickle(found[0]):
+            raise NotAShelf(f"the file {'/'.join(parts)!r} in {self.where} holds no pickle; it has not been changed")
+        return found is not None
+
+    def _refuse_clashes(self, puts: dict[Parts, bytes], leaving: set[Parts]) -> None:
+        for parts in puts:
+            self._tree.refuse_clash(parts, leaving)
+            self._refuse_foreign(parts)
+            for length in range(1, len(parts)):
+                if parts[:length] in puts:
+                    raise InvalidKey(
+                        f"key {'/'.join(parts)!r} would lie below {'/'.join(parts[:length])!r}, which is in this batch"
+                    )
+
+    def _stamp(self, changed: set[Parts]) -> int:
+        """The modification time for a batch: in a later whole second than what it replaces, and not used before.
+
+        pickleshare compares whole seconds, and takes a value of the same second for the one that it has.
+        """
+        second = time.time_ns() // _SECOND
+        for parts in changed:
+            found = self._tree.look(parts)
+            if found is None:  # it may have been deleted just now, so the directory's own time counts
+                found = self._tree.look(parts[:-1]) if parts[:-1] else os.fstat(self._tree.descriptor)
+            if found is not None:
+                second = max(second, found.st_mtime_ns // _SECOND + 1)
+        return second * _SECOND + random.SystemRandom().randrange(_SECOND)
+
+    def _remove(self, parts: Parts) -> None:
+        with self._tree.directory(parts[:-1]) as parent:
+            try:
+                os.unlink(parts[-1], dir_fd=parent)
+            except FileNotFoundError:
+                pass  # by an old process, which knows no lock
+
+    @contextmanager
+    def exclusive(self, timeout: float | None = None) -> Iterator[Exclusive]:
+        self._refuse_reader()
+        with self._tree.in_use(), self._lock.hold(self._options.timeout if timeout is None else timeout):
+            yield Exclusive(self._commit)
+
+    def owns_exclusive(self) -> bool:
+        return self._lock.is_mine()
+
+    # --- the end -----------------------------------------------------------------------------------------------------
+
+    def sync(self) -> None:
+        with translated(self.where):
+            changed, self._unsynced = self._unsynced, set()
+            self._sync(changed)
+
+    def _sync(self, changed: set[Parts]) -> None:
+        """Make files durable, and their names and those of the directories above them."""
+        above = {parts[:length] for parts in changed for length in range(len(parts))}
+        for parts in changed if self._options.durability != "commit" else ():
+            self._tree.sync_file(parts)
+        for parts in above:
+            with self._tree.directory(parts) as directory:
+                os.fsync(directory)
+
+    def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            self.sync()
+        finally:
+            self._tree.close()
+
+    def reopen_arguments(self) -> tuple[str, OpenOptions]:
+        flag = "w" if self._options.flag in ("c", "n") else self._options.flag
+        return f"files:{self.where}", dataclasses.replace(self._options, flag=flag)
+
+
+def _in_turn(found: list[tuple[bytes, Entry | DamagedRecord | None]]) -> Iterator[tuple[bytes, Entry | None]]:
+    for key, entry in found:
+        if isinstance(entry, DamagedRecord):
+            raise entry
+        if entry is not None:
+            yield key, entry
+
+
+def _version(status: os.stat_result) -> str:
+    """All files of a batch have one modification time, to the nanosecond, which no other batch has."""
+    return str(status.st_mtime_ns)
+
+
+def _data(body: bytes) -> bytes:
+    """The pickle in a body, which is all that a file holds."""
+    if body[0] == records.PICKLE:
+        return body
+    if body[:1] == _OLD:
+        return body[1:]
+    raise Unsupported("the files engine stores bare pickles, and this value is none")
+
+
+def _has_path(key: bytes) -> bool:
+    try:
+        parts_of(key)
+    except (InvalidKey, KeyTooLong):
+        return False
+    return True

@@ -1,0 +1,91 @@
+"""Locks that need no file: ``flock`` on a directory. Old pickleshare processes know nothing of them."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from coshelf.engines.local_lock import LocalLock
+from coshelf.errors import ShelfLocked
+
+__all__ = ["DirectoryLock", "flocked"]
+
+_FIRST_PAUSE = 0.0005
+_LONGEST_PAUSE = 0.01
+
+# Descriptors that hold a lock now. A forked child closes its copies: a lock ends with the process that took it.
+_held: set[int] = set()
+_by_directory: weakref.WeakValueDictionary[tuple[int, int], LocalLock] = weakref.WeakValueDictionary()
+
+
+def _let_go() -> None:
+    for descriptor in _held:
+        os.close(descriptor)
+    _held.clear()
+    _by_directory.clear()
+
+
+os.register_at_fork(after_in_child=_let_go)
+
+
+@contextmanager
+def flocked(directory: str, kind: int, timeout: float, where: str) -> Iterator[None]:
+    """Hold a lock on a directory. Raises :class:`ShelfLocked` after ``timeout`` seconds."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    _held.add(descriptor)
+    pid = os.getpid()
+    try:
+        _take(descriptor, kind, timeout, where)
+        yield
+    finally:
+        if os.getpid() == pid:
+            _held.discard(descriptor)
+            os.close(descriptor)
+
+
+def _take(descriptor: int, kind: int, timeout: float, where: str) -> None:
+    until = time.monotonic() + timeout
+    pause = _FIRST_PAUSE
+    while True:
+        try:
+            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            left = until - time.monotonic()
+            if left <= 0:
+                raise ShelfLocked(f"shelf is locked: {where}\n  by another process; waited {timeout:g} s") from None
+            time.sleep(min(pause, left))
+            pause = min(pause * 2, _LONGEST_PAUSE)
+        else:
+            return
+
+
+class DirectoryLock:
+    """The lock of writers: one thread of one process, through any handle."""
+
+    def __init__(self, directory: int, where: str) -> None:
+        self._where = where
+        self._path = f"/proc/self/fd/{directory}"
+        status = os.fstat(directory)
+        identity = (status.st_dev, status.st_ino)
+        self._threads = _by_directory.get(identity) or LocalLock(where)
+        _by_directory[identity] = self._threads
+
+    def is_mine(self) -> bool:
+        return self._threads.is_mine()
+
+    @contextmanager
+    def hold(self, timeout: float) -> Iterator[None]:
+        """Keep other writers out; at once if this thread does."""
+        if self.is_mine():
+            yield
+            return
+        until = time.monotonic() + timeout
+        with (
+            self._threads.hold(timeout),
+            flocked(self._path, fcntl.LOCK_EX, max(0.0, until - time.monotonic()), self._where),
+        ):
+            yield

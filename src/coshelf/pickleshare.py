@@ -1,0 +1,266 @@
+"""``pickleshare`` with the same names and the same directories, correct between processes.
+
+What it opens it trusts, as pickleshare does: reading a value runs what its pickle says. Files are 0666 less the umask.
+Running pickleshare processes may share the directory.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import pickle
+import pprint
+import sys
+import time
+import warnings
+import weakref
+import zlib
+from collections.abc import Iterator, MutableMapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from coshelf.engines.contract import EVERYTHING_GONE, Batch, OpenOptions
+from coshelf.engines.files.engine import FilesEngine, open_engine
+from coshelf.engines.files.pickle_files import YOUNG
+from coshelf.errors import Conflict, CoshelfError, DamagedRecord
+from coshelf.keys import encode
+
+__all__ = ["PickleShareDB", "PickleShareLink", "gethashfile"]
+
+_PROTOCOL = 2  # what every pickleshare reads
+_COMPRESSED = "xx"
+_PAUSE = 0.005
+_sentinel: Any = object()
+
+
+def gethashfile(key: Any) -> str:
+    """The bucket of a new key in a hashed category. Unlike pickleshare's it is the same in every process."""
+    hash(key)
+    number = hash(key) if isinstance(key, (int, float, complex)) else zlib.crc32(repr(key).encode("utf-8", "replace"))
+    return f"{number % 256:02x}"
+
+
+class PickleShareDB(MutableMapping[str, Any]):
+    """A directory in which every value is a pickle in a file, and every key the path of one."""
+
+    def __init__(self, root: Any) -> None:
+        self.root = Path(os.path.abspath(os.path.expanduser(str(root))))
+        self.cache: dict[Path, tuple[Any, Any]] = {}
+        self._open()
+
+    def _open(self) -> None:
+        self.root.mkdir(parents=True, exist_ok=True)
+        umask = os.umask(0)
+        os.umask(umask)
+        engine = open_engine(f"files:{self.root}", OpenOptions(flag="w", mode=0o666 & ~umask))
+        assert isinstance(engine, FilesEngine)
+        self._engine = engine
+        weakref.finalize(self, engine.close)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"root": self.root, "cache": self.cache}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._open()
+
+    def _encoded(self, key: Any) -> bytes:
+        path = PurePosixPath(key)
+        if path.is_absolute() and path.is_relative_to(self.root):
+            path = path.relative_to(self.root)
+        return encode(str(path))
+
+    def __getitem__(self, key: Any) -> Any:
+        path, encoded = self.root / key, self._encoded(key)
+        try:
+            stamp = self._engine.stamp(encoded)
+            if stamp is None:
+                raise KeyError(key)
+            if path in self.cache and self.cache[path][1] == stamp:
+                return self.cache[path][0]
+            value = self._load(encoded)
+        except KeyError:
+            raise KeyError(key) from None
+        except Exception as error:
+            raise KeyError(key) from error
+        self.cache[path] = (value, stamp)
+        return value
+
+    def _load(self, encoded: bytes) -> Any:
+        """The value; read again while an old process may be writing it."""
+        until = time.monotonic() + YOUNG
+        while True:
+            entry = self._engine.get(encoded)
+            if entry is None:
+                raise KeyError(encoded)
+            data = entry.record if entry.record[0] != 1 else entry.record[1:]
+            try:
+                return pickle.loads(data)
+            except UnicodeDecodeError:
+                return pickle.loads(data, encoding="latin-1")  # a str of Python 2
+            except Exception:
+                if time.monotonic() > until or self._engine.age(encoded) > YOUNG:
+                    raise
+                time.sleep(_PAUSE)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self._engine.put(self._encoded(key), pickle.dumps(value, _PROTOCOL))
+        self.cache[self.root / key] = (value, None)
+
+    def __delitem__(self, key: Any) -> None:
+        self.cache.pop(self.root / key, None)
+        try:
+            self._engine.commit(Batch(deletes=frozenset((self._encoded(key),))))
+        except (CoshelfError, OSError):
+            pass  # as pickleshare: another process may have won
+
+    def clear(self) -> None:
+        """Remove every value, in one step. Files that hold no pickle stay."""
+        self.cache = {}
+        self._engine.commit(EVERYTHING_GONE)
+
+    def keys(self, globpat: str | None = None) -> list[str]:  # type: ignore[override]
+        """All keys, or those that match a glob, as :meth:`pathlib.Path.glob` has it."""
+        if globpat is None:
+            return list(self._engine.paths())
+        found = [path for path in self.root.glob(globpat) if path.is_file() and not path.is_symlink()]
+        return [path.relative_to(self.root).as_posix() for path in found if ".." not in path.parts]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.keys())
+
+    def __len__(self) -> int:
+        return len(self.keys())
+
+    def uncache(self, *items: Any) -> None:
+        """Forget all values that were read, or some."""
+        if not items:
+            self.cache = {}
+        for item in items:
+            self.cache.pop(self.root / item, None)
+
+    def waitget(self, key: Any, maxwaittime: float = 60) -> Any:
+        """The value, as soon as there is one. KeyError after ``maxwaittime`` seconds."""
+        until = time.monotonic() + maxwaittime
+        bell = self._engine.doorbell()
+        while True:
+            tone = bell.tone()
+            try:
+                return self[key]
+            except KeyError:
+                if time.monotonic() > until:
+                    raise
+            bell.wait(tone, max(0.001, until - time.monotonic()))
+
+    # --- hashed categories -------------------------------------------------------------------------------------------
+
+    def _bucket_keys(self, hashroot: str) -> list[str]:
+        """The buckets of a category, the later the stronger."""
+        names = [key for key in self._engine.paths(f"{hashroot}/") if "/" not in key[len(hashroot) + 1 :]]
+        return sorted(names, key=lambda name: (not name.endswith(_COMPRESSED), name))
+
+    def hset(self, hashroot: str, key: Any, value: Any) -> None:
+        """Set a key of a hashed category."""
+        target = f"{hashroot}/{gethashfile(key)}"
+        with self._engine.exclusive() as lock:
+            # A number has the same bucket in every process, pickleshare's too.
+            for name in self._bucket_keys(hashroot) if not isinstance(key, (int, float)) else ():
+                if not name.endswith(_COMPRESSED) and key in self._bucket(name):
+                    target = name
+            bucket = self._bucket(target) | {key: value}
+            lock.commit(Batch(puts={encode(target): pickle.dumps(bucket, _PROTOCOL)}))
+
+    def _bucket(self, name: str) -> dict[Any, Any]:
+        """A bucket; empty where there is none, or a broken one."""
+        try:
+            return dict(self._load(encode(name)))
+        except (KeyError, DamagedRecord):
+            return {}
+
+    def hget(self, hashroot: str, key: Any, default: Any = _sentinel, fast_only: bool = True) -> Any:
+        """A key of a hashed category, whichever bucket it is in. KeyError if it is in none and there is no default."""
+        own = self._bucket(f"{hashroot}/{gethashfile(key)}") if isinstance(key, (int, float)) else {}
+        found = own[key] if key in own else self.hdict(hashroot).get(key, default)
+        if found is _sentinel:
+            raise KeyError(key)
+        return found
+
+    def hdict(self, hashroot: str) -> dict[Any, Any]:
+        """A whole hashed category. A broken bucket is left out, with a warning, and stays."""
+        merged: dict[Any, Any] = {}
+        for name in self._bucket_keys(hashroot):
+            try:
+                merged.update(self._load(encode(name)))
+            except KeyError:
+                continue  # gone meanwhile
+            except DamagedRecord:
+                warnings.warn(f"bucket {name} of {self!r} is broken", stacklevel=2)
+        return merged
+
+    def hcompress(self, hashroot: str) -> None:
+        """Put all of a hashed category into one bucket. KeyError, and nothing changed, if one is broken."""
+        while True:
+            with self._engine.exclusive() as lock:
+                names = self._bucket_keys(hashroot)
+                merged: dict[Any, Any] = {}
+                checks = {}
+                for name in names:
+                    entry = self._engine.get(encode(name)) if name in self else None
+                    if entry is None:
+                        raise KeyError(name)
+                    checks[encode(name)] = entry.version
+                    merged.update(self._load(encode(name)))
+                target = encode(f"{hashroot}/{_COMPRESSED}")
+                try:
+                    lock.commit(
+                        Batch(
+                            puts={target: pickle.dumps(merged, _PROTOCOL)},
+                            deletes=frozenset(encode(name) for name in names) - {target},
+                            checks=checks,
+                        )
+                    )
+                except Conflict:
+                    continue  # an old process wrote
+                return
+
+    def getlink(self, folder: str) -> PickleShareLink:
+        """The keys below a folder as attributes."""
+        return PickleShareLink(self, folder)
+
+    def __repr__(self) -> str:
+        return f"PickleShareDB('{self.root}')"
+
+
+class PickleShareLink:
+    """The keys below a folder as attributes."""
+
+    def __init__(self, db: PickleShareDB, keydir: str) -> None:
+        self.__dict__.update(db=db, keydir=keydir)
+
+    def __getattr__(self, key: str) -> Any:
+        return self.__dict__["db"][f"{self.__dict__['keydir']}/{key}"]
+
+    def __setattr__(self, key: str, value: Any) -> None:
+        self.__dict__["db"][f"{self.__dict__['keydir']}/{key}"] = value
+
+    def __repr__(self) -> str:
+        keydir = self.__dict__["keydir"]
+        names = ";".join(PurePosixPath(key).name for key in self.__dict__["db"].keys(f"{keydir}/*"))
+        return f"<PickleShareLink '{keydir}': {names}>"
+
+
+def main() -> None:
+    """``python -m coshelf.pickleshare dump|load|testwait DIR``."""
+    if len(sys.argv) != 3 or sys.argv[1] not in ("dump", "load", "testwait"):
+        sys.exit("usage: python -m coshelf.pickleshare dump|load|testwait DIR")
+    db = PickleShareDB(sys.argv[2])
+    if sys.argv[1] == "dump":
+        sys.stdout.write(pprint.pformat(dict(db)) + "\n")
+    elif sys.argv[1] == "load":
+        db.update(ast.literal_eval(sys.stdin.read()))
+    else:
+        sys.stdout.write(pprint.pformat(db.waitget("250")) + "\n")
+
+
+if __name__ == "__main__":
+    main()
