@@ -142,7 +142,7 @@ class PickleShareDB(MutableMapping[str, Any]):
     def waitget(self, key: Any, maxwaittime: float = 60) -> Any:
         """The value, as soon as there is one. KeyError after ``maxwaittime`` seconds."""
         until = time.monotonic() + maxwaittime
-        bell = self._engine.doorbell()
+        bell = self._engine.doorbell(self._encoded(key))
         while True:
             tone = bell.tone()
             try:

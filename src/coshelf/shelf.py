@@ -233,7 +233,7 @@ class Shelf(Readable[K, V], MutableMapping[K, V], Generic[K, V]):
         Raises :class:`~coshelf.errors.WaitTimeout` after ``timeout`` seconds; None waits as long as it takes.
         """
         end = None if timeout is None else time.monotonic() + usable_timeout(max(timeout, 0))
-        bell = self._handle.engine.doorbell()
+        bell = self._handle.engine.doorbell(self._namespace.encode(key))
         while True:
             tone = bell.tone()
             try:

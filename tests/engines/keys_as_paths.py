@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from coshelf import records
-from coshelf.engines.contract import Batch, Engine, Entry, Exclusive, OpenOptions, Reader, Snapshot
+from coshelf.engines.contract import Batch, Doorbell, Engine, Entry, Exclusive, OpenOptions, Reader, Snapshot
 from coshelf.errors import Conflict
 from coshelf.keys import decode, encode
 
@@ -76,7 +76,6 @@ class KeysAsPaths(_Translated, Engine):
         self.capabilities = engine.capabilities
         self.where = engine.where
         self.owns_exclusive = engine.owns_exclusive  # type: ignore[method-assign]
-        self.doorbell = engine.doorbell  # type: ignore[method-assign]
 
     def commit(self, batch: Batch) -> int | str:
         return self._translate(batch, self._engine)
@@ -98,6 +97,9 @@ class KeysAsPaths(_Translated, Engine):
     def exclusive(self, timeout: float | None = None) -> Iterator[Exclusive]:
         with self._engine.exclusive(timeout) as lock:
             yield Exclusive(lambda batch: self._translate(batch, lock))
+
+    def doorbell(self, key: bytes) -> Doorbell:
+        return self._engine.doorbell(_path(key))
 
     def sync(self) -> None:
         self._engine.sync()

@@ -91,7 +91,7 @@ class TestMappingOverDbm(_OnMapping):
 
 class TestFiles(EngineContract):
     demands = (
-        *("ordered=sorts", "snapshots=copies", "atomic=none", "exclusive=processes", "watch=poll"),
+        *("ordered=sorts", "snapshots=copies", "atomic=none", "exclusive=processes", "watch=doorbell"),
         *("shared=processes", "persistent", "acknowledged=machine", "consistency=strict"),
         *("largest_batch=None", "largest_key=None", "largest_value=None"),
     )

@@ -48,7 +48,7 @@ class ClosedEngine(Engine):
     def owns_exclusive(self) -> bool:
         self._refuse()
 
-    def doorbell(self) -> NoReturn:
+    def doorbell(self, key: bytes) -> NoReturn:
         self._refuse()
 
     def sync(self) -> None:

@@ -300,8 +300,8 @@ class Engine(Reader):
         """Whether this thread is inside :meth:`exclusive` on this engine, through any handle."""
         return False
 
-    def doorbell(self) -> Doorbell:
-        """The bell of this engine."""
+    def doorbell(self, key: bytes) -> Doorbell:
+        """A bell that rings at the latest when the entry of a key changes; many an engine's ring at each change."""
         return PollingBell()
 
     @abstractmethod

@@ -163,7 +163,7 @@ class MappingEngine(Engine):
     def owns_exclusive(self) -> bool:
         return self._lock.is_mine()
 
-    def doorbell(self) -> LocalBell:
+    def doorbell(self, key: bytes) -> LocalBell:
         return self._bell
 
     def check_entries(self) -> None:

@@ -157,7 +157,7 @@ class MemoryEngine(_TableReader, Engine):
     def owns_exclusive(self) -> bool:
         return self._lock.is_mine()
 
-    def doorbell(self) -> LocalBell:
+    def doorbell(self, key: bytes) -> LocalBell:
         return self._bell
 
     def sync(self) -> None:

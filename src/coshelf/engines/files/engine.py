@@ -13,12 +13,25 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from coshelf import records
-from coshelf.engines.contract import ABSENT, Batch, Capabilities, Engine, Entry, Exclusive, OpenOptions, Snapshot
+from coshelf.engines.contract import (
+    ABSENT,
+    Batch,
+    Capabilities,
+    Doorbell,
+    Engine,
+    Entry,
+    Exclusive,
+    OpenOptions,
+    PollingBell,
+    Snapshot,
+)
+from coshelf.engines.files.changes import Bells
 from coshelf.engines.files.locks import DirectoryLock, flocked
 from coshelf.engines.files.paths import parts_of
 from coshelf.engines.files.pickle_files import could_be_pickle
 from coshelf.engines.files.staging import Staging
 from coshelf.engines.files.tree import Parts, Tree, translated
+from coshelf.engines.filesystem import shared
 from coshelf.engines.memory import TableSnapshot
 from coshelf.engines.sorted_table import SortedTable
 from coshelf.errors import (
@@ -40,8 +53,6 @@ _CAPABILITIES = Capabilities(
     snapshots="copies",
     atomic="none",
     exclusive="processes",
-    watch="poll",
-    acknowledged="machine",
     cheap_count=False,
 )
 _SECOND = 1_000_000_000
@@ -80,12 +91,13 @@ class FilesEngine(Engine):
         self._tree = Tree(path, descriptor)
         self._lock = DirectoryLock(descriptor, path)
         self._staging = Staging(path, descriptor, options.mode)
+        self._bells = Bells(self._tree)
         self._unsynced: set[Parts] = set()
         self._closed = False
-        self.capabilities = (
-            dataclasses.replace(_CAPABILITIES, acknowledged="durable")
-            if options.durability == "commit"
-            else _CAPABILITIES
+        self.capabilities = dataclasses.replace(
+            _CAPABILITIES,
+            watch="poll" if shared(path) else "doorbell",
+            acknowledged="durable" if options.durability == "commit" else "machine",
         )
 
     # --- reading -----------------------------------------------------------------------------------------------------
@@ -141,6 +153,14 @@ class FilesEngine(Engine):
         if self._lock.is_mine() or not self._staging.exists():
             return nullcontext()
         return flocked(self._staging.path, fcntl.LOCK_SH, self._options.timeout, self.where)
+
+    def doorbell(self, key: bytes) -> Doorbell:
+        if self.capabilities.watch == "doorbell" and _has_path(key):
+            with translated(self.where), self._tree.in_use():
+                bell = self._bells.new(parts_of(key))
+            if bell is not None:
+                return bell
+        return PollingBell()
 
     def paths(self, prefix: str = "") -> list[str]:
         """The keys below a prefix, sorted, as paths."""
@@ -289,6 +309,7 @@ class FilesEngine(Engine):
         try:
             self.sync()
         finally:
+            self._bells.close()
             self._tree.close()
 
     def reopen_arguments(self) -> tuple[str, OpenOptions]:

@@ -15,7 +15,7 @@ from coshelf.engines.files.pickle_files import YOUNG, is_whole
 from coshelf.errors import CoshelfError, DamagedRecord, InvalidKey, ShelfPermissionError, StorageError, StorageFull
 from coshelf.keys import prefix_end
 
-__all__ = ["Parts", "Tree", "translated"]
+__all__ = ["Parts", "Tree", "is_missing", "translated"]
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # not waiting for whoever feeds a FIFO
@@ -23,6 +23,11 @@ _MISSING = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.
 _PAUSE = 0.002
 
 Parts = tuple[str, ...]
+
+
+def is_missing(error: OSError) -> bool:
+    """Whether an error says that there is nothing at a path that could be an entry, or lead to one."""
+    return error.errno in _MISSING
 
 
 @contextmanager
@@ -91,7 +96,7 @@ class Tree:
             with self.directory(parts[:-1]) as parent:
                 return os.stat(parts[-1], dir_fd=parent, follow_symlinks=False)
         except OSError as error:
-            if error.errno in _MISSING:
+            if is_missing(error):
                 return None
             raise
 
@@ -134,7 +139,7 @@ class Tree:
             with self.directory(parts[:-1]) as parent:
                 descriptor = os.open(parts[-1], _FILE, dir_fd=parent)
         except OSError as error:
-            if error.errno in _MISSING:
+            if is_missing(error):
                 return None
             raise
         try:
@@ -157,7 +162,7 @@ class Tree:
             with self.directory(parts[:-1]) as parent:
                 descriptor = os.open(parts[-1], _FILE, dir_fd=parent)
         except OSError as error:
-            if error.errno in _MISSING:
+            if is_missing(error):
                 return
             raise
         try:
@@ -180,7 +185,7 @@ class Tree:
                     if entry.is_dir(follow_symlinks=False) or entry.is_file(follow_symlinks=False)
                 ]
         except OSError as error:
-            if above and error.errno in _MISSING:
+            if above and is_missing(error):
                 return  # gone meanwhile
             raise
         for name, is_directory in entries:

@@ -10,7 +10,7 @@ from coshelf import trust
 from coshelf.engines.contract import Batch, Engine, OpenOptions
 from coshelf.engines.lmdb import creation, environment
 from coshelf.engines.lmdb.engine import LmdbEngine
-from coshelf.engines.lmdb.filesystem import refuse_shared_filesystem
+from coshelf.engines.filesystem import refuse_shared_filesystem
 from coshelf.errors import NotAShelf, ShelfNotFound
 
 __all__ = ["open_engine"]

@@ -247,7 +247,7 @@ class LmdbEngine(Engine):
 
     # --- the rest ----------------------------------------------------------------------------------------------------
 
-    def doorbell(self) -> Doorbell:
+    def doorbell(self, key: bytes) -> Doorbell:
         with self._environment.inside():
             return self._environment.bell()
 

@@ -6,6 +6,7 @@ import pytest
 
 from coshelf.engines.contract import Engine
 from coshelf.testing.contract.base import EngineTests
+from coshelf.testing.contract.entries import A
 from coshelf.testing.contract.requirements import grants
 
 __all__ = ["CapabilityTests"]
@@ -28,4 +29,4 @@ class CapabilityTests(EngineTests):
                 pass
         if engine.capabilities.watch is None:
             with pytest.raises(NotImplementedError):
-                engine.doorbell()
+                engine.doorbell(A)

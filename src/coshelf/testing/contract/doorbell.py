@@ -16,7 +16,7 @@ __all__ = ["DoorbellTests"]
 class DoorbellTests(EngineTests):
     @needs("watch=doorbell")
     def test_tone_differs_after_each_change(self, engine: Engine) -> None:
-        bell = engine.doorbell()
+        bell = engine.doorbell(A)
         tones = [bell.tone()]
         for batch in (Batch(puts={A: body(1)}), Batch(puts={A: body(1)}), Batch(deletes=frozenset((A,)))):
             engine.commit(batch)
@@ -30,14 +30,14 @@ class DoorbellTests(EngineTests):
     @needs("watch=doorbell")
     def test_tone_stays_while_nothing_changes(self, engine: Engine) -> None:
         put(engine, {A: 1})
-        bell = engine.doorbell()
+        bell = engine.doorbell(A)
         tone = bell.tone()
         contents(engine)
         assert bell.tone() == tone
 
     @needs("watch=doorbell")
     def test_ring_between_looking_and_waiting_is_not_missed(self, engine: Engine) -> None:
-        bell = engine.doorbell()
+        bell = engine.doorbell(A)
         tone = bell.tone()
         put(engine, {A: 1})
         Task(lambda: bell.wait(tone, None)).finish()
@@ -45,7 +45,7 @@ class DoorbellTests(EngineTests):
     @needs("watch=doorbell")
     def test_waiter_wakes_when_another_thread_commits(self, engine: Engine) -> None:
         def wait() -> object:
-            bell = engine.doorbell()
+            bell = engine.doorbell(A)
             while True:
                 tone = bell.tone()
                 entry = engine.get(A)
@@ -64,7 +64,7 @@ class DoorbellTests(EngineTests):
         put(engine, {A: 0, B: 0})
 
         def follow(mine: bytes, theirs: bytes, lead: int) -> None:
-            bell = engine.doorbell()
+            bell = engine.doorbell(A)
             for number in range(1, 40):
                 while True:
                     tone = bell.tone()
@@ -79,7 +79,7 @@ class DoorbellTests(EngineTests):
 
     @needs("watch=doorbell")
     def test_wait_ends_at_its_timeout(self, engine: Engine) -> None:
-        bell = engine.doorbell()
+        bell = engine.doorbell(A)
         tone = bell.tone()
         Task(lambda: bell.wait(tone, 0.01)).finish()
         Task(lambda: bell.wait(tone, 0)).finish()

@@ -67,11 +67,12 @@ class OpeningTests(EngineTests):
     def test_emptying_by_flag_n_is_a_commit_that_others_see(self, engine: Engine, tmp_path: Path) -> None:
         old = put(engine, {A: 1, B: 2})
         with engine.snapshot() as before:
-            tone = engine.doorbell().tone()
+            bell = engine.doorbell(A)
+            tone = bell.tone()
             with contextlib.closing(self.open_engine(tmp_path, OpenOptions(flag="n"))) as other:
                 assert contents(engine) == [(A, 1), (B, 2)]  # opening alone does not empty
                 other.commit(EVERYTHING_GONE)
-            assert engine.doorbell().tone() != tone
+            assert bell.tone() != tone
             assert contents(engine) == []
             assert conflicts(engine, {A: old}) == [A]
             assert contents(before) == [(A, 1), (B, 2)]

@@ -1,7 +1,8 @@
-"""Which file systems a shelf may lie on: those that one kernel has to itself.
+"""Which file systems one kernel has to itself, and which it shares.
 
 LMDB's locks and its shared map hold between the processes of one kernel. On a network file system, or a folder that a
-virtual machine shares with its host, two kernels would each believe themselves alone.
+virtual machine shares with its host, two kernels would each believe themselves alone; and no kernel tells of changes
+that the other made.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import sys
 
 from coshelf.errors import UnsafeFilesystem
 
-__all__ = ["refuse_shared_filesystem", "type_of"]
+__all__ = ["refuse_shared_filesystem", "shared", "type_of"]
 
 _NETWORK = frozenset(
     "9p acfs afs afpfs beegfs ceph cifs coda davfs fhgfs gfs gfs2 glusterfs gpfs lustre ncpfs nfs nfs3 nfs4 ocfs2 "
@@ -29,20 +30,25 @@ _MOUNTS = "/proc/self/mountinfo"
 
 def refuse_shared_filesystem(path: str) -> None:
     """Raise :class:`UnsafeFilesystem` if ``path``, or the directory it would lie in, is shared between kernels."""
+    what = shared(path)
+    if what is not None:
+        raise UnsafeFilesystem(
+            f"{path} is {what}: locks and shared memory do not hold there, and the shelf would be corrupted\n"
+            "  hint: keep it on a local disk, or use the files engine (files:DIRECTORY), or a shelf on a server"
+        )
+
+
+def shared(path: str) -> str | None:
+    """In words, if ``path``, or the directory it would lie in, is shared between kernels; None if not."""
     found = type_of(path)
     if found is None:
-        return
+        return None
     family, _, member = found.partition(".")
     if found in _BETWEEN_KERNELS:
-        what = f"is a folder that two kernels share ({found})"
-    elif found in _NETWORK or (family == "fuse" and member in _FUSE):
-        what = f"is on a network file system ({found})"
-    else:
-        return
-    raise UnsafeFilesystem(
-        f"{path} {what}: locks and shared memory do not hold there, and the shelf would be corrupted\n"
-        "  hint: keep it on a local disk, or use a shelf on a server"
-    )
+        return f"in a folder that two kernels share ({found})"
+    if found in _NETWORK or (family == "fuse" and member in _FUSE):
+        return f"on a network file system ({found})"
+    return None
 
 
 def type_of(path: str) -> str | None:
