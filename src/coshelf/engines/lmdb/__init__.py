@@ -8,9 +8,9 @@ from typing import Any
 
 from coshelf import trust
 from coshelf.engines.contract import Batch, Engine, OpenOptions
+from coshelf.engines.filesystem import refuse_shared_filesystem
 from coshelf.engines.lmdb import creation, environment
 from coshelf.engines.lmdb.engine import LmdbEngine
-from coshelf.engines.filesystem import refuse_shared_filesystem
 from coshelf.errors import NotAShelf, ShelfNotFound
 
 __all__ = ["open_engine"]

@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 import stat
 
-from coshelf.engines.lmdb.delta_state import DIRECT, MAPPED, PLAIN, DeltaIdentity, DeltaState, boot_id
 from coshelf.engines.filesystem import type_of
+from coshelf.engines.lmdb.delta_state import DIRECT, MAPPED, PLAIN, DeltaIdentity, DeltaState, boot_id
 from coshelf.engines.lmdb.shelf_row import ShelfRow
 from coshelf.engines.lmdb.sidecar_files import make_file, make_lock_file, remove_file
 
