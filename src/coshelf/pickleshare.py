@@ -6,23 +6,23 @@ Running pickleshare processes may share the directory.
 
 from __future__ import annotations
 
-import ast
+import dataclasses
 import os
 import pickle
-import pprint
 import sys
 import time
 import warnings
 import weakref
 import zlib
-from collections.abc import Iterator, MutableMapping
+from collections.abc import ItemsView, Iterator, MutableMapping, ValuesView
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from coshelf import umask
 from coshelf.engines.contract import EVERYTHING_GONE, Batch, OpenOptions
-from coshelf.engines.files.engine import FilesEngine, open_engine
+from coshelf.engines.files.engine import FilesEngine, Stamp, open_engine
 from coshelf.engines.files.pickle_files import YOUNG
-from coshelf.errors import Conflict, CoshelfError, DamagedRecord
+from coshelf.errors import Conflict, DamagedRecord, InvalidKey, KeyTooLong, NotAShelf, ShelfPermissionError
 from coshelf.keys import encode
 
 __all__ = ["PickleShareDB", "PickleShareLink", "gethashfile"]
@@ -30,6 +30,7 @@ __all__ = ["PickleShareDB", "PickleShareLink", "gethashfile"]
 _PROTOCOL = 2  # what every pickleshare reads
 _COMPRESSED = "xx"
 _PAUSE = 0.005
+_LONGEST_SLEEP = 1.0  # a signal that comes just before a sleep is noticed after it
 _sentinel: Any = object()
 
 
@@ -50,11 +51,10 @@ class PickleShareDB(MutableMapping[str, Any]):
 
     def _open(self) -> None:
         self.root.mkdir(parents=True, exist_ok=True)
-        umask = os.umask(0)
-        os.umask(umask)
-        engine = open_engine(f"files:{self.root}", OpenOptions(flag="w", mode=0o666 & ~umask))
+        engine = open_engine(f"files:{self.root}", OpenOptions(flag="w", mode=0o666 & ~umask.current()))
         assert isinstance(engine, FilesEngine)
         self._engine = engine
+        self._keys_in_buckets: dict[str, tuple[Stamp, frozenset[Any]]] = {}
         weakref.finalize(self, engine.close)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -111,13 +111,56 @@ class PickleShareDB(MutableMapping[str, Any]):
         self.cache.pop(self.root / key, None)
         try:
             self._engine.commit(Batch(deletes=frozenset((self._encoded(key),))))
-        except (CoshelfError, OSError):
-            pass  # as pickleshare: another process may have won
+        except (InvalidKey, KeyTooLong, NotAShelf, ShelfPermissionError):
+            pass  # as pickleshare, which says nothing of what it cannot delete
+
+    def pop(self, key: Any, default: Any = _sentinel) -> Any:
+        """Remove a value and return it; of several processes one gets it."""
+        with self._engine.exclusive() as lock:
+            try:
+                value = self[key]
+            except KeyError:
+                if default is _sentinel:
+                    raise
+                return default
+            lock.commit(Batch(deletes=frozenset((self._encoded(key),))))
+        self.cache.pop(self.root / key, None)
+        return value
+
+    def popitem(self) -> tuple[str, Any]:
+        """Remove and return an item; of several processes one gets it."""
+        with self._engine.exclusive():
+            for key in self:
+                return key, self.pop(key)
+        raise KeyError("popitem(): there is nothing left")
+
+    def setdefault(self, key: Any, default: Any = None) -> Any:
+        """The value of a key; if there is none, ``default`` is stored."""
+        with self._engine.exclusive() as lock:
+            try:
+                return self[key]
+            except KeyError:
+                lock.commit(Batch(puts={self._encoded(key): pickle.dumps(default, _PROTOCOL)}))
+                return default
+
+    def items(self) -> ItemsView[str, Any]:
+        """A view of keys and values that passes over what goes while it is iterated."""
+        return _Items(self)
+
+    def values(self) -> ValuesView[Any]:
+        """A view of the values that passes over what goes while it is iterated."""
+        return _Values(self)
 
     def clear(self) -> None:
         """Remove every value, in one step. Files that hold no pickle stay."""
         self.cache = {}
         self._engine.commit(EVERYTHING_GONE)
+
+    def replace_all(self, data: dict[str, Any]) -> None:
+        """Put other values in the place of all that are there: either all keys are usable, or nothing changes."""
+        puts = {self._encoded(key): pickle.dumps(value, _PROTOCOL) for key, value in data.items()}
+        self.cache = {}
+        self._engine.commit(dataclasses.replace(EVERYTHING_GONE, puts=puts))
 
     def keys(self, globpat: str | None = None) -> list[str]:  # type: ignore[override]
         """All keys, or those that match a glob, as :meth:`pathlib.Path.glob` has it."""
@@ -150,23 +193,31 @@ class PickleShareDB(MutableMapping[str, Any]):
             except KeyError:
                 if time.monotonic() > until:
                     raise
-            bell.wait(tone, max(0.001, until - time.monotonic()))
+            bell.wait(tone, max(0.0, min(until - time.monotonic(), _LONGEST_SLEEP)))
 
     # --- hashed categories -------------------------------------------------------------------------------------------
 
     def _bucket_keys(self, hashroot: str) -> list[str]:
         """The buckets of a category, the later the stronger."""
-        names = [key for key in self._engine.paths(f"{hashroot}/") if "/" not in key[len(hashroot) + 1 :]]
-        return sorted(names, key=lambda name: (not name.endswith(_COMPRESSED), name))
+        return sorted(self._engine.stamps(f"{hashroot}/"), key=_strength)
+
+    def _buckets_with(self, hashroot: str, key: Any) -> list[str]:
+        """The buckets that have a key, the later the stronger. Only what changed since the last time is read."""
+        if isinstance(key, (int, float)):  # always in the same one, pickleshare's too, or in the compressed one
+            names = [f"{hashroot}/{_COMPRESSED}", f"{hashroot}/{gethashfile(key)}"]
+            return [name for name in names if key in self._bucket(name)]
+        found = self._engine.stamps(f"{hashroot}/")
+        for name, stamp in found.items():
+            known = self._keys_in_buckets.get(name)
+            if known is None or known[0] != stamp:
+                self._keys_in_buckets[name] = stamp, frozenset(self._bucket(name))
+        return [name for name in sorted(found, key=_strength) if key in self._keys_in_buckets[name][1]]
 
     def hset(self, hashroot: str, key: Any, value: Any) -> None:
         """Set a key of a hashed category."""
-        target = f"{hashroot}/{gethashfile(key)}"
         with self._engine.exclusive() as lock:
-            # A number has the same bucket in every process, pickleshare's too.
-            for name in self._bucket_keys(hashroot) if not isinstance(key, (int, float)) else ():
-                if not name.endswith(_COMPRESSED) and key in self._bucket(name):
-                    target = name
+            having = [name for name in self._buckets_with(hashroot, key) if not name.endswith(f"/{_COMPRESSED}")]
+            target = having[-1] if having else f"{hashroot}/{gethashfile(key)}"
             bucket = self._bucket(target) | {key: value}
             lock.commit(Batch(puts={encode(target): pickle.dumps(bucket, _PROTOCOL)}))
 
@@ -179,11 +230,13 @@ class PickleShareDB(MutableMapping[str, Any]):
 
     def hget(self, hashroot: str, key: Any, default: Any = _sentinel, fast_only: bool = True) -> Any:
         """A key of a hashed category, whichever bucket it is in. KeyError if it is in none and there is no default."""
-        own = self._bucket(f"{hashroot}/{gethashfile(key)}") if isinstance(key, (int, float)) else {}
-        found = own[key] if key in own else self.hdict(hashroot).get(key, default)
-        if found is _sentinel:
+        for name in reversed(self._buckets_with(hashroot, key)):
+            bucket = self._bucket(name)
+            if key in bucket:  # it may have gone meanwhile
+                return bucket[key]
+        if default is _sentinel:
             raise KeyError(key)
-        return found
+        return default
 
     def hdict(self, hashroot: str) -> dict[Any, Any]:
         """A whole hashed category. A broken bucket is left out, with a warning, and stays."""
@@ -249,18 +302,33 @@ class PickleShareLink:
         return f"<PickleShareLink '{keydir}': {names}>"
 
 
-def main() -> None:
-    """``python -m coshelf.pickleshare dump|load|testwait DIR``."""
-    if len(sys.argv) != 3 or sys.argv[1] not in ("dump", "load", "testwait"):
-        sys.exit("usage: python -m coshelf.pickleshare dump|load|testwait DIR")
-    db = PickleShareDB(sys.argv[2])
-    if sys.argv[1] == "dump":
-        sys.stdout.write(pprint.pformat(dict(db)) + "\n")
-    elif sys.argv[1] == "load":
-        db.update(ast.literal_eval(sys.stdin.read()))
-    else:
-        sys.stdout.write(pprint.pformat(db.waitget("250")) + "\n")
+class _Items(ItemsView[str, Any]):
+    _mapping: PickleShareDB
+
+    def __iter__(self) -> Iterator[tuple[str, Any]]:
+        for key in self._mapping:
+            try:
+                value = self._mapping[key]
+            except KeyError as error:
+                if error.__cause__ is not None:  # it is there, and cannot be read
+                    raise
+            else:
+                yield key, value
+
+
+class _Values(ValuesView[Any]):
+    _mapping: PickleShareDB
+
+    def __iter__(self) -> Iterator[Any]:
+        return (value for _, value in _Items(self._mapping))
+
+
+def _strength(bucket: str) -> tuple[bool, str]:
+    """What :meth:`PickleShareDB.hdict` sorts buckets by: compressed ones are the weakest."""
+    return not bucket.endswith(f"/{_COMPRESSED}"), bucket
 
 
 if __name__ == "__main__":
-    main()
+    from coshelf.pickleshare_commands import main
+
+    sys.exit(main(sys.argv[1:]))

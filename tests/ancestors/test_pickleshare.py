@@ -117,13 +117,99 @@ def test_pickleshare_process_sees_each_value_at_once_and_is_seen(db: PickleShare
     assert sorted(db) == ["ours", "theirs"]
 
 
+def command(*arguments: str | Path, input: str = "") -> subprocess.CompletedProcess[str]:
+    words = [sys.executable, "-m", "coshelf.pickleshare", *map(str, arguments)]
+    return subprocess.run(words, input=input, capture_output=True, text=True, timeout=60)
+
+
 def test_command_line_dumps_and_loads(db: PickleShareDB, tmp_path: Path) -> None:
     db["a/b"] = {"x": [1, None]}
-    command = [sys.executable, "-m", "coshelf.pickleshare"]
-    dumped = subprocess.run([*command, "dump", str(db.root)], capture_output=True, text=True, check=True).stdout
-    subprocess.run([*command, "load", str(tmp_path / "other")], input=dumped, text=True, check=True)
-    assert dict(PickleShareDB(tmp_path / "other")) == {"a/b": {"x": [1, None]}}
-    hostile = subprocess.run(
-        [*command, "load", str(tmp_path / "other")], input="exit(7)", text=True, capture_output=True
+    db["long"] = list(range(100))
+    other = PickleShareDB(tmp_path / "other")
+    other["before"] = 1
+    dumped = command("dump", db.root)
+    assert dumped.returncode == 0
+    assert command("load", other.root, input=dumped.stdout).returncode == 0
+    assert dict(other) == {"a/b": {"x": [1, None]}, "long": list(range(100))}
+
+
+@pytest.mark.parametrize(
+    "bad", ["exit(7)", "__import__('os').abort()", "[1]", "{1: 2}", "{'a': 1", "{'../a': 1}", "(" * 10_000, ""]
+)
+def test_command_line_loads_nothing_but_literals_and_loses_nothing(bad: str, db: PickleShareDB) -> None:
+    db["kept"] = 1
+    done = command("load", db.root, input=bad)
+    assert done.returncode in (1, 3)
+    assert done.stderr.startswith("error: ")
+    assert "Traceback" not in done.stderr
+    assert dict(db) == {"kept": 1}
+
+
+def test_command_line_says_what_it_cannot_dump(db: PickleShareDB) -> None:
+    db["good"] = 1
+    db["path"] = Path("x")
+    (db.root / "broken").write_bytes(b"\x80")
+    os.utime(db.root / "broken", (1, 1))
+    done = command("dump", db.root)
+    assert done.returncode == 1
+    assert "'good': 1" in done.stdout
+    assert "error: 'broken' cannot be read" in done.stderr
+    assert "error: 'path' is no Python literal" in done.stderr
+
+
+def test_command_line_waits(db: PickleShareDB) -> None:
+    db["kept"] = 1
+    words = [sys.executable, "-m", "coshelf.pickleshare", "testwait", str(db.root)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as waiting:
+        db["250"] = ["here"]
+        assert waiting.communicate(timeout=60)[0] == "['here']\n"
+    assert db["kept"] == 1
+
+
+def test_command_line_explains_itself(tmp_path: Path) -> None:
+    assert command().returncode == 0
+    assert command().stdout.startswith("usage: ")
+    for wrong in (("test",), ("load",), ("dump", "a", "b")):
+        assert command(*wrong).returncode == 2
+        assert command(*wrong).stderr.startswith("usage: ")
+    assert command("dump", tmp_path / "none").returncode == 3
+    assert command("testwait", tmp_path / "none").returncode == 3
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_each_item_is_popped_by_one_process(db: PickleShareDB) -> None:
+    for number in range(60):
+        db[f"d/{number}"] = number
+    code = (
+        "import sys; from coshelf.pickleshare import *; db = PickleShareDB(sys.argv[1]); sys.stdin.readline()\n"
+        "try:\n  while True: print(db.popitem()[1])\nexcept KeyError: pass"
     )
-    assert hostile.returncode not in (0, 7)
+    words = [sys.executable, "-c", code, str(db.root)]
+    crew = [subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    popped = []
+    for process in crew:
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+    for process in crew:
+        popped += process.communicate(timeout=60)[0].split()
+    assert sorted(map(int, popped)) == list(range(60))
+
+
+def test_items_pass_over_what_goes_meanwhile(db: PickleShareDB) -> None:
+    db["a"] = db["b"] = db["c"] = 1
+    found = iter(db.items())
+    assert next(found) == ("a", 1)
+    del PickleShareDB(db.root)["b"]
+    assert list(found) == [("c", 1)]
+
+
+def test_set_default_and_pop_with_default(db: PickleShareDB) -> None:
+    assert db.setdefault("a", [1]) == [1]
+    assert db.setdefault("a", [2]) == [1]
+    assert db.pop("a") == [1]
+    assert db.pop("a", 7) == 7
+    with pytest.raises(KeyError):
+        db.pop("a")
+    with pytest.raises(KeyError):
+        db.popitem()

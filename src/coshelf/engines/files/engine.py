@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from coshelf import records
+from coshelf.durable_files import sync_file_system
 from coshelf.engines.contract import (
     ABSENT,
     Batch,
@@ -28,9 +29,9 @@ from coshelf.engines.contract import (
 from coshelf.engines.files.changes import Bells
 from coshelf.engines.files.locks import DirectoryLock, flocked
 from coshelf.engines.files.paths import parts_of
-from coshelf.engines.files.pickle_files import could_be_pickle
+from coshelf.engines.files.pickle_files import begins_as_pickle, could_be_pickle
 from coshelf.engines.files.staging import Staging
-from coshelf.engines.files.tree import Parts, Tree, translated
+from coshelf.engines.files.tree import Parts, Tree, is_missing, translated
 from coshelf.engines.filesystem import shared
 from coshelf.engines.memory import TableSnapshot
 from coshelf.engines.sorted_table import SortedTable
@@ -46,7 +47,7 @@ from coshelf.errors import (
 )
 from coshelf.keys import FIRST, LAST, encode, prefix_end
 
-__all__ = ["FilesEngine", "open_engine"]
+__all__ = ["FilesEngine", "Stamp", "open_engine"]
 
 _CAPABILITIES = Capabilities(
     ordered="sorts",
@@ -57,6 +58,10 @@ _CAPABILITIES = Capabilities(
 )
 _SECOND = 1_000_000_000
 _OLD = bytes([records.OLD_PICKLE])
+_MANY = 100  # files whose content is made durable one by one
+
+Stamp = tuple[int, int, int, int]
+"""Inode, size, and times of the last change of the content and of anything."""
 
 
 def open_engine(target: Any, options: OpenOptions) -> Engine:
@@ -171,14 +176,18 @@ class FilesEngine(Engine):
         with translated(self.where), self._tree.in_use(), self._instant():
             return sorted(self._tree.walk(start, stop))
 
-    def stamp(self, key: bytes) -> tuple[int, int, int, int] | None:
+    def stamp(self, key: bytes) -> Stamp | None:
         """What differs when the file of a key has changed, whoever changed it; None if there is no file."""
         if not _has_path(key):
             return None
         found = self._tree.look(parts_of(key))
-        if found is None or not stat.S_ISREG(found.st_mode):
-            return None
-        return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+        return _stamp(found) if found is not None and stat.S_ISREG(found.st_mode) else None
+
+    def stamps(self, directory: str) -> dict[str, Stamp]:
+        """The keys of the files in a directory, which ends with a slash, and their stamps."""
+        with translated(self.where), self._tree.in_use(), self._instant():
+            found = self._tree.files_in(parts_of(encode(directory.removesuffix("/"))))
+        return {directory + name: _stamp(status) for name, status in found.items()}
 
     def age(self, key: bytes) -> float:
         """Seconds since the file of a key was last changed."""
@@ -224,8 +233,8 @@ class FilesEngine(Engine):
                             staging.place(parts, parent)
             changed = set(puts) | leaving
             if durable:
-                self._sync(changed)
-            else:
+                self._sync_names(changed)
+            elif len(self._unsynced) <= _MANY:
                 self._unsynced |= changed
         return str(stamp)
 
@@ -235,16 +244,22 @@ class FilesEngine(Engine):
         found = self._tree.look(parts_of(key))
         return _version(found) if found is not None and stat.S_ISREG(found.st_mode) else ABSENT
 
-    def _is_ours(self, parts: Parts) -> bool:
-        found = self._tree.read(parts, patient=False)
-        return found is not None and could_be_pickle(found[0])
+    def _is_ours(self, parts: Parts) -> bool | None:
+        """Whether the file is one that may be removed: it holds a pickle, or nothing. None if there is no file."""
+        start = self._tree.first_bytes(parts, 2)
+        if start is None:
+            return None
+        if begins_as_pickle(start):
+            return True
+        found = self._tree.read(parts, patient=False)  # an old pickle tells only by its end
+        return None if found is None else could_be_pickle(found[0])
 
     def _refuse_foreign(self, parts: Parts) -> bool:
         """Whether there is a file. Raises :class:`NotAShelf` for one that holds no pickle."""
-        found = self._tree.read(parts, patient=False)
-        if found is not None and not could_be_pickle(found[0]):
+        is_ours = self._is_ours(parts)
+        if is_ours is False:
             raise NotAShelf(f"the file {'/'.join(parts)!r} in {self.where} holds no pickle; it has not been changed")
-        return found is not None
+        return is_ours is not None
 
     def _refuse_clashes(self, puts: dict[Parts, bytes], leaving: set[Parts]) -> None:
         for parts in puts:
@@ -291,16 +306,22 @@ class FilesEngine(Engine):
     def sync(self) -> None:
         with translated(self.where):
             changed, self._unsynced = self._unsynced, set()
-            self._sync(changed)
+            if len(changed) > _MANY:
+                sync_file_system(self._tree.descriptor)
+                return
+            for parts in changed:
+                self._tree.sync_file(parts)
+            self._sync_names(changed)
 
-    def _sync(self, changed: set[Parts]) -> None:
-        """Make files durable, and their names and those of the directories above them."""
-        above = {parts[:length] for parts in changed for length in range(len(parts))}
-        for parts in changed if self._options.durability != "commit" else ():
-            self._tree.sync_file(parts)
-        for parts in above:
-            with self._tree.directory(parts) as directory:
-                os.fsync(directory)
+    def _sync_names(self, changed: set[Parts]) -> None:
+        """Make the names of files durable, and those of the directories above them."""
+        for above in {parts[:length] for parts in changed for length in range(len(parts))}:
+            try:
+                with self._tree.directory(above) as directory:
+                    os.fsync(directory)
+            except OSError as error:
+                if not is_missing(error):  # removed meanwhile, with all that was in it
+                    raise
 
     def close(self) -> None:
         if self._closed:
@@ -323,6 +344,10 @@ def _in_turn(found: list[tuple[bytes, Entry | DamagedRecord | None]]) -> Iterato
             raise entry
         if entry is not None:
             yield key, entry
+
+
+def _stamp(status: os.stat_result) -> Stamp:
+    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _version(status: os.stat_result) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickletools
 import time
 
-__all__ = ["YOUNG", "could_be_pickle", "is_whole"]
+__all__ = ["YOUNG", "begins_as_pickle", "could_be_pickle", "is_whole"]
 
 # For this long after its last change, a broken file may be one that an old process is in the middle of writing.
 YOUNG = 1.0
@@ -33,8 +33,11 @@ def is_whole(data: bytes, mtime: float) -> bool:
     return True
 
 
+def begins_as_pickle(start: bytes) -> bool:
+    """Whether a file's first bytes are those of a pickle of protocol 2 or later, or there are none."""
+    return not start or (start[0] == _PROTOCOL and (len(start) == 1 or start[1] <= _HIGHEST))
+
+
 def could_be_pickle(data: bytes) -> bool:
     """Whether a file may be replaced or removed as one of ours: a pickle, whole or broken, or nothing at all."""
-    if not data or (data[0] == _PROTOCOL and (len(data) == 1 or data[1] <= _HIGHEST)):
-        return True
-    return is_whole(data, 0.0)
+    return begins_as_pickle(data) or is_whole(data, 0.0)

@@ -156,6 +156,31 @@ class Tree:
         finally:
             os.close(descriptor)
 
+    def first_bytes(self, parts: Parts, count: int) -> bytes | None:
+        """The beginning of a file, or None if there is none."""
+        try:
+            with self.directory(parts[:-1]) as parent:
+                descriptor = os.open(parts[-1], _FILE, dir_fd=parent)
+        except OSError as error:
+            if is_missing(error):
+                return None
+            raise
+        try:
+            return os.read(descriptor, count) if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
+        finally:
+            os.close(descriptor)
+
+    def files_in(self, parts: Parts) -> dict[str, os.stat_result]:
+        """The regular files in a directory, by name."""
+        try:
+            with self.directory(parts) as directory, os.scandir(directory) as found:
+                looked_at = [(entry.name, entry.stat(follow_symlinks=False)) for entry in found if is_part(entry.name)]
+        except OSError as error:
+            if is_missing(error):
+                return {}
+            raise
+        return {name: status for name, status in looked_at if stat.S_ISREG(status.st_mode)}
+
     def sync_file(self, parts: Parts) -> None:
         """Make a file's content durable, if it is still there."""
         try:
