@@ -1,6 +1,7 @@
 """``%load_ext coshelf.ipython``: the profile's ``ip.db`` becomes a shelf that any number of kernels share.
 
-``%store``, aliases, bookmarks and directory history live there. What the profile has so far is taken over once.
+``%store``, aliases, bookmarks and directory history live there. What the profile has so far is taken over once. Where
+the profile lies on a network file system, its directory of values stays, and the files engine reads and writes it.
 """
 
 from __future__ import annotations
@@ -61,17 +62,20 @@ def load_ipython_extension(ip: Any) -> None:
     """Put a shelf in the profile's directory in the place of ``ip.db``."""
     if isinstance(ip.db if _has_been_used(ip) else None, ProfileDatabase):
         return
-    profile = ip.profile_dir.location
-    path = os.path.join(profile, _FILE)
+    ip.db = ProfileDatabase(_open_in(ip.profile_dir.location, ip))
+
+
+def _open_in(profile: str, ip: Any) -> Shelf[str, Any]:
+    path, directory = os.path.join(profile, _FILE), os.path.join(profile, _OLD)
     is_new = not os.path.exists(path)
     try:
         shelf: Shelf[str, Any] = open_shelf(path)
     except UnsafeFilesystem as error:
-        print(f"coshelf: ip.db stays as it was: {str(error).splitlines()[0]}")
-        return
-    if is_new and os.path.isdir(os.path.join(profile, _OLD)):
+        print(f"coshelf: {str(error).splitlines()[0]}; ip.db stays a directory of files: {directory}")
+        return open_shelf(f"files:{directory}")
+    if is_new and os.path.isdir(directory):
         _take_over(ip.db, shelf)
-    ip.db = ProfileDatabase(shelf)
+    return shelf
 
 
 def unload_ipython_extension(ip: Any) -> None:

@@ -74,6 +74,19 @@ def test_what_the_profile_had_is_taken_over(profile: str) -> None:
     assert "got kept" in run(profile, "%store -r old", "print('got', old)")
 
 
+def test_profile_on_a_network_file_system_keeps_its_directory_and_says_so(profile: str) -> None:
+    plain = ["%unload_ext coshelf.ipython", "import os; os.unlink(get_ipython().profile_dir.location + '/db.shelf')"]
+    run(profile, *plain, "old = 'kept'", "%store old")
+    on_nfs = ["import coshelf.engines.filesystem as f; f.type_of = lambda path: 'nfs4'", "%load_ext coshelf.ipython"]
+    said = run(profile, *plain, *on_nfs, "%store -r old", "print('got', old)", "new = [1]", "%store new", "%store")
+    assert "got kept" in said
+    assert said.count("network file system (nfs4)") == 1
+    assert not os.path.exists(os.path.join(profile, "profile_default", "db.shelf"))
+    assert "got [1]" in run(profile, *plain, "%store -r new", "print('got', new)")
+    with coshelf.open(f"files:{profile}/profile_default/db", "r") as shelf:
+        assert dict(shelf.items("autorestore/*")) == {"autorestore/old": "kept", "autorestore/new": [1]}
+
+
 def test_database_has_the_manners_that_ipython_expects() -> None:
     with coshelf.open("memory:") as shelf:
         database = ProfileDatabase(shelf)

@@ -27,10 +27,10 @@ from coshelf.engines.contract import (
     Snapshot,
 )
 from coshelf.engines.files.changes import Bells
-from coshelf.engines.files.locks import DirectoryLock, flocked
+from coshelf.engines.files.locks import DirectoryLock, LockedDirectory, LockedFile, flocked
 from coshelf.engines.files.paths import parts_of
 from coshelf.engines.files.pickle_files import begins_as_pickle, could_be_pickle
-from coshelf.engines.files.staging import Staging
+from coshelf.engines.files.staging import LOCK, Staging
 from coshelf.engines.files.tree import Parts, Tree, is_missing, translated
 from coshelf.engines.filesystem import shared
 from coshelf.engines.memory import TableSnapshot
@@ -94,16 +94,23 @@ class FilesEngine(Engine):
         self.where = path
         self._options = options
         self._tree = Tree(path, descriptor)
-        self._lock = DirectoryLock(descriptor, path)
         self._staging = Staging(path, descriptor, options.mode)
+        self._is_shared = shared(path) is not None
+        self._batch_lock = self._lock_in_staging("batch") or LockedDirectory(self._staging.path)
+        writers = self._lock_in_staging("writers") or LockedDirectory(f"/proc/self/fd/{descriptor}")
+        self._lock = DirectoryLock(descriptor, path, writers)
         self._bells = Bells(self._tree)
         self._unsynced: set[Parts] = set()
         self._closed = False
         self.capabilities = dataclasses.replace(
             _CAPABILITIES,
-            watch="poll" if shared(path) else "doorbell",
+            watch="poll" if self._is_shared else "doorbell",
             acknowledged="durable" if options.durability == "commit" else "machine",
         )
+
+    def _lock_in_staging(self, name: str) -> LockedFile | None:
+        """What to lock on a file system that several kernels use."""
+        return LockedFile(os.path.join(self._staging.path, name + LOCK)) if self._is_shared else None
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
@@ -155,9 +162,9 @@ class FilesEngine(Engine):
 
     def _instant(self) -> AbstractContextManager[None]:
         """Keeps the files of a batch from appearing one by one before whoever reads several."""
-        if self._lock.is_mine() or not self._staging.exists():
+        if self._lock.is_mine() or not os.path.exists(self._batch_lock.path):
             return nullcontext()
-        return flocked(self._staging.path, fcntl.LOCK_SH, self._options.timeout, self.where)
+        return flocked(self._batch_lock, fcntl.LOCK_SH, self._options.timeout, self.where)
 
     def doorbell(self, key: bytes) -> Doorbell:
         if self.capabilities.watch == "doorbell" and _has_path(key):
@@ -202,8 +209,18 @@ class FilesEngine(Engine):
                 f"this thread is inside a transaction of {self.where} and must write through it"
             )
         self._refuse_reader()
-        with self._tree.in_use(), self._lock.hold(self._options.timeout):
+        with self._writing(self._options.timeout):
             return self._commit(batch)
+
+    @contextmanager
+    def _writing(self, timeout: float) -> Iterator[None]:
+        """Keep other writers out."""
+        with self._tree.in_use():
+            if self._is_shared:
+                with translated(self.where):
+                    self._staging.make()
+            with self._lock.hold(timeout):
+                yield
 
     def _refuse_reader(self) -> None:
         if self._options.flag == "r":
@@ -225,7 +242,7 @@ class FilesEngine(Engine):
             with self._staging.open() as staging:
                 for parts, data in puts.items():
                     staging.write(parts, data, stamp, self._options.mode, durable)
-                with flocked(self._staging.path, fcntl.LOCK_EX, self._options.timeout, self.where):
+                with flocked(self._batch_lock, fcntl.LOCK_EX, self._options.timeout, self.where):
                     for parts in leaving - puts.keys():
                         self._remove(parts)
                     for parts in puts:
@@ -295,7 +312,7 @@ class FilesEngine(Engine):
     @contextmanager
     def exclusive(self, timeout: float | None = None) -> Iterator[Exclusive]:
         self._refuse_reader()
-        with self._tree.in_use(), self._lock.hold(self._options.timeout if timeout is None else timeout):
+        with self._writing(self._options.timeout if timeout is None else timeout):
             yield Exclusive(self._commit)
 
     def owns_exclusive(self) -> bool:

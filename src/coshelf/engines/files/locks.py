@@ -1,9 +1,14 @@
-"""Locks that need no file: ``flock`` on a directory. Old pickleshare processes know nothing of them."""
+"""Locks that need no file: ``flock`` on a directory. Old pickleshare processes know nothing of them.
+
+On a network file system a lock on a directory holds on one machine only, and one on a file on all. So there a file
+beside the root is locked.
+"""
 
 from __future__ import annotations
 
 import fcntl
 import os
+import stat
 import time
 import weakref
 from collections.abc import Iterator
@@ -12,7 +17,7 @@ from contextlib import contextmanager
 from coshelf.engines.local_lock import LocalLock
 from coshelf.errors import ShelfLocked
 
-__all__ = ["DirectoryLock", "flocked"]
+__all__ = ["DirectoryLock", "LockedDirectory", "LockedFile", "flocked"]
 
 _FIRST_PAUSE = 0.0005
 _LONGEST_PAUSE = 0.01
@@ -32,10 +37,36 @@ def _let_go() -> None:
 os.register_at_fork(after_in_child=_let_go)
 
 
+class LockedDirectory:
+    """A directory as what is locked."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def open(self, kind: int) -> int:
+        return os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
+class LockedFile(LockedDirectory):
+    """A file as what is locked, in a directory that exists."""
+
+    def open(self, kind: int) -> int:
+        flags = os.O_NOFOLLOW | os.O_CLOEXEC
+        if kind == fcntl.LOCK_SH:
+            return os.open(self.path, os.O_RDONLY | flags)
+        # Network file systems lock exclusively only what is open for writing.
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | flags, 0o600)
+        mode = os.stat(os.path.dirname(self.path)).st_mode & 0o666
+        status = os.fstat(descriptor)
+        if status.st_uid == os.geteuid() and stat.S_IMODE(status.st_mode) != mode:
+            os.fchmod(descriptor, mode)  # for those who may write the root
+        return descriptor
+
+
 @contextmanager
-def flocked(directory: str, kind: int, timeout: float, where: str) -> Iterator[None]:
-    """Hold a lock on a directory. Raises :class:`ShelfLocked` after ``timeout`` seconds."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def flocked(target: LockedDirectory, kind: int, timeout: float, where: str) -> Iterator[None]:
+    """Hold a lock. Raises :class:`ShelfLocked` after ``timeout`` seconds."""
+    descriptor = target.open(kind)
     _held.add(descriptor)
     pid = os.getpid()
     try:
@@ -66,9 +97,9 @@ def _take(descriptor: int, kind: int, timeout: float, where: str) -> None:
 class DirectoryLock:
     """The lock of writers: one thread of one process, through any handle."""
 
-    def __init__(self, directory: int, where: str) -> None:
+    def __init__(self, directory: int, where: str, target: LockedDirectory) -> None:
         self._where = where
-        self._path = f"/proc/self/fd/{directory}"
+        self._target = target
         status = os.fstat(directory)
         identity = (status.st_dev, status.st_ino)
         self._threads = _by_directory.get(identity) or LocalLock(where)
@@ -86,6 +117,6 @@ class DirectoryLock:
         until = time.monotonic() + timeout
         with (
             self._threads.hold(timeout),
-            flocked(self._path, fcntl.LOCK_EX, max(0.0, until - time.monotonic()), self._where),
+            flocked(self._target, fcntl.LOCK_EX, max(0.0, until - time.monotonic()), self._where),
         ):
             yield

@@ -11,7 +11,10 @@ from contextlib import contextmanager
 
 from coshelf.errors import Unsupported
 
-__all__ = ["Staging"]
+__all__ = ["LOCK", "Staging"]
+
+LOCK = ".lock"
+"""How the names of files end that stay in the directory."""
 
 Parts = tuple[str, ...]
 
@@ -24,18 +27,19 @@ class Staging:
         self._root = descriptor
         self._mode = mode
 
-    def exists(self) -> bool:
-        return os.path.isdir(self.path)
+    def make(self) -> None:
+        """Make the directory, if it is not there, for those who may write the root."""
+        try:
+            os.mkdir(self.path)
+            os.chmod(self.path, os.fstat(self._root).st_mode & 0o7777)
+        except FileExistsError:
+            pass
 
     @contextmanager
     def open(self) -> Iterator[StagedFiles]:
         """The files of one batch. What is left of them, and of a writer that was killed, is removed."""
         root = os.fstat(self._root)
-        try:
-            os.mkdir(self.path)
-            os.chmod(self.path, root.st_mode & 0o7777)
-        except FileExistsError:
-            pass
+        self.make()
         directory = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             if os.fstat(directory).st_dev != root.st_dev:
@@ -81,4 +85,5 @@ def _empty(directory: int) -> None:
     with os.scandir(directory) as found:
         names = [entry.name for entry in found]
     for name in names:
-        os.unlink(name, dir_fd=directory)
+        if not name.endswith(LOCK):
+            os.unlink(name, dir_fd=directory)
