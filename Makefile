@@ -50,6 +50,7 @@ BENCH = .venv-bench/bin/python
 
 bench: .venv-bench/ready
 	$(BENCH) benchmarks/run.py --sqlite-python '$(SQLITE_PYTHON)'
+	$(BENCH) benchmarks/waking.py
 	$(BENCH) benchmarks/report.py
 
 bench-quick: .venv-bench/ready
