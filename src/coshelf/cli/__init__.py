@@ -1,0 +1,22 @@
+"""The command line, ``coshelf`` or ``python -m coshelf``. It needs the extra ``cli``."""
+
+from __future__ import annotations
+
+import sys
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Run the command line, and exit: 0 done, 1 something differs or was left, 2 wrong usage, 3 a store's error."""
+    try:
+        import click
+    except ImportError:
+        sys.stderr.write("error: the command line needs click\n  hint: pip install 'coshelf[cli]'\n")
+        sys.exit(2)
+    from coshelf.cli.commands import coshelf
+    from coshelf.cli.errors import reported
+
+    del click
+    with reported():
+        coshelf(prog_name="coshelf")

@@ -1,0 +1,38 @@
+"""How errors are told: what, why, what to do; never by a traceback."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from coshelf.errors import CoshelfError
+
+__all__ = ["SOMETHING_LEFT", "STORE_ERROR", "USAGE", "reported"]
+
+SOMETHING_LEFT, USAGE, STORE_ERROR = 1, 2, 3
+
+
+@contextmanager
+def reported() -> Iterator[None]:
+    """Print an error of ours or of the system, and exit with its code."""
+    try:
+        yield
+    except BrokenPipeError:
+        # Whoever read has had enough; Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(STORE_ERROR)
+    except (CoshelfError, OSError) as error:
+        first, *rest = _words(error).splitlines()
+        sys.stderr.write("\n".join([f"error: {first}", *(f"  {line.strip()}" for line in rest)]) + "\n")
+        sys.exit(STORE_ERROR)
+    except (ValueError, LookupError, TypeError) as error:
+        sys.stderr.write(f"error: {error}\n")
+        sys.exit(USAGE)
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error) or type(error).__name__

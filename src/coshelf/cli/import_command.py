@@ -1,0 +1,69 @@
+"""``coshelf import``."""
+
+from __future__ import annotations
+
+import click
+
+from coshelf.cli.transfers import finish, progress
+from coshelf.transfer.detection import KINDS
+from coshelf.transfer.importing import import_entries
+
+__all__ = ["import_command"]
+
+
+@click.command("import")
+@click.argument("source")
+@click.argument("target")
+@click.option(
+    "--from", "kind", type=click.Choice(KINDS), help="What the source is; by default it is told by its looks."
+)
+@click.option("--replace", is_flag=True, help="Replace values that the target has under the same keys.")
+@click.option("--dry-run", is_flag=True, help="Read and report; change nothing.")
+@click.option(
+    "--trust-pickle",
+    is_flag=True,
+    help="Unpickle where there is no other way (hashed categories, pickled keys). This runs what the pickles say.",
+)
+@click.option("--keyencoding", default="utf-8", show_default=True, help="How the keys of a dbm database became bytes.")
+@click.option(
+    "--values",
+    type=click.Choice(["pickle", "bytes"]),
+    default="pickle",
+    show_default=True,
+    help="What a dbm database holds: pickles (a shelf), or bytes to be kept as bytes.",
+)
+@click.option("--table", help="Which table of sqlitedict, if the file has several.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON to standard output.")
+def import_command(
+    source: str,
+    target: str,
+    kind: str | None,
+    replace: bool,
+    dry_run: bool,
+    trust_pickle: bool,
+    keyencoding: str,
+    values: str,
+    table: str | None,
+    as_json: bool,
+) -> None:
+    """Copy the entries of SOURCE into the shelf TARGET, which is made if it is missing.
+
+    SOURCE is a shelf or database of a dbm module, a directory of pickleshare or diskcache, a file of sqlitedict,
+    another shelf of coshelf, or JSON lines ("-" is standard input). It is not changed. Values are not unpickled.
+
+    What is there already is passed over: an import that was stopped goes on when it is run again.
+    """
+    with progress(target) as tell:
+        report = import_entries(
+            source,
+            target,
+            kind=kind,
+            trust_pickle=trust_pickle,
+            keyencoding=keyencoding,
+            values=values,
+            table=table,
+            replace=replace,
+            dry_run=dry_run,
+            progress=tell,
+        )
+    finish(report, "would be imported" if dry_run else "imported", as_json=as_json)

@@ -1,0 +1,204 @@
+"""From a shelf into JSON lines, a directory of pickleshare, or a shelf of the standard library."""
+
+from __future__ import annotations
+
+import dbm
+import os
+import pickle
+import secrets
+import shutil
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, Any
+
+from coshelf.codecs.raw_pickles import RawPickles
+from coshelf.durable_files import sync_directory
+from coshelf.errors import CoshelfError, InvalidKey, KeyTooLong, NotAShelf
+from coshelf.keys import shown
+from coshelf.opening import open_with_codec
+from coshelf.transfer.importing import Progress
+from coshelf.transfer.json_lines import line_of, same_in_json
+from coshelf.transfer.report import Left, Report
+from coshelf.transfer.shelf_source import ShelfSource
+from coshelf.transfer.source import SourceOptions
+
+__all__ = ["TARGETS", "export_entries"]
+
+TARGETS = ("jsonl", "pickleshare", "shelve")
+"""What can be exported to."""
+
+_SUFFIXES = ("", ".db", ".dat", ".dir", ".bak", ".pag")
+
+
+def export_entries(
+    source: str | os.PathLike[str],
+    target: str | os.PathLike[str],
+    *,
+    kind: str | None = None,
+    trust_pickle: bool = False,
+    overwrite: bool = False,
+    dry_run: bool = False,
+    progress: Progress | None = None,
+) -> Report:
+    """Copy the entries of a shelf to what others read. The target appears whole, or not at all.
+
+    Args:
+        source: a path or URL of a shelf.
+        target: a path; "-" is standard output, with JSON lines.
+        kind: one of :data:`TARGETS`; None decides by the name: a slash at its end is a directory of pickleshare, and
+            all else JSON lines.
+        trust_pickle: unpickle, and write values that JSON can hold exactly as JSON, for people and other programs.
+            Otherwise, and for all other values, a line holds the pickle in base64, which ``import`` takes back.
+        overwrite: whether what lies at the target may be replaced.
+        dry_run: only read and report.
+        progress: called now and then with (entries so far, entries in all or None).
+
+    Raises:
+        NotAShelf: the target is there already, and ``overwrite`` is not given.
+        CoshelfError, OSError: what opening the source and writing the target may raise.
+
+    >>> import coshelf, os, pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as place:
+    ...     with coshelf.open(os.path.join(place, "a.shelf")) as shelf:
+    ...         shelf["b", 1] = {"x": [1.5, None]}
+    ...     export_entries(os.path.join(place, "a.shelf"), os.path.join(place, "a.jsonl"), trust_pickle=True).done
+    ...     print(pathlib.Path(place, "a.jsonl").read_text(), end="")
+    1
+    {"key": ["b", 1], "value": {"x": [1.5, null]}}
+    """
+    place = os.fspath(target)
+    kind = kind or ("pickleshare" if place.endswith("/") or place.startswith("files:") else "jsonl")
+    if kind not in TARGETS:
+        raise ValueError(f"there is no kind {kind!r} of target; there are {', '.join(TARGETS)}")
+    report = Report(kind)
+    with ShelfSource(os.fspath(source), SourceOptions()) as opened:
+        if place == "-":
+            _copy(opened, _JsonLines(sys.stdout, trust_pickle), report, dry_run, progress)
+            sys.stdout.flush()
+            return report
+        place = os.path.abspath(place.removeprefix("files:"))
+        _refuse_what_is_there(place, kind, overwrite=overwrite)
+        if dry_run:
+            _copy(opened, _JsonLines(None, trust_pickle) if kind == "jsonl" else None, report, dry_run, progress)
+            return report
+        with _whole(place) as making:
+            sink = _sink(kind, making, trust_pickle)
+            try:
+                _copy(opened, sink, report, dry_run, progress)
+            finally:
+                sink.close()
+    return report
+
+
+def _copy(source: ShelfSource, sink: _Sink | None, report: Report, dry_run: bool, progress: Progress | None) -> None:
+    total = source.count()
+    for number, found in enumerate(source.entries(), 1):
+        if isinstance(found, Left):
+            report.failed.append(found)
+        else:
+            try:
+                if sink is not None and not dry_run:
+                    sink.put(found.key, found.pickle)
+                report.done += 1
+            except (InvalidKey, KeyTooLong, _Unfit) as error:
+                report.failed.append(Left(shown(found.key), str(error).splitlines()[0]))
+        if progress is not None and number % 1_000 == 0:
+            progress(number, total)
+
+
+@contextmanager
+def _whole(place: str) -> Iterator[str]:
+    """A name to write to, beside the target: at the end it takes the target's place, or goes."""
+    making = f"{place}.{secrets.token_hex(4)}.exporting"
+    try:
+        yield making
+        made = [suffix for suffix in _SUFFIXES if os.path.lexists(making + suffix)]
+        for suffix in made:
+            os.replace(making + suffix, place + suffix)
+        sync_directory(os.path.dirname(place))
+    finally:
+        staging = os.path.join(os.path.dirname(making), f".{os.path.basename(making)}.coshelf-staging")
+        for name in (staging, *(making + suffix for suffix in _SUFFIXES)):
+            if os.path.isdir(name):
+                shutil.rmtree(name)
+            elif os.path.lexists(name):
+                os.unlink(name)
+
+
+def _refuse_what_is_there(place: str, kind: str, *, overwrite: bool) -> None:
+    """Raise :class:`NotAShelf` for a target that may not be replaced. A directory never may."""
+    if os.path.isdir(place):
+        raise NotAShelf(f"{place} is a directory; it has not been changed\n  hint: export to a new one")
+    if not overwrite and (os.path.lexists(place) or (kind == "shelve" and dbm.whichdb(place) is not None)):
+        raise NotAShelf(f"{place} is there already; it has not been changed\n  hint: --overwrite")
+
+
+class _Unfit(CoshelfError):
+    """An entry that a target cannot have."""
+
+
+class _Sink(ABC):
+    @abstractmethod
+    def put(self, key: Any, value: bytes) -> None: ...
+
+    @abstractmethod
+    def close(self) -> None: ...
+
+
+def _sink(kind: str, place: str, trust_pickle: bool) -> _Sink:
+    if kind == "jsonl":
+        descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        return _JsonLines(open(descriptor, "w", encoding="utf-8"), trust_pickle)
+    return _PickleShare(place) if kind == "pickleshare" else _Shelve(place)
+
+
+class _JsonLines(_Sink):
+    def __init__(self, file: IO[str] | None, trust_pickle: bool) -> None:
+        self._file = file
+        self._trust_pickle = trust_pickle
+
+    def put(self, key: Any, value: bytes) -> None:
+        assert self._file is not None
+        self._file.write(self._line(key, value))
+
+    def _line(self, key: Any, value: bytes) -> str:
+        if self._trust_pickle:
+            try:
+                loaded = pickle.loads(value)
+                if same_in_json(loaded):
+                    return line_of(key, value=loaded)
+            except Exception:  # noqa: S110 (what cannot be loaded here is written as the pickle that it is)
+                pass
+        return line_of(key, pickle=value)
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
+
+
+class _PickleShare(_Sink):
+    def __init__(self, place: str) -> None:
+        self._shelf = open_with_codec(f"files:{place}", "c", RawPickles())
+
+    def put(self, key: Any, value: bytes) -> None:
+        self._shelf[key] = value
+
+    def close(self) -> None:
+        self._shelf.close()
+
+
+class _Shelve(_Sink):
+    def __init__(self, place: str) -> None:
+        self._database = dbm.open(place, "n", 0o600)  # noqa: SIM115 (closed by close)
+
+    def put(self, key: Any, value: bytes) -> None:
+        if not isinstance(key, str):
+            raise _Unfit("a shelf of the standard library has str keys alone")
+        self._database[key.encode()] = value
+
+    def close(self) -> None:
+        self._database.close()

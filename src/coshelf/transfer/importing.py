@@ -1,0 +1,155 @@
+"""From a source into a shelf, batch by batch, so that what was stopped can go on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+from coshelf.codecs.raw_pickles import RawPickles
+from coshelf.errors import DamagedRecord, InvalidKey, KeyTooLong, ShelfNotFound, UnreadableValue, ValueTooLarge
+from coshelf.keys import shown
+from coshelf.opening import open_with_codec
+from coshelf.shelf import Shelf
+from coshelf.transfer.detection import open_source
+from coshelf.transfer.report import Left, Report
+from coshelf.transfer.source import Entry, Skipped, SourceOptions
+
+__all__ = ["Progress", "import_entries"]
+
+Progress = Callable[[int, int | None], None]
+"""Called with the number of entries that were looked at, and how many there are, if that is known."""
+
+_MOST = 1_000  # entries
+_LARGEST = 8 << 20  # bytes
+
+
+def import_entries(
+    source: str | os.PathLike[str],
+    target: str | os.PathLike[str],
+    *,
+    kind: str | None = None,
+    trust_pickle: bool = False,
+    keyencoding: str = "utf-8",
+    values: str = "pickle",
+    table: str | None = None,
+    replace: bool = False,
+    dry_run: bool = False,
+    progress: Progress | None = None,
+) -> Report:
+    """Copy the entries of a source into a shelf.
+
+    They go in by batches of up to a thousand, each of which is one commit. Run again after it was stopped, it passes
+    over what is there already. The source is not changed, and no value is unpickled.
+
+    Args:
+        source: a path; "-" is standard input, with JSON lines.
+        target: a path or URL, made if it is missing.
+        kind: what the source is, one of ``coshelf.transfer.detection.KINDS``; None looks.
+        trust_pickle: unpickle where a source cannot be read without: pickleshare's hashed categories, diskcache's keys
+            that are no str, int, float or bytes. Unpickling runs what a pickle says.
+        keyencoding: how a dbm module's keys became bytes.
+        values: "pickle", or "bytes" for a dbm database that is no shelf.
+        table: which table of sqlitedict, if there are several.
+        replace: whether a value that the target has under the same key gives way.
+        dry_run: only read and report; the target is neither made nor changed.
+        progress: called now and then with (entries so far, entries in all or None).
+
+    Raises:
+        SourceError: the source is of no known kind, or cannot be read.
+        ValueError: an argument is none of those that are possible.
+        CoshelfError: what opening and writing the target may raise.
+
+    >>> import coshelf, dbm.dumb, os, pickle, tempfile
+    >>> with tempfile.TemporaryDirectory() as place:
+    ...     with dbm.dumb.open(os.path.join(place, "old")) as old:
+    ...         old["a"] = pickle.dumps([1])
+    ...     report = import_entries(os.path.join(place, "old"), os.path.join(place, "new.shelf"))
+    ...     with coshelf.open(os.path.join(place, "new.shelf")) as shelf:
+    ...         report.done, dict(shelf)
+    (1, {'a': [1]})
+    """
+    if values not in ("pickle", "bytes"):
+        raise ValueError(f"values must be 'pickle' or 'bytes', not {values!r}")
+    "".encode(keyencoding)  # LookupError, before anything is made
+    options = SourceOptions(trust_pickle, keyencoding, values, table)
+    with ExitStack() as stack:
+        opened = stack.enter_context(open_source(os.fspath(source), kind, options))
+        shelf = stack.enter_context(_target(os.fspath(target), dry_run))
+        report = Report(opened.kind)
+        total = opened.count()
+        seen = 0
+        for batch in _batches(opened.entries(), report):
+            _store(shelf, batch, report, replace=replace, dry_run=dry_run)
+            seen = report.done + report.unchanged + len(report.skipped) + len(report.failed)
+            if progress is not None:
+                progress(seen, total)
+        return report
+
+
+def _target(target: str, dry_run: bool) -> Shelf[Any, bytes]:
+    if not dry_run:
+        return open_with_codec(target, "c", RawPickles())
+    try:
+        return open_with_codec(target, "r", RawPickles())
+    except ShelfNotFound:
+        return open_with_codec("memory:", "c", RawPickles())
+
+
+def _batches(entries: Iterator[Entry | Left], report: Report) -> Iterator[dict[Any, bytes]]:
+    """The entries, in batches; what is none goes into the report."""
+    batch: dict[Any, bytes] = {}
+    size = 0
+    for found in entries:
+        if isinstance(found, Left):
+            (report.skipped if isinstance(found, Skipped) else report.failed).append(found)
+            continue
+        try:
+            batch[found.key] = found.pickle
+        except TypeError as error:  # not hashable, from somebody's pickle
+            report.failed.append(Left(shown(found.key), str(error)))
+            continue
+        size += len(found.pickle)
+        if len(batch) >= _MOST or size >= _LARGEST:
+            yield batch
+            batch, size = {}, 0
+    yield batch
+
+
+def _store(shelf: Shelf[Any, bytes], batch: dict[Any, bytes], report: Report, *, replace: bool, dry_run: bool) -> None:
+    new: dict[Any, bytes] = {}
+    for key, value in batch.items():
+        try:
+            there = shelf.get(key)
+        except (DamagedRecord, UnreadableValue) as error:
+            report.failed.append(Left(shown(key), f"what the target has there cannot be read: {error}"))
+            continue
+        if there is None or (there != value and replace):
+            new[key] = value
+        elif there == value:
+            report.unchanged += 1
+        else:
+            report.skipped.append(Left(shown(key), "another value is there (--replace)"))
+    if dry_run:
+        report.done += sum(1 for key in new if _is_usable(shelf, key, report))
+        return
+    try:
+        shelf.update(new)
+        report.done += len(new)
+    except (InvalidKey, KeyTooLong, ValueTooLarge):
+        for key, value in new.items():  # one of them; it is not to keep the others out
+            try:
+                shelf[key] = value
+                report.done += 1
+            except (InvalidKey, KeyTooLong, ValueTooLarge) as error:
+                report.failed.append(Left(shown(key), str(error).splitlines()[0]))
+
+
+def _is_usable(shelf: Shelf[Any, bytes], key: Any, report: Report) -> bool:
+    try:
+        shelf._namespace.encode(key)
+    except (InvalidKey, KeyTooLong) as error:
+        report.failed.append(Left(shown(key), str(error).splitlines()[0]))
+        return False
+    return True

@@ -1,0 +1,108 @@
+r"""Entries as JSON, one a line: ``{"key": ..., "value": ...}`` or ``{"key": ..., "pickle": "<base64>"}``.
+
+A str key is a JSON string, None is null, a number a number; bytes are ``{"bytes": "<base64>"}``, a tuple is a list,
+and what JSON has no number for is ``{"number": "<hex>"}`` (very long ints) or ``{"number": "inf"}``.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from coshelf.transfer.pickles import entry, pickled
+from coshelf.transfer.report import Left
+from coshelf.transfer.source import Entry, Source, SourceError, SourceOptions
+
+__all__ = ["JsonLinesSource", "line_of", "same_in_json"]
+
+_LONGEST_INT = 10**1000  # Python refuses to read numbers that are much longer
+
+
+class JsonLinesSource(Source):
+    """A file of JSON lines; "-" is standard input."""
+
+    kind = "jsonl"
+
+    def __init__(self, path: str, options: SourceOptions) -> None:
+        try:
+            # Whatever the locale says, and standard input stays open.
+            self._lines = open(0 if path == "-" else path, encoding="utf-8", closefd=path != "-")  # noqa: SIM115
+        except OSError as error:
+            raise SourceError(f"{path} cannot be read: {error.strerror}") from error
+
+    def entries(self) -> Iterator[Entry | Left]:
+        number = 0
+        while True:
+            number += 1
+            try:
+                line = self._lines.readline()
+            except UnicodeDecodeError as error:
+                yield Left(f"line {number} and what follows", f"not UTF-8: {error.reason}")
+                return
+            if not line:
+                return
+            if line.strip():
+                yield _parsed(line, number)
+
+    def close(self) -> None:
+        self._lines.close()
+
+
+def _parsed(line: str, number: int) -> Entry | Left:
+    try:
+        found = json.loads(line)
+        if not isinstance(found, dict) or set(found) not in ({"key", "value"}, {"key", "pickle"}):
+            raise ValueError('it is not {"key": ..., "value": ...} or {"key": ..., "pickle": "..."}')
+        key = _key(found["key"])
+        if "value" in found:
+            return Entry(key, pickled(found["value"]))
+        return entry(key, base64.b64decode(found["pickle"], validate=True))
+    except (ValueError, TypeError, RecursionError) as error:
+        return Left(f"line {number}", str(error))
+
+
+def line_of(key: Any, *, pickle: bytes | None = None, value: Any = None) -> str:
+    """The line of an entry."""
+    rest = {"value": value} if pickle is None else {"pickle": base64.b64encode(pickle).decode()}
+    return json.dumps({"key": _notation(key), **rest}) + "\n"
+
+
+def _notation(key: Any) -> Any:
+    if isinstance(key, tuple):
+        return [_notation(part) for part in key]
+    if isinstance(key, bytes):
+        return {"bytes": base64.b64encode(key).decode()}
+    if isinstance(key, float) and not math.isfinite(key):
+        return {"number": repr(key)}
+    if isinstance(key, int) and abs(key) >= _LONGEST_INT:
+        return {"number": hex(key)}
+    return key
+
+
+def _key(notation: Any) -> Any:
+    if isinstance(notation, list):
+        return tuple(_key(part) for part in notation)
+    if isinstance(notation, dict):
+        if set(notation) == {"bytes"}:
+            return base64.b64decode(notation["bytes"], validate=True)
+        if set(notation) == {"number"} and isinstance(notation["number"], str):
+            text = notation["number"]
+            return int(text, 16) if "x" in text else float(text)
+        raise ValueError(f"{notation!r} is the notation of no key")
+    return notation
+
+
+def same_in_json(value: Any) -> bool:
+    """Whether JSON gives back exactly this value, of the same types throughout."""
+    if value is None or type(value) in (bool, str, int):
+        return type(value) is not int or abs(value) < _LONGEST_INT
+    if type(value) is float:
+        return math.isfinite(value)
+    if type(value) is list:
+        return all(same_in_json(part) for part in value)
+    if type(value) is dict:
+        return all(type(name) is str and same_in_json(part) for name, part in value.items())
+    return False

@@ -1,0 +1,119 @@
+"""Shelves of this library, and pickleshare's directories."""
+
+from __future__ import annotations
+
+import itertools
+import pickle
+import pickletools
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from coshelf.codecs.raw_pickles import RawPickles
+from coshelf.errors import CoshelfError, DamagedShelf
+from coshelf.keys import shown
+from coshelf.opening import open_with_codec
+from coshelf.shelf import Shelf
+from coshelf.transfer.pickles import entry, pickled
+from coshelf.transfer.report import Left
+from coshelf.transfer.source import Entry, Skipped, Source, SourceOptions
+
+__all__ = ["PickleShareSource", "ShelfSource"]
+
+_BUCKET = re.compile("[0-9a-f]{2}|xx")
+
+
+class ShelfSource(Source):
+    """A shelf on any engine, opened with flag "r"."""
+
+    kind = "coshelf"
+
+    def __init__(self, target: str, options: SourceOptions) -> None:
+        self._shelf: Shelf[Any, bytes] = open_with_codec(target, "r", RawPickles())
+
+    def count(self) -> int | None:
+        return len(self._shelf) if self._shelf._handle.engine.capabilities.cheap_count else None
+
+    def entries(self) -> Iterator[Entry | Left]:
+        for key in self._shelf:
+            found = self._read(key)
+            if found is not None:
+                yield found
+
+    def _read(self, key: Any) -> Entry | Left | None:
+        """One entry; None if it has gone meanwhile."""
+        try:
+            return entry(key, self._shelf[key])
+        except KeyError:
+            return None
+        except CoshelfError as error:
+            return Left(shown(key), str(error).splitlines()[0])
+
+    def close(self) -> None:
+        self._shelf.close()
+
+
+class PickleShareSource(ShelfSource):
+    """A directory in pickleshare's layout. The buckets of a hashed category become the entries that they hold."""
+
+    kind = "pickleshare"
+
+    def __init__(self, directory: str, options: SourceOptions) -> None:
+        super().__init__(f"files:{directory}", options)
+        self._options = options
+
+    def entries(self) -> Iterator[Entry | Left]:
+        names: list[str] = list(self._shelf)
+        categories = self._hashed(names)
+        for name in names:
+            if name.rpartition("/")[0] not in categories:
+                found = self._read(name)
+                if found is not None:
+                    yield found
+        for category, buckets in sorted(categories.items()):
+            if self._options.trust_pickle:
+                yield from self._merged(category, buckets)
+            else:
+                yield Skipped(
+                    f"{category}/*", f"a hashed category: its {len(buckets)} buckets must be unpickled (--trust-pickle)"
+                )
+
+    def _hashed(self, names: list[str]) -> dict[str, list[str]]:
+        """The directories all of whose files have the names of buckets and hold dicts, and those files."""
+        found: dict[str, list[str]] = {}
+        for name in names:
+            found.setdefault(name.rpartition("/")[0], []).append(name)
+        return {directory: of for directory, of in found.items() if directory and all(map(self._is_bucket, of))}
+
+    def _is_bucket(self, name: str) -> bool:
+        if not _BUCKET.fullmatch(name.rpartition("/")[2]):
+            return False
+        try:
+            return _is_dict(self._shelf[name])
+        except (KeyError, CoshelfError):
+            return True  # gone or broken: the others tell
+
+    def _merged(self, category: str, buckets: list[str]) -> Iterator[Entry | Left]:
+        """The pairs in all buckets, as pickleshare's ``hdict`` merges them: the compressed bucket is the weakest."""
+        merged: dict[Any, Any] = {}
+        for name in sorted(buckets, key=lambda name: (not name.endswith("/xx"), name)):
+            try:
+                merged.update(pickle.loads(self._shelf[name]))
+            except KeyError:
+                continue
+            except DamagedShelf as error:
+                yield Left(shown(name), str(error).splitlines()[0])
+            except Exception as error:  # whatever a pickle raises
+                yield Left(shown(name), f"the bucket cannot be unpickled: {error!r}")
+        for key, value in merged.items():
+            yield Entry(f"{category}/{key}" if isinstance(key, str) else (f"{category}/", key), pickled(value))
+
+
+def _is_dict(data: bytes) -> bool:
+    """Whether a pickle is that of a dict: told by the first instruction that makes something."""
+    try:
+        names = [code.name for code, _, _ in itertools.islice(pickletools.genops(data), 4)]
+    except ValueError:
+        return False
+    made = [name for name in names if name not in ("PROTO", "FRAME")]
+    return made[:1] == ["EMPTY_DICT"] or made[:2] == ["MARK", "DICT"]
