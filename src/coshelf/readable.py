@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar, overload
 from coshelf.codecs.pickled import PickleCodec
 from coshelf.cursor import Cursor
 from coshelf.engines.contract import Entry, Reader
-from coshelf.errors import InvalidKey
+from coshelf.errors import DamagedRecord, InvalidKey
 from coshelf.namespace import Namespace
 from coshelf.selection import Selection, select
 from coshelf.views import ShelfItems, ShelfKeys, ShelfValues
@@ -84,7 +84,10 @@ class Readable(Mapping[K, V], Generic[K, V]):
 
     def __contains__(self, key: object) -> bool:
         encoded = self._encoded(key)
-        return encoded is not None and self._reader().get(encoded) is not None
+        try:
+            return encoded is not None and self._reader().get(encoded) is not None
+        except DamagedRecord:  # from an engine that looks at what it reads: there is something
+            return True
 
     def get_many(self, keys: Iterable[K]) -> dict[K, V]:
         """The values of those of ``keys`` that are there, all of one instant."""

@@ -64,13 +64,13 @@ class LockedFile(LockedDirectory):
 
 
 @contextmanager
-def flocked(target: LockedDirectory, kind: int, timeout: float, where: str) -> Iterator[None]:
-    """Hold a lock. Raises :class:`ShelfLocked` after ``timeout`` seconds."""
+def flocked(target: LockedDirectory, kind: int, timeout: float, where: str, spent: float = 0.0) -> Iterator[None]:
+    """Hold a lock. Raises :class:`ShelfLocked` after ``timeout`` seconds, of which some are ``spent`` already."""
     descriptor = target.open(kind)
     _held.add(descriptor)
     pid = os.getpid()
     try:
-        _take(descriptor, kind, timeout, where)
+        _take(descriptor, kind, timeout, where, time.monotonic() + timeout - spent)
         yield
     finally:
         if os.getpid() == pid:
@@ -78,8 +78,7 @@ def flocked(target: LockedDirectory, kind: int, timeout: float, where: str) -> I
             os.close(descriptor)
 
 
-def _take(descriptor: int, kind: int, timeout: float, where: str) -> None:
-    until = time.monotonic() + timeout
+def _take(descriptor: int, kind: int, timeout: float, where: str, until: float) -> None:
     pause = _FIRST_PAUSE
     while True:
         try:
@@ -114,9 +113,9 @@ class DirectoryLock:
         if self.is_mine():
             yield
             return
-        until = time.monotonic() + timeout
+        begun = time.monotonic()
         with (
             self._threads.hold(timeout),
-            flocked(self._target, fcntl.LOCK_EX, max(0.0, until - time.monotonic()), self._where),
+            flocked(self._target, fcntl.LOCK_EX, timeout, self._where, time.monotonic() - begun),
         ):
             yield

@@ -1,0 +1,256 @@
+"""The files engine among processes: no update is lost, no batch is seen in part, and a kill leaves whole values."""
+
+from __future__ import annotations
+
+import errno
+import gc
+import os
+import random
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from support import Crew
+
+import coshelf
+from coshelf.engines.files import changes
+from coshelf.errors import ShelfClosed, WaitTimeout
+
+
+@pytest.fixture
+def root(path: str) -> str:
+    return f"files:{path}"
+
+
+def test_no_update_is_lost(crew: Crew, root: str) -> None:
+    writers = crew.start_many(
+        3,
+        """
+        say("ready"); hear()
+        with coshelf.open(path) as shelf:
+            for n in range(60):
+                shelf.modify("count", lambda n: n + 1, default=0)
+                with shelf.edit("by/" + str(os.getpid()), default=[]) as done:
+                    done.append(n)
+                with shelf.transaction() as t:
+                    t["sum"] = t.get("sum", 0) + n
+        """,
+        root,
+    )
+    for writer in writers:
+        writer.finish()
+    with coshelf.open(root, "r") as shelf:
+        assert shelf["count"] == 180
+        assert shelf["sum"] == 3 * sum(range(60))
+        assert [len(done) for done in shelf.values("by/*")] == [60, 60, 60]
+
+
+def test_batch_is_seen_whole_by_whoever_reads_several_entries(crew: Crew, root: str) -> None:
+    with coshelf.open(root) as shelf:
+        shelf.update({f"account/{n}": 10 for n in range(8)})
+        writers = crew.start_many(
+            2,
+            """
+            import random
+            chance = random.Random(os.getpid())
+            with coshelf.open(path) as shelf:
+                say("ready"); hear()
+                for _ in range(150):
+                    one, other = chance.sample(range(8), 2)
+                    with shelf.transaction() as t:
+                        t[f"account/{one}"] -= 1
+                        t[f"account/{other}"] += 1
+            """,
+            root,
+        )
+        looks = 0
+        while any(writer.process.poll() is None for writer in writers):
+            assert sum(shelf.values("account/*")) == 80
+            assert sum(shelf.get_many([f"account/{n}" for n in range(8)]).values()) == 80
+            with shelf.snapshot() as then:
+                assert sum(then.values()) == 80
+            looks += 1
+        assert looks > 3
+        for writer in writers:
+            writer.finish()
+
+
+def test_killed_writer_leaves_whole_values_and_no_lock(crew: Crew, root: str) -> None:
+    chance = random.Random(20261124)
+    place = Path(root.removeprefix("files:"))
+    with coshelf.open(root, timeout=10) as shelf:
+        shelf.update({"small": (0, 0), "large": (0, "")})
+        for _ in range(25):
+            writer = crew.start(
+                """
+                say("ready")
+                with coshelf.open(path) as shelf:
+                    n = 0
+                    while True:
+                        n += 1
+                        shelf.update({"small": (n, n), "large": (n, "x" * 300_000)})
+                """,
+                root,
+            )
+            writer.expect("ready")
+            time.sleep(chance.uniform(0, 0.03))
+            writer.kill()
+            number, again = shelf["small"]
+            assert number == again
+            number, text = shelf["large"]
+            assert text == "x" * (300_000 if number else 0)
+            shelf["after"] = 1
+            assert os.listdir(place.parent / ".a.shelf.coshelf-staging") == []
+    assert sorted(os.listdir(place)) == ["after", "large", "small"]
+
+
+def test_fork_inside_a_transaction_leaves_the_lock_to_the_parent(crew: Crew, root: str) -> None:
+    crew.run(
+        """
+        with coshelf.open(path, timeout=30) as shelf:
+            shelf["n"] = 0
+            to_child, from_parent = os.pipe()
+            with shelf.transaction() as t:
+                t["n"] += 1
+                pid = os.fork()
+                if not pid:
+                    os.read(to_child, 1)
+                    with coshelf.open(path, timeout=30) as own:
+                        own.modify("n", lambda n: n + 10)
+                    os._exit(0)
+            os.write(from_parent, b"x")
+            assert reap(pid) == 0
+            shelf.modify("n", lambda n: n + 100)
+            assert shelf["n"] == 111
+        """,
+        root,
+    )
+
+
+def test_child_that_lives_on_holds_no_lock(crew: Crew, root: str) -> None:
+    crew.run(
+        """
+        with coshelf.open(path, timeout=10) as shelf:
+            shelf["n"] = 0
+            to_child, from_parent = os.pipe()
+            with shelf.transaction() as t:
+                pid = os.fork()
+                if not pid:
+                    os.read(to_child, 1)
+                    os._exit(0)
+            with coshelf.open(path, timeout=10) as other:
+                other["n"] = 1
+            os.write(from_parent, b"x")
+            assert reap(pid) == 0
+        """,
+        root,
+    )
+
+
+def test_locked_directory_is_told_after_the_timeout(crew: Crew, root: str) -> None:
+    holder = crew.start(
+        """
+        with coshelf.open(path) as shelf, shelf.transaction() as t:
+            say("inside"); hear()
+        """,
+        root,
+    )
+    holder.expect("inside")
+    with coshelf.open(root, timeout=0.05) as shelf:
+        with pytest.raises(coshelf.ShelfLocked, match=r"waited 0\.05 s"):
+            shelf["a"] = 1
+        assert "a" not in shelf  # reading does not wait
+    holder.tell()
+    holder.finish()
+
+
+# --- waiting ---------------------------------------------------------------------------------------------------------
+
+
+def test_wait_wakes_for_directories_that_are_made_and_removed_meanwhile(crew: Crew, root: str) -> None:
+    place = Path(root.removeprefix("files:"))
+    waiter = crew.start(
+        """
+        import coshelf.shelf
+        coshelf.shelf._LONGEST_SLEEP = 1000.0  # a wake that is missed is a test that hangs
+        with coshelf.open(path) as shelf:
+            say("ready")
+            say(shelf.wait("a/b/c/d"))
+        """,
+        root,
+    )
+    waiter.expect("ready")
+    with coshelf.open(root) as shelf:
+        for _ in range(10):
+            (place / "a/b").mkdir(parents=True)
+            (place / "a/b").rmdir()
+            (place / "a").rmdir()
+        shelf["a/b/c/other"] = 1
+        shelf["a/b/c/d"] = "here"
+    assert waiter.finish() == ["here"]
+
+
+def test_wait_goes_on_without_notifiers(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def used_up(*arguments: object) -> None:
+        raise OSError(errno.EMFILE, "too many")
+
+    monkeypatch.setattr(changes.Notifier, "__init__", used_up)
+    with coshelf.open(root) as shelf:
+        with pytest.raises(WaitTimeout):
+            shelf.wait("a", timeout=0.02)
+        threading.Timer(0.05, shelf.__setitem__, ("a", "here")).start()
+        assert shelf.wait("a", timeout=30) == "here"
+
+
+def test_notifiers_are_used_again_and_closed_with_the_shelf(root: str) -> None:
+    def watched() -> int:
+        links = [f"/proc/self/fd/{number}" for number in os.listdir("/proc/self/fd")]
+        return sum(os.path.islink(link) and "inotify" in os.readlink(link) for link in links)
+
+    with coshelf.open(root) as shelf:
+        for number in range(20):
+            with pytest.raises(WaitTimeout):
+                shelf.wait(f"never/{number}", timeout=0)
+        gc.collect()
+        assert watched() == 1
+    assert watched() == 0
+
+
+def test_forked_child_waits_with_a_notifier_of_its_own(crew: Crew, root: str) -> None:
+    crew.run(
+        """
+        with coshelf.open(path) as shelf:
+            try:
+                shelf.wait("a", timeout=0)
+            except WaitTimeout:
+                pass
+            pid = os.fork()
+            if not pid:
+                assert shelf.wait("a", timeout=30) == 1
+                shelf["b"] = 2
+                os._exit(0)
+            shelf["a"] = 1
+            assert shelf.wait("b", timeout=30) == 2
+            assert reap(pid) == 0
+        """,
+        root,
+    )
+
+
+def test_closing_ends_a_wait_in_another_thread(root: str) -> None:
+    shelf = coshelf.open(root)
+    found: list[object] = []
+
+    def wait() -> None:
+        try:
+            found.append(shelf.wait("never"))
+        except ShelfClosed as error:
+            found.append(type(error))
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    time.sleep(0.05)
+    shelf.close()
+    thread.join(30)
+    assert found == [ShelfClosed]
