@@ -1,7 +1,7 @@
 """Run the tests on the other supported Pythons that this machine has. Says which it found and which not.
 
 Each gets an environment of its own beside the main one. The example and the benchmark, and the tests of crashes,
-damage, base and delta, and histories, which look at files and locks and not at Python, run on the first only.
+damage, kills, base and delta, histories, and races, which look at files and locks and not at Python, run on the first only.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ ON_THE_FIRST_ONLY = (
     "tests/damage",
     "tests/delta",
     "tests/histories",
+    "tests/processes/test_kills.py",
+    "tests/ancestors/test_pickleshare_own_tests.py",
+    "tests/ancestors/test_pickleshare_races.py",
 )
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -66,7 +69,19 @@ def main() -> int:
             continue
         print(f"Python {version}:", flush=True)
         left_out = [option for path in ON_THE_FIRST_ONLY for option in ("--ignore", path)]
-        command = [prepare(python, version), "-m", "pytest", "-q", "-n", "2", "-m", "not long", *left_out]
+        command = [
+            prepare(python, version),
+            "-m",
+            "pytest",
+            "-q",
+            "-n",
+            "2",
+            "--dist",
+            "worksteal",
+            "-m",
+            "not long",
+            *left_out,
+        ]
         if subprocess.run(command, cwd=ROOT, check=False).returncode:
             failed.append(version)
     if failed:

@@ -96,7 +96,6 @@ def test_waitget_gives_up_with_a_key_error(db: PickleShareDB) -> None:
 
 
 def test_pickleshare_process_sees_each_value_at_once_and_is_seen(db: PickleShareDB) -> None:
-    pytest.importorskip("pickleshare")
     code = (
         "import sys, pickleshare; db = pickleshare.PickleShareDB(sys.argv[1])\n"
         "for line in sys.stdin: n = db['ours']; db['theirs'] = -n; print(n, flush=True)"

@@ -9,9 +9,14 @@ from pathlib import Path
 from typing import Any, cast
 
 from hypothesis import HealthCheck, Phase, settings
+from keys_as_paths import KeysAsPaths
 
 import coshelf
-from coshelf.engines.contract import Flag
+from coshelf import opening
+from coshelf.codecs.pickled import PickleCodec
+from coshelf.engines import open_engine
+from coshelf.engines.contract import EVERYTHING_GONE, Flag, OpenOptions
+from coshelf.namespace import Namespace
 from coshelf.testing import ShelfMachine
 
 # The rest is from the profile in tests/conftest.py. Shrinking a failure takes minutes, so it is left to who looks into
@@ -73,12 +78,24 @@ class MappingOverDbmMachine(_InDirectory):
         super().teardown()
 
 
+class FilesMachine(_InDirectory):
+    """Keys of every kind on the engine of paths: each becomes one."""
+
+    def open_shelf(self, flag: Flag = "c") -> coshelf.Shelf[Any, Any]:
+        engine = KeysAsPaths(open_engine(f"files:{self.place / 'under-test'}", OpenOptions(flag=flag)))
+        if flag == "n":
+            engine.commit(EVERYTHING_GONE)
+        return opening._shelf(engine, PickleCodec(), flag, Namespace(), writeback=False)
+
+
 TestLmdb = LmdbMachine.TestCase
+TestFiles = FilesMachine.TestCase
 TestMemory = MemoryMachine.TestCase
 TestMappingOverDict = MappingOverDictMachine.TestCase
 TestMappingOverDbm = MappingOverDbmMachine.TestCase
 
 TestLmdb.settings = BOUNDED
+TestFiles.settings = BOUNDED
 TestMemory.settings = BOUNDED
 TestMappingOverDict.settings = BOUNDED
 TestMappingOverDbm.settings = BOUNDED
