@@ -24,8 +24,12 @@ def connected(path: str) -> sqlite3.Connection:
     """A connection that only reads."""
     try:
         connection = sqlite3.connect(f"file:{quote(os.path.abspath(path))}?mode=ro", uri=True)
-        connection.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
-        connection.execute("SELECT count(*) FROM sqlite_master")
+        try:
+            connection.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
+            connection.execute("SELECT count(*) FROM sqlite_master")
+        except BaseException:
+            connection.close()
+            raise
     except sqlite3.Error as error:
         raise SourceError(f"{path} cannot be read: {error}") from error
     return connection
