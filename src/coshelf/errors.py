@@ -37,6 +37,7 @@ __all__ = [
     "UnreadableValue",
     "UnsafeFilesystem",
     "Unsupported",
+    "UntrustedValue",
     "UnwritableValue",
     "ValueTooLarge",
     "WaitTimeout",
@@ -114,6 +115,15 @@ class UnreadableValue(CoshelfError, ValueError):
 
     def __init__(self, message: str, key: Any = None) -> None:
         super().__init__(message)
+        self.key = key
+
+
+class UntrustedValue(CoshelfError, ValueError):
+    """A stored value is more than plain data, and this shelf may not run code. ``name`` is what it asked for."""
+
+    def __init__(self, message: str, name: str = "", key: Any = None) -> None:
+        super().__init__(message)
+        self.name = name
         self.key = key
 
 
