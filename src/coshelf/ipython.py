@@ -69,10 +69,10 @@ def _open_in(profile: str, ip: Any) -> Shelf[str, Any]:
     path, directory = os.path.join(profile, _FILE), os.path.join(profile, _OLD)
     is_new = not os.path.exists(path)
     try:
-        shelf: Shelf[str, Any] = open_shelf(path)
+        shelf: Shelf[str, Any] = open_shelf(path, trust=True)
     except UnsafeFilesystem as error:
         print(f"coshelf: {str(error).splitlines()[0]}; ip.db stays a directory of files: {directory}")
-        return open_shelf(f"files:{directory}")
+        return open_shelf(f"files:{directory}", trust=True)
     if is_new and os.path.isdir(directory):
         _take_over(ip.db, shelf)
     return shelf

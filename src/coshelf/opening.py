@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
-from collections.abc import Iterable, MutableMapping
-from typing import Any
+from collections.abc import Callable, Iterable, MutableMapping
+from typing import Any, NamedTuple
 
 from coshelf.codecs.pickled import PickleCodec
 from coshelf.engines import open_engine
@@ -30,6 +31,8 @@ def open(
     protocol: int | None = None,
     writeback: bool = False,
     require: Iterable[str] = (),
+    trust: bool | None = None,
+    allow: Iterable[Callable[..., Any]] = (),
 ) -> Shelf[Any, Any]:
     """Open a shelf, a dict on disk that every process shares.
 
@@ -45,6 +48,10 @@ def open(
         writeback: keep the values that were handed out, and write back at ``sync()`` and ``close()`` those that were
             changed in place. As in ``shelve``, but only changes are written, and never over somebody else's.
         require: capabilities without which opening is refused: ``"snapshots"``, ``"exclusive=processes"``, ...
+        trust: whether values may be any objects, so that loading one may run code. None: if this user made the shelf on
+            this machine, and nobody else can write it. Otherwise values are plain data, and what is more than that is
+            :class:`~coshelf.errors.UntrustedValue` when it is read. Storing is free.
+        allow: classes and functions that are loaded beside plain data where the shelf is not trusted.
 
     Raises:
         ShelfNotFound, NotAShelf, FormatTooNew, DamagedShelf, ShelfPermissionError, UnsafeFilesystem,
@@ -59,16 +66,38 @@ def open(
     15
     """
     return open_with_codec(
-        target, flag, PickleCodec(protocol),
+        target, flag, Trusting(protocol, trust, tuple(allow)),
         mode=mode, durability=durability, flush_interval=flush_interval, timeout=timeout, writeback=writeback,
         require=require,
     )  # fmt: skip
 
 
+class Trusting(NamedTuple):
+    """How to make the codec once it is known what is opened."""
+
+    protocol: int | None
+    trust: bool | None
+    allow: tuple[Callable[..., Any], ...]
+
+    def codec(self, engine: Engine) -> PickleCodec:
+        """The codec for an engine: with a gate, if what it holds could be somebody else's."""
+        if self.trust not in (None, True, False):
+            raise TypeError(f"trust must be True, False or None, not {self.trust!r}")
+        reason = None if self.trust else engine.distrust() if self.trust is None else "trust=False was given"
+        if reason is None:
+            return PickleCodec(self.protocol)
+        from coshelf.gate import Gate
+
+        ways_on = (
+            f"; {reason}\n  hint: if you trust whoever writes it: python -m coshelf trust {engine.where}, or open it"
+        )
+        return PickleCodec(self.protocol, Gate(self.allow).loads, f"{ways_on} with trust=True, or with allow=[...]")
+
+
 def open_with_codec(
     target: str | bytes | os.PathLike[str] | os.PathLike[bytes] | MutableMapping[Any, bytes],
     flag: Flag,
-    codec: PickleCodec,
+    codec: PickleCodec | Trusting,
     *,
     mode: int = 0o600,
     durability: Durability = "interval",
@@ -100,17 +129,22 @@ def open_with_codec(
         raise
 
 
-def reopen(target: str, options: OpenOptions, protocol: int, writeback: bool, prefix: str) -> Shelf[Any, Any]:
+def reopen(trusting: Trusting, target: str, options: OpenOptions, writeback: bool, prefix: str) -> Shelf[Any, Any]:
     """Open a shelf, or a namespace in it, that was pickled in another process."""
     engine = open_engine(target, options)
-    return _shelf(engine, PickleCodec(protocol), options.flag, Namespace(prefix), writeback=writeback)
+    return _shelf(engine, trusting, options.flag, Namespace(prefix), writeback=writeback)
 
 
-def _shelf(engine: Engine, codec: PickleCodec, flag: Flag, namespace: Namespace, *, writeback: bool) -> Shelf[Any, Any]:
+def _shelf(
+    engine: Engine, codec: PickleCodec | Trusting, flag: Flag, namespace: Namespace, *, writeback: bool
+) -> Shelf[Any, Any]:
+    trusting = codec if isinstance(codec, Trusting) else Trusting(codec.protocol, True, ())
+    codec = codec.codec(engine) if isinstance(codec, Trusting) else codec
+    again = functools.partial(reopen, trusting)
     if not writeback:
-        return Shelf(Handle(engine, codec, flag, reopen), namespace)
+        return Shelf(Handle(engine, codec, flag, again), namespace)
     cache = WritebackCache(codec)
-    handle = Handle(engine, codec, flag, reopen, before_close=None if flag == "r" else cache.write_back)
+    handle = Handle(engine, codec, flag, again, before_close=None if flag == "r" else cache.write_back)
     return WritebackShelf(handle, namespace, cache)
 
 

@@ -170,7 +170,7 @@ class Shelf(Readable[K, V], MutableMapping[K, V], Generic[K, V]):
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled to another process, it reopens itself there (with flag "w" instead of "c" and "n")."""
         target, options = self._handle.engine.reopen_arguments()
-        return self._handle.reopen, (target, options, self.protocol, self.writeback, self._namespace.prefix)
+        return self._handle.reopen, (target, options, self.writeback, self._namespace.prefix)
 
     # --- reading -----------------------------------------------------------------------------------------------------
 

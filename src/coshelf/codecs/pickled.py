@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from coshelf import records
-from coshelf.errors import CoshelfError, DamagedRecord, FormatTooNew, UnreadableValue, UnwritableValue
+from coshelf.errors import CoshelfError, DamagedRecord, FormatTooNew, UnreadableValue, UntrustedValue, UnwritableValue
 from coshelf.keys import shown
 
 __all__ = ["OLD", "PickleCodec", "damaged"]
@@ -16,14 +16,23 @@ OLD = bytes([records.OLD_PICKLE])
 
 
 class PickleCodec:
-    """Values as pickles. ``protocol`` is for writing; every protocol is read."""
+    """Values as pickles. ``protocol`` is for writing; every protocol is read.
 
-    def __init__(self, protocol: int | None = None) -> None:
+    Args:
+        gate: what loads pickles in the place of ``pickle.loads``, if they are not to be trusted.
+        ways_on: what the message of an :class:`UntrustedValue` says beside what was asked for.
+    """
+
+    def __init__(
+        self, protocol: int | None = None, gate: Callable[[Any], Any] | None = None, ways_on: str = ""
+    ) -> None:
         if protocol is not None and not isinstance(protocol, int):
             raise TypeError(f"a pickle protocol is an int, not {type(protocol).__name__}")
         if protocol is not None and not -1 <= protocol <= pickle.HIGHEST_PROTOCOL:
             raise ValueError(f"pickle protocol {protocol} is not between 0 and {pickle.HIGHEST_PROTOCOL}")
         self.protocol = pickle.DEFAULT_PROTOCOL if protocol is None else protocol
+        self._loads = pickle.loads if gate is None else gate
+        self._ways_on = ways_on
 
     def dump(self, key: Any, value: Any) -> bytes:
         """The body for a value. Raises :class:`UnwritableValue`, whatever went wrong in the value's own methods."""
@@ -40,7 +49,7 @@ class PickleCodec:
         self, decode: Callable[[bytes], Any], pages: Iterable[list[tuple[bytes, bytes]]]
     ) -> Iterator[tuple[Any, Any]]:
         """Keys and values of pages of records: what :meth:`load` does, without a call for each."""
-        loads, verified = pickle.loads, records.VERIFIED_ON_READ
+        loads, verified = self._loads, records.VERIFIED_ON_READ
         for page in pages:
             for encoded, record in page:
                 key = decode(encoded)
@@ -64,10 +73,12 @@ class PickleCodec:
             raise damaged(key, record)
         try:
             if record[0] == records.PICKLE:
-                return pickle.loads(record)
+                return self._loads(record)
             tag = record[0]
             if tag == records.OLD_PICKLE:
-                return pickle.loads(memoryview(record)[1:])
+                return self._loads(memoryview(record)[1:])
+        except UntrustedValue as error:
+            raise UntrustedValue(f"the value for key {shown(key)}: {error}{self._ways_on}", error.name, key) from None
         except CoshelfError:
             raise
         except Exception as error:

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Final, Literal, Self
 
 from coshelf import records
-from coshelf.errors import Conflict
+from coshelf.errors import Conflict, Unsupported
 from coshelf.keys import FIRST, LAST
 
 __all__ = [
@@ -299,6 +299,17 @@ class Engine(Reader):
     def owns_exclusive(self) -> bool:
         """Whether this thread is inside :meth:`exclusive` on this engine, through any handle."""
         return False
+
+    def distrust(self) -> str | None:
+        """Why what is stored here could be somebody else's, in words; None if this user made it and nobody else writes.
+
+        What could be is unpickled as plain data only, unless the user says otherwise.
+        """
+        return f"the {self.name} engine does not know who wrote it"
+
+    def trust(self) -> None:
+        """Note that this user trusts what is stored here, or raise :class:`~coshelf.errors.Unsupported`."""
+        raise Unsupported(f"the {self.name} engine has no place to note that {self.where} is trusted")
 
     def doorbell(self, key: bytes) -> Doorbell:
         """A bell that rings at the latest when the entry of a key changes; many an engine's ring at each change."""

@@ -157,6 +157,9 @@ class MemoryEngine(_TableReader, Engine):
     def owns_exclusive(self) -> bool:
         return self._lock.is_mine()
 
+    def distrust(self) -> None:
+        return None
+
     def doorbell(self, key: bytes) -> LocalBell:
         return self._bell
 

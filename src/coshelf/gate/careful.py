@@ -8,10 +8,10 @@ from __future__ import annotations
 import pickle
 import types
 from collections.abc import Callable, Mapping
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, ClassVar
 
 from coshelf.errors import UntrustedValue
-from coshelf.gate.data_types import Guarded, data_type, in_python
+from coshelf.gate.data_types import Guarded, current_name, data_type, in_python, reconstructor
 
 __all__ = ["CarefulUnpickler"]
 
@@ -23,13 +23,16 @@ _NOT_TO_BE_CHANGED = (
 class CarefulUnpickler(pickle._Unpickler):
     """Loads data, numpy's included, and instances of allowed classes."""
 
-    dispatch = dict(pickle._Unpickler.dispatch)
+    dispatch: ClassVar[dict[int, Any]] = dict(pickle._Unpickler.dispatch)
+    stack: list[Any]
 
     def __init__(self, file: BinaryIO, allowed: Mapping[tuple[str, str], Callable[..., Any]]) -> None:
         super().__init__(file)
         self._allowed = allowed
 
     def find_class(self, module: str, name: str) -> Any:
+        if current_name(module, name) == ("copyreg", "_reconstructor"):
+            return Guarded(self._reconstruct)
         found = self._allowed.get((module, name)) or data_type(module, name) or in_python(module, name)
         if found is None and module.startswith("numpy"):
             from coshelf.gate.numpy_data import numpy_type
@@ -38,6 +41,19 @@ class CarefulUnpickler(pickle._Unpickler):
         if found is None:
             raise UntrustedValue(f"{module}.{name} is no plain data", f"{module}.{name}")
         return found
+
+    def _reconstruct(self, made: Any, base: Any, state: Any) -> Any:
+        """As ``copyreg._reconstructor``, how protocols 0 and 1 make an instance without calling its class."""
+        name = getattr(made, "__module__", ""), getattr(made, "__name__", "")
+        if made not in self._allowed.values() and in_python(*name) is not made:
+            return reconstructor(made, base, state)
+        if base is object:
+            return object.__new__(made)
+        if not isinstance(base, type) or not issubclass(made, base):
+            raise UntrustedValue(f"a pickle of data does not make {made!r} of {base!r}", repr(made))
+        instance = base.__new__(made, state)
+        base.__init__(instance, state)
+        return instance
 
     def get_extension(self, code: int) -> None:
         raise UntrustedValue(f"extension {code} of copyreg is no plain data", f"extension {code}")
@@ -50,6 +66,6 @@ class CarefulUnpickler(pickle._Unpickler):
             from coshelf.gate.numpy_data import check_state
 
             check_state(made, state)
-        super().load_build()
+        super().load_build()  # type: ignore[misc]
 
     dispatch[pickle.BUILD[0]] = load_build

@@ -13,7 +13,7 @@ from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["Guarded", "current_name", "data_type", "in_python", "needs_care"]
+__all__ = ["Guarded", "current_name", "data_type", "in_python", "needs_care", "reconstructor"]
 
 _HEAP_TYPE, _IMMUTABLE_TYPE = 1 << 9, 1 << 8
 
@@ -49,13 +49,16 @@ _THEMSELVES = {
 _IN_PYTHON = {"collections": ["ChainMap", "UserDict", "UserList", "UserString"]}
 """Classes whose instances a pickle makes without calling them, and which are not immutable."""
 
-_NUMPY = frozenset(("numpy", "numpy.core.multiarray", "numpy._core.multiarray", "numpy.core.numeric", "numpy._core.numeric"))
+_NUMPY = frozenset(
+    ("numpy", "numpy.core.multiarray", "numpy._core.multiarray", "numpy.core.numeric", "numpy._core.numeric")
+)
 
 
 class Guarded:
     """Something that can be called, and otherwise nothing: it has no attribute that a pickle could set."""
 
     __slots__ = ("_function",)
+    _function: Callable[..., Any]
 
     def __init__(self, function: Callable[..., Any]) -> None:
         object.__setattr__(self, "_function", function)
@@ -94,11 +97,13 @@ def data_type(module: str, name: str) -> Any:
 
 def needs_care(module: str, name: str) -> bool:
     """Whether a name is one of data that can only be unpickled step by step: :mod:`coshelf.gate.careful`."""
+    module, name = current_name(module, name)
     return module in _NUMPY or name in _IN_PYTHON.get(module, ())
 
 
 def in_python(module: str, name: str) -> Any:
     """The class of a name that needs care, of the standard library; None if it is none."""
+    module, name = current_name(module, name)
     return getattr(importlib.import_module(module), name) if name in _IN_PYTHON.get(module, ()) else None
 
 
@@ -152,7 +157,7 @@ def _zone(key: str, from_cache: int) -> Any:
     return ZoneInfo(key) if from_cache else ZoneInfo.no_cache(key)
 
 
-def _reconstructor(made: Any, base: Any, state: Any) -> Any:
+def reconstructor(made: Any, base: Any, state: Any) -> Any:
     """How protocols 0 and 1 make an instance without calling its class."""
     from uuid import UUID
 
@@ -174,7 +179,7 @@ _FUNCTIONS: dict[tuple[str, str], Callable[..., Any]] = {
     ("builtins", "bytearray"): _bytearray,
     ("builtins", "getattr"): _getattr,
     ("_codecs", "encode"): _encode,
-    ("copyreg", "_reconstructor"): _reconstructor,
+    ("copyreg", "_reconstructor"): reconstructor,
     ("array", "_array_reconstructor"): _array,
     ("zoneinfo", "ZoneInfo._unpickle"): _zone,
 }

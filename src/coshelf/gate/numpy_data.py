@@ -16,12 +16,12 @@ _KINDS = re.compile(r"[<>|=]?[?bBhHiIlLqQefdgFDGSUVmMOcu]\d*")
 
 def numpy_type(module: str, name: str) -> Any:
     """What a pickle gets for one of numpy's names, or None."""
-    import numpy
+    import numpy as np
 
     if (module, name) == ("numpy", "ndarray"):
-        return numpy.ndarray
+        return np.ndarray
     inside = module.removeprefix("numpy.").removeprefix("_core.").removeprefix("core.")
-    functions = {
+    functions: dict[tuple[str, str], Any] = {
         ("numpy", "dtype"): _dtype,
         ("multiarray", "_reconstruct"): _reconstruct,
         ("multiarray", "scalar"): _scalar,
@@ -31,55 +31,56 @@ def numpy_type(module: str, name: str) -> Any:
     return None if function is None else Guarded(function)
 
 
-def _dtype(kind: str, align: bool = False, copy: bool = True) -> Any:
-    import numpy
+def _dtype(kind: str, align: bool = False, _copy: bool = True) -> Any:
+    import numpy as np
 
     if not isinstance(kind, str) or not _KINDS.fullmatch(kind):
         raise _refused(f"dtype {kind!r}")
-    return numpy.dtype(kind, align=bool(align), copy=True)
+    return np.dtype(kind, align=bool(align), copy=True)
 
 
 def _reconstruct(kind: Any, shape: Any, typecode: Any) -> Any:
-    import numpy
+    import numpy as np
 
-    if kind is not numpy.ndarray or shape != (0,) or typecode not in (b"b", "b"):
+    if kind is not np.ndarray or shape != (0,) or typecode not in (b"b", "b"):
         raise _refused("an array of another class")
-    return numpy.ndarray((0,), "b")
+    return np.ndarray((0,), "b")
 
 
 def _scalar(kind: Any, data: Any = b"") -> Any:
-    import numpy
+    import numpy as np
 
-    if not isinstance(kind, numpy.dtype) or kind.hasobject or not isinstance(data, bytes) or len(data) != kind.itemsize:
+    if not isinstance(kind, np.dtype) or kind.hasobject or not isinstance(data, bytes) or len(data) != kind.itemsize:
         raise _refused(f"a scalar of {kind!r}")
-    return numpy.frombuffer(data, kind)[0]
+    return np.frombuffer(data, kind)[0]
 
 
 def _from_buffer(data: Any, kind: Any, shape: Any, order: Any) -> Any:
-    import numpy
+    import numpy as np
 
-    if not isinstance(kind, numpy.dtype) or kind.hasobject:
+    if not isinstance(kind, np.dtype) or kind.hasobject:
         raise _refused(f"a buffer of {kind!r}")
-    return numpy.frombuffer(data, dtype=kind).reshape(shape, order=order)
+    return np.frombuffer(data, dtype=kind).reshape(shape, order=order)
 
 
 def check_state(made: Any, state: Any) -> None:
     """Raise :class:`UntrustedValue` for a state that an array or dtype could not have been pickled with."""
-    import numpy
+    import numpy as np
 
-    if type(made) is numpy.ndarray:
+    if type(made) is np.ndarray:
         _check_array(state)
-    elif isinstance(made, numpy.dtype):
+    elif isinstance(made, np.dtype):
         _check_dtype(made, state)
     else:
         raise _refused(f"a state of {type(made).__name__}")
 
 
 def _check_array(state: Any) -> None:
-    import numpy
+    import numpy as np
 
-    version, shape, kind, _, data = state if isinstance(state, tuple) and len(state) == 5 else (None,) * 5
-    right = version == 1 and isinstance(kind, numpy.dtype) and isinstance(shape, tuple)
+    parts: tuple[Any, ...] = state if isinstance(state, tuple) and len(state) == 5 else (None,) * 5
+    version, shape, kind, _, data = parts
+    right = version == 1 and isinstance(kind, np.dtype) and isinstance(shape, tuple)
     if not right or not all(isinstance(length, int) and length >= 0 for length in shape):
         raise _refused("an array with a strange state")
     count = math.prod(shape)
@@ -93,23 +94,25 @@ def _check_array(state: Any) -> None:
 
 def _check_dtype(made: Any, state: Any) -> None:
     """A state must describe a dtype that numpy would itself make: it writes offsets and flags as they are given."""
-    import numpy
+    import numpy as np
 
     if not isinstance(state, tuple) or len(state) not in (8, 9) or state[0] not in (3, 4):
         raise _refused("a dtype with a strange state")
     _, order, part, names, fields, size, alignment, flags = state[:8]
+    proper: Any
+    sizes: tuple[int, ...]
     try:
         if names is None and fields is None and part is None:
             proper, sizes = made, (-1, made.itemsize)
         elif part is not None and names is None and fields is None:
-            proper = numpy.dtype(part)
+            proper = np.dtype(part)
             sizes = (proper.itemsize,)
         elif part is None:
             offsets = [fields[name][1] for name in names]
             kinds = [fields[name][0] for name in names]
             if set(fields) != set(names) or any(len(field) != 2 for field in fields.values()):
                 raise _refused("a dtype with titles")
-            proper = numpy.dtype(
+            proper = np.dtype(
                 {"names": list(names), "formats": kinds, "offsets": offsets, "itemsize": size},
                 align=bool(flags & 0x80),
             )

@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 from coshelf import trust
-from coshelf.engines.contract import Batch, Engine, OpenOptions
+from coshelf.engines.contract import Engine, OpenOptions
 from coshelf.engines.filesystem import refuse_shared_filesystem
 from coshelf.engines.lmdb import creation, environment
 from coshelf.engines.lmdb.engine import LmdbEngine
@@ -41,17 +41,9 @@ def open_engine(target: Any, options: OpenOptions) -> Engine:
         engine = LmdbEngine(opened, options)
         try:
             if made is not None:
-                _mark(engine, path)
+                engine.trust()
         except BaseException:
             engine.close()
             raise
         return engine
     raise ShelfNotFound(errno.ENOENT, "the shelf was removed each time it was made", path)
-
-
-def _mark(engine: LmdbEngine, path: str) -> None:
-    """Mark a shelf that this user has just made as trusted."""
-    information = os.stat(path)
-    row = trust.mark(engine.row.store_id, information.st_dev, information.st_ino, path)
-    if row is not None:
-        engine.commit(Batch(puts={trust.ROW_KEY: row}))

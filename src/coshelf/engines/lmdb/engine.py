@@ -13,7 +13,7 @@ from typing import TypeVar, cast
 
 import lmdb
 
-from coshelf import records
+from coshelf import records, trust
 from coshelf.engines.contract import (
     Batch,
     Capabilities,
@@ -31,9 +31,11 @@ from coshelf.engines.lmdb.environment import Environment
 from coshelf.engines.lmdb.failures import translate
 from coshelf.engines.lmdb.instant import LmdbSnapshot, take_instant
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, ShelfRow, unpack_row
+from coshelf.engines.lmdb.sidecar_files import existing_sidecars
 from coshelf.engines.lmdb.spooled import SpooledPuts
 from coshelf.errors import FormatTooNew, ReadOnlyShelf, SnapshotLost, StorageError, StorageFull, TransactionInProgress
 from coshelf.keys import FIRST, LAST
+from coshelf.private_place import exposure, exposure_of_directory
 
 __all__ = ["LmdbEngine"]
 
@@ -246,6 +248,21 @@ class LmdbEngine(Engine):
         return exclusive is not None and exclusive.is_mine()
 
     # --- the rest ----------------------------------------------------------------------------------------------------
+
+    def distrust(self) -> str | None:
+        information = os.stat(self.where)
+        row = self.get(trust.ROW_KEY)
+        body = None if row is None else row.record[: -records.TRAILER]
+        if not trust.is_marked(self.row.store_id, information.st_dev, information.st_ino, body):
+            return f"{self.where} was not made by this user on this machine"
+        directory = exposure_of_directory(os.path.dirname(self.where))
+        return directory or next(filter(None, map(exposure, (self.where, *existing_sidecars(self.where)))), None)
+
+    def trust(self) -> None:
+        information = os.stat(self.where)
+        row = trust.mark(self.row.store_id, information.st_dev, information.st_ino, self.where)
+        if row is not None:
+            self.commit(Batch(puts={trust.ROW_KEY: row}))
 
     def doorbell(self, key: bytes) -> Doorbell:
         with self._environment.inside():

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import stat
 
-__all__ = ["LOCK_SIZE", "MAX_READERS", "lock_path", "make_file", "make_lock_file", "remove_file", "state_path"]
+__all__ = [
+    "LOCK_SIZE",
+    "MAX_READERS",
+    "existing_sidecars",
+    "lock_path",
+    "make_file",
+    "make_lock_file",
+    "remove_file",
+    "state_path",
+]
 
 MAX_READERS = 2048
 LOCK_SIZE = 64 * MAX_READERS + 128  # of LMDB 0.9, which takes a file of zeros as its own when it is alone
@@ -19,6 +29,13 @@ def lock_path(path: str) -> str:
 
 def state_path(path: str) -> str:
     return path + "-state"
+
+
+def existing_sidecars(path: str) -> list[str]:
+    """The files beside a shelf that belong to it, whoever made them."""
+    return [name for name in (lock_path(path), state_path(path)) if os.path.lexists(name)] + glob.glob(
+        glob.escape(f"{path}-delta") + "*"
+    )
 
 
 def make_file(name: str, like: os.stat_result, size: int = 0) -> int:
