@@ -66,7 +66,7 @@ def open(
     15
     """
     return open_with_codec(
-        target, flag, Trusting(protocol, trust, tuple(allow)),
+        target, flag, _trusting(protocol, trust, allow),
         mode=mode, durability=durability, flush_interval=flush_interval, timeout=timeout, writeback=writeback,
         require=require,
     )  # fmt: skip
@@ -75,23 +75,44 @@ def open(
 class Trusting(NamedTuple):
     """How to make the codec once it is known what is opened."""
 
-    protocol: int | None
+    protocol: int
     trust: bool | None
     allow: tuple[Callable[..., Any], ...]
 
     def codec(self, engine: Engine) -> PickleCodec:
         """The codec for an engine: with a gate, if what it holds could be somebody else's."""
-        if self.trust not in (None, True, False):
-            raise TypeError(f"trust must be True, False or None, not {self.trust!r}")
         reason = None if self.trust else engine.distrust() if self.trust is None else "trust=False was given"
         if reason is None:
             return PickleCodec(self.protocol)
+        hint = f"hint: if you trust whoever writes it: python -m coshelf trust {engine.where}"
+        ways_on = (
+            f"; {reason}\n  {hint}\n  or open it with trust=True, or with allow=[...] for the classes that you expect"
+        )
+        return PickleCodec(self.protocol, _gate(self.allow), ways_on)
+
+
+def _trusting(protocol: int | None, trust: bool | None, allow: Iterable[Callable[..., Any]]) -> Trusting:
+    """Raises TypeError and ValueError for what is none of these, before anything is made."""
+    if trust not in (None, True, False):
+        raise TypeError(f"trust must be True, False or None, not {trust!r}")
+    classes = tuple(allow)
+    if classes:
         from coshelf.gate import Gate
 
-        ways_on = (
-            f"; {reason}\n  hint: if you trust whoever writes it: python -m coshelf trust {engine.where}, or open it"
-        )
-        return PickleCodec(self.protocol, Gate(self.allow).loads, f"{ways_on} with trust=True, or with allow=[...]")
+        Gate(classes)
+    return Trusting(PickleCodec(protocol).protocol, trust, classes)
+
+
+def _gate(allow: tuple[Callable[..., Any], ...]) -> Callable[[Any], Any]:
+    """A gate that is made when something is loaded."""
+
+    @functools.cache
+    def made() -> Callable[[Any], Any]:
+        from coshelf.gate import Gate
+
+        return Gate(allow).loads
+
+    return lambda data: made()(data)  # noqa: PLW0108 (not before there is something to load)
 
 
 def open_with_codec(

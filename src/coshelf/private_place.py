@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 
-__all__ = ["exposure", "exposure_of_directory"]
+__all__ = ["exposure", "exposure_of_directory", "exposure_of_tree"]
 
 _OTHERS, _GROUP = stat.S_IWOTH, stat.S_IWGRP
 
@@ -30,6 +30,11 @@ def exposure_of_directory(path: str) -> str | None:
     if found.st_mode & stat.S_ISVTX:
         return None
     return _exposure(path, found, also_roots=True)
+
+
+def exposure_of_tree(path: str, found: os.stat_result) -> str | None:
+    """Why somebody else could put a file into a directory at all; None if nobody can."""
+    return _exposure(path, found)
 
 
 def _exposure(path: str, found: os.stat_result, *, also_roots: bool = False) -> str | None:

@@ -5,6 +5,7 @@ A mark can only be made by who knows the user's secret, and fits one file only: 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from hashlib import blake2b
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from coshelf.durable_files import sync_directory
 
-__all__ = ["ROW_KEY", "check_secret", "is_marked", "mark"]
+__all__ = ["ROW_KEY", "check_secret", "is_marked", "mark", "unmark"]
 
 ROW_KEY = b"\x01trust"
 _SECRET_FILE = "COSHELF_SECRET_FILE"
@@ -33,26 +34,42 @@ def mark(store_id: bytes, device: int, inode: int, path: str) -> bytes | None:
     if given is not None:
         return b"\x02\x00" + _digest(given, store_id)
     try:
-        directory = _state_directory()
+        directory = _state_directories()[0]
         (directory / "trusted").mkdir(mode=0o700, parents=True, exist_ok=True)
         name = _name(_own_secret(directory), store_id, device, inode)
         _write_whole(directory / "trusted" / name, os.fsencode(path) + b"\n")
-    except (OSError, RuntimeError):  # RuntimeError: no home directory
+    except (OSError, IndexError):  # IndexError: no home directory
         return None
     return None
 
 
 def is_marked(store_id: bytes, device: int, inode: int, row: bytes | None) -> bool:
     """Whether the shelf bears this user's mark. ``row`` is the body of :data:`ROW_KEY`, if the shelf has it."""
-    given = _given_secret()
+    try:
+        given = _given_secret()
+    except ValueError:
+        return False
     if given is not None:
         return row is not None and compare_digest(row[2:], _digest(given, store_id))
+    return any(_mark_in(directory, store_id, device, inode) is not None for directory in _state_directories())
+
+
+def unmark(store_id: bytes, device: int, inode: int) -> bool:
+    """Take the marks of a shelf away that lie in this user's state directories; return whether there were any."""
+    found = [_mark_in(directory, store_id, device, inode) for directory in _state_directories()]
+    for path in found:
+        if path is not None:
+            path.unlink(missing_ok=True)
+    return any(path is not None for path in found)
+
+
+def _mark_in(directory: Path, store_id: bytes, device: int, inode: int) -> Path | None:
     try:
-        directory = _state_directory()
         secret = (directory / "secret").read_bytes()
-    except (OSError, RuntimeError):
-        return False
-    return len(secret) == _SECRET_BYTES and (directory / "trusted" / _name(secret, store_id, device, inode)).exists()
+    except OSError:
+        return None
+    path = directory / "trusted" / _name(secret, store_id, device, inode)
+    return path if len(secret) == _SECRET_BYTES and path.exists() else None
 
 
 def check_secret() -> None:
@@ -82,9 +99,28 @@ def _given_secret() -> bytes | None:
     return secret
 
 
-def _state_directory() -> Path:
-    base = os.environ.get("XDG_STATE_HOME")
-    return (Path(base) if base and os.path.isabs(base) else Path.home() / ".local" / "state") / "coshelf"
+def _state_directories() -> list[Path]:
+    """Where this user's state lies: marks are made in the first, and found in all: cron has another environment.
+
+    A directory of somebody else's is none of them: with ``sudo``, the home in the environment is that of another user,
+    who could not use a secret that root made there.
+    """
+    import pwd
+
+    base, home = os.environ.get("XDG_STATE_HOME"), os.environ.get("HOME")
+    found = [Path(base)] if base and os.path.isabs(base) else []
+    found += [Path(home, ".local", "state")] if home and os.path.isabs(home) else []
+    with contextlib.suppress(KeyError):  # a container's user that nobody has heard of
+        found.append(Path(pwd.getpwuid(os.geteuid()).pw_dir, ".local", "state"))
+    return [path / "coshelf" for path in dict.fromkeys(found) if _is_mine(path)]
+
+
+def _is_mine(path: Path) -> bool:
+    """Whether a directory, or the nearest one above it that exists, belongs to this user."""
+    for place in (path, *path.parents):
+        with contextlib.suppress(OSError):
+            return place.stat().st_uid == os.geteuid()
+    return False
 
 
 def _own_secret(directory: Path) -> bytes:

@@ -18,7 +18,7 @@ import coshelf
 def shelf(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
     """An open shelf on each engine."""
     target: Any = {"lmdb": tmp_path / "my.shelf", "memory": "memory:", "mapping": {}}[request.param]
-    with coshelf.open(target) as opened:
+    with coshelf.open(target, trust=True) as opened:
         opened.update(a="old", b=["kept"])
         yield opened
 

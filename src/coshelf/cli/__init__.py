@@ -1,4 +1,4 @@
-"""The command line, ``coshelf`` or ``python -m coshelf``. It needs the extra ``cli``."""
+"""The command line, ``coshelf`` or ``python -m coshelf``. It needs the extra ``cli``, except for ``trust PATH``."""
 
 from __future__ import annotations
 
@@ -12,6 +12,13 @@ def main() -> None:
     try:
         import click
     except ImportError:
+        if sys.argv[1:2] == ["trust"] and len(sys.argv) == 3 and not sys.argv[2].startswith("-"):
+            from coshelf.cli.errors import reported
+            from coshelf.trusting import trust_shelf
+
+            with reported():
+                trust_shelf(sys.argv[2])
+            return
         sys.stderr.write("error: the command line needs click\n  hint: pip install 'coshelf[cli]'\n")
         sys.exit(2)
     from coshelf.cli.commands import coshelf

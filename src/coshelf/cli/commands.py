@@ -6,6 +6,7 @@ import click
 
 from coshelf.cli.export_command import export_command
 from coshelf.cli.import_command import import_command
+from coshelf.cli.trust_command import trust_command
 
 __all__ = ["coshelf"]
 
@@ -21,4 +22,5 @@ def coshelf() -> None:
 
 
 coshelf.add_command(import_command)
+coshelf.add_command(trust_command)
 coshelf.add_command(export_command)

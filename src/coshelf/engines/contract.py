@@ -311,6 +311,10 @@ class Engine(Reader):
         """Note that this user trusts what is stored here, or raise :class:`~coshelf.errors.Unsupported`."""
         raise Unsupported(f"the {self.name} engine has no place to note that {self.where} is trusted")
 
+    def revoke(self) -> bool:
+        """Take such a note away; return whether there was one."""
+        return False
+
     def doorbell(self, key: bytes) -> Doorbell:
         """A bell that rings at the latest when the entry of a key changes; many an engine's ring at each change."""
         return PollingBell()

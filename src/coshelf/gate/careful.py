@@ -52,7 +52,7 @@ class CarefulUnpickler(pickle._Unpickler):
         if not isinstance(base, type) or not issubclass(made, base):
             raise UntrustedValue(f"a pickle of data does not make {made!r} of {base!r}", repr(made))
         instance = base.__new__(made, state)
-        base.__init__(instance, state)
+        base.__init__(instance, state)  # type: ignore[misc]
         return instance
 
     def get_extension(self, code: int) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import importlib
-import inspect
+import types
 from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
 from collections.abc import Callable
 from typing import Any
@@ -114,7 +114,7 @@ def _cannot_be_changed(found: type) -> bool:
     """
     if not found.__flags__ & _HEAP_TYPE or found.__flags__ & _IMMUTABLE_TYPE:
         return True
-    return inspect.isfunction(getattr(found, "__setstate__", None))
+    return isinstance(getattr(found, "__setstate__", None), types.FunctionType)
 
 
 # --- functions that pickles call -------------------------------------------------------------------------------------

@@ -9,10 +9,10 @@ import random
 import stat
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any
 
-from coshelf import records
+from coshelf import records, trust
 from coshelf.durable_files import sync_file_system
 from coshelf.engines.contract import (
     ABSENT,
@@ -46,6 +46,7 @@ from coshelf.errors import (
     Unsupported,
 )
 from coshelf.keys import FIRST, LAST, encode, prefix_end
+from coshelf.private_place import exposure_of_tree
 
 __all__ = ["FilesEngine", "Stamp", "open_engine"]
 
@@ -58,6 +59,7 @@ _CAPABILITIES = Capabilities(
 )
 _SECOND = 1_000_000_000
 _OLD = bytes([records.OLD_PICKLE])
+_STORE_ID = "user.coshelf.store"  # an attribute of the root, which pickleshare takes for no key
 _MANY = 100  # files whose content is made durable one by one
 
 Stamp = tuple[int, int, int, int]
@@ -67,11 +69,13 @@ Stamp = tuple[int, int, int, int]
 def open_engine(target: Any, options: OpenOptions) -> Engine:
     """The engine on a directory: ``files:PATH``, or a path."""
     path = os.path.abspath(target.removeprefix("files:"))
+    made = False
     with translated(path):
         if options.flag in ("c", "n"):
             try:
                 os.mkdir(path, options.mode | (options.mode & 0o444) >> 2)
                 os.chmod(path, options.mode | (options.mode & 0o444) >> 2)
+                made = True
             except FileExistsError:
                 pass
             except FileNotFoundError as error:
@@ -82,7 +86,11 @@ def open_engine(target: Any, options: OpenOptions) -> Engine:
             raise ShelfNotFound(f"there is no directory {path}") from error
         except NotADirectoryError as error:
             raise NotAShelf(f"{path} is no directory; it has not been changed") from error
-    return FilesEngine(path, descriptor, options)
+    engine = FilesEngine(path, descriptor, options)
+    if made:
+        with suppress(Unsupported):
+            engine.trust()
+    return engine
 
 
 class FilesEngine(Engine):
@@ -165,6 +173,33 @@ class FilesEngine(Engine):
         if self._lock.is_mine() or not os.path.exists(self._batch_lock.path):
             return nullcontext()
         return flocked(self._batch_lock, fcntl.LOCK_SH, self._options.timeout, self.where)
+
+    def _store_id(self) -> bytes:
+        """What tells this directory from one that gets its inode later; nothing if it was never marked."""
+        try:
+            return os.getxattr(self._tree.descriptor, _STORE_ID)
+        except OSError:
+            return b""
+
+    def revoke(self) -> bool:
+        information = os.fstat(self._tree.descriptor)
+        return trust.unmark(self._store_id(), information.st_dev, information.st_ino)
+
+    def distrust(self) -> str | None:
+        information = os.fstat(self._tree.descriptor)
+        store_id = self._store_id()
+        if not store_id or not trust.is_marked(store_id, information.st_dev, information.st_ino, None):
+            return f"{self.where} was not made by this user on this machine"
+        return exposure_of_tree(self.where, information)
+
+    def trust(self) -> None:
+        information = os.fstat(self._tree.descriptor)
+        try:
+            store_id = os.urandom(16)
+            os.setxattr(self._tree.descriptor, _STORE_ID, store_id)
+        except OSError as error:
+            raise Unsupported(f"{self.where} cannot be marked: {error.strerror}") from error
+        trust.mark(store_id, information.st_dev, information.st_ino, self.where)
 
     def doorbell(self, key: bytes) -> Doorbell:
         if self.capabilities.watch == "doorbell" and _has_path(key):

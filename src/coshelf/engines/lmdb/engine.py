@@ -258,6 +258,10 @@ class LmdbEngine(Engine):
         directory = exposure_of_directory(os.path.dirname(self.where))
         return directory or next(filter(None, map(exposure, (self.where, *existing_sidecars(self.where)))), None)
 
+    def revoke(self) -> bool:
+        information = os.stat(self.where)
+        return trust.unmark(self.row.store_id, information.st_dev, information.st_ino)
+
     def trust(self) -> None:
         information = os.stat(self.where)
         row = trust.mark(self.row.store_id, information.st_dev, information.st_ino, self.where)

@@ -1,0 +1,24 @@
+"""``coshelf trust``."""
+
+from __future__ import annotations
+
+import click
+
+from coshelf.trusting import revoke, trust_shelf
+
+__all__ = ["trust_command"]
+
+
+@click.command("trust")
+@click.argument("path")
+@click.option("--revoke", "is_revoked", is_flag=True, help="Trust it no longer.")
+def trust_command(path: str, is_revoked: bool) -> None:
+    """Trust what is stored in the shelf at PATH: opening it then loads any object, which can run code.
+
+    What you made yourself on this machine is trusted already. Only do it if you trust whoever wrote it.
+    """
+    if is_revoked:
+        click.echo(f"{path}: {'no longer trusted' if revoke(path) else 'was not trusted'}", err=True)
+    else:
+        trust_shelf(path)
+        click.echo(f"{path}: trusted", err=True)

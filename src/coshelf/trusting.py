@@ -1,0 +1,53 @@
+"""Trusting a shelf, and no longer trusting it: ``python -m coshelf trust PATH``, which needs no extra."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from coshelf.engines import open_engine
+from coshelf.engines.contract import OpenOptions
+from coshelf.errors import ShelfPermissionError
+
+__all__ = ["revoke", "trust_shelf"]
+
+
+def trust_shelf(path: str) -> None:
+    """Note that this user trusts whatever is stored in a shelf, so that opening it loads any object.
+
+    The note is for this user and this file: a copy is another one. Raises :class:`ShelfPermissionError` if others could
+    write the shelf, since they could put anything there afterwards; and what opening raises.
+
+    >>> import coshelf, coshelf.trusting, os, tempfile
+    >>> with tempfile.TemporaryDirectory() as place:
+    ...     coshelf.open(os.path.join(place, "a.shelf")).close()
+    ...     coshelf.trusting.trust_shelf(os.path.join(place, "a.shelf"))
+    """
+    engine = open_engine(_target(path), OpenOptions(flag="w"))
+    try:
+        engine.trust()
+        reason = engine.distrust()
+    finally:
+        engine.close()
+    if reason is not None:
+        raise ShelfPermissionError(
+            f"{path} cannot be trusted: {reason}\n"
+            "  hint: see to it that nobody else can write it, or open it with trust=True"
+        )
+
+
+def revoke(path: str) -> bool:
+    """Take this user's note of trust away; return whether there was one."""
+    engine = open_engine(_target(path), OpenOptions(flag="r"))
+    try:
+        return engine.revoke()
+    finally:
+        engine.close()
+
+
+def _target(path: str) -> str:
+    try:
+        is_directory = stat.S_ISDIR(os.stat(path).st_mode)
+    except OSError:
+        is_directory = False
+    return f"files:{path}" if is_directory else path
