@@ -51,6 +51,7 @@ BENCH = .venv-bench/bin/python
 bench: .venv-bench/ready
 	$(BENCH) benchmarks/run.py --sqlite-python '$(SQLITE_PYTHON)'
 	$(BENCH) benchmarks/waking.py
+	$(BENCH) benchmarks/gate.py
 	$(BENCH) benchmarks/report.py
 
 bench-quick: .venv-bench/ready

@@ -8,6 +8,7 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results" / "latest.json"
+GATE = HERE / "results" / "gate.json"
 WAKING = HERE / "results" / "waking.json"
 DOCS = HERE.parent / "docs"
 BEGIN, END = "<!-- figures: written by benchmarks/report.py -->", "<!-- end of figures -->"
@@ -238,6 +239,14 @@ def waking(results: dict[str, Any]) -> list[str]:
     return ["To reach on the embedded engines: a median under 2 ms, and under 1 % of a core.", "", *lines, ""]
 
 
+def gate(results: dict[str, Any]) -> list[str]:
+    """Loading what is not trusted."""
+    lines = ["| | trusted, us | through the gate, us | ratio |", "| --- | --- | --- | --- |"]
+    for name, found in results.items():
+        lines.append(f"| {name} | {found['plain']:.2f} | {found['gate']:.2f} | {found['ratio']:.2f} |")
+    return ["To reach: at most 2 times plain loads for a small value.", "", *lines, ""]
+
+
 def main() -> None:
     results = json.loads(RESULTS.read_text(encoding="utf-8"))
     machine = ", ".join(f"{name}: {value}" for name, value in results["machine"].items())
@@ -255,7 +264,8 @@ def main() -> None:
     for measured in results["tables"]:
         lines += table(measured)
     lines += ["## How long one set may take", "", *latencies(results)]
-    lines += ["## How soon a waiting process wakes", "", *waking(json.loads(WAKING.read_text(encoding="utf-8"))), END]
+    lines += ["## How soon a waiting process wakes", "", *waking(json.loads(WAKING.read_text(encoding="utf-8")))]
+    lines += ["## What the gate costs", "", *gate(json.loads(GATE.read_text(encoding="utf-8"))), END]
     page = DOCS / "benchmarks.md"
     text = page.read_text(encoding="utf-8")
     before, after = text[: text.index(BEGIN)], text[text.index(END) + len(END) :]
