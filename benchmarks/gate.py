@@ -1,4 +1,4 @@
-"""What loading through the gate costs beside ``pickle.loads``, and a get of a shelf that is not trusted beside one that is.
+"""What loading through the gate costs beside ``pickle.loads``, and a get where nothing is trusted.
 
 ``python benchmarks/gate.py`` writes results/gate.json. Contenders take turns; medians of the rounds.
 """

@@ -88,7 +88,18 @@ class Trusting(NamedTuple):
         ways_on = (
             f"; {reason}\n  {hint}\n  or open it with trust=True, or with allow=[...] for the classes that you expect"
         )
-        return PickleCodec(self.protocol, _gate(self.allow), ways_on)
+        codec = PickleCodec(self.protocol, ways_on)
+
+        def through_gate(data: Any) -> Any:
+            """Makes the gate when there is something to load, and takes itself out of the way."""
+            from coshelf.gate import Gate
+
+            if codec.loads is through_gate:
+                codec.loads = Gate(self.allow).loads
+            return codec.loads(data)
+
+        codec.loads = through_gate
+        return codec
 
 
 def _trusting(protocol: int | None, trust: bool | None, allow: Iterable[Callable[..., Any]]) -> Trusting:
@@ -101,18 +112,6 @@ def _trusting(protocol: int | None, trust: bool | None, allow: Iterable[Callable
 
         Gate(classes)
     return Trusting(PickleCodec(protocol).protocol, trust, classes)
-
-
-def _gate(allow: tuple[Callable[..., Any], ...]) -> Callable[[Any], Any]:
-    """A gate that is made when something is loaded."""
-
-    @functools.cache
-    def made() -> Callable[[Any], Any]:
-        from coshelf.gate import Gate
-
-        return Gate(allow).loads
-
-    return lambda data: made()(data)  # noqa: PLW0108 (not before there is something to load)
 
 
 def open_with_codec(

@@ -18,20 +18,18 @@ OLD = bytes([records.OLD_PICKLE])
 class PickleCodec:
     """Values as pickles. ``protocol`` is for writing; every protocol is read.
 
-    Args:
-        gate: what loads pickles in the place of ``pickle.loads``, if they are not to be trusted.
-        ways_on: what the message of an :class:`UntrustedValue` says beside what was asked for.
+    Attributes:
+        loads: ``pickle.loads``, or what takes its place where pickles are not to be trusted. The message of its
+            :class:`UntrustedValue` is followed by ``ways_on``.
     """
 
-    def __init__(
-        self, protocol: int | None = None, gate: Callable[[Any], Any] | None = None, ways_on: str = ""
-    ) -> None:
+    def __init__(self, protocol: int | None = None, ways_on: str = "") -> None:
         if protocol is not None and not isinstance(protocol, int):
             raise TypeError(f"a pickle protocol is an int, not {type(protocol).__name__}")
         if protocol is not None and not -1 <= protocol <= pickle.HIGHEST_PROTOCOL:
             raise ValueError(f"pickle protocol {protocol} is not between 0 and {pickle.HIGHEST_PROTOCOL}")
         self.protocol = pickle.DEFAULT_PROTOCOL if protocol is None else protocol
-        self._loads = pickle.loads if gate is None else gate
+        self.loads: Callable[[Any], Any] = pickle.loads
         self._ways_on = ways_on
 
     def dump(self, key: Any, value: Any) -> bytes:
@@ -49,7 +47,7 @@ class PickleCodec:
         self, decode: Callable[[bytes], Any], pages: Iterable[list[tuple[bytes, bytes]]]
     ) -> Iterator[tuple[Any, Any]]:
         """Keys and values of pages of records: what :meth:`load` does, without a call for each."""
-        loads, verified = self._loads, records.VERIFIED_ON_READ
+        loads, verified = self.loads, records.VERIFIED_ON_READ
         for page in pages:
             for encoded, record in page:
                 key = decode(encoded)
@@ -73,10 +71,10 @@ class PickleCodec:
             raise damaged(key, record)
         try:
             if record[0] == records.PICKLE:
-                return self._loads(record)
+                return self.loads(record)
             tag = record[0]
             if tag == records.OLD_PICKLE:
-                return self._loads(memoryview(record)[1:])
+                return self.loads(memoryview(record)[1:])
         except UntrustedValue as error:
             raise UntrustedValue(f"the value for key {shown(key)}: {error}{self._ways_on}", error.name, key) from None
         except CoshelfError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copyreg
 import io
 import pickle
+import types
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -12,6 +13,12 @@ from coshelf.errors import UntrustedValue
 from coshelf.gate.data_types import data_type, needs_care
 
 __all__ = ["Gate"]
+
+
+# A pickle names something by one of six instructions: two are followed by lines, and these are the bytes of the others.
+# Without any of them in it, wherever they may stand, there is nothing that it could call or change.
+_NAMING = b"\n\x93\x82\x83\x84"
+_SMALL = 4096  # bytes, for which looking costs less than the gate does (a tenth of a microsecond in a hundred bytes)
 
 
 class _Care(Exception):
@@ -52,9 +59,13 @@ class Gate:
                     raise UntrustedValue(f"{module}.{name} is no plain data", f"{module}.{name}")
                 return found
 
+        # Python's own unpickler, unlike that in C, takes the end for the end of a line.
+        quickest, small = pickle.loads, _SMALL if isinstance(pickle.loads, types.BuiltinFunctionType) else -1
         file, extensions = io.BytesIO, copyreg._extension_registry  # type: ignore[attr-defined]
 
         def loads(data: Any) -> Any:
+            if type(data) is bytes and len(data) <= small and len(data.translate(None, _NAMING)) == len(data):
+                return quickest(data)
             # What the program has registered as an extension is unpickled without being asked for by name.
             if not extensions:
                 try:
