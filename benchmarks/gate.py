@@ -1,4 +1,4 @@
-"""What loading through the gate costs beside ``pickle.loads``, and a get where nothing is trusted.
+"""What loading through the gate costs beside ``pickle.loads``, a get where nothing is trusted, and a signature.
 
 ``python benchmarks/gate.py`` writes results/gate.json. Contenders take turns; medians of the rounds.
 """
@@ -18,7 +18,11 @@ from pathlib import Path
 from typing import Any
 
 import coshelf
+from coshelf.codecs.pickled import PickleCodec
+from coshelf.codecs.signed import SignedPickles
 from coshelf.gate import Gate
+from coshelf.keys import encode
+from coshelf.records import checksum, seal
 from data import KINDS, value
 
 __all__ = ["main"]
@@ -58,6 +62,20 @@ def main() -> None:
             own["k"] = value(KINDS[0], 5, 0)
             own.sync()
             results[f"get, {KINDS[0]}"] = compared(lambda: own["k"], lambda: other["k"])
+    data = pickle.dumps(value(KINDS[0], 5, 0))
+    plain, signed, key = PickleCodec(), SignedPickles(None, (b"k" * 32,), bytes(16)), encode("k")
+    records_of = {
+        codec: seal(body, checksum(key, body), 1)
+        for codec in (plain, signed)
+        for body in (codec.dump("k", key, pickle.loads(data)),)
+    }
+    results[f"signed, reading, {KINDS[0]}"] = compared(
+        lambda: plain.load("k", key, records_of[plain]), lambda: signed.load("k", key, records_of[signed])
+    )
+    stored = value(KINDS[0], 5, 0)
+    results[f"signed, storing, {KINDS[0]}"] = compared(
+        lambda: plain.dump("k", key, stored), lambda: signed.dump("k", key, stored)
+    )
     RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     print(f"written to {RESULTS}", file=sys.stderr)
 

@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import os
 from collections.abc import Callable, Iterable, MutableMapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from coshelf.codecs.pickled import PickleCodec
 from coshelf.engines import open_engine
@@ -33,6 +33,7 @@ def open(
     require: Iterable[str] = (),
     trust: bool | None = None,
     allow: Iterable[Callable[..., Any]] = (),
+    sign: bytes | Iterable[bytes] = (),
 ) -> Shelf[Any, Any]:
     """Open a shelf, a dict on disk that every process shares.
 
@@ -52,6 +53,9 @@ def open(
             this machine, and nobody else can write it. Otherwise values are plain data, and what is more than that is
             :class:`~coshelf.errors.UntrustedValue` when it is read. Storing is free.
         allow: classes and functions that are loaded beside plain data where the shelf is not trusted.
+        sign: a secret of 16 bytes or more. Each value that is stored is signed with it; what is not, or was changed or
+            moved since, is :class:`~coshelf.errors.UntrustedValue` before anything is unpickled, and what is may be any
+            object. Of several secrets, the first signs, and each is good for reading.
 
     Raises:
         ShelfNotFound, NotAShelf, FormatTooNew, DamagedShelf, ShelfPermissionError, UnsafeFilesystem,
@@ -66,21 +70,34 @@ def open(
     15
     """
     return open_with_codec(
-        target, flag, _trusting(protocol, trust, allow),
+        target, flag, _trusting(protocol, trust, allow, sign),
         mode=mode, durability=durability, flush_interval=flush_interval, timeout=timeout, writeback=writeback,
         require=require,
     )  # fmt: skip
 
 
-class Trusting(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Trusting:
     """How to make the codec once it is known what is opened."""
 
     protocol: int
     trust: bool | None
     allow: tuple[Callable[..., Any], ...]
+    sign: tuple[bytes, ...] = ()
+
+    def __reduce__(self) -> Any:
+        if self.sign:
+            raise TypeError("a shelf with sign= is not pickled: its secret would be in it. Open it where it is used")
+        return Trusting, (self.protocol, self.trust, self.allow)
 
     def codec(self, engine: Engine) -> PickleCodec:
         """The codec for an engine: with a gate, if what it holds could be somebody else's."""
+        if self.sign:
+            from coshelf.codecs.signed import SignedPickles
+
+            if not engine.store_id:
+                raise Unsupported(f"the {engine.name} engine has no id of its own that a signature could be bound to")
+            return SignedPickles(self.protocol, self.sign, engine.store_id)
         reason = None if self.trust else engine.distrust() if self.trust is None else "trust=False was given"
         if reason is None:
             return PickleCodec(self.protocol)
@@ -102,7 +119,9 @@ class Trusting(NamedTuple):
         return codec
 
 
-def _trusting(protocol: int | None, trust: bool | None, allow: Iterable[Callable[..., Any]]) -> Trusting:
+def _trusting(
+    protocol: int | None, trust: bool | None, allow: Iterable[Callable[..., Any]], sign: bytes | Iterable[bytes]
+) -> Trusting:
     """Raises TypeError and ValueError for what is none of these, before anything is made."""
     if trust not in (None, True, False):
         raise TypeError(f"trust must be True, False or None, not {trust!r}")
@@ -111,7 +130,13 @@ def _trusting(protocol: int | None, trust: bool | None, allow: Iterable[Callable
         from coshelf.gate import Gate
 
         Gate(classes)
-    return Trusting(PickleCodec(protocol).protocol, trust, classes)
+    keys = (sign,) if isinstance(sign, bytes) else tuple(sign)
+    for key in keys:
+        if not isinstance(key, bytes):
+            raise TypeError(f"sign takes bytes, not {type(key).__name__}")
+        if len(key) < 16:
+            raise ValueError(f"a secret to sign with has at least 16 bytes, not {len(key)}")
+    return Trusting(PickleCodec(protocol).protocol, trust, classes, keys)
 
 
 def open_with_codec(

@@ -12,6 +12,7 @@ __all__ = [
     "HEADERED",
     "OLD_PICKLE",
     "PICKLE",
+    "SIGNATURE",
     "TRAILER",
     "VERIFIED_ON_READ",
     "checksum",
@@ -23,6 +24,7 @@ __all__ = [
 PICKLE = 0x80
 OLD_PICKLE = 0x01  # a pickle of protocol 0 or 1 follows
 HEADERED = 0x02  # ordered headers follow, then the payload
+SIGNATURE = b"\x50"  # the kind of a header
 
 TRAILER = 12  # 8 bytes of sequence number, 4 bytes of CRC-32, both little-endian
 VERIFIED_ON_READ = 64 * 1024  # larger records are verified by check() alone: a CRC costs 1 ms per 6 MB

@@ -248,7 +248,7 @@ class Shelf(Readable[K, V], MutableMapping[K, V], Generic[K, V]):
 
     def __setitem__(self, key: K, value: V) -> None:
         encoded = self._namespace.encode(key)
-        body = self._codec.dump(key, value)
+        body = self._codec.dump(key, encoded, value)
         self._handle.engine.put(encoded, body)  # refuses by itself what Handle.commit does
 
     def __delitem__(self, key: K) -> None:
@@ -280,7 +280,8 @@ class Shelf(Readable[K, V], MutableMapping[K, V], Generic[K, V]):
         self._handle.refuse_in_transaction()
         puts = self._handle.engine.gather()
         for key, value in pairs(other, more):
-            puts[self._namespace.encode(key)] = self._codec.dump(key, value)
+            encoded = self._namespace.encode(key)
+            puts[encoded] = self._codec.dump(key, encoded, value)
         if puts:
             self._handle.commit(Batch(puts=puts))
 

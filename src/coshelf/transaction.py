@@ -54,7 +54,7 @@ class Transaction(Readable[K, V], MutableMapping[K, V], Generic[K, V]):
 
     def __setitem__(self, key: K, value: V) -> None:
         encoded = self._namespace.encode(key)
-        self._reader().put(encoded, self._codec.dump(key, value))
+        self._reader().put(encoded, self._codec.dump(key, encoded, value))
 
     def __delitem__(self, key: K) -> None:
         encoded = self._namespace.encode(key)

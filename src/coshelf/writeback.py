@@ -74,7 +74,7 @@ class WritebackCache:
                 entries[encoded] = _Kept(key, value, body, version)
             return value
         try:
-            body = self._codec.dump(key, value)
+            body = self._codec.dump(key, encoded, value)
         except UnwritableValue:
             body = None
         with self._lock:  # of two threads that load at once, both get the object of the first
@@ -126,7 +126,7 @@ class WritebackCache:
         failures: dict[bytes, UnwritableValue] = {}
         for encoded, kept in chosen.items():
             try:
-                body = self._codec.dump(kept.key, kept.value)
+                body = self._codec.dump(kept.key, encoded, kept.value)
             except UnwritableValue as error:
                 failures[encoded] = error
                 continue
@@ -193,7 +193,7 @@ class WritebackShelf(Shelf[K, V]):
     def update(self, other: Any = (), /, **more: Any) -> None:
         self._handle.refuse_in_transaction()
         stored = {self._namespace.encode(key): (key, value) for key, value in pairs(other, more)}
-        puts = {encoded: self._codec.dump(key, value) for encoded, (key, value) in stored.items()}
+        puts = {encoded: self._codec.dump(key, encoded, value) for encoded, (key, value) in stored.items()}
         if puts:
             version = self._handle.commit(Batch(puts=puts))
             for encoded, (key, value) in stored.items():

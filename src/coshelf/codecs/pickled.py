@@ -10,7 +10,7 @@ from coshelf import records
 from coshelf.errors import CoshelfError, DamagedRecord, FormatTooNew, UnreadableValue, UntrustedValue, UnwritableValue
 from coshelf.keys import shown
 
-__all__ = ["OLD", "PickleCodec", "damaged"]
+__all__ = ["OLD", "PickleCodec", "damaged", "unreadable"]
 
 OLD = bytes([records.OLD_PICKLE])
 
@@ -32,7 +32,7 @@ class PickleCodec:
         self.loads: Callable[[Any], Any] = pickle.loads
         self._ways_on = ways_on
 
-    def dump(self, key: Any, value: Any) -> bytes:
+    def dump(self, key: Any, encoded_key: bytes, value: Any) -> bytes:
         """The body for a value. Raises :class:`UnwritableValue`, whatever went wrong in the value's own methods."""
         try:
             body = pickle.dumps(value, self.protocol)
@@ -82,14 +82,20 @@ class PickleCodec:
         except Exception as error:
             if not small and not records.is_intact(encoded_key, record):
                 raise damaged(key, record) from error
-            raise UnreadableValue(
-                f"the value for key {shown(key)} is intact but cannot be unpickled here: {_reason(error)}\n"
-                "  hint: the class or module may have been renamed or removed since it was stored",
-                key,
-            ) from error
+            raise unreadable(key, error) from error
         if not small and not records.is_intact(encoded_key, record):
             raise damaged(key, record)
+        if tag == records.HEADERED and record[1:2] == records.SIGNATURE:
+            raise UntrustedValue(f"the value for key {shown(key)} is signed: open the shelf with sign=", "", key)
         raise FormatTooNew(f"the record for key {shown(key)} has tag {tag:#04x}, which only a later version knows")
+
+
+def unreadable(key: Any, error: Exception) -> UnreadableValue:
+    return UnreadableValue(
+        f"the value for key {shown(key)} is intact but cannot be unpickled here: {_reason(error)}\n"
+        "  hint: the class or module may have been renamed or removed since it was stored",
+        key,
+    )
 
 
 def damaged(key: Any, record: bytes) -> DamagedRecord:

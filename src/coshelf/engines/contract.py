@@ -268,6 +268,8 @@ class Engine(Reader):
     capabilities: Capabilities
     where: str
     """Path or URL, for messages; never with a secret in it."""
+    store_id: bytes = b""
+    """What tells this store from every other one; empty where nothing does."""
 
     @abstractmethod
     def commit(self, batch: Batch) -> int | str:

@@ -64,6 +64,7 @@ class LmdbEngine(Engine):
         self.capabilities = replace(_CAPABILITIES, acknowledged="durable" if self._waits_for_disk else "machine")
         self._puts_quickly = environment.has_delta and options.flag != "r" and environment.row.writable
         self.where = environment.path
+        self.store_id = environment.row.store_id
         if self._puts_quickly:
             self._flush_what_was_left()
 
