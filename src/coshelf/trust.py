@@ -6,6 +6,7 @@ A mark can only be made by who knows the user's secret, and fits one file only: 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import tempfile
 from hashlib import blake2b
@@ -13,6 +14,7 @@ from hmac import compare_digest
 from pathlib import Path
 
 from coshelf.durable_files import sync_directory
+from coshelf.errors import StorageError
 
 __all__ = ["ROW_KEY", "check_secret", "is_marked", "mark", "unmark"]
 
@@ -66,7 +68,11 @@ def unmark(store_id: bytes, device: int, inode: int) -> bool:
 def _mark_in(directory: Path, store_id: bytes, device: int, inode: int) -> Path | None:
     try:
         secret = (directory / "secret").read_bytes()
-    except OSError:
+    except OSError as error:
+        if error.errno in (errno.EMFILE, errno.ENFILE):  # which says nothing of the mark
+            raise StorageError(
+                error.errno, f"cannot look for marks of trust in {directory}: too many open files"
+            ) from error
         return None
     path = directory / "trusted" / _name(secret, store_id, device, inode)
     return path if len(secret) == _SECRET_BYTES and path.exists() else None
