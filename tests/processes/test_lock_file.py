@@ -396,6 +396,13 @@ def test_guard_that_cannot_open_the_lock_file_says_so(path: str, monkeypatch: py
 
 
 def _locks(path: str) -> int:
-    """How many locks the kernel has on the lock file."""
-    number = f":{os.stat(path + '-lock').st_ino} "
-    return Path("/proc/locks").read_text().count(number)
+    """How many locks the kernel has on the lock file.
+
+    The table is not read in one instant: while others take and drop locks, a line may come twice or not at all.
+    """
+    file = os.stat(path + "-lock")
+    name = f" {os.major(file.st_dev):02x}:{os.minor(file.st_dev):02x}:{file.st_ino} "
+    found = [-1]
+    while found[-3:] != [found[-1]] * 3:
+        found.append(Path("/proc/locks").read_text().count(name))
+    return found[-1]
