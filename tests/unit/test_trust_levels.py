@@ -7,6 +7,7 @@ import pickle
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -265,16 +266,15 @@ with coshelf.open(sys.argv[1], "r") as shelf:
 """
 
 
-def test_second_user_reads_plain_data(tmp_path: Path, target: str) -> None:
+@pytest.mark.parametrize("kind", ["", "files:"])
+def test_second_user_reads_plain_data(kind: str) -> None:
     foreign_group()
-    for place in (tmp_path / "place", *list(tmp_path.parents)[:3]):
-        if place.stat().st_uid == os.geteuid() and place != Path("/tmp"):
-            place.chmod(0o755)
-    tmp_path.chmod(0o755)
-    with coshelf.open(target, mode=0o644) as shelf:
-        shelf.update({"data": 1, "k": Mine()})
-    command = [sys.executable, "-c", _AS_ANOTHER, target]
-    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": SOURCE}, capture_output=True, text=True)
+    with tempfile.TemporaryDirectory() as place:  # pytest's own nobody else can enter
+        Path(place).chmod(0o755)
+        with coshelf.open(f"{kind}{place}/a", mode=0o644) as shelf:
+            shelf.update({"data": 1, "k": Mine()})
+        command = [sys.executable, "-c", _AS_ANOTHER, f"{kind}{place}/a"]
+        done = subprocess.run(command, env={**os.environ, "PYTHONPATH": SOURCE}, capture_output=True, text=True)
     assert done.stdout == "plain data\n", done.stderr
 
 
