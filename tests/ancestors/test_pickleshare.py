@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -86,6 +88,30 @@ def test_reading_deletes_nothing(db: PickleShareDB) -> None:
     with pytest.warns(UserWarning, match="broken"):
         assert db.hdict("h") == {1: 1}
     assert (db.root / "h/07").exists()
+
+
+def test_bucket_that_goes_while_a_category_is_listed_hides_no_other(
+    db: PickleShareDB, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An old process knows no locks: it may remove a bucket between its name being read and its being looked at."""
+    for key in range(5):
+        db.hset("h", key, "kept")
+    listed = os.scandir
+
+    @contextmanager
+    def listed_and_then_changed(directory: int) -> Iterator[Iterator[os.DirEntry[str]]]:
+        with listed(directory) as found:
+            entries = list(found)
+        (db.root / "h/03").unlink(missing_ok=True)
+        yield iter(entries)
+
+    monkeypatch.setattr(os, "scandir", listed_and_then_changed)
+    left = dict.fromkeys((0, 1, 2, 4), "kept")
+    assert db.hdict("h") == left
+    db.hset("h", 3, "kept")
+    db.hcompress("h")
+    monkeypatch.undo()
+    assert db.hdict("h") == left
 
 
 def test_waitget_gives_up_with_a_key_error(db: PickleShareDB) -> None:

@@ -8,7 +8,7 @@ import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from coshelf.engines.files.paths import is_part, key_of
 from coshelf.engines.files.pickle_files import YOUNG, is_whole
@@ -134,66 +134,59 @@ class Tree:
                 )
             time.sleep(_PAUSE)
 
-    def _read_once(self, parts: Parts) -> tuple[bytes, os.stat_result] | None:
+    @contextmanager
+    def _opened(self, parts: Parts) -> Iterator[int | None]:
+        """A descriptor of the regular file at a path, or None if there is none."""
         try:
             with self.directory(parts[:-1]) as parent:
                 descriptor = os.open(parts[-1], _FILE, dir_fd=parent)
         except OSError as error:
-            if is_missing(error):
-                return None
-            raise
+            if not is_missing(error):
+                raise
+            yield None
+            return
         try:
-            while True:
+            yield descriptor if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
+        finally:
+            os.close(descriptor)
+
+    def _read_once(self, parts: Parts) -> tuple[bytes, os.stat_result] | None:
+        with self._opened(parts) as descriptor:
+            while descriptor is not None:
                 before = os.fstat(descriptor)
-                if not stat.S_ISREG(before.st_mode):
-                    return None
                 os.lseek(descriptor, 0, os.SEEK_SET)
                 with open(descriptor, "rb", buffering=0, closefd=False) as file:
                     data = file.readall()
                 after = os.fstat(descriptor)
                 if (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns):
                     return data, after
-        finally:
-            os.close(descriptor)
+        return None
 
     def first_bytes(self, parts: Parts, count: int) -> bytes | None:
         """The beginning of a file, or None if there is none."""
-        try:
-            with self.directory(parts[:-1]) as parent:
-                descriptor = os.open(parts[-1], _FILE, dir_fd=parent)
-        except OSError as error:
-            if is_missing(error):
-                return None
-            raise
-        try:
-            return os.read(descriptor, count) if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
-        finally:
-            os.close(descriptor)
+        with self._opened(parts) as descriptor:
+            return None if descriptor is None else os.read(descriptor, count)
 
     def files_in(self, parts: Parts) -> dict[str, os.stat_result]:
-        """The regular files in a directory, by name."""
+        """The regular files in a directory, by name; without those that go meanwhile."""
+        files = {}
         try:
             with self.directory(parts) as directory, os.scandir(directory) as found:
-                looked_at = [(entry.name, entry.stat(follow_symlinks=False)) for entry in found if is_part(entry.name)]
+                for entry in found:
+                    with suppress(FileNotFoundError):
+                        status = entry.stat(follow_symlinks=False)
+                        if stat.S_ISREG(status.st_mode) and is_part(entry.name):
+                            files[entry.name] = status
         except OSError as error:
-            if is_missing(error):
-                return {}
-            raise
-        return {name: status for name, status in looked_at if stat.S_ISREG(status.st_mode)}
+            if not is_missing(error):
+                raise
+        return files
 
     def sync_file(self, parts: Parts) -> None:
         """Make a file's content durable, if it is still there."""
-        try:
-            with self.directory(parts[:-1]) as parent:
-                descriptor = os.open(parts[-1], _FILE, dir_fd=parent)
-        except OSError as error:
-            if is_missing(error):
-                return
-            raise
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        with self._opened(parts) as descriptor:
+            if descriptor is not None:
+                os.fsync(descriptor)
 
     def walk(self, start: bytes, stop: bytes) -> Iterator[tuple[bytes, Parts]]:
         """Encoded keys in ``[start, stop)`` and their paths, in the order of the directory."""
