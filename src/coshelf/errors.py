@@ -26,6 +26,7 @@ __all__ = [
     "OutcomeUnknown",
     "ReadOnlyShelf",
     "ShelfClosed",
+    "ShelfExists",
     "ShelfLocked",
     "ShelfNotFound",
     "ShelfPermissionError",
@@ -53,6 +54,10 @@ class CoshelfError(Exception):
 
 class ShelfNotFound(CoshelfError, FileNotFoundError):
     """There is no shelf at this place, and the flag does not allow making one."""
+
+
+class ShelfExists(CoshelfError, FileExistsError):
+    """Something lies where a new shelf was to be made."""
 
 
 class NotAShelf(CoshelfError, OSError):

@@ -13,6 +13,7 @@ from typing import Any, Generic, Self, TypeVar, overload
 
 from coshelf import snapshot as snapshots
 from coshelf import transaction as transactions
+from coshelf.care import Cared
 from coshelf.codecs.pickled import PickleCodec
 from coshelf.engines.closed import ClosedEngine
 from coshelf.engines.contract import Batch, Capabilities, Engine, Flag
@@ -101,7 +102,7 @@ def _finish(engine: Engine, before_close: Callable[[Commit], None] | None) -> No
         engine.close()
 
 
-class Shelf(Readable[K, V], MutableMapping[K, V], Generic[K, V]):
+class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
     """A dict on disk that every process shares. Made by :func:`coshelf.open`.
 
     Every method that writes is one commit; reads never wait for a lock. Values are copies: to change one in place, use

@@ -22,6 +22,7 @@ from coshelf.keys import FIRST, LAST
 __all__ = [
     "ABSENT",
     "EVERYTHING_GONE",
+    "RESERVED",
     "Absent",
     "Batch",
     "Capabilities",
@@ -105,6 +106,9 @@ class Batch:
         if failed:
             raise Conflict(f"{len(failed)} of {len(self.checks)} entries changed in the meantime", failed)
 
+
+RESERVED: Final = ((b"\x01", b"\x02"), (b"\x03", FIRST))
+"""The ranges of rows of ours that belong to the shelf. Others are the engine's own: docs/format.md."""
 
 EVERYTHING_GONE: Final = Batch(clears=((FIRST, LAST),))
 """What is committed right after opening with flag "n"."""
@@ -214,6 +218,17 @@ class Reader(ABC):
 
 class Snapshot(Reader):
     """A reader of one instant, until it is closed."""
+
+    def reserved(self) -> Iterator[tuple[bytes, bytes]]:
+        """The rows that are ours but belong to the shelf, such as its settings, with their records: what a copy needs."""
+        for start, stop in RESERVED:
+            for key, entry in self.scan(start, stop):
+                assert entry is not None
+                yield key, entry.record
+
+    def last_commit(self) -> int | None:
+        """The number of the last commit that it shows; None on an engine whose versions are no such numbers."""
+        return None
 
     @abstractmethod
     def close(self) -> None:
@@ -328,6 +343,10 @@ class Engine(Reader):
     @abstractmethod
     def close(self) -> None:
         """Give back what the engine holds. Closing twice is fine."""
+
+    def is_marked(self) -> bool:
+        """Whether what it holds bears the mark of this user (:mod:`coshelf.trust`), so that a copy may bear it, too."""
+        return False
 
     def reopen_arguments(self) -> tuple[str, OpenOptions]:
         """What opens the same entries in another process. Raises TypeError where there is no such thing."""

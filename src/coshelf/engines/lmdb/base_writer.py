@@ -10,7 +10,7 @@ from coshelf import records
 from coshelf.engines.contract import ABSENT, Batch
 from coshelf.engines.lmdb import long_keys
 from coshelf.engines.lmdb.delta import is_deletion
-from coshelf.engines.lmdb.lmdb_file import BaseFile
+from coshelf.engines.lmdb.lmdb_file import LmdbFile
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, ShelfRow, unpack_row
 from coshelf.engines.lmdb.spooled import SpooledPuts
 from coshelf.keys import FIRST, LAST, prefix_end
@@ -26,7 +26,7 @@ _AT_ONCE = 1_000  # puts whose records are in memory at the same time
 class BaseWriter:
     """What changes in the base inside one write transaction."""
 
-    def __init__(self, base: BaseFile, transaction: lmdb.Transaction[bytes]) -> None:
+    def __init__(self, base: LmdbFile, transaction: lmdb.Transaction[bytes]) -> None:
         self._base = base
         self._transaction = transaction
         self.row: ShelfRow = unpack_row(transaction.get(ROW_KEY), base.path)

@@ -13,15 +13,16 @@ import fcntl
 import os
 import re
 import tempfile
+from collections.abc import Iterator
 
 import lmdb
 
 from coshelf.durable_files import sync_directory
 from coshelf.engines.lmdb.failures import translated
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, ShelfRow, new_row
-from coshelf.errors import NotAShelf, ShelfNotFound, ShelfPermissionError, StorageError, StorageFull
+from coshelf.errors import CoshelfError, NotAShelf, ShelfNotFound, ShelfPermissionError, StorageError, StorageFull
 
-__all__ = ["create"]
+__all__ = ["create", "making", "place", "sweep"]
 
 _SUFFIX = ".new"
 _LONGEST_SUFFIX = len("-delta-9999-lock")
@@ -32,13 +33,26 @@ _NAME_LENGTH = (
 
 def create(path: str, mode: int) -> ShelfRow | None:
     """Make an empty shelf at ``path`` with these permission bits; None if something is there by now."""
+    with making(path) as (descriptor, temporary):
+        os.fchmod(descriptor, mode)
+        row = _fill(temporary)
+        os.fsync(descriptor)
+        return row if place(temporary, path) else None
+
+
+@contextlib.contextmanager
+def making(path: str) -> Iterator[tuple[int, str]]:
+    """A new file beside ``path``, to be filled and given that name: its descriptor and its temporary name.
+
+    It is locked as an opener locks a shelf, so that nobody has it open before the block ends, and gone at the end
+    unless it has been given its name.
+    """
     directory = os.path.dirname(path)
-    prefix = _prefix(path)
     if len(os.fsencode(os.path.basename(path))) + _LONGEST_SUFFIX > _name_limit(directory):
         raise NotAShelf(f"{path} has too long a name for a shelf: the files beside it add {_LONGEST_SUFFIX} bytes")
     sweep(path)
     try:
-        descriptor, temporary = _make_temporary(directory, prefix)
+        descriptor, temporary = _make_temporary(directory, _prefix(path))
     except FileNotFoundError as error:
         raise ShelfNotFound(errno.ENOENT, "the directory for the shelf does not exist", directory) from error
     except NotADirectoryError as error:
@@ -46,17 +60,9 @@ def create(path: str, mode: int) -> ShelfRow | None:
     except OSError as error:
         raise _failed(error, path) from error
     try:
-        os.fchmod(descriptor, mode)
-        row = _fill(temporary)
-        os.fsync(descriptor)
-        if not _place(temporary, path):
-            return None
-        try:
-            sync_directory(directory)
-        except BaseException:
-            os.unlink(path)  # or others would believe its name durable; we have it locked, so nobody has it open
-            raise
-        return row
+        yield descriptor, temporary
+    except CoshelfError:
+        raise
     except OSError as error:
         raise _failed(error, path) from error
     finally:
@@ -98,7 +104,8 @@ def _fill(temporary: str) -> ShelfRow:
     return row
 
 
-def _place(temporary: str, path: str) -> bool:
+def place(temporary: str, path: str) -> bool:
+    """Give the file its name, durably; False if something else has it by now."""
     try:
         os.link(temporary, path)
     except FileExistsError:
@@ -106,7 +113,13 @@ def _place(temporary: str, path: str) -> bool:
     except OSError as error:
         if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS):
             raise
-        return _place_without_links(temporary, path)
+        if not _place_without_links(temporary, path):
+            return False
+    try:
+        sync_directory(os.path.dirname(path))
+    except BaseException:
+        os.unlink(path)  # or others would believe its name durable; we have it locked, so nobody has it open
+        raise
     return True
 
 
@@ -155,6 +168,4 @@ def _failed(error: OSError, path: str) -> OSError:
         return StorageFull(f"cannot create {path}: no space left on the device")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return ShelfPermissionError(error.errno, "this user may not create a shelf here", path)
-    if isinstance(error, StorageError):
-        return error
     return StorageError(error.errno, f"cannot create the shelf: {error.strerror}", path)

@@ -17,7 +17,7 @@ from coshelf.engines.lmdb.header import Meta, read_metas
 from coshelf.engines.lmdb.inner_pages import children, nodes, overflow
 from coshelf.engines.lmdb.shelf_row import ROW_KEY
 from coshelf.errors import DamagedShelf
-from coshelf.keys import FIRST, LAST, prefix_end
+from coshelf.keys import FIRST
 
 __all__ = ["find_damage", "refuse_absence", "stamp", "visibly_damaged"]
 
@@ -142,10 +142,9 @@ def _damaged_rows(descriptor: int, path: str) -> Iterator[bytes]:
         ) as environment,
         environment.begin() as transaction,
     ):
-        for start, stop in ((b"", long_keys.LAYERS), (prefix_end(long_keys.LAYERS), LAST)):
-            for key, record in long_keys.walk(transaction, start, stop, False, False):
-                if key != ROW_KEY and not records.is_intact(key, record):
-                    yield long_keys.physical(key)
+        for key, record in long_keys.everything(transaction):
+            if key != ROW_KEY and not records.is_intact(key, record):
+                yield long_keys.physical(key)
 
 
 def _pages_in_use(descriptor: int, meta: Meta) -> Iterator[tuple[int, bytes]]:

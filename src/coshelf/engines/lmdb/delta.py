@@ -265,6 +265,8 @@ class Delta(LmdbFile):
                 key, record = _unpack_long(packed)
                 if start <= key < stop:
                     long.append((key, record))
+        if start < _BEHIND_LONG:
+            rows = [row for row in rows if not row[0].startswith(_LONG)]
         return sorted(rows + long) if long else rows
 
     def has_more(self, transaction: lmdb.Transaction[bytes], start: bytes, stop: bytes, limit: int) -> bool:

@@ -15,6 +15,7 @@ import lmdb
 
 from coshelf import records, trust
 from coshelf.engines.contract import (
+    RESERVED,
     Batch,
     Capabilities,
     Doorbell,
@@ -140,7 +141,7 @@ class LmdbEngine(Engine):
         return self._repeated(lambda snapshot: snapshot.count(start, stop), start, stop)
 
     def snapshot(self) -> LmdbSnapshot:
-        return take_instant(self._environment, FIRST, LAST)
+        return take_instant(self._environment, RESERVED[0][0], LAST)
 
     def _repeated(self, read: Callable[[LmdbSnapshot], _T], start: bytes = FIRST, stop: bytes = LAST) -> _T:
         """Read from a snapshot; again, if a reader without locks was overtaken by a commit."""
@@ -290,6 +291,11 @@ class LmdbEngine(Engine):
                     self.sync()
             finally:
                 self._environment.release()
+
+    def is_marked(self) -> bool:
+        entry = self.get(trust.ROW_KEY)
+        row = None if entry is None else entry.record[: -records.TRAILER]
+        return trust.is_marked(self.row.store_id, *self._environment.identity, row)
 
     def reopen_arguments(self) -> tuple[str, OpenOptions]:
         flag: Flag = "r" if self._options.flag == "r" else "w"

@@ -9,7 +9,7 @@ from typing import TypeVar
 import lmdb
 
 from coshelf import records
-from coshelf.engines.contract import Entry, Snapshot
+from coshelf.engines.contract import RESERVED, Entry, Snapshot
 from coshelf.engines.lmdb import long_keys
 from coshelf.engines.lmdb.damage import refuse_absence, visibly_damaged
 from coshelf.engines.lmdb.delta import is_deletion
@@ -197,6 +197,8 @@ class LmdbSnapshot(Snapshot):
         with self._read() as transaction:
             entries = self._count_base(transaction)
             for key, record in self._newer.items():
+                if key < FIRST:
+                    continue
                 entries += (not is_deletion(record)) - (transaction.get(long_keys.physical(key)) is not None)
         return entries
 
@@ -206,6 +208,21 @@ class LmdbSnapshot(Snapshot):
         if not 0 <= entries <= self._environment.base.size:
             raise DamagedShelf(f"{self._environment.path} is damaged: it counts {entries} entries")
         return entries
+
+    def reserved(self) -> Iterator[tuple[bytes, bytes]]:
+        with self._read() as transaction:
+            rows = {
+                key: record
+                for start, stop in RESERVED
+                for key, record in long_keys.walk(transaction, start, stop, False, False)
+            }
+        rows.update((key, record) for key, record in self._newer.items() if key < FIRST)
+        return iter(sorted((key, record) for key, record in rows.items() if not is_deletion(record)))
+
+    def last_commit(self) -> int:
+        with self._read() as transaction:
+            flushed = unpack_row(transaction.get(ROW_KEY), self._environment.path).sequence
+        return max([flushed, *map(records.version, self._newer.values())])
 
     def snapshot(self) -> LmdbSnapshot:
         return LmdbSnapshot(self._environment, self._reading, self._newer)

@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from coshelf.keys import prefix_end
+from coshelf.keys import LAST, prefix_end
 
 if TYPE_CHECKING:
     import lmdb
 
-__all__ = ["CHUNK", "LAYERS", "are_there", "delete", "physical", "put", "rows_from", "walk"]
+__all__ = ["CHUNK", "LAYERS", "are_there", "delete", "everything", "physical", "put", "rows_from", "walk"]
 
 CHUNK = 493
 LAYERS = b"\x02"
@@ -73,6 +73,12 @@ def walk(
             break
         else:
             layers.pop()
+
+
+def everything(transaction: lmdb.Transaction[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    """All keys with their rows in order, our own included, but for what only leads to long keys."""
+    yield from walk(transaction, b"", LAYERS, False, False)
+    yield from walk(transaction, prefix_end(LAYERS), LAST, False, False)
 
 
 def _layer(digest: bytes) -> bytes:

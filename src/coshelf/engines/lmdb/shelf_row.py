@@ -79,9 +79,9 @@ def check_row(descriptor: int, path: str) -> ShelfRow:
             environment.close()
 
 
-def new_row() -> ShelfRow:
-    """The row of a shelf in the making."""
-    return ShelfRow(os.urandom(16), time.time_ns(), 0, 1, bytes(16))
+def new_row(sequence: int = 0) -> ShelfRow:
+    """The row of a shelf in the making, whose first commits have the numbers up to this one."""
+    return ShelfRow(os.urandom(16), time.time_ns(), sequence, 1, bytes(16))
 
 
 def unpack_row(data: bytes | None, path: str) -> ShelfRow:

@@ -1,0 +1,73 @@
+"""Caring for a shelf's file: what a shelf can do for itself, and what is done to a file that nobody has open.
+
+What does the work is imported when it is asked for.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from coshelf.errors import Unsupported
+
+if TYPE_CHECKING:
+    from coshelf.namespace import Namespace
+    from coshelf.shelf import Handle
+
+__all__ = ["Cared", "Progress"]
+
+Progress = Callable[[int, int], object]
+"""Called now and then with what is done and how much there is in all."""
+
+Path = str | bytes | os.PathLike[str] | os.PathLike[bytes]
+
+
+class Cared:
+    """The part of a :class:`coshelf.Shelf` that cares for its file."""
+
+    _handle: Handle
+    _namespace: Namespace
+
+    def backup(self, path: Path, *, progress: Progress | None = None, overwrite: bool = False) -> int:
+        """Make a copy at ``path``, a shelf of its own, while others read and write; return how many entries it has.
+
+        It is what the shelf was at one instant, without the room that old entries take, and durable. Whatever happens, it
+        is there whole or not at all. It is this user's own (mode 0600), and marked as trusted if this shelf is. What
+        ``writeback=True`` has not written back is not in it.
+
+        Args:
+            path: where to. The name of a file, for the lmdb engine, whatever engine this shelf is on.
+            progress: called with the entries done and those there are.
+            overwrite: whether a shelf that lies there is replaced; nobody may have it open.
+
+        Raises:
+            ShelfExists: something lies there.
+            DamagedRecord: an entry is damaged, so there is no copy. See :func:`coshelf.salvage`.
+            StorageFull, StorageError, ShelfPermissionError, ShelfNotFound, NotAShelf, ShelfLocked: it cannot be made there.
+
+        >>> import coshelf, tempfile, os
+        >>> with tempfile.TemporaryDirectory() as directory:
+        ...     shelf = coshelf.open("memory:")
+        ...     shelf.update(a=1, b=2)
+        ...     copied = shelf.backup(os.path.join(directory, "copy.shelf"))
+        ...     with coshelf.open(os.path.join(directory, "copy.shelf"), "r") as copy:
+        ...         copied, dict(copy)
+        (2, {'a': 1, 'b': 2})
+        """
+        from coshelf.engines.lmdb.copies import copy_to
+
+        self._refuse_part("backup")
+        engine = self._handle.engine
+        with engine.snapshot() as snapshot:
+            return copy_to(
+                path, snapshot, engine.where, marked=engine.is_marked(), overwrite=overwrite, progress=progress
+            )
+
+    def _refuse_part(self, operation: str) -> None:
+        self._handle.refuse_closed()
+        if self._namespace.prefix:
+            raise Unsupported(
+                f"{operation}() is of a whole shelf, and this is its part {self._namespace.prefix!r}: "
+                "call it on the shelf itself"
+            )

@@ -1,0 +1,159 @@
+"""A new file with what a snapshot shows, of whatever engine: what ``Shelf.backup`` makes."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+
+from coshelf import records, trust
+from coshelf.durable_files import sync_directory
+from coshelf.engines.contract import Snapshot
+from coshelf.engines.filesystem import refuse_shared_filesystem
+from coshelf.engines.lmdb.creation import making, place
+from coshelf.engines.lmdb.failpoints import ARMED, reach
+from coshelf.engines.lmdb.header import check_header
+from coshelf.engines.lmdb.shelf_row import ShelfRow, new_row
+from coshelf.engines.lmdb.whole_file import fill, refuse_damage
+from coshelf.errors import DamagedShelf, NotAShelf, ShelfExists, ShelfLocked, ShelfPermissionError, StorageError
+from coshelf.keys import FIRST, LAST
+
+__all__ = ["Progress", "copy_to", "write_new"]
+
+Progress = Callable[[int, int], object]
+Page = list[tuple[bytes, bytes]]
+
+_MODE = 0o600
+_FIRST_NUMBER = 1  # of the one commit that a copy consists of, where numbers cannot be kept
+
+
+def copy_to(
+    path: str | os.PathLike[str] | bytes | os.PathLike[bytes],
+    snapshot: Snapshot,
+    source: str,
+    *,
+    marked: bool,
+    overwrite: bool,
+    progress: Progress | None,
+) -> int:
+    """Make a closed shelf of what a snapshot shows; return how many entries it has.
+
+    ``source`` is the name of what is copied. With ``marked`` the copy bears this user's mark.
+    """
+    number = snapshot.last_commit()
+    row = new_row(_FIRST_NUMBER if number is None else number)
+    pages = _with_progress(snapshot, source, progress, 0 if number is not None else _FIRST_NUMBER)
+    return write_new(path, row, pages, source, marked=marked, overwrite=overwrite)
+
+
+def write_new(
+    path: str | os.PathLike[str] | bytes | os.PathLike[bytes],
+    row: ShelfRow,
+    pages: Iterable[Page],
+    source: str,
+    *,
+    marked: bool,
+    overwrite: bool,
+) -> int:
+    """Make a closed shelf of pages of sealed records in order; return how many of them are entries."""
+    target = os.path.realpath(os.fsdecode(path))
+    refuse_shared_filesystem(target)
+    trust.check_secret()
+    entries = 0
+
+    def counted() -> Iterator[Page]:
+        nonlocal entries
+        for page in pages:
+            entries += sum(key >= FIRST for key, _ in page)
+            yield page
+
+    with _replaceable(target, source, overwrite=overwrite), making(target) as (descriptor, temporary):
+        os.fchmod(descriptor, _MODE)
+        mark = _mark(descriptor, row, target) if marked else []
+        fill(descriptor, temporary, row, _after(mark, counted()), target)
+        if ARMED:
+            reach("backup-written")
+        if overwrite:
+            os.rename(temporary, target)
+            sync_directory(os.path.dirname(target))
+        elif not place(temporary, target):
+            raise _exists(target)
+        if ARMED:
+            reach("backup-placed")
+    return entries
+
+
+def _mark(descriptor: int, row: ShelfRow, target: str) -> Page:
+    """Mark the file that is going to be the copy; the row that says so, if it is a row that does."""
+    information = os.fstat(descriptor)
+    body = trust.mark(row.store_id, information.st_dev, information.st_ino, target)
+    if body is None:
+        return []
+    return [(trust.ROW_KEY, records.seal(body, records.checksum(trust.ROW_KEY, body), row.sequence))]
+
+
+def _after(first: Page, pages: Iterable[Page]) -> Iterator[Page]:
+    if first:
+        yield first
+    yield from pages
+
+
+def _with_progress(snapshot: Snapshot, source: str, progress: Progress | None, number: int) -> Iterator[Page]:
+    """All that a copy needs, verified; sealed anew as the commit with this number, if it is not 0."""
+    yield _sealed([row for row in snapshot.reserved() if row[0] != trust.ROW_KEY], source, number)
+    total = snapshot.count(FIRST, LAST) if progress is not None else 0
+    done = 0
+    for page in snapshot.pages(FIRST, LAST):
+        yield _sealed(page, source, number)
+        done += len(page)
+        if progress is not None:
+            progress(done, total)
+    if progress is not None and not done:
+        progress(0, 0)
+
+
+def _sealed(page: Page, source: str, number: int) -> Page:
+    refuse_damage(page, source)
+    if not number:
+        return page
+    bodies = [(key, record[: -records.TRAILER]) for key, record in page]
+    return [(key, records.seal(body, records.checksum(key, body), number)) for key, body in bodies]
+
+
+@contextmanager
+def _replaceable(target: str, source: str, *, overwrite: bool) -> Iterator[None]:
+    """Hold what lies at the target, if it may be replaced: a shelf, whole or not, that nobody has open."""
+    if not os.path.lexists(target):
+        yield
+        return
+    if os.path.realpath(source) == target or not overwrite:
+        raise _exists(target)
+    try:
+        descriptor = os.open(target, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
+    except OSError as error:
+        if error.errno in (errno.EACCES, errno.EPERM):
+            raise ShelfPermissionError(error.errno, "this user may not replace this file", target) from error
+        raise StorageError(error.errno, f"cannot replace this file: {error.strerror}", target) from error
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ShelfLocked(
+                f"shelf is locked: {target}\n  it is open, so it is not replaced\n  hint: take another name"
+            ) from error
+        with contextlib.suppress(DamagedShelf):
+            try:
+                check_header(descriptor, target)
+            except IsADirectoryError as error:
+                raise NotAShelf(f"{target} is a directory, not a shelf; it has not been changed") from error
+        yield
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+    finally:
+        os.close(descriptor)
+
+
+def _exists(target: str) -> ShelfExists:
+    return ShelfExists(errno.EEXIST, "there is something at this path; overwrite=True replaces a shelf", target)
