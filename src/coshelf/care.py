@@ -13,14 +13,48 @@ from coshelf.errors import Unsupported
 
 if TYPE_CHECKING:
     from coshelf.namespace import Namespace
+    from coshelf.reports import Report
     from coshelf.shelf import Handle
 
-__all__ = ["Cared", "Progress"]
+__all__ = ["Cared", "Progress", "check"]
 
 Progress = Callable[[int, int], object]
 """Called now and then with what is done and how much there is in all."""
 
 Path = str | bytes | os.PathLike[str] | os.PathLike[bytes]
+
+
+def check(path: Path, *, progress: Progress | None = None) -> Report:
+    """Look at everything in a shelf's file and say what is damaged, and where.
+
+    Nothing is changed, no value is decoded, and whatever is in the file, it cannot crash the process. Nobody can open the
+    shelf meanwhile. If somebody has it open, it is opened, too, and looked at as by :meth:`coshelf.Shelf.check`. Commits that
+    wait to be flushed, because a process was killed, are looked at only when it is open.
+
+    Args:
+        path: of a file of the lmdb engine.
+        progress: called with the pages looked at, and those there may be.
+
+    Raises:
+        ShelfNotFound, ShelfPermissionError, StorageError: the file cannot be read.
+
+    >>> import coshelf, tempfile, os
+    >>> with tempfile.TemporaryDirectory() as directory:
+    ...     path = os.path.join(directory, "recipes.shelf")
+    ...     coshelf.open(path).close()
+    ...     coshelf.check(path).ok
+    True
+    """
+    from coshelf.engines.lmdb.file_check import check_closed
+
+    name = os.path.realpath(os.fsdecode(path))
+    report = check_closed(name, progress)
+    if report is None:
+        from coshelf.opening import open as open_shelf
+
+        with open_shelf(name, "r") as shelf:
+            return shelf.check(progress=progress)
+    return report
 
 
 class Cared:
@@ -63,6 +97,28 @@ class Cared:
             return copy_to(
                 path, snapshot, engine.where, marked=engine.is_marked(), overwrite=overwrite, progress=progress
             )
+
+    def check(self, *, progress: Progress | None = None) -> Report:
+        """Look at everything that the shelf consists of, beside others who read and write, and say what is damaged.
+
+        That is each page in use and each record, whatever its size, as of one instant. No value is decoded. On engines but
+        lmdb it is each record. Damage is not raised but reported; what cannot be read at all is an error.
+
+        Args:
+            progress: called with the pages looked at, and those there may be.
+
+        Raises:
+            SnapshotLost: a reader without locks was overtaken by commits again and again.
+
+        >>> import coshelf
+        >>> shelf = coshelf.open("memory:")
+        >>> shelf["a"] = 1
+        >>> report = shelf.check()
+        >>> report.ok, report.entries
+        (True, 1)
+        """
+        self._refuse_part("check")
+        return self._handle.engine.check(progress)
 
     def _refuse_part(self, operation: str) -> None:
         self._handle.refuse_closed()

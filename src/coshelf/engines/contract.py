@@ -13,11 +13,14 @@ from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Final, Literal, Self
+from typing import TYPE_CHECKING, Final, Literal, Self
 
 from coshelf import records
 from coshelf.errors import Conflict, Unsupported
 from coshelf.keys import FIRST, LAST
+
+if TYPE_CHECKING:
+    from coshelf.reports import Compaction, Report
 
 __all__ = [
     "ABSENT",
@@ -343,6 +346,16 @@ class Engine(Reader):
     @abstractmethod
     def close(self) -> None:
         """Give back what the engine holds. Closing twice is fine."""
+
+    def check(self, progress: Callable[[int, int], object] | None) -> Report:
+        """Look at everything and say what is not as it was written. By default, at each record."""
+        from coshelf.engines.record_check import check_records
+
+        return check_records(self, progress)
+
+    def compact(self) -> Compaction:
+        """Give back the room that is not needed. Not inside :meth:`exclusive` of this thread."""
+        raise Unsupported(f"compact(): the {self.name} engine has no file that could be made smaller ({self.where})")
 
     def is_marked(self) -> bool:
         """Whether what it holds bears the mark of this user (:mod:`coshelf.trust`), so that a copy may bear it, too."""

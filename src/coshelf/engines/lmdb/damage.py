@@ -19,7 +19,7 @@ from coshelf.engines.lmdb.shelf_row import ROW_KEY
 from coshelf.errors import DamagedShelf
 from coshelf.keys import FIRST
 
-__all__ = ["find_damage", "refuse_absence", "stamp", "visibly_damaged"]
+__all__ = ["find_damage", "is_older", "refuse_absence", "stamp", "visibly_damaged"]
 
 _HINT = "\n  hint: restore it from a copy; it has not been changed"
 
@@ -51,7 +51,7 @@ def find_damage(descriptor: int, path: str) -> bool:
     known = read_stamp(descriptor, meta.page_size)
     if known is None:
         return False
-    if _is_older(known, older, meta):
+    if is_older(known, older, meta):
         raise DamagedShelf(f"{path} is damaged: a header page is not the one that was written last{_HINT}")
     if known.transaction < meta.transaction:
         return False
@@ -86,7 +86,7 @@ def _in_order(descriptor: int, path: str) -> list[Meta]:
     return sorted(read_metas(descriptor, path), key=lambda meta: meta.transaction)
 
 
-def _is_older(known: Stamp, older: Meta, newer: Meta) -> bool:
+def is_older(known: Stamp, older: Meta, newer: Meta) -> bool:
     """Whether the headers are not those of the stamped transaction, nor of a later one.
 
     Transactions have successive numbers, and one never has the root page of the last but one, whose pages it must not

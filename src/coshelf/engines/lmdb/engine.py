@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from typing import TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import lmdb
 
@@ -37,6 +37,9 @@ from coshelf.engines.lmdb.spooled import SpooledPuts
 from coshelf.errors import FormatTooNew, ReadOnlyShelf, SnapshotLost, StorageError, StorageFull, TransactionInProgress
 from coshelf.keys import FIRST, LAST
 from coshelf.private_place import exposure, exposure_of_directory
+
+if TYPE_CHECKING:
+    from coshelf.reports import Report
 
 __all__ = ["LmdbEngine"]
 
@@ -291,6 +294,15 @@ class LmdbEngine(Engine):
                     self.sync()
             finally:
                 self._environment.release()
+
+    def check(self, progress: Callable[[int, int], object] | None) -> Report:
+        from coshelf.engines.lmdb.file_check import check_open
+
+        for _ in range(_PATIENCE):
+            with self.snapshot() as snapshot, suppress(SnapshotLost):
+                return check_open(self._environment, snapshot, progress)
+        with self.snapshot() as snapshot:
+            return check_open(self._environment, snapshot, progress)
 
     def is_marked(self) -> bool:
         entry = self.get(trust.ROW_KEY)

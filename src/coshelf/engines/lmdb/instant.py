@@ -95,8 +95,13 @@ class LmdbSnapshot(Snapshot):
             raise ShelfClosed(f"the snapshot of {self._environment.path} has been closed")
         return self._transaction
 
+    @property
+    def newer(self) -> dict[bytes, bytes]:
+        """What the delta had, in order: records, of which those without a body are deletions."""
+        return self._newer
+
     @contextmanager
-    def _read(self) -> Iterator[lmdb.Transaction[bytes]]:
+    def transaction(self) -> Iterator[lmdb.Transaction[bytes]]:
         """The transaction, for a read that is confirmed at its end."""
         reading = self._reading
         transaction = reading.enter()
@@ -118,7 +123,7 @@ class LmdbSnapshot(Snapshot):
             if not self._reading.alive:
                 self._reading.refuse()
             return None if is_deletion(record) else Entry(record)
-        with self._read() as transaction:
+        with self.transaction() as transaction:
             record = transaction.get(long_keys.physical(key))
         if self._environment.has_damage:
             if record is None:
@@ -176,7 +181,7 @@ class LmdbSnapshot(Snapshot):
         rows: RowPages | None = None
         check = ScanCheck(path, reverse=reverse)
         while True:
-            with self._read() as transaction:
+            with self.transaction() as transaction:
                 if rows is None:
                     rows = RowPages(transaction, start, stop, reverse=reverse, keys_only=keys_only)
                 found = rows.take()
@@ -194,7 +199,7 @@ class LmdbSnapshot(Snapshot):
     def count(self, start: bytes, stop: bytes) -> int:
         if start > FIRST or stop < LAST:
             return sum(1 for _ in self.scan(start, stop, keys_only=True))
-        with self._read() as transaction:
+        with self.transaction() as transaction:
             entries = self._count_base(transaction)
             for key, record in self._newer.items():
                 if key < FIRST:
@@ -210,7 +215,7 @@ class LmdbSnapshot(Snapshot):
         return entries
 
     def reserved(self) -> Iterator[tuple[bytes, bytes]]:
-        with self._read() as transaction:
+        with self.transaction() as transaction:
             rows = {
                 key: record
                 for start, stop in RESERVED
@@ -220,7 +225,7 @@ class LmdbSnapshot(Snapshot):
         return iter(sorted((key, record) for key, record in rows.items() if not is_deletion(record)))
 
     def last_commit(self) -> int:
-        with self._read() as transaction:
+        with self.transaction() as transaction:
             flushed = unpack_row(transaction.get(ROW_KEY), self._environment.path).sequence
         return max([flushed, *map(records.version, self._newer.values())])
 

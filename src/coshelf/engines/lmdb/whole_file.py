@@ -16,7 +16,7 @@ from coshelf.engines.lmdb.header import missing_bytes
 from coshelf.engines.lmdb.lmdb_file import LmdbFile
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, ShelfRow
 from coshelf.errors import DamagedRecord
-from coshelf.keys import FIRST, decode, shown
+from coshelf.reports import shown_key, user_key
 
 __all__ = ["fill", "refuse_damage"]
 
@@ -74,17 +74,8 @@ def refuse_damage(page: list[tuple[bytes, bytes]], path: str) -> None:
     """Raise :class:`DamagedRecord` for a record that is not what was written: a copy would pass it on as whole."""
     for key, record in page:
         if not records.is_intact(key, record):
-            name = _name(key)
             raise DamagedRecord(
-                f"the record for key {shown(name)} in {path} is damaged, so no copy was made\n"
+                f"the record for key {shown_key(key)} in {path} is damaged, so no copy was made\n"
                 "  hint: delete or overwrite this entry, or take what is whole to a new shelf: coshelf.salvage(path, new)",
-                name,
+                user_key(key),
             )
-
-
-def _name(key: bytes) -> object:
-    """A key as its user knows it, if it can be told."""
-    try:
-        return decode(key) if key >= FIRST else key
-    except DamagedRecord:
-        return key

@@ -1,0 +1,62 @@
+"""The layers of long keys as a walk over all rows meets them, in the order of the rows and not of the keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from hashlib import blake2b
+
+from coshelf.engines.lmdb.long_keys import CHUNK, LAYERS
+
+__all__ = ["LayerMap", "is_link", "is_in_layer"]
+
+_DIGEST = 16
+_NAME = 1 + _DIGEST  # bytes that name the layer, before each of its rows
+
+
+def is_in_layer(row: bytes) -> bool:
+    """Whether a row belongs to a layer but the first."""
+    return row.startswith(LAYERS)
+
+
+def is_link(row: bytes) -> bool:
+    """Whether a row leads to a layer: it has a whole chunk, and one byte more."""
+    return len(row) == CHUNK + 1 + (_NAME if is_in_layer(row) else 0)
+
+
+class LayerMap:
+    """Which layer stands for which beginning of a key, found from all links. A layer's name proves what it stands for."""
+
+    def __init__(self) -> None:
+        self._chunks: dict[bytes, set[bytes]] = {}  # of the links in each layer
+        self._beginnings: dict[bytes, bytes] = {}
+        self.used: set[bytes] = set()
+
+    def add_link(self, row: bytes) -> None:
+        """Take a link into account."""
+        layer = row[:_NAME] if is_in_layer(row) else b""
+        self._chunks.setdefault(layer, set()).add(row[len(layer) : -1])
+
+    def resolve(self) -> None:
+        """Follow the links from the first layer on."""
+        waiting = [(b"", b"")]
+        while waiting:
+            layer, beginning = waiting.pop()
+            for chunk in self._chunks.get(layer, ()):
+                whole = beginning + chunk
+                name = LAYERS + blake2b(whole, digest_size=_DIGEST).digest()
+                if name not in self._beginnings:
+                    self._beginnings[name] = whole
+                    waiting.append((name, whole))
+
+    def key(self, row: bytes) -> bytes | None:
+        """The key of a row in a layer; None if no link leads there."""
+        layer = row[:_NAME]
+        beginning = self._beginnings.get(layer)
+        if beginning is None:
+            return None
+        self.used.add(layer)
+        return beginning + row[_NAME:]
+
+    def unused(self) -> Iterator[bytes]:
+        """The beginnings of keys to which links lead, and nothing is there."""
+        return (beginning for name, beginning in self._beginnings.items() if name not in self.used)

@@ -1,0 +1,267 @@
+"""Walking over a file's pages without LMDB, which follows whatever it finds in them.
+
+Nothing that a page says is believed before it is looked at: no damage can crash, hang or mislead this. It reads with
+plain reads, so what it walks must stay as it is: a closed file, or what a read transaction keeps. docs/format.md says
+what lies in the rows, reference is LMDB's own layout of pages.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from coshelf.engines.lmdb.header import Counts, Meta
+
+__all__ = ["BRANCH", "LEAF", "OVERFLOW", "Node", "Pages", "TreeWalk", "free_pages", "nodes_of"]
+
+BRANCH, LEAF, OVERFLOW = 1, 2, 4
+NONE = (1 << 64) - 1
+_HEADER = 16
+_DEEPEST = 32
+_ELSEWHERE = 1  # the value is in overflow pages
+_CHUNK = 1 << 20
+
+_PAGE = struct.Struct("<QHHHH")  # number, padding, flags, lower, upper
+_NODE = struct.Struct("<HHHH")  # low and high half of the value's size, flags, length of the key
+
+
+class Node(NamedTuple):
+    """A row in a leaf page.
+
+    Attributes:
+        page: where it is.
+        key: the row's key.
+        size: bytes of its value.
+        value: the value, if it is in the page.
+        first: the first of the overflow pages that the value is in otherwise.
+    """
+
+    page: int
+    key: bytes
+    size: int
+    value: bytes | None
+    first: int = 0
+
+
+class Pages:
+    """The pages of a file, read by descriptor."""
+
+    def __init__(self, descriptor: int, page_size: int) -> None:
+        self._descriptor = descriptor
+        self.size = page_size
+
+    @property
+    def length(self) -> int:
+        """Bytes of the file."""
+        return os.fstat(self._descriptor).st_size
+
+    def read(self, number: int) -> bytes | None:
+        """A page; None if the file ends before its end."""
+        page = os.pread(self._descriptor, self.size, number * self.size)
+        return page if len(page) == self.size else None
+
+    def overflow_pages(self, node: Node) -> int:
+        """How many pages the value of a node takes that is not in its leaf."""
+        return (_HEADER + node.size - 1) // self.size + 1
+
+    def value(self, node: Node) -> bytes:
+        """The value of a node, or as much of it as there is."""
+        if node.value is not None:
+            return node.value
+        at = node.first * self.size + _HEADER
+        # Not more than there can be: as much memory would be taken, and damage may say anything.
+        return os.pread(self._descriptor, max(0, min(node.size, self.length - at)), at)
+
+    def checksum(self, node: Node, seed: int) -> int:
+        """The CRC-32 of the value, without having all of a large one in memory."""
+        if node.value is not None:
+            return zlib.crc32(node.value, seed)
+        at, end = node.first * self.size + _HEADER, node.first * self.size + _HEADER + node.size
+        while at < end:
+            some = os.pread(self._descriptor, min(_CHUNK, end - at), at)
+            if not some:
+                return ~seed
+            seed = zlib.crc32(some, seed)
+            at += len(some)
+        return seed
+
+
+class TreeWalk:
+    """A walk over one tree of a file.
+
+    ``report`` is told of each page that is not what it should be. What was met is in the attributes:
+
+    Attributes:
+        seen: the pages, one byte each, not zero for those that belong to the tree.
+        counts: of pages and rows.
+        lost: the ranges of rows that lie below pages that could not be followed; None is no bound.
+    """
+
+    def __init__(self, pages: Pages, last_page: int, seen: bytearray, report: Callable[[int, str], None]) -> None:
+        self._pages = pages
+        self._last_page = last_page
+        self.report = report
+        self.seen = seen
+        self._branches = self._leaves = self._overflow = self._rows = 0
+        self.lost: list[tuple[bytes, bytes | None]] = []
+
+    @property
+    def counts(self) -> Counts:
+        return Counts(self._branches, self._leaves, self._overflow, self._rows)
+
+    def leaves(self, root: int, depth: int, *, by_order: bool = True) -> Iterator[list[Node]]:
+        """The rows of the tree, leaf by leaf, those that can be reached. ``by_order``: rows come in memcmp order."""
+        if root == NONE:
+            return
+        if not 0 < depth <= _DEEPEST:
+            self._lose(root, b"", None, f"is the root of a tree of depth {depth}")
+            return
+        yield from self._below(root, depth, b"", None, by_order)
+
+    def _below(self, number: int, depth: int, low: bytes, high: bytes | None, by_order: bool) -> Iterator[list[Node]]:
+        page = self._read(number, BRANCH if depth > 1 else LEAF, low, high)
+        if page is None:
+            return
+        if depth == 1:
+            yield self._leaf(number, page, low, high, by_order)
+            return
+        self._branches += 1
+        below = self._children(number, page, low, high, by_order)
+        for at, (key, child) in enumerate(below):
+            last = at + 1 == len(below)
+            yield from self._below(child, depth - 1, key, high if last else below[at + 1][0], by_order)
+
+    def _read(self, number: int, kind: int, low: bytes, high: bytes | None) -> bytes | None:
+        """A page, if it is one of this kind and in place."""
+        page = None
+        if not 2 <= number <= self._last_page:
+            wrong: str | None = f"is not among the pages 2 to {self._last_page}"
+        elif self.seen[number]:
+            wrong = "is in use twice"
+        else:
+            page = self._pages.read(number)
+            wrong = self._wrong_with(number, page, kind)
+            self.seen[number] = 1
+        if wrong is None:
+            return page
+        self._lose(number, low, high, wrong)
+        return None
+
+    def _wrong_with(self, number: int, page: bytes | None, kind: int) -> str | None:
+        if page is None:
+            return "lies behind the end of the file"
+        named, _, flags, lower, upper = _PAGE.unpack_from(page)
+        if named != number:
+            return f"says that it is page {named}"
+        if flags != kind:
+            return f"is of kind {flags:#x} instead of {kind:#x}"
+        if not _HEADER < lower <= upper <= self._pages.size or lower % 2:
+            return f"has rows up to {lower} and from {upper} of {self._pages.size} bytes"
+        return None
+
+    def _lose(self, number: int, low: bytes, high: bytes | None, message: str) -> None:
+        self.report(number, message)
+        self.lost.append((low, high))
+
+    def _children(
+        self, number: int, page: bytes, low: bytes, high: bytes | None, by_order: bool
+    ) -> list[tuple[bytes, int]]:
+        """Each child with the least key that it may have."""
+        found: list[tuple[bytes, int]] = []
+        for at, offset in enumerate(_offsets(page)):
+            if not _HEADER <= offset <= len(page) - _NODE.size:
+                self._lose(number, found[-1][0] if found else low, high, f"has a pointer to byte {offset}")
+                continue
+            first, second, third, length = _NODE.unpack_from(page, offset)
+            key = page[offset + 8 : offset + 8 + length] if at else low
+            if len(key) < length and at:
+                self._lose(number, found[-1][0] if found else low, high, f"has a key of {length} bytes at {offset}")
+                continue
+            child = first | second << 16 | third << 32
+            if by_order and at and not (found and found[-1][0] < key and (high is None or key < high)):
+                self.report(number, "leads to pages that are not in order")
+                key = found[-1][0] if found else low
+            found.append((key, child))
+        return found
+
+    def _leaf(self, number: int, page: bytes, low: bytes, high: bytes | None, by_order: bool) -> list[Node]:
+        self._leaves += 1
+        rows: list[Node] = []
+        wrong = 0
+        for node in nodes_of(number, page):
+            if node is None:
+                wrong += 1
+                continue
+            if by_order and not (
+                (rows[-1].key < node.key if rows else low <= node.key) and (high is None or node.key < high)
+            ):
+                wrong += 1
+            if node.value is None:
+                self._take_overflow(node)
+            rows.append(node)
+        if wrong:
+            self.report(number, f"has {wrong} rows that are not in order or not whole")
+            self.lost.append((low, high))
+        self._rows += len(rows)
+        return rows
+
+    def _take_overflow(self, node: Node) -> None:
+        count = self._pages.overflow_pages(node)
+        last = node.first + count - 1
+        if not (node.first >= 2 and last <= self._last_page):
+            self.report(node.page, f"leads to a value in pages {node.first} to {last}")
+            return
+        if any(self.seen[node.first : last + 1]):
+            self.report(node.first, "is in use twice")
+        self.seen[node.first : last + 1] = b"\1" * count
+        self._overflow += count
+        page = self._pages.read(node.first)
+        if page is None:
+            self.report(node.first, "lies behind the end of the file")
+            return
+        named, _, flags = struct.unpack_from("<QHH", page)
+        said = struct.unpack_from("<I", page, 12)[0]
+        if (named, flags, said) != (node.first, OVERFLOW, count):
+            self.report(node.first, f"should be the first of {count} pages with a value, and is not")
+
+
+def nodes_of(number: int, page: bytes) -> Iterator[Node | None]:
+    """The rows of a leaf page; None for one that cannot be."""
+    size = len(page)
+    for offset in _offsets(page):
+        if not _HEADER <= offset <= size - _NODE.size:
+            yield None
+            continue
+        low, high, flags, length = _NODE.unpack_from(page, offset)
+        value_at = offset + 8 + length
+        value_size = low | high << 16
+        end = value_at + (8 if flags & _ELSEWHERE else value_size)
+        if end > size or flags & ~_ELSEWHERE or not length:
+            yield None
+        elif flags:
+            first = int.from_bytes(page[value_at : value_at + 8], "little")
+            yield Node(number, page[offset + 8 : value_at], value_size, None, first)
+        else:
+            yield Node(number, page[offset + 8 : value_at], value_size, page[value_at:end])
+
+
+def _offsets(page: bytes) -> tuple[int, ...]:
+    """Where the nodes of a page begin."""
+    lower = min(int.from_bytes(page[12:14], "little"), len(page))
+    return struct.unpack_from(f"<{max(0, lower - _HEADER) // 2}H", page, _HEADER)
+
+
+def free_pages(walk: TreeWalk, pages: Pages, meta: Meta) -> Iterator[int]:
+    """The pages that the list of free pages names; the walk reports what is wrong with the list."""
+    for leaf in walk.leaves(meta.free_root, meta.free_depth, by_order=False):
+        for node in leaf:
+            value = pages.value(node)
+            count = int.from_bytes(value[:8], "little") if len(value) == node.size >= 8 else -1
+            if len(node.key) != 8 or (count + 1) * 8 != node.size:
+                walk.seen[node.page] = 1
+                walk.report(node.page, "is part of the list of free pages and names none")
+                continue
+            yield from struct.unpack_from(f"<{count}Q", value, 8)
