@@ -1,7 +1,7 @@
 """coshelf: a dict on disk that every process shares."""
 
 from coshelf import errors
-from coshelf.care import check
+from coshelf.care import check, salvage
 from coshelf.cursor import Cursor
 from coshelf.engines.contract import Capabilities
 from coshelf.errors import *  # noqa: F403 (the error tree is public as a whole)
@@ -12,5 +12,5 @@ from coshelf.transaction import Transaction
 
 __version__ = "0.1.0"
 
-__all__ = ["Capabilities", "Cursor", "Shelf", "Snapshot", "Transaction", "check", "open"]
+__all__ = ["Capabilities", "Cursor", "Shelf", "Snapshot", "Transaction", "check", "open", "salvage"]
 __all__ += errors.__all__

@@ -13,10 +13,10 @@ from coshelf.errors import Unsupported
 
 if TYPE_CHECKING:
     from coshelf.namespace import Namespace
-    from coshelf.reports import Report
+    from coshelf.reports import Report, SalvageReport
     from coshelf.shelf import Handle
 
-__all__ = ["Cared", "Progress", "check"]
+__all__ = ["Cared", "Progress", "check", "salvage"]
 
 Progress = Callable[[int, int], object]
 """Called now and then with what is done and how much there is in all."""
@@ -55,6 +55,39 @@ def check(path: Path, *, progress: Progress | None = None) -> Report:
         with open_shelf(name, "r") as shelf:
             return shelf.check(progress=progress)
     return report
+
+
+def salvage(source: Path, target: Path, *, progress: Progress | None = None) -> SalvageReport:
+    """Take what can be read from a damaged file to a new shelf, and say what could not.
+
+    The file is read by a reader of our own that needs neither whole headers nor whole inner pages, and is not changed.
+    Each record is taken only if its checksum is right. What damage cuts off is looked for in all pages of the file; what is
+    found only in pages that may have been free can be an older value, or have been deleted: the report names it.
+
+    Args:
+        source: the damaged file; nobody may have it open.
+        target: where the new shelf is made; nothing may lie there.
+        progress: called with the pages read, and how many there are.
+
+    Raises:
+        ShelfExists: something lies at the target.
+        ShelfLocked: somebody has the damaged shelf open.
+        NotAShelf: there is nothing in the file that could be taken.
+
+    >>> import coshelf, tempfile, os
+    >>> with tempfile.TemporaryDirectory() as directory:
+    ...     path = os.path.join(directory, "recipes.shelf")
+    ...     with coshelf.open(path) as shelf:
+    ...         shelf["hello"] = 15
+    ...     with open(path, "r+b") as file:
+    ...         overwritten = file.write(bytes(8192))  # both headers
+    ...     report = coshelf.salvage(path, os.path.join(directory, "salvaged.shelf"))
+    ...     report.entries, report.lost, report.resurrected
+    (1, 0, 0)
+    """
+    from coshelf.engines.lmdb.salvaging import salvage as take_all
+
+    return take_all(os.path.realpath(os.fsdecode(source)), target, progress)
 
 
 class Cared:

@@ -189,11 +189,10 @@ def test_check_beside_writers_finds_nothing(path: str, crew: Crew) -> None:
     with coshelf.open(path) as shelf:
         workers = crew.start_many(3, WRITER, path)
         numbers = set()
-        for _ in range(25):
+        while len(numbers) < 20:
             report = shelf.check()
             assert report.ok, report.problems
             numbers.add(report.entries)
-        assert len(numbers) > 1
         Path(path + ".stop").touch()
         for worker in workers:
             worker.finish()

@@ -5,10 +5,8 @@ An open shelf is looked at as a read transaction sees it, beside writers, and a 
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Container
 
-from coshelf import records
 from coshelf.engines.lmdb.header import Counts, Meta
 from coshelf.engines.lmdb.layer_map import LayerMap, is_in_layer, is_link
 from coshelf.engines.lmdb.page_walk import Node, Pages, TreeWalk, free_pages, nodes_of
@@ -21,8 +19,6 @@ __all__ = ["Progress", "StateCheck"]
 
 Progress = Callable[[int, int], object]
 
-# The CRC-32 of anything followed by its own is this constant: records.is_intact, for records read in parts.
-_RESIDUE = 0x2144DF1C
 # Bytes that a header may count beyond the end of the file: pages that were taken and never written.
 _UNWRITTEN = 1 << 30
 
@@ -82,11 +78,12 @@ class StateCheck:
 
     def _look_at_leaf(self, leaf: list[Node]) -> None:
         for node in leaf:
+            if is_in_layer(node.key) and self._layer_pages[-1:] != [node.page]:
+                self._layer_pages.append(node.page)
             if is_link(node.key):
                 self._look_at_link(node)
             elif is_in_layer(node.key):
-                if not self._layer_pages or self._layer_pages[-1] != node.page:
-                    self._layer_pages.append(node.page)
+                continue
             elif node.key == ROW_KEY:
                 self._look_at_row(node)
             else:
@@ -126,7 +123,7 @@ class StateCheck:
             self._report.add("record", f"page {node.page}, shelf row", str(error))
 
     def _look_at_record(self, node: Node, key: bytes) -> None:
-        intact = node.size > records.TRAILER and self._pages.checksum(node, zlib.crc32(key)) == _RESIDUE
+        intact = self._pages.is_record(node, key)
         counted = key not in self._outdated
         check_record(self._report, key, node.size, intact=intact, page=node.page, counted=counted)
         if key < FIRST:

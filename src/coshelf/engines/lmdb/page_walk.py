@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from coshelf import records
 from coshelf.engines.lmdb.header import Counts, Meta
 
 __all__ = ["BRANCH", "LEAF", "OVERFLOW", "Node", "Pages", "TreeWalk", "free_pages", "nodes_of"]
@@ -23,6 +24,9 @@ _HEADER = 16
 _DEEPEST = 32
 _ELSEWHERE = 1  # the value is in overflow pages
 _CHUNK = 1 << 20
+
+# The CRC-32 of anything followed by its own is this constant: records.is_intact, for records read in parts.
+_RESIDUE = 0x2144DF1C
 
 _PAGE = struct.Struct("<QHHHH")  # number, padding, flags, lower, upper
 _NODE = struct.Struct("<HHHH")  # low and high half of the value's size, flags, length of the key
@@ -74,6 +78,17 @@ class Pages:
         at = node.first * self.size + _HEADER
         # Not more than there can be: as much memory would be taken, and damage may say anything.
         return os.pread(self._descriptor, max(0, min(node.size, self.length - at)), at)
+
+    def version(self, node: Node) -> int:
+        """The number of the commit that wrote the record of a node; anything, if it is none."""
+        if node.value is not None:
+            return records.version(node.value)
+        end = node.first * self.size + _HEADER + node.size
+        return records.version(os.pread(self._descriptor, records.TRAILER, end - records.TRAILER))
+
+    def is_record(self, node: Node, key: bytes) -> bool:
+        """Whether the value is a record that was sealed under this key."""
+        return node.size > records.TRAILER and self.checksum(node, zlib.crc32(key)) == _RESIDUE
 
     def checksum(self, node: Node, seed: int) -> int:
         """The CRC-32 of the value, without having all of a large one in memory."""
