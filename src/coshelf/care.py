@@ -13,7 +13,7 @@ from coshelf.errors import Unsupported
 
 if TYPE_CHECKING:
     from coshelf.namespace import Namespace
-    from coshelf.reports import Report, SalvageReport
+    from coshelf.reports import Compaction, Report, SalvageReport
     from coshelf.shelf import Handle
 
 __all__ = ["Cared", "Progress", "check", "salvage"]
@@ -130,6 +130,34 @@ class Cared:
             return copy_to(
                 path, snapshot, engine.where, marked=engine.is_marked(), overwrite=overwrite, progress=progress
             )
+
+    def compact(self) -> Compaction:
+        """Make the file as small as what is in it, in place. Nobody else may have the shelf open.
+
+        Deleting gives pages back to the file, and not to the disk, which is as well for a shelf that grows again. Here the
+        file is written anew, durably, and takes the place of the old one: killed at any point, one of the two is there.
+        Threads of this process wait meanwhile, and so does who opens the shelf. It needs the room for both.
+
+        Returns the bytes before and after.
+
+        Raises:
+            ShelfLocked: another process has it open, or this one holds a snapshot or an iteration. See :meth:`backup`.
+            DamagedRecord: an entry is damaged; the file stays as it is. See :func:`coshelf.salvage`.
+            StorageFull: there is no room for the new file; the old one stays.
+            Unsupported: on engines but lmdb.
+
+        >>> import coshelf, tempfile, os
+        >>> with tempfile.TemporaryDirectory() as directory:
+        ...     with coshelf.open(os.path.join(directory, "recipes.shelf")) as shelf:
+        ...         shelf.update(dict.fromkeys(range(10_000), "some text"))
+        ...         shelf.clear()
+        ...         done = shelf.compact()
+        ...         done.after < done.before / 10
+        True
+        """
+        self._refuse_part("compact")
+        self._handle.refuse_in_transaction()
+        return self._handle.engine.compact()
 
     def check(self, *, progress: Progress | None = None) -> Report:
         """Look at everything that the shelf consists of, beside others who read and write, and say what is damaged.

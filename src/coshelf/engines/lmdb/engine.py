@@ -39,7 +39,7 @@ from coshelf.keys import FIRST, LAST
 from coshelf.private_place import exposure, exposure_of_directory
 
 if TYPE_CHECKING:
-    from coshelf.reports import Report
+    from coshelf.reports import Compaction, Report
 
 __all__ = ["LmdbEngine"]
 
@@ -303,6 +303,12 @@ class LmdbEngine(Engine):
                 return check_open(self._environment, snapshot, progress)
         with self.snapshot() as snapshot:
             return check_open(self._environment, snapshot, progress)
+
+    def compact(self) -> Compaction:
+        from coshelf.engines.lmdb.compaction import compact
+
+        with self.exclusive():
+            return compact(self._environment)
 
     def is_marked(self) -> bool:
         entry = self.get(trust.ROW_KEY)

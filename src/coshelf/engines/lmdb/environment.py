@@ -6,7 +6,7 @@ import contextlib
 import os
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -40,6 +40,9 @@ __all__ = ["Environment", "acquire"]
 _DELTA_MAPS = (128 << 20, 32 << 20)
 # Seconds after which nobody seems to care for what waits in the delta, beside twice the interval.
 _NEGLECTED = 0.5
+# Seconds that who replaces the file waits for threads to come out, looking again after each pause.
+_PATIENCE = 5.0
+_PAUSE = 0.001
 
 
 class Environment:
@@ -58,6 +61,7 @@ class Environment:
         self._base: BaseFile | None = None
         self._deltas: list[Delta] = []  # the one in use, and before it those whose place it took
         self._inside: list[None] = []
+        self._renewing: list[None] = []  # those inside who wait for it to be opened again
         self._was_registered = False
         self._exclusive: ExclusiveLock | None = None
         self.delta_state: DeltaState | None = None  # None where there is no delta
@@ -83,7 +87,9 @@ class Environment:
                 raise
             if self.files.alone:
                 self.files.share()
-            if self.files.page is not None:
+            if self.files.page is not None and self._exclusive is not None:
+                self._exclusive.renew(self.files.page)
+            elif self.files.page is not None:
                 self._exclusive = ExclusiveLock(self.path, self.files.page, self.inside, self._barrier)
         except BaseException:
             self.files.close()
@@ -261,7 +267,7 @@ class Environment:
 
     def bell(self) -> Doorbell:
         """The bell; who cannot map the state page has to look again and again."""
-        return Bell(self.page, self.inside) if self.registered else PollingBell()
+        return Bell(lambda: self.page, self.inside) if self.registered else PollingBell()
 
     def wake(self) -> None:
         """Let those who wait at the bell look around: their shelf may have been closed."""
@@ -312,6 +318,13 @@ class Environment:
 
     def _renew(self) -> BaseFile:
         """Open again in a child that inherited this object."""
+        self._renewing.append(None)
+        try:
+            return self._renew_alone()
+        finally:
+            self._renewing.pop()
+
+    def _renew_alone(self) -> BaseFile:
         with REGISTRY.lock:
             if self._base is None:
                 self._open(write=self._was_registered)
@@ -325,6 +338,7 @@ class Environment:
     def abandon(self) -> None:
         """In a forked child: keep inherited LMDB objects alive for ever, and be opened afresh at the next use."""
         self._inside = []
+        self._renewing = []
         inherited, self._base = self._base, None
         if inherited is None:
             return
@@ -357,6 +371,62 @@ class Environment:
                 delta.close()
             self._deltas = []
             self.files.close(has_written=self.may_write if self.row.writable else None)
+
+    # --- another file in the place of this one -----------------------------------------------------------------------
+
+    def other_processes(self) -> list[int]:
+        """The pids of others who have it open and have read from it."""
+        with self.inside():
+            lines = [line.split() for line in self.base.lmdb.readers().splitlines()]
+        return sorted({int(words[0]) for words in lines if words and words[0].isdigit()} - {os.getpid()})
+
+    def replace_file(self, rewrite: Callable[[Files], None]) -> str | None:
+        """Close, let another file be put in the place of this one, and open that. By who holds the exclusive lock.
+
+        Returns what is in the way, if something is. Threads that come meanwhile wait until it is open again.
+        """
+        self.flusher.pause()
+        try:
+            with self.inside():
+                self.wake()
+                if self.has_delta:
+                    self.flusher.sync()
+            with REGISTRY.lock:
+                base, self._base = self._base, None
+                if base is None or not self._is_left(_PATIENCE):
+                    self._base = base
+                    return "a thread of this process is reading or waiting in it"
+                if any(transaction.alive for transaction in self._tracked):
+                    self._base = base
+                    return "this process holds a snapshot of it, or an iteration that has not come to its end"
+                return self._reopened(base, rewrite)
+        finally:
+            self.flusher.resume()
+
+    def _is_left(self, patience: float) -> bool:
+        """Whether nobody is inside but those who wait for it to be opened again."""
+        end = time.monotonic() + patience
+        while len(self._inside) > len(self._renewing):
+            if time.monotonic() > end:
+                return False
+            time.sleep(_PAUSE)
+        return True
+
+    def _reopened(self, base: BaseFile, rewrite: Callable[[Files], None]) -> str | None:
+        self._was_registered = True
+        base.close()
+        for delta in self._deltas:
+            delta.close()
+        self._deltas = []
+        try:
+            if not self.files.is_alone():
+                return "another process has just opened it, or written to it"
+            rewrite(self.files)
+        finally:
+            self.files.close()
+            REGISTRY.move(self, os.stat(self.path))
+            self._open(write=True)
+        return None
 
     def settle(self) -> None:
         """Before the last :meth:`release`: end the flush thread, which that would not wait for."""

@@ -46,6 +46,10 @@ class ExclusiveLock:
         self._freed = threading.Condition(self._mutex)
         self._hold: _Hold | None = None
 
+    def renew(self, page: StatePage) -> None:
+        """Go on with another state page. By who holds the lock, with everybody else kept out of the shelf."""
+        self._page = page
+
     def is_mine(self) -> bool:
         """Whether this thread took the lock and it is still held."""
         hold = self._hold

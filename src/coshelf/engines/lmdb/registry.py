@@ -101,6 +101,13 @@ class Registry:
                     del self._open[environment.identity]
                 environment.shut()
 
+    def move(self, environment: Environment, information: os.stat_result) -> None:
+        """Know an environment by the file that took the place of its own. With the lock held."""
+        if self._open.get(environment.identity) is environment:
+            del self._open[environment.identity]
+        environment.identity = (information.st_dev, information.st_ino)
+        self._open[environment.identity] = environment
+
     def _renew_locks(self) -> None:
         self.lock = threading.RLock()
         self._opened = threading.Condition(self.lock)

@@ -11,6 +11,7 @@ __all__ = [
     "LOCK_SIZE",
     "MAX_READERS",
     "existing_sidecars",
+    "give",
     "lock_path",
     "make_file",
     "make_lock_file",
@@ -43,7 +44,7 @@ def make_file(name: str, like: os.stat_result, size: int = 0) -> int:
     remove_file(name)
     descriptor = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
-        _give(descriptor, like)
+        give(descriptor, like)
         if size:
             os.posix_fallocate(descriptor, 0, size)
     except BaseException:
@@ -63,7 +64,7 @@ def remove_file(path: str) -> None:
         os.unlink(path)
 
 
-def _give(descriptor: int, like: os.stat_result) -> None:
+def give(descriptor: int, like: os.stat_result) -> None:
     """Set owner and mode as the shelf has them, as far as this user may."""
     if os.geteuid() == 0:
         os.fchown(descriptor, like.st_uid, like.st_gid)

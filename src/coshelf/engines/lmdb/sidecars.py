@@ -94,12 +94,24 @@ class Files:
                     if has_written is not None:
                         unchanged = None if has_written else self.transaction
                         stamp(self.descriptor, self.path, has_damage=self.has_damage, unchanged=unchanged)
-                    remove_all_delta_files(self.path, self.page.delta.identity().generation)
-                    for name in (lock_path(self.path), state_path(self.path)):
-                        remove_file(name)
+                    self.remove_sidecars()
                 self.page.close()
         finally:
             _close(self.descriptor)
+
+    def is_alone(self) -> bool:
+        """Whether nobody else has the shelf open any more, nor can open it from here on, and nothing waits in the delta.
+
+        Asked with LMDB closed: if not, our own lock may be lost, too, so that the shelf must be opened anew.
+        """
+        return self.page is not None and self._alone_again() and self.page.delta.is_clean()
+
+    def remove_sidecars(self) -> None:
+        """Only by who is alone."""
+        assert self.page is not None
+        remove_all_delta_files(self.path, self.page.delta.identity().generation)
+        for name in (lock_path(self.path), state_path(self.path)):
+            remove_file(name)
 
     def abandon(self) -> None:
         """Close our descriptors and nothing else: in a forked child the locks stay the parent's."""

@@ -171,19 +171,19 @@ class StatePage:
 
 
 class Bell(Doorbell):
-    """The bell of a state page. ``inside`` keeps the page open for a block, or raises once it is closed."""
+    """The bell of the state page that there is. ``inside`` keeps it open for a block, or raises once it is closed."""
 
-    def __init__(self, page: StatePage, inside: Callable[[], AbstractContextManager[None]]) -> None:
+    def __init__(self, page: Callable[[], StatePage], inside: Callable[[], AbstractContextManager[None]]) -> None:
         self._page = page
         self._inside = inside
 
     def tone(self) -> int:
         with self._inside():
-            return self._page.tone()
+            return self._page().tone()
 
     def wait(self, tone: int, timeout: float | None) -> None:
         with self._inside():
-            self._page.wait(tone, timeout)
+            self._page().wait(tone, timeout)
 
 
 def pid_namespace() -> int:
