@@ -14,6 +14,7 @@ from coshelf.errors import Unsupported
 if TYPE_CHECKING:
     from coshelf.namespace import Namespace
     from coshelf.reports import Compaction, Report, SalvageReport
+    from coshelf.statistics import Stats
     from coshelf.shelf import Handle
 
 __all__ = ["Cared", "Progress", "check", "salvage"]
@@ -180,6 +181,28 @@ class Cared:
         """
         self._refuse_part("check")
         return self._handle.engine.check(progress)
+
+    def stats(self, *, prefix_depth: int = 1, largest: int = 10, cheap: bool = False) -> Stats:
+        """What it consists of: entries and their sizes, by prefix and the largest; file, delta, readers and locks.
+
+        Of a part (:meth:`coshelf.Shelf.sub`) it is the entries of that part, and the file that all are in.
+
+        Args:
+            prefix_depth: up to which slash str keys are counted together; 0: all together.
+            largest: how many of the largest entries are named.
+            cheap: only what is known without reading all entries: not ``bytes``, ``prefixes`` and ``largest``.
+
+        >>> import coshelf
+        >>> shelf = coshelf.open("memory:")
+        >>> shelf.update({"users/ann": 1, "users/bob": 2, "n": 3})
+        >>> stats = shelf.stats()
+        >>> stats.entries, {prefix: entries for prefix, (entries, size) in stats.prefixes.items()}
+        (3, {'': 1, 'users/': 2})
+        """
+        from coshelf.statistics import gather
+
+        self._handle.refuse_closed()
+        return gather(self._handle.engine, self._namespace, prefix_depth=prefix_depth, largest=largest, cheap=cheap)
 
     def _refuse_part(self, operation: str) -> None:
         self._handle.refuse_closed()

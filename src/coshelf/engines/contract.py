@@ -34,6 +34,8 @@ __all__ = [
     "Engine",
     "Entry",
     "Exclusive",
+    "Figures",
+    "FileReader",
     "Flag",
     "OpenOptions",
     "PollingBell",
@@ -174,6 +176,56 @@ class OpenOptions:
     timeout: float = 60.0
     durability: Durability = "interval"
     flush_interval: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class FileReader:
+    """A process that has a file open and has read from it.
+
+    Attributes:
+        pid: its process.
+        behind: how many flushes there were since the state that it is reading; None if it is not reading just now.
+    """
+
+    pid: int
+    behind: int | None
+
+
+@dataclass(slots=True)
+class Figures:
+    """What an engine knows of its file; None where it does not.
+
+    Attributes:
+        file_size: bytes.
+        page_size: bytes.
+        pages: how many pages the file has.
+        free_pages: how many of them are there to be used again: see ``compact()``.
+        sequence: the number of the last commit.
+        generation: how often the delta had to be replaced while in use.
+        waiting_entries: rows that wait to be flushed.
+        waiting_deletions: how many of these are deletions.
+        waiting_bytes: of their keys and records.
+        readers: processes that have it open, the one that reads the oldest state first.
+        oldest_snapshot: seconds that this process has held its oldest snapshot or iteration.
+        holder_pid: who holds the exclusive lock.
+        holder_since: since when, in seconds since 1970.
+        holder_command: its command line, cut.
+    """
+
+    file_size: int
+    page_size: int | None = None
+    pages: int | None = None
+    free_pages: int | None = None
+    sequence: int | None = None
+    generation: int | None = None
+    waiting_entries: int | None = None
+    waiting_deletions: int | None = None
+    waiting_bytes: int | None = None
+    readers: list[FileReader] | None = None
+    oldest_snapshot: float | None = None
+    holder_pid: int | None = None
+    holder_since: float | None = None
+    holder_command: str | None = None
 
 
 class Reader(ABC):
@@ -352,6 +404,10 @@ class Engine(Reader):
         from coshelf.engines.record_check import check_records
 
         return check_records(self, progress)
+
+    def figures(self) -> Figures | None:
+        """What is known of the file that the entries lie in; None where there is no such file."""
+        return None
 
     def compact(self) -> Compaction:
         """Give back the room that is not needed. Not inside :meth:`exclusive` of this thread."""

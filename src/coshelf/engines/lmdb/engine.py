@@ -22,6 +22,7 @@ from coshelf.engines.contract import (
     Engine,
     Entry,
     Exclusive,
+    Figures,
     Flag,
     OpenOptions,
 )
@@ -29,7 +30,7 @@ from coshelf.engines.lmdb import long_keys
 from coshelf.engines.lmdb.committer import Committer, is_large
 from coshelf.engines.lmdb.delta import SMALL, DeltaFull, is_deletion
 from coshelf.engines.lmdb.environment import Environment
-from coshelf.engines.lmdb.failures import translate
+from coshelf.engines.lmdb.failures import translate, translated
 from coshelf.engines.lmdb.instant import LmdbSnapshot, take_instant
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, ShelfRow, unpack_row
 from coshelf.engines.lmdb.sidecar_files import existing_sidecars
@@ -303,6 +304,12 @@ class LmdbEngine(Engine):
                 return check_open(self._environment, snapshot, progress)
         with self.snapshot() as snapshot:
             return check_open(self._environment, snapshot, progress)
+
+    def figures(self) -> Figures:
+        from coshelf.engines.lmdb.file_figures import figures_of
+
+        with translated(self.where, "read"):
+            return figures_of(self._environment)
 
     def compact(self) -> Compaction:
         from coshelf.engines.lmdb.compaction import compact

@@ -314,6 +314,10 @@ class Environment:
     def track(self, transaction: ReadTransaction) -> None:
         self._tracked.add(transaction)
 
+    def read_since(self) -> list[float]:
+        """Since when the transactions are kept that are, by the monotonic clock."""
+        return [transaction.since for transaction in list(self._tracked) if transaction.alive]
+
     # --- forks and the end -------------------------------------------------------------------------------------------
 
     def _renew(self) -> BaseFile:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 import weakref
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ class ReadTransaction:
         self._closed: str | None = None
         self._pages: weakref.WeakKeyDictionary[object, list[Any]] = weakref.WeakKeyDictionary()
         self.users = 0
+        self.since = time.monotonic()
         base = environment.enter()
         try:
             # In a list, since taking an element out of a list is one step: of two threads, one gets it.

@@ -1,0 +1,73 @@
+"""What an open shelf's files, readers and locks are like just now."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from coshelf import records
+from coshelf.engines.contract import Figures, FileReader
+from coshelf.engines.lmdb.delta import is_deletion
+from coshelf.engines.lmdb.environment import Environment
+from coshelf.engines.lmdb.header import Meta, read_metas
+from coshelf.engines.lmdb.page_walk import Pages, TreeWalk, free_pages
+from coshelf.engines.lmdb.shelf_row import ROW_KEY, unpack_row
+
+__all__ = ["figures_of"]
+
+
+def figures_of(environment: Environment) -> Figures:
+    """The figures; of readers and delta only where this user may know of them."""
+    with environment.inside():
+        figures = Figures(os.fstat(environment.files.descriptor).st_size)
+        with environment.base.begin() as transaction:
+            row = unpack_row(transaction.get(ROW_KEY), environment.path)
+            figures.sequence = row.sequence
+            _count_pages(environment, transaction.id(), figures)
+            newest = transaction.id()
+        if environment.registered:
+            figures.readers = _readers(environment, newest)
+            ages = [time.monotonic() - since for since in environment.read_since()]
+            figures.oldest_snapshot = max(ages, default=None)
+            holder = environment.page.holder()
+            if holder is not None:
+                figures.holder_pid, figures.holder_since, figures.holder_command = holder
+        if environment.has_delta:
+            _look_at_delta(environment, row.sequence, figures)
+    return figures
+
+
+def _count_pages(environment: Environment, transaction: int, figures: Figures) -> None:
+    descriptor = environment.files.descriptor
+    for meta in read_metas(descriptor, environment.path):
+        if meta.transaction == transaction:
+            figures.page_size = meta.page_size
+            figures.pages = meta.last_page + 1
+            figures.free_pages = _count_free(Pages(descriptor, meta.page_size), meta)
+
+
+def _count_free(pages: Pages, meta: Meta) -> int:
+    walk = TreeWalk(pages, meta.last_page, bytearray(meta.last_page + 1), lambda page, wrong: None)
+    return sum(1 for _ in free_pages(walk, pages, meta))
+
+
+def _readers(environment: Environment, newest: int) -> list[FileReader]:
+    """Those who read just now, or keep a snapshot: LMDB lists them as pid, thread and transaction."""
+    found = []
+    for line in environment.base.lmdb.readers().splitlines():
+        words = line.split()
+        if words and words[0].isdigit():
+            transaction = int(words[-1]) if words[-1].isdigit() else None
+            found.append(FileReader(int(words[0]), None if transaction is None else newest - transaction))
+    return sorted(found, key=lambda reader: (-(reader.behind or 0), reader.pid))
+
+
+def _look_at_delta(environment: Environment, flushed: int, figures: Figures) -> None:
+    delta = environment.current_delta()
+    figures.generation = delta.identity.generation
+    with delta.begin() as transaction:
+        figures.sequence = max(flushed, delta.number(transaction))
+        waiting = [row for row in delta.everything(transaction) if records.version(row[1]) > flushed]
+    figures.waiting_entries = len(waiting)
+    figures.waiting_bytes = sum(len(key) + len(record) for key, record in waiting)
+    figures.waiting_deletions = sum(is_deletion(record) for _, record in waiting)
