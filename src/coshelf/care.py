@@ -14,8 +14,8 @@ from coshelf.errors import Unsupported
 if TYPE_CHECKING:
     from coshelf.namespace import Namespace
     from coshelf.reports import Compaction, Report, SalvageReport
-    from coshelf.statistics import Stats
     from coshelf.shelf import Handle
+    from coshelf.statistics import Stats
 
 __all__ = ["Cared", "Progress", "check", "salvage"]
 
@@ -28,9 +28,10 @@ Path = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 def check(path: Path, *, progress: Progress | None = None) -> Report:
     """Look at everything in a shelf's file and say what is damaged, and where.
 
-    Nothing is changed, no value is decoded, and whatever is in the file, it cannot crash the process. Nobody can open the
-    shelf meanwhile. If somebody has it open, it is opened, too, and looked at as by :meth:`coshelf.Shelf.check`. Commits that
-    wait to be flushed, because a process was killed, are looked at only when it is open.
+    Nothing is changed, no value is decoded, and whatever is in the file, it cannot crash the process. Nobody can
+    open the
+    shelf meanwhile. If somebody has it open, it is opened, too, and looked at as by :meth:`coshelf.Shelf.check`.
+    Commits that wait to be flushed, because a process was killed, are looked at only when it is open.
 
     Args:
         path: of a file of the lmdb engine.
@@ -62,7 +63,8 @@ def salvage(source: Path, target: Path, *, progress: Progress | None = None) -> 
     """Take what can be read from a damaged file to a new shelf, and say what could not.
 
     The file is read by a reader of our own that needs neither whole headers nor whole inner pages, and is not changed.
-    Each record is taken only if its checksum is right. What damage cuts off is looked for in all pages of the file; what is
+    Each record is taken only if its checksum is right. What damage cuts off is looked for in all pages of the file;
+    what is
     found only in pages that may have been free can be an older value, or have been deleted: the report names it.
 
     Args:
@@ -100,7 +102,8 @@ class Cared:
     def backup(self, path: Path, *, progress: Progress | None = None, overwrite: bool = False) -> int:
         """Make a copy at ``path``, a shelf of its own, while others read and write; return how many entries it has.
 
-        It is what the shelf was at one instant, without the room that old entries take, and durable. Whatever happens, it
+        It is what the shelf was at one instant, without the room that old entries take, and durable. Whatever
+        happens, it
         is there whole or not at all. It is this user's own (mode 0600), and marked as trusted if this shelf is. What
         ``writeback=True`` has not written back is not in it.
 
@@ -112,7 +115,8 @@ class Cared:
         Raises:
             ShelfExists: something lies there.
             DamagedRecord: an entry is damaged, so there is no copy. See :func:`coshelf.salvage`.
-            StorageFull, StorageError, ShelfPermissionError, ShelfNotFound, NotAShelf, ShelfLocked: it cannot be made there.
+            StorageFull, StorageError, ShelfPermissionError, ShelfNotFound, NotAShelf, ShelfLocked: it cannot be made
+            there.
 
         >>> import coshelf, tempfile, os
         >>> with tempfile.TemporaryDirectory() as directory:
@@ -135,7 +139,8 @@ class Cared:
     def compact(self) -> Compaction:
         """Make the file as small as what is in it, in place. Nobody else may have the shelf open.
 
-        Deleting gives pages back to the file, and not to the disk, which is as well for a shelf that grows again. Here the
+        Deleting gives pages back to the file, and not to the disk, which is as well for a shelf that grows again.
+        Here the
         file is written anew, durably, and takes the place of the old one: killed at any point, one of the two is there.
         Threads of this process wait meanwhile, and so does who opens the shelf. It needs the room for both.
 
@@ -163,8 +168,8 @@ class Cared:
     def check(self, *, progress: Progress | None = None) -> Report:
         """Look at everything that the shelf consists of, beside others who read and write, and say what is damaged.
 
-        That is each page in use and each record, whatever its size, as of one instant. No value is decoded. On engines but
-        lmdb it is each record. Damage is not raised but reported; what cannot be read at all is an error.
+        That is each page in use and each record, whatever its size, as of one instant. No value is decoded. On
+        engines but lmdb it is each record. Damage is not raised but reported; what cannot be read at all is an error.
 
         Args:
             progress: called with the pages looked at, and those there may be.

@@ -26,8 +26,8 @@ class Stats:
         engine: name of the engine.
         entries: how many there are.
         bytes: of all of them; None with ``cheap=True``.
-        prefixes: for each beginning of str keys up to a ``/``, how many entries it has and their bytes; under ``""`` those
-            that have none.
+        prefixes: for each beginning of str keys up to a ``/``, how many entries it has and their bytes; under ``""``
+            those that have none.
         largest: the largest entries, key (as shown) and bytes, the largest first.
         file: what the engine knows of its file.
     """

@@ -142,9 +142,10 @@ def test_backup_takes_no_more_room_than_what_is_in_it(path: str) -> None:
     with coshelf.open(path) as shelf:
         for turn in range(10):
             shelf.update({number: bytes([turn]) * 1_000 for number in range(2_000)})
-        shelf.update({number: 0 for number in range(1_900)})
+        shelf.update(dict.fromkeys(range(1900), 0))
         shelf.backup(path + ".copy")
-    assert os.stat(path + ".copy").st_size < 300_000 < 2_000_000 < os.stat(path).st_size
+    assert os.stat(path + ".copy").st_size < 300_000
+    assert os.stat(path).st_size > 2_000_000
 
 
 def test_progress_is_told_up_to_all(path: str) -> None:
@@ -227,7 +228,7 @@ def test_backup_that_fails_leaves_nothing(path: str) -> None:
 
 def test_damaged_entry_is_not_passed_on(path: str) -> None:
     with coshelf.open(path) as shelf:
-        shelf.update({number: "x" * 100 for number in range(100)} | {"marked": "here I am"})
+        shelf.update(dict.fromkeys(range(100), "x" * 100) | {"marked": "here I am"})
     content = Path(path).read_bytes()
     assert content.count(b"here I am") == 1
     Path(path).write_bytes(content.replace(b"here I am", b"here 2 am"))
@@ -258,7 +259,7 @@ def test_backup_beside_writers_is_one_instant(path: str, crew: Crew) -> None:
         shelf.update({("other", number): b"x" * 500 for number in range(3_000)})
         workers = crew.start_many(4, BANK, path)
         seen = set()
-        for turn in range(8):
+        for _ in range(8):
             shelf.backup(path + ".copy", overwrite=True)
             with coshelf.open(path + ".copy", "r") as copied:
                 accounts = tuple(copied[number] for number in range(50))

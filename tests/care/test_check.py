@@ -181,7 +181,8 @@ with coshelf.open(path, flush_interval=0.01) as shelf:
         if chance.random() < 0.3:
             shelf.pop(key, None)
         else:
-            shelf[key if chance.random() < 0.9 else "k" * 600 + str(key)] = chance.randbytes(chance.choice((10, 900, 9_000)))
+            key = key if chance.random() < 0.9 else "k" * 600 + str(key)
+            shelf[key] = chance.randbytes(chance.choice((10, 900, 9_000)))
 """
 
 

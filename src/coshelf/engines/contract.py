@@ -275,7 +275,7 @@ class Snapshot(Reader):
     """A reader of one instant, until it is closed."""
 
     def reserved(self) -> Iterator[tuple[bytes, bytes]]:
-        """The rows that are ours but belong to the shelf, such as its settings, with their records: what a copy needs."""
+        """The rows of ours that belong to the shelf, its settings and so on, with their records: what a copy needs."""
         for start, stop in RESERVED:
             for key, entry in self.scan(start, stop):
                 assert entry is not None

@@ -14,10 +14,9 @@ from coshelf.engines.lmdb.checking import Progress, StateCheck
 from coshelf.engines.lmdb.closing_stamp import ALL, read_stamp, take_checksums
 from coshelf.engines.lmdb.damage import is_older
 from coshelf.engines.lmdb.delta import is_deletion
-from coshelf.engines.lmdb.header import Meta, missing_bytes, newest_transaction, read_metas
+from coshelf.engines.lmdb.header import Meta, read_metas
 from coshelf.engines.lmdb.page_walk import Pages
 from coshelf.errors import (
-    DamagedShelf,
     FormatTooNew,
     NotAShelf,
     ShelfNotFound,
@@ -25,7 +24,6 @@ from coshelf.errors import (
     SnapshotLost,
     StorageError,
 )
-from coshelf.keys import FIRST
 from coshelf.reports import Report, check_record
 
 if TYPE_CHECKING:
@@ -75,7 +73,7 @@ def _meta_of(descriptor: int, path: str, transaction: int) -> Meta:
 
 @contextmanager
 def opened_alone(path: str) -> Iterator[int | None]:
-    """A descriptor of a file, for reading, with others kept from opening it as a shelf; None if somebody has it open."""
+    """A descriptor for reading, with others kept from opening the shelf; None if somebody has it open."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError as error:

@@ -47,7 +47,7 @@ def _count_pages(environment: Environment, transaction: int, figures: Figures) -
 
 
 def _count_free(pages: Pages, meta: Meta) -> int:
-    walk = TreeWalk(pages, meta.last_page, bytearray(meta.last_page + 1), lambda page, wrong: None)
+    walk = TreeWalk(pages, meta.last_page, bytearray(meta.last_page + 1), lambda *_: None)
     return sum(1 for _ in free_pages(walk, pages, meta))
 
 
@@ -66,8 +66,8 @@ def _look_at_delta(environment: Environment, flushed: int, figures: Figures) -> 
     delta = environment.current_delta()
     figures.generation = delta.identity.generation
     with delta.begin() as transaction:
-        figures.sequence = max(flushed, delta.number(transaction))
         waiting = [row for row in delta.everything(transaction) if records.version(row[1]) > flushed]
+    figures.sequence = max([flushed, *(records.version(record) for _, record in waiting)])
     figures.waiting_entries = len(waiting)
     figures.waiting_bytes = sum(len(key) + len(record) for key, record in waiting)
     figures.waiting_deletions = sum(is_deletion(record) for _, record in waiting)

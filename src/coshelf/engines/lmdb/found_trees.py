@@ -1,7 +1,7 @@
 """Finding the newest tree of a damaged file: by its headers, or without them.
 
-Each commit writes the shelf row anew, so the leaf page with the newest one, and all pages that lead to it, belong to the
-newest tree alone.
+Each commit writes the shelf row anew, so the leaf page with the newest one, and all pages that lead to it, belong to
+the newest tree alone.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from hashlib import blake2b
 
 from coshelf.engines.lmdb.long_keys import CHUNK, LAYERS
 
-__all__ = ["LayerMap", "is_link", "is_in_layer"]
+__all__ = ["LayerMap", "is_in_layer", "is_link"]
 
 _DIGEST = 16
 _NAME = 1 + _DIGEST  # bytes that name the layer, before each of its rows
@@ -24,7 +24,7 @@ def is_link(row: bytes) -> bool:
 
 
 class LayerMap:
-    """Which layer stands for which beginning of a key, found from all links. A layer's name proves what it stands for."""
+    """Which layer stands for which beginning of a key, found from all links. A layer's name proves what that is."""
 
     def __init__(self) -> None:
         self._chunks: dict[bytes, set[bytes]] = {}  # of the links in each layer

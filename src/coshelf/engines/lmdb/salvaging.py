@@ -1,6 +1,7 @@
 """Taking what is readable from a damaged file to a new shelf. The file is read, never changed, and LMDB not asked.
 
-What the newest tree leads to is taken as it is. Where damage cuts off a part of it, the rows of that part are looked for
+What the newest tree leads to is taken as it is. Where damage cuts off a part of it, the rows of that part are looked
+for
 in all other pages: first in those that are in use, then in those that may be free, which have what was overwritten or
 deleted, too. So what comes from those is reported.
 """
@@ -225,7 +226,7 @@ class _Salvage:
     # --- writing -----------------------------------------------------------------------------------------------------
 
     def pages(self) -> Iterator[list[tuple[bytes, bytes]]]:
-        """The records that were found, in the order of their keys, without the mark of trust, which is the file's own."""
+        """The records found, in the order of their keys, without the mark of trust, which is the file's own."""
         page: list[tuple[bytes, bytes]] = []
         size = 0
         for key in sorted(self._found):

@@ -30,8 +30,8 @@ Rows = Iterable[list[tuple[bytes, bytes]]]
 def fill(descriptor: int, path: str, row: ShelfRow, pages: Rows, shelf: str) -> None:
     """Make the empty file at ``path`` a closed shelf with this shelf row and these sealed records.
 
-    Pages of rows come in the order of their keys. ``shelf`` is the name that it will have, for messages. On return it is
-    durable, but for its name.
+    Pages of rows come in the order of their keys. ``shelf`` is the name that it will have, for messages. On return
+    it is durable, but for its name.
     """
     with translated(shelf, "write"):
         # Alone on a file of our own, so without a lock file; what is not whole in the end is thrown away, so unsynced.
@@ -76,6 +76,7 @@ def refuse_damage(page: list[tuple[bytes, bytes]], path: str) -> None:
         if not records.is_intact(key, record):
             raise DamagedRecord(
                 f"the record for key {shown_key(key)} in {path} is damaged, so no copy was made\n"
-                "  hint: delete or overwrite this entry, or take what is whole to a new shelf: coshelf.salvage(path, new)",
+                "  hint: delete or overwrite this entry, or take what is whole to a new shelf: "
+                "coshelf.salvage(path, new)",
                 user_key(key),
             )
