@@ -28,9 +28,8 @@ Path = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 def check(path: Path, *, progress: Progress | None = None) -> Report:
     """Look at everything in a shelf's file and say what is damaged, and where.
 
-    Nothing is changed, no value is decoded, and whatever is in the file, it cannot crash the process. Nobody can
-    open the
-    shelf meanwhile. If somebody has it open, it is opened, too, and looked at as by :meth:`coshelf.Shelf.check`.
+    Nothing is changed, no value is decoded, and whatever is in the file, it cannot crash the process. Nobody can open
+    the shelf meanwhile. If somebody has it open, it is opened, too, and looked at as by :meth:`coshelf.Shelf.check`.
     Commits that wait to be flushed, because a process was killed, are looked at only when it is open.
 
     Args:
@@ -64,8 +63,8 @@ def salvage(source: Path, target: Path, *, progress: Progress | None = None) -> 
 
     The file is read by a reader of our own that needs neither whole headers nor whole inner pages, and is not changed.
     Each record is taken only if its checksum is right. What damage cuts off is looked for in all pages of the file;
-    what is
-    found only in pages that may have been free can be an older value, or have been deleted: the report names it.
+    what is found only in pages that may have been free can be an older value, or have been deleted: the report names
+    it.
 
     Args:
         source: the damaged file; nobody may have it open.
@@ -102,10 +101,9 @@ class Cared:
     def backup(self, path: Path, *, progress: Progress | None = None, overwrite: bool = False) -> int:
         """Make a copy at ``path``, a shelf of its own, while others read and write; return how many entries it has.
 
-        It is what the shelf was at one instant, without the room that old entries take, and durable. Whatever
-        happens, it
-        is there whole or not at all. It is this user's own (mode 0600), and marked as trusted if this shelf is. What
-        ``writeback=True`` has not written back is not in it.
+        It is what the shelf was at one instant, without the room that old entries take, and durable. Whatever happens,
+        it is there whole or not at all. It is this user's own (mode 0600), and marked as trusted if this shelf is. What
+        ``writeback=True`` has not written back is not in it. Signed records stay good: it has the shelf's id.
 
         Args:
             path: where to. The name of a file, for the lmdb engine, whatever engine this shelf is on.
@@ -133,15 +131,21 @@ class Cared:
         engine = self._handle.engine
         with engine.snapshot() as snapshot:
             return copy_to(
-                path, snapshot, engine.where, marked=engine.is_marked(), overwrite=overwrite, progress=progress
+                path,
+                snapshot,
+                engine.where,
+                store_id=engine.store_id,
+                marked=engine.distrust() is None,
+                overwrite=overwrite,
+                progress=progress,
             )
 
     def compact(self) -> Compaction:
         """Make the file as small as what is in it, in place. Nobody else may have the shelf open.
 
-        Deleting gives pages back to the file, and not to the disk, which is as well for a shelf that grows again.
-        Here the
-        file is written anew, durably, and takes the place of the old one: killed at any point, one of the two is there.
+        Deleting gives pages back to the file, and not to the disk, which is as well for a shelf that grows again. Here
+        the file is written anew, durably, and takes the place of the old one: killed at any point, one of the two is
+        there.
         Threads of this process wait meanwhile, and so does who opens the shelf. It needs the room for both.
 
         Returns the bytes before and after.

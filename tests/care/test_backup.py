@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import pickle
 import stat
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,7 @@ ENTRIES: dict[Any, Any] = {
 
 def is_trusted(path: str) -> bool:
     with coshelf.open(path, "r") as shelf:
-        return shelf._handle.engine.is_marked()
+        return shelf._handle.engine.distrust() is None
 
 
 def store_id(path: str) -> bytes:
@@ -51,14 +53,14 @@ def test_backup_has_what_the_shelf_has(path: str) -> None:
         assert copied["a"] == "newest"
 
 
-def test_backup_is_a_store_of_its_own_with_the_versions_of_the_first(path: str) -> None:
+def test_backup_has_the_id_and_the_versions_of_the_first(path: str) -> None:
     copy = path + ".copy"
     with coshelf.open(path) as shelf:
         shelf.update(ENTRIES)
         shelf["b"] = 1
         shelf.backup(copy)
         versions = {key: entry.version for key, entry in shelf._handle.engine.scan(b"\x10", b"\xff")}
-    assert store_id(copy) != store_id(path)
+    assert store_id(copy) == store_id(path)  # which signatures are bound to
     with coshelf.open(copy) as copied:
         engine = copied._handle.engine
         assert {key: entry.version for key, entry in engine.scan(b"\x10", b"\xff")} == versions
@@ -135,7 +137,7 @@ def test_shelf_of_any_engine_is_backed_up_to_a_file(kind: str, path: str) -> Non
     with coshelf.open(path) as copied:
         assert dict(copied) == entries
         copied["more"] = 1
-    assert is_trusted(path) == (kind == "memory")
+    assert is_trusted(path) == (kind != "mapping")
 
 
 def test_backup_takes_no_more_room_than_what_is_in_it(path: str) -> None:
@@ -312,3 +314,49 @@ def test_records_are_copied_and_never_unpickled(path: str) -> None:
     with coshelf.open(path + ".copy", "r") as copied, pytest.raises(coshelf.UnreadableValue):
         copied["bomb"]
     assert pickle.dumps(Exploding()) in Path(path + ".copy").read_bytes()
+
+
+def test_copies_of_a_signed_shelf_verify_with_its_key(path: str) -> None:
+    key = b"0123456789abcdef"
+    with coshelf.open(path, sign=key) as shelf:
+        shelf["a"] = {"b": 1}
+        shelf.backup(path + ".copy")
+    coshelf.salvage(path, path + ".salvaged")
+    for name in (path, path + ".copy", path + ".salvaged"):
+        with coshelf.open(name, sign=key) as copied:
+            assert dict(copied) == {"a": {"b": 1}}, name
+
+
+def test_backup_of_what_is_not_trusted_is_not_trusted(path: str) -> None:
+    with coshelf.open(path) as shelf:
+        shelf["a"] = 1
+    os.chmod(path, 0o666)
+    with coshelf.open(path) as shelf:
+        shelf.backup(path + ".copy")
+    assert not is_trusted(path + ".copy")
+
+
+def test_delta_left_beside_a_restored_backup_is_not_taken_for_its_own(path: str) -> None:
+    script = """
+import coshelf, os, sys
+shelf = coshelf.open(sys.argv[1], flush_interval=1e6)
+shelf["a"] = "old"
+shelf.sync()
+shelf.backup(sys.argv[1] + ".copy")
+shelf["a"] = "new"
+os.kill(os.getpid(), 9)
+"""
+    assert subprocess.run([sys.executable, "-c", script, path]).returncode == -9
+    with open(path + ".copy", "rb") as copy, open(path, "r+b") as file:  # as cp does: the inode stays
+        file.write(copy.read())
+        file.truncate()
+    with coshelf.open(path) as shelf:
+        assert dict(shelf) == {"a": "old"}
+
+
+def test_cared_for_marks_of_the_old_file_go_when_it_is_compacted(path: str) -> None:
+    with coshelf.open(path) as shelf:
+        marks = Path(os.environ["XDG_STATE_HOME"], "coshelf", "trusted")
+        before = len(list(marks.iterdir()))
+        shelf.compact()
+        assert len(list(marks.iterdir())) == before

@@ -413,10 +413,6 @@ class Engine(Reader):
         """Give back the room that is not needed. Not inside :meth:`exclusive` of this thread."""
         raise Unsupported(f"compact(): the {self.name} engine has no file that could be made smaller ({self.where})")
 
-    def is_marked(self) -> bool:
-        """Whether what it holds bears the mark of this user (:mod:`coshelf.trust`), so that a copy may bear it, too."""
-        return False
-
     def reopen_arguments(self) -> tuple[str, OpenOptions]:
         """What opens the same entries in another process. Raises TypeError where there is no such thing."""
         raise TypeError(f"a shelf on the {self.name} engine cannot be pickled: its entries live in this process")

@@ -163,9 +163,6 @@ class MemoryEngine(_TableReader, Engine):
     def doorbell(self, key: bytes) -> LocalBell:
         return self._bell
 
-    def is_marked(self) -> bool:
-        return True  # nobody else could put anything into it
-
     def sync(self) -> None:
         """Nothing to do: there is no place that is more durable."""
 

@@ -103,6 +103,8 @@ class Committer:
         environment = self._environment
         environment.enter()
         try:
+            if not environment.has_delta:  # it had one when the engine was made: opened again, on a full disk
+                return None
             page, delta = environment.page, environment.latest_delta
             state = page.delta
             transaction = delta.begin_write()

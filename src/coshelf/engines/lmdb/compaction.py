@@ -82,6 +82,7 @@ def _rewrite(files: Files) -> None:
             reach("compact-alone")
         os.rename(temporary, path)
         sync_directory(os.path.dirname(path))
+        trust.unmark(row.store_id, old.st_dev, old.st_ino)
         if ARMED:
             reach("compact-replaced")
 

@@ -35,16 +35,18 @@ def copy_to(
     snapshot: Snapshot,
     source: str,
     *,
+    store_id: bytes,
     marked: bool,
     overwrite: bool,
     progress: Progress | None,
 ) -> int:
     """Make a closed shelf of what a snapshot shows; return how many entries it has.
 
-    ``source`` is the name of what is copied. With ``marked`` the copy bears this user's mark.
+    ``source`` is the name of what is copied, ``store_id`` what its signatures are bound to, if they are. With
+    ``marked`` the copy bears this user's mark.
     """
     number = snapshot.last_commit()
-    row = new_row(_FIRST_NUMBER if number is None else number)
+    row = new_row(_FIRST_NUMBER if number is None else number, store_id)
     pages = _with_progress(snapshot, source, progress, 0 if number is not None else _FIRST_NUMBER)
     return write_new(path, row, pages, source, marked=marked, overwrite=overwrite)
 

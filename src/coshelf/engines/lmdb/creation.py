@@ -35,7 +35,7 @@ def create(path: str, mode: int) -> ShelfRow | None:
     """Make an empty shelf at ``path`` with these permission bits; None if something is there by now."""
     with making(path) as (descriptor, temporary):
         os.fchmod(descriptor, mode)
-        row = _fill(temporary)
+        row = _fill(temporary, path)
         os.fsync(descriptor)
         return row if place(temporary, path) else None
 
@@ -90,9 +90,9 @@ def _make_temporary(directory: str, prefix: str) -> tuple[int, str]:
         os.close(descriptor)  # swept away between the two
 
 
-def _fill(temporary: str) -> ShelfRow:
+def _fill(temporary: str, path: str) -> ShelfRow:
     row = new_row()
-    with translated(temporary, "create"):
+    with translated(path, "create"):
         # Alone on a file of our own, so without a lock file.
         environment = lmdb.open(temporary, map_size=1 << 20, subdir=False, lock=False, create=False, lib_version=0)
         try:

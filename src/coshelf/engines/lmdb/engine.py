@@ -317,11 +317,6 @@ class LmdbEngine(Engine):
         with self.exclusive():
             return compact(self._environment)
 
-    def is_marked(self) -> bool:
-        entry = self.get(trust.ROW_KEY)
-        row = None if entry is None else entry.record[: -records.TRAILER]
-        return trust.is_marked(self.row.store_id, *self._environment.identity, row)
-
     def reopen_arguments(self) -> tuple[str, OpenOptions]:
         flag: Flag = "r" if self._options.flag == "r" else "w"
         return self.where, replace(self._options, flag=flag)

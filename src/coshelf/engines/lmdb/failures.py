@@ -45,7 +45,7 @@ def _is_short_write(error: lmdb.Error, path: str) -> bool:
     if error.code != errno.EIO:
         return False
     try:
-        space = os.statvfs(path)
+        space = os.statvfs(os.path.dirname(os.path.abspath(path)))
     except OSError:
         return False
     return space.f_bavail * space.f_frsize < _LITTLE
@@ -54,8 +54,10 @@ def _is_short_write(error: lmdb.Error, path: str) -> bool:
 def translate(error: lmdb.Error, path: str, doing: str) -> CoshelfError:
     """Our error for one of LMDB's."""
     if isinstance(error, lmdb.DiskError) or _is_short_write(error, path) or error.code in (errno.EDQUOT, errno.EFBIG):
-        kept = "what waits to be flushed is kept" if doing == "flush" else "nothing of this commit was stored"
-        return StorageFull(f"cannot {doing} {path}: no space left on the device; {kept}")
+        kept = {"flush": "; what waits to be flushed is kept", "create": ""}.get(
+            doing, "; nothing of this commit was stored"
+        )
+        return StorageFull(f"cannot {doing} {path}: no space left on the device{kept}")
     if isinstance(error, lmdb.MapFullError):
         return StorageFull(f"cannot {doing} {path}: the address space of this process is limited and used up")
     if isinstance(error, _DAMAGE):

@@ -1,9 +1,8 @@
 """Taking what is readable from a damaged file to a new shelf. The file is read, never changed, and LMDB not asked.
 
 What the newest tree leads to is taken as it is. Where damage cuts off a part of it, the rows of that part are looked
-for
-in all other pages: first in those that are in use, then in those that may be free, which have what was overwritten or
-deleted, too. So what comes from those is reported.
+for in all other pages: first in those that are in use, then in those that may be free, which have what was overwritten
+or deleted, too. So what comes from those is reported.
 """
 
 from __future__ import annotations
@@ -59,7 +58,7 @@ def salvage(
         work = _Salvage(descriptor, report, progress)
         work.find()
         mark = work.is_marked()
-        row = new_row(work.newest)
+        row = new_row(work.newest, work.store_id)
         report.entries = write_new(target, row, work.pages(), source, marked=mark, overwrite=False)
         return report
 
@@ -94,6 +93,11 @@ class _Salvage:
             return sum(page is not None and int.from_bytes(page[:8], "little") == number for number, page in some)
 
         return max(_PAGE_SIZES, key=fitting)
+
+    @property
+    def store_id(self) -> bytes:
+        """Of the shelf that it was, to which its signatures are bound; empty if it is lost."""
+        return b"" if self._survey.row is None else self._survey.row.store_id
 
     def is_marked(self) -> bool:
         """Whether the file bears this user's mark, so that what is made of it may, too."""

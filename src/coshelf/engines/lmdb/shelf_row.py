@@ -79,9 +79,14 @@ def check_row(descriptor: int, path: str) -> ShelfRow:
             environment.close()
 
 
-def new_row(sequence: int = 0) -> ShelfRow:
-    """The row of a shelf in the making, whose first commits have the numbers up to this one."""
-    return ShelfRow(os.urandom(16), time.time_ns(), sequence, 1, bytes(16))
+def new_row(sequence: int = 0, store_id: bytes = b"") -> ShelfRow:
+    """The row of a shelf in the making, whose first commits have the numbers up to this one.
+
+    A copy has the ``store_id`` of its source, since the records' signatures are bound to that. Its nonce tells the two
+    apart where a delta of the one is met beside the other.
+    """
+    nonce = os.urandom(16) if store_id else bytes(16)
+    return ShelfRow(store_id or os.urandom(16), time.time_ns(), sequence, 1, nonce)
 
 
 def unpack_row(data: bytes | None, path: str) -> ShelfRow:

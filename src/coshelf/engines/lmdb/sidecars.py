@@ -100,8 +100,7 @@ class Files:
             _close(self.descriptor)
 
     def is_alone(self) -> bool:
-        """Whether nobody else has the shelf open any more, nor can open it from here on, and nothing waits in the
-        delta.
+        """Whether nobody else has the shelf open, nor can open it from here on, and nothing waits in the delta.
 
         Asked with LMDB closed: if not, our own lock may be lost, too, so that the shelf must be opened anew.
         """
