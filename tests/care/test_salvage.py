@@ -140,6 +140,18 @@ def test_no_damage_makes_a_salvage_invent_something(name: str, kind: str, shapes
         assert not missing or not report.ok, damage.where
 
 
+def test_value_that_lies_where_no_file_can_have_it_is_lost(path: str) -> None:
+    with coshelf.open(path) as shelf:
+        shelf.update({"small": 1, "large": "x" * 10_000})
+    content = bytearray(Path(path).read_bytes())
+    leaf = content.rindex(b"0large") + len(b"0large")  # in front of the number of its first page
+    content[leaf + 7] = 0x08
+    entries, report = salvaged(path, bytes(content))
+    assert entries == {"small": 1}
+    assert report.lost == 1
+    assert not coshelf.check(path).ok
+
+
 def test_damaged_record_is_named(path: str) -> None:
     with coshelf.open(path) as shelf:
         shelf.update(dict.fromkeys(range(100), "x" * 100) | {"marked": "here I am"})

@@ -24,6 +24,7 @@ _HEADER = 16
 _DEEPEST = 32
 _ELSEWHERE = 1  # the value is in overflow pages
 _CHUNK = 1 << 20
+_NO_FILE_IS_LARGER = 1 << 62
 
 # The CRC-32 of anything followed by its own is this constant: records.is_intact, for records read in parts.
 _RESIDUE = 0x2144DF1C
@@ -64,8 +65,12 @@ class Pages:
 
     def read(self, number: int) -> bytes | None:
         """A page; None if the file ends before its end."""
-        page = os.pread(self._descriptor, self.size, number * self.size)
+        page = self._read(number * self.size, self.size)
         return page if len(page) == self.size else None
+
+    def _read(self, at: int, size: int) -> bytes:
+        """What there is of these bytes: damage may say that they lie where no file has any."""
+        return os.pread(self._descriptor, size, at) if size > 0 and at < _NO_FILE_IS_LARGER else b""
 
     def overflow_pages(self, node: Node) -> int:
         """How many pages the value of a node takes that is not in its leaf."""
@@ -77,14 +82,14 @@ class Pages:
             return node.value
         at = node.first * self.size + _HEADER
         # Not more than there can be: as much memory would be taken, and damage may say anything.
-        return os.pread(self._descriptor, max(0, min(node.size, self.length - at)), at)
+        return self._read(at, min(node.size, self.length - at))
 
     def version(self, node: Node) -> int:
         """The number of the commit that wrote the record of a node; anything, if it is none."""
         if node.value is not None:
             return records.version(node.value)
         end = node.first * self.size + _HEADER + node.size
-        return records.version(os.pread(self._descriptor, records.TRAILER, end - records.TRAILER))
+        return records.version(self._read(end - records.TRAILER, records.TRAILER))
 
     def is_record(self, node: Node, key: bytes) -> bool:
         """Whether the value is a record that was sealed under this key."""
@@ -96,7 +101,7 @@ class Pages:
             return zlib.crc32(node.value, seed)
         at, end = node.first * self.size + _HEADER, node.first * self.size + _HEADER + node.size
         while at < end:
-            some = os.pread(self._descriptor, min(_CHUNK, end - at), at)
+            some = self._read(at, min(_CHUNK, end - at))
             if not some:
                 return ~seed
             seed = zlib.crc32(some, seed)
