@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from coshelf.codecs.pickled import PickleCodec
 from coshelf.cursor import Cursor
@@ -12,6 +12,9 @@ from coshelf.errors import DamagedRecord, InvalidKey
 from coshelf.namespace import Namespace
 from coshelf.selection import Selection, select
 from coshelf.views import ShelfItems, ShelfKeys, ShelfValues
+
+if TYPE_CHECKING:
+    from coshelf.preview import Preview
 
 __all__ = ["Readable"]
 
@@ -54,6 +57,25 @@ class Readable(Mapping[K, V], Generic[K, V]):
         if entry is None:
             raise KeyError(key)
         return self._value(key, encoded, entry)
+
+    def preview(self, key: K) -> Preview:
+        """What is stored under a key, told without unpickling it: type, size, the beginning, the names in it.
+
+        Raises:
+            KeyError: there is no such entry.
+
+        >>> import coshelf
+        >>> shelf = coshelf.open("memory:")
+        >>> shelf["a"] = {"b": [1, 2, 3]}
+        >>> shelf.preview("a").type, shelf.preview("a").text
+        ('dict', "{'b': [1, 2, 3]}")
+        """
+        from coshelf.preview import preview_of
+
+        entry = self._reader().get(self._namespace.encode(key))
+        if entry is None:
+            raise KeyError(key)
+        return preview_of(entry.record)
 
     def _encoded(self, key: object) -> bytes | None:
         """The bytes of something that is looked for; None if it cannot be a key. As in a dict, it must be hashable."""

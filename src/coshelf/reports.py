@@ -8,6 +8,7 @@ from typing import Any
 
 from coshelf.errors import DamagedRecord
 from coshelf.keys import FIRST, LAST, decode, shown
+from coshelf.preview import preview_of
 
 __all__ = ["Compaction", "Problem", "Report", "SalvageReport", "check_record", "shown_key", "user_key"]
 
@@ -98,12 +99,14 @@ class Compaction:
 
 
 def check_record(
-    report: Report, key: bytes, size: int, *, intact: bool, page: int | None = None, counted: bool = True
+    report: Report, key: bytes, size: int, damaged: bytes | None, *, page: int | None = None, counted: bool = True
 ) -> None:
-    """Count an entry that is whole; note one that is not."""
+    """Count an entry that is whole; note one that is not. ``damaged`` is what there is of that, or None."""
     where = f"key {shown_key(key)}" if page is None else f"page {page}, key {shown_key(key)}"
-    if not intact:
-        report.add("record", where, f"its {size} bytes do not match their checksum")
+    if damaged is not None:
+        looks = preview_of(damaged)
+        kind = "" if looks.type == "?" else f"; what is left looks like {looks.type}: {looks.text}"
+        report.add("record", where, f"its {size} bytes do not match their checksum{kind}")
         return
     if key < FIRST:
         return

@@ -199,3 +199,12 @@ def test_check_beside_writers_finds_nothing(path: str, crew: Crew) -> None:
             worker.finish()
         assert shelf.check().entries == len(shelf)
     assert coshelf.check(path).ok
+
+
+def test_damaged_record_is_told_with_what_it_looks_like_and_not_unpickled(path: str) -> None:
+    with coshelf.open(path) as shelf:
+        shelf["marked"] = {"word": "here I am"}
+    content = Path(path).read_bytes()
+    Path(path).write_bytes(content.replace(b"here I am", b"here 2 am"))
+    problem = next(each for each in coshelf.check(path).problems if each.kind == "record")
+    assert problem.message.endswith("what is left looks like dict: {'word': 'here 2 am'}")

@@ -37,6 +37,7 @@ USES: dict[str, Callable[[Any], Any]] = {
     "check": lambda shelf: shelf.check(),
     "compact": lambda shelf: shelf.compact(),
     "stats": lambda shelf: shelf.stats(),
+    "preview": lambda shelf: shelf.preview("a"),
     "get": lambda shelf: shelf.get("a"),
     "get_many": lambda shelf: shelf.get_many(["a"]),
     "keys": lambda shelf: list(shelf.keys("a*")),

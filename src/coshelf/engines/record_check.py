@@ -24,7 +24,8 @@ def check_records(engine: Engine, progress: Callable[[int, int], object] | None)
     done = 0
     for key, entry in engine.scan(FIRST, LAST):
         assert entry is not None
-        check_record(report, key, len(entry.record), intact=records.is_intact(key, entry.record))
+        damaged = None if records.is_intact(key, entry.record) else entry.record
+        check_record(report, key, len(entry.record), damaged)
         done += 1
         if progress is not None and not done % _STEP:
             progress(done, total)

@@ -21,6 +21,7 @@ Progress = Callable[[int, int], object]
 
 # Bytes that a header may count beyond the end of the file: pages that were taken and never written.
 _UNWRITTEN = 1 << 30
+_LARGEST_SHOWN = 1 << 20  # bytes of a damaged record that is looked at
 
 
 class StateCheck:
@@ -123,9 +124,11 @@ class StateCheck:
             self._report.add("record", f"page {node.page}, shelf row", str(error))
 
     def _look_at_record(self, node: Node, key: bytes) -> None:
-        intact = self._pages.is_record(node, key)
+        damaged = None
+        if not self._pages.is_record(node, key):
+            damaged = self._pages.value(node) if node.size <= _LARGEST_SHOWN else b""
         counted = key not in self._outdated
-        check_record(self._report, key, node.size, intact=intact, page=node.page, counted=counted)
+        check_record(self._report, key, node.size, damaged, page=node.page, counted=counted)
         if key < FIRST:
             self._extra += 1
 

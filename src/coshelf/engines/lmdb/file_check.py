@@ -56,7 +56,7 @@ def check_open(environment: Environment, snapshot: LmdbSnapshot, progress: Progr
         StateCheck(Pages(descriptor, meta.page_size), meta, report, progress, snapshot.newer).run()
         for key, record in snapshot.newer.items():
             if not is_deletion(record):
-                check_record(report, key, len(record), intact=records.is_intact(key, record))
+                check_record(report, key, len(record), None if records.is_intact(key, record) else record)
         with snapshot.transaction():
             pass  # who reads without locks learns here that pages were overwritten meanwhile
     finally:
