@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from coshelf.errors import Unsupported
 
 if TYPE_CHECKING:
+    from coshelf.information import Info
     from coshelf.namespace import Namespace
     from coshelf.reports import Compaction, Report, SalvageReport
     from coshelf.shelf import Handle
@@ -33,7 +34,7 @@ def check(path: Path, *, progress: Progress | None = None) -> Report:
     Commits that wait to be flushed, because a process was killed, are looked at only when it is open.
 
     Args:
-        path: of a file of the lmdb engine.
+        path: of a file of the lmdb engine. A shelf on another engine, by its URL, is opened and looked at.
         progress: called with the pages looked at, and those there may be.
 
     Raises:
@@ -46,14 +47,16 @@ def check(path: Path, *, progress: Progress | None = None) -> Report:
     ...     coshelf.check(path).ok
     True
     """
+    from coshelf.engines import is_file
     from coshelf.engines.lmdb.file_check import check_closed
+    from coshelf.opening import open as open_shelf
 
-    name = os.path.realpath(os.fsdecode(path))
-    report = check_closed(name, progress)
+    report = None
+    if is_file(path):
+        path = os.path.realpath(os.fsdecode(path))
+        report = check_closed(path, progress)
     if report is None:
-        from coshelf.opening import open as open_shelf
-
-        with open_shelf(name, "r") as shelf:
+        with open_shelf(path, "r") as shelf:
             return shelf.check(progress=progress)
     return report
 
@@ -190,6 +193,19 @@ class Cared:
         """
         self._refuse_part("check")
         return self._handle.engine.check(progress)
+
+    def info(self) -> Info:
+        """What it is: engine, entries, size, id, owner, whether it is trusted and why not, what its engine can do.
+
+        >>> import coshelf
+        >>> info = coshelf.open("memory:").info()
+        >>> info.engine, info.entries, info.trusted
+        ('memory', 0, True)
+        """
+        from coshelf.information import look_at
+
+        self._refuse_part("info")
+        return look_at(self._handle.engine)
 
     def stats(self, *, prefix_depth: int = 1, largest: int = 10, cheap: bool = False) -> Stats:
         """What it consists of: entries and their sizes, by prefix and the largest; file, delta, readers and locks.

@@ -36,6 +36,7 @@ USES: dict[str, Callable[[Any], Any]] = {
     "backup": lambda shelf: shelf.backup("nowhere"),
     "check": lambda shelf: shelf.check(),
     "compact": lambda shelf: shelf.compact(),
+    "info": lambda shelf: shelf.info(),
     "stats": lambda shelf: shelf.stats(),
     "preview": lambda shelf: shelf.preview("a"),
     "get": lambda shelf: shelf.get("a"),

@@ -4,8 +4,19 @@ from __future__ import annotations
 
 import click
 
+from coshelf.cli.backup_command import backup_command
+from coshelf.cli.check_command import check_command
+from coshelf.cli.compact_command import compact_command
+from coshelf.cli.del_command import del_command
+from coshelf.cli.edit_command import edit_command
 from coshelf.cli.export_command import export_command
+from coshelf.cli.get_command import get_command
 from coshelf.cli.import_command import import_command
+from coshelf.cli.info_command import info_command
+from coshelf.cli.ls_command import ls_command
+from coshelf.cli.salvage_command import salvage_command
+from coshelf.cli.set_command import set_command
+from coshelf.cli.stats_command import stats_command
 from coshelf.cli.trust_command import trust_command
 
 __all__ = ["coshelf"]
@@ -21,6 +32,20 @@ def coshelf() -> None:
     """
 
 
-coshelf.add_command(import_command)
-coshelf.add_command(trust_command)
-coshelf.add_command(export_command)
+for _command in (
+    backup_command,
+    check_command,
+    compact_command,
+    del_command,
+    edit_command,
+    export_command,
+    get_command,
+    import_command,
+    info_command,
+    ls_command,
+    salvage_command,
+    set_command,
+    stats_command,
+    trust_command,
+):
+    coshelf.add_command(_command)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from coshelf.cli.transfers import finish, progress
+from coshelf.cli.progress import progress
+from coshelf.cli.transfers import finish
 from coshelf.transfer.detection import KINDS
 from coshelf.transfer.importing import import_entries
 

@@ -1,38 +1,18 @@
-"""What ``import`` and ``export`` show: how far they are, and what became of the entries."""
+"""What ``import`` and ``export`` say of what became of the entries."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import click
 
 from coshelf.cli.errors import SOMETHING_LEFT
-from coshelf.transfer.importing import Progress
 from coshelf.transfer.report import Left, Report
 
-__all__ = ["finish", "progress"]
+__all__ = ["finish"]
 
 _SHOWN = 20
-
-
-@contextmanager
-def progress(what: str) -> Iterator[Progress | None]:
-    """A bar on a terminal; nothing elsewhere."""
-    try:
-        if not sys.stderr.isatty():
-            raise ImportError
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-    except ImportError:
-        yield None
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def finish(report: Report, did: str, *, as_json: bool) -> None:

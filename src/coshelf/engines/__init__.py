@@ -11,7 +11,7 @@ from typing import Any, Protocol, cast
 from coshelf.engines.contract import Engine, OpenOptions
 from coshelf.errors import UnknownEngine
 
-__all__ = ["open_engine"]
+__all__ = ["is_file", "open_engine"]
 
 # URL scheme to module. Others come from the entry-point group below, which is read only when one is asked for.
 _BUILT_IN = {
@@ -50,6 +50,13 @@ def open_engine(target: object, options: OpenOptions) -> Engine:
     if isinstance(target, MutableMapping) or _quacks_like_dbm(target):
         return _built_in("coshelf.engines.mapping").open_engine(target, options)
     raise TypeError(f"a shelf is opened by path, URL or mapping of bytes, not by {type(target).__name__}")
+
+
+def is_file(target: object) -> bool:
+    """Whether a target names a file of the lmdb engine."""
+    if isinstance(target, str) and _SCHEME.match(target):
+        return False
+    return isinstance(target, (str, bytes, os.PathLike)) and not os.fsdecode(target).endswith("/")
 
 
 def _find(scheme: str) -> _Opener:

@@ -197,6 +197,7 @@ class Figures:
 
     Attributes:
         file_size: bytes.
+        created: when the shelf was made, in seconds since 1970.
         page_size: bytes.
         pages: how many pages the file has.
         free_pages: how many of them are there to be used again: see ``compact()``.
@@ -213,6 +214,7 @@ class Figures:
     """
 
     file_size: int
+    created: float | None = None
     page_size: int | None = None
     pages: int | None = None
     free_pages: int | None = None

@@ -18,7 +18,7 @@ from coshelf.transfer.source import Entry, Skipped, SourceOptions
 
 __all__ = ["Progress", "import_entries"]
 
-Progress = Callable[[int, int | None], None]
+Progress = Callable[[int, int | None], object]
 """Called with the number of entries that were looked at, and how many there are, if that is known."""
 
 _MOST = 1_000  # entries

@@ -16,7 +16,7 @@ from coshelf.transfer.pickles import entry, pickled
 from coshelf.transfer.report import Left
 from coshelf.transfer.source import Entry, Source, SourceError, SourceOptions
 
-__all__ = ["JsonLinesSource", "line_of", "same_in_json"]
+__all__ = ["JsonLinesSource", "key_notation", "line_of", "same_in_json"]
 
 _LONGEST_INT = 10**1000  # Python refuses to read numbers that are much longer
 
@@ -67,12 +67,13 @@ def _parsed(line: str, number: int) -> Entry | Left:
 def line_of(key: Any, *, pickle: bytes | None = None, value: Any = None) -> str:
     """The line of an entry."""
     rest = {"value": value} if pickle is None else {"pickle": base64.b64encode(pickle).decode()}
-    return json.dumps({"key": _notation(key), **rest}) + "\n"
+    return json.dumps({"key": key_notation(key), **rest}) + "\n"
 
 
-def _notation(key: Any) -> Any:
+def key_notation(key: Any) -> Any:
+    """A key as JSON has it."""
     if isinstance(key, tuple):
-        return [_notation(part) for part in key]
+        return [key_notation(part) for part in key]
     if isinstance(key, bytes):
         return {"bytes": base64.b64encode(key).decode()}
     if isinstance(key, float) and not math.isfinite(key):

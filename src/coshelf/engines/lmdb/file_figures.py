@@ -23,6 +23,7 @@ def figures_of(environment: Environment) -> Figures:
         with environment.base.begin() as transaction:
             row = unpack_row(transaction.get(ROW_KEY), environment.path)
             figures.sequence = row.sequence
+            figures.created = row.created / 1e9
             _count_pages(environment, transaction.id(), figures)
             newest = transaction.id()
         if environment.registered:

@@ -1,0 +1,29 @@
+"""``coshelf backup``."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from coshelf.cli.progress import progress
+from coshelf.cli.shelves import JSON, SHELF, opened
+
+__all__ = ["backup_command"]
+
+
+@click.command("backup")
+@click.argument("shelf", type=SHELF)
+@click.argument("target", type=click.Path())
+@click.option("--overwrite", is_flag=True, help="Replace the shelf that lies at TARGET.")
+@JSON
+def backup_command(shelf: str, target: str, overwrite: bool, as_json: bool) -> None:
+    """Copy SHELF as it is at one instant to the file TARGET, while others read and write.
+
+    TARGET is a shelf: whole, durable, as small as it can be, and trusted if SHELF is. It is there whole, or not at all.
+    """
+    with opened(shelf, "r") as source, progress(shelf) as tell:
+        entries = source.backup(target, overwrite=overwrite, progress=tell)
+    if as_json:
+        click.echo(json.dumps({"target": target, "entries": entries}))
+    click.echo(f"{target}: {entries:,} entries", err=True)

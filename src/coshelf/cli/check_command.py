@@ -1,0 +1,44 @@
+"""``coshelf check``."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import click
+
+from coshelf.care import check
+from coshelf.cli.errors import SOMETHING_LEFT
+from coshelf.cli.progress import progress
+from coshelf.cli.shelves import JSON, SHELF, target_of
+from coshelf.reports import Report
+
+__all__ = ["check_command", "list_problems"]
+
+
+@click.command("check")
+@click.argument("shelf", type=SHELF)
+@JSON
+def check_command(shelf: str, as_json: bool) -> None:
+    """Look at every page and record of SHELF, and say what is damaged, and where.
+
+    It changes nothing and unpickles nothing. Others can have the shelf open. Exit code 1: something is damaged.
+    """
+    with progress(shelf) as tell:
+        report = check(target_of(shelf), progress=tell)
+    if as_json:
+        click.echo(json.dumps(report.as_dict()))
+    else:
+        list_problems(report)
+    said = f"{len(report.problems):,} problems" if report.problems else "no damage"
+    click.echo(f"{shelf}: {said}; {report.entries:,} entries of {report.bytes:,} bytes are whole", err=True)
+    if report.problems:
+        if not as_json:
+            click.echo(f"  hint: restore a backup, or: coshelf salvage {shelf} NEW", err=True)
+        sys.exit(SOMETHING_LEFT)
+
+
+def list_problems(report: Report) -> None:
+    """Each problem on a line."""
+    for problem in report.problems:
+        click.echo(str(problem))

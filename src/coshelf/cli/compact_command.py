@@ -1,0 +1,27 @@
+"""``coshelf compact``."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from coshelf.cli.shelves import JSON, SHELF, TIMEOUT, opened
+
+__all__ = ["compact_command"]
+
+
+@click.command("compact")
+@click.argument("shelf", type=SHELF)
+@TIMEOUT
+@JSON
+def compact_command(shelf: str, timeout: float, as_json: bool) -> None:
+    """Give the room that SHELF does not need back to the disk.
+
+    The file is written anew and takes the place of the old one. Nobody else may have it open: see "backup".
+    """
+    with opened(shelf, "w", timeout=timeout) as target:
+        done = target.compact()
+    if as_json:
+        click.echo(json.dumps(done.as_dict()))
+    click.echo(f"{shelf}: {done.before:,} bytes before, {done.after:,} now", err=True)

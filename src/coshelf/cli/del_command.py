@@ -1,0 +1,54 @@
+"""``coshelf del``."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from coshelf.cli.errors import SOMETHING_LEFT
+from coshelf.cli.shelves import KEY, LITERAL_KEY, SHELF, TIMEOUT, key_of, opened, text_of_key
+from coshelf.keys import shown
+
+__all__ = ["del_command"]
+
+
+@click.command("del")
+@click.argument("shelf", type=SHELF)
+@click.argument("keys", metavar="KEY...", type=KEY, nargs=-1)
+@LITERAL_KEY
+@click.option("--prefix", help="All str keys that begin with this.")
+@click.option("--dry-run", is_flag=True, help="List what would be deleted; delete nothing.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask, on a terminal.")
+@TIMEOUT
+def del_command(
+    shelf: str, keys: tuple[str, ...], literal: bool, prefix: str | None, dry_run: bool, yes: bool, timeout: float
+) -> None:
+    """Delete entries from SHELF, all in one commit.
+
+    Keys that are not there are named, the others are deleted all the same, and the exit code is 1.
+    """
+    if bool(keys) == (prefix is not None):
+        raise click.UsageError("name keys, or give --prefix")
+    names = [key_of(key, literal=literal) for key in keys]
+    with opened(shelf, "r" if dry_run else "w", timeout=timeout) as target:
+        if not yes and not dry_run and sys.stdin.isatty():
+            what = f"{len(names)} named entries" if names else f"{len(target.keys(prefix=prefix)):,} entries"
+            click.confirm(f"Delete {what} from {shelf}?", abort=True, err=True)
+        if dry_run:
+            found = [name for name in names if name in target] if names else list(target.keys(prefix=prefix))
+            for name in found:
+                click.echo(text_of_key(name, literal=literal))
+        else:
+            with target.transaction(timeout) as transaction:
+                found = (
+                    [name for name in names if name in transaction] if names else list(transaction.keys(prefix=prefix))
+                )
+                for name in found:
+                    transaction.pop(name, None)  # it may be named twice
+    missing = [name for name in names if name not in found]
+    for name in missing:
+        click.echo(f"{shown(name)} is not in {shelf}", err=True)
+    click.echo(f"{len(found):,} {'would be deleted' if dry_run else 'deleted'}", err=True)
+    if missing:
+        sys.exit(SOMETHING_LEFT)

@@ -1,0 +1,121 @@
+"""``coshelf get``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+import click
+
+from coshelf.cli.errors import SOMETHING_LEFT
+from coshelf.cli.shelves import JSON, KEY, LITERAL_KEY, SHELF, SIGN, key_of, opened, opened_raw
+from coshelf.cli.values import written
+from coshelf.errors import UntrustedValue
+from coshelf.keys import shown
+from coshelf.preview import Preview, instructions, payload_of
+from coshelf.shelf import Shelf
+from coshelf.transfer.json_lines import line_of, same_in_json
+
+__all__ = ["get_command"]
+
+
+@click.command("get")
+@click.argument("shelf", type=SHELF)
+@click.argument("key", type=KEY)
+@LITERAL_KEY
+@click.option("--preview", is_flag=True, help="Tell type, size and beginning, without unpickling the value.")
+@click.option("--opcodes", is_flag=True, help="List the instructions of the pickle, without unpickling it.")
+@click.option("--pickle", "as_pickle", is_flag=True, help="Write the pickle itself, byte for byte.")
+@click.option(
+    "--trust-pickle", is_flag=True, help="Unpickle it, whatever it is, and write its repr. This runs what it says."
+)
+@SIGN
+@JSON
+def get_command(
+    shelf: str,
+    key: str,
+    literal: bool,
+    preview: bool,
+    opcodes: bool,
+    as_pickle: bool,
+    trust_pickle: bool,
+    sign: str | None,
+    as_json: bool,
+) -> None:
+    """Write the value of KEY in SHELF to standard output.
+
+    Text and bytes are written as they are, to the byte; other plain data as JSON where that is exact, and as Python
+    writes it otherwise. Anything else is not unpickled, and an error that says what it is. Exit code 1: there is no
+    such key.
+    """
+    if sum((preview, opcodes, as_pickle, trust_pickle)) > 1 or (as_json and (opcodes or as_pickle)):
+        raise click.UsageError("--preview, --opcodes, --pickle and --trust-pickle exclude each other")
+    name = key_of(key, literal=literal)
+    try:
+        if preview:
+            with opened(shelf, "r") as source:
+                _tell(source.preview(name), as_json=as_json)
+        elif opcodes:
+            with opened(shelf, "r") as source:
+                _list_instructions(source, name)
+        elif as_pickle:
+            with opened_raw(shelf, "r") as source:
+                _out(source[name])
+        else:
+            with opened(shelf, "r", sign=sign, trust=trust_pickle) as source:
+                value = _value(source, name)
+            _out(_line(name, value) if as_json else written(value))
+    except KeyError:
+        click.echo(f"{shown(name)} is not in {shelf}", err=True)
+        sys.exit(SOMETHING_LEFT)
+
+
+def _value(source: Shelf[Any, Any], name: Any) -> Any:
+    try:
+        return source[name]
+    except UntrustedValue as error:
+        if not error.name:
+            raise
+        raise UntrustedValue(
+            f"the value for key {shown(name)} is no plain data, but {source.preview(name).text}\n"
+            "  hint: --preview and --opcodes tell more, --pickle writes it as it is, --trust-pickle unpickles it",
+            error.name,
+            name,
+        ) from None
+
+
+def _line(name: Any, value: Any) -> bytes:
+    if not same_in_json(value):
+        raise click.UsageError(f"{type(value).__name__} is not exactly a value of JSON: leave --json out")
+    return line_of(name, value=value).encode()
+
+
+def _out(data: bytes) -> None:
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
+
+
+def _tell(found: Preview, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(found.as_dict()))
+        return
+    for name, said in found.as_dict().items():
+        if said:
+            text = ", ".join(said) if isinstance(said, tuple) else f"{said:,}" if name == "size" else said
+            click.echo(f"{name.replace('_', ' '):10} {text}")
+
+
+def _list_instructions(source: Shelf[Any, Any], name: Any) -> None:
+    entry = source._reader().get(source._namespace.encode(name))
+    if entry is None:
+        raise KeyError(name)
+    said, start = payload_of(entry.record)
+    if start is None:
+        raise click.UsageError(f"the record is no pickle, but {said}")
+    try:
+        for each in instructions(entry.record, start, len(entry.record)):
+            click.echo(str(each))
+    except ValueError as error:
+        click.echo(f"no whole pickle: {error}", err=True)
+        sys.exit(SOMETHING_LEFT)

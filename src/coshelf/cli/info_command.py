@@ -1,0 +1,38 @@
+"""``coshelf info``."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from coshelf.cli.shelves import JSON, SHELF, opened
+from coshelf.cli.tables import table
+
+__all__ = ["info_command"]
+
+
+@click.command("info")
+@click.argument("shelf", type=SHELF)
+@JSON
+def info_command(shelf: str, as_json: bool) -> None:
+    """Say what SHELF is: its engine and what that can do, how much it holds, whose it is, whether it is trusted."""
+    with opened(shelf, "r") as source:
+        info = source.info()
+    if as_json:
+        click.echo(json.dumps(info.as_dict()))
+        return
+    trusted = "yes" if info.trusted else f"no: {info.reason}"
+    table(
+        [
+            ("shelf", info.name),
+            ("engine", info.engine),
+            ("id", info.store_id or None),
+            ("entries", info.entries),
+            ("file size", info.file_size),
+            ("created", info.created),
+            ("owner and mode", info.owner and f"{info.owner}, {info.mode}"),
+            ("trusted", trusted),
+            *((name.replace("_", " "), value) for name, value in info.capabilities.items()),
+        ]
+    )

@@ -1,0 +1,75 @@
+"""``coshelf ls``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+import click
+
+from coshelf.cli.shelves import SHELF, opened, text_of_key
+from coshelf.cli.values import bytes_of
+from coshelf.preview import Preview, preview_of
+from coshelf.shelf import Shelf
+from coshelf.transfer.json_lines import key_notation
+
+__all__ = ["ls_command"]
+
+_STEPS = 500  # of a preview
+_FLUSH = 1_000
+
+
+@click.command("ls")
+@click.argument("shelf", type=SHELF)
+@click.argument("glob", required=False)
+@click.option("--prefix", help="Only str keys that begin with this.")
+@click.option("-l", "--long", "is_long", is_flag=True, help="With size, type and beginning of each value.")
+@click.option("-r", "--reverse", is_flag=True, help="From the last key to the first.")
+@click.option("-n", "--limit", type=click.IntRange(min=0), help="At most so many.")
+@click.option("--literal", is_flag=True, help="Write all keys as Python literals, not only those that must be.")
+@click.option("--json", "as_json", is_flag=True, help="One line of JSON for each entry.")
+def ls_command(
+    shelf: str,
+    glob: str | None,
+    prefix: str | None,
+    is_long: bool,
+    reverse: bool,
+    limit: int | None,
+    literal: bool,
+    as_json: bool,
+) -> None:
+    """List the keys of SHELF in order, one a line; those that match GLOB ("*" stops at "/", "**" does not).
+
+    A str key that can be printed is written as it is, any other key as a Python literal. Values are not unpickled.
+    """
+    out = sys.stdout.buffer
+    with opened(shelf, "r") as source:
+        found: Iterator[tuple[Any, Preview | None]]
+        if is_long or as_json:
+            found = _with_previews(source, glob, prefix, reverse)
+        else:
+            found = ((key, None) for key in source.keys(glob, prefix=prefix, reverse=reverse))
+        for number, (key, value) in enumerate(islice(found, limit)):
+            out.write(bytes_of(_line(key, value, literal=literal, as_json=as_json)) + b"\n")
+            if not number % _FLUSH:
+                out.flush()
+    out.flush()
+
+
+def _with_previews(
+    source: Shelf[Any, Any], glob: str | None, prefix: str | None, reverse: bool
+) -> Iterator[tuple[Any, Preview]]:
+    for key, _, entry in source._select(glob, prefix=prefix, reverse=reverse).scan(source._reader()):
+        if entry is not None:
+            yield key, preview_of(entry.record, length=60, steps=_STEPS)
+
+
+def _line(key: Any, value: Preview | None, *, literal: bool, as_json: bool) -> str:
+    if value is None:
+        return text_of_key(key, literal=literal)
+    if as_json:
+        return json.dumps({"key": key_notation(key), **value.as_dict()})
+    return f"{value.size:>12,}  {value.type:20}  {text_of_key(key, literal=literal)}  {value.text}"

@@ -1,0 +1,40 @@
+"""``coshelf salvage``."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import click
+
+from coshelf.care import salvage
+from coshelf.cli.check_command import list_problems
+from coshelf.cli.errors import SOMETHING_LEFT
+from coshelf.cli.progress import progress
+from coshelf.cli.shelves import JSON
+
+__all__ = ["salvage_command"]
+
+
+@click.command("salvage")
+@click.argument("source", type=click.Path())
+@click.argument("target", type=click.Path())
+@JSON
+def salvage_command(source: str, target: str, as_json: bool) -> None:
+    """Take what is readable in the damaged file SOURCE to a new shelf TARGET. SOURCE is not changed.
+
+    Each record that is taken is whole. What may be an older value, or have been deleted, is named. Exit code 1:
+    something was damaged.
+    """
+    with progress(source) as tell:
+        report = salvage(source, target, progress=tell)
+    if as_json:
+        click.echo(json.dumps(report.as_dict()))
+    else:
+        list_problems(report)
+    parts = [f"{report.entries:,} entries taken"]
+    parts += [f"{report.lost:,} lost"] if report.lost else []
+    parts += [f"{report.resurrected:,} may be older, or have been deleted"] if report.resurrected else []
+    click.echo(f"{target}: {', '.join(parts)}", err=True)
+    if report.problems:
+        sys.exit(SOMETHING_LEFT)

@@ -1,0 +1,66 @@
+"""``coshelf set``."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from coshelf.cli.errors import SOMETHING_LEFT
+from coshelf.cli.shelves import KEY, LITERAL_KEY, SHELF, SIGN, TIMEOUT, key_of, opened, opened_raw
+from coshelf.cli.values import bytes_of, parsed
+from coshelf.keys import shown
+from coshelf.transfer.pickles import entry
+from coshelf.transfer.report import Left
+
+__all__ = ["set_command"]
+
+
+@click.command("set")
+@click.argument("shelf", type=SHELF)
+@click.argument("key", type=KEY)
+@click.argument("value", required=False)
+@LITERAL_KEY
+@click.option("--json", "form", flag_value="json", help="The value is JSON.")
+@click.option("--literal", "form", flag_value="literal", help="The value is a Python literal: {'a': (1, 2)}, b'x'.")
+@click.option("--bytes", "form", flag_value="bytes", help="The value is bytes, whatever they are.")
+@click.option("--pickle", "form", flag_value="pickle", help="The value is a whole pickle, stored as it is, not loaded.")
+@click.option("--new", "only_new", is_flag=True, help="Only if there is no such key yet; exit code 1 if there is.")
+@SIGN
+@TIMEOUT
+def set_command(
+    shelf: str,
+    key: str,
+    value: str | None,
+    literal: bool,
+    form: str | None,
+    only_new: bool,
+    sign: str | None,
+    timeout: float,
+) -> None:
+    """Store VALUE under KEY in SHELF, which is made if it is missing.
+
+    VALUE is text. Without it, or with "-", the value is standard input, to the byte: what "get" writes, "set" stores.
+    """
+    name = key_of(key, literal=literal)
+    data = sys.stdin.buffer.read() if value in (None, "-") else bytes_of(value)
+    if form == "pickle":
+        if sign is not None:
+            raise click.UsageError("a pickle is stored as it is, so it cannot be signed")
+        found = entry(name, data)
+        if isinstance(found, Left):
+            raise click.UsageError(f"standard input, of {len(data):,} bytes, is no whole pickle")
+        target, stored = opened_raw(shelf, "c", timeout=timeout), found.pickle
+    else:
+        stored = parsed(data, form or "text")
+        target = opened(shelf, "c", sign=sign, timeout=timeout)
+    with target:
+        if not only_new:
+            target[name] = stored
+            return
+        with target.transaction() as transaction:
+            if name not in transaction:
+                transaction[name] = stored
+                return
+    click.echo(f"{shown(name)} is in {shelf} already", err=True)
+    sys.exit(SOMETHING_LEFT)

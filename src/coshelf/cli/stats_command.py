@@ -1,0 +1,70 @@
+"""``coshelf stats``."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from coshelf.cli.shelves import JSON, SHELF, opened
+from coshelf.cli.tables import table
+from coshelf.engines.contract import Figures
+from coshelf.statistics import Stats
+
+__all__ = ["stats_command"]
+
+
+@click.command("stats")
+@click.argument("shelf", type=SHELF)
+@click.option(
+    "--prefix-depth",
+    type=click.IntRange(min=0),
+    default=1,
+    show_default=True,
+    help="Up to which slash keys are summed.",
+)
+@click.option(
+    "--largest", type=click.IntRange(min=0), default=10, show_default=True, help="How many of the largest are named."
+)
+@click.option("--cheap", is_flag=True, help="Only what is known without reading all entries.")
+@JSON
+def stats_command(shelf: str, prefix_depth: int, largest: int, cheap: bool, as_json: bool) -> None:
+    """Say what SHELF consists of: entries and sizes by prefix, the largest, pages, readers, locks, what waits."""
+    with opened(shelf, "r") as source:
+        stats = source.stats(prefix_depth=prefix_depth, largest=largest, cheap=cheap)
+    if as_json:
+        click.echo(json.dumps(stats.as_dict()))
+        return
+    rows = [("shelf", stats.name), ("engine", stats.engine), ("entries", stats.entries), ("bytes", stats.bytes)]
+    table([*rows, *(_rows(stats.file) if stats.file is not None else ())])
+    _list_sizes(stats)
+
+
+def _rows(file: Figures) -> list[tuple[str, object]]:
+    readers = [
+        f"pid {reader.pid}" + ("" if reader.behind is None else f" ({reader.behind} flushes behind)")
+        for reader in file.readers or ()
+    ]
+    return [
+        ("file size", file.file_size),
+        ("page size", file.page_size),
+        ("pages", file.pages),
+        ("free pages", file.free_pages),
+        ("last commit", file.sequence),
+        ("waiting to be flushed", file.waiting_entries),
+        ("bytes of these", file.waiting_bytes),
+        ("open in", ", ".join(readers) or None),
+        ("oldest snapshot, seconds", file.oldest_snapshot),
+        ("locked by", None if file.holder_pid is None else f"pid {file.holder_pid} ({file.holder_command})"),
+    ]
+
+
+def _list_sizes(stats: Stats) -> None:
+    if stats.prefixes:
+        click.echo("\n     entries         bytes  prefix")
+        for prefix, (entries, size) in stats.prefixes.items():
+            click.echo(f"{entries:>12,}  {size:>12,}  {prefix}")
+    if stats.largest:
+        click.echo("\n       bytes  largest")
+        for key, size in stats.largest:
+            click.echo(f"{size:>12,}  {key}")

@@ -1,0 +1,26 @@
+"""Figures, for people: a name and a value on each line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import click
+
+__all__ = ["table"]
+
+
+def table(rows: Iterable[tuple[str, Any]]) -> None:
+    """Write what is known, names to the left."""
+    known = [(name, _shown(value)) for name, value in rows if value is not None]
+    width = max((len(name) for name, _ in known), default=0)
+    for name, value in known:
+        click.echo(f"{name:{width}}  {value}")
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:,.1f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
