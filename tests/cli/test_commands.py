@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -14,32 +12,10 @@ import click
 import pytest
 
 import coshelf
+from coshelf.cli.commands import NAMES
 from coshelf.cli.commands import coshelf as group
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMANDS = sorted(group.commands)
-
-
-@pytest.fixture
-def sh(tmp_path: Path):
-    """Runs a line in a real shell, where ``coshelf`` is the console script."""
-
-    def run(line: str, code: int = 0) -> tuple[str, str]:
-        search = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        environment = os.environ | {"PATH": search, "XDG_STATE_HOME": str(tmp_path / "state")}
-        done = subprocess.run(["sh", "-c", line], cwd=tmp_path, env=environment, capture_output=True, text=True)
-        assert done.returncode == code, done
-        assert "Traceback" not in done.stderr
-        return done.stdout, done.stderr
-
-    return run
-
-
-@pytest.fixture
-def a_shelf(tmp_path: Path) -> str:
-    with coshelf.open(tmp_path / "a.shelf") as shelf:
-        shelf.update({"hello": 15, ("t", 1): {"x": None}})
-    return "a.shelf"
 
 
 def test_console_script_is_installed() -> None:
@@ -125,10 +101,17 @@ def test_progress_is_shown_on_a_terminal_alone(sh, tmp_path: Path) -> None:
     assert sh("coshelf import a.shelf c.shelf")[1] == "coshelf: 3,000 imported\n"
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_and_option_has_help_and_is_documented(name: str) -> None:
-    command = group.commands[name]
-    assert command.help
+def test_every_command_is_listed() -> None:
+    modules = {each.stem.removesuffix("_command") for each in (ROOT / "src/coshelf/cli").glob("*_command.py")}
+    assert set(NAMES) == modules
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_command_and_option_has_help_and_is_documented(sh, name: str) -> None:
+    command = group.get_command(click.Context(group), name)
+    assert command is not None and command.help
+    out, _ = sh(f"coshelf {name} --help")
+    assert command.help.splitlines()[0][:40] in out
     page = (ROOT / "docs/command-line.md").read_text()
     assert f"## coshelf {name} " in page
     section = page.split(f"## coshelf {name} ", 1)[1].split("\n## ", 1)[0]

@@ -8,7 +8,7 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Run the command line, and exit: 0 done, 1 something differs or was left, 2 wrong usage, 3 a store's error."""
+    """Run the command line, and exit: 0 done, 1 something is absent or differs, 2 wrong usage, 3 a store's error."""
     try:
         import click
     except ImportError:

@@ -30,7 +30,8 @@ def check_command(shelf: str, as_json: bool) -> None:
         click.echo(json.dumps(report.as_dict()))
     else:
         list_problems(report)
-    said = f"{len(report.problems):,} problems" if report.problems else "no damage"
+    count = len(report.problems)
+    said = f"{count:,} problem{'s' if count > 1 else ''}" if count else "no damage"
     click.echo(f"{shelf}: {said}; {report.entries:,} entries of {report.bytes:,} bytes are whole", err=True)
     if report.problems:
         if not as_json:

@@ -15,7 +15,6 @@ import click
 from coshelf.cli.errors import SOMETHING_LEFT
 from coshelf.cli.shelves import KEY, LITERAL_KEY, SHELF, SIGN, TIMEOUT, key_of, opened
 from coshelf.cli.values import parsed
-from coshelf.errors import Conflict
 from coshelf.keys import shown
 from coshelf.transfer.json_lines import same_in_json
 
@@ -54,11 +53,9 @@ def edit_command(shelf: str, key: str, literal: bool, create: bool, sign: str | 
         return
     with opened(shelf, "w", sign=sign, timeout=timeout) as target, target.transaction(timeout) as transaction:
         if (name in transaction) == is_new or (not is_new and transaction[name] != before):
-            raise Conflict(
-                f"{shown(name)} in {shelf} was changed by somebody else meanwhile, and stays\n"
-                f"  hint: what you wrote is in {path}",
-                (name,),
-            )
+            click.echo(f"{shown(name)} in {shelf} was changed by somebody else meanwhile, and stays", err=True)
+            click.echo(f"  hint: what you wrote is in {path}", err=True)
+            sys.exit(SOMETHING_LEFT)
         transaction[name] = after
     os.unlink(path)
     click.echo("stored", err=True)
