@@ -100,6 +100,8 @@ class Trusting:
             return SignedPickles(self.protocol, self.sign, engine.store_id)
         reason = None if self.trust else engine.distrust() if self.trust is None else "trust=False was given"
         if reason is None:
+            if self.trust is None:
+                engine.guard()
             return PickleCodec(self.protocol)
         hint = f"hint: if you trust whoever writes it: python -m coshelf trust {engine.where}"
         ways_on = (

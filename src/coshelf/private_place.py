@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 
-__all__ = ["exposure", "exposure_of_directory", "exposure_of_tree"]
+__all__ = ["exposure", "exposure_of", "exposure_of_directory"]
 
 _OTHERS, _GROUP = stat.S_IWOTH, stat.S_IWGRP
 
@@ -18,7 +18,7 @@ def exposure(path: str) -> str | None:
         return None
     if not stat.S_ISREG(found.st_mode):
         return f"{path} is no regular file"
-    return _exposure(path, found)
+    return exposure_of(path, found)
 
 
 def exposure_of_directory(path: str) -> str | None:
@@ -29,15 +29,11 @@ def exposure_of_directory(path: str) -> str | None:
     found = os.stat(path)
     if found.st_mode & stat.S_ISVTX:
         return None
-    return _exposure(path, found, also_roots=True)
+    return exposure_of(path, found, also_roots=True)
 
 
-def exposure_of_tree(path: str, found: os.stat_result) -> str | None:
-    """Why somebody else could put a file into a directory at all; None if nobody can."""
-    return _exposure(path, found)
-
-
-def _exposure(path: str, found: os.stat_result, *, also_roots: bool = False) -> str | None:
+def exposure_of(path: str, found: os.stat_result, *, also_roots: bool = False) -> str | None:
+    """As :func:`exposure`, of what has been looked at already."""
     user = os.geteuid()
     if found.st_uid != user and not (also_roots and found.st_uid == 0):
         return f"{path} belongs to {_user(found.st_uid)}"

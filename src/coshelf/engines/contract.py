@@ -381,6 +381,12 @@ class Engine(Reader):
         """
         return f"the {self.name} engine does not know who wrote it"
 
+    def guard(self) -> None:
+        """From now on, read nothing that somebody else could have put there since: raise UntrustedValue.
+
+        Asked of an engine that has no reason for distrust, and may hold entries whose owners differ.
+        """
+
     def trust(self) -> None:
         """Note that this user trusts what is stored here, or raise :class:`~coshelf.errors.Unsupported`."""
         raise Unsupported(f"the {self.name} engine has no place to note that {self.where} is trusted")

@@ -44,9 +44,10 @@ from coshelf.errors import (
     ShelfNotFound,
     TransactionInProgress,
     Unsupported,
+    UntrustedValue,
 )
 from coshelf.keys import FIRST, LAST, encode, prefix_end
-from coshelf.private_place import exposure_of_tree
+from coshelf.private_place import exposure_of
 
 __all__ = ["FilesEngine", "Stamp", "open_engine"]
 
@@ -60,6 +61,7 @@ _CAPABILITIES = Capabilities(
 _SECOND = 1_000_000_000
 _OLD = bytes([records.OLD_PICKLE])
 _STORE_ID = "user.coshelf.store"  # an attribute of the root, which pickleshare takes for no key
+_OTHERS_SEARCH = stat.S_IXGRP | stat.S_IXOTH
 _MANY = 100  # files whose content is made durable one by one
 
 Stamp = tuple[int, int, int, int]
@@ -110,6 +112,7 @@ class FilesEngine(Engine):
         self._bells = Bells(self._tree)
         self._unsynced: set[Parts] = set()
         self._closed = False
+        self._guards = False
         self.capabilities = dataclasses.replace(
             _CAPABILITIES,
             watch="poll" if self._is_shared else "doorbell",
@@ -135,6 +138,8 @@ class FilesEngine(Engine):
         if found is None:
             return None
         data, status = found
+        if self._guards:
+            self._refuse_exposed(parts, status)
         body = data if data[0] == records.PICKLE else _OLD + data
         return Entry(records.seal(body, records.checksum(key, body), 0), _version(status))
 
@@ -190,7 +195,23 @@ class FilesEngine(Engine):
         store_id = self._store_id()
         if not store_id or not trust.is_marked(store_id, information.st_dev, information.st_ino, None):
             return f"{self.where} was not made by this user on this machine"
-        return exposure_of_tree(self.where, information)
+        return exposure_of(self.where, information)
+
+    def guard(self) -> None:
+        # Nobody else gets through a root that only this user may search.
+        self._guards = bool(os.fstat(self._tree.descriptor).st_mode & _OTHERS_SEARCH)
+
+    def _refuse_exposed(self, parts: Parts, status: os.stat_result) -> None:
+        """Raise :class:`UntrustedValue` for a file that is not this user's alone: directories may differ in that."""
+        name = "/".join(parts)
+        reason = exposure_of(f"{self.where}/{name}", status)
+        if reason is not None:
+            raise UntrustedValue(
+                f"the value for key {name!r}: {reason}\n"
+                "  hint: open it with trust=False for plain data, or with trust=True if you trust whoever wrote it",
+                "",
+                name,
+            )
 
     def trust(self) -> None:
         information = os.fstat(self._tree.descriptor)

@@ -1,0 +1,283 @@
+"""The proof of concept of CVE-2025-69872 on every engine: another user puts a pickle where the values lie.
+
+The other user is real, so most of it needs root. The victim opens the shelf as always, without an option.
+"""
+
+from __future__ import annotations
+
+import dbm.dumb
+import os
+import pickle
+import subprocess
+import sys
+import tempfile
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import coshelf
+from coshelf import records
+from coshelf.errors import CoshelfError, UntrustedValue
+from coshelf.keys import encode
+
+SOURCE = str(Path(coshelf.__file__).parents[1])
+OTHER = 65534
+
+VICTIM = """
+import coshelf, os, sys
+shelf = coshelf.open(sys.argv[1], flush_interval=1e6)
+shelf["session"] = {"user": 1}
+shelf.sync()
+shelf["session"] = {"user": "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}
+os.kill(os.getpid(), 9)
+"""
+
+# Puts a trap over a value of the delta, as long as that is, with the checksum that belongs to it.
+REPLACE = """
+import os, sys, zlib
+from pathlib import Path
+from coshelf import records
+from coshelf.keys import encode
+import coshelf.engines.lmdb, pickle
+os.setgroups([]); os.setgid(65534); os.setuid(65534)
+path, made, alarm = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
+content = bytearray(path.read_bytes())
+at = content.rindex(b"\\x80\\x04\\x95", 0, content.rindex(b"aaaaaaaa"))
+end = content.index(b".", content.rindex(b"aaaaaaaa")) + 1
+trap = b"\\x80\\x04cos\\nmkdir\\n\\x8c" + bytes([len(alarm)]) + alarm.encode() + b"\\x85R."
+assert len(trap) <= end - at
+body = trap.ljust(end - at, b".")
+number = bytes(content[end : end + 8])
+content[at:end] = body
+content[end + 8 : end + 12] = zlib.crc32(number, records.checksum(encode("session"), body)).to_bytes(4, "little")
+made.write_bytes(content)
+if made != path:
+    made.chmod(0o666)
+    made.rename(path)
+"""
+
+
+def as_other(script: str, *arguments: object) -> str:
+    """Run a script that becomes the other user."""
+    command = [sys.executable, "-c", textwrap.dedent(script), *map(str, arguments)]
+    done = subprocess.run(command, env=os.environ | {"PYTHONPATH": SOURCE}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A directory that everybody can enter and write, as they were made for what many share."""
+    if os.geteuid() != 0:
+        pytest.skip("another user needs root")
+    with tempfile.TemporaryDirectory(prefix="coshelf-shared-") as name:
+        Path(name).chmod(0o777)
+        yield Path(name)
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COSHELF_SECRET_FILE", raising=False)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+
+@pytest.fixture
+def alarm(place: Path) -> Iterator[Path]:
+    """What appears when a trap is unpickled."""
+    yield place / "sprung"
+    assert not (place / "sprung").exists()
+
+
+def opened_as_always(target: str) -> list[Any]:
+    """What the victim gets of each key; errors of our tree are fine, and nothing else is."""
+    found: list[Any] = []
+    try:
+        with coshelf.open(target) as shelf:
+            for key in [*shelf, "session"]:
+                try:
+                    found.append(shelf[key])
+                except (CoshelfError, KeyError) as error:
+                    found.append(type(error))
+    except CoshelfError as error:
+        found.append(type(error))
+    return found
+
+
+def trap_for(alarm: Path) -> bytes:
+    return b"\x80\x04cos\nmkdir\n" + pickle.dumps(str(alarm), 4)[2:-1] + b"\x85R."
+
+
+def test_trap_is_one(tmp_path: Path) -> None:
+    pickle.loads(trap_for(tmp_path / "sprung"))
+    assert (tmp_path / "sprung").exists()
+
+
+def test_shelf_put_in_the_place_of_the_victims(place: Path, alarm: Path) -> None:
+    with coshelf.open(place / "a.shelf") as shelf:
+        shelf["session"] = {"user": 1}
+    script = """
+        import os, sys, coshelf, coshelf.engines.lmdb, coshelf.codecs.raw_pickles, coshelf.opening, grp, pwd, random
+        os.setgroups([]); os.setgid(65534); os.setuid(65534)
+        os.environ["XDG_STATE_HOME"] = sys.argv[1] + "/state"
+        from coshelf.codecs.raw_pickles import RawPickles
+        with coshelf.opening.open_with_codec(sys.argv[1] + "/mine", "c", RawPickles(), mode=0o666) as shelf:
+            shelf["session"] = bytes.fromhex(sys.argv[2])
+        os.rename(sys.argv[1] + "/mine", sys.argv[1] + "/a.shelf")
+    """
+    as_other(script, place, trap_for(alarm).hex())
+    assert opened_as_always(str(place / "a.shelf")) == [UntrustedValue, UntrustedValue]
+
+
+def test_delta_replaced_by_another_user(place: Path, alarm: Path) -> None:
+    path = place / "a.shelf"
+    assert (
+        subprocess.run([sys.executable, "-c", VICTIM, path], env=os.environ | {"PYTHONPATH": SOURCE}).returncode == -9
+    )
+    (place / "a.shelf-delta").chmod(0o644)  # so that the other can make one that fits
+    as_other(REPLACE, place / "a.shelf-delta", place / "mine", alarm)
+    found = opened_as_always(str(path))
+    assert found and all(each in (UntrustedValue, {"user": 1}) or each is UntrustedValue for each in found), found
+
+
+def test_delta_written_over_by_another_user(place: Path, alarm: Path) -> None:
+    """The same inode, so that nothing is told by that: whoever can write it is known by its mode alone."""
+    path = place / "a.shelf"
+    assert (
+        subprocess.run([sys.executable, "-c", VICTIM, path], env=os.environ | {"PYTHONPATH": SOURCE}).returncode == -9
+    )
+    delta = place / "a.shelf-delta"
+    delta.chmod(0o666)
+    place.chmod(0o755)
+    as_other(REPLACE, delta, delta, alarm)
+    assert opened_as_always(str(path)) == [UntrustedValue, UntrustedValue]
+    with coshelf.open(path) as shelf:
+        assert shelf.preview("session").names == ("os.mkdir",)  # it is the trap that was read
+
+
+@pytest.mark.parametrize("sidecar", ["-delta", "-lock", "-state", "-delta-lock"])
+def test_sidecars_that_were_there_first(place: Path, alarm: Path, sidecar: str) -> None:
+    """In a sticky directory, as /tmp is: the shelf is safe there, and a file beside it can be made by anybody."""
+    place.chmod(0o1777)
+    path = place / "a.shelf"
+    with coshelf.open(path) as shelf:
+        shelf["session"] = {"user": 1}
+    script = """
+        import os, sys
+        os.setgroups([]); os.setgid(65534); os.setuid(65534)
+        with open(sys.argv[1], "wb") as file:
+            file.write(bytes(1 << 16))
+        os.chmod(sys.argv[1], 0o666)
+    """
+    as_other(script, f"{path}{sidecar}")
+    for found in opened_as_always(str(path)):
+        assert found == {"user": 1} or issubclass(found, CoshelfError)
+    Path(f"{path}{sidecar}").unlink(missing_ok=True)
+    assert opened_as_always(str(path)) == [{"user": 1}, {"user": 1}]
+
+
+@pytest.mark.parametrize("sidecar", ["-delta", "-lock", "-state", "-delta-lock"])
+def test_link_in_the_place_of_a_sidecar_harms_no_file_of_the_victims(place: Path, alarm: Path, sidecar: str) -> None:
+    path, precious = place / "a.shelf", place / "precious"
+    with coshelf.open(path) as shelf:
+        shelf["session"] = {"user": 1}
+    precious.write_bytes(b"precious" * 10_000)
+    precious.chmod(0o600)
+    script = """
+        import os, sys
+        os.setgroups([]); os.setgid(65534); os.setuid(65534)
+        os.symlink(sys.argv[1], sys.argv[2])
+    """
+    as_other(script, precious, f"{path}{sidecar}")
+    opened_as_always(str(path))
+    with coshelf.open(path) as shelf:
+        shelf["more"] = 1
+    assert precious.read_bytes() == b"precious" * 10_000
+
+
+def test_link_to_a_shelf_of_somebody_else(place: Path, alarm: Path) -> None:
+    script = """
+        import os, sys, coshelf, coshelf.engines.lmdb, coshelf.codecs.raw_pickles, coshelf.opening, grp, pwd, random
+        os.setgroups([]); os.setgid(65534); os.setuid(65534)
+        os.environ["XDG_STATE_HOME"] = sys.argv[1] + "/state"
+        from coshelf.codecs.raw_pickles import RawPickles
+        with coshelf.opening.open_with_codec(sys.argv[1] + "/mine", "c", RawPickles(), mode=0o666) as shelf:
+            shelf["session"] = bytes.fromhex(sys.argv[2])
+        os.symlink(sys.argv[1] + "/mine", sys.argv[1] + "/a.shelf")
+    """
+    as_other(script, place, trap_for(alarm).hex())
+    assert opened_as_always(str(place / "a.shelf")) == [UntrustedValue, UntrustedValue]
+
+
+def test_value_put_into_a_directory_of_the_files_engine(place: Path, alarm: Path) -> None:
+    with coshelf.open(f"files:{place}/a") as shelf:
+        shelf["session"] = {"user": 1}
+        shelf["folder/session"] = {"user": 1}
+    (place / "a").chmod(0o777)
+    (place / "a/folder").chmod(0o777)
+    script = """
+        import os, sys
+        os.setgroups([]); os.setgid(65534); os.setuid(65534)
+        for name in ("session", "folder/session"):
+            os.unlink(f"{sys.argv[1]}/{name}")
+            with open(f"{sys.argv[1]}/{name}", "wb") as file:
+                file.write(bytes.fromhex(sys.argv[2]))
+    """
+    as_other(script, place / "a", trap_for(alarm).hex())
+    assert opened_as_always(f"files:{place}/a") == [UntrustedValue] * 3
+
+
+def test_value_put_into_a_folder_below_a_private_root(place: Path, alarm: Path) -> None:
+    """The root is the victim's alone, and one folder below is not."""
+    with coshelf.open(f"files:{place}/a") as shelf:
+        shelf["folder/session"] = {"user": 1}
+    (place / "a").chmod(0o755)
+    (place / "a/folder").chmod(0o777)
+    script = """
+        import os, sys
+        os.setgroups([]); os.setgid(65534); os.setuid(65534)
+        with open(sys.argv[1] + "/folder/planted", "wb") as file:
+            file.write(bytes.fromhex(sys.argv[2]))
+    """
+    as_other(script, place / "a", trap_for(alarm).hex())
+    found = opened_as_always(f"files:{place}/a")
+    assert UntrustedValue in found
+
+
+def test_value_put_into_a_mapping(tmp_path: Path) -> None:
+    alarm = tmp_path / "sprung"
+    with dbm.dumb.open(str(tmp_path / "db"), "c") as database:
+        with coshelf.open(database) as shelf:
+            shelf["session"] = {"user": 1}
+        body = trap_for(alarm)
+        database[encode("session")] = records.seal(body, records.checksum(encode("session"), body), 1)
+        with coshelf.open(database) as shelf, pytest.raises(UntrustedValue):
+            shelf["session"]
+    assert not alarm.exists()
+
+
+@pytest.mark.parametrize("way", [lambda shelf: shelf["k"], lambda shelf: list(shelf.items()), dict])
+def test_no_way_of_reading_runs_what_was_planted(way: Callable[[Any], Any], tmp_path: Path) -> None:
+    from coshelf.codecs.raw_pickles import RawPickles
+    from coshelf.opening import open_with_codec
+
+    alarm = tmp_path / "sprung"
+    with open_with_codec(tmp_path / "a.shelf", "c", RawPickles()) as shelf:
+        shelf["k"] = trap_for(alarm)
+    (tmp_path / "a.shelf").rename(tmp_path / "moved")
+    (tmp_path / "copy.shelf").write_bytes((tmp_path / "moved").read_bytes())
+    with coshelf.open(tmp_path / "copy.shelf") as shelf:
+        assert "k" in shelf and len(shelf) == 1 and repr(shelf) and shelf._repr_html_()
+        with pytest.raises(UntrustedValue):
+            way(shelf)
+        with shelf.snapshot() as snapshot, pytest.raises(UntrustedValue):
+            way(snapshot)
+        with pytest.raises(UntrustedValue):
+            shelf.modify("k", lambda value: value)
+        with pytest.raises(UntrustedValue), shelf.edit("k"):
+            pass
+        shelf.stats(), shelf.check(), shelf.info(), shelf.preview("k")
+        del shelf["k"]
+    assert not alarm.exists()
