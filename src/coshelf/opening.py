@@ -157,6 +157,7 @@ def open_with_codec(
         timeout=usable_timeout(timeout),
         durability=durability,
         flush_interval=usable_timeout(flush_interval),
+        trusted=codec.trust is True if isinstance(codec, Trusting) else codec.trusts,
     )
     engine = open_engine(target, options)
     try:

@@ -22,11 +22,14 @@ import trials
 from kinds import KINDS
 from shapes import SHAPES, Shape, make
 
+from coshelf import CoshelfError
 from coshelf.engines.lmdb import closing_stamp, sidecars
+from coshelf.engines.lmdb.header import read_metas
 
 __all__ = ["STAMPS"]
 
-STAMPS = ("all", "inner", "none")
+STAMPS = ("all", "inner", "none", "crafted")
+_PAGE = 4096
 _BAD = (trials.MISSING, trials.WRONG, trials.UNTYPED, trials.CRASH, trials.HANG)
 
 
@@ -38,13 +41,39 @@ def set_stamps(which: str) -> None:
         sidecars.stamp = lambda *_, **__: None  # type: ignore[assignment]
 
 
-def run(shape: Shape, kind: str, most: int | None, directory: str) -> dict[str, Any]:
-    """The outcomes of one kind of damage to one shelf, and the first of each bad one."""
+def restamped(content: bytes, directory: str) -> bytes:
+    """The file with the stamp that its last closer would have given it: whoever makes one can do that, too."""
+    path = os.path.join(directory, "restamped")
+    with open(path, "wb") as file:
+        file.write(content)
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        metas = sorted(read_metas(descriptor, path), key=lambda meta: meta.transaction)
+        if len(metas) == 2:
+            for page in (0, 1):
+                os.pwrite(descriptor, bytes(_PAGE - 512), page * _PAGE + 512)
+            stamp = closing_stamp.make_stamp(descriptor, metas[1], metas[0], has_damage=False)
+            if stamp is not None:
+                closing_stamp.write_stamp(descriptor, _PAGE, stamp)
+    except CoshelfError:
+        pass  # no header that could have a stamp
+    finally:
+        os.close(descriptor)
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def run(shape: Shape, kind: str, most: int | None, directory: str, crafted: bool = False) -> dict[str, Any]:
+    """The outcomes of one kind of damage to one shelf, and the first of each bad one.
+
+    What is ``crafted`` has a stamp that fits, and is opened as what somebody else made.
+    """
     outcomes: Counter[str] = Counter()
     bad: dict[str, str] = {}
     damages = KINDS[kind](shape, random.Random(f"{shape.name} {kind}"))
     for damage in itertools.islice(damages, most):
-        outcome = trials.trial(damage.content, lambda path: trials.use(path, shape.entries), directory)
+        content = restamped(damage.content, directory) if crafted else damage.content
+        outcome = trials.trial(content, lambda path: trials.use(path, shape.entries, trust=not crafted), directory)
         outcomes[outcome.name] += 1
         if outcome.name in _BAD:
             bad.setdefault(outcome.name, f"{kind}, {damage.where}: {outcome.how}")
@@ -65,7 +94,7 @@ def main() -> None:
         for name in given.shapes.split(","):
             shape = make(name, directory)
             for kind in given.kinds.split(","):
-                print(json.dumps(run(shape, kind, given.trials, directory)), flush=True)
+                print(json.dumps(run(shape, kind, given.trials, directory, given.stamps == "crafted")), flush=True)
     finally:
         shutil.rmtree(directory)
 

@@ -66,6 +66,25 @@ def test_many_chance_damages(shape: str, kind: str) -> None:
     check(measure("--shapes", shape, "--kinds", kind, "--trials", "2000"))
 
 
+def check_crafted(results: list[dict[str, Any]]) -> None:
+    """What it holds may be wrong: whoever makes a file says what is in it. It never crashes who opens it."""
+    for result in results:
+        assert not {"crash", "hang"} & set(result["outcomes"]), result
+    assert outcomes_of(results)["told"]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_no_crafted_structure_crashes_who_opens_what_is_not_theirs(shape: str) -> None:
+    check_crafted(measure("--shapes", shape, "--stamps", "crafted", "--trials", "14"))
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_no_crafted_structure_of_many_crashes(shape: str) -> None:
+    check_crafted(measure("--shapes", shape, "--stamps", "crafted", "--trials", "1500"))
+
+
 def test_the_same_damage_does_harm_where_there_is_no_stamp() -> None:
     """So the trials can fail: LMDB alone crashes, loses keys and gives older values."""
     results = measure("--shapes", "after deletes", "--kinds", "blank pages,stale", "--trials", "60", "--stamps", "none")

@@ -97,12 +97,12 @@ def _look(shelf: Any, entries: dict[Any, Any], findings: _Findings, when: str) -
                     findings.note(WRONG, f"{when} key {key!r:.60} appeared: {shelf[key]!r:.60}")
 
 
-def use(path: str, entries: dict[Any, Any]) -> Outcome:
+def use(path: str, entries: dict[Any, Any], *, trust: bool = True) -> Outcome:
     """Use a shelf that was damaged while it was closed."""
     findings = _Findings()
     expected = dict(entries)
     try:
-        shelf = coshelf.open(path, "w")
+        shelf = coshelf.open(path, "w", trust=trust)
     except CoshelfError as error:
         return Outcome(TOLD, f"open: {type(error).__name__}: {error}"[:300])
     except Exception as error:
@@ -123,7 +123,7 @@ def use(path: str, entries: dict[Any, Any]) -> Outcome:
             expected.update(dict.fromkeys(kept[:20], "again"))
         with findings.doing("close"):
             shelf.close()
-    with findings.doing("reopen"), coshelf.open(path, "r") as again:
+    with findings.doing("reopen"), coshelf.open(path, "r", trust=trust) as again:
         _look(again, expected, findings, "later")
     return findings.worst()
 

@@ -21,7 +21,10 @@ class PickleCodec:
     Attributes:
         loads: ``pickle.loads``, or what takes its place where pickles are not to be trusted. The message of its
             :class:`UntrustedValue` is followed by ``ways_on``.
+        trusts: whether a front door that uses it trusts whatever it opens, as its original does.
     """
+
+    trusts = True
 
     def __init__(self, protocol: int | None = None, ways_on: str = "") -> None:
         if protocol is not None and not isinstance(protocol, int):

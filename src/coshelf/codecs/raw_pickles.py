@@ -16,6 +16,8 @@ __all__ = ["RawPickles"]
 class RawPickles(PickleCodec):
     """Values are bytes that hold a pickle. What :class:`PickleCodec` stores is read as its pickle, and the reverse."""
 
+    trusts = False
+
     def dump(self, key: Any, encoded_key: bytes, value: Any) -> bytes:
         if not isinstance(value, (bytes, bytearray)) or not value:
             raise UnwritableValue(f"the value for key {shown(key)} is no pickle but {shown(value)}", (key,))

@@ -169,6 +169,7 @@ class OpenOptions:
         durability: "interval": a commit returns when it is safe from the death of any process, and is durable an
             interval later; "commit": it returns when it is durable. For engines that can tell the two apart.
         flush_interval: seconds.
+        trusted: whether the caller trusts whoever wrote what is there, so that it need not be looked at first.
     """
 
     flag: Flag = "c"
@@ -176,6 +177,7 @@ class OpenOptions:
     timeout: float = 60.0
     durability: Durability = "interval"
     flush_interval: float = 1.0
+    trusted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

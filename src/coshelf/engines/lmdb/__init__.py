@@ -33,7 +33,9 @@ def open_engine(target: Any, options: OpenOptions) -> Engine:
             trust.check_secret()
             made = creation.create(path, options.mode)
         try:
-            opened = environment.acquire(path, write=options.flag != "r", timeout=options.timeout)
+            opened = environment.acquire(
+                path, write=options.flag != "r", timeout=options.timeout, trusted=options.trusted
+            )
         except ShelfNotFound:
             if create:
                 continue  # it was removed between the two

@@ -21,6 +21,8 @@ Progress = Callable[[int, int], object]
 
 # Bytes that a header may count beyond the end of the file: pages that were taken and never written.
 _UNWRITTEN = 1 << 30
+_INTEGER_KEYS = 0x08  # of the list of free pages
+_ENVIRONMENT_FLAGS = 0x4000  # kept beside those of that list: a file of its own, in no directory
 _LARGEST_SHOWN = 1 << 20  # bytes of a damaged record that is looked at
 
 
@@ -46,23 +48,16 @@ class StateCheck:
         """Whether the file can have as many pages: a damaged header may count anything."""
         return self._meta.last_page * self._pages.size <= 4 * self._pages.length + _UNWRITTEN
 
+    def look_at_structure(self) -> None:
+        """Look at the pages alone, and not at what is in the rows: at all that LMDB follows."""
+        self._look_at_pages(lambda _: None)
+
     def run(self) -> None:
         """Look at everything; all that is found goes to the report."""
-        if not self._is_possible():
-            self._report.add("header", "header", f"counts {self._meta.last_page} pages")
+        walk = self._look_at_pages(self._look_at_leaf)
+        if walk is None:
             return
-        meta = self._meta
-        before = len(self._report.problems)
-        free_walk = TreeWalk(self._pages, meta.last_page, self.used, self._page_problem)
-        free = list(free_pages(free_walk, self._pages, meta))
-        walk = TreeWalk(self._pages, meta.last_page, self.used, self._page_problem)
-        for leaf in walk.leaves(meta.main_root, meta.main_depth):
-            self._look_at_leaf(leaf)
         self._look_at_layers()
-        if len(self._report.problems) == before:
-            self._compare_counts("the list of free pages", free_walk.counts, meta.free_counts)
-            self._compare_counts("the tree", walk.counts, meta.main_counts)
-            self._compare_free(free)
         if self._row is None:
             self._report.add("record", "shelf row", "is not there, or not what was written")
         elif not walk.lost and self._row.extra_rows != self._extra:
@@ -70,7 +65,28 @@ class StateCheck:
                 "count", "shelf row", f"counts {self._row.extra_rows} rows of ours; there are {self._extra}"
             )
         if self._progress is not None:
-            self._progress(meta.last_page + 1, meta.last_page + 1)
+            self._progress(self._meta.last_page + 1, self._meta.last_page + 1)
+
+    def _look_at_pages(self, look: Callable[[list[Node]], None]) -> TreeWalk | None:
+        """Walk over all pages in use, and have a look at the rows of each leaf; None if that cannot be."""
+        meta = self._meta
+        if not self._is_possible():
+            self._report.add("header", "header", f"counts {meta.last_page} pages")
+            return None
+        if meta.main_flags or meta.free_flags & ~_ENVIRONMENT_FLAGS != _INTEGER_KEYS:
+            self._report.add("header", "header", f"has trees of kinds {meta.free_flags:#x} and {meta.main_flags:#x}")
+            return None
+        before = len(self._report.problems)
+        free_walk = TreeWalk(self._pages, meta.last_page, self.used, self._page_problem)
+        free = list(free_pages(free_walk, self._pages, meta))
+        walk = TreeWalk(self._pages, meta.last_page, self.used, self._page_problem)
+        for leaf in walk.leaves(meta.main_root, meta.main_depth):
+            look(leaf)
+        if len(self._report.problems) == before:
+            self._compare_counts("the list of free pages", free_walk.counts, meta.free_counts)
+            self._compare_counts("the tree", walk.counts, meta.main_counts)
+            self._compare_free(free)
+        return walk
 
     def _page_problem(self, number: int, message: str) -> None:
         self._report.add("page", f"page {number}", message)

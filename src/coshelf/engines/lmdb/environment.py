@@ -52,8 +52,9 @@ class Environment:
     calls it is *inside*, between :meth:`enter` and :meth:`leave`, and the last one out closes what has no users.
     """
 
-    def __init__(self, path: str, *, write: bool, timeout: float) -> None:
+    def __init__(self, path: str, *, write: bool, timeout: float, trusted: bool) -> None:
         self.path = path
+        self._trusted = trusted
         self.flush_interval = float("inf")  # the shortest that a user asked for
         self.may_write = False  # whether a user asked for more than reading
         self._timeout = timeout
@@ -71,7 +72,7 @@ class Environment:
         self.identity = self.files.identity
 
     def _open(self, *, write: bool) -> None:
-        self.files: Files = open_files(self.path, write=write, timeout=self._timeout)
+        self.files: Files = open_files(self.path, write=write, timeout=self._timeout, trusted=self._trusted)
         # Whether writers know of our readers. If not, each read must be confirmed.
         self.registered = self.files.page is not None
         self.has_damage = self.files.has_damage
@@ -446,6 +447,8 @@ class Environment:
                 self.flusher.resume()
 
 
-def acquire(path: str, *, write: bool, timeout: float) -> Environment:
+def acquire(path: str, *, write: bool, timeout: float, trusted: bool) -> Environment:
     """The environment of a file in this process, opened if it is not yet."""
-    return REGISTRY.acquire(path, lambda: Environment(path, write=write, timeout=timeout), write=write, timeout=timeout)
+    return REGISTRY.acquire(
+        path, lambda: Environment(path, write=write, timeout=timeout, trusted=trusted), write=write, timeout=timeout
+    )

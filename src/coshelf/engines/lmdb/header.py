@@ -17,7 +17,9 @@ __all__ = ["Counts", "Meta", "check_header", "check_short_file", "missing_bytes"
 _MAGIC = 0xBEEFC0DE
 _DATA_VERSION = 1  # of LMDB 0.9; a file of 1.0 has even its magic elsewhere
 _META = struct.Struct("<II8x8xI")  # magic, version, (address, map size), page size; from byte 16 of a page
-_TREE = struct.Struct("<6xHQQQQQ")  # depth, counts, root; of the free pages from byte 40, of the rows from byte 88
+_TREE = struct.Struct(
+    "<4xHHQQQQQ"
+)  # flags, depth, counts, root; of the free pages from byte 40, of the rows from byte 88
 _TAIL = struct.Struct("<QQ")  # last page, transaction; from byte 136
 _META_AT = 16
 _FREE_AT = 40
@@ -47,6 +49,8 @@ class Meta(NamedTuple):
     main_root: int
     free_counts: Counts
     main_counts: Counts
+    free_flags: int
+    main_flags: int
 
 
 def check_header(descriptor: int, path: str) -> None:
@@ -116,9 +120,9 @@ def _read_meta(descriptor: int, at: int, path: str) -> Meta | None:
     if page_size < 512 or page_size > 65536 or page_size & (page_size - 1):
         return None
     last_page, transaction = _TAIL.unpack_from(page, _TAIL_AT)
-    free_depth, *free_counts, free_root = _TREE.unpack_from(page, _FREE_AT)
-    main_depth, *main_counts, main_root = _TREE.unpack_from(page, _MAIN_AT)
+    free_flags, free_depth, *free_counts, free_root = _TREE.unpack_from(page, _FREE_AT)
+    main_flags, main_depth, *main_counts, main_root = _TREE.unpack_from(page, _MAIN_AT)
     return Meta(
         page_size, last_page, transaction, free_depth, free_root, main_depth, main_root,
-        Counts(*free_counts), Counts(*main_counts),
+        Counts(*free_counts), Counts(*main_counts), free_flags, main_flags,
     )  # fmt: skip

@@ -11,6 +11,7 @@ import os
 import struct
 import zlib
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 from coshelf import records
@@ -59,9 +60,14 @@ class Pages:
         self.size = page_size
 
     @property
+    def status(self) -> os.stat_result:
+        """What the system says of the file."""
+        return os.fstat(self._descriptor)
+
+    @property
     def length(self) -> int:
         """Bytes of the file."""
-        return os.fstat(self._descriptor).st_size
+        return self.status.st_size
 
     def read(self, number: int) -> bytes | None:
         """A page; None if the file ends before its end."""
@@ -180,7 +186,7 @@ class TreeWalk:
             return f"is of kind {flags:#x} instead of {kind:#x}"
         if not _HEADER < lower <= upper <= self._pages.size or lower % 2:
             return f"has rows up to {lower} and from {upper} of {self._pages.size} bytes"
-        return None
+        return None if _is_filled(page, kind, upper) else "has rows that overlap, or gaps between them"
 
     def _lose(self, number: int, low: bytes, high: bytes | None, message: str) -> None:
         self.report(number, message)
@@ -268,6 +274,19 @@ def nodes_of(number: int, page: bytes) -> Iterator[Node | None]:
             yield Node(number, page[offset + 8 : value_at], value_size, page[value_at:end])
 
 
+def _is_filled(page: bytes, kind: int, upper: int) -> bool:
+    """Whether the nodes fill the page from ``upper`` on, one behind the other: LMDB moves them as if they did."""
+    end, size = upper, len(page)
+    for offset in sorted(_offsets(page)):
+        if offset != end or offset > size - _NODE.size:
+            return False
+        low, high, flags, length = _NODE.unpack_from(page, offset)
+        value = 0 if kind == BRANCH else 8 if flags & _ELSEWHERE else low | high << 16
+        end = offset + 8 + length + value
+        end += end & 1
+    return end == size
+
+
 def _offsets(page: bytes) -> tuple[int, ...]:
     """Where the nodes of a page begin."""
     lower = min(int.from_bytes(page[12:14], "little"), len(page))
@@ -284,4 +303,8 @@ def free_pages(walk: TreeWalk, pages: Pages, meta: Meta) -> Iterator[int]:
                 walk.seen[node.page] = 1
                 walk.report(node.page, "is part of the list of free pages and names none")
                 continue
-            yield from struct.unpack_from(f"<{count}Q", value, 8)
+            numbers = struct.unpack_from(f"<{count}Q", value, 8)
+            is_later = int.from_bytes(node.key, "little") > meta.transaction
+            if is_later or any(number <= after for number, after in pairwise(numbers)):
+                walk.report(node.page, "names free pages of no commit, or out of order")
+            yield from numbers

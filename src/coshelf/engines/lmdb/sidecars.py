@@ -25,6 +25,7 @@ from coshelf.engines.lmdb.delta_files import (
     remove_delta_files,
 )
 from coshelf.engines.lmdb.delta_state import DIRECT, DeltaIdentity
+from coshelf.engines.lmdb.foreign_file import refuse_malformed
 from coshelf.engines.lmdb.header import check_header, check_short_file, missing_bytes, newest_transaction
 from coshelf.engines.lmdb.lock_guard import FLOCK
 from coshelf.engines.lmdb.shelf_row import ShelfRow, check_row
@@ -129,8 +130,11 @@ class Files:
         return _same(self.path, self.identity) and _same(state_path(self.path), self.page.identity)
 
 
-def open_files(path: str, *, write: bool, timeout: float) -> Files:
-    """Open a shelf's file and its sidecars. What comes back with ``alone`` set must be shared with ``share()``."""
+def open_files(path: str, *, write: bool, timeout: float, trusted: bool) -> Files:
+    """Open a shelf's file and its sidecars. What comes back with ``alone`` set must be shared with ``share()``.
+
+    Unless it is ``trusted``, whoever opens it first looks at all of its pages, if this user did not make it.
+    """
     end = time.monotonic() + timeout
     doubt_ends = time.monotonic() + min(timeout, _PATIENCE)
     pause = 0.0005
@@ -139,9 +143,9 @@ def open_files(path: str, *, write: bool, timeout: float) -> Files:
         try:
             check_header(descriptor, path)
             if writable:
-                files, doubt = _try_open(path, descriptor, write)
+                files, doubt = _try_open(path, descriptor, write, trusted=trusted)
             else:
-                files, doubt = _without_rights(path, descriptor), None
+                files, doubt = _without_rights(path, descriptor, trusted=trusted), None
             if files is not None:
                 files.transaction = newest_transaction(descriptor, path)
         except BaseException:
@@ -188,7 +192,7 @@ def _open_file(path: str, write: bool) -> tuple[int, bool]:
     return descriptor, writable
 
 
-def _try_open(path: str, descriptor: int, write: bool) -> tuple[Files | None, OSError | None]:
+def _try_open(path: str, descriptor: int, write: bool, *, trusted: bool) -> tuple[Files | None, OSError | None]:
     """One attempt: the files, or the reason to give up if things stay as they are (None: only wait)."""
     information = os.fstat(descriptor)
     identity = (information.st_dev, information.st_ino)
@@ -202,7 +206,7 @@ def _try_open(path: str, descriptor: int, write: bool) -> tuple[Files | None, OS
                 "  hint: a process that had it open may have copied or moved the file; close it there"
             )
         check_short_file(descriptor, path)
-        has_damage = find_damage(descriptor, path)
+        has_damage = _look(descriptor, path, trusted=trusted)
         row = check_row(descriptor, path)
         if information.st_nlink > 1 or not row.sequence:
             _sync_name(path)  # its maker may have died before
@@ -270,9 +274,16 @@ def _sync_name(path: str) -> None:
         raise StorageError(error.errno, f"cannot make the shelf's name durable: {error.strerror}", path) from error
 
 
-def _without_rights(path: str, descriptor: int) -> Files:
+def _look(descriptor: int, path: str, *, trusted: bool) -> bool:
+    """Whether records are damaged. Raises :class:`DamagedShelf` if more is. Only by who is alone."""
+    if not trusted:
+        refuse_malformed(descriptor, path)
+    return find_damage(descriptor, path)
+
+
+def _without_rights(path: str, descriptor: int, *, trusted: bool) -> Files:
     """For a user who may only read; damage is looked for if nobody has it open."""
-    has_damage = _flock(descriptor, fcntl.LOCK_EX) and find_damage(descriptor, path)
+    has_damage = _flock(descriptor, fcntl.LOCK_EX) and _look(descriptor, path, trusted=trusted)
     return _without_locks(path, descriptor, has_damage)
 
 
