@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 GROUPS = --group lint
 
-.PHONY: demo test test-long crash lint types bench bench-quick clean
+.PHONY: demo test test-long crash fuzz lint types bench bench-quick clean
 
 $(VENV)/ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -26,6 +26,15 @@ test-long: $(VENV)/ready
 crash: $(VENV)/ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group crash
 	$(BIN)/python -m pytest -n 2 --dist worksteal tests/crash
+
+# A million mutated records, keys and files, then what a fuzzer finds that is guided by coverage.
+FUZZ_INPUTS ?= 1000000
+FUZZ_SEED ?= 0
+FUZZ_SECONDS ?= 120
+fuzz: $(VENV)/ready
+	$(BIN)/python tests/fuzz/campaign.py --inputs $(FUZZ_INPUTS) --seed $(FUZZ_SEED)
+	for target in record key file; do \
+		$(BIN)/python tests/fuzz/guided.py $$target -max_total_time=$(FUZZ_SECONDS) || exit 1; done
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check .

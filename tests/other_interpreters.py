@@ -1,8 +1,8 @@
 """Run the tests on the other supported Pythons that this machine has. Says which it found and which not.
 
 Each gets an environment of its own beside the main one. The example and the benchmark, and the tests of crashes,
-damage, kills, base and delta, histories, and races, which look at files and locks and not at Python, run on the first
-only.
+damage, kills, base and delta, histories, races, care and the command line, which look at files and locks and not at
+Python, run on the first only.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ SUPPORTED = ("3.11", "3.12", "3.13")
 ON_THE_FIRST_ONLY = (
     "tests/test_example.py",
     "tests/test_benchmarks.py",
+    "tests/care",
+    "tests/cli",
     "tests/crash",
     "tests/damage",
     "tests/delta",

@@ -249,6 +249,7 @@ def _decode_number(tag: int, data: bytes, position: int) -> tuple[float, int]:
     if tag in (_NEGATIVE_INFINITY, _POSITIVE_INFINITY):
         return (math.inf if tag == _POSITIVE_INFINITY else -math.inf), position
     negative = tag < _ZERO
+    start = position - 1
 
     def take(count: int) -> bytes:
         nonlocal position
@@ -264,7 +265,10 @@ def _decode_number(tag: int, data: bytes, position: int) -> tuple[float, int]:
     elif tag in (_NEGATIVE_BIG, _POSITIVE_BIG):
         value = int.from_bytes(take(struct.unpack(">I", take(4))[0]), "big")
     else:
-        value = int.from_bytes(take(abs(tag - _ZERO) - 1), "big")
+        whole = take(abs(tag - _ZERO) - 1)
+        value = int.from_bytes(whole, "big")
+        if whole[0] and data[position] == (0xFF if negative else 0):  # an int as it is written, the most frequent
+            return (-value if negative else value), position + 1
         scale = 1.0
         while True:
             byte = take(1)[0]
@@ -275,4 +279,8 @@ def _decode_number(tag: int, data: bytes, position: int) -> tuple[float, int]:
                 break
             if scale < 1e-30:
                 raise DamagedRecord(f"stored key is no number: {data[:40]!r}")
-    return (-value if negative else value), position
+    value = -value if negative else value
+    # NaN is no key, and a number that is written in another way would be another key, or the same one twice.
+    if (isinstance(value, float) and math.isnan(value)) or _number(value) != data[start:position]:
+        raise DamagedRecord(f"stored key is not written as its number is: {data[:40]!r}")
+    return value, position

@@ -360,3 +360,16 @@ def test_cared_for_marks_of_the_old_file_go_when_it_is_compacted(path: str) -> N
         before = len(list(marks.iterdir()))
         shelf.compact()
         assert len(list(marks.iterdir())) == before
+
+
+def test_backup_and_salvage_with_little_address_space(path: str) -> None:
+    script = """
+import coshelf, resource, sys
+resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
+with coshelf.open(sys.argv[1]) as shelf:
+    shelf["a"] = 1
+    shelf.backup(sys.argv[1] + ".copy")
+coshelf.salvage(sys.argv[1], sys.argv[1] + ".salvaged")
+"""
+    subprocess.run([sys.executable, "-c", script, path], check=True)
+    assert coshelf.check(path + ".copy").ok and coshelf.check(path + ".salvaged").entries == 1

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import lmdb
 
@@ -14,7 +15,9 @@ from coshelf.engines.lmdb.lock_guard import LockGuard, has_namesake
 from coshelf.engines.lmdb.sidecar_files import MAX_READERS, lock_path
 from coshelf.errors import DamagedShelf, ReadOnlyShelf, SnapshotLost, StorageError
 
-__all__ = ["BaseFile", "LmdbFile"]
+__all__ = ["BaseFile", "LmdbFile", "with_largest_map"]
+
+_T = TypeVar("_T")
 
 _SPARE_TRANSACTIONS = 8
 # Readers that died keep old pages in use until somebody looks: a kill storm grew a file a thousandfold without this.
@@ -96,6 +99,19 @@ class LmdbFile:
         return self.lmdb
 
 
+def with_largest_map(opened: Callable[[int], _T], file_size: int) -> _T:
+    """Open with the usual map, or the largest for which this process has address space: ``ulimit -v`` may bound it."""
+    smallest = max(_SMALLEST_MAP, 2 * file_size)
+    size = max(_MAP, 4 * file_size)
+    while True:
+        try:
+            return opened(size)
+        except StorageError as error:
+            if size <= smallest or not isinstance(error.__cause__, lmdb.MemoryError):
+                raise
+            size = max(smallest, size // 8)
+
+
 class BaseFile(LmdbFile):
     """The shelf's own file. Every commit to it is durable.
 
@@ -106,17 +122,11 @@ class BaseFile(LmdbFile):
         self._descriptor = descriptor
         self.registered = registered
         self.size = os.fstat(descriptor).st_size
-        smallest = max(_SMALLEST_MAP, 2 * self.size)
-        size = max(_MAP, 4 * self.size)
-        while True:
-            try:
-                super().__init__(path, path, size, readonly=not registered, lock=registered)
-            except StorageError as error:
-                if size <= smallest or not isinstance(error.__cause__, lmdb.MemoryError):
-                    raise
-                size = max(smallest, size // 8)
-            else:
-                return
+
+        def opened(size: int) -> None:
+            super(BaseFile, self).__init__(path, path, size, readonly=not registered, lock=registered)
+
+        with_largest_map(opened, self.size)
 
     def begin(self) -> lmdb.Transaction[bytes]:
         if os.lseek(self._descriptor, 0, os.SEEK_END) != self.size:

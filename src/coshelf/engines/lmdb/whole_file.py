@@ -13,7 +13,7 @@ from coshelf.engines.lmdb.base_writer import BaseWriter
 from coshelf.engines.lmdb.damage import stamp
 from coshelf.engines.lmdb.failures import translated
 from coshelf.engines.lmdb.header import missing_bytes
-from coshelf.engines.lmdb.lmdb_file import LmdbFile
+from coshelf.engines.lmdb.lmdb_file import LmdbFile, with_largest_map
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, ShelfRow
 from coshelf.errors import DamagedRecord
 from coshelf.reports import shown_key, user_key
@@ -22,7 +22,6 @@ __all__ = ["fill", "refuse_damage"]
 
 # Of one transaction, which LMDB keeps in memory. Each beyond the first leaves a few free pages.
 _BYTES_AT_ONCE = 64 << 20
-_MAP = 1 << 38
 
 Rows = Iterable[list[tuple[bytes, bytes]]]
 
@@ -35,7 +34,10 @@ def fill(descriptor: int, path: str, row: ShelfRow, pages: Rows, shelf: str) -> 
     """
     with translated(shelf, "write"):
         # Alone on a file of our own, so without a lock file; what is not whole in the end is thrown away, so unsynced.
-        file = LmdbFile(path, shelf, _MAP, lock=False, sync=False, metasync=False)
+        def opened(size: int) -> LmdbFile:
+            return LmdbFile(path, shelf, size, lock=False, sync=False, metasync=False)
+
+        file = with_largest_map(opened, 0)
         try:
             _write(file, row, pages)
             file.lmdb.sync(True)

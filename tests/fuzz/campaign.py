@@ -1,0 +1,176 @@
+"""Very many mutated inputs: ``python tests/fuzz/campaign.py --inputs 1000000 --seed 0``.
+
+Each target runs in a child process of its own, with bounded memory. A child that dies or stands still is a finding at
+the input that it was at, and another goes on with the next. Inputs are known by seed and number, so each can be made
+again: ``--target file --only 1234``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import mmap
+import os
+import random
+import resource
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, os.path.dirname(__file__))
+
+import mutations
+
+__all__ = ["SHARES", "Campaign", "input_of"]
+
+MAKERS = {
+    "record": mutations.mutated_pickle,
+    "signed record": mutations.mutated_pickle,
+    "key": mutations.mutated_key,
+    "file": mutations.mutated_file,
+}
+# Of all inputs, in thousandths: a file takes some thirty times as long as a record.
+SHARES = {"record": 600, "signed record": 100, "key": 250, "file": 50}
+PATIENCE = 20.0  # seconds for one input
+
+
+def input_of(target: str, seed: int, number: int) -> tuple[bytes, bool]:
+    """An input, and whether its checksum is to be repaired: three of four are, and a key has none."""
+    chance = random.Random(f"{target} {seed} {number}")
+    return MAKERS[target](chance), chance.random() < 0.75
+
+
+def work(target: str, seed: int, start: int, stop: int, place: str) -> None:
+    """In the child: go through inputs, and say at which it is."""
+    import targets
+
+    targets.prepare()
+    run = targets.TARGETS[target]
+    outcomes: Counter[str] = Counter()
+    findings: list[dict[str, Any]] = []
+    repaired_ones, slowest = 0, 0.0
+    with open(os.path.join(place, "at"), "r+b") as file, mmap.mmap(file.fileno(), 8) as at:
+        for number in range(start, stop):
+            struct.pack_into("<Q", at, 0, number + 1)
+            data, repaired = input_of(target, seed, number)
+            repaired_ones += repaired
+            begun = time.perf_counter()
+            try:
+                outcomes[run(data, repaired)] += 1
+            except BaseException as error:
+                findings.append({"number": number, "what": f"{type(error).__name__}: {error}"[:300]})
+            slowest = max(slowest, time.perf_counter() - begun)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
+    result = {"outcomes": outcomes, "findings": findings, "repaired": repaired_ones, "slowest": slowest, "peak": peak}
+    Path(place, "result").write_text(json.dumps(result))
+
+
+class Campaign:
+    """All inputs of one target."""
+
+    def __init__(self, target: str, seed: int) -> None:
+        self.target = target
+        self.seed = seed
+        self.inputs = self.repaired = self.peak = 0
+        self.slowest = 0.0
+        self.outcomes: Counter[str] = Counter()
+        self.findings: list[dict[str, Any]] = []
+
+    def run(self, count: int, batch: int = 20_000) -> None:
+        """Go through so many inputs."""
+        at = 0
+        while at < count:
+            at = self._batch(at, min(at + batch, count))
+        self.inputs = count
+
+    def _batch(self, start: int, stop: int) -> int:
+        """A child's work; where to go on."""
+        with tempfile.TemporaryDirectory() as place:
+            Path(place, "at").write_bytes(bytes(8))
+            arguments = [self.target, str(self.seed), str(start), str(stop), place]
+            errors = Path(place, "errors")
+            with errors.open("wb") as stderr:
+                child = subprocess.Popen([sys.executable, __file__, "--work", *arguments], stderr=stderr)
+                number, stood_still = self._watch(child, Path(place, "at"))
+            result = Path(place, "result")
+            if child.returncode == 0 and result.exists():
+                self._add(json.loads(result.read_text()))
+                return stop
+            what = "it stood still" if stood_still else f"it died with {child.returncode}"
+            self.findings.append({"number": number, "what": f"{what}: {errors.read_text(errors='replace')[-300:]}"})
+            if number > start:
+                self._batch(start, number)  # so that what came before is counted
+            return number + 1
+
+    def _watch(self, child: subprocess.Popen[bytes], at: Path) -> tuple[int, bool]:
+        last, since = -1, time.monotonic()
+        while True:
+            try:
+                child.wait(0.5)
+                stood_still = False
+                break
+            except subprocess.TimeoutExpired:
+                pass
+            now = struct.unpack("<Q", at.read_bytes())[0]
+            if now != last:
+                last, since = now, time.monotonic()
+            elif time.monotonic() - since > PATIENCE:
+                child.kill()
+                child.wait()
+                stood_still = True
+                break
+        return max(0, struct.unpack("<Q", at.read_bytes())[0] - 1), stood_still
+
+    def _add(self, result: dict[str, Any]) -> None:
+        self.outcomes.update(result["outcomes"])
+        self.findings += result["findings"]
+        self.repaired += result["repaired"]
+        self.slowest = max(self.slowest, result["slowest"])
+        self.peak = max(self.peak, result["peak"])
+
+    def report(self) -> None:
+        """A line, the outcomes, and the findings, with their inputs."""
+        print(
+            f"{self.target}: {self.inputs:,} inputs, {self.repaired:,} with a repaired checksum; "
+            f"slowest {self.slowest * 1000:.0f} ms, peak {self.peak >> 20} MiB, {len(self.findings)} findings"
+        )
+        for outcome, count in self.outcomes.most_common(12):
+            print(f"  {count:>9,}  {outcome}")
+        for finding in self.findings[:20]:
+            print(f"  FINDING {finding['number']}: {finding['what']}")
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--inputs", type=int, default=1_000_000, help="over all targets")
+    arguments.add_argument("--seed", type=int, default=0)
+    arguments.add_argument("--target", choices=list(SHARES), help="only this one, which gets all inputs")
+    arguments.add_argument("--only", type=int, help="write this input of the target to standard output")
+    arguments.add_argument("--work", nargs=5, help=argparse.SUPPRESS)
+    given = arguments.parse_args()
+    if given.work:
+        target, seed, start, stop, place = given.work
+        work(target, int(seed), int(start), int(stop), place)
+        return
+    if given.only is not None:
+        sys.stdout.buffer.write(input_of(given.target, given.seed, given.only)[0])
+        return
+    shares = {given.target: 1_000} if given.target else SHARES
+    print(f"seed {given.seed}", flush=True)
+    failed = False
+    for target, share in shares.items():
+        campaign = Campaign(target, given.seed)
+        campaign.run(given.inputs * share // sum(shares.values()))
+        campaign.report()
+        sys.stdout.flush()
+        failed = failed or bool(campaign.findings)
+    sys.exit(failed)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,211 @@
+"""What inputs are given to. A target returns a word for what came of an input; what must not happen, it raises."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import tempfile
+import zoneinfo
+from collections.abc import Callable
+from typing import Any
+
+from samples import pickles
+from watch import watching
+
+import coshelf
+from coshelf import records
+from coshelf.codecs.pickled import PickleCodec
+from coshelf.codecs.signed import SignedPickles
+from coshelf.engines.lmdb import closing_stamp
+from coshelf.engines.lmdb.header import read_metas
+from coshelf.errors import CoshelfError, DamagedRecord
+from coshelf.gate import Gate
+from coshelf.keys import decode, encode
+from coshelf.preview import preview_of
+
+__all__ = ["TARGETS", "planted", "prepare"]
+
+_KEY = "k"
+_ENCODED = encode(_KEY)
+_SECRET = b"0123456789abcdef"
+_PAGE = 4096
+_MEMORY = 2 << 30
+
+
+def _codec() -> PickleCodec:
+    codec = PickleCodec(None, "; not trusted")
+    codec.loads = Gate().loads
+    return codec
+
+
+PLAIN = _codec()
+SIGNED = SignedPickles(None, (_SECRET,), bytes(16))
+
+
+def prepare() -> None:
+    """Import whatever plain data needs, so that an import after this is one too many, and bound this process's memory.
+
+    A few bytes of pickle can ask for as much as there is (docs/trust.md). What is refused then is an error of our tree.
+    """
+    for data in pickles():
+        for codec in (PLAIN, SIGNED):
+            with contextlib.suppress(CoshelfError):
+                codec.load(_KEY, _ENCODED, record_of(data, repaired=True))
+    with contextlib.suppress(zoneinfo.ZoneInfoNotFoundError):
+        zoneinfo.ZoneInfo("No/Such")  # looks for a package of zones, in a module of its own
+    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
+
+
+def record_of(data: bytes, *, repaired: bool) -> bytes:
+    """A record with this pickle in it; or these bytes, as they are."""
+    if not repaired:
+        return data
+    body = data if data[:1] == b"\x80" else b"\x01" + data
+    return records.seal(body, records.checksum(_ENCODED, body), 7)
+
+
+def plain_record(data: bytes, repaired: bool) -> str:
+    """Decoding what may be somebody else's, and telling what it is."""
+    record = record_of(data, repaired=repaired)
+    with watching():
+        found = preview_of(record)
+        if len(found.text) > 1_000:
+            raise AssertionError(f"a preview of {len(found.text)} characters")
+        if not record:
+            return "nothing"
+        try:
+            PLAIN.load(_KEY, _ENCODED, record)
+        except CoshelfError as error:
+            return type(error).__name__
+    return "value"
+
+
+def signed_record(data: bytes, repaired: bool) -> str:
+    """Nothing that nobody signed is unpickled at all."""
+    body = SIGNED.dump(_KEY, _ENCODED, [1])
+    header = body[: body.index(b"\x80\x04")]
+    whole = header + data
+    record = records.seal(whole, records.checksum(_ENCODED, whole), 7) if repaired else whole + data[:12]
+    with watching():
+        try:
+            SIGNED.load(_KEY, _ENCODED, record)
+        except CoshelfError as error:
+            return type(error).__name__
+    raise AssertionError("a value that nobody signed was loaded")
+
+
+def key(data: bytes, repaired: bool) -> str:
+    """Bytes are damaged, or the one way in which a key is written."""
+    with watching():
+        try:
+            found = decode(data)
+        except DamagedRecord:
+            return "DamagedRecord"
+        again = encode(found)
+    if again != data:
+        raise AssertionError(f"{data!r} is decoded as {found!r}, which is {again!r}")
+    return "key"
+
+
+def restamp(path: str) -> None:
+    """Give a file the stamp that its last closer would have given it."""
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        metas = sorted(read_metas(descriptor, path), key=lambda meta: meta.transaction)
+        if len(metas) == 2 and metas[1].page_size == _PAGE:
+            for page in (0, 1):
+                os.pwrite(descriptor, bytes(_PAGE - 512), page * _PAGE + 512)
+            stamp = closing_stamp.make_stamp(descriptor, metas[1], metas[0], has_damage=False)
+            if stamp is not None:
+                closing_stamp.write_stamp(descriptor, _PAGE, stamp)
+    except (CoshelfError, OverflowError, MemoryError):
+        pass  # headers of which no stamp can be made
+    finally:
+        os.close(descriptor)
+
+
+_PLACE: list[tempfile.TemporaryDirectory[str]] = []
+
+
+def file(data: bytes, repaired: bool) -> str:
+    """Opening a file that is not one's own, reading and changing all that it has, checking and salvaging it."""
+    if not _PLACE:
+        _PLACE.append(tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None))
+        os.environ["XDG_STATE_HOME"] = _PLACE[0].name + "/state"
+    path = os.path.join(_PLACE[0].name, "a.shelf")
+    for name in os.listdir(_PLACE[0].name):
+        if name.startswith("a.shelf"):
+            os.unlink(os.path.join(_PLACE[0].name, name))
+    with open(path, "wb") as made:
+        made.write(data)
+    if repaired:
+        restamp(path)
+    words = [_looked_at(path), _used(path), _salvaged(path)]
+    return "/".join(words)
+
+
+def _looked_at(path: str) -> str:
+    try:
+        return "ok" if coshelf.check(path).ok else "damaged"
+    except CoshelfError as error:
+        return type(error).__name__
+
+
+def _used(path: str) -> str:
+    told = "used"
+    try:
+        with coshelf.open(path, "w", trust=False) as shelf:
+            for use in (_read, _change):
+                try:
+                    use(shelf)
+                except (CoshelfError, KeyError) as error:  # KeyError: whoever made it says what is in it
+                    told = type(error).__name__
+    except CoshelfError as error:
+        told = type(error).__name__
+    return told
+
+
+def _read(shelf: Any) -> None:
+    len(shelf)
+    for name in shelf:
+        shelf.get(name)
+    list(shelf.items(reverse=True))
+    shelf.stats()
+
+
+def _change(shelf: Any) -> None:
+    shelf.update({"new": 1, "large": b"x" * 10_000, "n" * 600: 2})
+    for name in list(shelf)[::2]:
+        del shelf[name]
+    shelf.sync()
+    shelf["more"] = 1
+
+
+def _salvaged(path: str) -> str:
+    try:
+        report = coshelf.salvage(path, path + "-salvaged")
+    except CoshelfError as error:
+        return type(error).__name__
+    if not coshelf.check(path + "-salvaged").ok:
+        raise AssertionError("what was salvaged is not whole")
+    return "salvaged" if report.ok else "salvaged in part"
+
+
+def planted(data: bytes, repaired: bool) -> str:
+    """A fault that chance does not find, for the test of the fuzzer itself."""
+    if data[0:1] != b"s":
+        return "first"
+    if data[1:2] != b"h":
+        return "second"
+    if data[2:3] != b"e":
+        return "third"
+    if data[3:4] != b"l":
+        return "fourth"
+    if data[4:5] != b"f":
+        return "fifth"
+    raise AssertionError("the planted fault was found")
+
+
+Target = Callable[[bytes, bool], str]
+TARGETS: dict[str, Target] = {"record": plain_record, "signed record": signed_record, "key": key, "file": file}

@@ -1,0 +1,195 @@
+"""Mutated records, keys and files: no crash, no hang, no code run, no error but ours. ``make fuzz`` has a million."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import platform
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import campaign
+import pytest
+import targets
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from watch import CodeRan, watching
+
+from coshelf.errors import CoshelfError, DamagedRecord
+from coshelf.keys import decode, encode
+
+HERE = Path(__file__).parent
+GUIDED = HERE / "guided.py"
+COUNTS = {"record": 20_000, "signed record": 4_000, "key": 12_000, "file": 600}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def own_state(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
+
+
+# --- blind -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("target", COUNTS)
+def test_no_mutated_input_crashes_hangs_or_runs_code(target: str) -> None:
+    done = campaign.Campaign(target, seed=1)
+    done.run(COUNTS[target])
+    assert not done.findings, done.findings[:3]
+    assert done.inputs == sum(done.outcomes.values()) == COUNTS[target]
+    assert done.repaired > done.inputs / 2
+    assert len(done.outcomes) > 1, done.outcomes  # they get somewhere
+
+
+def test_inputs_are_the_same_for_the_same_seed() -> None:
+    first = [campaign.input_of("record", 5, number) for number in range(50)]
+    assert first == [campaign.input_of("record", 5, number) for number in range(50)]
+    assert first != [campaign.input_of("record", 6, number) for number in range(50)]
+
+
+# --- guided by coverage ----------------------------------------------------------------------------------------------
+
+
+def guided(target: str, runs: int, place: Path) -> subprocess.CompletedProcess[str]:
+    if platform.machine() != "x86_64":
+        pytest.skip("atheris has no wheel for this machine")
+    pytest.importorskip("atheris") if not os.environ.get("CI") else __import__("atheris")
+    command = [sys.executable, str(GUIDED), target, f"-runs={runs}", "-seed=1", f"-artifact_prefix={place}/"]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+
+
+@pytest.mark.parametrize(("target", "runs"), [("record", 20_000), ("key", 40_000), ("file", 400)])
+def test_no_input_found_by_coverage_does_harm(target: str, runs: int, tmp_path: Path) -> None:
+    done = guided(target, runs, tmp_path)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert re.search(rf"Done {runs} runs", done.stderr)
+    cover = [int(number) for number in re.findall(r"cov: (\d+)", done.stderr)]
+    assert cover[-1] > 100
+
+
+def test_the_guided_fuzzer_finds_what_chance_does_not(tmp_path: Path) -> None:
+    import random
+
+    chance = random.Random(1)
+    for _ in range(200_000):
+        targets.planted(chance.randbytes(8), True)
+    done = guided("planted", 2_000_000, tmp_path)
+    assert "the planted fault was found" in done.stdout + done.stderr
+    assert done.returncode != 0
+
+
+# --- by hypothesis ---------------------------------------------------------------------------------------------------
+
+KEYS = st.recursive(
+    st.none() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary(),
+    lambda inner: st.lists(inner, max_size=4).map(tuple),
+)
+
+
+@given(KEYS, st.data())
+def test_changed_keys_are_other_keys_or_damaged(key: Any, data: st.DataObject) -> None:
+    encoded = bytearray(encode(key))
+    at = data.draw(st.integers(0, len(encoded) - 1))
+    encoded[at] = data.draw(st.integers(0, 255))
+    targets.key(bytes(encoded), True)
+
+
+@given(st.binary(max_size=80))
+def test_any_bytes_are_a_key_or_damaged(data: bytes) -> None:
+    try:
+        found = decode(data)
+    except DamagedRecord:
+        return
+    assert encode(found) == data
+
+
+@settings(max_examples=300)
+@given(st.binary(max_size=200), st.booleans(), st.sampled_from([b"", b"\x80\x05", b"\x80\x02", b"\x01", b"\x02P"]))
+def test_any_bytes_are_a_record_that_is_refused_or_data(data: bytes, repaired: bool, begin: bytes) -> None:
+    record = targets.record_of(begin + data, repaired=repaired)
+    if record:
+        try:
+            targets.PLAIN.load("k", encode("k"), record)
+        except CoshelfError:
+            pass
+
+
+# --- the tests themselves --------------------------------------------------------------------------------------------
+
+
+class Opening:
+    def __reduce__(self) -> Any:
+        return open, (str(HERE / "made"), "w")
+
+
+class Running:
+    def __reduce__(self) -> Any:
+        return os.system, ("true",)
+
+
+@pytest.mark.parametrize("value", [Opening(), Running()])
+def test_code_that_runs_is_noticed(value: Any) -> None:
+    data = pickle.dumps(value)
+    with pytest.raises(CodeRan), watching():
+        pickle.loads(data)
+    with pytest.raises(CodeRan), watching():  # also when it is caught on the way
+        try:
+            pickle.loads(data)
+        except Exception:
+            pass
+    assert not (HERE / "made").exists()
+
+
+PLANTED = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import campaign, os, pickle, targets, time
+name = sys.argv[2]
+def unsafe(data, repaired):
+    with targets.watching():
+        try:
+            pickle.loads(data)
+        except Exception:
+            return "refused"
+    return "value"
+count = [0]
+def dying(data, repaired):
+    count[0] += 1
+    if count[0] == 30: os.abort()
+    return "fine"
+def standing_still(data, repaired):
+    count[0] += 1
+    if count[0] == 30: time.sleep(1000)
+    return "fine"
+targets.TARGETS["record"] = {"unsafe": unsafe, "dying": dying, "standing still": standing_still}[name]
+campaign.work("record", 1, int(sys.argv[5]), int(sys.argv[6]), sys.argv[7])
+"""
+
+
+@pytest.mark.parametrize("fault", ["unsafe", "dying", "standing still"])
+def test_faults_are_found_at_their_input(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A decoder with a fault in it: plain ``pickle.loads``, one that ends the process, one that never returns."""
+    start = subprocess.Popen
+
+    def planted(command: list[str], **options: Any) -> Any:
+        return start([sys.executable, "-c", PLANTED, str(HERE), fault, *command[3:]], **options)
+
+    monkeypatch.setattr(campaign.subprocess, "Popen", planted)
+    monkeypatch.setattr(campaign, "PATIENCE", 1.0)
+    begun = time.monotonic()
+    found = campaign.Campaign("record", seed=1)
+    found.run(200 if fault == "unsafe" else 40)
+    assert found.findings
+    if fault == "unsafe":
+        assert any("CodeRan" in finding["what"] for finding in found.findings)
+    else:
+        assert found.findings[0]["number"] == 29
+        assert ("died with -6" if fault == "dying" else "stood still") in found.findings[0]["what"]
+        assert found.inputs == 40
+    assert time.monotonic() - begun < 60
