@@ -324,3 +324,49 @@ def test_numpy_dtypes_with_strange_offsets_are_refused(gate: Gate) -> None:
     ):  # fmt: skip
         with pytest.raises(UntrustedValue):
             gate.loads(pickle.dumps(Wrong(changed)))
+
+
+class _Described:
+    """A dtype with a state of somebody's making."""
+
+    def __init__(self, kind: str, state: tuple[Any, ...]) -> None:
+        self.made = (np.dtype, (kind, False, True), state)
+
+    def __reduce__(self) -> Any:
+        return self.made
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        (3, "<", None, None, None, -1, -1, 0),  # without its unit numpy followed a null pointer
+        (4, "<", None, None, None, -1, -1, 0, None),
+        (4, "<", None, None, None, -1, -1, 0, (None, (b"parsec", 1, 1, 1))),
+        (4, "<", None, None, None, -1, -1, 0, (None, (b"s", 0, 1, 1))),
+        (4, "<", None, None, None, -1, -1, 0, (None, (b"s", 1, 7, 1))),
+        (4, "<", None, None, None, -1, -1, 0, ({"title": 1}, (b"s", 1, 1, 1))),
+        (4, "<", ("f8", (2,)), None, None, 8, -1, 0, (None, (b"s", 1, 1, 1))),
+    ],
+)
+def test_dates_of_numpy_without_a_unit_are_refused(gate: Gate, state: tuple[Any, ...]) -> None:
+    with pytest.raises(UntrustedValue):
+        gate.loads(pickle.dumps([_Described("m8", state)]))
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *("m8", "M8[s]", "m8[25s]", "i4", "U3", "S2", "O", "?", "c16", ">i2", ">M8[D]", "V7", ">U4"),
+        *([("a", "i4"), ("b", "f8", (2,))], [("t", "M8[ns]")], ("i4", (2, 3)), [("x", ">i4"), ("s", "U5")]),
+        {"names": ["a"], "formats": ["i4"], "offsets": [4], "itemsize": 16},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("protocol", range(6))
+def test_dtypes_come_back_as_numpy_makes_them(gate: Gate, kind: Any, protocol: int) -> None:
+    dtype = np.dtype(kind)
+    found = gate.loads(pickle.dumps(dtype, protocol))
+    assert found == dtype
+    assert (found.alignment, found.flags, found.metadata) == (dtype.alignment, dtype.flags, dtype.metadata)
+    aligned = np.dtype([("a", "i1"), ("b", "f8")], align=True)
+    assert gate.loads(pickle.dumps(aligned, protocol)).isalignedstruct

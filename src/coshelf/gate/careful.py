@@ -63,9 +63,9 @@ class CarefulUnpickler(pickle._Unpickler):
         if isinstance(made, _NOT_TO_BE_CHANGED):
             raise UntrustedValue(f"a pickle of data does not change {made!r}", repr(made))
         if type(made).__module__.startswith("numpy"):
-            from coshelf.gate.numpy_data import check_state
+            from coshelf.gate.numpy_data import checked_state
 
-            check_state(made, state)
+            self.stack[-1] = checked_state(made, state)
         super().load_build()  # type: ignore[misc]
 
     dispatch[pickle.BUILD[0]] = load_build

@@ -9,8 +9,9 @@ from typing import Any
 from coshelf.errors import UntrustedValue
 from coshelf.gate.data_types import Guarded
 
-__all__ = ["check_state", "numpy_type"]
+__all__ = ["checked_state", "numpy_type"]
 
+_UNITS = {"generic", "Y", "M", "W", "D", "h", "m", "s", "ms", "us", "ns", "ps", "fs", "as"}
 _KINDS = re.compile(r"[<>|=]?[?bBhHiIlLqQefdgFDGSUVmMOcu]\d*")
 
 
@@ -63,16 +64,19 @@ def _from_buffer(data: Any, kind: Any, shape: Any, order: Any) -> Any:
     return np.frombuffer(data, dtype=kind).reshape(shape, order=order)
 
 
-def check_state(made: Any, state: Any) -> None:
-    """Raise :class:`UntrustedValue` for a state that an array or dtype could not have been pickled with."""
+def checked_state(made: Any, state: Any) -> Any:
+    """The state that an array or dtype is to be given in the place of this one.
+
+    Raises :class:`UntrustedValue` for a state that it could not have been pickled with.
+    """
     import numpy as np
 
     if type(made) is np.ndarray:
         _check_array(state)
-    elif isinstance(made, np.dtype):
-        _check_dtype(made, state)
-    else:
-        raise _refused(f"a state of {type(made).__name__}")
+        return state
+    if isinstance(made, np.dtype):
+        return _own_state(made, state)
+    raise _refused(f"a state of {type(made).__name__}")
 
 
 def _check_array(state: Any) -> None:
@@ -92,49 +96,67 @@ def _check_array(state: Any) -> None:
         raise _refused(f"an array of {count} elements with other data")
 
 
-def _check_dtype(made: Any, state: Any) -> None:
-    """A state must describe a dtype that numpy would itself make: it writes offsets and flags as they are given."""
-    import numpy as np
-
+def _own_state(made: Any, state: Any) -> Any:
+    """What numpy itself gives a dtype that it made after this description: it believes states, and crashes on some."""
     if not isinstance(state, tuple) or len(state) not in (8, 9) or state[0] not in (3, 4):
         raise _refused("a dtype with a strange state")
-    _, order, part, names, fields, size, alignment, flags = state[:8]
-    proper: Any
-    sizes: tuple[int, ...]
     try:
-        if names is None and fields is None and part is None:
-            proper, sizes = made, (-1, made.itemsize)
-        elif part is not None and names is None and fields is None:
-            proper = np.dtype(part)
-            sizes = (proper.itemsize,)
-        elif part is None:
-            offsets = [fields[name][1] for name in names]
-            kinds = [fields[name][0] for name in names]
-            if set(fields) != set(names) or any(len(field) != 2 for field in fields.values()):
-                raise _refused("a dtype with titles")
-            proper = np.dtype(
-                {"names": list(names), "formats": kinds, "offsets": offsets, "itemsize": size},
-                align=bool(flags & 0x80),
-            )
-            sizes = (proper.itemsize,)
-        else:
-            raise _refused("a dtype with fields and parts")
-    except (TypeError, ValueError, KeyError, IndexError) as error:
+        proper = _described(made, state)
+    except UntrustedValue:
+        raise
+    except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
         raise _refused(f"a dtype that numpy refuses ({error})") from error
-    right = order in ("<", ">", "|", "=") and size in sizes and alignment in (-1, proper.alignment)
-    if not right or (flags & 0x7F if flags >= 0 else flags & 0xFF & 0x7F) != proper.flags & 0x7F:
+    own = proper.__reduce__()[2]
+    _, _, _, _, _, size, alignment, flags = state[:8]
+    right = isinstance(flags, int) and size in (-1, proper.itemsize) and alignment in (-1, proper.alignment)
+    if not right or flags & 0x7F != proper.flags & 0x7F:
         raise _refused("a dtype with a strange size or flags")
-    if len(state) == 9 and not _is_unit(state[8]):
+    return own
+
+
+def _described(made: Any, state: Any) -> Any:
+    """The dtype that a state describes, made by numpy."""
+    import numpy as np
+
+    _, order, part, names, fields, size, _, flags = state[:8]
+    if order not in ("<", ">", "|", "="):
+        raise _refused(f"a dtype with the byte order {order!r}")
+    if made.kind in "mM":
+        unit = _unit(state[8]) if len(state) == 9 else None
+        if unit is None or (part, names, fields) != (None, None, None):
+            raise _refused("a date or span of time without a unit")
+        return np.dtype(f"{made.kind}8{unit}").newbyteorder(order)
+    if len(state) == 9:
         raise _refused("a dtype with metadata")
+    if names is None and fields is None and part is None:
+        return made.newbyteorder(order)
+    if part is not None and names is None and fields is None:
+        return np.dtype(part)
+    if part is not None:
+        raise _refused("a dtype with fields and parts")
+    if set(fields) != set(names) or any(len(field) != 2 for field in fields.values()):
+        raise _refused("a dtype with titles")
+    described = {
+        "names": list(names),
+        "formats": [fields[name][0] for name in names],
+        "offsets": [fields[name][1] for name in names],
+        "itemsize": size,
+    }
+    if not all(isinstance(kind, np.dtype) for kind in described["formats"]):
+        raise _refused("a dtype with fields of no dtype")
+    return np.dtype(described, align=bool(flags & 0x80))
 
 
-def _is_unit(metadata: Any) -> bool:
-    """Whether it is what dates and spans of time have: nothing, and unit, count, and two numbers."""
-    return (
-        isinstance(metadata, tuple) and len(metadata) == 2 and not metadata[0] and isinstance(metadata[1], tuple)
-        and len(metadata[1]) == 4 and isinstance(metadata[1][0], (bytes, str))
-        and all(isinstance(number, int) and 0 < number < 2**31 for number in metadata[1][1:])
-    )  # fmt: skip
+def _unit(metadata: Any) -> str | None:
+    """What dates and spans of time count: nothing besides, and unit, count, and two numbers."""
+    try:
+        nothing, (unit, count, divisor, event) = metadata
+        unit = unit.decode() if isinstance(unit, bytes) else unit
+    except (TypeError, ValueError):
+        return None
+    if nothing or unit not in _UNITS or type(count) is not int or not 0 < count < 2**31 or (divisor, event) != (1, 1):
+        return None
+    return "" if unit == "generic" else f"[{count}{unit}]"
 
 
 def _refused(what: str) -> UntrustedValue:
