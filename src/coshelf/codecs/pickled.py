@@ -37,14 +37,18 @@ class PickleCodec:
 
     def dump(self, key: Any, encoded_key: bytes, value: Any) -> bytes:
         """The body for a value. Raises :class:`UnwritableValue`, whatever went wrong in the value's own methods."""
+        body = self.pickled(key, value)
+        return body if body[0] == records.PICKLE else OLD + body
+
+    def pickled(self, key: Any, value: Any) -> bytes:
+        """The pickle of a value. Raises as :meth:`dump`."""
         try:
-            body = pickle.dumps(value, self.protocol)
+            return pickle.dumps(value, self.protocol)
         except Exception as error:
             raise UnwritableValue(
                 f"the value for key {shown(key)}, of type {type(value).__name__}, cannot be pickled: {_reason(error)}",
                 (key,),
             ) from error
-        return body if body[0] == records.PICKLE else OLD + body
 
     def load_pages(
         self, decode: Callable[[bytes], Any], pages: Iterable[list[tuple[bytes, bytes]]]

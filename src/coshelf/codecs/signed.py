@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import struct
 from hmac import compare_digest
 from typing import Any
 
@@ -15,6 +16,7 @@ __all__ = ["SignedPickles"]
 
 _CONTEXT = b"coshelf signature 1\0"
 _ID, _TAG = 4, 16
+_LENGTH = struct.Struct("<Q").pack
 _HEADER = bytes((records.HEADERED,)) + records.SIGNATURE + (_ID + _TAG).to_bytes(2, "little")
 _ID_AT = len(_HEADER)
 _TAG_AT = _ID_AT + _ID
@@ -31,13 +33,16 @@ class SignedPickles(PickleCodec):
     def __init__(self, protocol: int | None, keys: tuple[bytes, ...], shelf_id: bytes) -> None:
         super().__init__(protocol)
         self._begun = {_key_id(key): _begun(key, shelf_id) for key in keys}
-        self._own_id = _key_id(keys[0])
+        own_id = _key_id(keys[0])
+        self._begin = _HEADER + own_id
+        self._copy = self._begun[own_id].copy
 
     def dump(self, key: Any, encoded_key: bytes, value: Any) -> bytes:
-        body = super().dump(key, encoded_key, value)
-        payload = body if body[0] == records.PICKLE else body[1:]
-        tag = _tag(self._begun[self._own_id], encoded_key, payload)
-        return b"".join((_HEADER, self._own_id, tag, b"\0", payload))
+        payload = self.pickled(key, value)
+        state = self._copy()
+        state.update(_LENGTH(len(encoded_key)) + encoded_key)
+        state.update(payload)
+        return b"".join((self._begin, state.digest(), b"\0", payload))
 
     def load(self, key: Any, encoded_key: bytes, record: bytes) -> Any:
         """As :meth:`PickleCodec.load`; raises :class:`UntrustedValue`, too, for what none of the keys signed."""
@@ -71,7 +76,7 @@ def _begun(key: bytes, shelf_id: bytes) -> Any:
 
 def _tag(begun: Any, encoded_key: bytes, payload: bytes) -> bytes:
     state = begun.copy()
-    state.update(len(encoded_key).to_bytes(8, "little") + encoded_key)
+    state.update(_LENGTH(len(encoded_key)) + encoded_key)
     state.update(payload)
     return bytes(state.digest())
 

@@ -136,7 +136,7 @@ def _described(made: Any, state: Any) -> Any:
         raise _refused("a dtype with fields and parts")
     if set(fields) != set(names) or any(len(field) != 2 for field in fields.values()):
         raise _refused("a dtype with titles")
-    described = {
+    described: Any = {
         "names": list(names),
         "formats": [fields[name][0] for name in names],
         "offsets": [fields[name][1] for name in names],
