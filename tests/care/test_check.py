@@ -208,3 +208,18 @@ def test_damaged_record_is_told_with_what_it_looks_like_and_not_unpickled(path: 
     Path(path).write_bytes(content.replace(b"here I am", b"here 2 am"))
     problem = next(each for each in coshelf.check(path).problems if each.kind == "record")
     assert problem.message.endswith("what is left looks like dict: {'word': 'here 2 am'}")
+
+
+def test_value_that_goes_on_behind_the_end_of_the_file_is_a_page_that_is_not_there(path: str) -> None:
+    """Its first page is: LMDB would read on, and the system would end the process."""
+    with coshelf.open(path) as shelf:
+        shelf.update({n: bytes([n]) * 9_000 for n in range(8)})
+        shelf.compact()  # so that the last pages have a value
+    size = os.stat(path).st_size
+    os.truncate(path, size - 4096)
+    assert any(
+        problem.kind == "page" and "behind the end of the file, or what follows it does" in problem.message
+        for problem in coshelf.check(path).problems
+    )
+    with pytest.raises(coshelf.DamagedShelf, match="truncated"):
+        coshelf.open(path, trust=True)

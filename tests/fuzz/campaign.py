@@ -1,8 +1,8 @@
 """Very many mutated inputs: ``python tests/fuzz/campaign.py --inputs 1000000 --seed 0``.
 
 Each target runs in a child process of its own, with bounded memory. A child that dies or stands still is a finding at
-the input that it was at, and another goes on with the next. Inputs are known by seed and number, so each can be made
-again: ``--target file --only 1234``.
+the input that it was at, and another goes on with the next. Inputs are known by seed and number (``--target key --only
+1234`` writes one), and what led to a finding is kept.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import mmap
 import os
 import random
 import resource
+import shutil
 import struct
 import subprocess
 import sys
@@ -58,16 +59,28 @@ def work(target: str, seed: int, start: int, stop: int, place: str) -> None:
         for number in range(start, stop):
             struct.pack_into("<Q", at, 0, number + 1)
             data, repaired = input_of(target, seed, number)
+            Path(place, "input").write_bytes(bytes([not repaired]) + data)
             repaired_ones += repaired
             begun = time.perf_counter()
             try:
                 outcomes[run(data, repaired)] += 1
             except BaseException as error:
-                findings.append({"number": number, "what": f"{type(error).__name__}: {error}"[:300]})
+                kept = keep(Path(place, "input"), target, number)
+                findings.append({"number": number, "what": f"{type(error).__name__}: {error}"[:300], "input": kept})
             slowest = max(slowest, time.perf_counter() - begun)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
     result = {"outcomes": outcomes, "findings": findings, "repaired": repaired_ones, "slowest": slowest, "peak": peak}
     Path(place, "result").write_text(json.dumps(result))
+
+
+def keep(made: Path, target: str, number: int) -> str:
+    """Keep an input with what came of it; where. ``guided.py TARGET FILE`` gives it to the target once more."""
+    directory = Path(tempfile.gettempdir(), "coshelf-fuzz-findings")
+    directory.mkdir(exist_ok=True)
+    kept = directory / f"{target.replace(' ', '-')}-{number}"
+    if made.exists():
+        shutil.copy(made, kept)
+    return str(kept)
 
 
 class Campaign:
@@ -102,10 +115,13 @@ class Campaign:
                 self._add(json.loads(result.read_text()))
                 return stop
             what = "it stood still" if stood_still else f"it died with {child.returncode}"
-            self.findings.append({"number": number, "what": f"{what}: {errors.read_text(errors='replace')[-300:]}"})
-            if number > start:
-                self._batch(start, number)  # so that what came before is counted
-            return number + 1
+            kept = keep(Path(place, "input"), self.target, number)
+            what = f"{what}: {errors.read_text(errors='replace')[-300:]}"
+            self.findings.append({"number": number, "what": what, "input": kept})
+        at = start
+        while at < number:  # so that what came before is counted
+            at = self._batch(at, number)
+        return number + 1
 
     def _watch(self, child: subprocess.Popen[bytes], at: Path) -> tuple[int, bool]:
         last, since = -1, time.monotonic()
@@ -142,7 +158,7 @@ class Campaign:
         for outcome, count in self.outcomes.most_common(12):
             print(f"  {count:>9,}  {outcome}")
         for finding in self.findings[:20]:
-            print(f"  FINDING {finding['number']}: {finding['what']}")
+            print(f"  FINDING {finding['number']}, {finding['input']}: {finding['what']}")
 
 
 def main() -> None:

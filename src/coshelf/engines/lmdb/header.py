@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from coshelf.errors import DamagedShelf, FormatTooNew, NotAShelf
 
-__all__ = ["Counts", "Meta", "check_header", "check_short_file", "missing_bytes", "newest_transaction", "read_metas"]
+__all__ = ["Counts", "Meta", "check_header", "missing_bytes", "newest_transaction", "read_metas"]
 
 _MAGIC = 0xBEEFC0DE
 _DATA_VERSION = 1  # of LMDB 0.9; a file of 1.0 has even its magic elsewhere
@@ -69,27 +69,6 @@ def missing_bytes(descriptor: int, path: str) -> int:
     """By how much the file is shorter than the pages that its header counts."""
     newest = max(read_metas(descriptor, path), key=lambda meta: meta.transaction)
     return max(0, (newest.last_page + 1) * newest.page_size - os.fstat(descriptor).st_size)
-
-
-def check_short_file(descriptor: int, path: str) -> None:
-    """Raise :class:`DamagedShelf` if pages that are in use lie behind the end of a file that is short.
-
-    LMDB counts pages that a commit took and gave back unwritten, so a file whose last process died right after such a
-    commit may be short and whole all the same. All pages are looked at; only a short file needs that.
-    """
-    short = missing_bytes(descriptor, path)
-    if short and not _is_whole(path):
-        size = os.fstat(descriptor).st_size
-        raise DamagedShelf(f"{path} is truncated: it has {size} bytes and needs {size + short}")
-
-
-def _is_whole(path: str) -> bool:
-    from lmdb import verify
-
-    try:
-        return not verify.verify(path, subdir=False)  # type: ignore[no-untyped-call]
-    except verify.VerifyError:
-        return False
 
 
 def newest_transaction(descriptor: int, path: str) -> int:

@@ -245,8 +245,8 @@ class TreeWalk:
         self.seen[node.first : last + 1] = b"\1" * count
         self._overflow += count
         page = self._pages.read(node.first)
-        if page is None:
-            self.report(node.first, "lies behind the end of the file")
+        if page is None or (last + 1) * self._pages.size > self._pages.length:
+            self.report(node.first, "lies behind the end of the file, or what follows it does")
             return
         named, _, flags = struct.unpack_from("<QHH", page)
         said = struct.unpack_from("<I", page, 12)[0]
@@ -295,6 +295,7 @@ def _offsets(page: bytes) -> tuple[int, ...]:
 
 def free_pages(walk: TreeWalk, pages: Pages, meta: Meta) -> Iterator[int]:
     """The pages that the list of free pages names; the walk reports what is wrong with the list."""
+    before = 0
     for leaf in walk.leaves(meta.free_root, meta.free_depth, by_order=False):
         for node in leaf:
             value = pages.value(node)
@@ -304,7 +305,8 @@ def free_pages(walk: TreeWalk, pages: Pages, meta: Meta) -> Iterator[int]:
                 walk.report(node.page, "is part of the list of free pages and names none")
                 continue
             numbers = struct.unpack_from(f"<{count}Q", value, 8)
-            is_later = int.from_bytes(node.key, "little") > meta.transaction
-            if is_later or any(number <= after for number, after in pairwise(numbers)):
+            commit = int.from_bytes(node.key, "little")
+            if not before < commit <= meta.transaction or any(number <= after for number, after in pairwise(numbers)):
                 walk.report(node.page, "names free pages of no commit, or out of order")
+            before = commit
             yield from numbers

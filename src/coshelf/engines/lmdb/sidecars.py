@@ -25,13 +25,13 @@ from coshelf.engines.lmdb.delta_files import (
     remove_delta_files,
 )
 from coshelf.engines.lmdb.delta_state import DIRECT, DeltaIdentity
-from coshelf.engines.lmdb.foreign_file import refuse_malformed
-from coshelf.engines.lmdb.header import check_header, check_short_file, missing_bytes, newest_transaction
+from coshelf.engines.lmdb.header import check_header, missing_bytes, newest_transaction
 from coshelf.engines.lmdb.lock_guard import FLOCK
 from coshelf.engines.lmdb.shelf_row import ShelfRow, check_row
 from coshelf.engines.lmdb.sidecar_files import lock_path, make_file, make_lock_file, remove_file, state_path
 from coshelf.engines.lmdb.state_page import SIZE as PAGE_SIZE
 from coshelf.engines.lmdb.state_page import StatePage
+from coshelf.engines.lmdb.structure import check_short_file, refuse_malformed
 from coshelf.errors import (
     DamagedShelf,
     NotAShelf,

@@ -1,0 +1,76 @@
+"""Looking at the structure of a whole file before LMDB maps it, where there is reason to.
+
+LMDB follows what it finds in pages. A file may be cut, which the system tells by a signal. And whoever makes a file can
+give it a closing stamp that fits, so that tells of accidents and not of intent. The look costs some 10 ms a megabyte of
+small entries, large values nearly nothing, and only who opens the file first pays for it.
+"""
+
+from __future__ import annotations
+
+import os
+
+from coshelf import records, trust
+from coshelf.engines.lmdb.checking import StateCheck
+from coshelf.engines.lmdb.header import Meta, missing_bytes, read_metas
+from coshelf.engines.lmdb.page_walk import Pages, TreeWalk
+from coshelf.engines.lmdb.shelf_row import ROW_KEY, unpack_row
+from coshelf.errors import CoshelfError, DamagedShelf
+from coshelf.reports import Problem, Report
+
+__all__ = ["check_short_file", "refuse_malformed"]
+
+
+def check_short_file(descriptor: int, path: str) -> None:
+    """Raise :class:`DamagedShelf` if pages that are in use lie behind the end of a file that is short.
+
+    LMDB counts pages that a commit took and gave back unwritten, so a file whose last process died right after such a
+    commit may be short and whole all the same. All pages are looked at; only a short file needs that.
+    """
+    short = missing_bytes(descriptor, path)
+    if short and _problem(descriptor, _in_order(descriptor, path)[-1], path) is not None:
+        size = os.fstat(descriptor).st_size
+        raise DamagedShelf(f"{path} is truncated: it has {size} bytes and needs {size + short}")
+
+
+def refuse_malformed(descriptor: int, path: str) -> None:
+    """Raise :class:`DamagedShelf` for a file that LMDB could stumble over, unless it bears this user's mark."""
+    metas = _in_order(descriptor, path)
+    if len(metas) < 2:
+        return  # LMDB refuses it itself
+    meta = metas[-1]
+    pages = Pages(descriptor, meta.page_size)
+    if meta.last_page * meta.page_size <= pages.length and _is_own(pages, meta, path):
+        return
+    problem = _problem(descriptor, meta, path)
+    if problem is not None:
+        raise DamagedShelf(
+            f"{path} is damaged, or was made to look so: {problem}\n"
+            "  hint: coshelf.check(path) tells all, coshelf.salvage(path, new) takes what is readable to a new shelf"
+        )
+
+
+def _in_order(descriptor: int, path: str) -> list[Meta]:
+    return sorted(read_metas(descriptor, path), key=lambda meta: meta.transaction)
+
+
+def _problem(descriptor: int, meta: Meta, path: str) -> Problem | None:
+    """The first thing in the structure that is not as it should be."""
+    report = Report(path)
+    StateCheck(Pages(descriptor, meta.page_size), meta, report, None).look_at_structure()
+    return report.problems[0] if report.problems else None
+
+
+def _is_own(pages: Pages, meta: Meta, path: str) -> bool:
+    """Whether this user made the file on this machine: the rows that tell are the first of all."""
+    information = pages.status
+    walk = TreeWalk(pages, meta.last_page, bytearray(meta.last_page + 1), lambda *_: None)
+    for leaf in walk.leaves(meta.main_root, meta.main_depth):
+        rows = {node.key: node for node in leaf[:2]}
+        try:
+            store_id = unpack_row(pages.value(rows[ROW_KEY]), path).store_id
+        except (CoshelfError, KeyError):
+            return False
+        mark = rows.get(trust.ROW_KEY)
+        row = None if mark is None else pages.value(mark)[: -records.TRAILER]
+        return trust.is_marked(store_id, information.st_dev, information.st_ino, row)
+    return False
