@@ -8,7 +8,6 @@ from typing import Any
 
 from coshelf.errors import DamagedRecord
 from coshelf.keys import FIRST, LAST, decode, shown
-from coshelf.preview import preview_of
 
 __all__ = ["Compaction", "Problem", "Report", "SalvageReport", "check_record", "shown_key", "user_key"]
 
@@ -104,6 +103,8 @@ def check_record(
     """Count an entry that is whole; note one that is not. ``damaged`` is what there is of that, or None."""
     where = f"key {shown_key(key)}" if page is None else f"page {page}, key {shown_key(key)}"
     if damaged is not None:
+        from coshelf.preview import preview_of
+
         looks = preview_of(damaged)
         kind = "" if looks.type == "?" else f"; what is left looks like {looks.type}: {looks.text}"
         report.add("record", where, f"its {size} bytes do not match their checksum{kind}")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from coshelf.engines.lmdb.header import Meta
 from coshelf.engines.lmdb.layer_map import LayerMap, is_link
-from coshelf.engines.lmdb.page_walk import BRANCH, LEAF, Node, Pages, TreeWalk, free_pages, nodes_of
+from coshelf.engines.lmdb.page_walk import BRANCH, LEAF, Node, Pages, TreeWalk, first_child, free_pages, nodes_of
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, ShelfRow, unpack_row
 from coshelf.errors import CoshelfError
 
@@ -55,7 +55,7 @@ class Survey:
                 elif is_link(node.key):
                     self.layers.add_link(node.key)
         elif kind == BRANCH and 16 < int.from_bytes(page[12:14], "little") <= len(page):
-            self.above.setdefault(_first_child(page), []).append(number)
+            self.above.setdefault(first_child(page), []).append(number)
 
     def _look_at_row(self, node: Node) -> None:
         try:
@@ -166,9 +166,3 @@ def _roots(survey: Survey) -> Iterator[tuple[int, int]]:
         number, depth = waiting.pop(0)
         yield number, depth
         waiting.extend((above, depth + 1) for above in survey.above.get(number, ()))
-
-
-def _first_child(page: bytes) -> int:
-    """The page that a branch page leads to first."""
-    offset = int.from_bytes(page[16:18], "little")
-    return int.from_bytes(page[offset : offset + 6], "little")

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from coshelf import records
 from coshelf.engines.lmdb.header import Counts, Meta
 
-__all__ = ["BRANCH", "LEAF", "OVERFLOW", "Node", "Pages", "TreeWalk", "free_pages", "nodes_of"]
+__all__ = ["BRANCH", "LEAF", "OVERFLOW", "Node", "Pages", "TreeWalk", "first_child", "free_pages", "nodes_of"]
 
 BRANCH, LEAF, OVERFLOW = 1, 2, 4
 NONE = (1 << 64) - 1
@@ -252,6 +252,12 @@ class TreeWalk:
         said = struct.unpack_from("<I", page, 12)[0]
         if (named, flags, said) != (node.first, OVERFLOW, count):
             self.report(node.first, f"should be the first of {count} pages with a value, and is not")
+
+
+def first_child(page: bytes) -> int:
+    """The page that a branch page leads to first; anything, if it is none."""
+    offset = int.from_bytes(page[16:18], "little")
+    return int.from_bytes(page[offset : offset + 6], "little")
 
 
 def nodes_of(number: int, page: bytes) -> Iterator[Node | None]:

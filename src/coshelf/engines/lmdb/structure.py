@@ -8,16 +8,23 @@ small entries, large values nearly nothing, and only who opens the file first pa
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from itertools import islice
+from typing import TYPE_CHECKING
 
 from coshelf import records, trust
-from coshelf.engines.lmdb.checking import StateCheck
 from coshelf.engines.lmdb.header import Meta, missing_bytes, read_metas
-from coshelf.engines.lmdb.page_walk import Pages, TreeWalk
+from coshelf.engines.lmdb.page_walk import Node, Pages, first_child, nodes_of
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, unpack_row
 from coshelf.errors import CoshelfError, DamagedShelf
-from coshelf.reports import Problem, Report
+
+if TYPE_CHECKING:
+    from coshelf.reports import Problem
 
 __all__ = ["check_short_file", "refuse_malformed"]
+
+_DEEPEST = 32
+_LEAST = 512  # bytes of a page
 
 
 def check_short_file(descriptor: int, path: str) -> None:
@@ -55,6 +62,9 @@ def _in_order(descriptor: int, path: str) -> list[Meta]:
 
 def _problem(descriptor: int, meta: Meta, path: str) -> Problem | None:
     """The first thing in the structure that is not as it should be."""
+    from coshelf.engines.lmdb.checking import StateCheck
+    from coshelf.reports import Report
+
     report = Report(path)
     StateCheck(Pages(descriptor, meta.page_size), meta, report, None).look_at_structure()
     return report.problems[0] if report.problems else None
@@ -63,14 +73,24 @@ def _problem(descriptor: int, meta: Meta, path: str) -> Problem | None:
 def _is_own(pages: Pages, meta: Meta, path: str) -> bool:
     """Whether this user made the file on this machine: the rows that tell are the first of all."""
     information = pages.status
-    walk = TreeWalk(pages, meta.last_page, bytearray(meta.last_page + 1), lambda *_: None)
-    for leaf in walk.leaves(meta.main_root, meta.main_depth):
-        rows = {node.key: node for node in leaf[:2]}
-        try:
-            store_id = unpack_row(pages.value(rows[ROW_KEY]), path).store_id
-        except (CoshelfError, KeyError):
-            return False
-        mark = rows.get(trust.ROW_KEY)
-        row = None if mark is None else pages.value(mark)[: -records.TRAILER]
-        return trust.is_marked(store_id, information.st_dev, information.st_ino, row)
-    return False
+    rows = {node.key: pages.value(node) for node in _first_rows(pages, meta)}
+    try:
+        store_id = unpack_row(rows.get(ROW_KEY), path).store_id
+    except CoshelfError:
+        return False
+    mark = rows.get(trust.ROW_KEY)
+    row = None if mark is None else mark[: -records.TRAILER]
+    return trust.is_marked(store_id, information.st_dev, information.st_ino, row)
+
+
+def _first_rows(pages: Pages, meta: Meta) -> Iterator[Node]:
+    """The first two rows of the tree, if they are where they should be."""
+    number = meta.main_root
+    for depth in range(min(meta.main_depth, _DEEPEST), 0, -1):
+        page = pages.read(number)
+        if page is None or len(page) < _LEAST:
+            return
+        if depth == 1:
+            yield from (node for node in islice(nodes_of(number, page), 2) if node is not None)
+            return
+        number = first_child(page)
