@@ -223,3 +223,16 @@ def test_value_that_goes_on_behind_the_end_of_the_file_is_a_page_that_is_not_the
     )
     with pytest.raises(coshelf.DamagedShelf, match="truncated"):
         coshelf.open(path, trust=True)
+
+
+@pytest.mark.parametrize("page", [0, 1])
+def test_file_that_ends_within_its_stamp_is_damaged(page: int, path: str) -> None:
+    for turn in range(2):  # the stamp is in the one header page or the other
+        with coshelf.open(path) as shelf:
+            shelf["a"] = turn
+        content = Path(path).read_bytes()
+        for length in range(page * 4096 + 512, page * 4096 + 580, 4):
+            Path(path + ".cut").write_bytes(content[:length])
+            assert not coshelf.check(path + ".cut").ok
+            with pytest.raises(coshelf.CoshelfError):
+                coshelf.open(path + ".cut", "r")

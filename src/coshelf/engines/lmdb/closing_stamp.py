@@ -116,7 +116,7 @@ def _of_page(page: memoryview) -> int:
 
 
 def _unpack(data: bytes) -> Stamp | None:
-    if data[:8] != _MAGIC:
+    if data[:8] != _MAGIC or len(data) < _LAYOUT.size:
         return None
     _, transaction, last_page, older_root, kind, has_damage, count = _LAYOUT.unpack_from(data)
     end = _LAYOUT.size + count * _CHECKSUM.size
