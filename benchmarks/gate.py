@@ -62,6 +62,14 @@ def main() -> None:
             own["k"] = value(KINDS[0], 5, 0)
             own.sync()
             results[f"get, {KINDS[0]}"] = compared(lambda: own["k"], lambda: other["k"])
+            with coshelf.open(f"{place}/signed.shelf", sign=b"k" * 32) as signed_shelf:
+                small = value(KINDS[0], 5, 0)
+                signed_shelf["k"] = small
+                signed_shelf.sync()
+                results[f"get, signed, {KINDS[0]}"] = compared(lambda: own["k"], lambda: signed_shelf["k"])
+                results[f"set, signed, {KINDS[0]}"] = compared(
+                    lambda: own.__setitem__("k", small), lambda: signed_shelf.__setitem__("k", small)
+                )
     data = pickle.dumps(value(KINDS[0], 5, 0))
     plain, signed, key = PickleCodec(), SignedPickles(None, (b"k" * 32,), bytes(16)), encode("k")
     records_of = {

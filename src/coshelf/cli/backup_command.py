@@ -12,7 +12,7 @@ from coshelf.cli.shelves import JSON, SHELF, opened
 __all__ = ["backup_command"]
 
 
-@click.command("backup")
+@click.command("backup", short_help="Copy SHELF to a file, while others write.")
 @click.argument("shelf", type=SHELF)
 @click.argument("target", type=click.Path())
 @click.option("--overwrite", is_flag=True, help="Replace the shelf that lies at TARGET.")

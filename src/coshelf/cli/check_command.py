@@ -16,7 +16,7 @@ from coshelf.reports import Report
 __all__ = ["check_command", "list_problems"]
 
 
-@click.command("check")
+@click.command("check", short_help="Look for damage in every page and record.")
 @click.argument("shelf", type=SHELF)
 @JSON
 def check_command(shelf: str, as_json: bool) -> None:

@@ -11,7 +11,7 @@ from coshelf.cli.shelves import JSON, SHELF, TIMEOUT, opened
 __all__ = ["compact_command"]
 
 
-@click.command("compact")
+@click.command("compact", short_help="Give unneeded room back to the disk.")
 @click.argument("shelf", type=SHELF)
 @TIMEOUT
 @JSON

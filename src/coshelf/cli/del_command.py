@@ -13,7 +13,7 @@ from coshelf.keys import shown
 __all__ = ["del_command"]
 
 
-@click.command("del")
+@click.command("del", short_help="Delete entries, all in one commit.")
 @click.argument("shelf", type=SHELF)
 @click.argument("keys", metavar="KEY...", type=KEY, nargs=-1)
 @LITERAL_KEY

@@ -23,7 +23,7 @@ __all__ = ["edit_command"]
 _SUFFIXES = {"text": ".txt", "json": ".json", "literal": ".py"}
 
 
-@click.command("edit")
+@click.command("edit", short_help="Change a value with your editor.")
 @click.argument("shelf", type=SHELF)
 @click.argument("key", type=KEY)
 @LITERAL_KEY

@@ -11,7 +11,7 @@ from coshelf.transfer.exporting import TARGETS, export_entries
 __all__ = ["export_command"]
 
 
-@click.command("export")
+@click.command("export", short_help="Copy entries for other programs.")
 @click.argument("source")
 @click.argument("target")
 @click.option(

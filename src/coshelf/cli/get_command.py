@@ -20,7 +20,7 @@ from coshelf.transfer.json_lines import line_of, same_in_json
 __all__ = ["get_command"]
 
 
-@click.command("get")
+@click.command("get", short_help="Write a value to standard output.")
 @click.argument("shelf", type=SHELF)
 @click.argument("key", type=KEY)
 @LITERAL_KEY

@@ -12,7 +12,7 @@ from coshelf.transfer.importing import import_entries
 __all__ = ["import_command"]
 
 
-@click.command("import")
+@click.command("import", short_help="Copy entries from other stores.")
 @click.argument("source")
 @click.argument("target")
 @click.option(

@@ -12,7 +12,7 @@ from coshelf.cli.tables import table
 __all__ = ["info_command"]
 
 
-@click.command("info")
+@click.command("info", short_help="Say what SHELF is, and whose.")
 @click.argument("shelf", type=SHELF)
 @JSON
 def info_command(shelf: str, as_json: bool) -> None:

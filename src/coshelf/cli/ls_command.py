@@ -22,7 +22,7 @@ _STEPS = 500  # of a preview
 _FLUSH = 1_000
 
 
-@click.command("ls")
+@click.command("ls", short_help="List keys.")
 @click.argument("shelf", type=SHELF)
 @click.argument("glob", required=False)
 @click.option("--prefix", help="Only str keys that begin with this.")

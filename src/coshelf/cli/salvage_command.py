@@ -16,7 +16,7 @@ from coshelf.cli.shelves import JSON
 __all__ = ["salvage_command"]
 
 
-@click.command("salvage")
+@click.command("salvage", short_help="Take what is readable from a damaged file.")
 @click.argument("source", type=click.Path())
 @click.argument("target", type=click.Path())
 @JSON

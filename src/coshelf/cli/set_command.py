@@ -16,7 +16,7 @@ from coshelf.transfer.report import Left
 __all__ = ["set_command"]
 
 
-@click.command("set")
+@click.command("set", short_help="Store a value.")
 @click.argument("shelf", type=SHELF)
 @click.argument("key", type=KEY)
 @click.argument("value", required=False)

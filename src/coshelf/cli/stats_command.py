@@ -14,7 +14,7 @@ from coshelf.statistics import Stats
 __all__ = ["stats_command"]
 
 
-@click.command("stats")
+@click.command("stats", short_help="Say what SHELF consists of.")
 @click.argument("shelf", type=SHELF)
 @click.option(
     "--prefix-depth",

@@ -9,7 +9,7 @@ from coshelf.trusting import revoke, trust_shelf
 __all__ = ["trust_command"]
 
 
-@click.command("trust")
+@click.command("trust", short_help="Load any object from a shelf from now on.")
 @click.argument("path")
 @click.option("--revoke", "is_revoked", is_flag=True, help="Trust it no longer.")
 def trust_command(path: str, is_revoked: bool) -> None:
