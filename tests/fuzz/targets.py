@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import resource
 import tempfile
@@ -54,6 +55,10 @@ def prepare() -> None:
                 codec.load(_KEY, _ENCODED, record_of(data, repaired=True))
     with contextlib.suppress(zoneinfo.ZoneInfoNotFoundError):
         zoneinfo.ZoneInfo("No/Such")  # looks for a package of zones, in a module of its own
+    # Python itself writes about some broken pickles to standard error, and from 3.13 on with the help of this module.
+    for name in ("traceback", "linecache", "tokenize", "_colorize"):
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
 
 

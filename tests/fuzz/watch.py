@@ -14,7 +14,7 @@ _NEVER = (
     *("os.", "subprocess.", "shutil.", "socket.", "ctypes.", "exec", "compile", "code.", "marshal.", "function."),
     *(
         "pickle.find_class",
-        "builtins.",
+        "builtins.input",
         "pty.",
         "webbrowser.",
         "urllib.",

@@ -326,6 +326,17 @@ def test_numpy_dtypes_with_strange_offsets_are_refused(gate: Gate) -> None:
             gate.loads(pickle.dumps(Wrong(changed)))
 
 
+@pytest.mark.parametrize("name", ["bytes", "bytearray"])
+@pytest.mark.parametrize("arguments", [("a", "idna"), ("a", "no_such"), ("a", "latin1", "ignore"), (10**9,)])
+def test_bytes_are_made_of_data_alone(gate: Gate, name: str, arguments: tuple[Any, ...]) -> None:
+    """The name of a codec is that of a module, which would be imported."""
+    made = b"".join(b"I%d\n" % each if isinstance(each, int) else b"V%s\n" % each.encode() for each in arguments)
+    before = set(sys.modules)
+    with pytest.raises(TypeError, match="a pickle of data does not call"):
+        gate.loads(b"c__builtin__\n%s\n(%stR." % (name.encode(), made))
+    assert not {each for each in set(sys.modules) - before if each.startswith("encodings")}
+
+
 class _Described:
     """A dtype with a state of somebody's making."""
 

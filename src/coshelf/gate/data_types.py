@@ -121,17 +121,23 @@ def _cannot_be_changed(found: type) -> bool:
 
 
 def _bytes(*arguments: Any) -> bytes:
-    return bytes(*_no_length("bytes", arguments))
+    return bytes(*_only_data("bytes", arguments))
 
 
 def _bytearray(*arguments: Any) -> bytearray:
-    return bytearray(*_no_length("bytearray", arguments))
+    return bytearray(*_only_data("bytearray", arguments))
 
 
-def _no_length(name: str, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The arguments, if they are data: given a number, bytes would be made out of nothing, as many as it says."""
+def _only_data(name: str, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The arguments, if they are data.
+
+    Given a number, bytes would be made out of nothing, as many as it says; the name of a codec is that of a module,
+    which would be imported.
+    """
     if arguments and isinstance(arguments[0], int):
         raise TypeError(f"a pickle of data does not call {name} with a number")
+    if len(arguments) > 1 and arguments[1:] not in (("latin1",), ("latin-1",)):
+        raise TypeError(f"a pickle of data does not call {name} with the encoding {arguments[1]!r:.40}")
     return arguments
 
 
