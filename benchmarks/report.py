@@ -244,7 +244,12 @@ def gate(results: dict[str, Any]) -> list[str]:
     lines = ["| | trusted, us | through the gate, or signed, us | ratio |", "| --- | --- | --- | --- |"]
     for name, found in results.items():
         lines.append(f"| {name} | {found['plain']:.2f} | {found['gate']:.2f} | {found['ratio']:.2f} |")
-    return ["To reach, for a small value: the gate and the signature at most 2 times the plain way.", "", *lines, ""]
+    words = (
+        "To reach, for a small value: the gate and the signature at most 2 times the plain way. A kilobyte of bytes is "
+        "loaded in less time than the gate takes to look at it, and a small dict is pickled in less than BLAKE2 takes: "
+        "these alone are more than 2 times, and little of a whole get or set."
+    )
+    return [words, "", *lines, ""]
 
 
 def main() -> None:
