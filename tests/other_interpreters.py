@@ -16,6 +16,7 @@ SUPPORTED = ("3.11", "3.12", "3.13")
 ON_THE_FIRST_ONLY = (
     "tests/test_example.py",
     "tests/test_benchmarks.py",
+    "tests/bad_input/test_damaged_bytes.py",
     "tests/care",
     "tests/cli",
     "tests/crash",

@@ -31,7 +31,7 @@ _KEY = "k"
 _ENCODED = encode(_KEY)
 _SECRET = b"0123456789abcdef"
 _PAGE = 4096
-_MEMORY = 2 << 30
+_MEMORY = 512 << 20
 
 
 def _codec() -> PickleCodec:
@@ -59,7 +59,9 @@ def prepare() -> None:
     for name in ("traceback", "linecache", "tokenize", "_colorize"):
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
-    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
+    with open("/proc/self/statm", encoding="ascii") as file:
+        limit = int(file.read().split()[0]) * resource.getpagesize() + _MEMORY
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
 def record_of(data: bytes, *, repaired: bool) -> bytes:
