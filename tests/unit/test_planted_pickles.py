@@ -60,6 +60,18 @@ if made != path:
 """
 
 
+# A shelf of the other user, renamed or linked to the name of the victim's.
+SHELF_OF_THE_OTHER = """
+import os, sys, coshelf, coshelf.engines.lmdb, coshelf.codecs.raw_pickles, coshelf.opening, grp, pwd, random
+os.setgroups([]); os.setgid(65534); os.setuid(65534)
+os.environ["XDG_STATE_HOME"] = sys.argv[1] + "/state"
+from coshelf.codecs.raw_pickles import RawPickles
+with coshelf.opening.open_with_codec(sys.argv[1] + "/mine", "c", RawPickles(), mode=0o666) as shelf:
+    shelf["session"] = bytes.fromhex(sys.argv[2])
+getattr(os, sys.argv[3])(sys.argv[1] + "/mine", sys.argv[1] + "/a.shelf")
+"""
+
+
 def as_other(script: str, *arguments: object) -> str:
     """Run a script that becomes the other user."""
     command = [sys.executable, "-c", textwrap.dedent(script), *map(str, arguments)]
@@ -118,16 +130,7 @@ def test_trap_is_one(tmp_path: Path) -> None:
 def test_shelf_put_in_the_place_of_the_victims(place: Path, alarm: Path) -> None:
     with coshelf.open(place / "a.shelf") as shelf:
         shelf["session"] = {"user": 1}
-    script = """
-        import os, sys, coshelf, coshelf.engines.lmdb, coshelf.codecs.raw_pickles, coshelf.opening, grp, pwd, random
-        os.setgroups([]); os.setgid(65534); os.setuid(65534)
-        os.environ["XDG_STATE_HOME"] = sys.argv[1] + "/state"
-        from coshelf.codecs.raw_pickles import RawPickles
-        with coshelf.opening.open_with_codec(sys.argv[1] + "/mine", "c", RawPickles(), mode=0o666) as shelf:
-            shelf["session"] = bytes.fromhex(sys.argv[2])
-        os.rename(sys.argv[1] + "/mine", sys.argv[1] + "/a.shelf")
-    """
-    as_other(script, place, trap_for(alarm).hex())
+    as_other(SHELF_OF_THE_OTHER, place, trap_for(alarm).hex(), "rename")
     assert opened_as_always(str(place / "a.shelf")) == [UntrustedValue, UntrustedValue]
 
 
@@ -198,16 +201,7 @@ def test_link_in_the_place_of_a_sidecar_harms_no_file_of_the_victims(place: Path
 
 
 def test_link_to_a_shelf_of_somebody_else(place: Path, alarm: Path) -> None:
-    script = """
-        import os, sys, coshelf, coshelf.engines.lmdb, coshelf.codecs.raw_pickles, coshelf.opening, grp, pwd, random
-        os.setgroups([]); os.setgid(65534); os.setuid(65534)
-        os.environ["XDG_STATE_HOME"] = sys.argv[1] + "/state"
-        from coshelf.codecs.raw_pickles import RawPickles
-        with coshelf.opening.open_with_codec(sys.argv[1] + "/mine", "c", RawPickles(), mode=0o666) as shelf:
-            shelf["session"] = bytes.fromhex(sys.argv[2])
-        os.symlink(sys.argv[1] + "/mine", sys.argv[1] + "/a.shelf")
-    """
-    as_other(script, place, trap_for(alarm).hex())
+    as_other(SHELF_OF_THE_OTHER, place, trap_for(alarm).hex(), "symlink")
     assert opened_as_always(str(place / "a.shelf")) == [UntrustedValue, UntrustedValue]
 
 
