@@ -7,9 +7,16 @@ payload is this pickle, tag included". docs/format.md has the whole format.
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterable
 
 __all__ = [
+    "BLOB",
+    "CODEC",
+    "COMPRESSION",
+    "ENCRYPTION",
+    "EXPIRY",
     "HEADERED",
+    "LARGEST_HEADER",
     "OLD_PICKLE",
     "PICKLE",
     "SIGNATURE",
@@ -17,14 +24,26 @@ __all__ = [
     "VERIFIED_ON_READ",
     "checksum",
     "is_intact",
+    "needs_later_version",
+    "read_headers",
     "seal",
     "version",
+    "write_headers",
 ]
 
 PICKLE = 0x80
 OLD_PICKLE = 0x01  # a pickle of protocol 0 or 1 follows
 HEADERED = 0x02  # ordered headers follow, then the payload
-SIGNATURE = b"\x50"  # the kind of a header
+
+# Kinds of headers, in the order in which they stand.
+EXPIRY = 0x10
+CODEC = 0x20
+BLOB = 0x28
+COMPRESSION = 0x30
+ENCRYPTION = 0x40
+SIGNATURE = 0x50
+_MAY_BE_SKIPPED = 0x80  # from here on by a reader that does not know the kind
+LARGEST_HEADER = 0xFFFF  # bytes of one header's data
 
 TRAILER = 12  # 8 bytes of sequence number, 4 bytes of CRC-32, both little-endian
 VERIFIED_ON_READ = 64 * 1024  # larger records are verified by check() alone: a CRC costs 1 ms per 6 MB
@@ -52,3 +71,37 @@ def is_intact(key: bytes, record: bytes) -> bool:
 def version(record: bytes) -> int:
     """The number of the commit that wrote the record."""
     return int.from_bytes(record[-TRAILER:-4], "little")
+
+
+def write_headers(headers: Iterable[tuple[int, bytes]]) -> bytes:
+    """The beginning of a record with headers, of kinds that ascend: its payload follows."""
+    parts = [bytes((HEADERED,))]
+    for kind, data in headers:
+        parts += (bytes((kind,)), len(data).to_bytes(2, "little"), data)
+    parts.append(b"\0")
+    return b"".join(parts)
+
+
+def read_headers(record: bytes) -> tuple[dict[int, bytes], int] | None:
+    """The data of the headers of a record, by kind, and where its payload begins; None if they are not as they should.
+
+    The record's tag is :data:`HEADERED`, and nothing else is known of it.
+    """
+    headers: dict[int, bytes] = {}
+    at, end, last = 1, len(record) - TRAILER, 0
+    while at < end:
+        kind = record[at]
+        if not kind:
+            return headers, at + 1
+        start = at + 3
+        at = start + int.from_bytes(record[at + 1 : start], "little")
+        if kind <= last or at >= end:
+            return None
+        headers[kind] = record[start:at]
+        last = kind
+    return None
+
+
+def needs_later_version(headers: Iterable[int], known: Iterable[int]) -> int | None:
+    """The first kind of header that a reader must know, and that is none of those it knows."""
+    return next((kind for kind in headers if kind < _MAY_BE_SKIPPED and kind not in known), None)

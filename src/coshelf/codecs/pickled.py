@@ -92,7 +92,7 @@ class PickleCodec:
             raise unreadable(key, error) from error
         if not small and not records.is_intact(encoded_key, record):
             raise damaged(key, record)
-        if tag == records.HEADERED and record[1:2] == records.SIGNATURE:
+        if tag == records.HEADERED and record[1] == records.SIGNATURE:
             raise UntrustedValue(f"the value for key {shown(key)} is signed: open the shelf with sign=", "", key)
         raise FormatTooNew(f"the record for key {shown(key)} has tag {tag:#04x}, which only a later version knows")
 

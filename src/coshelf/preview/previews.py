@@ -75,9 +75,9 @@ def payload_of(record: bytes) -> tuple[str, int | None]:
         return f"tag {tag:#04x}" if tag >= 0 else "nothing", None
     said, at, end = "", 1, len(record) - records.TRAILER
     while at < end and record[at]:
-        kind, size = record[at : at + 1], int.from_bytes(record[at + 1 : at + 3], "little")
+        kind, size = record[at], int.from_bytes(record[at + 1 : at + 3], "little")
         if kind != records.SIGNATURE:
-            return f"header {kind[0]:#04x}", None
+            return f"header {kind:#04x}", None
         said = f"signed ({record[at + 3 : at + 7].hex()}) "
         at += 3 + size
     return said, at + 1
