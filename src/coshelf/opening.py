@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterable, MutableMapping
 from typing import Any
 
-from coshelf.codecs.pickled import PickleCodec
+from coshelf.codecs.pickled import PROTOCOL, PickleCodec
 from coshelf.engines import open_engine
 from coshelf.engines.contract import EVERYTHING_GONE, Durability, Engine, Flag, OpenOptions
 from coshelf.errors import Unsupported
@@ -45,7 +45,7 @@ def open(
             within ``flush_interval``; ``sync()`` and ``close()`` wait for that. "commit": each commit waits for it.
         flush_interval: seconds between two flushes while entries are written, 0 or more.
         timeout: seconds that bound every wait for a lock, 0 or more.
-        protocol: pickle protocol for writing; every protocol is read.
+        protocol: pickle protocol for writing, 5 by default; every protocol is read.
         writeback: keep the values that were handed out, and write back at ``sync()`` and ``close()`` those that were
             changed in place. As in ``shelve``, but only changes are written, and never over somebody else's.
         require: capabilities without which opening is refused: ``"snapshots"``, ``"exclusive=processes"``, ...
@@ -131,7 +131,7 @@ def _trusting(
             raise TypeError(f"sign takes bytes, not {type(key).__name__}")
         if len(key) < 16:
             raise ValueError(f"a secret to sign with has at least 16 bytes, not {len(key)}")
-    return Trusting(PickleCodec(protocol).protocol, trust, classes, keys)
+    return Trusting(PickleCodec(PROTOCOL if protocol is None else protocol).protocol, trust, classes, keys)
 
 
 def open_with_codec(
@@ -181,6 +181,8 @@ def _shelf(
 ) -> Shelf[Any, Any]:
     trusting = codec if isinstance(codec, Trusting) else Trusting(codec.protocol, True, ())
     codec = codec.codec(engine) if isinstance(codec, Trusting) else codec
+    if codec.takes_blobs:
+        codec.blobs = engine.blobs
     again = functools.partial(reopen, trusting)
     if not writeback:
         return Shelf(Handle(engine, codec, flag, again), namespace)

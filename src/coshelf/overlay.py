@@ -40,6 +40,10 @@ class Overlay(Reader):
             del self._writes[key]
         self._clears.append((start, stop))
 
+    def forget(self) -> None:
+        """Let go of what was written: a batch that was made has it, and what is in no batch is not needed any more."""
+        self._writes = {}
+
     def batch(self) -> Batch | None:
         """Everything as one batch; None if nothing was written."""
         if not self._writes and not self._clears:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
+from coshelf.blobs import MissingBlob
 from coshelf.codecs.pickled import PickleCodec
 from coshelf.cursor import Cursor
 from coshelf.engines.contract import Entry, Reader
@@ -28,6 +29,7 @@ class Readable(Mapping[K, V], Generic[K, V]):
 
     _namespace: Namespace
     _codec: PickleCodec
+    _hands_out_copies = False  # whether large buffers are the caller's own
 
     def _reader(self) -> Reader:
         """Where to read. Raises :class:`coshelf.errors.ShelfClosed` once that is over."""
@@ -35,7 +37,7 @@ class Readable(Mapping[K, V], Generic[K, V]):
 
     def _value(self, key: K, encoded: bytes, entry: Entry) -> V:
         """The value of an entry, to be handed out."""
-        value: V = self._codec.load(key, encoded, entry.record)
+        value: V = self._codec.load(key, encoded, entry.record, self._hands_out_copies)
         return value
 
     def _items(self, selection: Selection) -> Iterator[tuple[Any, V]]:
@@ -53,10 +55,21 @@ class Readable(Mapping[K, V], Generic[K, V]):
     def _get(self, key: Any) -> V:
         """The value of a key. Raises KeyError if it is not there and InvalidKey if it cannot be a key."""
         encoded = self._namespace.encode(key)
-        entry = self._reader().get(encoded)
-        if entry is None:
-            raise KeyError(key)
-        return self._value(key, encoded, entry)
+        return self._decoded(key, encoded, self._value)
+
+    def _decoded(self, key: Any, encoded: bytes, decode: Callable[[Any, bytes, Entry], V]) -> V:
+        """The value of a key that was encoded. Its blob may go while it is read, since the entry was overwritten."""
+        last: bytes | None = None
+        while True:
+            entry = self._reader().get(encoded)
+            if entry is None:
+                raise KeyError(key)
+            try:
+                return decode(key, encoded, entry)
+            except MissingBlob:
+                if entry.record == last:
+                    raise
+                last = entry.record
 
     def preview(self, key: K) -> Preview:
         """What is stored under a key, told without unpickling it: type, size, the beginning, the names in it.
@@ -91,18 +104,33 @@ class Readable(Mapping[K, V], Generic[K, V]):
         return self._get(key)
 
     @overload
-    def get(self, key: K, /) -> V | None: ...
+    def get(self, key: K, /, *, copy: bool = False) -> V | None: ...
     @overload
-    def get(self, key: K, /, default: V | D) -> V | D: ...
-    def get(self, key: K, /, default: Any = None) -> Any:
-        """The value of ``key``, or ``default`` if there is none. As ``dict.get``."""
+    def get(self, key: K, /, default: V | D, *, copy: bool = False) -> V | D: ...
+    def get(self, key: K, /, default: Any = None, *, copy: bool = False) -> Any:
+        """The value of ``key``, or ``default`` if there is none. As ``dict.get``.
+
+        Args:
+            key: of the entry.
+            default: what is returned if there is none.
+            copy: whether large buffers in the value (arrays) are to be the caller's own, which can be written. Without
+                it they are read-only views of what is in memory once for all processes.
+        """
         try:
-            return self._get(key)
+            return self._get_copy(key) if copy else self._get(key)
         except KeyError:
             return default
         except InvalidKey:
             self._encoded(key)
             return default
+
+    def _get_copy(self, key: Any) -> V:
+        """As :meth:`_get`, with nothing that is shared."""
+        return self._decoded(key, self._namespace.encode(key), self._copied_value)
+
+    def _copied_value(self, key: K, encoded: bytes, entry: Entry) -> V:
+        value: V = self._codec.load(key, encoded, entry.record, copy=True)
+        return value
 
     def __contains__(self, key: object) -> bool:
         encoded = self._encoded(key)
@@ -114,12 +142,19 @@ class Readable(Mapping[K, V], Generic[K, V]):
     def get_many(self, keys: Iterable[K]) -> dict[K, V]:
         """The values of those of ``keys`` that are there, all of one instant."""
         wanted = [(key, encoded) for key in keys if (encoded := self._encoded(key)) is not None]
-        entries = self._reader().get_many([encoded for _, encoded in wanted])
-        return {
-            key: self._value(key, encoded, entry)
-            for (key, encoded), entry in zip(wanted, entries, strict=True)
-            if entry is not None
-        }
+        last: list[Entry | None] = []
+        while True:
+            entries = self._reader().get_many([encoded for _, encoded in wanted])
+            try:
+                return {
+                    key: self._value(key, encoded, entry)
+                    for (key, encoded), entry in zip(wanted, entries, strict=True)
+                    if entry is not None
+                }
+            except MissingBlob:  # of an entry that was overwritten meanwhile
+                if entries == last:
+                    raise
+                last = entries
 
     # --- all entries -------------------------------------------------------------------------------------------------
 

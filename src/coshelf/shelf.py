@@ -13,6 +13,7 @@ from typing import Any, Generic, Self, TypeVar, overload
 
 from coshelf import snapshot as snapshots
 from coshelf import transaction as transactions
+from coshelf.blobs import MissingBlob
 from coshelf.care import Cared
 from coshelf.codecs.pickled import PickleCodec
 from coshelf.engines.closed import ClosedEngine
@@ -184,7 +185,10 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
         entry = self._handle.engine.get(encoded)
         if entry is None:
             raise KeyError(key)
-        value: V = self._codec.load(key, encoded, entry.record)
+        try:
+            value: V = self._codec.load(key, encoded, entry.record)
+        except MissingBlob:
+            return self._get(key)
         return value
 
     def _encoded(self, key: object) -> bytes | None:

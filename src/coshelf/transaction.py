@@ -119,9 +119,9 @@ class Transaction(Readable[K, V], MutableMapping[K, V], Generic[K, V]):
 
     # --- changing a value --------------------------------------------------------------------------------------------
 
-    def _get_or(self, key: K, default: Any) -> V:
+    def _get_or(self, key: K, default: Any, *, copy: bool = False) -> V:
         try:
-            return self._get(key)
+            return self._get_copy(key) if copy else self._get(key)
         except KeyError:
             if default is MISSING:
                 raise
@@ -131,7 +131,7 @@ class Transaction(Readable[K, V], MutableMapping[K, V], Generic[K, V]):
     @contextmanager
     def edit(self, key: K, default: Any = MISSING) -> Iterator[V]:
         """Hand out a value to be changed in place, and store it when the block ends. As :meth:`coshelf.Shelf.edit`."""
-        value = self._get_or(key, default)
+        value = self._get_or(key, default, copy=True)
         if is_immutable(value):
             raise TypeError(
                 f"the value for key {shown(key)} is a {type(value).__name__}, which cannot be changed in place\n"
@@ -176,6 +176,7 @@ class _State:
 
     def end(self) -> None:
         self._ended = True
+        self._overlay.forget()
 
     def batch(self) -> Batch | None:
         """What is to be committed."""

@@ -32,11 +32,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """A value as it was handed out: ``body`` is its dump of that moment, None if it could not be dumped."""
+    """A value as it was handed out, and the fingerprint of that moment; None if it could not be pickled."""
 
     key: Any
     value: Any
-    body: bytes | None
+    fingerprint: bytes | None
     version: int | str | Absent
 
 
@@ -63,22 +63,22 @@ class WritebackCache:
         """What was handed out for a key."""
         return self._entries().get(encoded)
 
-    def keep(self, key: Any, encoded: bytes, value: Any, version: int | str, body: bytes | None = None) -> Any:
-        """Remember a value that was just loaded, or stored as ``body``; return the one to hand out."""
+    def keep(self, key: Any, encoded: bytes, value: Any, version: int | str, fingerprint: bytes | None = None) -> Any:
+        """Remember a value that was just loaded, or stored with this fingerprint; return the one to hand out."""
         entries = self._entries()
         if is_immutable(value):
             entries.pop(encoded, None)
             return value
-        if body is not None:
+        if fingerprint is not None:
             with self._lock:
-                entries[encoded] = _Kept(key, value, body, version)
+                entries[encoded] = _Kept(key, value, fingerprint, version)
             return value
         try:
-            body = self._codec.dump(key, encoded, value)
+            fingerprint = self._codec.fingerprint(key, encoded, value)
         except UnwritableValue:
-            body = None
+            fingerprint = None
         with self._lock:  # of two threads that load at once, both get the object of the first
-            return entries.setdefault(encoded, _Kept(key, value, body, version)).value
+            return entries.setdefault(encoded, _Kept(key, value, fingerprint, version)).value
 
     def forget_unchanged(self, keys: Iterable[bytes]) -> None:
         """Forget values that a commit has overtaken. Those changed in place stay, to be reported as conflicts."""
@@ -126,17 +126,17 @@ class WritebackCache:
         failures: dict[bytes, UnwritableValue] = {}
         for encoded, kept in chosen.items():
             try:
-                body = self._codec.dump(kept.key, encoded, kept.value)
+                if self._codec.fingerprint(kept.key, encoded, kept.value) != kept.fingerprint:
+                    changed[encoded] = self._codec.dump(kept.key, encoded, kept.value)
             except UnwritableValue as error:
                 failures[encoded] = error
-                continue
-            if body != kept.body:
-                changed[encoded] = body
         return changed, failures
 
 
 class WritebackShelf(Shelf[K, V]):
     """A shelf that remembers the mutable values it handed out, and writes back those that were changed in place."""
+
+    _hands_out_copies = True
 
     def __init__(self, handle: Handle, namespace: Namespace, cache: WritebackCache) -> None:
         super().__init__(handle, namespace)
@@ -197,7 +197,8 @@ class WritebackShelf(Shelf[K, V]):
         if puts:
             version = self._handle.commit(Batch(puts=puts))
             for encoded, (key, value) in stored.items():
-                self._cache.keep(key, encoded, value, version, puts[encoded])
+                fingerprint = self._codec.fingerprint(key, encoded, value, puts[encoded])
+                self._cache.keep(key, encoded, value, version, fingerprint)
 
     def clear(self) -> None:
         super().clear()

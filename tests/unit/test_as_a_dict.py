@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -202,4 +201,4 @@ def test_attributes_say_how_it_was_opened(path: Path) -> None:
     assert shelf.closed
     assert (shelf.name, shelf.flag) == (str(path), "n")
     with coshelf.open("memory:") as shelf:
-        assert shelf.protocol == pickle.DEFAULT_PROTOCOL
+        assert shelf.protocol == 5

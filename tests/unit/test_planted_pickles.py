@@ -45,7 +45,7 @@ import coshelf.engines.lmdb, pickle
 os.setgroups([]); os.setgid(65534); os.setuid(65534)
 path, made, alarm = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 content = bytearray(path.read_bytes())
-at = content.rindex(b"\\x80\\x04\\x95", 0, content.rindex(b"aaaaaaaa"))
+at = content.rindex(b"\\x80\\x05\\x95", 0, content.rindex(b"aaaaaaaa"))
 end = content.index(b".", content.rindex(b"aaaaaaaa")) + 1
 trap = b"\\x80\\x04cos\\nmkdir\\n\\x8c" + bytes([len(alarm)]) + alarm.encode() + b"\\x85R."
 assert len(trap) <= end - at

@@ -160,7 +160,7 @@ def test_shelves_show_previews_of_what_they_would_not_load(tmp_path: Any) -> Non
         shelf["trap"] = Trap()
         shelf["folder/n"] = 1
         found = shelf.preview("trap")
-        assert (found.type, found.stored_as) == ("sys.exit", "pickle 4")
+        assert (found.type, found.stored_as) == ("sys.exit", "pickle 5")
         assert found.names == ("sys.exit",)
         assert shelf.sub("folder").preview("n").text == "1"
         assert "sys.exit" in shelf._repr_html_()

@@ -80,7 +80,7 @@ def test_record_is_as_the_format_describes(path: Path) -> None:
         shelf["k"] = [1]
         body = body_of(shelf, "k")
         store_id = shelf._handle.engine.store_id
-    context, key, payload = b"coshelf signature 1\0", encode("k"), pickle.dumps([1])
+    context, key, payload = b"coshelf signature 1\0", encode("k"), pickle.dumps([1], 5)
     key_id = blake2b(context, key=KEY, digest_size=4).digest()
     signed = context + store_id + len(key).to_bytes(8, "little") + key + payload
     tag = blake2b(signed, key=KEY, digest_size=16).digest()

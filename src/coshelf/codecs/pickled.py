@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Iterable, Iterator
+from hashlib import blake2b
 from typing import Any
 
 from coshelf import records
+from coshelf.blobs import Blobs, Body, MissingBlob, unpack
+from coshelf.codecs import buffers
 from coshelf.errors import CoshelfError, DamagedRecord, FormatTooNew, UnreadableValue, UntrustedValue, UnwritableValue
 from coshelf.keys import shown
 
-__all__ = ["OLD", "PickleCodec", "damaged", "unreadable"]
+__all__ = ["OLD", "PROTOCOL", "PickleCodec", "damaged", "unreadable"]
 
 OLD = bytes([records.OLD_PICKLE])
+PROTOCOL = 5
+"""Of pickles that a shelf writes unless it is asked for another: the first that can pass large buffers on."""
 
 
 class PickleCodec:
@@ -22,9 +27,13 @@ class PickleCodec:
         loads: ``pickle.loads``, or what takes its place where pickles are not to be trusted. The message of its
             :class:`UntrustedValue` is followed by ``ways_on``.
         trusts: whether a front door that uses it trusts whatever it opens, as its original does.
+        takes_blobs: whether it can be given them.
+        blobs: where large buffers go, and come from; None where they stay in the pickle.
     """
 
     trusts = True
+    takes_blobs = True
+    blobs: Blobs | None = None
 
     def __init__(self, protocol: int | None = None, ways_on: str = "") -> None:
         if protocol is not None and not isinstance(protocol, int):
@@ -32,23 +41,41 @@ class PickleCodec:
         if protocol is not None and not -1 <= protocol <= pickle.HIGHEST_PROTOCOL:
             raise ValueError(f"pickle protocol {protocol} is not between 0 and {pickle.HIGHEST_PROTOCOL}")
         self.protocol = pickle.DEFAULT_PROTOCOL if protocol is None else protocol
-        self.loads: Callable[[Any], Any] = pickle.loads
+        self.loads: Callable[..., Any] = pickle.loads
         self._ways_on = ways_on
 
     def dump(self, key: Any, encoded_key: bytes, value: Any) -> bytes:
         """The body for a value. Raises :class:`UnwritableValue`, whatever went wrong in the value's own methods."""
-        body = self.pickled(key, value)
-        return body if body[0] == records.PICKLE else OLD + body
+        if self.blobs is None or self.protocol < buffers.FIRST_PROTOCOL:
+            body = self.pickled(key, value)
+            return body if body[0] == records.PICKLE else OLD + body
+        try:
+            body, large = buffers.separate(value, self.protocol)
+        except Exception as error:
+            raise _unwritable(key, value, error) from error
+        if not large:
+            return body
+        blob = self.blobs.write(encoded_key, large)
+        return Body.of(records.write_headers([(records.BLOB, blob.reference.pack())]) + body, blob)
 
     def pickled(self, key: Any, value: Any) -> bytes:
-        """The pickle of a value. Raises as :meth:`dump`."""
+        """The pickle of a value, whole. Raises as :meth:`dump`."""
         try:
-            return pickle.dumps(value, self.protocol)
+            return buffers.dumps(value, self.protocol)
         except Exception as error:
-            raise UnwritableValue(
-                f"the value for key {shown(key)}, of type {type(value).__name__}, cannot be pickled: {_reason(error)}",
-                (key,),
-            ) from error
+            raise _unwritable(key, value, error) from error
+
+    def fingerprint(self, key: Any, encoded_key: bytes, value: Any, body: bytes | None = None) -> bytes:
+        """What differs when a value has changed; ``body`` is its dump, if that was made. Raises as :meth:`dump`."""
+        if type(body) is bytes:
+            return body
+        if self.blobs is None or self.protocol < buffers.FIRST_PROTOCOL:
+            return self.dump(key, encoded_key, value)
+        try:
+            body, large = buffers.separate(value, self.protocol)
+        except Exception as error:
+            raise _unwritable(key, value, error) from error
+        return b"".join((body, *(blake2b(buffer).digest() for buffer in large)))
 
     def load_pages(
         self, decode: Callable[[bytes], Any], pages: Iterable[list[tuple[bytes, bytes]]]
@@ -67,8 +94,8 @@ class PickleCodec:
                 else:
                     yield key, self.load(key, encoded, record)
 
-    def load(self, key: Any, encoded_key: bytes, record: bytes) -> Any:
-        """The value of a record.
+    def load(self, key: Any, encoded_key: bytes, record: bytes, copy: bool = False) -> Any:
+        """The value of a record. Its large buffers are views of what all processes share; with ``copy`` its own.
 
         Raises :class:`DamagedRecord` if the record is not what was written, :class:`UnreadableValue` if it is, but
         cannot be unpickled here, and :class:`FormatTooNew` for what a later version wrote.
@@ -82,6 +109,9 @@ class PickleCodec:
             tag = record[0]
             if tag == records.OLD_PICKLE:
                 return self.loads(memoryview(record)[1:])
+            if tag == records.HEADERED and record[1] == records.BLOB:
+                payload, views = self._beside(key, record)
+                return self.loads(payload, buffers=map(bytearray, views) if copy else views)
         except UntrustedValue as error:
             raise UntrustedValue(f"the value for key {shown(key)}: {error}{self._ways_on}", error.name, key) from None
         except CoshelfError:
@@ -95,6 +125,33 @@ class PickleCodec:
         if tag == records.HEADERED and record[1] == records.SIGNATURE:
             raise UntrustedValue(f"the value for key {shown(key)} is signed: open the shelf with sign=", "", key)
         raise FormatTooNew(f"the record for key {shown(key)} has tag {tag:#04x}, which only a later version knows")
+
+    def _beside(self, key: Any, record: bytes) -> tuple[memoryview, list[memoryview]]:
+        """The pickle in a record that names a blob, and the buffers of that."""
+        found = records.read_headers(record)
+        reference = None if found is None else unpack(found[0][records.BLOB])
+        if found is None or reference is None:
+            raise damaged(key, record)
+        headers, start = found
+        unknown = records.needs_later_version(headers, (records.BLOB,))
+        if unknown is not None or self.blobs is None:
+            raise FormatTooNew(
+                f"the record for key {shown(key)} has the header {unknown or records.BLOB:#04x}, unknown here"
+            )
+        try:
+            return memoryview(record)[start : -records.TRAILER], self.blobs.views(reference)
+        except MissingBlob as error:
+            raise MissingBlob(
+                f"the large buffers of the value for key {shown(key)} are missing: {error}\n"
+                "  hint: they lie in the folder beside the shelf, which is to be copied and moved with it",
+                key,
+            ) from None
+
+
+def _unwritable(key: Any, value: Any, error: Exception) -> UnwritableValue:
+    return UnwritableValue(
+        f"the value for key {shown(key)}, of type {type(value).__name__}, cannot be pickled: {_reason(error)}", (key,)
+    )
 
 
 def unreadable(key: Any, error: Exception) -> UnreadableValue:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from coshelf import records
-from coshelf.codecs.pickled import OLD, PickleCodec, damaged
+from coshelf.codecs.pickled import OLD, PickleCodec, damaged, unreadable
 from coshelf.errors import FormatTooNew, UnwritableValue
 from coshelf.keys import shown
 
@@ -31,11 +31,19 @@ class RawPickles(PickleCodec):
                 key = decode(encoded)
                 yield key, self.load(key, encoded, record)
 
-    def load(self, key: Any, encoded_key: bytes, record: bytes) -> bytes:
+    def load(self, key: Any, encoded_key: bytes, record: bytes, copy: bool = False) -> bytes:
         if not records.is_intact(encoded_key, record):
             raise damaged(key, record)
         if record[0] == records.PICKLE:
             return record[: -records.TRAILER]
         if record[0] == records.OLD_PICKLE:
             return record[1 : -records.TRAILER]
+        if record[0] == records.HEADERED and record[1] == records.BLOB:
+            payload, views = self._beside(key, record)
+            from coshelf.codecs.pickle_surgery import inline
+
+            try:
+                return inline(payload, views)
+            except ValueError as error:
+                raise unreadable(key, error) from error
         raise FormatTooNew(f"the record for key {shown(key)} has tag {record[0]:#04x}, which is no pickle's")

@@ -27,8 +27,11 @@ _PAYLOAD_AT = _END_AT + 1
 class SignedPickles(PickleCodec):
     """Pickles that are signed with the first of some keys, and read if one of them signed it.
 
-    A signature is bound to the shelf and to the key of the entry: elsewhere it does not hold.
+    A signature is bound to the shelf and to the key of the entry: elsewhere it does not hold. All of a value is within
+    its record, so that nothing of it is handed out before it has been verified.
     """
+
+    takes_blobs = False
 
     def __init__(self, protocol: int | None, keys: tuple[bytes, ...], shelf_id: bytes) -> None:
         super().__init__(protocol)
@@ -44,7 +47,7 @@ class SignedPickles(PickleCodec):
         state.update(payload)
         return b"".join((self._begin, state.digest(), b"\0", payload))
 
-    def load(self, key: Any, encoded_key: bytes, record: bytes) -> Any:
+    def load(self, key: Any, encoded_key: bytes, record: bytes, copy: bool = False) -> Any:
         """As :meth:`PickleCodec.load`; raises :class:`UntrustedValue`, too, for what none of the keys signed."""
         if len(record) <= records.VERIFIED_ON_READ and not records.is_intact(encoded_key, record):
             raise damaged(key, record)

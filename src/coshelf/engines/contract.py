@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Literal, Self
 
 from coshelf import records
+from coshelf.blobs import Blobs, NewBlob
 from coshelf.errors import Conflict, Unsupported
 from coshelf.keys import FIRST, LAST
 
@@ -98,12 +99,19 @@ class Batch:
         deletes: keys whose entries go; one that is not there is no error.
         checks: key to the version it must still have, or :data:`ABSENT`.
         clears: ranges ``[start, stop)`` that are emptied.
+        blobs: those that are new, and named by puts; filled in by an engine that keeps blobs.
     """
 
     puts: Mapping[bytes, bytes] = field(default_factory=dict)
     deletes: frozenset[bytes] = frozenset()
     checks: Mapping[bytes, int | str | Absent] = field(default_factory=dict)
     clears: tuple[tuple[bytes, bytes], ...] = ()
+    blobs: Sequence[NewBlob] = ()
+
+    def keep_blobs(self) -> None:
+        """Right before the commit: from here on its blobs may be named."""
+        for blob in self.blobs:
+            blob.keep()
 
     def refuse_conflicts(self, version_of: Callable[[bytes], object]) -> None:
         """Raise :class:`~coshelf.errors.Conflict` if a check fails, given the version that each key has now."""
@@ -139,6 +147,7 @@ class Capabilities:
         largest_key, largest_value: bytes, None for no limit.
         cheap_count: ``len`` of everything does not walk.
         expiry: entries can expire.
+        blobs: large buffers of a value (arrays) come back in place: read-only, not copied, in memory once for all.
     """
 
     ordered: Literal[True, "sorts"] = True
@@ -155,6 +164,7 @@ class Capabilities:
     largest_value: int | None = None
     cheap_count: bool = True
     expiry: bool = False
+    blobs: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,6 +354,8 @@ class Engine(Reader):
     """Path or URL, for messages; never with a secret in it."""
     store_id: bytes = b""
     """What tells this store from every other one; empty where nothing does."""
+    blobs: Blobs | None = None
+    """Where large buffers lie; None where they are part of their records."""
 
     @abstractmethod
     def commit(self, batch: Batch) -> int | str:

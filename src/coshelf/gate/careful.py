@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pickle
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, BinaryIO, ClassVar
 
 from coshelf.errors import UntrustedValue
@@ -26,8 +26,13 @@ class CarefulUnpickler(pickle._Unpickler):
     dispatch: ClassVar[dict[int, Any]] = dict(pickle._Unpickler.dispatch)
     stack: list[Any]
 
-    def __init__(self, file: BinaryIO, allowed: Mapping[tuple[str, str], Callable[..., Any]]) -> None:
-        super().__init__(file)
+    def __init__(
+        self,
+        file: BinaryIO,
+        allowed: Mapping[tuple[str, str], Callable[..., Any]],
+        buffers: Iterable[Any] | None = None,
+    ) -> None:
+        super().__init__(file, buffers=buffers)
         self._allowed = allowed
 
     def find_class(self, module: str, name: str) -> Any:

@@ -13,12 +13,14 @@ from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
 from collections.abc import Callable
 from typing import Any
 
+from coshelf.codecs.buffers import shaped
+
 __all__ = ["Guarded", "current_name", "data_type", "in_python", "needs_care", "reconstructor"]
 
 _HEAP_TYPE, _IMMUTABLE_TYPE = 1 << 9, 1 << 8
 
 _BUILTINS = (
-    "bool complex dict float frozenset int list object range set slice str tuple Ellipsis NotImplemented "
+    "bool complex dict float frozenset int list memoryview object range set slice str tuple Ellipsis NotImplemented "
     "ArithmeticError AssertionError AttributeError BaseException BaseExceptionGroup BlockingIOError BrokenPipeError "
     "BufferError BytesWarning ChildProcessError ConnectionAbortedError ConnectionError ConnectionRefusedError "
     "ConnectionResetError DeprecationWarning EOFError EncodingWarning Exception ExceptionGroup FileExistsError "
@@ -188,4 +190,5 @@ _FUNCTIONS: dict[tuple[str, str], Callable[..., Any]] = {
     ("copyreg", "_reconstructor"): reconstructor,
     ("array", "_array_reconstructor"): _array,
     ("zoneinfo", "ZoneInfo._unpickle"): _zone,
+    ("coshelf.codecs.buffers", "shaped"): shaped,
 }

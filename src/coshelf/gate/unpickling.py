@@ -45,7 +45,7 @@ class Gate:
         self._allowed = {_name(each): each for each in allow}
         self.loads = self._maker()
 
-    def _maker(self) -> Callable[[Any], Any]:
+    def _maker(self) -> Callable[..., Any]:
         allowed = self._allowed
 
         class Quick(pickle.Unpickler):
@@ -63,18 +63,20 @@ class Gate:
         quickest, small = pickle.loads, _SMALL if isinstance(pickle.loads, types.BuiltinFunctionType) else -1
         file, extensions = io.BytesIO, copyreg._extension_registry  # type: ignore[attr-defined]
 
-        def loads(data: Any) -> Any:
-            if type(data) is bytes and len(data) <= small and len(data.translate(None, _NAMING)) == len(data):
+        def loads(data: Any, buffers: Iterable[Any] | None = None) -> Any:
+            if buffers is not None:
+                buffers = list(buffers)  # for a second attempt
+            elif type(data) is bytes and len(data) <= small and len(data.translate(None, _NAMING)) == len(data):
                 return quickest(data)
             # What the program has registered as an extension is unpickled without being asked for by name.
             if not extensions:
                 try:
-                    return Quick(file(data)).load()
+                    return Quick(file(data), buffers=buffers).load()
                 except _Care:
                     pass
             from coshelf.gate.careful import CarefulUnpickler
 
-            return CarefulUnpickler(file(data), allowed).load()
+            return CarefulUnpickler(file(data), allowed, buffers).load()
 
         return loads
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from coshelf import records
 from coshelf.engines.contract import ABSENT, Batch
 from coshelf.engines.lmdb import long_keys
+from coshelf.engines.lmdb.blobs.catalogue import Catalogue
+from coshelf.engines.lmdb.blobs.folder import folder_of
 from coshelf.engines.lmdb.delta import is_deletion
 from coshelf.engines.lmdb.lmdb_file import LmdbFile
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, ShelfRow, unpack_row
@@ -31,6 +33,7 @@ class BaseWriter:
         self._transaction = transaction
         self.row: ShelfRow = unpack_row(transaction.get(ROW_KEY), base.path)
         self._extra_rows = self.row.extra_rows
+        self._catalogue = Catalogue(transaction, self._put, self._delete)
 
     def version(self, key: bytes) -> object:
         """The version that an entry has, or ABSENT."""
@@ -40,16 +43,19 @@ class BaseWriter:
     def apply(self, batch: Batch, number: int) -> None:
         """Carry out a batch as the commit with this number."""
         for start, stop in batch.clears:
+            self._catalogue.clear(start, stop, number)
             self._clear(start, stop)
         for key in batch.deletes:
+            self._catalogue.delete(key, number)
             self._delete(key)
         puts = batch.puts.in_order() if isinstance(batch.puts, SpooledPuts) else sorted(batch.puts.items())
         sealed = ((key, records.seal(body, records.checksum(key, body), number)) for key, body in puts)
         while some := list(islice(sealed, _AT_ONCE)):
-            self._put_many(some)
+            self._put_many(self._catalogue.take(some))
 
     def take_over(self, rows: list[tuple[bytes, bytes]]) -> None:
-        """Do what rows of the delta say: sealed records, of which those without a body are deletions."""
+        """Do what rows of the delta say, in order: sealed records, of which those without a body are deletions."""
+        rows = self._catalogue.take(rows)
         for key, record in rows:
             if is_deletion(record):
                 self._delete(key)
@@ -57,6 +63,7 @@ class BaseWriter:
 
     def finish(self, number: int, nonce: bytes | None = None) -> None:
         """Write the shelf row: the base holds exactly the commits up to this number."""
+        self._catalogue.finish(folder_of(self._base.shelf))
         row = replace(self.row, sequence=number, extra_rows=self._extra_rows, nonce=nonce or self.row.nonce)
         self._transaction.put(ROW_KEY, row.pack())
 

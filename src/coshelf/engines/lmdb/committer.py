@@ -10,6 +10,7 @@ import lmdb
 from coshelf import records
 from coshelf.engines.contract import ABSENT, Batch
 from coshelf.engines.lmdb.base_writer import BaseWriter
+from coshelf.engines.lmdb.blobs.catalogue import committed_rows
 from coshelf.engines.lmdb.delta import DeltaFull, Usage, is_deletion
 from coshelf.engines.lmdb.failpoints import ARMED, reach
 from coshelf.engines.lmdb.failures import translate, translated
@@ -79,6 +80,7 @@ class Committer:
                         number = delta.apply(transaction, batch, partial)
                         if ARMED:
                             reach("commit-applied")
+                        batch.keep_blobs()
                         state.soil()
                         transaction.commit()
                 except BaseException:
@@ -163,6 +165,7 @@ class Committer:
         environment = self._environment
         with environment.inside():
             base, state = environment.base, environment.page.delta
+            synced = environment.flusher.sync_blobs(blob.reference.id for blob in batch.blobs)
             transaction = base.begin_write()
             try:
                 delta = environment.current_delta()
@@ -178,12 +181,15 @@ class Committer:
                     with delta.begin() as reading:
                         rows = delta.everything(reading)
                     flushed = writer.row.sequence
-                    writer.take_over([row for row in rows if records.version(row[1]) > flushed])
+                    current = [row for row in rows if records.version(row[1]) > flushed]
+                    environment.blobs.sync(set(committed_rows(current)) - synced)
+                    writer.take_over(current)
                     batch.refuse_conflicts(writer.version)
                     writer.apply(batch, number)
                     writer.finish(number, nonce)
                     if ARMED:
                         reach("direct-announced")
+                    batch.keep_blobs()
                     transaction.commit()
                     if ARMED:
                         reach("direct-committed")
@@ -193,12 +199,14 @@ class Committer:
             base.complete()
             environment.page.ring(number)
             environment.flusher.remove(delta, number, nonce)
+            environment.blobs.collect()
         return number
 
     def into_base_alone(self, batch: Batch, *, holding: bool) -> int | None:
         """Where there is no delta; None, and nothing, if another holds the exclusive lock."""
         environment = self._environment
         with environment.inside():
+            environment.blobs.sync({blob.reference.id for blob in batch.blobs})
             transaction = environment.base.begin_write()
             try:
                 if not holding and environment.exclusive.is_others():
@@ -210,12 +218,14 @@ class Committer:
                 with translated(environment.path, "write"):
                     writer.apply(batch, number)
                     writer.finish(number)
+                    batch.keep_blobs()
                     transaction.commit()
             except BaseException:
                 transaction.abort()
                 raise
             environment.base.complete()
             environment.page.ring(number)
+            environment.blobs.collect()
         return number
 
     # --- another delta -----------------------------------------------------------------------------------------------

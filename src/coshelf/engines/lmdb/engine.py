@@ -6,7 +6,7 @@ Readers see the state of one instant and are never kept waiting. docs/design.md,
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar, cast
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 import lmdb
 
 from coshelf import records, trust
+from coshelf.blobs import Blobs, NewBlob, Reference
 from coshelf.engines.contract import (
     RESERVED,
     Batch,
@@ -27,6 +28,7 @@ from coshelf.engines.contract import (
     OpenOptions,
 )
 from coshelf.engines.lmdb import long_keys
+from coshelf.engines.lmdb.blobs.catalogue import with_blob_rows
 from coshelf.engines.lmdb.committer import Committer, is_large
 from coshelf.engines.lmdb.delta import SMALL, DeltaFull, is_deletion
 from coshelf.engines.lmdb.environment import Environment
@@ -46,7 +48,7 @@ __all__ = ["LmdbEngine"]
 
 _LARGEST_VALUE = (1 << 32) - 1 - records.TRAILER
 _CAPABILITIES = Capabilities(
-    exclusive="processes", watch="doorbell", largest_value=_LARGEST_VALUE, acknowledged="machine"
+    exclusive="processes", watch="doorbell", largest_value=_LARGEST_VALUE, acknowledged="machine", blobs=True
 )  # fmt: skip
 _PATIENCE = 50  # reads that are repeated when commits come in between, for a reader without locks
 
@@ -70,8 +72,12 @@ class LmdbEngine(Engine):
         self._puts_quickly = environment.has_delta and options.flag != "r" and environment.row.writable
         self.where = environment.path
         self.store_id = environment.row.store_id
+        self.blobs = _BlobsOfHandle(self)
         if self._puts_quickly:
             self._flush_what_was_left()
+        if options.flag != "r" and environment.row.writable:
+            with environment.inside():
+                environment.blobs.sweep()
 
     def _flush_what_was_left(self) -> None:
         """By processes that died, or have not come to it yet: what is seen from here on is as durable as was asked."""
@@ -170,7 +176,7 @@ class LmdbEngine(Engine):
         return self._acknowledged(committed)
 
     def put(self, key: bytes, body: bytes) -> int:
-        if len(key) > long_keys.CHUNK or len(body) > SMALL or not self._puts_quickly:
+        if type(body) is not bytes or len(key) > long_keys.CHUNK or len(body) > SMALL or not self._puts_quickly:
             return self.commit(Batch(puts={key: body}))
         number = self._committer.put(key, body, records.checksum(key, body))
         if number is None:
@@ -189,6 +195,8 @@ class LmdbEngine(Engine):
 
     def _commit(self, batch: Batch, *, holding: bool) -> int:
         environment, committer = self._environment, self._committer
+        if environment.blobs.may_have_new:
+            batch = with_blob_rows(batch)
         with environment.inside():  # opens afresh in a forked child
             has_delta = environment.has_delta
         if not has_delta:
@@ -198,6 +206,8 @@ class LmdbEngine(Engine):
         if committed is None:
             with environment.exclusive.hold(self._options.timeout):
                 return self._commit(batch, holding=True)
+        if batch.blobs and environment.blobs.are_many_unflushed:
+            environment.flusher.hurry()
         return committed
 
     def _commit_with_delta(self, batch: Batch, *, holding: bool) -> int | None:
@@ -320,6 +330,20 @@ class LmdbEngine(Engine):
     def reopen_arguments(self) -> tuple[str, OpenOptions]:
         flag: Flag = "r" if self._options.flag == "r" else "w"
         return self.where, replace(self._options, flag=flag)
+
+
+class _BlobsOfHandle(Blobs):
+    """The blobs of the environment, written by who may write."""
+
+    def __init__(self, engine: LmdbEngine) -> None:
+        self._engine = engine
+
+    def write(self, key: bytes, buffers: Sequence[memoryview]) -> NewBlob:
+        self._engine._check_writable()
+        return self._engine._environment.blobs.write(key, buffers)
+
+    def views(self, reference: Reference) -> list[memoryview]:
+        return self._engine._environment.blobs.views(reference)
 
 
 def _closing(snapshot: LmdbSnapshot, found: Iterator[_T]) -> Iterator[_T]:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from coshelf.engines.contract import Doorbell, PollingBell
+from coshelf.engines.lmdb.blobs.folder import BlobFolder
 from coshelf.engines.lmdb.delta import Delta
 from coshelf.engines.lmdb.delta_files import delta_path, make_delta_files, remove_delta_files
 from coshelf.engines.lmdb.delta_state import DIRECT, MAPPED, PLAIN, DeltaIdentity, DeltaState
@@ -67,6 +68,7 @@ class Environment:
         self._exclusive: ExclusiveLock | None = None
         self.delta_state: DeltaState | None = None  # None where there is no delta
         self.flusher = Flusher(self)
+        self.blobs = BlobFolder(self)
         self.users = 0
         self._open(write=write)
         self.identity = self.files.identity
@@ -352,6 +354,7 @@ class Environment:
             REGISTRY.keep_for_ever(transaction.abandon())
         self._deltas = []
         self.flusher = Flusher(self)
+        self.blobs.abandon()
         self._was_registered = self.registered
         self._tracked = weakref.WeakSet()
         self._exclusive = None
@@ -367,8 +370,11 @@ class Environment:
             # What threads committed while the last user was closing.
             if self._deltas and self.may_write and not self.page.delta.is_clean():
                 self.flusher.flush_inside()
+            if self.may_write and self.registered:
+                self.blobs.collect()
         finally:
             self._base = None
+            self.blobs.leave()
             for transaction in list(self._tracked):
                 transaction.close()
             base.close()
@@ -382,8 +388,7 @@ class Environment:
     def other_processes(self) -> list[int]:
         """The pids of others who have it open and have read from it."""
         with self.inside():
-            lines = [line.split() for line in self.base.lmdb.readers().splitlines()]
-        return sorted({int(words[0]) for words in lines if words and words[0].isdigit()} - {os.getpid()})
+            return sorted({pid for pid, _ in self.base.readers()} - {os.getpid()})
 
     def replace_file(self, rewrite: Callable[[Files], None]) -> str | None:
         """Close, let another file be put in the place of this one, and open that. By who holds the exclusive lock.

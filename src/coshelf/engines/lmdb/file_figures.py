@@ -53,13 +53,11 @@ def _count_free(pages: Pages, meta: Meta) -> int:
 
 
 def _readers(environment: Environment, newest: int) -> list[FileReader]:
-    """Those who read just now, or keep a snapshot: LMDB lists them as pid, thread and transaction."""
-    found = []
-    for line in environment.base.lmdb.readers().splitlines():
-        words = line.split()
-        if words and words[0].isdigit():
-            transaction = int(words[-1]) if words[-1].isdigit() else None
-            found.append(FileReader(int(words[0]), None if transaction is None else newest - transaction))
+    """Those who read just now, or keep a snapshot."""
+    found = [
+        FileReader(pid, None if transaction is None else newest - transaction)
+        for pid, transaction in environment.base.readers()
+    ]
     return sorted(found, key=lambda reader: (-(reader.behind or 0), reader.pid))
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from coshelf import records
 from coshelf.engines.lmdb.base_writer import BaseWriter
+from coshelf.engines.lmdb.blobs.catalogue import ROWS, committed_rows
 from coshelf.engines.lmdb.failpoints import ARMED, reach
 from coshelf.engines.lmdb.failures import translated
 from coshelf.errors import CoshelfError, ShelfClosed, StorageError
@@ -56,6 +58,7 @@ class Flusher:
         environment = self._environment
         base, state = environment.base, environment.page.delta
         state.last_flush = time.monotonic()
+        synced = self.sync_blobs()
         transaction = base.begin_write()
         try:
             # Under this lock no other delta takes the place of the one there is.
@@ -65,7 +68,8 @@ class Flusher:
             writer = BaseWriter(base, transaction)
             with translated(base.path, "flush"):
                 nonce = os.urandom(16)
-                last, found = self._copy(delta, writer, nonce)
+                last, found, blobs = self._copy(delta, writer, nonce)
+                environment.blobs.sync(blobs - synced)
                 if ARMED:
                     reach("flush-copied")
                 if found:
@@ -86,12 +90,25 @@ class Flusher:
             base.complete()
         if found or not state.is_clean():
             self.remove(delta, last, nonce if found else writer.row.nonce)
+        environment.blobs.collect()
         if ARMED:
             reach("flush-done")
         return last
 
-    def _copy(self, delta: Delta, writer: BaseWriter, nonce: bytes) -> tuple[int, bool]:
-        """Write what the base has not into it; return the last number, and whether there was anything.
+    def sync_blobs(self, more: Iterable[bytes] = ()) -> set[bytes]:
+        """Make durable the blobs that the delta's commits brought, and these; return which.
+
+        Before the base's lock is taken, so that little is left to be done while it is held.
+        """
+        environment = self._environment
+        delta = environment.current_delta()
+        with translated(environment.path, "flush"), delta.begin() as reading:
+            found = {*committed_rows(delta.rows(reading, *ROWS)), *more}
+        environment.blobs.sync(found)
+        return found
+
+    def _copy(self, delta: Delta, writer: BaseWriter, nonce: bytes) -> tuple[int, bool, set[bytes]]:
+        """Write what the base has not into it; return the last number, whether there was anything, and new blobs.
 
         If there was, the nonce is announced that the base will have.
 
@@ -108,7 +125,7 @@ class Flusher:
                 self._environment.page.delta.announce(writer.row.nonce, nonce)
         finally:
             transaction.abort()
-        return last, bool(current)
+        return last, bool(current), set(committed_rows(current))
 
     def remove(self, delta: Delta, flushed: int, nonce: bytes) -> None:
         """Remove from the delta what the base with this nonce has.

@@ -238,6 +238,14 @@ class LmdbSnapshot(Snapshot):
             transaction.users -= 1
             if transaction.users == 0:
                 transaction.close()
+                self._collect_blobs()
+
+    def _collect_blobs(self) -> None:
+        """Give back the room of what was kept for this instant alone."""
+        environment = self._environment
+        if environment.blobs.has_waiting and environment.may_write:
+            with suppress(ShelfClosed), environment.inside():
+                environment.blobs.collect()
 
 
 def _rows(page: list[_Row]) -> list[_Row]:

@@ -162,6 +162,19 @@ class BaseFile(LmdbFile):
                 "entries are not kept for this reader\n  hint: read in shorter steps, or ask for write access"
             )
 
+    def readers(self) -> list[tuple[int, int | None]]:
+        """Who has read from it: pid, and the transaction that is being read just now, if one is."""
+        found = []
+        for line in self.lmdb.readers().splitlines():  # pid, thread, transaction
+            words = line.split()
+            if words and words[0].isdigit():
+                found.append((int(words[0]), int(words[-1]) if words[-1].isdigit() else None))
+        return found
+
+    def oldest_reader(self) -> float:
+        """The oldest transaction that somebody reads; infinity if nobody does."""
+        return min((transaction for _, transaction in self.readers() if transaction is not None), default=float("inf"))
+
     def sync(self) -> None:
         """Have durable what others wrote who may have died before their own sync returned."""
         try:

@@ -10,6 +10,8 @@ from heapq import merge
 from operator import itemgetter
 from typing import IO
 
+from coshelf.blobs import Body, NewBlob
+
 __all__ = ["SpooledPuts"]
 
 _LIMIT = 16 << 20
@@ -33,6 +35,7 @@ class SpooledPuts(MutableMapping[bytes, bytes]):
         self._size = 0
         self._runs: list[list[int]] = []  # for each run, where its pieces begin
         self._written = 0
+        self.blobs: list[NewBlob] = []  # that the bodies name
         self._file: IO[bytes] | None = None
 
     @property
@@ -41,6 +44,9 @@ class SpooledPuts(MutableMapping[bytes, bytes]):
         return self._file is not None
 
     def __setitem__(self, key: bytes, body: bytes) -> None:
+        if type(body) is Body:
+            self.blobs.append(body.blob)
+            body = bytes(body)
         self._held[key] = body
         self._size += len(key) + len(body) + _OVERHEAD
         if self._size > self._limit:

@@ -1,0 +1,118 @@
+"""One blob's file: a page that says which blob it is, then the buffers. docs/format.md, "Blobs"."""
+
+from __future__ import annotations
+
+import os
+import struct
+import threading
+import zlib
+from collections.abc import Sequence
+
+from coshelf.blobs import MissingBlob, Reference
+from coshelf.engines.lmdb.blobs.mapping import mapped
+from coshelf.errors import StorageError
+
+__all__ = ["open_blob", "problem_with", "write_buffers", "write_head"]
+
+_MAGIC = b"coshelf\3"
+_HEAD = struct.Struct("<8s16s16sQI")
+_AT_ONCE = 8 << 20  # bytes, so that a write can be interrupted
+_WORTH_A_THREAD = 8 << 20
+
+
+def write_buffers(descriptor: int, buffers: Sequence[memoryview], places: Sequence[int]) -> int:
+    """Write the buffers to where they belong, and return the checksum of them all."""
+    if sum(buffer.nbytes for buffer in buffers) < _WORTH_A_THREAD:
+        for buffer, place in zip(buffers, places, strict=True):
+            _write(descriptor, buffer, place)
+        return _checksum(buffers)
+    # Both run without the interpreter's lock, and the sum takes about as long as the writing.
+    found: list[int] = []
+    summing = threading.Thread(target=lambda: found.append(_checksum(buffers)), name="coshelf-checksum")
+    summing.start()
+    try:
+        for buffer, place in zip(buffers, places, strict=True):
+            _write(descriptor, buffer, place)
+    finally:
+        summing.join()
+    return found[0]
+
+
+def _write(descriptor: int, buffer: memoryview, place: int) -> None:
+    done = 0
+    while done < buffer.nbytes:
+        done += os.pwrite(descriptor, buffer[done : done + _AT_ONCE], place + done)
+
+
+def _checksum(buffers: Sequence[memoryview]) -> int:
+    checksum = 0
+    for buffer in buffers:
+        checksum = zlib.crc32(buffer, checksum)
+    return checksum
+
+
+def write_head(descriptor: int, store_id: bytes, reference: Reference) -> None:
+    """Say which blob it is, when all of it has been written."""
+    os.pwrite(descriptor, _HEAD.pack(_MAGIC, store_id, reference.id, reference.length, reference.checksum), 0)
+
+
+def open_blob(path: str, store_id: bytes, reference: Reference) -> list[memoryview]:
+    """The buffers of a blob. Raises :class:`MissingBlob`, and :class:`StorageError` if it cannot be read."""
+    descriptor = _opened(path)
+    try:
+        problem = _problem_at_a_glance(descriptor, store_id, reference)
+        if problem is not None:
+            raise MissingBlob(f"the blob {path} {problem}")
+        whole = mapped(descriptor, reference.length)
+    except OSError as error:
+        if isinstance(error, MissingBlob):
+            raise
+        raise StorageError(error.errno, f"cannot read the blob: {error.strerror}", path) from error
+    finally:
+        os.close(descriptor)
+    return [whole[place : place + size] for place, size in zip(reference.places, reference.sizes, strict=True)]
+
+
+def _opened(path: str) -> int:
+    try:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except FileNotFoundError as error:
+        raise MissingBlob(f"the blob {path} is not there") from error
+    except OSError as error:
+        raise StorageError(error.errno, f"cannot open the blob: {error.strerror}", path) from error
+
+
+def _problem_at_a_glance(descriptor: int, store_id: bytes, reference: Reference) -> str | None:
+    size = os.fstat(descriptor).st_size
+    if size != reference.length:
+        return f"has {size} bytes and not {reference.length}"
+    head = os.pread(descriptor, _HEAD.size, 0)
+    if head != _HEAD.pack(_MAGIC, store_id, reference.id, reference.length, reference.checksum):
+        return "is another one than its record names"
+    return None
+
+
+def problem_with(path: str, store_id: bytes, reference: Reference) -> str | None:
+    """What is wrong with a blob's file, looked at whole; None if nothing is."""
+    try:
+        descriptor = _opened(path)
+    except MissingBlob:
+        return "is not there"
+    try:
+        problem = _problem_at_a_glance(descriptor, store_id, reference)
+        if problem is not None:
+            return problem
+        checksum = 0
+        for place, size in zip(reference.places, reference.sizes, strict=True):
+            done = 0
+            while done < size:
+                chunk = os.pread(descriptor, min(_AT_ONCE, size - done), place + done)
+                if not chunk:
+                    return "ends too early"
+                checksum = zlib.crc32(chunk, checksum)
+                done += len(chunk)
+        return None if checksum == reference.checksum else "does not match its checksum"
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    finally:
+        os.close(descriptor)

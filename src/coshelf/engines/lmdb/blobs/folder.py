@@ -1,0 +1,371 @@
+"""The folder of a shelf's blobs: files that are written before a commit names them, and go when nothing does any more.
+
+A process that writes blobs has a file in ``writers/`` of which it holds the flock. Its blobs have names that begin with
+that file's: what a killed one left, and no row knows, is found by them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import itertools
+import os
+import threading
+import weakref
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING
+
+from coshelf.blobs import ID, NewBlob, Reference
+from coshelf.durable_files import sync_directory, sync_file_system
+from coshelf.engines.lmdb.blobs.blob_file import open_blob, write_buffers, write_head
+from coshelf.engines.lmdb.blobs.catalogue import dropped_blobs, rows_of_blob
+from coshelf.engines.lmdb.failpoints import ARMED, reach
+from coshelf.engines.lmdb.failures import translated
+from coshelf.engines.lmdb.sidecar_files import give, remove_file
+from coshelf.errors import ShelfPermissionError, StorageError, StorageFull
+
+if TYPE_CHECKING:
+    from coshelf.engines.lmdb.environment import Environment
+
+__all__ = ["BlobFolder", "blob_files", "blob_path", "folder_of", "make_folder"]
+
+_WRITERS = "writers"
+_WRITER = 8  # bytes of a blob's id that are its writer's
+_MANY = 32  # blobs from which on the whole file system is synced at once
+_HURRY = 256 << 20  # bytes in blobs that are flushed without waiting for the interval to end
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_NO_RIGHT = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+def folder_of(shelf: str) -> str:
+    """The folder of a shelf's blobs."""
+    return shelf + "-blobs"
+
+
+def blob_path(folder: str, identity: bytes) -> str:
+    return os.path.join(folder, identity.hex())
+
+
+def blob_files(folder: str) -> dict[bytes, int]:
+    """The ids of the blobs in a folder, and the bytes of their files."""
+    found = {}
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
+        for entry in entries:
+            identity = _identity(entry.name)
+            if identity is not None:
+                with contextlib.suppress(FileNotFoundError):
+                    found[identity] = entry.stat(follow_symlinks=False).st_size
+    return found
+
+
+def _identity(name: str) -> bytes | None:
+    if len(name) != 2 * ID:
+        return None
+    try:
+        return bytes.fromhex(name)
+    except ValueError:
+        return None
+
+
+def make_folder(folder: str, like: os.stat_result) -> None:
+    """Make a folder for blobs, unless there is one, that who may read or write the shelf may use as well."""
+    mode = like.st_mode & 0o666
+    for path in (folder, os.path.join(folder, _WRITERS)):
+        try:
+            os.mkdir(path, 0o700)
+        except FileExistsError:
+            if os.path.isdir(path) and not os.path.islink(path):
+                continue
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path) from None
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            give(descriptor, like)
+            os.fchmod(descriptor, mode | (mode & 0o444) >> 2)
+        finally:
+            os.close(descriptor)
+        sync_directory(os.path.dirname(path))
+
+
+class _Writer:
+    """This process as one that writes blobs. Its file says so to others for as long as it lives."""
+
+    def __init__(self, folder: str, like: os.stat_result, store_id: bytes) -> None:
+        make_folder(folder, like)
+        self.pid = os.getpid()
+        self.name = os.urandom(_WRITER)
+        self.path = os.path.join(folder, _WRITERS, self.name.hex())
+        self.numbers = itertools.count()
+        self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+            give(self._descriptor, like)
+            os.write(self._descriptor, store_id)
+            # Durable before the first blob is begun, so that after a power cut no blob is there of an unknown writer.
+            os.fsync(self._descriptor)
+            sync_directory(os.path.dirname(self.path))
+        except BaseException:
+            os.close(self._descriptor)
+            raise
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether nobody took its file away, before it was locked, as that of a dead process."""
+        return os.fstat(self._descriptor).st_nlink > 0
+
+    def end(self, *, remove: bool) -> None:
+        if remove:
+            remove_file(self.path)
+        fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+        os.close(self._descriptor)
+
+    def abandon(self) -> None:
+        """In a forked child: the lock stays the parent's."""
+        os.close(self._descriptor)
+
+
+class BlobFolder:
+    """The blobs of an open shelf, for all handles of this process."""
+
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
+        self.path = folder_of(environment.path)
+        self.has_waiting = False  # whether blobs that nothing names any more wait for a snapshot to end
+        self._begin()
+
+    def _begin(self) -> None:
+        self._mutex = threading.Lock()
+        self._writer: _Writer | None = None
+        self._new: weakref.WeakSet[NewBlob] = weakref.WeakSet()
+        self._unflushed = 0
+        self._failed: set[bytes] = set()
+
+    # --- writing -----------------------------------------------------------------------------------------------------
+
+    def write(self, key: bytes, buffers: Sequence[memoryview]) -> NewBlob:
+        """A new blob, for the record of a key."""
+        with self._translated("write"):
+            try:
+                new = self._write(key, buffers)
+            except OSError as error:
+                if error.errno not in _NO_ROOM:
+                    raise
+                # What is overwritten gives its room back when that is flushed.
+                self._environment.flusher.flush()
+                new = self._write(key, buffers)
+        self._new.add(new)
+        self._unflushed += new.reference.length
+        return new
+
+    def _write(self, key: bytes, buffers: Sequence[memoryview]) -> NewBlob:
+        with self._environment.inside():
+            writer = self._own_writer()
+            like = os.fstat(self._environment.files.descriptor)
+            store_id = self._environment.row.store_id
+        identity = writer.name + next(writer.numbers).to_bytes(ID - _WRITER, "big")
+        path = blob_path(self.path, identity)
+        unsummed = Reference(identity, 0, tuple(buffer.nbytes for buffer in buffers))
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            try:
+                give(descriptor, like)
+                if ARMED:
+                    reach("blob-begun")
+                checksum = write_buffers(descriptor, buffers, unsummed.places)
+                reference = Reference(identity, checksum, unsummed.sizes)
+                write_head(descriptor, store_id, reference)
+            finally:
+                os.close(descriptor)
+            if ARMED:
+                reach("blob-written")
+            return NewBlob(reference, key, partial(remove_file, path))
+        except BaseException:
+            remove_file(path)
+            raise
+
+    def _own_writer(self) -> _Writer:
+        with self._mutex:
+            while self._writer is None:
+                self.sweep()
+                like = os.fstat(self._environment.files.descriptor)
+                with contextlib.suppress(FileNotFoundError):  # the last of another process removed the folder
+                    writer = _Writer(self.path, like, self._environment.row.store_id)
+                    if writer.is_in_place:
+                        self._writer = writer
+                    else:
+                        writer.end(remove=False)
+            return self._writer
+
+    @property
+    def may_have_new(self) -> bool:
+        """Whether a batch of this process may name new blobs. Most shelves never do."""
+        return self._writer is not None
+
+    @property
+    def are_many_unflushed(self) -> bool:
+        """Whether so much was written since the last flush that the next one should not wait."""
+        return self._unflushed > _HURRY
+
+    # --- durable -----------------------------------------------------------------------------------------------------
+
+    def sync(self, identities: Collection[bytes]) -> None:
+        """Make blobs durable, before the base names them. Those that somebody took away are passed over."""
+        if not identities:
+            return
+        self._unflushed = 0
+        with self._translated("flush"):
+            self._write_again(identities)
+            if len(identities) > _MANY:
+                descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+                try:
+                    sync_file_system(descriptor)
+                finally:
+                    os.close(descriptor)
+            else:
+                for identity in identities:
+                    self._sync_one(identity)
+                sync_directory(self.path)
+        if ARMED:
+            reach("blobs-synced")
+
+    def _sync_one(self, identity: bytes) -> None:
+        try:
+            descriptor = os.open(blob_path(self.path, identity), os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except FileNotFoundError:
+            return
+        try:
+            os.fsync(descriptor)
+        except OSError:
+            self._failed.add(identity)
+            raise
+        finally:
+            os.close(descriptor)
+
+    def _write_again(self, identities: Collection[bytes]) -> None:
+        """Write what could not be made durable once more: after it failed once, the kernel calls the pages clean."""
+        for identity in self._failed.intersection(identities):
+            with contextlib.suppress(FileNotFoundError), open(blob_path(self.path, identity), "r+b") as file:
+                while chunk := file.read(1 << 20):
+                    file.seek(-len(chunk), os.SEEK_CUR)
+                    file.write(chunk)
+                    file.flush()
+                os.fsync(file.fileno())
+            self._failed.discard(identity)
+
+    # --- reading -----------------------------------------------------------------------------------------------------
+
+    def views(self, reference: Reference) -> list[memoryview]:
+        return open_blob(blob_path(self.path, reference.id), self._environment.row.store_id, reference)
+
+    def usage(self) -> tuple[int, int]:
+        """How many blobs there are, and the bytes of their files."""
+        files = blob_files(self.path)
+        return len(files), sum(files.values())
+
+    # --- removing ----------------------------------------------------------------------------------------------------
+
+    def collect(self) -> None:
+        """Remove the blobs that nothing names any more, as no snapshot does either. For who is inside, and writes."""
+        base = self._environment.base
+        with translated(base.path, "read"), base.begin() as transaction:
+            dropped = dropped_blobs(transaction)
+        if not dropped:
+            self.has_waiting = False
+            return
+        oldest = base.oldest_reader()
+        if any(since > oldest for _, since in dropped):
+            base.lmdb.reader_check()  # of the dead, which want nothing any more
+            oldest = base.oldest_reader()
+        for identity, since in dropped:
+            if since <= oldest:
+                remove_file(blob_path(self.path, identity))
+        self.has_waiting = any(since > oldest for _, since in dropped)
+
+    def sweep(self) -> None:
+        """Remove what writers left that died before they committed. For who is inside, and writes."""
+        try:
+            names = os.listdir(os.path.join(self.path, _WRITERS))
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        for name in names:
+            if self._writer is None or name != self._writer.name.hex():
+                with _dead(os.path.join(self.path, _WRITERS, name), self._environment.row.store_id) as is_dead:
+                    if is_dead:
+                        self._sweep_after(name)
+
+    def _sweep_after(self, writer: str) -> None:
+        for identity in blob_files(self.path):
+            if identity.hex().startswith(writer) and not self._is_known(identity):
+                remove_file(blob_path(self.path, identity))
+
+    def _is_known(self, identity: bytes) -> bool:
+        """Whether a commit named a blob. First what the delta has: a flush takes it from there to the base."""
+        environment = self._environment
+        rows = rows_of_blob(identity)
+        with translated(environment.path, "read"):
+            if environment.has_delta:
+                delta = environment.current_delta()
+                with delta.begin() as transaction:
+                    if any(delta.get(transaction, row) is not None for row in rows):
+                        return True
+            with environment.base.begin() as transaction:
+                return any(transaction.get(row) is not None for row in rows)
+
+    # --- the end -----------------------------------------------------------------------------------------------------
+
+    def leave(self) -> None:
+        """When the shelf is closed in this process. What is still in the making is swept by whoever comes next."""
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.end(remove=not any(True for _ in self._new))
+        for path in (os.path.join(self.path, _WRITERS), self.path):
+            with contextlib.suppress(OSError):  # it is not there, or not empty
+                os.rmdir(path)
+
+    def abandon(self) -> None:
+        """In a forked child, which writes blobs under a name of its own."""
+        if self._writer is not None:
+            self._writer.abandon()
+        self._begin()
+
+    @contextmanager
+    def _translated(self, doing: str) -> Iterator[None]:
+        try:
+            yield
+        except StorageError:
+            raise
+        except OSError as error:
+            if error.errno in _NO_ROOM:
+                raise StorageFull(f"cannot {doing} {self.path}: no space left on the device") from error
+            if error.errno in _NO_RIGHT:
+                raise ShelfPermissionError(
+                    error.errno, f"this user may not {doing} large buffers", error.filename or self.path
+                ) from error
+            raise StorageError(
+                error.errno, f"cannot {doing} large buffers: {error.strerror}", error.filename or self.path
+            ) from error
+
+
+@contextmanager
+def _dead(path: str, store_id: bytes) -> Iterator[bool]:
+    """Whether the file of a writer is that of a dead one of this shelf; if so, it goes when the block has ended."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:  # gone by now, or another user's: then it is for them to sweep
+        yield False
+        return
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        known = os.read(descriptor, len(store_id) + 1)
+        yield known in (store_id, b"")
+        if known in (store_id, b""):
+            remove_file(path)
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+    finally:
+        os.close(descriptor)

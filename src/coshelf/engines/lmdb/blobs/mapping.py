@@ -1,0 +1,41 @@
+"""A file's content as a read-only view that keeps neither the file open nor itself beyond its last user.
+
+Python's ``mmap`` keeps a descriptor for each map until version 3.13, which a thousand arrays do not leave room for.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import mmap
+import os
+import weakref
+from typing import Any
+
+__all__ = ["mapped"]
+
+_FAILED = ctypes.c_void_p(-1).value
+
+
+@functools.cache
+def _library() -> Any:
+    library = ctypes.CDLL(None, use_errno=True)
+    library.mmap.restype = ctypes.c_void_p
+    library.mmap.argtypes = [
+        *(ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_int64),
+    ]
+    library.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+    return library
+
+
+def mapped(descriptor: int, length: int) -> memoryview:
+    """The first bytes of an open file. All processes that map it share its pages in memory. Raises OSError."""
+    library = _library()
+    address = library.mmap(None, length, mmap.PROT_READ, mmap.MAP_SHARED, descriptor, 0)
+    if address == _FAILED:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    memory = (ctypes.c_ubyte * length).from_address(address)
+    # Not at exit: what is left then may still be used, and goes with the process.
+    weakref.finalize(memory, library.munmap, address, length).atexit = False
+    return memoryview(memory).cast("B").toreadonly()
