@@ -34,6 +34,7 @@ __all__ = [
     "StorageError",
     "StorageFull",
     "TransactionInProgress",
+    "Unavailable",
     "UnknownEngine",
     "UnreadableValue",
     "UnsafeFilesystem",
@@ -187,6 +188,10 @@ class StorageFull(StorageError):
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.errno = errno.ENOSPC
+
+
+class Unavailable(CoshelfError, ConnectionError):
+    """The server that the shelf lies on cannot be reached, or went away; nothing was written by this call."""
 
 
 class OutcomeUnknown(CoshelfError, OSError):
