@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import random
+import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator, MutableMapping
@@ -36,6 +38,7 @@ Commit = Callable[[Batch], "int | str"]
 
 _COMPLETIONS = 1_000
 _ATTEMPTS = 4  # at an optimistic commit, before the exclusive lock is taken where there is one
+_PATIENT_ATTEMPTS = 60  # where there is none: with pauses, some 20 s
 _FIRST_PAUSE = 0.001
 _LONGEST_PAUSE = 0.5
 # The bell is heard at once; this is how long a wait lasts if a ring should ever get lost.
@@ -61,6 +64,7 @@ class Handle:
         self.codec = codec
         self.flag: Flag = flag
         self.reopen = reopen
+        self._inside: set[tuple[int, int]] = set()
         self._finalizer = weakref.finalize(self, _finish, engine, before_close)
 
     @property
@@ -72,8 +76,27 @@ class Handle:
         self.refuse_in_transaction()
         return self.engine.commit(batch)
 
+    @property
+    def has_open_transactions(self) -> bool:
+        """Whether a thread is inside a transaction for which the engine has no lock that would tell."""
+        return bool(self._inside)
+
+    def is_inside(self) -> bool:
+        """Whether this thread is inside a transaction or edit."""
+        return self.engine.owns_exclusive() or (bool(self._inside) and _this_thread() in self._inside)
+
+    @contextmanager
+    def inside(self) -> Iterator[None]:
+        """This thread is inside a transaction for the length of the block."""
+        thread = _this_thread()
+        self._inside.add(thread)
+        try:
+            yield
+        finally:
+            self._inside.discard(thread)
+
     def refuse_in_transaction(self) -> None:
-        if self.engine.owns_exclusive():
+        if self.is_inside():
             raise TransactionInProgress(
                 f"this thread is inside a transaction or edit of {self.engine.where}\n"
                 "  hint: write through the transaction (with shelf.transaction() as t: t[key] = value)"
@@ -89,10 +112,14 @@ class Handle:
         engine = self.engine
         if isinstance(engine, ClosedEngine):
             return
-        if engine.owns_exclusive():
+        if self.is_inside():
             raise TransactionInProgress(f"{engine.where} cannot be closed by a thread that is inside its transaction")
         self.engine = ClosedEngine(engine)
         self._finalizer()  # once
+
+
+def _this_thread() -> tuple[int, int]:
+    return os.getpid(), threading.get_ident()
 
 
 def _finish(engine: Engine, before_close: Callable[[Commit], None] | None) -> None:
@@ -254,7 +281,9 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
     def __setitem__(self, key: K, value: V) -> None:
         encoded = self._namespace.encode(key)
         body = self._codec.dump(key, encoded, value)
-        self._handle.engine.put(encoded, body)  # refuses by itself what Handle.commit does
+        if self._handle.has_open_transactions:
+            self._handle.refuse_in_transaction()
+        self._handle.engine.put(encoded, body)  # refuses by itself what else Handle.commit does
 
     def __delitem__(self, key: K) -> None:
         self._atomically(lambda transaction: transaction.__delitem__(key))
@@ -270,7 +299,7 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
     def popitem(self, last: bool = True) -> tuple[K, V]:
         """Remove and return the item with the greatest key, or with ``last=False`` the smallest."""
         # Not optimistically: between looking and removing somebody may store an item that comes before.
-        return self._transact(lambda transaction: transaction.popitem(last))
+        return self._patiently(lambda transaction: transaction.popitem(last))
 
     @overload
     def setdefault(self: Shelf[K, V | None], key: K, default: None = None, /) -> V | None: ...
@@ -339,7 +368,7 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
         1
         """
         if self._handle.engine.capabilities.exclusive is None:
-            return self._transact(lambda transaction: transaction.modify(key, function, default))
+            return self._atomically(lambda transaction: transaction.modify(key, function, default))
         with self._transaction(None) as transaction:
             return transaction.modify(key, function, default)
 
@@ -389,9 +418,13 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
         self._handle.refuse_in_transaction()
         engine = self._handle.engine
         if engine.capabilities.exclusive is None:
-            base = engine.snapshot()
-            with base:
-                yield from self._run(base, engine.commit, watched=True)
+            with self._handle.inside(), engine.snapshot() as base:
+
+                def commit(batch: Batch) -> object:
+                    base.close()  # it may hold a connection, and committing takes another
+                    return engine.commit(batch)
+
+                yield from self._run(base, commit, watched=True)
             return
         with engine.exclusive(None if timeout is None else usable_timeout(timeout)) as lock:
             # Nobody else writes now, so the latest state is the instant of this transaction.
@@ -440,7 +473,11 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
                 continue
             self._committed(batch)
             return result
-        return self._transact(step)
+        return self._patiently(step)
+
+    def _patiently(self, step: Callable[[Transaction[K, V]], T]) -> T:
+        """Run a step of our own in transactions, until one meets nobody else or that seems hopeless."""
+        return self._transact(step, 1 if self._handle.engine.capabilities.exclusive else _PATIENT_ATTEMPTS)
 
     # --- the end -----------------------------------------------------------------------------------------------------
 
