@@ -18,6 +18,9 @@ _BUILT_IN = {
     "files": "coshelf.engines.files",
     "lmdb": "coshelf.engines.lmdb",
     "memory": "coshelf.engines.memory",
+    "postgres": "coshelf.engines.postgresql",
+    "postgresql": "coshelf.engines.postgresql",
+    "sqlite": "coshelf.engines.sqlite",
 }
 _ENTRY_POINTS = "coshelf.engines"
 

@@ -148,6 +148,7 @@ class Capabilities:
         cheap_count: ``len`` of everything does not walk.
         expiry: entries can expire.
         blobs: large buffers of a value (arrays) come back in place: read-only, not copied, in memory once for all.
+        server: what answers, in words: its kind, version and state; None where there is no server.
     """
 
     ordered: Literal[True, "sorts"] = True
@@ -165,6 +166,7 @@ class Capabilities:
     cheap_count: bool = True
     expiry: bool = False
     blobs: bool = False
+    server: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

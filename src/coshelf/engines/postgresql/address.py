@@ -1,0 +1,104 @@
+"""Where a shelf on PostgreSQL is: from a URL to what libpq is told, and to what messages may show."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+__all__ = ["Address", "parse"]
+
+_SHELF = "default"
+_CONNECTIONS = 32
+_SECRETS = ("password", "sslpassword", "passfile", "oauth_client_secret")
+_LONGEST_NAME = 200  # bytes
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a shelf is.
+
+    Attributes:
+        shelf: its name in the database.
+        most_connections: how many a process opens at most.
+        where: the URL as messages may show it.
+        parameters: what libpq is told.
+        url: as it was given.
+    """
+
+    shelf: str
+    most_connections: int
+    where: str
+    parameters: dict[str, Any] = field(repr=False)
+    url: str = field(repr=False)
+
+    @property
+    def has_secrets(self) -> bool:
+        """Whether the URL itself holds a secret."""
+        return any(name in self.parameters for name in _SECRETS)
+
+
+def parse(url: str, timeout: float) -> Address:
+    """The address in a URL. Parameters that are not ours are libpq's. Raises ValueError without showing the URL.
+
+    >>> parse("postgresql://ann:secret@db.example/app?shelf=recipes&sslmode=require", 5).where
+    'postgresql://db.example/app?shelf=recipes'
+    """
+    parts = urlsplit(url)
+    ours = {"shelf": _SHELF, "connections": str(_CONNECTIONS)}
+    libpqs = []
+    for name, value in parse_qsl(parts.query, keep_blank_values=True):
+        if name in ours:
+            ours[name] = value
+        else:
+            libpqs.append((name, value))
+    authority = parts.netloc if parts.netloc or parts.path.startswith("/") else ""
+    try:
+        given = conninfo_to_dict(f"postgresql://{authority}{parts.path}?{urlencode(libpqs, quote_via=quote)}")
+    except psycopg.Error:
+        raise _refused("libpq does not understand it") from None  # its own message may show the password
+    if parts.fragment:
+        raise _refused("it has a fragment (a '#' in a password is written %23)")
+    if not ours["connections"].isdigit() or int(ours["connections"]) < 2:
+        raise _refused("connections= is a number of at least 2")
+    shelf = ours["shelf"]
+    if not shelf or "\0" in shelf or len(shelf.encode("utf-8", "surrogatepass")) > _LONGEST_NAME:
+        raise _refused(f"the name of a shelf has 1 to {_LONGEST_NAME} bytes")
+    parameters = _with_defaults(given, timeout)
+    return Address(shelf, int(ours["connections"]), _shown(parameters, shelf), parameters, url)
+
+
+def _refused(why: str) -> ValueError:
+    return ValueError(
+        f"this is no URL of a shelf on PostgreSQL: {why}\n"
+        "  hint: postgresql://USER@HOST:PORT/DATABASE?shelf=NAME, and parameters of libpq behind that"
+    )
+
+
+def _with_defaults(given: dict[str, Any], timeout: float) -> dict[str, Any]:
+    """A standby is no place to write, a server that answers nobody is no reason to wait for ever."""
+    defaults: dict[str, Any] = {
+        "application_name": "coshelf",
+        "connect_timeout": max(2, min(10, int(timeout))),
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+    }
+    if not os.environ.get("PGTARGETSESSIONATTRS"):
+        defaults["target_session_attrs"] = "read-write"
+    return defaults | given
+
+
+def _shown(parameters: dict[str, Any], shelf: str) -> str:
+    hosts = str(parameters.get("host") or parameters.get("hostaddr") or os.environ.get("PGHOST") or "localhost")
+    ports = str(parameters.get("port") or os.environ.get("PGPORT") or "").split(",")
+    each = hosts.split(",")
+    if len(ports) == 1:
+        ports *= len(each)
+    places = ",".join(f"{host}:{port}" if port else host for host, port in zip(each, ports, strict=False))
+    database = parameters.get("dbname") or os.environ.get("PGDATABASE") or parameters.get("user") or ""
+    return f"postgresql://{places}/{database}?shelf={quote(shelf)}"

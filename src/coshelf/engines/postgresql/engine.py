@@ -1,0 +1,346 @@
+"""The engine: reads are single queries, commits single statements or one transaction. docs/design.md, "Servers"."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any, NoReturn
+
+import psycopg
+
+from coshelf import records
+from coshelf.engines.connections import repeated
+from coshelf.engines.contract import ABSENT, Batch, Capabilities, Engine, Flag, OpenOptions
+from coshelf.engines.polling import PatientBell
+from coshelf.engines.postgresql.address import parse
+from coshelf.engines.postgresql.failures import is_lost, reason, translate
+from coshelf.engines.postgresql.reading import FIRST_PAGE, PostgresqlSnapshot, RowReader
+from coshelf.engines.postgresql.server import Connection, Server
+from coshelf.engines.postgresql.tables import Statements, find_or_make
+from coshelf.errors import (
+    Conflict,
+    CoshelfError,
+    KeyTooLong,
+    OutcomeUnknown,
+    ReadOnlyShelf,
+    ValueTooLarge,
+)
+
+__all__ = ["PostgresqlEngine"]
+
+_LARGEST_KEY = 2600  # an index row of PostgreSQL has at most 2,704 bytes
+_LARGEST_VALUE = (1 << 30) - (1 << 16)  # a message of PostgreSQL has less than 1 GiB
+_CHUNK = 16 << 20  # bytes of records in one statement
+
+_Page = list[tuple[Any, ...]]
+_Statement = tuple[str, tuple[Any, ...]]
+
+
+class _NothingSentError(Exception):
+    """The connection was lost before anything was sent that could have been committed."""
+
+
+class _ReplyLostError(Exception):
+    """The connection was lost when the commit had been sent."""
+
+
+class PostgresqlEngine(RowReader, Engine):
+    """One handle on a shelf in a database."""
+
+    name = "postgresql"
+
+    def __init__(self, url: str, options: OpenOptions) -> None:
+        self._options = options
+        self._address = parse(url, options.timeout)
+        self.where = self._address.where
+        settings = {"default_transaction_read_only": "on"} if options.flag == "r" else {}
+        if options.durability == "commit":
+            settings["synchronous_commit"] = "on"
+        self._server = Server(self._address, options.timeout, settings)
+        try:
+            create = options.flag in ("c", "n")
+            self._shelf = self._server.read(
+                lambda connection: find_or_make(connection, self._address.shelf, self.where, create=create)
+            )
+        except BaseException:
+            self._server.close()
+            raise
+        self.store_id = self._shelf.store_id
+        self.capabilities = self._granted()
+
+    def _granted(self) -> Capabilities:
+        shelf = self._shelf
+        acknowledged = "machine" if not shelf.fsync else "durable" if shelf.waits else "soon durable"
+        return Capabilities(
+            watch="poll",
+            acknowledged=acknowledged,
+            consistency="eventual" if shelf.standby else "strict",
+            largest_key=_LARGEST_KEY,
+            largest_value=_LARGEST_VALUE,
+            cheap_count=False,
+            server=f"PostgreSQL {shelf.server_version}" + (", a standby" if shelf.standby else ""),
+        )
+
+    # --- reading -----------------------------------------------------------------------------------------------------
+
+    def _rows(self, query: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        return self._server.rows(query, parameters)
+
+    def _pages(self, start: bytes, stop: bytes, reverse: bool, keys_only: bool) -> Iterator[_Page]:
+        """One query where that is enough. Where not, it is of no use: the rest would be of another instant."""
+        page, is_last = self._page(start, stop, reverse, keys_only, FIRST_PAGE + 1)
+        if is_last:
+            yield page
+            return
+        del page
+        with self.snapshot() as snapshot:
+            yield from snapshot._pages(start, stop, reverse, keys_only)
+
+    def snapshot(self) -> PostgresqlSnapshot:
+        return PostgresqlSnapshot(self._server, self._shelf)
+
+    # --- writing -----------------------------------------------------------------------------------------------------
+
+    def put(self, key: bytes, body: bytes) -> int:
+        self._check_writable()
+        self._check_sizes(key, body)
+        version, record = _sealed(key, body)
+        self._write_one((Statements.PUT, (*self._row(key, version, record), self._shelf.lock)), key, version, record)
+        return version
+
+    def commit(self, batch: Batch) -> int:
+        self._check_writable()
+        for key, body in batch.puts.items():
+            self._check_sizes(key, body)
+        version = _new_version()
+        sealed = {
+            key: records.seal(body, records.checksum(key, body), version) for key, body in sorted(batch.puts.items())
+        }
+        if not (batch.puts or batch.deletes or batch.checks or batch.clears):
+            return version
+        single = self._single(batch, sealed, version)
+        if single is not None:
+            key, statement, record = single
+            if not self._write_one(statement, key, version, record) and batch.checks:
+                raise Conflict("1 of 1 entries changed in the meantime", (key,))
+            return version
+        if not (batch.checks or batch.clears or batch.deletes) and sum(map(len, sealed.values())) <= _CHUNK:
+            statement = self._put_many(sealed, version, self._shelf.lock)
+            self._write_one(statement, next(iter(sealed)), version, next(iter(sealed.values())))
+            return version
+        self._write_all(batch, sealed, version)
+        return version
+
+    def _row(self, key: bytes, version: int, record: bytes) -> tuple[Any, ...]:
+        return self._shelf.number, key, version, record
+
+    def _single(
+        self, batch: Batch, sealed: dict[bytes, bytes], version: int
+    ) -> tuple[bytes, _Statement, bytes | None] | None:
+        """The statement for a batch that is about one key; None for any other. Its row count says if a check held."""
+        keys = {*batch.puts, *batch.deletes, *batch.checks}
+        if len(keys) != 1 or batch.clears or not (batch.puts or batch.deletes):
+            return None
+        (key,) = keys
+        number, lock, record = self._shelf.number, self._shelf.lock, sealed.get(key)
+        if key not in batch.checks:
+            if record is None:
+                return key, (Statements.DELETE, (lock, number, key)), None
+            return key, (Statements.PUT, (*self._row(key, version, record), lock)), record
+        expected = batch.checks[key]
+        if record is None:
+            if not isinstance(expected, int):
+                return None
+            return key, (Statements.DELETE_IF, (lock, number, key, _column(expected))), None
+        if expected is ABSENT:
+            return key, (Statements.PUT_IF_ABSENT, (*self._row(key, version, record), lock)), record
+        if not isinstance(expected, int):
+            return None
+        return key, (Statements.PUT_IF, (version, record, lock, number, key, _column(expected))), record
+
+    def _put_many(self, sealed: dict[bytes, bytes], version: int, lock: int) -> _Statement:
+        return Statements.PUT_MANY, (self._shelf.number, version, lock, list(sealed), list(sealed.values()))
+
+    def _write_one(self, statement: _Statement, key: bytes, version: int, record: bytes | None) -> int:
+        """Send one statement, which commits by itself; how many rows it changed."""
+        query, parameters = statement
+        size = sum(map(len, parameters[-1])) if query is Statements.PUT_MANY else len(record or b"")
+
+        def write(connection: Connection) -> int:
+            with connection.more_patient(size):
+                return connection.execute(query, parameters, prepare=True).rowcount
+
+        return self._once(write, key if record is not None else None, version)
+
+    def _write_all(self, batch: Batch, sealed: dict[bytes, bytes], version: int) -> None:
+        """A transaction that has the shelf to itself: look, then write and commit, in two requests at most."""
+        statements = list(self._statements(batch, sealed, version))
+        size = sum(map(len, sealed.values()))
+
+        def write(connection: Connection) -> int:
+            with connection.more_patient(size):
+                if batch.checks:
+                    self._check(connection, batch)
+                try:
+                    with connection.pipeline():
+                        if not batch.checks:
+                            self._begin(connection)
+                        for query, parameters in statements:
+                            connection.execute(query, parameters)
+                        connection.execute(Statements.COMMIT)
+                except psycopg.Error as error:
+                    if is_lost(error):
+                        raise _ReplyLostError from error
+                    raise
+            return len(statements)
+
+        self._once(write, next(iter(sealed), None), version)
+
+    def _begin(self, connection: Connection) -> None:
+        connection.execute(Statements.BEGIN)
+        connection.execute(Statements.LOCK, (self._shelf.lock,))
+
+    def _check(self, connection: Connection, batch: Batch) -> None:
+        """Take the shelf, and raise :class:`Conflict` if a check fails."""
+        try:
+            with connection.pipeline():
+                self._begin(connection)
+                looked = connection.execute(Statements.VERSIONS, (self._shelf.number, list(batch.checks)), binary=True)
+            found = dict(looked.fetchall())
+        except psycopg.Error as error:
+            if is_lost(error):
+                raise _NothingSentError(reason(error)) from error
+            raise
+        batch.refuse_conflicts(lambda key: found[key] if key in found else ABSENT)
+
+    def _statements(self, batch: Batch, sealed: dict[bytes, bytes], version: int) -> Iterator[_Statement]:
+        number, lock = self._shelf.number, self._shelf.lock
+        for start, stop in batch.clears:
+            # What is put stays where it is and is overwritten there: to others its row was never gone.
+            kept = [key for key in sealed if start <= key < stop]
+            yield Statements.CLEAR, (number, start, stop, kept)
+        gone = sorted(batch.deletes - sealed.keys())
+        if gone:
+            yield Statements.DELETE_MANY, (number, gone)
+        for chunk in _chunks(sealed):
+            yield self._put_many(chunk, version, lock)
+
+    def _once(self, write: Callable[[Connection], int], key: bytes | None, version: int) -> int:
+        """Write, on a connection that is waited for; if the reply is lost, find out or raise OutcomeUnknown."""
+
+        def attempt() -> int:
+            try:
+                connection = self._server.acquire()
+            except psycopg.Error as error:
+                raise _NothingSentError(reason(error)) from error
+            try:
+                return write(connection)
+            except psycopg.errors.ReadOnlySqlTransaction as error:
+                connection.close()  # to a server that follows another one by now
+                raise _NothingSentError(reason(error)) from error
+            except psycopg.Error as error:
+                if is_lost(error):
+                    raise _ReplyLostError from error
+                raise
+            finally:
+                self._server.release(connection)
+
+        server = self._server
+        try:
+            return repeated(
+                attempt, lambda error: isinstance(error, _NothingSentError), where=self.where, timeout=server.timeout
+            )
+        except _ReplyLostError as lost:
+            if not self._was_committed(key, version):
+                self._raise_unknown(lost.__cause__ or lost)
+            return 1
+        except psycopg.Error as error:
+            raise translate(error, self.where, "write", server.timeout) from error
+
+    def _was_committed(self, key: bytes | None, version: int) -> bool:
+        """Whether the row of a key shows that a commit happened: no other commit has its version.
+
+        That it does not show proves nothing: the server may still be at it, or somebody may have overwritten the row.
+        """
+        if key is None:
+            return False
+        try:
+            rows = self._server.rows(Statements.VERSION, (self._shelf.number, key))
+        except CoshelfError:
+            return False
+        return rows == [(version,)]
+
+    def _raise_unknown(self, error: BaseException) -> NoReturn:
+        raise OutcomeUnknown(
+            f"the connection to {self.where} was lost while a commit was under way: {reason(error)}\n"
+            "  it may have happened or not, and is not repeated; look at the entries to find out"
+        ) from error
+
+    def _check_writable(self) -> None:
+        if self._options.flag == "r":
+            raise ReadOnlyShelf(f"{self.where} was opened with flag 'r' and cannot be written")
+
+    def _check_sizes(self, key: bytes, body: bytes) -> None:
+        if len(key) > _LARGEST_KEY:
+            raise KeyTooLong(
+                f"a key of {len(key)} bytes: the postgresql engine takes up to {_LARGEST_KEY} ({self.where})"
+            )
+        if len(body) > _LARGEST_VALUE:
+            raise ValueTooLarge(
+                f"a value of {len(body)} bytes: the postgresql engine takes up to {_LARGEST_VALUE} ({self.where})"
+            )
+
+    # --- the rest ----------------------------------------------------------------------------------------------------
+
+    def distrust(self) -> str:
+        return f"whoever may write the database can write {self.where}"
+
+    def doorbell(self, key: bytes) -> PatientBell:
+        return PatientBell()
+
+    def sync(self) -> None:
+        """Have the server flush what it has acknowledged, where its settings let it be late."""
+        if self._options.flag != "r" and self._shelf.fsync and not self._shelf.waits:
+            self._server.read(lambda connection: connection.execute(Statements.FLUSH))
+
+    def close(self) -> None:
+        self._server.close()
+
+    def reopen_arguments(self) -> tuple[str, OpenOptions]:
+        if self._address.has_secrets:
+            raise TypeError(
+                f"{self.where} cannot be pickled: the password in its URL would be in the pickle\n"
+                "  hint: keep it in ~/.pgpass, in a service file or in PGPASSWORD"
+            )
+        flag: Flag = "r" if self._options.flag == "r" else "w"
+        return self._address.url, replace(self._options, flag=flag)
+
+
+def _new_version() -> int:
+    """Random, so that it needs no request, and no failover or restored backup gives one out again."""
+    return secrets.randbits(63)
+
+
+def _column(version: int) -> int:
+    """A version as it may stand in the table: what is no such number is no version of a row there."""
+    return version if version < 1 << 63 else -1
+
+
+def _sealed(key: bytes, body: bytes) -> tuple[int, bytes]:
+    version = _new_version()
+    return version, records.seal(body, records.checksum(key, body), version)
+
+
+def _chunks(sealed: dict[bytes, bytes]) -> Iterator[dict[bytes, bytes]]:
+    """What is put, in parts that fit into a message. The order of keys stays."""
+    chunk: dict[bytes, bytes] = {}
+    size = 0
+    for key, record in sealed.items():
+        if chunk and size + len(record) > _CHUNK:
+            yield chunk
+            chunk, size = {}, 0
+        chunk[key] = record
+        size += len(record)
+    if chunk:
+        yield chunk

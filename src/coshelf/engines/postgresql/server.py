@@ -1,0 +1,250 @@
+"""The connections of a process to the server: pooled, bounded in every wait, made anew after a fork or a failure."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+import select
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, TypeVar, cast
+
+import psycopg
+from psycopg import errors
+from psycopg.pq import TransactionStatus
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from coshelf.engines.connections import repeated
+from coshelf.engines.postgresql.address import Address
+from coshelf.engines.postgresql.failures import ServerSilentError, hopeless, is_lost, reason, translate
+
+__all__ = ["Connection", "Server", "of_parents", "rows_of"]
+
+_T = TypeVar("_T")
+
+_ATTEMPT = 1.0  # seconds in which a connection must come about, before its failure is looked at
+_GRACE = 5.0  # seconds beyond the timeout, in which the server itself should have ended a statement
+_SLOWEST = 1 << 20  # bytes a second
+_NAME = "coshelf-"
+_numbers = itertools.count(1)
+
+# Whatever statistics there are, or are not yet: every statement of ours goes by the primary key.
+_SETTINGS = {
+    "enable_seqscan": "off",
+    "enable_bitmapscan": "off",
+    "plan_cache_mode": "force_generic_plan",
+    "jit": "off",
+    "idle_in_transaction_session_timeout": "0",
+}
+
+# Pools and connections of the process that this one was forked from. To close one would end the parent's session.
+of_parents: list[Any] = []
+
+
+class Connection(psycopg.Connection[tuple[Any, ...]]):
+    """One that gives up when the server is silent for too long."""
+
+    patience = 60.0
+
+    def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
+        try:
+            return super().wait(gen, interval, self.patience if timeout is None else timeout)
+        except errors._WaitTimeout:
+            self.pgconn.finish()
+            raise ServerSilentError(f"the server was silent for {self.patience:.1f} s") from None
+
+    @contextmanager
+    def more_patient(self, size: int) -> Iterator[None]:
+        """Give the server time for so many bytes."""
+        usual = self.patience
+        self.patience = usual + size / _SLOWEST
+        try:
+            yield
+        finally:
+            self.patience = usual
+
+    def is_alive(self) -> bool:
+        """Whether nothing tells yet that the server has gone: between statements it has nothing to say otherwise."""
+        if self.closed:
+            return False
+        poll = select.poll()
+        poll.register(self.pgconn.socket, select.POLLIN)
+        return not poll.poll(0)
+
+
+class Server:
+    """What is on the other side of an address."""
+
+    def __init__(self, address: Address, timeout: float, settings: dict[str, str]) -> None:
+        self.address = address
+        self.where = address.where
+        self.timeout = timeout
+        self._settings = _SETTINGS | settings
+        self._making = threading.Lock()
+        self._pid = 0
+        self._pool: ConnectionPool[Connection] | None = None
+        self._last_failure: psycopg.Error | None = None
+        self._closed = False
+
+    # --- connections -------------------------------------------------------------------------------------------------
+
+    def _open_pool(self) -> ConnectionPool[Connection]:
+        pool = self._pool
+        if pool is not None and self._pid == os.getpid():
+            return pool
+        if self._pid != os.getpid():
+            self._making = threading.Lock()  # the parent's may be held by a thread that is not here
+        with self._making:
+            if self._pool is not None and self._pid != os.getpid():
+                of_parents.append(self._pool)
+                self._pool = None
+            if self._pool is None:
+                self._pool = self._new_pool()
+                self._pid = os.getpid()
+                if self._closed:
+                    self._pool.close()
+            return self._pool
+
+    def _new_pool(self) -> ConnectionPool[Connection]:
+        server = self
+
+        class Noted(Connection):
+            """Remembers why it could not be made; the pool keeps that to itself."""
+
+            @classmethod
+            def connect(cls, conninfo: str = "", **options: Any) -> Any:
+                try:
+                    made = super().connect(conninfo, **options)
+                except psycopg.Error as error:
+                    server._last_failure = error
+                    raise
+                made.patience = server.timeout + _GRACE
+                return made
+
+        logging.getLogger("psycopg.pool").addFilter(_is_not_of_ours)  # the same function is added once
+        return ConnectionPool(
+            name=f"{_NAME}{next(_numbers)}",
+            connection_class=cast("type[Connection]", Noted),
+            kwargs={**self.address.parameters, "autocommit": True},
+            configure=self._configure,
+            min_size=0,
+            max_size=self.address.most_connections,
+            reconnect_timeout=0,
+            num_workers=1,
+            open=True,
+        )
+
+    def _configure(self, connection: Connection) -> None:
+        """Once for each session. Its waits end by themselves, somewhat earlier than ours."""
+        milliseconds = max(1, int(self.timeout * 1000))
+        settings = self._settings | {
+            "lock_timeout": str(milliseconds),
+            "statement_timeout": str(milliseconds + int(_GRACE * 500)),
+        }
+        try:
+            connection.execute(
+                "SELECT set_config(name, value, false) FROM unnest(%s::text[], %s::text[]) AS t(name, value)",
+                (list(settings), list(settings.values())),
+            )
+        except psycopg.Error as error:
+            self._last_failure = error
+            raise
+        self._last_failure = None
+
+    def acquire(self) -> Connection:
+        """A connection whose server has not gone away, as far as can be told without asking."""
+        pool = self._open_pool()
+        while True:
+            try:
+                connection = pool.getconn(min(_ATTEMPT, max(self.timeout, 0.05)))
+            except PoolTimeout:
+                raise self._why_none(pool) from None
+            if connection.is_alive():
+                return connection
+            self.discard(connection)
+
+    def _why_none(self, pool: ConnectionPool[Connection]) -> Exception:
+        failure = self._last_failure
+        if failure is not None:
+            return hopeless(failure, self.where) or psycopg.OperationalError(reason(failure))
+        number = self.address.most_connections
+        if pool.get_stats().get("pool_size", 0) >= number:
+            return PoolTimeout(f"all {number} connections are in use, by snapshots, iterations and other threads")
+        return PoolTimeout("no connection came about")
+
+    def release(self, connection: Connection) -> None:
+        """Give a connection back, whatever state it is in."""
+        if connection.pgconn.transaction_status not in (TransactionStatus.IDLE, TransactionStatus.UNKNOWN):
+            try:
+                connection.rollback()
+            except psycopg.Error:
+                connection.close()
+        self._open_pool().putconn(connection)
+
+    def discard(self, connection: Connection) -> None:
+        """Give a connection up."""
+        connection.close()
+        self._open_pool().putconn(connection)
+
+    @contextmanager
+    def _lent(self) -> Iterator[Connection]:
+        connection = self.acquire()
+        try:
+            yield connection
+        finally:
+            self.release(connection)
+
+    # --- what is done with them --------------------------------------------------------------------------------------
+
+    def read_and_keep(self, work: Callable[[Connection], object]) -> Connection:
+        """A connection on which harmless work was done, to be given back by :meth:`release`."""
+
+        def once() -> Connection:
+            connection = self.acquire()
+            try:
+                work(connection)
+            except BaseException:
+                self.release(connection)
+                raise
+            return connection
+
+        return self._repeated(once)
+
+    def read(self, work: Callable[[Connection], _T]) -> _T:
+        """What harmless work returns, done again if the server goes away. Raises :class:`Unavailable`."""
+
+        def once() -> _T:
+            with self._lent() as connection:
+                return work(connection)
+
+        return self._repeated(once)
+
+    def _repeated(self, once: Callable[[], _T]) -> _T:
+        try:
+            return repeated(once, is_lost, where=self.where, timeout=self.timeout)
+        except psycopg.Error as error:
+            raise translate(error, self.where, "read", self.timeout) from error
+
+    def rows(self, query: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        """The rows of one query."""
+        return self.read(lambda connection: rows_of(connection, query, parameters))
+
+    def close(self) -> None:
+        self._closed = True
+        if self._pool is not None and self._pid == os.getpid():
+            with suppress(psycopg.Error):
+                self._pool.close(timeout=_ATTEMPT)
+
+
+def rows_of(connection: Connection, query: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+    """The rows of one query on a connection."""
+    return connection.execute(query, parameters, prepare=True, binary=True).fetchall()
+
+
+def _is_not_of_ours(record: logging.LogRecord) -> bool:
+    """What a pool of ours warns of while a server is away is in our errors, once and in context."""
+    first = record.args[0] if isinstance(record.args, tuple) and record.args else None
+    of_ours = isinstance(first, Connection) or (isinstance(first, str) and first.startswith(_NAME))
+    return record.levelno != logging.WARNING or not of_ours

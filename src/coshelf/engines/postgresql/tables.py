@@ -1,0 +1,168 @@
+"""The tables, and every statement on them. docs/format.md, "Tables on PostgreSQL"."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg import errors
+
+from coshelf.engines.postgresql.server import Connection
+from coshelf.errors import FormatTooNew, NotAShelf, ShelfNotFound, Unsupported
+
+__all__ = ["Shelf", "Statements", "find_or_make"]
+
+_FORMAT = 1
+_OLDEST = 120000
+
+# The lock of a shelf's commits: each is one row with the shared one, or has the shelf to itself. docs/design.md.
+_SHARED = "pg_advisory_xact_lock_shared(%s::bigint)"
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS coshelf_shelves (
+    id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name bytea NOT NULL UNIQUE,
+    format integer NOT NULL,
+    store_id bytea NOT NULL,
+    created timestamptz NOT NULL DEFAULT now()
+);
+CREATE TABLE IF NOT EXISTS coshelf_entries (
+    shelf integer NOT NULL,
+    key bytea NOT NULL,
+    version bigint NOT NULL,
+    record bytea NOT NULL,
+    PRIMARY KEY (shelf, key)
+);
+ALTER TABLE coshelf_entries ALTER record SET STORAGE EXTERNAL;
+"""
+
+
+class Statements:
+    """What is said to the server. Each names the shelf first and goes by the primary key."""
+
+    GET = "SELECT record FROM coshelf_entries WHERE shelf = %s AND key = %s"
+    GET_MANY = "SELECT key, record FROM coshelf_entries WHERE shelf = %s AND key = ANY(%s::bytea[])"
+    COUNT = "SELECT count(*) FROM coshelf_entries WHERE shelf = %s AND key >= %s AND key < %s"
+    VERSIONS = "SELECT key, version FROM coshelf_entries WHERE shelf = %s AND key = ANY(%s::bytea[])"
+    VERSION = "SELECT version FROM coshelf_entries WHERE shelf = %s AND key = %s"
+
+    PUT = (
+        f"INSERT INTO coshelf_entries (shelf, key, version, record) SELECT %s, %s, %s, %s FROM {_SHARED}"
+        " ON CONFLICT (shelf, key) DO UPDATE SET version = excluded.version, record = excluded.record"
+    )
+    PUT_IF_ABSENT = (
+        f"INSERT INTO coshelf_entries (shelf, key, version, record) SELECT %s, %s, %s, %s FROM {_SHARED}"
+        " ON CONFLICT (shelf, key) DO NOTHING"
+    )
+    PUT_IF = (
+        f"UPDATE coshelf_entries SET version = %s, record = %s FROM {_SHARED}"
+        " WHERE shelf = %s AND key = %s AND version = %s"
+    )
+    PUT_MANY = (
+        "INSERT INTO coshelf_entries (shelf, key, version, record)"
+        " SELECT %s, t.key, %s, t.record"
+        f" FROM {_SHARED}, unnest(%s::bytea[], %s::bytea[]) AS t(key, record) ORDER BY t.key"
+        " ON CONFLICT (shelf, key) DO UPDATE SET version = excluded.version, record = excluded.record"
+    )
+    DELETE = f"DELETE FROM coshelf_entries USING {_SHARED} WHERE shelf = %s AND key = %s"
+    DELETE_IF = DELETE + " AND version = %s"
+    DELETE_MANY = "DELETE FROM coshelf_entries WHERE shelf = %s AND key = ANY(%s::bytea[])"
+    CLEAR = "DELETE FROM coshelf_entries WHERE shelf = %s AND key >= %s AND key < %s AND key <> ALL(%s::bytea[])"
+
+    BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
+    LOCK = "SELECT pg_advisory_xact_lock(%s::bigint)"
+    COMMIT = "COMMIT"
+    INSTANT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT 1"
+    FLUSH = "BEGIN; SET LOCAL synchronous_commit = on; SELECT pg_logical_emit_message(true, 'coshelf', 'sync'); COMMIT"
+
+    @staticmethod
+    def page(*, reverse: bool, keys_only: bool) -> str:
+        """A page of a range: as many rows as are asked for, or the fewer of them whose records reach a size."""
+        order = "key DESC" if reverse else "key"
+        rows = f"FROM coshelf_entries WHERE shelf = %s AND key >= %s AND key < %s ORDER BY {order} LIMIT %s"
+        if keys_only:
+            return f"SELECT key {rows}"
+        return (
+            "SELECT key, record FROM (SELECT key, record, octet_length(record) AS size, sum(octet_length(record))"
+            f" OVER (ORDER BY {order} ROWS UNBOUNDED PRECEDING) AS total {rows}) AS page"
+            " WHERE total - size < %s"
+        )
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """A shelf, found in its database.
+
+    Attributes:
+        number: by which its rows are told from those of others.
+        store_id: what tells it from every other shelf.
+        lock: the number of its advisory lock.
+        created: in seconds since 1970.
+        server_version: as the server says it.
+        durable: whether a commit that returned survives power loss, as far as the server's settings say.
+        waits: whether a commit returns after the server has flushed it.
+        standby: whether the server follows another one.
+    """
+
+    number: int
+    store_id: bytes
+    lock: int
+    created: float
+    server_version: str
+    fsync: bool
+    waits: bool
+    standby: bool
+
+
+def find_or_make(connection: Connection, name: str, where: str, *, create: bool) -> Shelf:
+    """Find a shelf, or make it. Raises ShelfNotFound, NotAShelf, FormatTooNew."""
+    version, number, fsync, waits, standby = connection.execute(
+        "SELECT current_setting('server_version'), current_setting('server_version_num')::int,"
+        " current_setting('fsync') = 'on', current_setting('synchronous_commit') <> 'off', pg_is_in_recovery()"
+    ).fetchall()[0]
+    if number < _OLDEST:
+        raise Unsupported(f"{where} is on PostgreSQL {version}; the postgresql engine needs version 12 or later")
+    encoded = name.encode("utf-8", "surrogatepass")
+    row = _find(connection, encoded, where)
+    if row is None and create:
+        _make(connection, encoded)
+        row = _find(connection, encoded, where)
+    if row is None:
+        raise ShelfNotFound(f"there is no shelf {name!r} in the database: {where}")
+    if row[1] != _FORMAT:
+        raise FormatTooNew(f"{where} has format {row[1]}, and this version knows format {_FORMAT}")
+    store_id = bytes(row[2])
+    lock = int.from_bytes(store_id[:8], "little", signed=True)
+    return Shelf(row[0], store_id, lock, row[3], version, fsync, waits, standby)
+
+
+def _find(connection: Connection, name: bytes, where: str) -> tuple[Any, ...] | None:
+    try:
+        rows = connection.execute(
+            "SELECT id, format, store_id, extract(epoch FROM created)::float8 FROM coshelf_shelves WHERE name = %s",
+            (name,),
+            binary=True,
+        ).fetchall()
+        connection.execute("SELECT shelf, key, version, record FROM coshelf_entries LIMIT 0")
+    except errors.UndefinedTable:
+        return None
+    except (errors.UndefinedColumn, errors.UndefinedFunction, errors.DatatypeMismatch):
+        raise NotAShelf(f"{where} has tables of our names that are not ours; they have not been changed") from None
+    return rows[0] if rows else None
+
+
+def _make(connection: Connection, name: bytes) -> None:
+    """Make the tables, if need be, and the shelf. Of several who do it at once one does."""
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(hashtext('coshelf tables'))")
+        try:
+            with connection.transaction():
+                connection.execute("SELECT FROM coshelf_entries, coshelf_shelves LIMIT 0")
+        except psycopg.errors.UndefinedTable:
+            connection.execute(_TABLES)
+        connection.execute(
+            "INSERT INTO coshelf_shelves (name, format, store_id) VALUES (%s, %s, %s) ON CONFLICT (name) DO NOTHING",
+            (name, _FORMAT, os.urandom(16)),
+        )

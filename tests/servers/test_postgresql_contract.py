@@ -1,0 +1,58 @@
+"""The contract of engines, and the state machine, on a real PostgreSQL server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+
+import coshelf
+from coshelf.engines import open_engine
+from coshelf.engines.contract import Engine, Flag, OpenOptions
+from coshelf.testing import EngineContract, ShelfMachine
+from servers.postgresql import Postgresql
+
+BOUNDED = settings(
+    max_examples=12,
+    stateful_step_count=20,
+    phases=[Phase.generate],
+    report_multiple_bugs=False,
+    suppress_health_check=list(HealthCheck),
+)
+
+
+class _OnServer:
+    """Has the server of this process, which machines and contract classes cannot ask a fixture for."""
+
+    server: ClassVar[Postgresql]
+
+
+@pytest.fixture(autouse=True)
+def _server(postgresql: Postgresql) -> None:
+    _OnServer.server = postgresql
+
+
+class TestPostgresql(EngineContract):
+    demands = (
+        *("ordered=True", "snapshots=True", "atomic=crash", "exclusive=None", "watch=poll", "shared=processes"),
+        *("persistent", "consistency=strict", "largest_batch=None", "largest_key=2600", "largest_value=1073676288"),
+        *("cheap_count=False", "acknowledged=machine", "server"),  # the server of these tests has fsync off
+    )
+
+    def open_engine(self, place: Path, options: OpenOptions) -> Engine:
+        return open_engine(_OnServer.server.url(f"{place.parent.name}-{place.name}"), options)
+
+
+class PostgresqlMachine(ShelfMachine):
+    def __init__(self) -> None:
+        self.url = _OnServer.server.url()
+        super().__init__()
+
+    def open_shelf(self, flag: Flag = "c") -> coshelf.Shelf[Any, Any]:
+        return coshelf.open(self.url, flag)
+
+
+TestPostgresqlShelf = PostgresqlMachine.TestCase
+TestPostgresqlShelf.settings = BOUNDED
