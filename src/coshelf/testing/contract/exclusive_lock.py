@@ -114,13 +114,14 @@ class ExclusiveLockTests(EngineTests):
 
     @needs("exclusive", "persistent", "shared=processes")
     def test_lock_is_owned_through_any_handle(self, engine: Engine, tmp_path: Path) -> None:
-        with contextlib.closing(self.open_engine(tmp_path, OpenOptions())) as second, engine.exclusive() as lock:
-            assert second.owns_exclusive()
-            other = Task(lambda: put(second, {A: "other"}))
-            put(lock, {A: "holder"})
-            assert other.still_runs()
-            assert loaded(second.get(A)) == "holder"
-        other.finish()
+        with contextlib.closing(self.open_engine(tmp_path, OpenOptions())) as second:
+            with engine.exclusive() as lock:
+                assert second.owns_exclusive()
+                other = Task(lambda: put(second, {A: "other"}))
+                put(lock, {A: "holder"})
+                assert other.still_runs()
+                assert loaded(second.get(A)) == "holder"
+            other.finish()
 
     @needs("exclusive", "persistent", "shared=processes")
     def test_commits_through_another_handle_wait_for_the_lock(self, engine: Engine, tmp_path: Path) -> None:
