@@ -114,3 +114,21 @@ class TestFilesWithCommitDurability(TestFiles):
 
     def open_engine(self, place: Path, options: OpenOptions) -> Engine:
         return super().open_engine(place, replace(options, durability="commit"))
+
+
+class TestSqlite(EngineContract):
+    demands = (
+        *("ordered=True", "snapshots=True", "atomic=crash", "exclusive=processes", "watch=poll", "shared=processes"),
+        *("persistent", "acknowledged=machine", "consistency=strict", "largest_batch=None", "largest_key=None"),
+        *("cheap_count=False", "server"),
+    )
+
+    def open_engine(self, place: Path, options: OpenOptions) -> Engine:
+        return open_engine(f"sqlite:{place / 'under.test'}", options)
+
+
+class TestSqliteWithCommitDurability(TestSqlite):
+    demands = (*TestSqlite.demands[:7], "acknowledged=durable", *TestSqlite.demands[8:])
+
+    def open_engine(self, place: Path, options: OpenOptions) -> Engine:
+        return super().open_engine(place, replace(options, durability="commit"))

@@ -78,6 +78,11 @@ class MappingOverDbmMachine(_InDirectory):
         super().teardown()
 
 
+class SqliteMachine(_InDirectory):
+    def open_shelf(self, flag: Flag = "c") -> coshelf.Shelf[Any, Any]:
+        return coshelf.open(f"sqlite:{self.place / 'under.test'}", flag)
+
+
 class FilesMachine(_InDirectory):
     """Keys of every kind on the engine of paths: each becomes one."""
 
@@ -90,12 +95,14 @@ class FilesMachine(_InDirectory):
 
 TestLmdb = LmdbMachine.TestCase
 TestFiles = FilesMachine.TestCase
+TestSqlite = SqliteMachine.TestCase
 TestMemory = MemoryMachine.TestCase
 TestMappingOverDict = MappingOverDictMachine.TestCase
 TestMappingOverDbm = MappingOverDbmMachine.TestCase
 
 TestLmdb.settings = BOUNDED
 TestFiles.settings = BOUNDED
+TestSqlite.settings = settings(BOUNDED, max_examples=15)
 TestMemory.settings = BOUNDED
 TestMappingOverDict.settings = BOUNDED
 TestMappingOverDbm.settings = BOUNDED

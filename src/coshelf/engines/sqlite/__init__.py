@@ -1,0 +1,48 @@
+"""The sqlite engine: a shelf in a SQLite database file, on the standard library alone."""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import Any
+
+from coshelf import trust
+from coshelf.engines.contract import Engine, OpenOptions
+from coshelf.engines.filesystem import refuse_shared_filesystem
+from coshelf.engines.sqlite.connections import Connections
+from coshelf.engines.sqlite.database import create, look_at
+from coshelf.engines.sqlite.engine import SqliteEngine
+from coshelf.errors import NotAShelf, ShelfNotFound
+
+__all__ = ["open_engine"]
+
+_SCHEME = "sqlite:"
+_ATTEMPTS = 10  # at making a file that others remove at once
+
+
+def open_engine(target: Any, options: OpenOptions) -> Engine:
+    """Open the shelf at ``sqlite:PATH``, making it if the flag allows."""
+    given = target[len(_SCHEME) :]
+    if not given or "\0" in given:
+        raise NotAShelf(f"{given!r} is no path for a shelf")
+    path = os.path.realpath(given)
+    refuse_shared_filesystem(path)
+    for _ in range(_ATTEMPTS):
+        made = False
+        if options.flag in ("c", "n") and not os.path.lexists(path):
+            trust.check_secret()
+            made = create(path, options.mode)
+        if not os.path.exists(path):
+            if options.flag in ("c", "n"):
+                continue  # it was removed between the two
+            raise ShelfNotFound(errno.ENOENT, "there is no shelf here", path)
+        connections = Connections(path, options)
+        try:
+            engine = SqliteEngine(connections, look_at(connections), options)
+            if made:
+                engine.trust()
+        except BaseException:
+            connections.close()
+            raise
+        return engine
+    raise ShelfNotFound(errno.ENOENT, "the shelf was removed each time it was made", path)

@@ -1,0 +1,160 @@
+"""The connections of a process to a database file: each used by one thread at a time, none carried through a fork.
+
+SQLite keeps account of a process's locks in memory, and a forked child inherits the account without the locks. So a
+fork waits until the calls in progress have ended, and the connections that nobody uses are closed before it. If one is
+in use for longer, by a snapshot, the child may not use the file at all.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from urllib.parse import quote
+
+from coshelf.engines.contract import OpenOptions
+from coshelf.engines.sqlite.failures import translated
+from coshelf.errors import ShelfClosed, StorageError
+
+__all__ = ["Connections"]
+
+_MOST_IDLE = 8
+_FORK_PATIENCE = 1.0  # seconds
+
+_all: weakref.WeakSet[Connections] = weakref.WeakSet()
+_held_at_fork: list[Connections] = []
+# Connections of the process that this one was forked from: never closed here, since that could end their log.
+_of_parents: list[object] = []
+
+
+class Connections:
+    """Idle connections to one file, and how many are in use."""
+
+    def __init__(self, path: str, options: OpenOptions) -> None:
+        self.path = path
+        self.timeout = options.timeout
+        self.reads_only = options.flag == "r"
+        self._idle: list[sqlite3.Connection] = []
+        self._in_use = 0
+        self._kept: set[sqlite3.Connection] = set()
+        self._closed = False
+        self._forked_in_use = False
+        self._changed = threading.Condition(threading.Lock())
+        _all.add(self)
+
+    def _open(self) -> sqlite3.Connection:
+        mode = "ro" if self.reads_only else "rw"
+        uri = f"file:{quote(os.fsencode(self.path))}?mode={mode}"
+        with translated(self.path, "open", self.timeout):
+            connection = sqlite3.connect(
+                uri, self.timeout, uri=True, isolation_level=None, check_same_thread=False, cached_statements=32
+            )
+            try:
+                # No trigger, view or function that somebody put into the file is believed.
+                connection.execute("PRAGMA trusted_schema = OFF").close()
+                connection.execute("PRAGMA cell_size_check = ON").close()
+                connection.execute("PRAGMA synchronous = NORMAL").close()
+            except BaseException:
+                connection.close()
+                raise
+        return connection
+
+    def take(self, *, keep: bool = False) -> sqlite3.Connection:
+        """A connection that nobody else uses. With ``keep`` for longer than a call: a fork does not wait for it."""
+        with self._changed:
+            if self._closed:
+                raise ShelfClosed(f"the shelf {self.path} has been closed")
+            if self._forked_in_use:
+                raise StorageError(
+                    f"{self.path} was being read or written by SQLite when this process was forked, and cannot be "
+                    "used here\n  hint: end snapshots and iterations before forking, or start processes by spawn"
+                )
+            connection = self._idle.pop() if self._idle else None
+            self._in_use += 1
+        try:
+            if connection is None:
+                connection = self._open()
+        except BaseException:
+            with self._changed:
+                self._in_use -= 1
+                self._changed.notify_all()
+            raise
+        if keep:
+            with self._changed:
+                self._kept.add(connection)
+        return connection
+
+    def give_back(self, connection: sqlite3.Connection) -> None:
+        """The end of its use, whatever state it is in."""
+        if connection.in_transaction:
+            try:
+                connection.rollback()
+            except sqlite3.Error:
+                connection.close()
+        with self._changed:
+            self._in_use -= 1
+            self._kept.discard(connection)
+            stays = not self._closed and len(self._idle) < _MOST_IDLE
+            if stays:
+                self._idle.append(connection)
+            self._changed.notify_all()
+        if not stays:
+            with suppress(sqlite3.Error):
+                connection.close()
+
+    @contextmanager
+    def lent(self) -> Iterator[sqlite3.Connection]:
+        connection = self.take()
+        try:
+            yield connection
+        finally:
+            self.give_back(connection)
+
+    def close(self) -> None:
+        """Close what is idle; what is in use is closed when it is given back."""
+        with self._changed:
+            self._closed = True
+        self._close_idle()
+
+    def _close_idle(self) -> None:
+        while self._idle:
+            with suppress(sqlite3.Error):
+                self._idle.pop().close()
+
+    # --- forks -------------------------------------------------------------------------------------------------------
+
+    def before_fork(self) -> None:
+        self._changed.acquire()
+        self._changed.wait_for(lambda: self._in_use == len(self._kept), _FORK_PATIENCE)
+        self._close_idle()
+
+    def after_fork_in_parent(self) -> None:
+        self._changed.release()
+
+    def after_fork_in_child(self) -> None:
+        self._forked_in_use |= self._in_use > 0
+        _of_parents.append((self._kept, self._changed))
+        self._kept, self._in_use = set(), 0
+        self._changed = threading.Condition(threading.Lock())
+
+
+def _before() -> None:
+    for connections in list(_all):
+        connections.before_fork()
+        _held_at_fork.append(connections)
+
+
+def _after_in_parent() -> None:
+    while _held_at_fork:
+        _held_at_fork.pop().after_fork_in_parent()
+
+
+def _after_in_child() -> None:
+    while _held_at_fork:
+        _held_at_fork.pop().after_fork_in_child()
+
+
+os.register_at_fork(before=_before, after_in_parent=_after_in_parent, after_in_child=_after_in_child)

@@ -1,0 +1,120 @@
+"""The database file: made whole, and looked at before it is believed. docs/format.md, "SQLite files"."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import sqlite3
+import tempfile
+import time
+from dataclasses import dataclass
+
+from coshelf.durable_files import sync_directory
+from coshelf.engines.sqlite.connections import Connections
+from coshelf.engines.sqlite.failures import translated
+from coshelf.errors import (
+    DamagedShelf,
+    FormatTooNew,
+    NotAShelf,
+    ShelfNotFound,
+    ShelfPermissionError,
+    StorageError,
+    StorageFull,
+)
+
+__all__ = ["Row", "create", "look_at"]
+
+_APPLICATION = 0x636F7368  # "cosh"
+_FORMAT = 1
+_TABLES = {
+    "entries": "CREATE TABLE entries (key BLOB PRIMARY KEY, record BLOB NOT NULL) WITHOUT ROWID",
+    "shelf": "CREATE TABLE shelf (number INTEGER NOT NULL, store_id BLOB NOT NULL, created REAL NOT NULL)",
+}
+_STORE_ID = 16
+
+
+@dataclass(frozen=True)
+class Row:
+    """What the file says of the shelf.
+
+    Attributes:
+        store_id: what tells it from every other shelf.
+        created: in seconds since 1970.
+    """
+
+    store_id: bytes
+    created: float
+
+
+def create(path: str, mode: int) -> bool:
+    """Make an empty shelf under a temporary name, durably, and give it its own; False if something has that by now."""
+    try:
+        descriptor, temporary = tempfile.mkstemp(".new", f".{os.path.basename(path)[:100]}.", os.path.dirname(path))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise ShelfNotFound(errno.ENOENT, "there is no such directory to make the shelf in", path) from error
+    except OSError as error:
+        raise _failed(error, path) from error
+    try:
+        os.fchmod(descriptor, mode)
+        with translated(path, "create", 0):
+            _fill(temporary)
+        os.fsync(descriptor)
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            return False
+        sync_directory(os.path.dirname(path))
+        return True
+    except OSError as error:
+        raise _failed(error, path) if not isinstance(error, (StorageError, DamagedShelf)) else error from error
+    finally:
+        os.close(descriptor)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+
+
+def _fill(temporary: str) -> None:
+    with contextlib.closing(sqlite3.connect(temporary, isolation_level=None)) as database:
+        database.execute(f"PRAGMA application_id = {_APPLICATION}")
+        database.execute(f"PRAGMA user_version = {_FORMAT}")
+        for statement in _TABLES.values():
+            database.execute(statement)
+        database.execute("INSERT INTO shelf VALUES (0, ?, ?)", (os.urandom(_STORE_ID), time.time()))
+        database.execute("PRAGMA journal_mode = WAL")
+
+
+def look_at(connections: Connections) -> Row:
+    """What an existing file says of itself. Raises NotAShelf, FormatTooNew, DamagedShelf."""
+    path = connections.path
+    if not os.path.isfile(path):
+        raise NotAShelf(f"{path} is no file; it has not been changed")
+    try:
+        with connections.lent() as database:
+            ((application,),) = database.execute("PRAGMA application_id").fetchall()
+            if application != _APPLICATION:
+                raise NotAShelf(f"{path} is no shelf of the sqlite engine; it has not been changed")
+            ((version,),) = database.execute("PRAGMA user_version").fetchall()
+            if version != _FORMAT:
+                raise FormatTooNew(f"{path} has format {version}, and this version knows format {_FORMAT}")
+            with translated(path, "open", connections.timeout):
+                tables = dict(database.execute("SELECT name, sql FROM sqlite_schema").fetchall())
+                if tables != _TABLES:
+                    raise DamagedShelf(f"{path} has tables, triggers or views that no shelf has: {', '.join(tables)}")
+                rows = database.execute("SELECT store_id, created FROM shelf").fetchall()
+    except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_NOTADB:
+            raise NotAShelf(f"{path} is no shelf of the sqlite engine; it has not been changed") from error
+        with translated(path, "open", connections.timeout):
+            raise
+    if len(rows) != 1 or not isinstance(rows[0][0], bytes) or len(rows[0][0]) != _STORE_ID:
+        raise DamagedShelf(f"{path} does not say which shelf it is")
+    return Row(*rows[0])
+
+
+def _failed(error: OSError, path: str) -> OSError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StorageFull(f"cannot create {path}: no space left on the device")
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return ShelfPermissionError(error.errno, "this user may not create a shelf here", path)
+    return StorageError(error.errno, f"cannot create the shelf: {error.strerror}", path)

@@ -1,0 +1,304 @@
+"""The engine: reads wait for nobody, commits take turns on a lock of our own. docs/design.md, "SQLite"."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from coshelf import records, trust
+from coshelf.engines.contract import (
+    ABSENT,
+    Batch,
+    Capabilities,
+    Engine,
+    Entry,
+    Exclusive,
+    Figures,
+    Flag,
+    OpenOptions,
+)
+from coshelf.engines.files.locks import DirectoryLock, LockedDirectory
+from coshelf.engines.sqlite.connections import Connections
+from coshelf.engines.sqlite.database import Row
+from coshelf.engines.sqlite.failures import translated
+from coshelf.engines.sqlite.reading import COUNT, GET, SqliteSnapshot, entry_of
+from coshelf.errors import ReadOnlyShelf, ShelfPermissionError, TransactionInProgress, ValueTooLarge
+from coshelf.private_place import exposure, exposure_of_directory
+
+if TYPE_CHECKING:
+    from coshelf.reports import Compaction, Report
+
+__all__ = ["SqliteEngine"]
+
+_LOCK = "-lock"
+_BESIDE = ("-wal", "-shm", _LOCK)
+_ROOM = 1 << 16  # bytes of a row that are not its record's
+_LARGEST_VALUE = 1_000_000_000 - _ROOM - records.TRAILER  # SQLite's own limit, unless it was built with another
+
+_PUT = "INSERT INTO entries VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET record = excluded.record"
+_VERSION = f"SELECT substr(record, -{records.TRAILER}, 8) FROM entries WHERE key = ?"  # noqa: S608 (our own number)
+
+
+class _LockFile(LockedDirectory):
+    """The file whose lock is held by who commits. It stays: who removed it would take it from under others."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path + _LOCK)
+        self._shelf = path
+
+    def open(self, kind: int) -> int:
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            descriptor = os.open(self.path, flags, 0o600)
+        except PermissionError as error:
+            raise ShelfPermissionError(error.errno, "this user may not write the shelf", self.path) from error
+        status, shelf = os.fstat(descriptor), os.stat(self._shelf)
+        if status.st_mode != shelf.st_mode and status.st_uid == os.geteuid():
+            os.fchmod(descriptor, shelf.st_mode & 0o777)  # for those who may write the shelf
+            with suppress(OSError):
+                os.fchown(descriptor, shelf.st_uid, shelf.st_gid)
+        return descriptor
+
+
+class SqliteEngine(Engine):
+    """One handle on a database file that others may share."""
+
+    name = "sqlite"
+
+    def __init__(self, connections: Connections, row: Row, options: OpenOptions) -> None:
+        self._connections = connections
+        self._options = options
+        self._path = connections.path
+        self._created = row.created
+        self.where = f"sqlite:{self._path}"
+        self.store_id = row.store_id
+        self._waits_for_disk = options.durability == "commit"
+        self._last_sync = time.monotonic()
+        self._unsynced = False
+        self._closed = False
+        self._lock = None if options.flag == "r" else self._new_lock()
+        self.capabilities = Capabilities(
+            exclusive="processes",
+            watch="poll",
+            acknowledged="durable" if self._waits_for_disk else "machine",
+            largest_value=_LARGEST_VALUE,
+            cheap_count=False,
+            server=f"SQLite {sqlite3.sqlite_version}",
+        )
+
+    def _new_lock(self) -> DirectoryLock:
+        target = _LockFile(self._path)
+        descriptor = target.open(fcntl.LOCK_EX)
+        try:
+            return DirectoryLock(descriptor, self.where, target)
+        finally:
+            os.close(descriptor)
+
+    # --- reading -----------------------------------------------------------------------------------------------------
+
+    def get(self, key: bytes) -> Entry | None:
+        connections = self._connections
+        connection = connections.take()
+        try:
+            with translated(self._path, "read", connections.timeout):
+                rows = connection.execute(GET, (key,)).fetchall()
+        finally:
+            connections.give_back(connection)
+        return entry_of(key, rows, self._path)
+
+    def get_many(self, keys: list[bytes]) -> list[Entry | None]:
+        with self.snapshot() as snapshot:
+            return [snapshot.get(key) for key in keys]
+
+    def count(self, start: bytes, stop: bytes) -> int:
+        with self._connections.lent() as connection, translated(self._path, "read", self._connections.timeout):
+            number: int = connection.execute(COUNT, (start, stop)).fetchall()[0][0]
+            return number
+
+    def scan(
+        self, start: bytes, stop: bytes, *, reverse: bool = False, keys_only: bool = False
+    ) -> Iterator[tuple[bytes, Entry | None]]:
+        with self.snapshot() as snapshot:
+            yield from snapshot.scan(start, stop, reverse=reverse, keys_only=keys_only)
+
+    def pages(self, start: bytes, stop: bytes, *, reverse: bool = False) -> Iterator[list[tuple[bytes, bytes]]]:
+        with self.snapshot() as snapshot:
+            yield from snapshot.pages(start, stop, reverse=reverse)
+
+    def key_pages(self, start: bytes, stop: bytes, *, reverse: bool = False) -> Iterator[list[bytes]]:
+        with self.snapshot() as snapshot:
+            yield from snapshot.key_pages(start, stop, reverse=reverse)
+
+    def snapshot(self) -> SqliteSnapshot:
+        return SqliteSnapshot(self._connections)
+
+    # --- writing -----------------------------------------------------------------------------------------------------
+
+    def _writers_lock(self) -> DirectoryLock:
+        if self._lock is None:
+            raise ReadOnlyShelf(f"{self.where} was opened with flag 'r' and cannot be written")
+        return self._lock
+
+    def commit(self, batch: Batch) -> int:
+        lock = self._writers_lock()
+        if lock.is_mine():
+            raise TransactionInProgress(
+                f"this thread is inside a transaction of {self.where} and must write through it"
+            )
+        partial = self._partial(batch)
+        with lock.hold(self._options.timeout):
+            return self._commit(batch, partial)
+
+    def _commit_exclusively(self, batch: Batch) -> int:
+        return self._commit(batch, self._partial(batch))
+
+    def _partial(self, batch: Batch) -> dict[bytes, int]:
+        for body in batch.puts.values():
+            if len(body) > _LARGEST_VALUE:
+                raise ValueTooLarge(
+                    f"a value of {len(body)} bytes: the sqlite engine takes up to {_LARGEST_VALUE} ({self.where})"
+                )
+        return {key: records.checksum(key, body) for key, body in batch.puts.items()}
+
+    def _commit(self, batch: Batch, partial: dict[bytes, int]) -> int:
+        """Commit, with other writers kept out, and with them those who would carry the log into the file."""
+        is_due = self._waits_for_disk or time.monotonic() - self._last_sync >= self._options.flush_interval
+        with self._connections.lent() as connection, translated(self._path, "write", self._options.timeout):
+            with _transaction(connection, synced=is_due):
+                batch.refuse_conflicts(lambda key: _version(connection, key))
+                ((number,),) = connection.execute("UPDATE shelf SET number = number + 1 RETURNING number").fetchall()
+                for bounds in batch.clears:
+                    connection.execute("DELETE FROM entries WHERE key >= ? AND key < ?", bounds)
+                if batch.deletes:
+                    connection.executemany("DELETE FROM entries WHERE key = ?", [(key,) for key in batch.deletes])
+                connection.executemany(
+                    _PUT, ((key, records.seal(body, partial[key], number)) for key, body in batch.puts.items())
+                )
+        self._unsynced = not is_due
+        if is_due:
+            self._last_sync = time.monotonic()
+        assert isinstance(number, int)
+        return number
+
+    @contextmanager
+    def exclusive(self, timeout: float | None = None) -> Iterator[Exclusive]:
+        with self._writers_lock().hold(self._options.timeout if timeout is None else timeout):
+            yield Exclusive(self._commit_exclusively)
+
+    def owns_exclusive(self) -> bool:
+        return self._lock is not None and self._lock.is_mine()
+
+    def sync(self) -> None:
+        """Make durable what was committed so far, by anybody: a commit of nothing that waits for the disk."""
+        if self._lock is None:
+            return
+        with (
+            self._lock.hold(self._options.timeout),
+            self._connections.lent() as connection,
+            translated(self._path, "sync", self._options.timeout),
+            _transaction(connection, synced=True),
+        ):
+            connection.execute("UPDATE shelf SET number = number")
+        self._unsynced = False
+        self._last_sync = time.monotonic()
+
+    # --- the rest ----------------------------------------------------------------------------------------------------
+
+    def distrust(self) -> str | None:
+        status = os.stat(self._path)
+        row = self.get(trust.ROW_KEY)
+        body = None if row is None else row.record[: -records.TRAILER]
+        if not trust.is_marked(self.store_id, status.st_dev, status.st_ino, body):
+            return f"{self._path} was not made by this user on this machine"
+        directory = exposure_of_directory(os.path.dirname(self._path))
+        beside = (self._path, *(self._path + suffix for suffix in _BESIDE))
+        return directory or next(filter(None, map(exposure, beside)), None)
+
+    def trust(self) -> None:
+        status = os.stat(self._path)
+        row = trust.mark(self.store_id, status.st_dev, status.st_ino, self._path)
+        if row is not None:
+            self.commit(Batch(puts={trust.ROW_KEY: row}))
+
+    def revoke(self) -> bool:
+        status = os.stat(self._path)
+        return trust.unmark(self.store_id, status.st_dev, status.st_ino)
+
+    def check(self, progress: Callable[[int, int], object] | None) -> Report:
+        report = super().check(progress)
+        with self._connections.lent() as connection, translated(self._path, "read", self._connections.timeout):
+            for (message,) in connection.execute("PRAGMA integrity_check").fetchall():
+                if message != "ok":
+                    report.add("page", self._path, message)
+        return report
+
+    def figures(self) -> Figures:
+        with self._connections.lent() as connection, translated(self._path, "read", self._connections.timeout):
+            size, pages, free, number = (
+                connection.execute(query).fetchall()[0][0]
+                for query in (
+                    "PRAGMA page_size",
+                    "PRAGMA page_count",
+                    "PRAGMA freelist_count",
+                    "SELECT number FROM shelf",
+                )
+            )
+        return Figures(os.stat(self._path).st_size, self._created, size, pages, free, number)
+
+    def compact(self) -> Compaction:
+        """Write the file anew, beside readers, who keep what they read."""
+        from coshelf.reports import Compaction
+
+        before = os.stat(self._path).st_size
+        with (
+            self._writers_lock().hold(self._options.timeout),
+            self._connections.lent() as connection,
+            translated(self._path, "compact", self._options.timeout),
+        ):
+            connection.execute("VACUUM")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        return Compaction(before, os.stat(self._path).st_size)
+
+    def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            try:
+                if self._unsynced:
+                    self.sync()
+            finally:
+                self._connections.close()
+
+    def reopen_arguments(self) -> tuple[str, OpenOptions]:
+        flag: Flag = "r" if self._options.flag == "r" else "w"
+        return self.where, replace(self._options, flag=flag)
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection, *, synced: bool) -> Iterator[None]:
+    """A write transaction; with ``synced`` it and all before it is on the disk when the block has ended."""
+    if synced:
+        connection.execute("PRAGMA synchronous = FULL").close()
+    try:
+        connection.execute("BEGIN IMMEDIATE").close()
+        try:
+            yield
+            connection.execute("COMMIT").close()
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK").close()
+            raise
+    finally:
+        if synced:
+            connection.execute("PRAGMA synchronous = NORMAL").close()
+
+
+def _version(connection: sqlite3.Connection, key: bytes) -> object:
+    with closing(connection.execute(_VERSION, (key,))) as cursor:
+        rows = cursor.fetchall()
+    return int.from_bytes(rows[0][0], "little") if rows else ABSENT

@@ -1,0 +1,52 @@
+"""SQLite's errors as ours, in one place."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from coshelf.errors import (
+    CoshelfError,
+    DamagedShelf,
+    ShelfLocked,
+    ShelfPermissionError,
+    StorageError,
+    StorageFull,
+    ValueTooLarge,
+)
+
+__all__ = ["translated"]
+
+_DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
+_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
+_FORBIDDEN = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH}
+
+
+@contextmanager
+def translated(path: str, doing: str, timeout: float) -> Iterator[None]:
+    """Raise what SQLite raises as an error of our tree, with path and operation."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise translate(error, path, doing, timeout) from error
+    except OverflowError as error:
+        raise ValueTooLarge(f"cannot {doing} {path}: {error}") from error
+
+
+def translate(error: sqlite3.Error, path: str, doing: str, timeout: float) -> CoshelfError:
+    """Our error for one of SQLite's."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # what is above says more than we tell apart
+    if code in _BUSY:
+        return ShelfLocked(
+            f"shelf is locked: {path}\n  by a program that writes it without coshelf; waited {timeout:g} s"
+        )
+    if code == sqlite3.SQLITE_FULL:
+        return StorageFull(f"cannot {doing} {path}: no space left on the device; nothing of this commit was stored")
+    if code in _DAMAGE:
+        return DamagedShelf(f"{path} is damaged: {error}")
+    if code in _FORBIDDEN:
+        return ShelfPermissionError(f"this user may not {doing} the shelf {path}, or the files beside it: {error}")
+    if code == sqlite3.SQLITE_TOOBIG or isinstance(error, sqlite3.DataError):
+        return ValueTooLarge(f"cannot {doing} {path}: {error}")
+    return StorageError(f"cannot {doing} {path}: {error}")

@@ -1,0 +1,158 @@
+"""Reading a database file: its latest state by single queries, one instant by a read transaction that is kept."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import weakref
+from collections.abc import Iterator
+from typing import Any
+
+from coshelf import records
+from coshelf.engines.contract import Entry, Snapshot
+from coshelf.engines.sqlite.connections import Connections
+from coshelf.engines.sqlite.failures import translated
+from coshelf.errors import DamagedRecord, ShelfClosed
+
+__all__ = ["COUNT", "GET", "SqliteSnapshot", "entry_of"]
+
+GET = "SELECT record FROM entries WHERE key = ?"
+COUNT = "SELECT count(*) FROM entries WHERE key >= ? AND key < ?"
+_PAGE_BYTES = 1 << 20
+_LARGEST_PAGE = 256
+
+_Page = list[tuple[Any, ...]]
+
+
+def entry_of(key: bytes, rows: _Page, path: str) -> Entry | None:
+    """The entry in the rows of :data:`GET`."""
+    if not rows:
+        return None
+    record = rows[0][0]
+    if not isinstance(record, bytes) or len(record) <= records.TRAILER:
+        raise DamagedRecord(f"an entry in {path} is no record", key)
+    return Entry(record)
+
+
+class _Held:
+    """A connection with a read transaction, shared by the snapshots of one instant. Forgotten, it is given back, too."""
+
+    def __init__(self, connections: Connections) -> None:
+        self.connections = connections
+        self.lock = threading.RLock()  # one thread at a time: SQLite does not bear to be closed under a reader
+        self.pid = os.getpid()
+        self.holders = 1
+        connection = connections.take(keep=True)
+        self.connection: sqlite3.Connection | None = connection
+        self._cursors: weakref.WeakSet[sqlite3.Cursor] = weakref.WeakSet()
+        self._finalizer = weakref.finalize(self, _give_back, connections, connection, self.pid)
+        self._finalizer.atexit = False
+        with translated(connections.path, "read", connections.timeout):
+            connection.execute("BEGIN").close()
+            connection.execute("SELECT number FROM shelf").fetchall()  # from here on it is this instant
+
+    def execute(self, query: str, parameters: tuple[Any, ...]) -> sqlite3.Cursor:
+        if self.pid != os.getpid():
+            raise ShelfClosed("the snapshot belongs to the parent of this process")
+        if self.connection is None:
+            raise ShelfClosed("the snapshot has been closed")
+        cursor = self.connection.execute(query, parameters)
+        self._cursors.add(cursor)
+        return cursor
+
+    def let_go(self) -> None:
+        with self.lock:
+            self.holders -= 1
+            if self.holders or self.pid != os.getpid():
+                return
+            self.connection = None
+            for cursor in list(self._cursors):
+                cursor.close()
+            self._finalizer()
+
+
+def _give_back(connections: Connections, connection: sqlite3.Connection, pid: int) -> None:
+    if pid == os.getpid():
+        connections.give_back(connection)
+
+
+class SqliteSnapshot(Snapshot):
+    """A read transaction."""
+
+    def __init__(self, connections: Connections, held: _Held | None = None) -> None:
+        self._connections = connections
+        self._path = connections.path
+        self._held = _Held(connections) if held is None else held
+        self._closed = False
+
+    def _rows(self, query: str, parameters: tuple[Any, ...]) -> _Page:
+        self._refuse_closed()
+        with self._held.lock, translated(self._path, "read", self._connections.timeout):
+            return self._held.execute(query, parameters).fetchall()
+
+    def _refuse_closed(self) -> None:
+        if self._closed:
+            raise ShelfClosed("the snapshot has been closed")
+
+    def get(self, key: bytes) -> Entry | None:
+        return entry_of(key, self._rows(GET, (key,)), self._path)
+
+    def count(self, start: bytes, stop: bytes) -> int:
+        number: int = self._rows(COUNT, (start, stop))[0][0]
+        return number
+
+    def _pages(self, start: bytes, stop: bytes, reverse: bool, columns: str) -> Iterator[_Page]:
+        query = f"SELECT {columns} FROM entries WHERE key >= ? AND key < ? ORDER BY key{' DESC' if reverse else ''}"
+        size, cursor = 1, None
+        try:
+            while True:
+                self._refuse_closed()
+                with self._held.lock, translated(self._path, "read", self._connections.timeout):
+                    if cursor is None:
+                        cursor = self._held.execute(query, (start, stop))
+                    elif self._held.connection is None:
+                        raise ShelfClosed("the snapshot has been closed")
+                    page = cursor.fetchmany(size)
+                if not page:
+                    return
+                yield page
+                average = sum(len(row[-1]) for row in page) // len(page) + 1
+                size = max(1, min(size * 4, _LARGEST_PAGE, _PAGE_BYTES // average))
+        finally:
+            if cursor is not None and self._held.pid == os.getpid():
+                with self._held.lock:
+                    cursor.close()
+
+    def scan(
+        self, start: bytes, stop: bytes, *, reverse: bool = False, keys_only: bool = False
+    ) -> Iterator[tuple[bytes, Entry | None]]:
+        for page in self._pages(start, stop, reverse, "key" if keys_only else "key, record"):
+            for row in page:
+                yield row[0], None if keys_only else entry_of(row[0], [row[1:]], self._path)
+
+    def pages(self, start: bytes, stop: bytes, *, reverse: bool = False) -> Iterator[list[tuple[bytes, bytes]]]:
+        for page in self._pages(start, stop, reverse, "key, record"):
+            if any(len(record) <= records.TRAILER for _, record in page):
+                for key, record in page:
+                    entry_of(key, [(record,)], self._path)
+            yield page
+
+    def key_pages(self, start: bytes, stop: bytes, *, reverse: bool = False) -> Iterator[list[bytes]]:
+        for page in self._pages(start, stop, reverse, "key"):
+            yield [row[0] for row in page]
+
+    def last_commit(self) -> int:
+        number: int = self._rows("SELECT number FROM shelf", ())[0][0]
+        return number
+
+    def snapshot(self) -> Snapshot:
+        self._refuse_closed()
+        with self._held.lock:
+            self._held.holders += 1
+        return SqliteSnapshot(self._connections, self._held)
+
+    def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            self._held.let_go()
