@@ -74,7 +74,7 @@ def look_at(engine: Engine) -> Info:
 
 def _owner_and_mode(where: str) -> tuple[str | None, str | None]:
     try:
-        information = os.stat(where.removeprefix("files:"))
+        information = os.stat(where.removeprefix("files:").removeprefix("sqlite:"))
     except OSError:  # of an engine that is no file
         return None, None
     try:

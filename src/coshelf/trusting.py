@@ -24,7 +24,9 @@ def trust_shelf(path: str) -> None:
     ...     coshelf.trusting.trust_shelf(os.path.join(place, "a.shelf"))
     """
     # The mark lies elsewhere, as a rule, so that what cannot be written can be trusted, too.
-    engine = open_engine(_target(path), OpenOptions(flag="w" if os.access(path, os.W_OK) else "r"))
+    engine = open_engine(
+        _target(path), OpenOptions(flag="w" if os.access(path.removeprefix("sqlite:"), os.W_OK) else "r")
+    )
     try:
         engine.trust()
         reason = engine.distrust()

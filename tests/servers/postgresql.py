@@ -14,7 +14,8 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -121,11 +122,24 @@ class Postgresql:
         assert self._process is not None
         return self._process.pid
 
-    def url(self, shelf: str | None = None, **parameters: str) -> str:
-        """The URL of a shelf; without a name, of one that is not there yet."""
+    def url(self, shelf: str | None = None, others: Sequence[Postgresql] = (), **parameters: str) -> str:
+        """The URL of a shelf on this server, or on others; without a name, of one that is not there yet."""
         name = f"shelf{next(_numbers)}" if shelf is None else shelf
         more = "".join(f"&{key}={value}" for key, value in parameters.items())
-        return f"{self.admin_url}?shelf={name}{more}"
+        hosts = ",".join(f"127.0.0.1:{server.port}" for server in (self, *others))
+        return f"postgresql://postgres@{hosts}/postgres?shelf={name}{more}"
+
+    def make_synchronous(self) -> None:
+        """From now on a commit returns when the standby has it, too."""
+        import psycopg
+
+        with psycopg.connect(self.admin_url, autocommit=True) as connection:
+            connection.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+            connection.execute("SELECT pg_reload_conf()")
+            end = time.monotonic() + _PATIENCE
+            while connection.execute("SELECT sync_state FROM pg_stat_replication").fetchall() != [("sync",)]:
+                assert time.monotonic() < end, "the standby does not follow"
+                time.sleep(0.02)
 
     def promote(self) -> None:
         self._run("pg_ctl", "-D", str(self._data), "promote", "-w")
@@ -138,12 +152,18 @@ class Postgresql:
             rows = connection.execute("SELECT pid FROM pg_stat_activity WHERE application_name = 'coshelf'").fetchall()
         return [row[0] for row in rows]
 
+    def children(self) -> list[int]:
+        """All processes of the server but the first."""
+        found = subprocess.run(["pgrep", "-P", str(self.pid)], capture_output=True, text=True)
+        return [int(pid) for pid in found.stdout.split()]
+
     def kill(self) -> None:
         """SIGKILL for all of its processes, as when the machine loses its power, but for the kernel's cache."""
         assert self._process is not None
         children = subprocess.run(["pgrep", "-P", str(self.pid)], capture_output=True, text=True).stdout.split()
         for pid in (self.pid, *map(int, children)):
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         self._process.wait(_PATIENCE)
 
     def stop(self) -> None:

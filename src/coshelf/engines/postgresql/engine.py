@@ -212,7 +212,7 @@ class PostgresqlEngine(RowReader, Engine):
             if is_lost(error):
                 raise _NothingSentError(reason(error)) from error
             raise
-        batch.refuse_conflicts(lambda key: found[key] if key in found else ABSENT)
+        batch.refuse_conflicts(lambda key: found.get(key, ABSENT))
 
     def _statements(self, batch: Batch, sealed: dict[bytes, bytes], version: int) -> Iterator[_Statement]:
         number, lock = self._shelf.number, self._shelf.lock

@@ -25,7 +25,6 @@ __all__ = ["Connection", "Server", "of_parents", "rows_of"]
 _T = TypeVar("_T")
 
 _ATTEMPT = 1.0  # seconds in which a connection must come about, before its failure is looked at
-_GRACE = 5.0  # seconds beyond the timeout, in which the server itself should have ended a statement
 _SLOWEST = 1 << 20  # bytes a second
 _NAME = "coshelf-"
 _numbers = itertools.count(1)
@@ -86,6 +85,7 @@ class Server:
         self._pid = 0
         self._pool: ConnectionPool[Connection] | None = None
         self._last_failure: psycopg.Error | None = None
+        self._grace = min(5.0, 0.5 + timeout / 4)  # in which the server itself should have ended a statement
         self._closed = False
 
     # --- connections -------------------------------------------------------------------------------------------------
@@ -120,7 +120,7 @@ class Server:
                 except psycopg.Error as error:
                     server._last_failure = error
                     raise
-                made.patience = server.timeout + _GRACE
+                made.patience = server.timeout + server._grace
                 return made
 
         logging.getLogger("psycopg.pool").addFilter(_is_not_of_ours)  # the same function is added once
@@ -141,7 +141,7 @@ class Server:
         milliseconds = max(1, int(self.timeout * 1000))
         settings = self._settings | {
             "lock_timeout": str(milliseconds),
-            "statement_timeout": str(milliseconds + int(_GRACE * 500)),
+            "statement_timeout": str(milliseconds + int(self._grace * 500)),
         }
         try:
             connection.execute(

@@ -14,6 +14,7 @@ from coshelf.durable_files import sync_directory
 from coshelf.engines.sqlite.connections import Connections
 from coshelf.engines.sqlite.failures import translated
 from coshelf.errors import (
+    CoshelfError,
     DamagedShelf,
     FormatTooNew,
     NotAShelf,
@@ -66,8 +67,10 @@ def create(path: str, mode: int) -> bool:
             return False
         sync_directory(os.path.dirname(path))
         return True
+    except CoshelfError:
+        raise
     except OSError as error:
-        raise _failed(error, path) if not isinstance(error, (StorageError, DamagedShelf)) else error from error
+        raise _failed(error, path) from error
     finally:
         os.close(descriptor)
         with contextlib.suppress(FileNotFoundError):
@@ -89,24 +92,17 @@ def look_at(connections: Connections) -> Row:
     path = connections.path
     if not os.path.isfile(path):
         raise NotAShelf(f"{path} is no file; it has not been changed")
-    try:
-        with connections.lent() as database:
-            ((application,),) = database.execute("PRAGMA application_id").fetchall()
-            if application != _APPLICATION:
-                raise NotAShelf(f"{path} is no shelf of the sqlite engine; it has not been changed")
-            ((version,),) = database.execute("PRAGMA user_version").fetchall()
-            if version != _FORMAT:
-                raise FormatTooNew(f"{path} has format {version}, and this version knows format {_FORMAT}")
-            with translated(path, "open", connections.timeout):
-                tables = dict(database.execute("SELECT name, sql FROM sqlite_schema").fetchall())
-                if tables != _TABLES:
-                    raise DamagedShelf(f"{path} has tables, triggers or views that no shelf has: {', '.join(tables)}")
-                rows = database.execute("SELECT store_id, created FROM shelf").fetchall()
-    except sqlite3.Error as error:
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_NOTADB:
-            raise NotAShelf(f"{path} is no shelf of the sqlite engine; it has not been changed") from error
-        with translated(path, "open", connections.timeout):
-            raise
+    with connections.lent() as database, translated(path, "open", connections.timeout):
+        ((application,),) = database.execute("PRAGMA application_id").fetchall()
+        if application != _APPLICATION:
+            raise NotAShelf(f"{path} is no shelf of the sqlite engine; it has not been changed")
+        ((version,),) = database.execute("PRAGMA user_version").fetchall()
+        if version != _FORMAT:
+            raise FormatTooNew(f"{path} has format {version}, and this version knows format {_FORMAT}")
+        tables = dict(database.execute("SELECT name, sql FROM sqlite_schema").fetchall())
+        if tables != _TABLES:
+            raise DamagedShelf(f"{path} has tables, triggers or views that no shelf has: {', '.join(tables)}")
+        rows = database.execute("SELECT store_id, created FROM shelf").fetchall()
     if len(rows) != 1 or not isinstance(rows[0][0], bytes) or len(rows[0][0]) != _STORE_ID:
         raise DamagedShelf(f"{path} does not say which shelf it is")
     return Row(*rows[0])

@@ -42,7 +42,7 @@ _ROOM = 1 << 16  # bytes of a row that are not its record's
 _LARGEST_VALUE = 1_000_000_000 - _ROOM - records.TRAILER  # SQLite's own limit, unless it was built with another
 
 _PUT = "INSERT INTO entries VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET record = excluded.record"
-_VERSION = f"SELECT substr(record, -{records.TRAILER}, 8) FROM entries WHERE key = ?"  # noqa: S608 (our own number)
+_VERSION = f"SELECT substr(record, -{records.TRAILER}, 8) FROM entries WHERE key = ?"
 
 
 class _LockFile(LockedDirectory):
@@ -169,17 +169,20 @@ class SqliteEngine(Engine):
     def _commit(self, batch: Batch, partial: dict[bytes, int]) -> int:
         """Commit, with other writers kept out, and with them those who would carry the log into the file."""
         is_due = self._waits_for_disk or time.monotonic() - self._last_sync >= self._options.flush_interval
-        with self._connections.lent() as connection, translated(self._path, "write", self._options.timeout):
-            with _transaction(connection, synced=is_due):
-                batch.refuse_conflicts(lambda key: _version(connection, key))
-                ((number,),) = connection.execute("UPDATE shelf SET number = number + 1 RETURNING number").fetchall()
-                for bounds in batch.clears:
-                    connection.execute("DELETE FROM entries WHERE key >= ? AND key < ?", bounds)
-                if batch.deletes:
-                    connection.executemany("DELETE FROM entries WHERE key = ?", [(key,) for key in batch.deletes])
-                connection.executemany(
-                    _PUT, ((key, records.seal(body, partial[key], number)) for key, body in batch.puts.items())
-                )
+        with (
+            self._connections.lent() as connection,
+            translated(self._path, "write", self._options.timeout),
+            _transaction(connection, synced=is_due),
+        ):
+            batch.refuse_conflicts(lambda key: _version(connection, key))
+            ((number,),) = connection.execute("UPDATE shelf SET number = number + 1 RETURNING number").fetchall()
+            for bounds in batch.clears:
+                connection.execute("DELETE FROM entries WHERE key >= ? AND key < ?", bounds)
+            if batch.deletes:
+                connection.executemany("DELETE FROM entries WHERE key = ?", [(key,) for key in batch.deletes])
+            connection.executemany(
+                _PUT, ((key, records.seal(body, partial[key], number)) for key, body in batch.puts.items())
+            )
         self._unsynced = not is_due
         if is_due:
             self._last_sync = time.monotonic()
@@ -255,12 +258,13 @@ class SqliteEngine(Engine):
         """Write the file anew, beside readers, who keep what they read."""
         from coshelf.reports import Compaction
 
-        before = os.stat(self._path).st_size
         with (
             self._writers_lock().hold(self._options.timeout),
             self._connections.lent() as connection,
             translated(self._path, "compact", self._options.timeout),
         ):
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            before = os.stat(self._path).st_size
             connection.execute("VACUUM")
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         return Compaction(before, os.stat(self._path).st_size)

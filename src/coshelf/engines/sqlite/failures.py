@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from coshelf.errors import (
     CoshelfError,
     DamagedShelf,
+    NotAShelf,
     ShelfLocked,
     ShelfPermissionError,
     StorageError,
@@ -43,6 +44,8 @@ def translate(error: sqlite3.Error, path: str, doing: str, timeout: float) -> Co
         )
     if code == sqlite3.SQLITE_FULL:
         return StorageFull(f"cannot {doing} {path}: no space left on the device; nothing of this commit was stored")
+    if code == sqlite3.SQLITE_NOTADB and doing == "open":
+        return NotAShelf(f"{path} is no shelf of the sqlite engine; it has not been changed")
     if code in _DAMAGE:
         return DamagedShelf(f"{path} is damaged: {error}")
     if code in _FORBIDDEN:

@@ -36,7 +36,7 @@ def entry_of(key: bytes, rows: _Page, path: str) -> Entry | None:
 
 
 class _Held:
-    """A connection with a read transaction, shared by the snapshots of one instant. Forgotten, it is given back, too."""
+    """A connection with a read transaction, shared by the snapshots of one instant. Forgotten, it is given back."""
 
     def __init__(self, connections: Connections) -> None:
         self.connections = connections
