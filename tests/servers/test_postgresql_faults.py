@@ -42,7 +42,7 @@ def test_server_killed_under_eight_writers_loses_nothing(durable_server: Postgre
     with coshelf.open(url) as shelf:
         assert shelf.capabilities.acknowledged == "durable"
         shelf["count"] = 0
-        with writing(url, 8, seconds=4.0) as writers:
+        with writing(url, 8, seconds=3.0) as writers:
             time.sleep(1.0)
             durable_server.kill()
             time.sleep(0.3)
@@ -60,7 +60,7 @@ def test_promoted_standby_has_all_that_was_acknowledged(durable_server: Postgres
     url = durable_server.url(others=[standby])
     with coshelf.open(url) as shelf:
         shelf["count"] = 0
-        with writing(url, 4, seconds=6.0) as writers:
+        with writing(url, 4, seconds=4.0) as writers:
             time.sleep(1.0)
             durable_server.kill()
             standby.promote()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, NoReturn
 
@@ -15,7 +16,7 @@ from coshelf.engines.contract import ABSENT, Batch, Capabilities, Engine, Flag, 
 from coshelf.engines.polling import PatientBell
 from coshelf.engines.postgresql.address import parse
 from coshelf.engines.postgresql.failures import is_lost, reason, translate
-from coshelf.engines.postgresql.reading import FIRST_PAGE, PostgresqlSnapshot, RowReader
+from coshelf.engines.postgresql.reading import FIRST_PAGE, PostgresqlSnapshot, RowReader, has_large
 from coshelf.engines.postgresql.server import Connection, Server
 from coshelf.engines.postgresql.tables import Statements, find_or_make
 from coshelf.errors import (
@@ -89,8 +90,8 @@ class PostgresqlEngine(RowReader, Engine):
 
     def _pages(self, start: bytes, stop: bytes, reverse: bool, keys_only: bool) -> Iterator[_Page]:
         """One query where that is enough. Where not, it is of no use: the rest would be of another instant."""
-        page, is_last = self._page(start, stop, reverse, keys_only, FIRST_PAGE + 1)
-        if is_last:
+        page = self._page(start, stop, reverse, keys_only, FIRST_PAGE + 1)
+        if len(page) <= FIRST_PAGE and not has_large(page):
             yield page
             return
         del page
@@ -212,7 +213,12 @@ class PostgresqlEngine(RowReader, Engine):
             if is_lost(error):
                 raise _NothingSentError(reason(error)) from error
             raise
-        batch.refuse_conflicts(lambda key: found.get(key, ABSENT))
+        try:
+            batch.refuse_conflicts(lambda key: found.get(key, ABSENT))
+        except Conflict:
+            with suppress(psycopg.Error):
+                connection.commit()  # of nothing but the lock
+            raise
 
     def _statements(self, batch: Batch, sealed: dict[bytes, bytes], version: int) -> Iterator[_Statement]:
         number, lock = self._shelf.number, self._shelf.lock

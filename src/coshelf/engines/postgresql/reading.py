@@ -18,11 +18,12 @@ from coshelf.engines.postgresql.server import Connection, Server, of_parents, ro
 from coshelf.engines.postgresql.tables import Shelf, Statements
 from coshelf.errors import DamagedRecord, ShelfClosed, Unavailable
 
-__all__ = ["PostgresqlSnapshot", "RowReader"]
+__all__ = ["FIRST_PAGE", "PostgresqlSnapshot", "RowReader", "has_large"]
 
 FIRST_PAGE = 100
 _LARGEST_PAGE = 1600
 _PAGE_BYTES = 2 << 20
+_LARGE = 16 << 10  # bytes of a record that is fetched by itself, or with few others
 
 _PAGES = {
     (reverse, keys_only): Statements.page(reverse=reverse, keys_only=keys_only)
@@ -31,6 +32,11 @@ _PAGES = {
 }
 
 _Page = list[tuple[Any, ...]]
+
+
+def has_large(page: _Page) -> bool:
+    """Whether records are left out of a page."""
+    return any(row[-1] is None for row in page)
 
 
 class RowReader(Reader):
@@ -65,12 +71,10 @@ class RowReader(Reader):
         number: int = self._rows(Statements.COUNT, (self._shelf.number, start, stop))[0][0]
         return number
 
-    def _page(self, start: bytes, stop: bytes, reverse: bool, keys_only: bool, rows: int) -> tuple[_Page, bool]:
-        """The first rows of a range, or the last ones, and whether these are all that it has."""
-        limits = (rows,) if keys_only else (rows, _PAGE_BYTES)
-        page = self._rows(_PAGES[reverse, keys_only], (self._shelf.number, start, stop, *limits))
-        is_whole = keys_only or sum(len(record) for _, record in page) < _PAGE_BYTES
-        return page, len(page) < rows and is_whole
+    def _page(self, start: bytes, stop: bytes, reverse: bool, keys_only: bool, rows: int) -> _Page:
+        """The first rows of a range, or the last ones, with None for large records."""
+        limit = () if keys_only else (_LARGE,)
+        return self._rows(_PAGES[reverse, keys_only], (*limit, self._shelf.number, start, stop, rows))
 
     def scan(
         self, start: bytes, stop: bytes, *, reverse: bool = False, keys_only: bool = False
@@ -81,8 +85,9 @@ class RowReader(Reader):
 
     def pages(self, start: bytes, stop: bytes, *, reverse: bool = False) -> Iterator[list[tuple[bytes, bytes]]]:
         for page in self._pages(start, stop, reverse, keys_only=False):
-            for key, record in page:
-                self._entry(key, record)
+            if any(len(record) <= records.TRAILER for _, record in page):
+                for key, record in page:
+                    self._entry(key, record)  # says which one it is
             yield page
 
     def key_pages(self, start: bytes, stop: bytes, *, reverse: bool = False) -> Iterator[list[bytes]]:
@@ -137,7 +142,7 @@ class _Instant:
 
 def _give_back(server: Server, connection: Connection, pid: int) -> None:
     if pid == os.getpid():
-        server.release(connection)
+        server.release_reader(connection)
     else:
         of_parents.append(connection)
 
@@ -157,15 +162,38 @@ class PostgresqlSnapshot(RowReader, Snapshot):
         return self._instant.rows(query, parameters)
 
     def _pages(self, start: bytes, stop: bytes, reverse: bool, keys_only: bool) -> Iterator[_Page]:
-        rows, is_last = FIRST_PAGE, False
-        while start < stop and not is_last:
-            page, is_last = self._page(start, stop, reverse, keys_only, rows)
-            if not page:
+        rows = FIRST_PAGE
+        while start < stop:
+            page = self._page(start, stop, reverse, keys_only, rows)
+            if has_large(page):
+                yield from self._filled(page)
+            elif page:
+                yield page
+            if len(page) < rows:
                 return
-            yield page
             last = page[-1][0]
             start, stop = (start, last) if reverse else (last + b"\0", stop)
-            rows = min(rows * 2, _LARGEST_PAGE)
+            size = sum(len(row[-1] or b"") for row in page)
+            rows = max(FIRST_PAGE, min(rows * 4, _LARGEST_PAGE, _PAGE_BYTES * len(page) // (size + 1)))
+
+    def _filled(self, page: _Page) -> Iterator[_Page]:
+        """The rows of a page with their large records, in parts that are not too large together."""
+        sizes = dict(self._rows(Statements.SIZES, (self._shelf.number, [row[0] for row in page if row[1] is None])))
+        part: _Page = []
+        size = 0
+        for row in page:
+            part.append(row)
+            size += sizes.get(row[0], 0)
+            if size >= _PAGE_BYTES:
+                yield self._with_large(part)
+                part, size = [], 0
+        if part:
+            yield self._with_large(part)
+
+    def _with_large(self, part: _Page) -> _Page:
+        missing = [key for key, record in part if record is None]
+        large = dict(self._rows(Statements.GET_MANY, (self._shelf.number, missing))) if missing else {}
+        return [(key, large[key] if record is None else record) for key, record in part]
 
     def snapshot(self) -> Snapshot:
         if self._closed:

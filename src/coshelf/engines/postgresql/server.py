@@ -183,6 +183,13 @@ class Server:
                 connection.close()
         self._open_pool().putconn(connection)
 
+    def release_reader(self, connection: Connection) -> None:
+        """Give back one whose transaction has written nothing. psycopg prepares all statements anew after ROLLBACK."""
+        if connection.pgconn.transaction_status == TransactionStatus.INTRANS:
+            with suppress(psycopg.Error):
+                connection.commit()
+        self.release(connection)
+
     def discard(self, connection: Connection) -> None:
         """Give a connection up."""
         connection.close()

@@ -43,9 +43,10 @@ class Statements:
     """What is said to the server. Each names the shelf first and goes by the primary key."""
 
     GET = "SELECT record FROM coshelf_entries WHERE shelf = %s AND key = %s"
-    GET_MANY = "SELECT key, record FROM coshelf_entries WHERE shelf = %s AND key = ANY(%s::bytea[])"
+    GET_MANY = "SELECT key, record FROM coshelf_entries WHERE shelf = %s AND key = ANY(%b::bytea[])"
     COUNT = "SELECT count(*) FROM coshelf_entries WHERE shelf = %s AND key >= %s AND key < %s"
-    VERSIONS = "SELECT key, version FROM coshelf_entries WHERE shelf = %s AND key = ANY(%s::bytea[])"
+    VERSIONS = "SELECT key, version FROM coshelf_entries WHERE shelf = %s AND key = ANY(%b::bytea[])"
+    SIZES = "SELECT key, octet_length(record) FROM coshelf_entries WHERE shelf = %s AND key = ANY(%b::bytea[])"
     VERSION = "SELECT version FROM coshelf_entries WHERE shelf = %s AND key = %s"
 
     PUT = (
@@ -63,13 +64,13 @@ class Statements:
     PUT_MANY = (
         "INSERT INTO coshelf_entries (shelf, key, version, record)"
         " SELECT %s, t.key, %s, t.record"
-        f" FROM {_SHARED}, unnest(%s::bytea[], %s::bytea[]) AS t(key, record) ORDER BY t.key"
+        f" FROM {_SHARED}, unnest(%b::bytea[], %b::bytea[]) AS t(key, record) ORDER BY t.key"
         " ON CONFLICT (shelf, key) DO UPDATE SET version = excluded.version, record = excluded.record"
     )
     DELETE = f"DELETE FROM coshelf_entries USING {_SHARED} WHERE shelf = %s AND key = %s"
     DELETE_IF = DELETE + " AND version = %s"
-    DELETE_MANY = "DELETE FROM coshelf_entries WHERE shelf = %s AND key = ANY(%s::bytea[])"
-    CLEAR = "DELETE FROM coshelf_entries WHERE shelf = %s AND key >= %s AND key < %s AND key <> ALL(%s::bytea[])"
+    DELETE_MANY = "DELETE FROM coshelf_entries WHERE shelf = %s AND key = ANY(%b::bytea[])"
+    CLEAR = "DELETE FROM coshelf_entries WHERE shelf = %s AND key >= %s AND key < %s AND key <> ALL(%b::bytea[])"
 
     BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
     LOCK = "SELECT pg_advisory_xact_lock(%s::bigint)"
@@ -79,15 +80,11 @@ class Statements:
 
     @staticmethod
     def page(*, reverse: bool, keys_only: bool) -> str:
-        """A page of a range: as many rows as are asked for, or the fewer of them whose records reach a size."""
-        order = "key DESC" if reverse else "key"
-        rows = f"FROM coshelf_entries WHERE shelf = %s AND key >= %s AND key < %s ORDER BY {order} LIMIT %s"
-        if keys_only:
-            return f"SELECT key {rows}"
+        """So many rows of a range. A record over a size is left out, or a page could be of any size."""
+        record = "" if keys_only else ", CASE WHEN octet_length(record) <= %s THEN record END"
         return (
-            "SELECT key, record FROM (SELECT key, record, octet_length(record) AS size, sum(octet_length(record))"
-            f" OVER (ORDER BY {order} ROWS UNBOUNDED PRECEDING) AS total {rows}) AS page"
-            " WHERE total - size < %s"
+            f"SELECT key{record} FROM coshelf_entries WHERE shelf = %s AND key >= %s AND key < %s"
+            f" ORDER BY key{' DESC' if reverse else ''} LIMIT %s"
         )
 
 

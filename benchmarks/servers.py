@@ -1,0 +1,243 @@
+"""What a shelf on a server, or in SQLite, costs beside the bare client that stores pickles by the same statements.
+
+    python benchmarks/servers.py sqlite postgresql
+
+Each operation is timed in turns, some by the shelf and some by the bare client, so that whatever else the machine does
+meets both; shown are medians and their ratio. Other engines add a class to ``PEERS``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import pickle
+import sqlite3
+import statistics
+import sys
+import tempfile
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import coshelf
+from coshelf import records
+from coshelf.keys import FIRST, LAST, encode
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+
+ENTRIES = 2_000
+VALUE = "x" * 200
+BATCH = 100
+OPERATIONS = ("get", "set", f"update of {BATCH}", f"scan of {BATCH}", f"scan of {ENTRIES}")
+
+
+class Peer(ABC):
+    """A bare client of one kind of server, on the rows of a shelf. Each method does what the shelf's does, in bytes."""
+
+    def __init__(self, shelf: coshelf.Shelf[Any, Any]) -> None:
+        self.shelf = shelf
+
+    @classmethod
+    @abstractmethod
+    def started(cls) -> contextlib.AbstractContextManager[Peer]:
+        """A server, a shelf on it, and the bare client beside it."""
+
+    @abstractmethod
+    def get(self, key: bytes) -> bytes: ...
+
+    @abstractmethod
+    def set(self, key: bytes, record: bytes) -> None: ...
+
+    @abstractmethod
+    def update(self, rows: dict[bytes, bytes]) -> None: ...
+
+    @abstractmethod
+    def scan(self, start: bytes, stop: bytes) -> list[tuple[bytes, bytes]]: ...
+
+
+class Sqlite(Peer):
+    """The standard library's sqlite3, with the settings that the engine has."""
+
+    @classmethod
+    @contextlib.contextmanager
+    def started(cls) -> Iterator[Peer]:
+        with tempfile.TemporaryDirectory() as place, coshelf.open(f"sqlite:{place}/bench.db") as shelf:
+            peer = cls(shelf)
+            peer.database = sqlite3.connect(f"{place}/bench.db", isolation_level=None)
+            peer.database.execute("PRAGMA synchronous = NORMAL")
+            with contextlib.closing(peer.database):
+                yield peer
+
+    database: sqlite3.Connection
+
+    def get(self, key: bytes) -> bytes:
+        record: bytes = self.database.execute("SELECT record FROM entries WHERE key = ?", (key,)).fetchall()[0][0]
+        return record
+
+    def set(self, key: bytes, record: bytes) -> None:
+        self.update({key: record})
+
+    def update(self, rows: dict[bytes, bytes]) -> None:
+        self.database.execute("BEGIN IMMEDIATE")
+        self.database.execute("UPDATE shelf SET number = number + 1 RETURNING number").fetchall()
+        self.database.executemany(
+            "INSERT INTO entries VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET record = excluded.record", rows.items()
+        )
+        self.database.execute("COMMIT")
+
+    def scan(self, start: bytes, stop: bytes) -> list[tuple[bytes, bytes]]:
+        query = "SELECT key, record FROM entries WHERE key >= ? AND key < ? ORDER BY key"
+        return self.database.execute(query, (start, stop)).fetchall()
+
+
+class Postgresql(Peer):
+    """psycopg: one connection, prepared statements, binary results. The scan is one query, whatever its length."""
+
+    @classmethod
+    @contextlib.contextmanager
+    def started(cls) -> Iterator[Peer]:
+        import psycopg
+        from servers.postgresql import new_server
+
+        server = new_server()
+        try:
+            server.make()
+            server.start()
+            with coshelf.open(server.url()) as shelf, psycopg.connect(server.admin_url, autocommit=True) as connection:
+                peer = cls(shelf)
+                peer.connection = connection
+                engine: Any = shelf._handle.engine
+                peer.number, peer.lock = engine._shelf.number, engine._shelf.lock
+                yield peer
+        finally:
+            server.remove()
+
+    connection: Any
+    number: int
+    lock: int
+
+    def _run(self, query: str, parameters: tuple[Any, ...]) -> Any:
+        return self.connection.execute(query, parameters, prepare=True, binary=True)
+
+    def get(self, key: bytes) -> bytes:
+        query = "SELECT record FROM coshelf_entries WHERE shelf = %s AND key = %s"
+        record: bytes = self._run(query, (self.number, key)).fetchall()[0][0]
+        return record
+
+    def set(self, key: bytes, record: bytes) -> None:
+        from coshelf.engines.postgresql.tables import Statements
+
+        self._run(Statements.PUT, (self.number, key, 1 << 40, record, self.lock))
+
+    def update(self, rows: dict[bytes, bytes]) -> None:
+        from coshelf.engines.postgresql.tables import Statements
+
+        self._run(Statements.PUT_MANY, (self.number, 1 << 40, self.lock, list(rows), list(rows.values())))
+
+    def scan(self, start: bytes, stop: bytes) -> list[tuple[bytes, bytes]]:
+        query = "SELECT key, record FROM coshelf_entries WHERE shelf = %s AND key >= %s AND key < %s ORDER BY key"
+        rows: list[tuple[bytes, bytes]] = self._run(query, (self.number, start, stop)).fetchall()
+        return rows
+
+
+PEERS: dict[str, type[Peer]] = {"postgresql": Postgresql, "sqlite": Sqlite}
+
+
+def record_of(key: bytes) -> bytes:
+    """What the shelf would store for the value."""
+    body = pickle.dumps(VALUE, 5)
+    return records.seal(body, records.checksum(key, body), 1 << 40)
+
+
+def pairs_of(peer: Peer) -> dict[str, tuple[Callable[[int], object], Callable[[int], object]]]:
+    """For each operation, what the shelf does at a turn and what the bare client does."""
+    shelf = peer.shelf
+    keys = [f"key/{number:06}" for number in range(ENTRIES)]
+    encoded = [encode(key) for key in keys]
+    trailers = {key: record_of(key)[-records.TRAILER :] for key in encoded}  # so that the shelf can read them, too
+    some = [dict.fromkeys(keys[at : at + BATCH], VALUE) for at in range(0, ENTRIES, BATCH)]
+    some_encoded = [encoded[at : at + BATCH] for at in range(0, ENTRIES, BATCH)]
+
+    def pickled(key: bytes) -> bytes:
+        return pickle.dumps(VALUE, 5) + trailers[key]
+
+    def part(turn: int) -> tuple[str, str]:
+        at = turn * BATCH % (ENTRIES - BATCH)
+        return keys[at], keys[at + BATCH]
+
+    return {
+        OPERATIONS[0]: (
+            lambda turn: shelf[keys[turn * 7 % ENTRIES]],
+            lambda turn: pickle.loads(peer.get(encoded[turn * 7 % ENTRIES])),
+        ),
+        OPERATIONS[1]: (
+            lambda turn: shelf.__setitem__(keys[turn * 7 % ENTRIES], VALUE),
+            lambda turn: peer.set(encoded[turn * 7 % ENTRIES], pickled(encoded[turn * 7 % ENTRIES])),
+        ),
+        OPERATIONS[2]: (
+            lambda turn: shelf.update(some[turn % len(some)]),
+            lambda turn: peer.update({key: pickled(key) for key in some_encoded[turn % len(some)]}),
+        ),
+        OPERATIONS[3]: (
+            lambda turn: count(shelf.items(start=part(turn)[0], stop=part(turn)[1])),
+            lambda turn: loaded(peer.scan(encode(part(turn)[0]), encode(part(turn)[1]))),
+        ),
+        OPERATIONS[4]: (
+            lambda turn: count(shelf.items()),
+            lambda turn: loaded(peer.scan(FIRST, LAST)),
+        ),
+    }
+
+
+def count(items: Iterable[object]) -> int:
+    """How many there are, without asking for their number first."""
+    return sum(1 for _ in items)
+
+
+def loaded(rows: list[tuple[bytes, bytes]]) -> int:
+    """How many values there are, each with its key as text."""
+    return sum(1 for _ in [(key[1:].decode(), pickle.loads(record)) for key, record in rows])
+
+
+def measure(peer: Peer, rounds: int) -> dict[str, dict[str, float]]:
+    """Microseconds of the median of each operation, by both, and their ratio."""
+    peer.shelf.update({f"key/{number:06}": VALUE for number in range(ENTRIES)})
+    figures = {}
+    for name, (ours, theirs) in pairs_of(peer).items():
+        times: tuple[list[float], list[float]] = ([], [])
+        for turn in range(rounds if "of" not in name else max(20, rounds // 10)):
+            for which, step in enumerate((ours, theirs)):
+                began = time.perf_counter()
+                step(turn)
+                times[which].append(time.perf_counter() - began)
+        shelf, bare = (statistics.median(each[len(each) // 10 :]) * 1e6 for each in times)
+        figures[name] = {"shelf_us": round(shelf, 1), "bare_us": round(bare, 1), "ratio": round(shelf / bare, 2)}
+    return figures
+
+
+def main() -> None:
+    """Measure the engines that are named, or all."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("engines", nargs="*", default=sorted(PEERS), help="which engines to measure")
+    parser.add_argument("--rounds", type=int, default=3000)
+    parser.add_argument("--results", type=Path, help="write the figures there, as JSON")
+    arguments = parser.parse_args()
+    found = {}
+    for name in arguments.engines:
+        with PEERS[name].started() as peer:
+            found[name] = measure(peer, arguments.rounds)
+        print(f"{name} ({peer.shelf.capabilities.server})")
+        for operation, figures in found[name].items():
+            print(
+                f"  {operation:14} shelf {figures['shelf_us']:9.1f} us   bare {figures['bare_us']:9.1f} us"
+                f"   {figures['ratio']:.2f} times"
+            )
+    if arguments.results:
+        arguments.results.write_text(json.dumps(found, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Real servers for tests, and tests of the engines on them."""
