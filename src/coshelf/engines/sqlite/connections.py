@@ -42,8 +42,12 @@ class Connections:
         self._kept: set[sqlite3.Connection] = set()
         self._closed = False
         self._forked_in_use = False
-        self._changed = threading.Condition(threading.Lock())
+        self._renew_locks()
         _all.add(self)
+
+    def _renew_locks(self) -> None:
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
 
     def _open(self) -> sqlite3.Connection:
         mode = "ro" if self.reads_only else "rw"
@@ -64,7 +68,7 @@ class Connections:
 
     def take(self, *, keep: bool = False) -> sqlite3.Connection:
         """A connection that nobody else uses. With ``keep`` for longer than a call: a fork does not wait for it."""
-        with self._changed:
+        with self._lock:
             if self._closed:
                 raise ShelfClosed(f"the shelf {self.path} has been closed")
             if self._forked_in_use:
@@ -78,12 +82,12 @@ class Connections:
             if connection is None:
                 connection = self._open()
         except BaseException:
-            with self._changed:
+            with self._lock:
                 self._in_use -= 1
                 self._changed.notify_all()
             raise
         if keep:
-            with self._changed:
+            with self._lock:
                 self._kept.add(connection)
         return connection
 
@@ -94,7 +98,7 @@ class Connections:
                 connection.rollback()
             except sqlite3.Error:
                 connection.close()
-        with self._changed:
+        with self._lock:
             self._in_use -= 1
             self._kept.discard(connection)
             stays = not self._closed and len(self._idle) < _MOST_IDLE
@@ -115,7 +119,7 @@ class Connections:
 
     def close(self) -> None:
         """Close what is idle; what is in use is closed when it is given back."""
-        with self._changed:
+        with self._lock:
             self._closed = True
         self._close_idle()
 
@@ -136,9 +140,9 @@ class Connections:
 
     def after_fork_in_child(self) -> None:
         self._forked_in_use |= self._in_use > 0
-        _of_parents.append((self._kept, self._changed))
+        _of_parents.append(self._kept)
         self._kept, self._in_use = set(), 0
-        self._changed = threading.Condition(threading.Lock())
+        self._renew_locks()
 
 
 def _before() -> None:

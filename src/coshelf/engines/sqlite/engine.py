@@ -53,14 +53,17 @@ class _LockFile(LockedDirectory):
         self._shelf = path
 
     def open(self, kind: int) -> int:
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
-            descriptor = os.open(self.path, flags, 0o600)
+            return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         except PermissionError as error:
             raise ShelfPermissionError(error.errno, "this user may not write the shelf", self.path) from error
+
+    def make(self) -> int:
+        """Open it, for all who may write the shelf."""
+        descriptor = self.open(fcntl.LOCK_EX)
         status, shelf = os.fstat(descriptor), os.stat(self._shelf)
         if status.st_mode != shelf.st_mode and status.st_uid == os.geteuid():
-            os.fchmod(descriptor, shelf.st_mode & 0o777)  # for those who may write the shelf
+            os.fchmod(descriptor, shelf.st_mode & 0o777)
             with suppress(OSError):
                 os.fchown(descriptor, shelf.st_uid, shelf.st_gid)
         return descriptor
@@ -94,7 +97,7 @@ class SqliteEngine(Engine):
 
     def _new_lock(self) -> DirectoryLock:
         target = _LockFile(self._path)
-        descriptor = target.open(fcntl.LOCK_EX)
+        descriptor = target.make()
         try:
             return DirectoryLock(descriptor, self.where, target)
         finally:
@@ -180,9 +183,8 @@ class SqliteEngine(Engine):
                 connection.execute("DELETE FROM entries WHERE key >= ? AND key < ?", bounds)
             if batch.deletes:
                 connection.executemany("DELETE FROM entries WHERE key = ?", [(key,) for key in batch.deletes])
-            connection.executemany(
-                _PUT, ((key, records.seal(body, partial[key], number)) for key, body in batch.puts.items())
-            )
+            sealed = ((key, records.seal(body, partial[key], number)) for key, body in batch.puts.items())
+            connection.executemany(_PUT, sealed)
         self._unsynced = not is_due
         if is_due:
             self._last_sync = time.monotonic()
