@@ -30,7 +30,7 @@ from coshelf.keys import FIRST, LAST, encode
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-ENTRIES = 2_000
+ENTRIES = 10_000
 VALUE = "x" * 200
 BATCH = 100
 OPERATIONS = ("get", "set", f"update of {BATCH}", f"scan of {BATCH}", f"scan of {ENTRIES}")
@@ -102,13 +102,17 @@ class Postgresql(Peer):
     @contextlib.contextmanager
     def started(cls) -> Iterator[Peer]:
         import psycopg
+
         from servers.postgresql import new_server
 
         server = new_server()
         try:
             server.make()
             server.start()
-            with coshelf.open(server.url(), trust=True) as shelf, psycopg.connect(server.admin_url, autocommit=True) as connection:
+            with (
+                coshelf.open(server.url(), trust=True) as shelf,
+                psycopg.connect(server.admin_url, autocommit=True) as connection,
+            ):
                 peer = cls(shelf)
                 peer.connection = connection
                 engine: Any = shelf._handle.engine
@@ -202,9 +206,9 @@ def steps_of(peer: Peer) -> dict[str, tuple[Step, Step, Step]]:
             lambda turn: len(peer.scan(*range_of(turn))),
         ),
         OPERATIONS[4]: (
-            lambda turn: count(shelf.items()),
-            lambda turn: sum(map(len, engine.pages(FIRST, LAST))),
-            lambda turn: len(peer.scan(FIRST, LAST)),
+            lambda _: count(shelf.items()),
+            lambda _: sum(map(len, engine.pages(FIRST, LAST))),
+            lambda _: len(peer.scan(FIRST, LAST)),
         ),
     }
 

@@ -177,7 +177,9 @@ def test_records_that_others_wrote_are_damage(shelf: coshelf.Shelf[Any, Any], pa
     shelf.update(a=1, b=2, c=3)
     other = sqlite3.connect(path)
     other.execute("UPDATE entries SET record = x'00' WHERE key = ?", (b"0a",))
-    other.execute("UPDATE entries SET record = (SELECT record FROM entries WHERE key = ?) WHERE key = ?", (b"0c", b"0b"))
+    other.execute(
+        "UPDATE entries SET record = (SELECT record FROM entries WHERE key = ?) WHERE key = ?", (b"0c", b"0b")
+    )
     other.commit()
     other.close()
     for key in "ab":

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from servers.counting_proxy import CountingProxy, counting
-from servers.postgresql import Postgresql
 
 import coshelf
+from servers.counting_proxy import CountingProxy, counting
+from servers.postgresql import Postgresql
 
 Shelf = coshelf.Shelf[Any, Any]
 

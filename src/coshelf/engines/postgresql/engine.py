@@ -95,8 +95,7 @@ class PostgresqlEngine(RowReader, Engine):
             yield page
             return
         del page
-        with self.snapshot() as snapshot:
-            yield from snapshot._pages(start, stop, reverse, keys_only)
+        yield from PostgresqlSnapshot.pages_of_one(self._server, self._shelf, start, stop, reverse, keys_only)
 
     def snapshot(self) -> PostgresqlSnapshot:
         return PostgresqlSnapshot(self._server, self._shelf)

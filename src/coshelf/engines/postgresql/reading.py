@@ -7,6 +7,7 @@ import threading
 import weakref
 from abc import abstractmethod
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
 
 import psycopg
@@ -21,6 +22,7 @@ from coshelf.errors import DamagedRecord, ShelfClosed, Unavailable
 __all__ = ["FIRST_PAGE", "PostgresqlSnapshot", "RowReader", "has_large"]
 
 FIRST_PAGE = 100
+_SECOND_PAGE = 400  # after a first one that was full
 _LARGEST_PAGE = 1600
 _PAGE_BYTES = 2 << 20
 _LARGE = 16 << 10  # bytes of a record that is fetched by itself, or with few others
@@ -32,11 +34,17 @@ _PAGES = {
 }
 
 _Page = list[tuple[Any, ...]]
+_Query = tuple[str, tuple[Any, ...]]
 
 
 def has_large(page: _Page) -> bool:
     """Whether records are left out of a page."""
     return any(row[-1] is None for row in page)
+
+
+def _query(shelf: Shelf, start: bytes, stop: bytes, reverse: bool, keys_only: bool, rows: int) -> _Query:
+    limit = () if keys_only else (_LARGE,)
+    return _PAGES[reverse, keys_only], (*limit, shelf.number, start, stop, rows)
 
 
 class RowReader(Reader):
@@ -73,8 +81,7 @@ class RowReader(Reader):
 
     def _page(self, start: bytes, stop: bytes, reverse: bool, keys_only: bool, rows: int) -> _Page:
         """The first rows of a range, or the last ones, with None for large records."""
-        limit = () if keys_only else (_LARGE,)
-        return self._rows(_PAGES[reverse, keys_only], (*limit, self._shelf.number, start, stop, rows))
+        return self._rows(*_query(self._shelf, start, stop, reverse, keys_only, rows))
 
     def scan(
         self, start: bytes, stop: bytes, *, reverse: bool = False, keys_only: bool = False
@@ -95,39 +102,88 @@ class RowReader(Reader):
             yield [row[0] for row in page]
 
 
+class _Sent:
+    """A query that was sent ahead, and its rows once they have been received."""
+
+    def __init__(self, pipeline: AbstractContextManager[Any], cursor: psycopg.Cursor[tuple[Any, ...]]) -> None:
+        self.pipeline = pipeline
+        self.cursor = cursor
+        self.rows: _Page | None = None
+
+
 class _Instant:
     """A connection in a transaction that shows one instant, and how many hold it. Forgotten, it is given back, too."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, first: _Query | None = None) -> None:
         self._server = server
         self._lock = threading.Lock()
+        self.first: _Page = []  # the rows of the query that it began with
         self._pid = os.getpid()
         self._holders = 1
-        connection = server.read_and_keep(lambda it: it.execute(Statements.INSTANT))
+        self._sent: _Sent | None = None
+        connection = server.read_and_keep(lambda it: self._begin(it, first))
         self._connection: Connection | None = connection
         self._give_back = weakref.finalize(self, _give_back, server, connection, self._pid)
         self._give_back.atexit = False
+
+    def _begin(self, connection: Connection, first: _Query | None) -> None:
+        """The instant is that of the first query in the transaction."""
+        if first is None:
+            connection.execute(Statements.INSTANT)
+            return
+        with connection.pipeline():
+            connection.execute(Statements.BEGIN_READING)
+            cursor = connection.execute(*first, prepare=True, binary=True)
+        self.first = cursor.fetchall()
 
     def share(self) -> None:
         with self._lock:
             self._holders += 1
 
-    def rows(self, query: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+    def rows(self, query: str, parameters: tuple[Any, ...]) -> _Page:
+        with self._in_use() as connection:
+            return rows_of(connection, query, parameters)
+
+    def send(self, query: str, parameters: tuple[Any, ...]) -> _Sent:
+        """Ask for rows that :meth:`receive` will return: meanwhile the server is at work."""
+        with self._in_use() as connection:
+            pipeline = connection.pipeline()
+            pipeline.__enter__()
+            cursor = connection.execute(query, parameters, prepare=True, binary=True)
+            self._sent = _Sent(pipeline, cursor)
+            return self._sent
+
+    def receive(self, sent: _Sent) -> _Page:
+        """The rows that were asked for; who else used the connection meanwhile may have received them already."""
+        with self._in_use():
+            assert sent.rows is not None
+            return sent.rows
+
+    @contextmanager
+    def _in_use(self) -> Iterator[Connection]:
+        """The connection, to be used by one at a time, with nothing under way on it."""
         if self._pid != os.getpid():
             raise ShelfClosed("the snapshot belongs to the parent of this process")
+        where = self._server.where
         with self._lock:
             if self._connection is None:
                 raise ShelfClosed("the snapshot has been closed")
             try:
-                return rows_of(self._connection, query, parameters)
+                self._receive_sent()
+                yield self._connection
             except psycopg.Error as error:
-                where = self._server.where
                 if is_lost(error):
                     raise Unavailable(
                         f"the connection that held this instant of {where} was lost: {reason(error)}\n"
                         "  hint: begin anew; another connection cannot show the same instant"
                     ) from error
                 raise translate(error, where, "read", self._server.timeout) from error
+
+    def _receive_sent(self) -> None:
+        sent, self._sent = self._sent, None
+        if sent is not None:
+            sent.pipeline.__exit__(None, None, None)
+            sent.rows = sent.cursor.fetchall()
 
     def let_go(self) -> None:
         if self._pid != os.getpid():
@@ -136,13 +192,18 @@ class _Instant:
             self._holders -= 1
             if self._holders:
                 return
+            with suppress(psycopg.Error):
+                self._receive_sent()
             self._connection = None
         self._give_back()
 
 
 def _give_back(server: Server, connection: Connection, pid: int) -> None:
     if pid == os.getpid():
-        server.release_reader(connection)
+        if connection.pgconn.pipeline_status:  # forgotten with rows on their way
+            server.discard(connection)
+        else:
+            server.release_reader(connection)
     else:
         of_parents.append(connection)
 
@@ -157,24 +218,50 @@ class PostgresqlSnapshot(RowReader, Snapshot):
         self._instant = _Instant(server) if instant is None else instant
 
     def _rows(self, query: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:
-        if self._closed:
-            raise ShelfClosed("the snapshot has been closed")
+        self._refuse_closed()
         return self._instant.rows(query, parameters)
 
+    def _refuse_closed(self) -> None:
+        if self._closed:
+            raise ShelfClosed("the snapshot has been closed")
+
+    @classmethod
+    def pages_of_one(
+        cls, server: Server, shelf: Shelf, start: bytes, stop: bytes, reverse: bool, keys_only: bool
+    ) -> Iterator[_Page]:
+        """The pages of a snapshot that is taken with the first of them, and gone with the last."""
+        query = _query(shelf, start, stop, reverse, keys_only, _SECOND_PAGE)
+        with cls(server, shelf, _Instant(server, query)) as snapshot:
+            first, snapshot._instant.first = snapshot._instant.first, []
+            yield from snapshot._pages_from(first, start, stop, reverse, keys_only, _SECOND_PAGE)
+
     def _pages(self, start: bytes, stop: bytes, reverse: bool, keys_only: bool) -> Iterator[_Page]:
-        rows = FIRST_PAGE
-        while start < stop:
-            page = self._page(start, stop, reverse, keys_only, rows)
-            if has_large(page):
-                yield from self._filled(page)
-            elif page:
-                yield page
-            if len(page) < rows:
-                return
+        page = self._page(start, stop, reverse, keys_only, FIRST_PAGE)
+        return self._pages_from(page, start, stop, reverse, keys_only, FIRST_PAGE)
+
+    def _pages_from(
+        self, page: _Page, start: bytes, stop: bytes, reverse: bool, keys_only: bool, rows: int
+    ) -> Iterator[_Page]:
+        """A page of so many rows, if there were as many, and those behind it."""
+        number = 1
+        while page:
+            is_last = len(page) < rows
             last = page[-1][0]
             start, stop = (start, last) if reverse else (last + b"\0", stop)
             size = sum(len(row[-1] or b"") for row in page)
             rows = max(FIRST_PAGE, min(rows * 4, _LARGEST_PAGE, _PAGE_BYTES * len(page) // (size + 1)))
+            ahead = None
+            if not is_last and number > 1:  # who takes one page often wants no more
+                ahead = self._instant.send(*_query(self._shelf, start, stop, reverse, keys_only, rows))
+            if has_large(page):
+                yield from self._filled(page)
+            else:
+                yield page
+            if is_last:
+                return
+            self._refuse_closed()
+            page = self._instant.receive(ahead) if ahead else self._page(start, stop, reverse, keys_only, rows)
+            number += 1
 
     def _filled(self, page: _Page) -> Iterator[_Page]:
         """The rows of a page with their large records, in parts that are not too large together."""
@@ -196,8 +283,7 @@ class PostgresqlSnapshot(RowReader, Snapshot):
         return [(key, large[key] if record is None else record) for key, record in part]
 
     def snapshot(self) -> Snapshot:
-        if self._closed:
-            raise ShelfClosed("the snapshot has been closed")
+        self._refuse_closed()
         self._instant.share()
         return PostgresqlSnapshot(self._server, self._shelf, self._instant)
 

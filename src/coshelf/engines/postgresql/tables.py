@@ -75,7 +75,8 @@ class Statements:
     BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
     LOCK = "SELECT pg_advisory_xact_lock(%s::bigint)"
     COMMIT = "COMMIT"
-    INSTANT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT 1"
+    BEGIN_READING = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+    INSTANT = BEGIN_READING + "; SELECT 1"
     FLUSH = "BEGIN; SET LOCAL synchronous_commit = on; SELECT pg_logical_emit_message(true, 'coshelf', 'sync'); COMMIT"
 
     @staticmethod
