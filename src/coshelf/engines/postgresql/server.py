@@ -25,6 +25,7 @@ __all__ = ["Connection", "Server", "of_parents", "rows_of"]
 _T = TypeVar("_T")
 
 _ATTEMPT = 1.0  # seconds in which a connection must come about, before its failure is looked at
+_LAST_WORDS = 10  # milliseconds between what a server says at its end and the end
 _SLOWEST = 1 << 20  # bytes a second
 _NAME = "coshelf-"
 _numbers = itertools.count(1)
@@ -65,12 +66,19 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
             self.patience = usual
 
     def is_alive(self) -> bool:
-        """Whether nothing tells yet that the server has gone: between statements it has nothing to say otherwise."""
+        """Whether nothing tells yet that the server has gone. What it says between statements may be a notice, too."""
         if self.closed:
             return False
         poll = select.poll()
         poll.register(self.pgconn.socket, select.POLLIN)
-        return not poll.poll(0)
+        for wait in (0, _LAST_WORDS, _LAST_WORDS):
+            if not poll.poll(wait):
+                return True
+            try:
+                self.pgconn.consume_input()
+            except psycopg.Error:
+                return False
+        return False
 
 
 class Server:
