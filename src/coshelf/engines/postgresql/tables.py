@@ -70,7 +70,10 @@ class Statements:
     DELETE = f"DELETE FROM coshelf_entries USING {_SHARED} WHERE shelf = %s AND key = %s"
     DELETE_IF = DELETE + " AND version = %s"
     DELETE_MANY = "DELETE FROM coshelf_entries WHERE shelf = %s AND key = ANY(%b::bytea[])"
-    CLEAR = "DELETE FROM coshelf_entries WHERE shelf = %s AND key >= %s AND key < %s AND key <> ALL(%b::bytea[])"
+    CLEAR = (
+        "DELETE FROM coshelf_entries AS entry WHERE shelf = %s AND key >= %s AND key < %s"
+        " AND NOT EXISTS (SELECT FROM unnest(%b::bytea[]) AS kept(key) WHERE kept.key = entry.key)"
+    )
 
     BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
     LOCK = "SELECT pg_advisory_xact_lock(%s::bigint)"
@@ -99,7 +102,7 @@ class Shelf:
         lock: the number of its advisory lock.
         created: in seconds since 1970.
         server_version: as the server says it.
-        durable: whether a commit that returned survives power loss, as far as the server's settings say.
+        fsync: whether the server sees to it that what it flushes is on the disk.
         waits: whether a commit returns after the server has flushed it.
         standby: whether the server follows another one.
     """

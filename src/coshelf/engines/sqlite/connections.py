@@ -93,15 +93,16 @@ class Connections:
 
     def give_back(self, connection: sqlite3.Connection) -> None:
         """The end of its use, whatever state it is in."""
+        is_usable = True
         if connection.in_transaction:
             try:
                 connection.rollback()
             except sqlite3.Error:
-                connection.close()
+                is_usable = False
         with self._lock:
             self._in_use -= 1
             self._kept.discard(connection)
-            stays = not self._closed and len(self._idle) < _MOST_IDLE
+            stays = is_usable and not self._closed and len(self._idle) < _MOST_IDLE
             if stays:
                 self._idle.append(connection)
             self._changed.notify_all()

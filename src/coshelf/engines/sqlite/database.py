@@ -57,10 +57,13 @@ def create(path: str, mode: int) -> bool:
     except OSError as error:
         raise _failed(error, path) from error
     try:
-        os.fchmod(descriptor, mode)
-        with translated(path, "create", 0):
-            _fill(temporary)
-        os.fsync(descriptor)
+        try:
+            os.fchmod(descriptor, mode)
+            with translated(path, "create", 0):
+                _fill(temporary)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)  # before others can open it: closing drops the locks that this process has on a file
         try:
             os.link(temporary, path)
         except FileExistsError:
@@ -72,7 +75,6 @@ def create(path: str, mode: int) -> bool:
     except OSError as error:
         raise _failed(error, path) from error
     finally:
-        os.close(descriptor)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
 
