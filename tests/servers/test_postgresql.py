@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import pickle
 import random
+import shutil
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,7 @@ from coshelf.errors import (
     Unsupported,
     UntrustedValue,
 )
-from servers.postgresql import Postgresql
+from servers.postgresql import Postgresql, new_server
 
 Shelf = coshelf.Shelf[Any, Any]
 
@@ -302,3 +304,55 @@ def test_missing_extra_is_said_with_the_way_to_install_it() -> None:
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60).stdout
     assert "pip install 'coshelf[postgresql]'" in out
+
+
+def test_server_that_is_not_who_the_certificate_says_is_refused(tmp_path: Path) -> None:
+    """TLS is libpq's own, told by the URL."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("openssl is not installed")
+    server = new_server()
+    try:
+        server.make()
+        for name in ("server", "other"):
+            command = [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+            command += ["-subj", "/CN=localhost", "-keyout", f"{name}.key", "-out", f"{name}.crt"]
+            subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+        server.start(certificate=tmp_path / "server.crt", key=tmp_path / "server.key")
+        if not server.has_tls:
+            pytest.skip("this PostgreSQL was built without TLS")
+        with coshelf.open(server.url(sslmode="verify-ca", sslrootcert=str(tmp_path / "server.crt"))) as shelf:
+            for number in range(5):
+                shelf["a"] = number
+            pid = shelf._handle.engine._server.rows("SELECT pg_backend_pid()", ())[0][0]  # type: ignore[attr-defined]
+            assert server.encrypted(pid)
+        with pytest.raises(ShelfPermissionError, match="certificate verify failed"):
+            coshelf.open(server.url(sslmode="verify-ca", sslrootcert=str(tmp_path / "other.crt")))
+    finally:
+        server.remove()
+
+
+def test_wrong_password_is_said_at_once_and_a_right_one_comes_from_where_libpq_looks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    server = new_server()
+    try:
+        server.make(authentication="scram-sha-256")
+        server.start()
+        with admin(server) as connection:
+            connection.execute("CREATE USER ann SUPERUSER PASSWORD 'sesame'")
+        url = server.url().replace("postgres@", "ann@")
+        for password in ("wrong", None):
+            if password is not None:
+                monkeypatch.setenv("PGPASSWORD", password)
+            else:
+                monkeypatch.delenv("PGPASSWORD")
+            began = time.monotonic()
+            with pytest.raises(ShelfPermissionError, match="password"):
+                coshelf.open(url)
+            assert time.monotonic() - began < 10
+        monkeypatch.setenv("PGPASSWORD", "sesame")
+        with coshelf.open(url) as shelf:
+            shelf["a"] = 1
+    finally:
+        server.remove()

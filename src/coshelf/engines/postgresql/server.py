@@ -24,7 +24,7 @@ __all__ = ["Connection", "Server", "of_parents", "rows_of"]
 
 _T = TypeVar("_T")
 
-_ATTEMPT = 1.0  # seconds in which a connection must come about, before its failure is looked at
+_ATTEMPT = 0.3  # seconds in which a connection must come about, before its failure is looked at
 _LAST_WORDS = 10  # milliseconds between what a server says at its end and the end
 _SLOWEST = 1 << 20  # bytes a second
 _NAME = "coshelf-"
