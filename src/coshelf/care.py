@@ -138,6 +138,7 @@ class Cared:
                 snapshot,
                 engine.where,
                 store_id=engine.store_id,
+                blobs=engine.blobs,
                 marked=engine.distrust() is None,
                 overwrite=overwrite,
                 progress=progress,

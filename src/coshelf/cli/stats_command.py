@@ -50,6 +50,8 @@ def _rows(file: Figures) -> list[tuple[str, object]]:
         ("page size", file.page_size),
         ("pages", file.pages),
         ("free pages", file.free_pages),
+        ("blobs", file.blobs),
+        ("bytes of these", file.blob_bytes),
         ("last commit", file.sequence),
         ("waiting to be flushed", file.waiting_entries),
         ("bytes of these", file.waiting_bytes),

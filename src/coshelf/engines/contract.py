@@ -214,6 +214,8 @@ class Figures:
         pages: how many pages the file has.
         free_pages: how many of them are there to be used again: see ``compact()``.
         sequence: the number of the last commit.
+        blobs: files of large buffers beside it.
+        blob_bytes: of these.
         generation: how often the delta had to be replaced while in use.
         waiting_entries: rows that wait to be flushed.
         waiting_deletions: how many of these are deletions.
@@ -231,6 +233,8 @@ class Figures:
     pages: int | None = None
     free_pages: int | None = None
     sequence: int | None = None
+    blobs: int | None = None
+    blob_bytes: int | None = None
     generation: int | None = None
     waiting_entries: int | None = None
     waiting_deletions: int | None = None
