@@ -143,7 +143,8 @@ class Capabilities:
         persistent: entries outlive the process.
         acknowledged: what a returned commit means: "durable" (survives power loss), "machine" (survives the death of
             any process), "process", or an engine's own word.
-        consistency: what a reader sees of others' commits: "strict" (all that had returned), "eventual".
+        consistency: what a reader sees of others' commits: "strict" (all that had returned), "primary" (the same, until
+            a failover, which may lose the last of them), "eventual".
         largest_key, largest_value: bytes, None for no limit.
         cheap_count: ``len`` of everything does not walk.
         expiry: entries can expire.
@@ -159,7 +160,7 @@ class Capabilities:
     shared: Literal["processes", "threads"] = "processes"
     persistent: bool = True
     acknowledged: str = "durable"
-    consistency: Literal["strict", "eventual"] = "strict"
+    consistency: Literal["strict", "primary", "eventual"] = "strict"
     largest_key: int | None = None
     largest_value: int | None = None
     cheap_count: bool = True
