@@ -18,6 +18,12 @@ _BUILT_IN = {
     "files": "coshelf.engines.files",
     "lmdb": "coshelf.engines.lmdb",
     "memory": "coshelf.engines.memory",
+    "redis": "coshelf.engines.redis",
+    "redis+cluster": "coshelf.engines.redis",
+    "redis+sentinel": "coshelf.engines.redis",
+    "rediss": "coshelf.engines.redis",
+    "rediss+cluster": "coshelf.engines.redis",
+    "rediss+sentinel": "coshelf.engines.redis",
 }
 _ENTRY_POINTS = "coshelf.engines"
 
