@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from coshelf.engines.contract import Batch, Doorbell, Engine, Entry, OpenOptions, Snapshot
@@ -191,7 +192,8 @@ class RedisEngine(Engine):
                 commands.append((bucket.slot, (b"ZCARD", bucket.keys)))
             else:
                 commands.append((bucket.slot, (b"ZLEXCOUNT", bucket.keys, b"[" + low, b"(" + stop)))
-        return reserved + sum(self._client.read_many(commands))
+        counted: int = sum(self._client.read_many(commands))
+        return reserved + counted
 
     def snapshot(self) -> Snapshot:
         raise Unsupported(
@@ -249,13 +251,10 @@ class RedisEngine(Engine):
         for bucket in self._layout.buckets:
             # The server waits for writes of the connection that asks, so there must be one.
             touched = ("HINCRBY", bucket.state, b"syncs", 1)
-            self._client.repeat(
-                lambda at=bucket.slot, do=touched: self._client.run(at, do, ("WAITAOF", 1, 0, milliseconds))
-            )
+            self._client.repeat(partial(self._client.run, bucket.slot, touched, ("WAITAOF", 1, 0, milliseconds)))
 
     def close(self) -> None:
         self._client.close()
 
     def reopen_arguments(self) -> tuple[str, OpenOptions]:
-        flag = "r" if self._options.flag == "r" else "w"
-        return self._target, replace(self._options, flag=flag)
+        return self._target, replace(self._options, flag="r" if self._options.flag == "r" else "w")
