@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Literal, Self
@@ -289,6 +289,10 @@ class Reader(ABC):
     def snapshot(self) -> Snapshot:
         """A reader of this instant. On a snapshot: another handle on the same instant."""
 
+    def instant(self) -> AbstractContextManager[Reader]:
+        """What to read from in several steps: a snapshot, or where there is none, the latest state at each step."""
+        return self.snapshot()
+
 
 class Snapshot(Reader):
     """A reader of one instant, until it is closed."""
@@ -370,6 +374,9 @@ class Engine(Reader):
         :class:`~coshelf.errors.ShelfLocked` when a transaction elsewhere lasts longer than the timeout;
         :class:`~coshelf.errors.OutcomeUnknown` when the reply was lost.
         """
+
+    def instant(self) -> AbstractContextManager[Reader]:
+        return nullcontext(self) if self.capabilities.snapshots is None else self.snapshot()
 
     def put(self, key: bytes, body: bytes) -> int | str:
         """Commit one put, which is what most commits are: an engine may have a quicker way for it.
