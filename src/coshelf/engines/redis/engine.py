@@ -16,7 +16,7 @@ from coshelf.engines.redis.bell import CountingBell, SubscribedBell
 from coshelf.engines.redis.client import Client, Command
 from coshelf.engines.redis.commits import Committer, bucket_of
 from coshelf.engines.redis.layout import Layout
-from coshelf.engines.redis.probing import Found, capabilities, probe, refuse_unfit
+from coshelf.engines.redis.probing import LARGEST_KEY, Found, capabilities, probe, refuse_unfit
 from coshelf.engines.redis.scanning import pages_of, whole_record
 from coshelf.engines.redis.scripts import CREATE
 from coshelf.errors import (
@@ -217,11 +217,11 @@ class RedisEngine(Engine):
 
     def _refuse_large(self, batch: Batch) -> None:
         """Raise for what the server would refuse, or end the connection at."""
-        key_limit, value_limit = self._found.largest_value, self._found.largest_value
+        value_limit = self._found.largest_value
         size = 0
         for key, body in batch.puts.items():
-            if len(key) > key_limit:
-                raise KeyTooLong(f"a key of {len(key)} bytes; {self.where} takes {key_limit}")
+            if len(key) > LARGEST_KEY:
+                raise KeyTooLong(f"a key of {len(key)} bytes; {self.where} takes {LARGEST_KEY}")
             if len(body) > value_limit:
                 raise ValueTooLarge(f"a value of {len(body)} bytes; {self.where} takes {value_limit}")
             size += len(key) + len(body) + _RECORD_ROOM
