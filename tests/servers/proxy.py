@@ -20,7 +20,8 @@ class Proxy:
         self._to = port
         self.swallow: Callable[[bytes], bool] = lambda request: False
         self.hold: Callable[[bytes], bool] = lambda request: False
-        self.held: list[tuple[socket.socket, bytes]] = []
+        self.held: list[threading.Event] = []
+        self._threads: list[threading.Thread] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
@@ -29,42 +30,46 @@ class Proxy:
         with contextlib.suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
-                threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+                thread = threading.Thread(target=self._serve, args=(client,), daemon=True)
+                thread.start()
+                self._threads.append(thread)
 
     def _serve(self, client: socket.socket) -> None:
         server = socket.create_connection(("127.0.0.1", self._to))
         lost = threading.Event()
-        threading.Thread(target=self._answer, args=(server, client, lost), daemon=True).start()
+        answers = threading.Thread(target=self._answer, args=(server, client, lost), daemon=True)
+        answers.start()
         with contextlib.suppress(OSError):
             while request := client.recv(1 << 20):
                 if self.hold(request):
-                    self.held.append((server, request))
+                    released = threading.Event()
+                    self.held.append(released)
                     client.shutdown(socket.SHUT_RDWR)
-                    return
-                if self.swallow(request):
+                    released.wait(30)
+                elif self.swallow(request):
                     lost.set()
                 server.sendall(request)
-        if not lost.is_set():
-            with contextlib.suppress(OSError):
-                server.shutdown(socket.SHUT_RDWR)
+        with contextlib.suppress(OSError):
+            server.shutdown(socket.SHUT_WR)
+        answers.join(5)
+        client.close()
+        server.close()
 
     @staticmethod
     def _answer(server: socket.socket, client: socket.socket, lost: threading.Event) -> None:
         with contextlib.suppress(OSError):
-            while reply := server.recv(1 << 20):
-                if lost.is_set():
-                    client.shutdown(socket.SHUT_RDWR)
-                    return
+            while (reply := server.recv(1 << 20)) and not lost.is_set():
                 client.sendall(reply)
+        with contextlib.suppress(OSError):
             client.shutdown(socket.SHUT_RDWR)
 
     def release(self) -> None:
         """Let what was held arrive, long after the client has given it up."""
-        for server, request in self.held:
-            server.settimeout(5)
-            server.sendall(request)
-            server.recv(1 << 16)
-        self.held.clear()
+        for released in self.held:
+            released.set()
 
     def close(self) -> None:
         self._listener.close()
+        self.release()
+        for thread in self._threads:
+            thread.join(5)

@@ -65,11 +65,18 @@ def eventually(what: str, ready: Any, patience: float = _PATIENCE) -> Any:
 class Server:
     """One server process, which can be killed and started again with what it has on disk."""
 
-    def __init__(self, place: Path, *arguments: str, port: int | None = None, mode: str = "") -> None:
+    def __init__(
+        self,
+        place: Path,
+        *arguments: str,
+        port: int | None = None,
+        mode: str = "",
+        configuration: Path | None = None,
+    ) -> None:
         self.place = place
         place.mkdir(parents=True, exist_ok=True)
         self.port = port or free_ports(1)[0]
-        self._arguments = (*arguments, mode) if mode else arguments
+        self._command = [*([str(configuration)] if configuration else []), *arguments, *([mode] if mode else [])]
         self._process: subprocess.Popen[bytes] | None = None
         self.start()
 
@@ -85,7 +92,7 @@ class Server:
     def start(self, *, wait: bool = True) -> None:
         with (self.place / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [binary(), *self._arguments, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.place)],
+                [binary(), *self._command, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.place)],
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,

@@ -119,7 +119,7 @@ def _worst(found: list[Found], client: Client) -> Found:
         return False if False in given else None if None in given else True
 
     policies = [each.evicts for each in found]
-    fsyncs = {each.fsync for each in found}
+    fsyncs = {each.fsync or "" for each in found}
     return Found(
         version=min(each.version for each in found),
         clustered=found[0].clustered if client.address.kind != "cluster" else True,
@@ -127,7 +127,7 @@ def _worst(found: list[Found], client: Client) -> Found:
         replicated=any(each.replicated for each in found) or client.address.kind == "sentinel",
         evicts=None if None in policies else max(policy or "" for policy in policies),
         appends=all_of(each.appends for each in found),
-        fsync=fsyncs.pop() if len(fsyncs) == 1 else "no" if "no" in fsyncs else "everysec",
+        fsync=next(each for each in ("", "everysec", "no", "always") if each in fsyncs) or None,
         saves=all_of(each.saves for each in found),
         largest_value=min(each.largest_value for each in found),
         largest_request=min(each.largest_request for each in found),
@@ -159,7 +159,7 @@ def capabilities(found: Found, client: Client, buckets: int, durability: Durabil
         watch="doorbell" if found.rings else "poll",
         persistent=found.appends is not False or found.saves is not False,
         acknowledged=_acknowledged(found, client, durability),
-        consistency="primary" if found.replicated else "strict",
+        consistency="eventual" if found.replica else "primary" if found.replicated else "strict",
         largest_key=LARGEST_KEY,
         largest_value=found.largest_value,
     )
@@ -174,5 +174,7 @@ def _acknowledged(found: Found, client: Client, durability: Durability) -> str:
     if found.appends:
         if found.fsync == "always" or (durability == "commit" and found.syncs):
             return "durable"
-        return "machine"
+        # With "everysec" the server answers although writing to the file waits for a sync that is under way, so that
+        # killing it loses what it had acknowledged (seen); with "no" nothing is ever waited for.
+        return {"no": "machine", "everysec": "everysec"}.get(found.fsync or "", "unknown")
     return "unknown" if found.appends is None else "memory"
