@@ -13,7 +13,7 @@ import itertools
 import os
 import threading
 import weakref
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
@@ -52,7 +52,7 @@ def blob_path(folder: str, identity: bytes) -> str:
 def blob_files(folder: str) -> dict[bytes, int]:
     """The ids of the blobs in a folder, and the bytes of their files."""
     found = {}
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             identity = _identity(entry.name)
             if identity is not None:
@@ -140,6 +140,7 @@ class BlobFolder:
         self._writer: _Writer | None = None
         self._new: weakref.WeakSet[NewBlob] = weakref.WeakSet()
         self._unflushed = 0
+        self._doubtful: set[bytes] = set()  # of commits that failed, and may have named them
         self._failed: set[bytes] = set()
 
     # --- writing -----------------------------------------------------------------------------------------------------
@@ -150,7 +151,7 @@ class BlobFolder:
             try:
                 new = self._write(key, buffers)
             except OSError as error:
-                if error.errno not in _NO_ROOM:
+                if error.errno not in _NO_ROOM or not self._environment.has_delta:
                     raise
                 # What is overwritten gives its room back when that is flushed.
                 self._environment.flusher.flush()
@@ -207,6 +208,16 @@ class BlobFolder:
     def are_many_unflushed(self) -> bool:
         """Whether so much was written since the last flush that the next one should not wait."""
         return self._unflushed > _HURRY
+
+    @contextmanager
+    def naming(self, blobs: Iterable[NewBlob]) -> Iterator[None]:
+        """Keep blobs while a commit is made that names them. If it fails, nobody knows whether it did."""
+        identities = {blob.reference.id for blob in blobs}
+        for blob in blobs:
+            blob.keep()
+        self._doubtful |= identities
+        yield
+        self._doubtful -= identities
 
     # --- durable -----------------------------------------------------------------------------------------------------
 
@@ -287,7 +298,7 @@ class BlobFolder:
         """Remove what writers left that died before they committed. For who is inside, and writes."""
         try:
             names = os.listdir(os.path.join(self.path, _WRITERS))
-        except (FileNotFoundError, NotADirectoryError):
+        except OSError:  # there is none, or it is not for this user to look into
             return
         for name in names:
             if self._writer is None or name != self._writer.name.hex():
@@ -316,10 +327,10 @@ class BlobFolder:
     # --- the end -----------------------------------------------------------------------------------------------------
 
     def leave(self) -> None:
-        """When the shelf is closed in this process. What is still in the making is swept by whoever comes next."""
+        """When the shelf is closed in this process. What is still in the making, or in doubt, is swept by the next."""
         writer, self._writer = self._writer, None
         if writer is not None:
-            writer.end(remove=not any(True for _ in self._new))
+            writer.end(remove=not self._doubtful and not any(True for _ in self._new))
         for path in (os.path.join(self.path, _WRITERS), self.path):
             with contextlib.suppress(OSError):  # it is not there, or not empty
                 os.rmdir(path)
