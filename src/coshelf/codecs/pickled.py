@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from coshelf import records
+from coshelf.codecs.described import undecoded
 from coshelf.errors import CoshelfError, DamagedRecord, FormatTooNew, UnreadableValue, UntrustedValue, UnwritableValue
 from coshelf.keys import shown
 
@@ -22,9 +23,11 @@ class PickleCodec:
         loads: ``pickle.loads``, or what takes its place where pickles are not to be trusted. The message of its
             :class:`UntrustedValue` is followed by ``ways_on``.
         trusts: whether a front door that uses it trusts whatever it opens, as its original does.
+        writes: whether values are written with it at all.
     """
 
     trusts = True
+    writes = True
 
     def __init__(self, protocol: int | None = None, ways_on: str = "") -> None:
         if protocol is not None and not isinstance(protocol, int):
@@ -92,9 +95,28 @@ class PickleCodec:
             raise unreadable(key, error) from error
         if not small and not records.is_intact(encoded_key, record):
             raise damaged(key, record)
-        if tag == records.HEADERED and record[1] == records.SIGNATURE:
-            raise UntrustedValue(f"the value for key {shown(key)} is signed: open the shelf with sign=", "", key)
+        if tag == records.HEADERED:
+            return self.load_headered(key, encoded_key, record)
         raise FormatTooNew(f"the record for key {shown(key)} has tag {tag:#04x}, which only a later version knows")
+
+    def load_headered(self, key: Any, encoded_key: bytes, record: bytes) -> Any:
+        """The value of a record with headers. This codec reads none: the error says what it is and who does."""
+        raise undecoded(key, record)
+
+    def unpickled(self, key: Any, pickle: bytes) -> Any:
+        """The value of a pickle that was found in a record. Raises as :meth:`load`."""
+        try:
+            return self.loads(pickle)
+        except UntrustedValue as error:
+            raise UntrustedValue(f"the value for key {shown(key)}: {error}{self._ways_on}", error.name, key) from None
+        except CoshelfError:
+            raise
+        except Exception as error:
+            raise unreadable(key, error) from error
+
+    def fingerprint(self, key: Any, encoded_key: bytes, value: Any) -> bytes:
+        """Bytes that stay the same for as long as a value is not changed, which what is stored need not."""
+        return self.dump(key, encoded_key, value)
 
 
 def unreadable(key: Any, error: Exception) -> UnreadableValue:

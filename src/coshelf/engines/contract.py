@@ -344,6 +344,8 @@ class Engine(Reader):
     """Path or URL, for messages; never with a secret in it."""
     store_id: bytes = b""
     """What tells this store from every other one; empty where nothing does."""
+    keeps_settings: bool = True
+    """Whether it takes rows of ours beside the entries, and records that are no bare pickles."""
 
     @abstractmethod
     def commit(self, batch: Batch) -> int | str:

@@ -1,0 +1,37 @@
+"""Optional dependencies, imported when they are first needed; what is missing is reported here and nowhere else."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+from coshelf.errors import MissingExtra
+
+__all__ = ["cryptography_aead", "msgspec", "zstd"]
+
+
+def msgspec() -> Any:
+    """The module ``msgspec``."""
+    return _imported("msgspec", "msgspec", "codec='msgspec', and type=")
+
+
+def zstd() -> Any:
+    """Python's module of Zstandard, or what stands for it before Python 3.14."""
+    return _imported("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd", "zstd", "compress='zstd'")
+
+
+def cryptography_aead() -> Any:
+    """The module of ``cryptography`` that has AES-GCM."""
+    return _imported("cryptography.hazmat.primitives.ciphers.aead", "crypto", "encrypt=")
+
+
+def _imported(module: str, extra: str, feature: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise MissingExtra(
+            f"{feature} needs {module.partition('.hazmat')[0]}, which cannot be imported here: {error}\n"
+            f"  hint: pip install 'coshelf[{extra}]'",
+            name=module,
+        ) from error
