@@ -102,6 +102,11 @@ class Compressor:
             return None
         return records.header(records.COMPRESSION, header + len(payload).to_bytes(8, "little")), packed
 
+    def packed_size(self, payload: bytes) -> int:
+        """How many bytes a payload takes, compressed or not, with its header."""
+        packed = self.pack(payload)
+        return len(payload) if packed is None else len(packed[0]) + len(packed[1])
+
 
 class Decompressor:
     """Reads what was compressed, with whatever dictionary."""
