@@ -119,10 +119,13 @@ class LayeredCodec(EveryCodec):
         self._own = None if layers.codec is None else self.serializer(None, layers.codec)
         codec = b"" if layers.codec is None else records.header(records.CODEC, bytes((layers.codec,)))
         self._headers = _TAG + codec
+        self._is_bare = self._own is not None and layers.compressor is None and layers.cipher is None
         # What a record begins with that has a codec and no layer: the common case is read without parsing headers.
         self._begin = self._headers + b"\0" if self._own is not None else b"\0\0"
 
     def dump(self, key: Any, encoded_key: bytes, value: Any) -> bytes:
+        if self._is_bare:
+            return self._begin + self._own.dumps(key, value)  # type: ignore[union-attr]
         return self.finished(encoded_key, *self._packed(key, encoded_key, self.fingerprint(key, encoded_key, value)))
 
     def dump_bytes(self, key: Any, encoded_key: bytes, data: bytes) -> bytes:

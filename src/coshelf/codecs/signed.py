@@ -45,6 +45,7 @@ class SignedPickles(LayeredCodec):
         self._plain = dict(zip(ids, (_begun(key, _CONTEXT + shelf_id) for key in keys), strict=True))
         self._layered = dict(zip(ids, (_begun(key, _LAYERED_CONTEXT + shelf_id) for key in keys), strict=True))
         self._own_id = ids[0]
+        self._is_bare = False
         self._plain_begin = _PLAIN + ids[0]
 
     def finished(self, encoded_key: bytes, headers: bytes, payload: bytes) -> bytes:
