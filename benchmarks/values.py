@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import functools
 import json
+import operator
+import os
 import random
 import statistics
 import sys
@@ -28,7 +30,7 @@ __all__ = ["main"]
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results" / "values.json"
-ROUNDS, SECONDS = 51, 0.005  # of one contender in one round
+ROUNDS, SECONDS = 151, 0.002  # of one contender in one round
 SECRET = bytes(range(32))
 SYLLABLES = "ba co de fi gu ha ki lo me nu or pa que ri so ta un ve wi xe y ing ed er".split()
 
@@ -57,8 +59,11 @@ def texts_like_prose(count: int) -> list[str]:
     return [" ".join(chance.choices(words, weights, k=1_400)) for _ in range(count)]
 
 
-def median_times(contenders: dict[str, Callable[[], Any]]) -> dict[str, float]:
-    """Microseconds of a call of each, in turns: the thread's own, since others use the machine, too."""
+def measured(contenders: dict[str, Callable[[], Any]]) -> dict[str, tuple[float, float]]:
+    """Microseconds of a call of each, and how many times those of the first that is: medians over rounds in turns.
+
+    Times are the thread's own, and the ratios are those within a round, since others use the machine, too.
+    """
     times: dict[str, list[float]] = {name: [] for name in contenders}
     counts = {name: _count(function) for name, function in contenders.items()}
     for _ in range(ROUNDS):
@@ -67,7 +72,11 @@ def median_times(contenders: dict[str, Callable[[], Any]]) -> dict[str, float]:
             for _ in range(counts[name]):
                 function()
             times[name].append((time.thread_time() - begun) / counts[name] * 1e6)
-    return {name: statistics.median(found) for name, found in times.items()}
+    first = next(iter(times.values()))
+    return {
+        name: (statistics.median(found), statistics.median(map(operator.truediv, found, first)))
+        for name, found in times.items()
+    }
 
 
 def _count(function: Callable[[], Any]) -> int:
@@ -102,7 +111,7 @@ def compared(place: str, what: str, options: dict[str, dict[str, Any]], values: 
             steps["load"][name] = functools.partial(codec.load, middle, key, record)
             steps["set"][name] = functools.partial(shelf.__setitem__, middle, value)
             steps["get"][name] = functools.partial(shelf.__getitem__, middle)
-        times = {step: median_times(contenders) for step, contenders in steps.items()}
+        times = {step: measured(contenders) for step, contenders in steps.items()}
     return {name: {"bytes": sizes[name]} | {step: times[step][name] for step in steps} for name in options}
 
 
@@ -112,13 +121,13 @@ def _record(shelf: coshelf.Shelf[Any, Any], key: bytes) -> bytes:
     return entry.record
 
 
-def print_table(what: str, results: dict[str, dict[str, float]]) -> None:
+def print_table(what: str, results: dict[str, dict[str, Any]]) -> None:
     """Sizes, microseconds, and ratios to the first, which is the plain pickle."""
-    plain = next(iter(results.values()))
-    print(f"\n{what:26}  {'bytes':>6}" + "".join(f"  {f'{step}, us':>16}" for step in ("dump", "load", "set", "get")))
+    steps = ("dump", "load", "set", "get")
+    print(f"\n{what:26}  {'bytes':>6}" + "".join(f"  {f'{step}, us':>17}" for step in steps))
     for name, found in results.items():
-        figures = (f"{found[step]:8.2f} ({found[step] / plain[step]:.2f}x)" for step in ("dump", "load", "set", "get"))
-        print(f"{name:26}  {found['bytes']:>6}" + "".join(f"  {each:>16}" for each in figures))
+        figures = ("{:8.2f} ({:.2f}x)".format(*found[step]) for step in steps)
+        print(f"{name:26}  {found['bytes']:>6}" + "".join(f"  {each:>17}" for each in figures))
 
 
 def main() -> None:
@@ -150,7 +159,8 @@ def main() -> None:
         "str, zstd, AES-GCM": ({"codec": "str", "compress": "zstd", "encrypt": SECRET}, texts),
     }
     results: dict[str, Any] = {}
-    with tempfile.TemporaryDirectory(dir=HERE) as place:
+    # In memory, so that what is compared is the work of this process, and not the disk's.
+    with tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else HERE) as place:
         for what, contenders in (("a small record", records), ("8 kB of text", prose)):
             options = {name: given for name, (given, _) in contenders.items()}
             results[what] = compared(

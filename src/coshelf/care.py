@@ -259,8 +259,8 @@ class Cared:
         """
         from coshelf.training import train
 
-        self._handle.refuse_in_transaction()
         self._handle.refuse_closed()
+        self._handle.refuse_in_transaction()
         return train(self._handle, self._namespace, samples=samples, size=size)
 
     def _refuse_part(self, operation: str) -> None:

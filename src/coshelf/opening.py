@@ -119,7 +119,9 @@ class Trusting:
             raise TypeError("a shelf with sign= is not pickled: its secret would be in it. Open it where it is used")
         if self.asked is not None and self.asked.secrets:
             raise TypeError("a shelf with encrypt= is not pickled: its secret would be in it. Open it where it is used")
-        return Trusting, (self.protocol, self.trust, self.allow, (), self.asked)
+        # Recoding was for once: somebody may have recoded it since.
+        asked = None if self.asked is None else dataclasses.replace(self.asked, recode=False)
+        return Trusting, (self.protocol, self.trust, self.allow, (), asked)
 
     def codec(self, engine: Engine, flag: Flag) -> PickleCodec:
         """The codec for an engine: with a gate, if what it holds could be somebody else's."""

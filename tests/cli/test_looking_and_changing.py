@@ -131,7 +131,7 @@ def test_preview_and_opcodes_tell_what_is_there(sh, a_shelf: str) -> None:
     out, _ = sh("coshelf get a.shelf -k \"('t', 1)\" --preview")
     assert out == "type       dict\ntext       {'x': None}\nsize       20\nstored as  pickle 5\n"
     out, _ = sh("coshelf get a.shelf hello --opcodes")
-    assert out == "       0: PROTO 4\n       2: BININT1 15\n       4: STOP\n"
+    assert out == "       0: PROTO 5\n       2: BININT1 15\n       4: STOP\n"
     assert json.loads(sh("coshelf get a.shelf hello --preview --json")[0])["type"] == "int"
 
 

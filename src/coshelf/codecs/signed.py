@@ -31,6 +31,9 @@ _END_AT = _TAG_AT + _TAG_SIZE
 _PAYLOAD_AT = _END_AT + 1
 
 
+_Begun = dict[bytes, hashlib.blake2b]
+
+
 class SignedPickles(LayeredCodec):
     """Values, pickles as a rule, that are signed with the first of some keys, and read if one of them signed it.
 
@@ -48,13 +51,24 @@ class SignedPickles(LayeredCodec):
         self._plain = dict(zip(ids, (_begun(key, _CONTEXT + shelf_id) for key in keys), strict=True))
         self._layered = dict(zip(ids, (_begun(key, _LAYERED_CONTEXT + shelf_id) for key in keys), strict=True))
         self._own_id = ids[0]
-        self._is_bare = False
+        self._is_bare, self._is_plain = False, self.layers.are_none
+        self._copy = self._plain[ids[0]].copy
         self._plain_begin = _PLAIN + ids[0]
+
+    def dump(self, key: Any, encoded_key: bytes, value: Any) -> bytes:
+        if self._is_plain:
+            return self._signed_pickle(encoded_key, self.pickled(key, value))
+        return super().dump(key, encoded_key, value)
+
+    def _signed_pickle(self, encoded_key: bytes, payload: bytes) -> bytes:
+        state = self._copy()
+        state.update(_LENGTH(len(encoded_key)) + encoded_key)
+        state.update(payload)
+        return b"".join((self._plain_begin, state.digest(), b"\0", payload))
 
     def finished(self, encoded_key: bytes, headers: bytes, payload: bytes) -> bytes:
         if headers == _TAG:
-            tag = _tag(self._plain[self._own_id], encoded_key, payload)
-            return b"".join((self._plain_begin, tag, b"\0", payload))
+            return self._signed_pickle(encoded_key, payload)
         tag = _tag(self._layered[self._own_id], encoded_key, _LENGTH(len(headers)), headers, payload)
         return b"".join((headers, _HEADER, self._own_id, tag, b"\0", payload))
 
@@ -66,6 +80,10 @@ class SignedPickles(LayeredCodec):
         """As :meth:`PickleCodec.load`; raises :class:`UntrustedValue`, too, for what none of the keys signed."""
         if len(record) <= records.VERIFIED_ON_READ and not records.is_intact(encoded_key, record):
             raise damaged(key, record)
+        if record[:_ID_AT] == _PLAIN and record[_END_AT:_PAYLOAD_AT] == b"\0":  # the common case has a short way
+            begun, payload = self._plain.get(record[_ID_AT:_TAG_AT]), record[_PAYLOAD_AT : -records.TRAILER]
+            if begun is not None and compare_digest(_tag(begun, encoded_key, payload), record[_TAG_AT:_END_AT]):
+                return self.unpickled(key, payload)
         return self._decoded(key, *self.opened(key, encoded_key, record))
 
     def opened(self, key: Any, encoded_key: bytes, record: bytes) -> tuple[int | None, bytes]:
@@ -85,7 +103,7 @@ class SignedPickles(LayeredCodec):
             raise undecoded(key, record)
         return self._unwrapped(key, encoded_key, headers, payload)
 
-    def _check(self, begun: dict[bytes, Any], key: Any, signature: bytes, encoded_key: bytes, *parts: bytes) -> None:
+    def _check(self, begun: _Begun, key: Any, signature: bytes, encoded_key: bytes, *parts: bytes) -> None:
         state = begun.get(signature[: secret_keys.ID])
         if state is None:
             raise UntrustedValue(f"the value for key {shown(key)} was signed with another key", "", key)
@@ -98,17 +116,17 @@ class SignedPickles(LayeredCodec):
             )
 
 
-def _begun(key: bytes, what: bytes) -> Any:
+def _begun(key: bytes, what: bytes) -> hashlib.blake2b:
     """What all signatures with a key begin with, computed once."""
     return hashlib.blake2b(what, key=secret_keys.shortened(key), digest_size=_TAG_SIZE)
 
 
-def _tag(begun: Any, encoded_key: bytes, *parts: bytes) -> bytes:
+def _tag(begun: hashlib.blake2b, encoded_key: bytes, *parts: bytes) -> bytes:
     state = begun.copy()
     state.update(_LENGTH(len(encoded_key)) + encoded_key)
     for part in parts:
         state.update(part)
-    return bytes(state.digest())
+    return state.digest()
 
 
 def _no_dictionary(dictionary: int, _: bool) -> bytes:
