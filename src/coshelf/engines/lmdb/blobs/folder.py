@@ -13,7 +13,7 @@ import itertools
 import os
 import threading
 import weakref
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
@@ -140,6 +140,7 @@ class BlobFolder:
         self._writer: _Writer | None = None
         self._new: weakref.WeakSet[NewBlob] = weakref.WeakSet()
         self._unflushed = 0
+        self._left_some = False  # whether blobs of this process may be there that no commit names
         self._failed: set[bytes] = set()
 
     # --- writing -----------------------------------------------------------------------------------------------------
@@ -207,6 +208,11 @@ class BlobFolder:
     def are_many_unflushed(self) -> bool:
         """Whether so much was written since the last flush that the next one should not wait."""
         return self._unflushed > _HURRY
+
+    def note_failure(self, blobs: Iterable[NewBlob]) -> None:
+        """A commit failed that may have happened all the same: who comes next removes the blobs that no row knows."""
+        if any(blob.is_kept for blob in blobs):
+            self._left_some = True
 
     # --- durable -----------------------------------------------------------------------------------------------------
 
@@ -296,8 +302,12 @@ class BlobFolder:
                         self._sweep_after(name)
 
     def _sweep_after(self, writer: str) -> None:
-        for identity in blob_files(self.path):
-            if identity.hex().startswith(writer) and not self._is_known(identity):
+        left = [identity for identity in blob_files(self.path) if identity.hex().startswith(writer)]
+        if not left:
+            return
+        self._environment.settle_dead_commits()
+        for identity in left:
+            if not self._is_known(identity):
                 remove_file(blob_path(self.path, identity))
 
     def _is_known(self, identity: bytes) -> bool:
@@ -319,7 +329,7 @@ class BlobFolder:
         """When the shelf is closed in this process. What is still in the making is swept by whoever comes next."""
         writer, self._writer = self._writer, None
         if writer is not None:
-            writer.end(remove=not any(True for _ in self._new))
+            writer.end(remove=not self._left_some and not any(True for _ in self._new))
         for path in (os.path.join(self.path, _WRITERS), self.path):
             with contextlib.suppress(OSError):  # it is not there, or not empty
                 os.rmdir(path)
