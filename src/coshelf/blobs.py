@@ -110,11 +110,6 @@ class NewBlob:
             self._finalizer.detach()
             self._finalizer = None
 
-    @property
-    def is_kept(self) -> bool:
-        """Whether a commit may name it."""
-        return self._finalizer is None
-
     def give_up(self) -> None:
         """No commit names it, after all: it goes unless it is kept later."""
         if self._finalizer is None:

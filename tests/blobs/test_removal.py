@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import threading
 from typing import Any
 
@@ -15,6 +13,8 @@ from support import Crew, Worker, beside
 
 import coshelf
 from coshelf.blobs import Body
+from coshelf.engines.contract import Batch
+from coshelf.engines.lmdb.committer import Committer
 
 LENGTHS = [1, 480, 488, 489, 490, 491, 492, 493, 500, 983, 990, 3000]  # of keys, around where rows are split
 
@@ -116,12 +116,12 @@ def test_what_was_not_written_since_somebody_else_did_goes(path: str) -> None:
     assert beside(path) == ["a.shelf"]
 
 
-def test_thousands_of_arrays_in_one_update(path: str) -> None:
+def test_many_arrays_in_one_update(path: str) -> None:
     array = np.zeros(LARGE, "u1")
-    count = 1200 if shutil.disk_usage(os.path.dirname(path)).free > 4000 * LARGE else 100
     with coshelf.open(path) as shelf:
-        shelf.update((number % (count - 100), array) for number in range(count))
-        assert len(shelf) == count - 100 == len(blobs(path))
+        shelf.update((number % 50, array) for number in range(150))
+        shelf.sync()
+        assert len(shelf) == 50 == len(blobs(path))
         assert not shelf[0].any()
         shelf.clear()
     assert beside(path) == ["a.shelf"]
@@ -246,16 +246,15 @@ def test_reading_while_others_overwrite_never_misses_a_blob(path: str) -> None:
 
 
 def test_a_commit_that_fails_leaves_no_blob(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from coshelf.engines.lmdb.delta_state import DeltaState
-
-    def fail(self: DeltaState) -> None:
-        raise KeyboardInterrupt
+    def fail(self: Committer, transaction: Any, batch: Batch) -> None:
+        with environment_of(shelf).blobs.naming(batch.blobs):
+            raise KeyboardInterrupt
 
     with coshelf.open(path) as shelf:
         shelf["a"] = signed(1)
         flush_all(shelf)
         with monkeypatch.context() as patch:
-            patch.setattr(DeltaState, "soil", fail)
+            patch.setattr(Committer, "_commit", fail)
             with pytest.raises(KeyboardInterrupt):
                 shelf["a"] = signed(2)
         assert shelf["a"][0] == 1

@@ -200,14 +200,10 @@ class LmdbEngine(Engine):
             batch = with_blob_rows(batch)
         with environment.inside():  # opens afresh in a forked child
             has_delta = environment.has_delta
-        try:
-            if not has_delta:
-                committed = committer.into_base_alone(batch, holding=holding)
-            else:
-                committed = self._commit_with_delta(batch, holding=holding)
-        except BaseException:
-            environment.blobs.note_failure(batch.blobs)
-            raise
+        if not has_delta:
+            committed = committer.into_base_alone(batch, holding=holding)
+        else:
+            committed = self._commit_with_delta(batch, holding=holding)
         if committed is None:
             with environment.exclusive.hold(self._options.timeout):
                 return self._commit(batch, holding=True)
