@@ -20,7 +20,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from coshelf.blobs import ID, NewBlob, Reference
-from coshelf.durable_files import sync_directory, sync_file_system
+from coshelf.durable_files import sync_directory, sync_file_system, sync_removals
 from coshelf.engines.lmdb.blobs.blob_file import open_blob, write_buffers, write_head
 from coshelf.engines.lmdb.blobs.catalogue import dropped_blobs, rows_of_blob
 from coshelf.engines.lmdb.failpoints import ARMED, reach
@@ -342,6 +342,7 @@ class BlobFolder:
         for identity in left:
             if not self._is_known(identity):
                 _discard(blob_path(self.path, identity))
+        sync_removals(self.path)  # before what says that this is to be done goes
 
     def _is_known(self, identity: bytes) -> bool:
         """Whether a commit named a blob. First what the delta has: a flush takes it from there to the base."""
@@ -362,7 +363,9 @@ class BlobFolder:
         """When the shelf is closed in this process. What is still in the making, or in doubt, is swept by the next."""
         writer, self._writer = self._writer, None
         if writer is not None:
-            writer.end(remove=not self._doubtful and not any(True for _ in self._new))
+            is_done = not self._doubtful and not any(True for _ in self._new)
+            # What no commit named must be gone for good before nobody would look for it any more.
+            writer.end(remove=is_done and sync_removals(self.path))
         for path in (os.path.join(self.path, _WRITERS), self.path):
             with contextlib.suppress(OSError):  # it is not there, or not empty
                 os.rmdir(path)
