@@ -355,6 +355,8 @@ class Engine(Reader):
     """What tells this store from every other one; empty where nothing does."""
     blobs: Blobs | None = None
     """Where large buffers lie; None where they are part of their records."""
+    keeps_settings: bool = True
+    """Whether it takes rows of ours beside the entries, and records that are no bare pickles."""
 
     @abstractmethod
     def commit(self, batch: Batch) -> int | str:
