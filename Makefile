@@ -61,6 +61,7 @@ bench: .venv-bench/ready
 	$(BENCH) benchmarks/run.py --sqlite-python '$(SQLITE_PYTHON)'
 	$(BENCH) benchmarks/waking.py
 	$(BENCH) benchmarks/gate.py
+	$(BENCH) benchmarks/values.py
 	$(BENCH) benchmarks/servers_redis.py
 	$(BENCH) benchmarks/report.py
 

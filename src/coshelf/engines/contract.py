@@ -108,11 +108,6 @@ class Batch:
     clears: tuple[tuple[bytes, bytes], ...] = ()
     blobs: Sequence[NewBlob] = ()
 
-    def keep_blobs(self) -> None:
-        """Right before the commit: from here on its blobs may be named."""
-        for blob in self.blobs:
-            blob.keep()
-
     def refuse_conflicts(self, version_of: Callable[[bytes], object]) -> None:
         """Raise :class:`~coshelf.errors.Conflict` if a check fails, given the version that each key has now."""
         failed = tuple(key for key, version in self.checks.items() if version_of(key) != version)
@@ -365,6 +360,8 @@ class Engine(Reader):
     """What tells this store from every other one; empty where nothing does."""
     blobs: Blobs | None = None
     """Where large buffers lie; None where they are part of their records."""
+    keeps_settings: bool = True
+    """Whether it takes rows of ours beside the entries, and records that are no bare pickles."""
 
     @abstractmethod
     def commit(self, batch: Batch) -> int | str:

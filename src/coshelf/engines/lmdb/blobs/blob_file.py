@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import struct
 import threading
@@ -94,9 +95,11 @@ def open_blob(path: str, store_id: bytes | None, reference: Reference) -> list[m
 def _opened(path: str) -> int:
     try:
         return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except FileNotFoundError as error:
-        raise MissingBlob(f"the blob {path} is not there") from error
     except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR):
+            raise MissingBlob(f"the blob {path} is not there") from error
+        if error.errno == errno.ELOOP:
+            raise MissingBlob(f"the blob {path} is a link") from error
         raise StorageError(error.errno, f"cannot open the blob: {error.strerror}", path) from error
 
 
@@ -119,6 +122,8 @@ def problem_with(path: str, store_id: bytes | None, reference: Reference) -> str
         descriptor = _opened(path)
     except MissingBlob:
         return "is not there"
+    except StorageError as error:
+        return f"cannot be opened: {error.strerror}"
     try:
         problem = _problem_at_a_glance(descriptor, store_id, reference)
         if problem is not None:
