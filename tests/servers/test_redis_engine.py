@@ -512,3 +512,13 @@ def open_script() -> str:
     from coshelf.engines.redis import scripts
 
     return scripts._TEXTS[scripts.COMMIT.digest]
+
+
+def test_settings_are_remembered_and_are_no_entries(server: str) -> None:
+    with coshelf.open(server, codec="msgspec", compress="zstd") as shelf:
+        shelf["a"] = {"b": [1, 2]}
+    with coshelf.open(server) as again:
+        assert again["a"] == {"b": [1, 2]}
+        assert len(again) == 1
+        again["c"] = "x" * 1000
+        assert again["c"] == "x" * 1000
