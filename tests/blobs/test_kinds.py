@@ -34,7 +34,7 @@ NUMPY: dict[str, Callable[[], Any]] = {
     "objects": lambda: np.array([None, "text", 3] * 100_000, dtype=object),
     "empty": lambda: np.array([]),
 }
-NOT_IN_PLACE = ("times", "objects", "no column", "empty")  # times: numpy passes none of their buffers on
+NOT_IN_PLACE = ("objects", "no column", "empty")
 
 
 def _locked(array: Any) -> Any:

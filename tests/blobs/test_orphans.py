@@ -59,7 +59,7 @@ def _check(path: str, done: set[str]) -> None:
             for array in found[name] if name == "c" else [found[name]]:
                 assert is_whole(array)
         shelf.sync()
-        assert len(blobs(path)) == len(named)
+        until(lambda: len(blobs(path)) == len(named))
         report = shelf.check()
         assert report.ok, report
         shelf.clear()
@@ -134,7 +134,7 @@ def test_the_blob_of_a_commit_that_is_durable_but_not_visible_is_no_orphan(path:
         shelf["there"] = 1
         shelf.sync()
         assert is_whole(shelf["a"])
-        assert len(blobs(path)) == 2
+        until(lambda: len(blobs(path)) == 2)
 
 
 def test_who_opens_it_sweeps_and_leaves_the_living_alone(crew: Crew, path: str) -> None:
@@ -149,7 +149,7 @@ def test_who_opens_it_sweeps_and_leaves_the_living_alone(crew: Crew, path: str) 
     """
     living = crew.start(script, path)
     living.expect("written")
-    assert len(blobs(path)) == 1
+    until(lambda: len(blobs(path)) == 1)
     with coshelf.open(path) as shelf:
         assert len(blobs(path)) == 1, "its writer lives"
         living.tell()
@@ -158,9 +158,10 @@ def test_who_opens_it_sweeps_and_leaves_the_living_alone(crew: Crew, path: str) 
         dead = crew.start(script, path)
         dead.expect("written")
         dead.kill()
-        assert len(blobs(path)) == 2
+        until(lambda: len(blobs(path)) == 2)
         coshelf.open(path).close()
-        assert len(blobs(path)) == 1 and is_whole(shelf["a"])
+        until(lambda: len(blobs(path)) == 1)
+        assert is_whole(shelf["a"])
     living.finish()
 
 
@@ -185,7 +186,7 @@ def test_what_another_shelfs_writer_left_is_left_alone(crew: Crew, path: str) ->
             os.unlink(os.path.join(os.path.dirname(path), name))
     with coshelf.open(path) as shelf:
         shelf["b"] = 1
-    assert len(blobs(path)) == 1
+    until(lambda: len(blobs(path)) == 1)
 
 
 STORM = """
@@ -238,7 +239,7 @@ def _whole_and_alone(path: str) -> None:
             assert is_whole(array)
         shelf["end"] = 1
         shelf.sync()
-        assert len(blobs(path)) == len(shelf) - 1
+        until(lambda: len(blobs(path)) == len(shelf) - 1)
         assert shelf.check().ok
         shelf.clear()
     assert beside(path) == ["a.shelf"]
