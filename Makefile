@@ -62,6 +62,8 @@ bench: .venv-bench/ready
 	$(BENCH) benchmarks/waking.py
 	$(BENCH) benchmarks/gate.py
 	$(BENCH) benchmarks/servers.py --results benchmarks/results/servers.json
+	$(BENCH) benchmarks/values.py
+	$(BENCH) benchmarks/servers_redis.py
 	$(BENCH) benchmarks/report.py
 
 bench-quick: .venv-bench/ready

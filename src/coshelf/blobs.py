@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from coshelf import records
 from coshelf.errors import DamagedRecord
 
-__all__ = ["LARGE", "Blobs", "Body", "MissingBlob", "NewBlob", "Reference", "reference_in"]
+__all__ = ["LARGE", "Blobs", "Body", "MissingBlob", "NewBlob", "Reference", "reference_in", "size_of"]
 
 LARGE = 1 << 20
 """Bytes from which on a buffer goes to a blob."""
@@ -81,6 +81,12 @@ def reference_in(record: bytes) -> Reference | None:
     if found is None or records.BLOB not in found[0]:
         return None
     return unpack(found[0][records.BLOB])
+
+
+def size_of(record: bytes) -> int:
+    """Bytes of a record, and of the buffers that it names."""
+    reference = reference_in(record)
+    return len(record) if reference is None else len(record) + sum(reference.sizes)
 
 
 class NewBlob:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 
-__all__ = ["exposure", "exposure_of", "exposure_of_directory"]
+__all__ = ["exposure", "exposure_of", "exposure_of_directory", "exposure_of_folder"]
 
 _OTHERS, _GROUP = stat.S_IWOTH, stat.S_IWGRP
 
@@ -30,6 +30,17 @@ def exposure_of_directory(path: str) -> str | None:
     if found.st_mode & stat.S_ISVTX:
         return None
     return exposure_of(path, found, also_roots=True)
+
+
+def exposure_of_folder(path: str) -> str | None:
+    """As :func:`exposure`, of a folder in which nobody else is to have a file; None if it is not there."""
+    try:
+        found = os.lstat(path)
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISDIR(found.st_mode):
+        return f"{path} is no folder"
+    return exposure_of(path, found)
 
 
 def exposure_of(path: str, found: os.stat_result, *, also_roots: bool = False) -> str | None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import random
-import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import AbstractContextManager, contextmanager
 from itertools import islice
+from threading import get_ident
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar, overload
 
@@ -18,6 +17,7 @@ from coshelf import transaction as transactions
 from coshelf.blobs import MissingBlob
 from coshelf.care import Cared
 from coshelf.codecs.pickled import PickleCodec
+from coshelf.engines import contract
 from coshelf.engines.closed import ClosedEngine
 from coshelf.engines.contract import Batch, Capabilities, Engine, Flag
 from coshelf.errors import Conflict, ReadOnlyShelf, ShelfClosed, TransactionInProgress, Unsupported, WaitTimeout
@@ -64,7 +64,8 @@ class Handle:
         self.codec = codec
         self.flag: Flag = flag
         self.reopen = reopen
-        self._inside: set[tuple[int, int]] = set()
+        self.inside: set[int] = set()
+        """Threads in a transaction that no lock of the engine's tells of."""
         self._finalizer = weakref.finalize(self, _finish, engine, before_close)
 
     @property
@@ -76,33 +77,23 @@ class Handle:
         self.refuse_in_transaction()
         return self.engine.commit(batch)
 
-    @property
-    def has_open_transactions(self) -> bool:
-        """Whether a thread is inside a transaction for which the engine has no lock that would tell."""
-        return bool(self._inside)
-
-    def is_inside(self) -> bool:
-        """Whether this thread is inside a transaction or edit."""
-        return self.engine.owns_exclusive() or (bool(self._inside) and _this_thread() in self._inside)
-
-    @contextmanager
-    def inside(self) -> Iterator[None]:
-        """This thread is inside a transaction for the length of the block."""
-        thread = _this_thread()
-        self._inside.add(thread)
-        try:
-            yield
-        finally:
-            self._inside.discard(thread)
-
     def refuse_in_transaction(self) -> None:
-        if self.is_inside():
+        if self.engine.owns_exclusive() or get_ident() in self.inside:
             raise TransactionInProgress(
                 f"this thread is inside a transaction or edit of {self.engine.where}\n"
                 "  hint: write through the transaction (with shelf.transaction() as t: t[key] = value)"
             )
         if self.flag == "r":
             raise ReadOnlyShelf(f"{self.engine.where} was opened with flag 'r' and cannot be written")
+
+    @contextmanager
+    def optimistically(self) -> Iterator[None]:
+        """This thread is in a transaction that keeps nobody out."""
+        self.inside.add(get_ident())
+        try:
+            yield
+        finally:
+            self.inside.discard(get_ident())
 
     def refuse_closed(self) -> None:
         if self.closed:
@@ -112,14 +103,10 @@ class Handle:
         engine = self.engine
         if isinstance(engine, ClosedEngine):
             return
-        if self.is_inside():
+        if engine.owns_exclusive() or get_ident() in self.inside:
             raise TransactionInProgress(f"{engine.where} cannot be closed by a thread that is inside its transaction")
         self.engine = ClosedEngine(engine)
         self._finalizer()  # once
-
-
-def _this_thread() -> tuple[int, int]:
-    return os.getpid(), threading.get_ident()
 
 
 def _finish(engine: Engine, before_close: Callable[[Commit], None] | None) -> None:
@@ -281,7 +268,7 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
     def __setitem__(self, key: K, value: V) -> None:
         encoded = self._namespace.encode(key)
         body = self._codec.dump(key, encoded, value)
-        if self._handle.has_open_transactions:
+        if self._handle.inside:
             self._handle.refuse_in_transaction()
         self._handle.engine.put(encoded, body)  # refuses by itself what else Handle.commit does
 
@@ -418,10 +405,11 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
         self._handle.refuse_in_transaction()
         engine = self._handle.engine
         if engine.capabilities.exclusive is None:
-            with self._handle.inside(), engine.snapshot() as base:
+            with self._handle.optimistically(), engine.instant() as base:
 
                 def commit(batch: Batch) -> object:
-                    base.close()  # it may hold a connection, and committing takes another
+                    if isinstance(base, contract.Snapshot):
+                        base.close()  # it may hold a connection, and committing takes another
                     return engine.commit(batch)
 
                 yield from self._run(base, commit, watched=True)
@@ -434,7 +422,8 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
         state, transaction = transactions.begin(base, self.name, self._namespace, self._codec, watched=watched)
         try:
             yield transaction
-            batch = state.batch()
+            # Without an instant, what was read together has to be looked at once more.
+            batch = state.batch(of_reads=watched and base is self._handle.engine)
         finally:
             state.end()
         if batch is not None:

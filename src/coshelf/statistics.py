@@ -7,6 +7,7 @@ import heapq
 from dataclasses import dataclass, field
 from typing import Any
 
+from coshelf.blobs import size_of
 from coshelf.engines.contract import Engine, Figures
 from coshelf.keys import STR, shown
 from coshelf.namespace import FOREIGN, Namespace
@@ -19,7 +20,7 @@ _MOST_PREFIXES = 10_000
 
 @dataclass(slots=True)
 class Stats:
-    """What a shelf consists of. Bytes of an entry are those of its encoded key and its record.
+    """What a shelf consists of. Bytes of an entry are those of its encoded key, its record, and its large buffers.
 
     Attributes:
         name: path or URL.
@@ -54,13 +55,13 @@ def gather(engine: Engine, namespace: Namespace, *, prefix_depth: int, largest: 
     sizes: dict[str, list[int]] = {}
     top: list[tuple[int, bytes]] = []
     stats.bytes = 0
-    with engine.snapshot() as snapshot:
+    with engine.instant() as instant:
         for (start, stop), exact in zip(namespace.ranges, namespace.exact, strict=True):
-            for page in snapshot.pages(start, stop):
+            for page in instant.pages(start, stop):
                 for key, record in page:
                     if not exact and namespace.decode(key) is FOREIGN:
                         continue
-                    size = len(key) + len(record)
+                    size = len(key) + size_of(record)
                     stats.entries += 1
                     stats.bytes += size
                     counted = sizes.setdefault(_prefix(key, namespace, prefix_depth), [0, 0])

@@ -1,12 +1,52 @@
-"""Makes the modules beside the tests importable, and their fixtures known."""
+"""Makes the helpers beside the tests importable, and servers available to them: one of each kind for a test process."""
 
 from __future__ import annotations
 
+import shutil
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from valkey_servers import Cluster, Server, a_name, single
 
 from servers.postgresql import postgresql
 
 __all__ = ["postgresql"]
+
+
+@pytest.fixture(scope="session")
+def server_base() -> Iterator[Server]:
+    """One server for all tests of this process."""
+    place = Path(tempfile.mkdtemp(prefix="coshelf-redis-"))
+    server = single(place)
+    yield server
+    server.kill()
+    shutil.rmtree(place)
+
+
+@pytest.fixture(scope="session")
+def cluster_base() -> Iterator[Cluster]:
+    """One cluster, of three primaries with a replica each, for all tests of this process."""
+    place = Path(tempfile.mkdtemp(prefix="coshelf-cluster-"))
+    cluster = Cluster(place)
+    yield cluster
+    cluster.kill()
+    shutil.rmtree(place)
+
+
+@pytest.fixture
+def server(server_base: Server) -> str:
+    """A URL of a shelf that does not exist yet, on one server."""
+    return f"{server_base.url}/0/{a_name()}"
+
+
+@pytest.fixture
+def cluster(cluster_base: Cluster) -> str:
+    """A URL of a shelf that does not exist yet, on a cluster."""
+    return f"{cluster_base.url}/{a_name()}"

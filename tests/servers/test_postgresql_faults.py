@@ -59,6 +59,7 @@ def test_promoted_standby_has_all_that_was_acknowledged(durable_server: Postgres
     durable_server.make_synchronous()
     url = durable_server.url(others=[standby])
     with coshelf.open(url) as shelf:
+        assert shelf.capabilities.consistency == "strict"
         shelf["count"] = 0
         with writing(url, 4, seconds=4.0) as writers:
             time.sleep(1.0)
@@ -77,6 +78,7 @@ def test_standby_is_read_where_that_is_asked_for_and_says_what_it_is(
     standby.start()
     url = durable_server.url()
     with coshelf.open(url) as shelf:
+        assert shelf.capabilities.consistency == "primary"
         shelf["a"] = 1
     name = url.partition("shelf=")[2]
     standby.wait_for("SELECT FROM coshelf_entries WHERE key = '0a'")

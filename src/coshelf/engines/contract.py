@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Literal, Self
@@ -108,11 +108,6 @@ class Batch:
     clears: tuple[tuple[bytes, bytes], ...] = ()
     blobs: Sequence[NewBlob] = ()
 
-    def keep_blobs(self) -> None:
-        """Right before the commit: from here on its blobs may be named."""
-        for blob in self.blobs:
-            blob.keep()
-
     def refuse_conflicts(self, version_of: Callable[[bytes], object]) -> None:
         """Raise :class:`~coshelf.errors.Conflict` if a check fails, given the version that each key has now."""
         failed = tuple(key for key, version in self.checks.items() if version_of(key) != version)
@@ -143,7 +138,8 @@ class Capabilities:
         persistent: entries outlive the process.
         acknowledged: what a returned commit means: "durable" (survives power loss), "machine" (survives the death of
             any process), "process", or an engine's own word.
-        consistency: what a reader sees of others' commits: "strict" (all that had returned), "eventual".
+        consistency: what a reader sees of others' commits: "strict" (all that had returned), "primary" (the same, until
+            a failover, which may lose the last of them), "eventual".
         largest_key, largest_value: bytes, None for no limit.
         cheap_count: ``len`` of everything does not walk.
         expiry: entries can expire.
@@ -160,7 +156,7 @@ class Capabilities:
     shared: Literal["processes", "threads"] = "processes"
     persistent: bool = True
     acknowledged: str = "durable"
-    consistency: Literal["strict", "eventual"] = "strict"
+    consistency: Literal["strict", "primary", "eventual"] = "strict"
     largest_key: int | None = None
     largest_value: int | None = None
     cheap_count: bool = True
@@ -216,6 +212,8 @@ class Figures:
         pages: how many pages the file has.
         free_pages: how many of them are there to be used again: see ``compact()``.
         sequence: the number of the last commit.
+        blobs: files of large buffers beside it.
+        blob_bytes: of these.
         generation: how often the delta had to be replaced while in use.
         waiting_entries: rows that wait to be flushed.
         waiting_deletions: how many of these are deletions.
@@ -233,6 +231,8 @@ class Figures:
     pages: int | None = None
     free_pages: int | None = None
     sequence: int | None = None
+    blobs: int | None = None
+    blob_bytes: int | None = None
     generation: int | None = None
     waiting_entries: int | None = None
     waiting_deletions: int | None = None
@@ -285,6 +285,10 @@ class Reader(ABC):
     @abstractmethod
     def snapshot(self) -> Snapshot:
         """A reader of this instant. On a snapshot: another handle on the same instant."""
+
+    def instant(self) -> AbstractContextManager[Reader]:
+        """What to read from in several steps: a snapshot, or where there is none, the latest state at each step."""
+        return self.snapshot()
 
 
 class Snapshot(Reader):
@@ -358,6 +362,8 @@ class Engine(Reader):
     """What tells this store from every other one; empty where nothing does."""
     blobs: Blobs | None = None
     """Where large buffers lie; None where they are part of their records."""
+    keeps_settings: bool = True
+    """Whether it takes rows of ours beside the entries, and records that are no bare pickles."""
 
     @abstractmethod
     def commit(self, batch: Batch) -> int | str:
@@ -367,6 +373,9 @@ class Engine(Reader):
         :class:`~coshelf.errors.ShelfLocked` when a transaction elsewhere lasts longer than the timeout;
         :class:`~coshelf.errors.OutcomeUnknown` when the reply was lost.
         """
+
+    def instant(self) -> AbstractContextManager[Reader]:
+        return nullcontext(self) if self.capabilities.snapshots is None else self.snapshot()
 
     def put(self, key: bytes, body: bytes) -> int | str:
         """Commit one put, which is what most commits are: an engine may have a quicker way for it.

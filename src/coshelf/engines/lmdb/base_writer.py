@@ -13,7 +13,7 @@ from coshelf.engines.lmdb.blobs.catalogue import Catalogue
 from coshelf.engines.lmdb.blobs.folder import folder_of
 from coshelf.engines.lmdb.delta import is_deletion
 from coshelf.engines.lmdb.lmdb_file import LmdbFile
-from coshelf.engines.lmdb.shelf_row import ROW_KEY, ShelfRow, unpack_row
+from coshelf.engines.lmdb.shelf_row import BLOBS, ROW_KEY, ShelfRow, unpack_row
 from coshelf.engines.lmdb.spooled import SpooledPuts
 from coshelf.keys import FIRST, LAST, prefix_end
 
@@ -64,7 +64,14 @@ class BaseWriter:
     def finish(self, number: int, nonce: bytes | None = None) -> None:
         """Write the shelf row: the base holds exactly the commits up to this number."""
         self._catalogue.finish(folder_of(self._base.shelf))
-        row = replace(self.row, sequence=number, extra_rows=self._extra_rows, nonce=nonce or self.row.nonce)
+        features = self.row.writer_features & ~BLOBS | (0 if self._catalogue.is_empty else BLOBS)
+        row = replace(
+            self.row,
+            sequence=number,
+            extra_rows=self._extra_rows,
+            nonce=nonce or self.row.nonce,
+            writer_features=features,
+        )
         self._transaction.put(ROW_KEY, row.pack())
 
     def _put_many(self, rows: list[tuple[bytes, bytes]]) -> None:
@@ -80,7 +87,7 @@ class BaseWriter:
             cursor.putmulti(plain, append=behind_all)  # which fills pages, where inserting leaves them half empty
 
     def _put(self, key: bytes, record: bytes) -> None:
-        if key < FIRST and self._transaction.get(key) is None:
+        if key < FIRST and self._transaction.get(long_keys.physical(key)) is None:
             self._extra_rows += 1
         self._extra_rows += long_keys.put(self._transaction, key, record)
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container
 
+from coshelf import records
+from coshelf.engines.lmdb.blobs.checking import BlobCheck
 from coshelf.engines.lmdb.header import Counts, Meta
 from coshelf.engines.lmdb.layer_map import LayerMap, is_in_layer, is_link
 from coshelf.engines.lmdb.page_walk import Node, Pages, TreeWalk, free_pages, nodes_of
@@ -42,6 +44,7 @@ class StateCheck:
         self._layers = LayerMap()
         self._layer_pages: list[int] = []
         self._row: ShelfRow | None = None
+        self._blobs = BlobCheck(report.name, report, outdated)
         self.used = bytearray(meta.last_page + 1 if self._is_possible() else 0)
 
     def _is_possible(self) -> bool:
@@ -64,6 +67,8 @@ class StateCheck:
             self._report.add(
                 "count", "shelf row", f"counts {self._row.extra_rows} rows of ours; there are {self._extra}"
             )
+        if self._row is not None:
+            self._blobs.finish(self._row.store_id)
         if self._progress is not None:
             self._progress(self._meta.last_page + 1, self._meta.last_page + 1)
 
@@ -147,6 +152,8 @@ class StateCheck:
         check_record(self._report, key, node.size, damaged, page=node.page, counted=counted)
         if key < FIRST:
             self._extra += 1
+        if damaged is None and counted and (key < FIRST or self._pages.first_byte(node) == records.HEADERED):
+            self._blobs.see(key, self._pages.value(node))
 
     # --- numbers -----------------------------------------------------------------------------------------------------
 

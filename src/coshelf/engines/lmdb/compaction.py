@@ -15,14 +15,16 @@ from itertools import islice
 import lmdb
 
 from coshelf import records, trust
-from coshelf.durable_files import sync_directory
+from coshelf.durable_files import sync_directory, sync_removals
 from coshelf.engines.lmdb import long_keys
+from coshelf.engines.lmdb.blobs.catalogue import dropped_blobs, is_about_blobs
+from coshelf.engines.lmdb.blobs.folder import blob_path, folder_of
 from coshelf.engines.lmdb.creation import making
 from coshelf.engines.lmdb.environment import Environment
 from coshelf.engines.lmdb.failpoints import ARMED, reach
 from coshelf.engines.lmdb.failures import translated
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, unpack_row
-from coshelf.engines.lmdb.sidecar_files import give
+from coshelf.engines.lmdb.sidecar_files import give, remove_file
 from coshelf.engines.lmdb.sidecars import Files
 from coshelf.engines.lmdb.whole_file import fill, refuse_damage
 from coshelf.errors import OpenUnderAnotherName, ShelfLocked, ShelfPermissionError
@@ -72,6 +74,13 @@ def _rewrite(files: Files) -> None:
             mark = transaction.get(trust.ROW_KEY)
             body = None if mark is None else mark[: -records.TRAILER]
             fill(descriptor, temporary, replace(row, extra_rows=1), _pages(transaction, path), path)
+            # Nothing reads it any more, and the new file does not know them. Before it has its name, or a death in
+            # between would leave them for ever.
+            dropped = dropped_blobs(transaction)
+            for identity, _ in dropped:
+                remove_file(blob_path(folder_of(path), identity))
+            if dropped:
+                sync_removals(folder_of(path))
         # With a given secret the mark is a row, which has gone with the others.
         if trust.is_marked(row.store_id, old.st_dev, old.st_ino, body):
             trust.mark(row.store_id, new.st_dev, new.st_ino, path)
@@ -102,7 +111,7 @@ def _read(descriptor: int, path: str) -> Iterator[lmdb.Transaction[bytes]]:
 
 
 def _pages(transaction: lmdb.Transaction[bytes], path: str) -> Iterator[list[tuple[bytes, bytes]]]:
-    rows = (row for row in long_keys.everything(transaction) if row[0] != ROW_KEY)
+    rows = (row for row in long_keys.everything(transaction) if row[0] != ROW_KEY and not is_about_blobs(row[0]))
     while page := list(islice(rows, _AT_ONCE)):
         refuse_damage(page, path)
         yield page

@@ -10,9 +10,12 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from coshelf import records, trust
+from coshelf.blobs import Blobs, MissingBlob, reference_in
 from coshelf.durable_files import sync_directory
 from coshelf.engines.contract import Snapshot
 from coshelf.engines.filesystem import refuse_shared_filesystem
+from coshelf.engines.lmdb.blobs.catalogue import is_about_blobs
+from coshelf.engines.lmdb.blobs.copying import BlobCopies, Views
 from coshelf.engines.lmdb.creation import making, place
 from coshelf.engines.lmdb.failpoints import ARMED, reach
 from coshelf.engines.lmdb.header import check_header
@@ -20,6 +23,7 @@ from coshelf.engines.lmdb.shelf_row import ShelfRow, new_row
 from coshelf.engines.lmdb.whole_file import fill, refuse_damage
 from coshelf.errors import DamagedShelf, NotAShelf, ShelfExists, ShelfLocked, ShelfPermissionError, StorageError
 from coshelf.keys import FIRST, LAST
+from coshelf.reports import shown_key, user_key
 
 __all__ = ["Progress", "copy_to", "write_new"]
 
@@ -36,19 +40,22 @@ def copy_to(
     source: str,
     *,
     store_id: bytes,
+    blobs: Blobs | None,
     marked: bool,
     overwrite: bool,
     progress: Progress | None,
 ) -> int:
     """Make a closed shelf of what a snapshot shows; return how many entries it has.
 
-    ``source`` is the name of what is copied, ``store_id`` what its signatures are bound to, if they are. With
+    ``source`` is the name of what is copied, ``store_id`` what its signatures are bound to, if they are, and in
+    ``blobs`` are its large buffers. With
     ``marked`` the copy bears this user's mark.
     """
     number = snapshot.last_commit()
     row = new_row(_FIRST_NUMBER if number is None else number, store_id)
     pages = _with_progress(snapshot, source, progress, 0 if number is not None else _FIRST_NUMBER)
-    return write_new(path, row, pages, source, marked=marked, overwrite=overwrite)
+    views = None if blobs is None else blobs.views
+    return write_new(path, row, pages, source, views=views, marked=marked, overwrite=overwrite)
 
 
 def write_new(
@@ -57,34 +64,53 @@ def write_new(
     pages: Iterable[Page],
     source: str,
     *,
+    views: Views | None,
     marked: bool,
     overwrite: bool,
 ) -> int:
-    """Make a closed shelf of pages of sealed records in order; return how many of them are entries."""
+    """Make a closed shelf of pages of sealed records in order; return how many of them are entries.
+
+    The blobs that they name come from ``views``.
+    """
     target = os.path.realpath(os.fsdecode(path))
     refuse_shared_filesystem(target)
     trust.check_secret()
     entries = 0
 
-    def counted() -> Iterator[Page]:
+    def counted(copies: BlobCopies | None) -> Iterator[Page]:
         nonlocal entries
         for page in pages:
             entries += sum(key >= FIRST for key, _ in page)
+            for key, record in page if copies is not None else ():
+                reference = reference_in(record)
+                if reference is not None and copies is not None:
+                    with _naming(key, source):
+                        copies.copy(reference)
             yield page
 
     with _replaceable(target, source, overwrite=overwrite), making(target) as (descriptor, temporary):
         os.fchmod(descriptor, _MODE)
         mark = _mark(descriptor, row, target) if marked else []
-        fill(descriptor, temporary, row, _after(mark, counted()), target)
-        if ARMED:
-            reach("backup-written")
-        if overwrite:
-            os.rename(temporary, target)
-            sync_directory(os.path.dirname(target))
-        elif not place(temporary, target):
-            raise _exists(target)
+        copies = None if views is None else BlobCopies(target, os.fstat(descriptor), row.store_id, views)
+        try:
+            fill(descriptor, temporary, row, _after(mark, counted(copies)), target)
+            if copies is not None:
+                copies.finish()
+            if ARMED:
+                reach("backup-written")
+            if overwrite:
+                os.rename(temporary, target)
+                sync_directory(os.path.dirname(target))
+            elif not place(temporary, target):
+                raise _exists(target)
+        except BaseException:
+            if copies is not None:
+                copies.discard()
+            raise
         if ARMED:
             reach("backup-placed")
+        if copies is not None:
+            copies.remove_others(of_any_shelf=overwrite)
     return entries
 
 
@@ -105,7 +131,9 @@ def _after(first: Page, pages: Iterable[Page]) -> Iterator[Page]:
 
 def _with_progress(snapshot: Snapshot, source: str, progress: Progress | None, number: int) -> Iterator[Page]:
     """All that a copy needs, verified; sealed anew as the commit with this number, if it is not 0."""
-    yield _sealed([row for row in snapshot.reserved() if row[0] != trust.ROW_KEY], source, number)
+    yield _sealed(
+        [row for row in snapshot.reserved() if row[0] != trust.ROW_KEY and not is_about_blobs(row[0])], source, number
+    )
     total = snapshot.count(FIRST, LAST) if progress is not None else 0
     done = 0
     for page in snapshot.pages(FIRST, LAST):
@@ -123,6 +151,20 @@ def _sealed(page: Page, source: str, number: int) -> Page:
         return page
     bodies = [(key, record[: -records.TRAILER]) for key, record in page]
     return [(key, records.seal(body, records.checksum(key, body), number)) for key, body in bodies]
+
+
+@contextmanager
+def _naming(key: bytes, source: str) -> Iterator[None]:
+    """Say which entry it is whose blob cannot be copied."""
+    try:
+        yield
+    except MissingBlob as error:
+        raise MissingBlob(
+            f"the large buffers of the value for key {shown_key(key)} in {source} are damaged, so no copy was made: "
+            f"{error}\n  hint: delete or overwrite this entry, or take what is whole to a new shelf: "
+            "coshelf.salvage(path, new)",
+            user_key(key),
+        ) from None
 
 
 @contextmanager

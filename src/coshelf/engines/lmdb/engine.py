@@ -29,6 +29,7 @@ from coshelf.engines.contract import (
 )
 from coshelf.engines.lmdb import long_keys
 from coshelf.engines.lmdb.blobs.catalogue import with_blob_rows
+from coshelf.engines.lmdb.blobs.folder import folder_of
 from coshelf.engines.lmdb.committer import Committer, is_large
 from coshelf.engines.lmdb.delta import SMALL, DeltaFull, is_deletion
 from coshelf.engines.lmdb.environment import Environment
@@ -39,7 +40,7 @@ from coshelf.engines.lmdb.sidecar_files import existing_sidecars
 from coshelf.engines.lmdb.spooled import SpooledPuts
 from coshelf.errors import FormatTooNew, ReadOnlyShelf, SnapshotLost, StorageError, StorageFull, TransactionInProgress
 from coshelf.keys import FIRST, LAST
-from coshelf.private_place import exposure, exposure_of_directory
+from coshelf.private_place import exposure, exposure_of_directory, exposure_of_folder
 
 if TYPE_CHECKING:
     from coshelf.reports import Compaction, Report
@@ -271,7 +272,7 @@ class LmdbEngine(Engine):
         body = None if row is None else row.record[: -records.TRAILER]
         if not trust.is_marked(self.row.store_id, information.st_dev, information.st_ino, body):
             return f"{self.where} was not made by this user on this machine"
-        directory = exposure_of_directory(os.path.dirname(self.where))
+        directory = exposure_of_directory(os.path.dirname(self.where)) or exposure_of_folder(folder_of(self.where))
         return directory or next(filter(None, map(exposure, (self.where, *existing_sidecars(self.where)))), None)
 
     def revoke(self) -> bool:

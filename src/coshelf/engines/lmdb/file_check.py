@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from coshelf import records
+from coshelf.engines.lmdb.blobs.checking import BlobCheck
 from coshelf.engines.lmdb.checking import Progress, StateCheck
 from coshelf.engines.lmdb.closing_stamp import ALL, read_stamp, take_checksums
 from coshelf.engines.lmdb.damage import is_older
@@ -54,9 +55,11 @@ def check_open(environment: Environment, snapshot: LmdbSnapshot, progress: Progr
         with snapshot.transaction() as transaction:
             meta = _meta_of(descriptor, environment.path, transaction.id())
         StateCheck(Pages(descriptor, meta.page_size), meta, report, progress, snapshot.newer).run()
+        blobs = BlobCheck(environment.path, report)
         for key, record in snapshot.newer.items():
             if not is_deletion(record):
                 check_record(report, key, len(record), None if records.is_intact(key, record) else record)
+                blobs.look_at_newer(key, record, environment.row.store_id)
         with snapshot.transaction():
             pass  # who reads without locks learns here that pages were overwritten meanwhile
     finally:

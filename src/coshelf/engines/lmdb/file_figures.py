@@ -26,6 +26,7 @@ def figures_of(environment: Environment) -> Figures:
             figures.created = row.created / 1e9
             _count_pages(environment, transaction.id(), figures)
             newest = transaction.id()
+        figures.blobs, figures.blob_bytes = environment.blobs.usage()
         if environment.registered:
             figures.readers = _readers(environment, newest)
             ages = [time.monotonic() - since for since in environment.read_since()]

@@ -90,6 +90,11 @@ class Pages:
         # Not more than there can be: as much memory would be taken, and damage may say anything.
         return self._read(at, min(node.size, self.length - at))
 
+    def first_byte(self, node: Node) -> int | None:
+        """Of the value of a node; None if there is none."""
+        start = node.value if node.value is not None else self._read(node.first * self.size + _HEADER, 1)
+        return start[0] if start else None
+
     def version(self, node: Node) -> int:
         """The number of the commit that wrote the record of a node; anything, if it is none."""
         if node.value is not None:

@@ -12,7 +12,11 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from coshelf import records, trust
+from coshelf.blobs import Reference, reference_in
 from coshelf.engines.contract import RESERVED
+from coshelf.engines.lmdb.blobs.blob_file import open_blob, problem_with
+from coshelf.engines.lmdb.blobs.catalogue import is_about_blobs
+from coshelf.engines.lmdb.blobs.folder import blob_path, folder_of
 from coshelf.engines.lmdb.copies import write_new
 from coshelf.engines.lmdb.file_check import opened_alone
 from coshelf.engines.lmdb.found_trees import FoundTree, Survey, find_tree
@@ -59,7 +63,7 @@ def salvage(
         work.find()
         mark = work.is_marked()
         row = new_row(work.newest, work.store_id)
-        report.entries = write_new(target, row, work.pages(), source, marked=mark, overwrite=False)
+        report.entries = write_new(target, row, work.pages(), source, views=work.views, marked=mark, overwrite=False)
         return report
 
 
@@ -70,6 +74,7 @@ class _Salvage:
         self._descriptor = descriptor
         self._report = report
         self._progress = progress
+        self._folder = folder_of(report.name)
         self._metas = self._read_metas()
         self._pages = Pages(descriptor, self._metas[0].page_size if self._metas else self._guess_page_size())
         self._survey = Survey(self._pages)
@@ -234,15 +239,32 @@ class _Salvage:
         page: list[tuple[bytes, bytes]] = []
         size = 0
         for key in sorted(self._found):
-            if key == trust.ROW_KEY:
+            if key == trust.ROW_KEY or is_about_blobs(key):
                 continue
             record = self._read(key, self._found[key])
+            if not self._has_whole_blob(key, record):
+                continue
             page.append((key, record))
             size += len(record)
             if len(page) == _AT_ONCE or size > _BYTES_AT_ONCE:
                 yield page
                 page, size = [], 0
         yield page
+
+    def _has_whole_blob(self, key: bytes, record: bytes) -> bool:
+        """Whether the blob is whole that a record names, if it does; if not, the entry is lost."""
+        reference = reference_in(record)
+        if reference is None:
+            return True
+        problem = problem_with(blob_path(self._folder, reference.id), self.store_id or None, reference)
+        if problem is not None:
+            self._report.lost += 1
+            self._report.add("lost", f"key {shown_key(key)}", f"its large buffers: {problem}")
+        return problem is None
+
+    def views(self, reference: Reference) -> list[memoryview]:
+        """The buffers of a blob of the damaged shelf."""
+        return open_blob(blob_path(self._folder, reference.id), self.store_id or None, reference)
 
     def _read(self, key: bytes, found: _Found) -> bytes:
         for node in nodes_of(found.page, self._pages.read(found.page) or b""):

@@ -13,7 +13,7 @@ import lmdb
 from coshelf.engines.lmdb.failures import translated
 from coshelf.errors import DamagedShelf, FormatTooNew, NotAShelf
 
-__all__ = ["ROW_KEY", "ShelfRow", "check_row", "new_row", "unpack_row"]
+__all__ = ["BLOBS", "ROW_KEY", "ShelfRow", "check_row", "new_row", "unpack_row"]
 
 ROW_KEY = b"\x00shelf"
 
@@ -21,6 +21,10 @@ _MAGIC = b"coshelf\0"
 _FORMAT = 1
 _LAYOUT = struct.Struct("<8sHHIII16sQQQ16s")
 _CHECKSUM = struct.Struct("<I")
+
+BLOBS = 1 << 0
+"""The feature, to be known by a writer, of having blobs: who overwrites an entry says what is no longer named."""
+_KNOWN_TO_WRITERS = BLOBS
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,7 @@ class ShelfRow:
 
     @property
     def writable(self) -> bool:
-        return self.writer_features == 0
+        return not self.writer_features & ~_KNOWN_TO_WRITERS
 
     def pack(self) -> bytes:
         body = _LAYOUT.pack(

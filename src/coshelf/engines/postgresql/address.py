@@ -41,6 +41,11 @@ class Address:
         """Whether the URL itself holds a secret."""
         return any(name in self.parameters for name in _SECRETS)
 
+    @property
+    def has_several_servers(self) -> bool:
+        """Whether a connection may go to another server than the last one."""
+        return "," in str(self.parameters.get("host") or self.parameters.get("hostaddr") or os.environ.get("PGHOST"))
+
 
 def parse(url: str, timeout: float) -> Address:
     """The address in a URL. Parameters that are not ours are libpq's. Raises ValueError without showing the URL.

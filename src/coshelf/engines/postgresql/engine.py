@@ -73,10 +73,17 @@ class PostgresqlEngine(RowReader, Engine):
     def _granted(self) -> Capabilities:
         shelf = self._shelf
         acknowledged = "machine" if not shelf.fsync else "durable" if shelf.waits else "soon durable"
+        may_fail_over = shelf.has_standbys or self._address.has_several_servers
         return Capabilities(
             watch="poll",
             acknowledged=acknowledged,
-            consistency="eventual" if shelf.standby else "strict",
+            consistency=(
+                "eventual"
+                if shelf.standby
+                else "primary"
+                if may_fail_over and not shelf.waits_for_standbys
+                else "strict"
+            ),
             largest_key=_LARGEST_KEY,
             largest_value=_LARGEST_VALUE,
             cheap_count=False,

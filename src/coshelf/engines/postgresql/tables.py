@@ -105,6 +105,8 @@ class Shelf:
         fsync: whether the server sees to it that what it flushes is on the disk.
         waits: whether a commit returns after the server has flushed it.
         standby: whether the server follows another one.
+        has_standbys: whether others follow it just now.
+        waits_for_standbys: whether a commit returns after one of them has it.
     """
 
     number: int
@@ -115,13 +117,16 @@ class Shelf:
     fsync: bool
     waits: bool
     standby: bool
+    has_standbys: bool
+    waits_for_standbys: bool
 
 
 def find_or_make(connection: Connection, name: str, where: str, *, create: bool) -> Shelf:
     """Find a shelf, or make it. Raises ShelfNotFound, NotAShelf, FormatTooNew."""
-    version, number, fsync, waits, standby = connection.execute(
+    version, number, fsync, level, standby, names, followers = connection.execute(
         "SELECT current_setting('server_version'), current_setting('server_version_num')::int,"
-        " current_setting('fsync') = 'on', current_setting('synchronous_commit') <> 'off', pg_is_in_recovery()"
+        " current_setting('fsync') = 'on', current_setting('synchronous_commit'), pg_is_in_recovery(),"
+        " current_setting('synchronous_standby_names'), (SELECT count(*) FROM pg_stat_replication)"
     ).fetchall()[0]
     if number < _OLDEST:
         raise Unsupported(f"{where} is on PostgreSQL {version}; the postgresql engine needs version 12 or later")
@@ -136,7 +141,8 @@ def find_or_make(connection: Connection, name: str, where: str, *, create: bool)
         raise FormatTooNew(f"{where} has format {row[1]}, and this version knows format {_FORMAT}")
     store_id = bytes(row[2])
     lock = int.from_bytes(store_id[:8], "little", signed=True)
-    return Shelf(row[0], store_id, lock, row[3], version, fsync, waits, standby)
+    follows = bool(names) and level in ("on", "remote_apply", "remote_write")
+    return Shelf(row[0], store_id, lock, row[3], version, fsync, level != "off", standby, followers > 0, follows)
 
 
 def _find(connection: Connection, name: bytes, where: str) -> tuple[Any, ...] | None:

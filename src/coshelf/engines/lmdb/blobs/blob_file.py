@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import struct
 import threading
@@ -12,7 +14,7 @@ from coshelf.blobs import MissingBlob, Reference
 from coshelf.engines.lmdb.blobs.mapping import mapped
 from coshelf.errors import StorageError
 
-__all__ = ["open_blob", "problem_with", "write_buffers", "write_head"]
+__all__ = ["open_blob", "problem_with", "store_of", "write_buffers", "write_head"]
 
 _MAGIC = b"coshelf\3"
 _HEAD = struct.Struct("<8s16s16sQI")
@@ -56,8 +58,25 @@ def write_head(descriptor: int, store_id: bytes, reference: Reference) -> None:
     os.pwrite(descriptor, _HEAD.pack(_MAGIC, store_id, reference.id, reference.length, reference.checksum), 0)
 
 
-def open_blob(path: str, store_id: bytes, reference: Reference) -> list[memoryview]:
-    """The buffers of a blob. Raises :class:`MissingBlob`, and :class:`StorageError` if it cannot be read."""
+def store_of(path: str) -> bytes | None:
+    """The id of the shelf that a blob belongs to; None if it was not written to its end."""
+    with contextlib.suppress(MissingBlob):
+        descriptor = _opened(path)
+        try:
+            head = os.pread(descriptor, _HEAD.size, 0)
+        finally:
+            os.close(descriptor)
+        if len(head) == _HEAD.size and head.startswith(_MAGIC):
+            store_id: bytes = _HEAD.unpack(head)[1]
+            return store_id
+    return None
+
+
+def open_blob(path: str, store_id: bytes | None, reference: Reference) -> list[memoryview]:
+    """The buffers of a blob; of any shelf's, without a ``store_id``.
+
+    Raises :class:`MissingBlob`, and :class:`StorageError` if it cannot be read.
+    """
     descriptor = _opened(path)
     try:
         problem = _problem_at_a_glance(descriptor, store_id, reference)
@@ -76,28 +95,35 @@ def open_blob(path: str, store_id: bytes, reference: Reference) -> list[memoryvi
 def _opened(path: str) -> int:
     try:
         return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except FileNotFoundError as error:
-        raise MissingBlob(f"the blob {path} is not there") from error
     except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR):
+            raise MissingBlob(f"the blob {path} is not there") from error
+        if error.errno == errno.ELOOP:
+            raise MissingBlob(f"the blob {path} is a link") from error
         raise StorageError(error.errno, f"cannot open the blob: {error.strerror}", path) from error
 
 
-def _problem_at_a_glance(descriptor: int, store_id: bytes, reference: Reference) -> str | None:
+def _problem_at_a_glance(descriptor: int, store_id: bytes | None, reference: Reference) -> str | None:
     size = os.fstat(descriptor).st_size
     if size != reference.length:
         return f"has {size} bytes and not {reference.length}"
     head = os.pread(descriptor, _HEAD.size, 0)
-    if head != _HEAD.pack(_MAGIC, store_id, reference.id, reference.length, reference.checksum):
+    magic, store, *rest = _HEAD.unpack(head)
+    if magic != _MAGIC or rest != [reference.id, reference.length, reference.checksum]:
         return "is another one than its record names"
+    if store_id not in (None, store):
+        return "is one of another shelf"
     return None
 
 
-def problem_with(path: str, store_id: bytes, reference: Reference) -> str | None:
+def problem_with(path: str, store_id: bytes | None, reference: Reference) -> str | None:
     """What is wrong with a blob's file, looked at whole; None if nothing is."""
     try:
         descriptor = _opened(path)
     except MissingBlob:
         return "is not there"
+    except StorageError as error:
+        return f"cannot be opened: {error.strerror}"
     try:
         problem = _problem_at_a_glance(descriptor, store_id, reference)
         if problem is not None:

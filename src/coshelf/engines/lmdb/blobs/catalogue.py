@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from coshelf import records
 from coshelf.blobs import ID, Body, reference_in
+from coshelf.durable_files import sync_removals
 from coshelf.engines.contract import Batch
 from coshelf.engines.lmdb import long_keys
 from coshelf.engines.lmdb.spooled import SpooledPuts
@@ -20,7 +21,16 @@ from coshelf.engines.lmdb.spooled import SpooledPuts
 if TYPE_CHECKING:
     import lmdb
 
-__all__ = ["ROWS", "Catalogue", "committed_rows", "dropped_blobs", "rows_of_blob", "with_blob_rows"]
+__all__ = [
+    "ROWS",
+    "Catalogue",
+    "committed_rows",
+    "dropped_blobs",
+    "is_about_blobs",
+    "named_key",
+    "rows_of_blob",
+    "with_blob_rows",
+]
 
 _COMMITTED = b"\x03\x00"  # and the blob's id: the encoded key of the entry that named it first
 _NAMED = b"\x03\x01"  # and an encoded key: the id of the blob that its entry names
@@ -65,6 +75,16 @@ def rows_of_blob(identity: bytes) -> tuple[bytes, bytes]:
     return _COMMITTED + identity, _DROPPED + identity
 
 
+def named_key(key: bytes) -> bytes | None:
+    """The key of the entry of which a row says what blob it names; None if the row is another."""
+    return key[len(_NAMED) :] if key.startswith(_NAMED) else None
+
+
+def is_about_blobs(key: bytes) -> bool:
+    """Whether a row is one of these. A copy does not take them over, but makes its own."""
+    return _COMMITTED <= key < _BEHIND
+
+
 def dropped_blobs(transaction: lmdb.Transaction[bytes]) -> list[tuple[bytes, int]]:
     """The ids of blobs that nothing names any more, and from which transaction on."""
     return [
@@ -96,7 +116,7 @@ class Catalogue:
         self._delete = delete
         cursor = transaction.cursor()
         # Most shelves have no blobs, and then an entry that changes is none of our business.
-        self._is_empty = not cursor.set_range(_COMMITTED) or cursor.key() >= _BEHIND
+        self.is_empty = not cursor.set_range(_COMMITTED) or cursor.key() >= _BEHIND
         self._committed: set[bytes] = set()  # by rows that were taken over
         self._named: set[bytes] = set()  # by records that were put
         self._number = 0
@@ -110,7 +130,7 @@ class Catalogue:
                     self._committed.add(key[len(_COMMITTED) :])
                     self._number = records.version(record)
             rows = rows[:start] + rows[stop:]
-        if not self._is_empty or any(record[0] == records.HEADERED for _, record in rows):
+        if not self.is_empty or any(record[0] == records.HEADERED for _, record in rows):
             for key, record in rows:
                 self._see(key, record)
         return rows
@@ -118,7 +138,7 @@ class Catalogue:
     def _see(self, key: bytes, record: bytes) -> None:
         """Note that the entry of a key becomes this record: one without a body means that it goes."""
         reference = reference_in(record)
-        if reference is None and self._is_empty:
+        if reference is None and self.is_empty:
             return
         number = records.version(record)
         name = _NAMED + key
@@ -129,7 +149,7 @@ class Catalogue:
                 return
             self._drop(identity, number)
         if reference is not None:
-            self._is_empty = False
+            self.is_empty = False
             self._named.add(reference.id)
             self._store(name, reference.id, number)
             self._store(_COMMITTED + reference.id, key, number)
@@ -138,19 +158,19 @@ class Catalogue:
 
     def delete(self, key: bytes, number: int) -> None:
         """Note that an entry goes."""
-        if not self._is_empty:
+        if not self.is_empty:
             self._see(key, records.seal(b"", 0, number))
 
     def clear(self, start: bytes, stop: bytes, number: int) -> None:
         """Note that all entries of a range go."""
-        if self._is_empty:
+        if self.is_empty:
             return
         for name, record in list(_walk(self._transaction, _NAMED + start, _NAMED + stop)):
             self._drop(record[:ID], number)
             self._delete(name)
 
     def _drop(self, identity: bytes, number: int) -> None:
-        self._is_empty = False
+        self.is_empty = False
         self._store(_DROPPED + identity, self._transaction.id().to_bytes(_TRANSACTION, "little"), number)
         if self._transaction.get(_COMMITTED + identity) is not None:
             self._delete(_COMMITTED + identity)
@@ -159,9 +179,12 @@ class Catalogue:
         """At the end of the transaction: what was committed and is not named goes, as does the note of what is gone."""
         for identity in self._committed - self._named:
             self._drop(identity, self._number)
-        if not self._is_empty:
-            for identity, _ in dropped_blobs(self._transaction):
-                if not os.path.lexists(os.path.join(folder, identity.hex())):
+        if not self.is_empty:
+            dropped = [identity for identity, _ in dropped_blobs(self._transaction)]
+            gone = [identity for identity in dropped if not os.path.lexists(os.path.join(folder, identity.hex()))]
+            # A file that a power cut brings back must have its row, or nobody would remove it again.
+            if gone and sync_removals(folder):
+                for identity in gone:
                     self._delete(_DROPPED + identity)
 
     def _store(self, key: bytes, body: bytes, number: int) -> None:

@@ -1,0 +1,83 @@
+"""Blobs that go with a copy of a shelf: verified on the way, durable before the copy has its name."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable
+
+from coshelf.blobs import MissingBlob, Reference
+from coshelf.durable_files import sync_directory
+from coshelf.engines.lmdb.blobs.blob_file import problem_with, store_of, write_buffers, write_head
+from coshelf.engines.lmdb.blobs.folder import blob_files, blob_path, folder_of, make_folder
+from coshelf.engines.lmdb.sidecar_files import remove_file
+
+__all__ = ["BlobCopies", "Views"]
+
+Views = Callable[[Reference], list[memoryview]]
+"""Where the buffers of a blob are to be had. Raises MissingBlob."""
+
+_SUFFIX = ".new"
+
+
+class BlobCopies:
+    """The blobs beside a shelf in the making, ``shelf``, with this id."""
+
+    def __init__(self, shelf: str, like: os.stat_result, store_id: bytes, views: Views) -> None:
+        self._folder = folder_of(shelf)
+        self._like = like
+        self._store_id = store_id
+        self._views = views
+        self._wanted: set[bytes] = set()
+        self._made: set[bytes] = set()
+
+    def copy(self, reference: Reference) -> None:
+        """Copy a blob, unless a copy was made before. Raises :class:`MissingBlob` if it is not what was written."""
+        self._wanted.add(reference.id)
+        path = blob_path(self._folder, reference.id)
+        # What lies there may be named by the copy that this one is to replace.
+        if os.path.lexists(path) and problem_with(path, self._store_id, reference) is None:
+            return
+        views = self._views(reference)
+        if not self._made:
+            make_folder(self._folder, self._like)
+        making = path + _SUFFIX
+        remove_file(making)
+        descriptor = os.open(making, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            os.fchmod(descriptor, self._like.st_mode & 0o666)
+            if write_buffers(descriptor, views, reference.places) != reference.checksum:
+                raise MissingBlob(f"the blob {reference.id.hex()} does not match its checksum")
+            write_head(descriptor, self._store_id, reference)
+            os.fsync(descriptor)
+            os.rename(making, path)
+        except BaseException:
+            remove_file(making)
+            raise
+        finally:
+            os.close(descriptor)
+        self._made.add(reference.id)
+
+    def finish(self) -> None:
+        """Have the names durable, too."""
+        if self._made:
+            sync_directory(self._folder)
+
+    def discard(self) -> None:
+        """There is no copy, after all."""
+        for identity in self._made:
+            remove_file(blob_path(self._folder, identity))
+        self._remove_folder()
+
+    def remove_others(self, *, of_any_shelf: bool) -> None:
+        """Once the copy has its name: remove what the one before named, or what an attempt that was killed left."""
+        for identity in blob_files(self._folder).keys() - self._wanted:
+            path = blob_path(self._folder, identity)
+            if of_any_shelf or store_of(path) == self._store_id:
+                remove_file(path)
+        self._remove_folder()
+
+    def _remove_folder(self) -> None:
+        for path in (os.path.join(self._folder, "writers"), self._folder):
+            with contextlib.suppress(OSError):  # it is not there, or not empty
+                os.rmdir(path)
