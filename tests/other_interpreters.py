@@ -24,6 +24,7 @@ ON_THE_FIRST_ONLY = (
     "tests/delta",
     "tests/histories",
     "tests/processes/test_kills.py",
+    "tests/servers/test_postgresql_faults.py",
     "tests/ancestors/test_pickleshare_own_tests.py",
     "tests/ancestors/test_pickleshare_races.py",
 )

@@ -114,6 +114,7 @@ def test_batches_of_many_megabytes_are_one_commit(postgresql: Postgresql) -> Non
             assert [len(value) for value in snapshot.values(reverse=True)] == [9_000_000] * 5
 
 
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # the pool has a thread
 def test_child_and_parent_go_on_after_a_fork(postgresql: Postgresql) -> None:
     with coshelf.open(postgresql.url()) as shelf, shelf.snapshot() as snapshot:
         shelf["a"] = 1

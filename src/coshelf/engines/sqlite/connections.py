@@ -54,7 +54,7 @@ class Connections:
         uri = f"file:{quote(os.fsencode(self.path))}?mode={mode}"
         with translated(self.path, "open", self.timeout):
             connection = sqlite3.connect(
-                uri, self.timeout, uri=True, isolation_level=None, check_same_thread=False, cached_statements=32
+                uri, timeout=self.timeout, uri=True, isolation_level=None, check_same_thread=False, cached_statements=32
             )
             try:
                 # No trigger, view or function that somebody put into the file is believed.
