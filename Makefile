@@ -62,7 +62,9 @@ bench: .venv-bench/ready
 	$(BENCH) benchmarks/waking.py
 	$(BENCH) benchmarks/gate.py
 	$(BENCH) benchmarks/servers.py --results benchmarks/results/servers.json
+	$(BENCH) benchmarks/large_arrays.py
 	$(BENCH) benchmarks/values.py
+	$(BENCH) benchmarks/values_sets.py
 	$(BENCH) benchmarks/servers_redis.py
 	$(BENCH) benchmarks/report.py
 
