@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import time
 import weakref
@@ -64,8 +65,8 @@ class Handle:
         self.codec = codec
         self.flag: Flag = flag
         self.reopen = reopen
-        self.inside: set[int] = set()
-        """Threads in a transaction that no lock of the engine's tells of."""
+        self.inside: set[tuple[int, int]] = set()
+        """Threads, by pid and number, in a transaction that no lock of the engine's tells of."""
         self._finalizer = weakref.finalize(self, _finish, engine, before_close)
 
     @property
@@ -78,7 +79,7 @@ class Handle:
         return self.engine.commit(batch)
 
     def refuse_in_transaction(self) -> None:
-        if self.engine.owns_exclusive() or get_ident() in self.inside:
+        if self.engine.owns_exclusive() or (self.inside and _this_thread() in self.inside):
             raise TransactionInProgress(
                 f"this thread is inside a transaction or edit of {self.engine.where}\n"
                 "  hint: write through the transaction (with shelf.transaction() as t: t[key] = value)"
@@ -89,11 +90,12 @@ class Handle:
     @contextmanager
     def optimistically(self) -> Iterator[None]:
         """This thread is in a transaction that keeps nobody out."""
-        self.inside.add(get_ident())
+        thread = _this_thread()
+        self.inside.add(thread)
         try:
             yield
         finally:
-            self.inside.discard(get_ident())
+            self.inside.discard(thread)
 
     def refuse_closed(self) -> None:
         if self.closed:
@@ -103,10 +105,14 @@ class Handle:
         engine = self.engine
         if isinstance(engine, ClosedEngine):
             return
-        if engine.owns_exclusive() or get_ident() in self.inside:
+        if engine.owns_exclusive() or (self.inside and _this_thread() in self.inside):
             raise TransactionInProgress(f"{engine.where} cannot be closed by a thread that is inside its transaction")
         self.engine = ClosedEngine(engine)
         self._finalizer()  # once
+
+
+def _this_thread() -> tuple[int, int]:
+    return os.getpid(), get_ident()  # in a forked child the one that forked has the same number
 
 
 def _finish(engine: Engine, before_close: Callable[[Commit], None] | None) -> None:
