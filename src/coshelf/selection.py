@@ -31,7 +31,7 @@ class Selection:
             for encoded, entry in reader.scan(start, stop, reverse=self.reverse, keys_only=keys_only):
                 yield decode(encoded), encoded, entry
             return
-        with reader.snapshot() as snapshot:
+        with reader.instant() as snapshot:
             for start, stop in reversed(self.ranges) if self.reverse else self.ranges:
                 yield from self._scan_range(snapshot, start, stop, keys_only)
 

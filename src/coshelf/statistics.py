@@ -55,7 +55,7 @@ def gather(engine: Engine, namespace: Namespace, *, prefix_depth: int, largest: 
     sizes: dict[str, list[int]] = {}
     top: list[tuple[int, bytes]] = []
     stats.bytes = 0
-    with engine.snapshot() as snapshot:
+    with engine.instant() as snapshot:
         for (start, stop), exact in zip(namespace.ranges, namespace.exact, strict=True):
             for page in snapshot.pages(start, stop):
                 for key, record in page:

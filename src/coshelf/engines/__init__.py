@@ -15,9 +15,12 @@ __all__ = ["is_file", "open_engine"]
 
 # URL scheme to module. Others come from the entry-point group below, which is read only when one is asked for.
 _BUILT_IN = {
+    "az": "coshelf.engines.objects",
     "files": "coshelf.engines.files",
+    "gs": "coshelf.engines.objects",
     "lmdb": "coshelf.engines.lmdb",
     "memory": "coshelf.engines.memory",
+    "s3": "coshelf.engines.objects",
 }
 _ENTRY_POINTS = "coshelf.engines"
 

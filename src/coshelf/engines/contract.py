@@ -10,15 +10,15 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Literal, Self
 
 from coshelf import records
 from coshelf.blobs import Blobs, NewBlob
-from coshelf.errors import Conflict, Unsupported
-from coshelf.keys import FIRST, LAST
+from coshelf.errors import BatchTooLarge, Conflict, Unsupported
+from coshelf.keys import FIRST, LAST, decode, shown
 
 if TYPE_CHECKING:
     from coshelf.reports import Compaction, Report
@@ -42,6 +42,7 @@ __all__ = [
     "PollingBell",
     "Reader",
     "Snapshot",
+    "refuse_wide",
 ]
 
 _POLL = 0.005
@@ -136,6 +137,8 @@ class Capabilities:
         snapshots: reads of one instant, for as long as wanted. "copies": by copying what is asked for.
         atomic: what one batch may span and survive: "crash" (all or nothing whatever happens), "process" (all or
             nothing while this process lives), "shard", "none".
+        checks: what a batch with checks may hold: "batch" (whatever a batch may), "entry" (one entry, which it writes
+            and checks; without checks each entry of a batch is committed on its own).
         largest_batch: bytes in one batch, None for no limit.
         exclusive: who is kept out by a transaction: "processes", "threads" or None (transactions may conflict).
         watch: how changes are noticed: "doorbell" (at once), "poll", None.
@@ -153,6 +156,7 @@ class Capabilities:
     ordered: Literal[True, "sorts"] = True
     snapshots: Literal[True, "copies"] | None = True
     atomic: Literal["crash", "process", "shard", "none"] = "crash"
+    checks: Literal["batch", "entry"] = "batch"
     largest_batch: int | None = None
     exclusive: Literal["processes", "threads"] | None = None
     watch: Literal["doorbell", "poll"] | None = None
@@ -288,6 +292,10 @@ class Reader(ABC):
     def snapshot(self) -> Snapshot:
         """A reader of this instant. On a snapshot: another handle on the same instant."""
 
+    def instant(self) -> AbstractContextManager[Reader]:
+        """A reader of this instant, for who takes several steps; of the latest state where there are no snapshots."""
+        return self.snapshot()
+
 
 class Snapshot(Reader):
     """A reader of one instant, until it is closed."""
@@ -381,6 +389,9 @@ class Engine(Reader):
         """What to collect the puts of a batch in that may be large. An engine may keep part of it out of memory."""
         return {}
 
+    def instant(self) -> AbstractContextManager[Reader]:
+        return nullcontext(self) if self.capabilities.snapshots is None else self.snapshot()
+
     def exclusive(self, timeout: float | None = None) -> AbstractContextManager[Exclusive]:
         """Keep other writers out, waiting ``timeout`` seconds for it (None: as opened).
 
@@ -442,3 +453,23 @@ class Engine(Reader):
     def reopen_arguments(self) -> tuple[str, OpenOptions]:
         """What opens the same entries in another process. Raises TypeError where there is no such thing."""
         raise TypeError(f"a shelf on the {self.name} engine cannot be pickled: its entries live in this process")
+
+
+def refuse_wide(batch: Batch, engine: Engine, *, whole: bool = False) -> None:
+    """Raise for a batch whose checks, or with ``whole`` whose writes, span more than the engine commits together."""
+    if engine.capabilities.checks == "batch" or not (batch.checks or whole):
+        return
+    written = batch.puts.keys() | batch.deletes
+    if len(written) > 1 or batch.clears:
+        count = "a range of" if batch.clears else str(len(written))
+        raise BatchTooLarge(
+            f"the {engine.name} engine cannot commit {count} entries together ({engine.where}): each is on its own\n"
+            "  hint: keep together what changes together, under one key; update() and clear() go entry by entry"
+        )
+    others = sorted(batch.checks.keys() - written) if written else sorted(batch.checks)[1:]
+    if others:
+        key = shown(decode(others[0])) if others[0] >= FIRST else repr(others[0])
+        raise Unsupported(
+            f"the {engine.name} engine cannot make sure that {key}, which was read, stays as it is while another entry "
+            f"is written ({engine.where})\n  hint: keep together what changes together, under one key"
+        )
