@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -18,6 +19,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,10 +41,12 @@ class Server:
 
     Attributes:
         endpoint: its address.
+        requests: what it was asked for, one word each, where that is known.
     """
 
-    def __init__(self, endpoint: str) -> None:
+    def __init__(self, endpoint: str, requests: list[str] | None = None) -> None:
         self.endpoint = endpoint
+        self.requests = requests if requests is not None else []
 
     def url(self, prefix: str | None = None) -> str:
         """The URL of a shelf; a new one without a prefix."""
@@ -84,19 +88,32 @@ def make_bucket(endpoint: str) -> None:
 
 @contextmanager
 def moto_server() -> Iterator[Server]:
-    """Moto in a thread of this process."""
+    """Moto in a thread of this process. It serves one request at a time: it is not made for threads."""
     with needed("moto[s3,server]"):
-        from moto.server import ThreadedMotoServer
+        from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+        from werkzeug.serving import make_server
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
+    application = DomainDispatcherApplication(create_backend_app)
+    requests: list[str] = []
+    turn = threading.Lock()
+
+    def serve(environ: Any, start_response: Any) -> Any:
+        with turn:
+            query = environ.get("QUERY_STRING", "")
+            requests.append(f"{environ['REQUEST_METHOD']}{'?list' if 'list-type' in query else ''}")
+            return list(application(environ, start_response))
+
+    server = make_server("127.0.0.1", 0, serve, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
     try:
-        host, port = server.get_host_and_port()
-        endpoint = f"http://{host}:{port}"
+        endpoint = f"http://127.0.0.1:{server.server_port}"
         urllib.request.urlopen(urllib.request.Request(f"{endpoint}/{BUCKET}", method="PUT"), timeout=10).close()
-        yield Server(endpoint)
+        yield Server(endpoint, requests)
     finally:
-        server.stop()
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 def free_ports(count: int) -> list[int]:
