@@ -62,7 +62,12 @@ if hasattr(os, "register_at_fork"):
 
 
 class Client:
-    """A bucket, and the requests to it. The client library tries nothing again: what may be is decided here."""
+    """A bucket, and the requests to it. The client library tries nothing again: what may be is decided here.
+
+    Attributes:
+        server: what messages call it.
+        patience: seconds for which a server that is away is tried again.
+    """
 
     def __init__(self, address: Address, timeout: float) -> None:
         self._refuse_forked(address.shown)
@@ -70,7 +75,7 @@ class Client:
         store: Any = imported("obstore.store", "s3", f"{address.scheme}://")
         errors: Any = imported("obstore.exceptions", "s3", f"{address.scheme}://")
         self.server = address.server
-        self._timeout = timeout
+        self.patience = timeout
         self._each = min(max(timeout, _LEAST_TIMEOUT), _LONGEST_TIMEOUT)
         try:
             self._store = store.from_url(
@@ -130,7 +135,7 @@ class Client:
 
     def _again(self, read: Callable[[], T]) -> T:
         self._refuse_forked(self.server)
-        return repeated(read, _is_lost, where=self.server, timeout=self._timeout)
+        return repeated(read, _is_lost, where=self.server, timeout=self.patience)
 
     # --- writing: never again, once it may have been done ------------------------------------------------------------
 
@@ -201,7 +206,7 @@ class Client:
 
     def _until_sent(self, write: Callable[[], T]) -> T:
         self._refuse_forked(self.server)
-        return repeated(write, _is_unsent, where=self.server, timeout=self._timeout)
+        return repeated(write, _is_unsent, where=self.server, timeout=self.patience)
 
     def _look(self, name: str) -> Found | None:
         """What is there after a reply was lost; None, too, if that cannot be told."""

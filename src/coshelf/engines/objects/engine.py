@@ -3,9 +3,9 @@
 What is in an object is a sealed record. Its number is random, so no two writes have the same bytes, and none has the
 ETag of another: a write over the state that was read is one with ``If-Match``, a creation one with ``If-None-Match``.
 
-A deletion on condition is one with ``If-Match``, too, where the server honours that. Elsewhere an empty object takes the
-entry's place, a tombstone, which counts as none and stays until it is overwritten: to delete it afterwards, without a
-condition, could hit what somebody else has stored there meanwhile.
+A deletion on condition is one with ``If-Match``, too, where the server honours that. Elsewhere an empty object takes
+the entry's place, a tombstone, which counts as none and stays until it is overwritten: to delete it afterwards, without
+a condition, could hit what somebody else has stored there meanwhile.
 """
 
 from __future__ import annotations

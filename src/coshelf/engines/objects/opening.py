@@ -26,6 +26,7 @@ __all__ = ["open_engine"]
 _META = "coshelf.json"
 _SCRATCH = "scratch"
 _FORMAT = 1
+_PATIENCE = 5.0  # seconds for which a server is looked for that may have been misspelt
 _LARGEST_OBJECT = 5 * 1024**3  # that one PUT takes, on S3
 _CAPABILITIES = Capabilities(
     ordered=True,
@@ -51,6 +52,7 @@ def open_engine(target: Any, options: OpenOptions) -> Engine:
     """
     address = Address.parse(target)
     client = Client(address, options.timeout)
+    client.patience = min(options.timeout, _PATIENCE)
     workers = Workers(address.shown)
     try:
         store_id = _store_id(client, address)
@@ -70,6 +72,7 @@ def open_engine(target: Any, options: OpenOptions) -> Engine:
     except BaseException:
         workers.close()
         raise
+    client.patience = options.timeout
     capabilities = dataclasses.replace(
         _CAPABILITIES,
         largest_key=longest_key(f"{address.root}{ENTRIES}/"),
