@@ -112,7 +112,7 @@ class Bare:
         name = f"{self.prefix}/{key}"
         found = obstore.get(self.store, name)
         value, token = pickle.loads(bytes(found.bytes())), found.meta["e_tag"]
-        obstore.put(self.store, name, pickle.dumps(value, 5), mode={"e_tag": token}, use_multipart=False)  # type: ignore[typeddict-item]
+        obstore.put(self.store, name, pickle.dumps(value, 5), mode={"e_tag": token}, use_multipart=False)
 
     def count(self) -> int:
         return len(self._names())

@@ -103,7 +103,8 @@ class Trusting:
             if self.trust is None:
                 engine.guard()
             return PickleCodec(self.protocol)
-        hint = f"hint: if you trust whoever writes it: python -m coshelf trust {engine.where}\n  or open it with trust=True"
+        command = f"python -m coshelf trust {engine.where}"
+        hint = f"hint: if you trust whoever writes it: {command}\n  or open it with trust=True"
         if type(engine).trust is Engine.trust:  # it has no place to note that
             hint = "hint: if you trust whoever writes it, open it with trust=True"
         ways_on = f"; {reason}\n  {hint}, or with allow=[...] for the classes that you expect"
