@@ -61,6 +61,10 @@ bench: .venv-bench/ready
 	$(BENCH) benchmarks/run.py --sqlite-python '$(SQLITE_PYTHON)'
 	$(BENCH) benchmarks/waking.py
 	$(BENCH) benchmarks/gate.py
+	$(BENCH) benchmarks/large_arrays.py
+	$(BENCH) benchmarks/values.py
+	$(BENCH) benchmarks/values_sets.py
+	$(BENCH) benchmarks/servers_redis.py
 	$(BENCH) benchmarks/report.py
 
 bench-quick: .venv-bench/ready

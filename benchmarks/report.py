@@ -6,9 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import values_report
+from array_report import arrays
+
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results" / "latest.json"
 GATE = HERE / "results" / "gate.json"
+ARRAYS = HERE / "results" / "arrays.json"
 WAKING = HERE / "results" / "waking.json"
 DOCS = HERE.parent / "docs"
 BEGIN, END = "<!-- figures: written by benchmarks/report.py -->", "<!-- end of figures -->"
@@ -269,12 +273,14 @@ def main() -> None:
     for measured in results["tables"]:
         lines += table(measured)
     lines += ["## How long one set may take", "", *latencies(results)]
+    lines += ["## Large arrays", "", *arrays(json.loads(ARRAYS.read_text(encoding="utf-8")))]
     lines += ["## How soon a waiting process wakes", "", *waking(json.loads(WAKING.read_text(encoding="utf-8")))]
     lines += ["## What safety costs", "", *gate(json.loads(GATE.read_text(encoding="utf-8"))), END]
     page = DOCS / "benchmarks.md"
     text = page.read_text(encoding="utf-8")
     before, after = text[: text.index(BEGIN)], text[text.index(END) + len(END) :]
     page.write_text(before + "\n".join(lines) + after, encoding="utf-8")
+    values_report.write()
 
 
 if __name__ == "__main__":

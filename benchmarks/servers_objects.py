@@ -21,7 +21,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "servers"))
 
-import objects
+import objects  # type: ignore[import-not-found]
 
 VALUE = {"name": "somebody", "numbers": list(range(20)), "text": "x" * 100}
 SINGLE = 100

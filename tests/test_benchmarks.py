@@ -32,3 +32,28 @@ def test_the_committed_figures_are_those_of_the_page() -> None:
     for table in measured["tables"]:
         assert f"### {table['keys']:,} keys, {table['kind']}" in page
         assert f"{table['took']['coshelf']['get']['median']:.2f}" in page
+
+
+def test_arrays_are_measured_in_every_way(tmp_path: Path) -> None:
+    results = tmp_path / "arrays.json"
+    command = [
+        sys.executable, "benchmarks/large_arrays.py", "--largest", 1 << 20, "--count", 3, "--rounds", 1,
+        "--place", tmp_path, "--results", results,
+    ]  # fmt: skip
+    done = subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    measured = json.loads(results.read_text())
+    assert measured["opening"]["took"]["coshelf"]["open"] > 0
+    used = measured["sharing"]["used"]
+    assert used["coshelf"]["arrays"] < 2 < used["coshelf, get(copy=True)"]["arrays"]
+    for size in measured["writing"]:
+        assert size["speed"]["coshelf"]["durable"] > 0
+    assert {"coshelf", "coshelf, update()", "diskcache"} <= set(measured["passes"]["took"])
+
+
+def test_the_committed_figures_of_arrays_are_those_of_the_page() -> None:
+    measured = json.loads((ROOT / "benchmarks/results/arrays.json").read_text())
+    page = (ROOT / "docs/benchmarks.md").read_text()
+    assert f"{measured['sharing']['used']['coshelf']['arrays']:.2f} times" in page
+    for size in measured["writing"]:
+        assert f"{size['speed']['coshelf']['returned']:.2f} (without zlib-ng" in page

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -24,6 +27,41 @@ def test_readme_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         assert shelf["paths/are/ok/key"] == [1, (5, 46), 7]
         assert shelf["count"] == 1
         assert shelf["hello"] == 16
+
+
+def test_examples_about_values_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "values.md").read_text(), re.DOTALL)
+    assert len(blocks) >= 5
+    names: dict[str, object] = {"__name__": "values"}
+    monkeypatch.setitem(sys.modules, "values", ModuleType("values"))
+    for block in blocks:
+        exec(compile(block, "values.md", "exec"), names)
+    said = capsys.readouterr().out
+    assert said.startswith("False\n4194304.0\n")
+    assert "{'name': 'Ann', 'age': 41}" in said
+    assert "tuple would come back as list" in said
+    with coshelf.open("images.shelf", "r") as shelf:
+        assert shelf["flat"][0, 0] == 1
+        assert shelf["flat"][1, 0] == 2
+
+
+def test_the_committed_figures_of_values_are_those_of_the_page() -> None:
+    measured = json.loads((ROOT / "benchmarks/results/values_sets.json").read_text())
+    page = (ROOT / "docs/values.md").read_text()
+    assert measured["machine"]["date"] in page
+    for kind in ("arrays", "records", "text"):
+        assert measured[kind]["what"] in page
+        for way, found in measured[kind]["ways"].items():
+            assert re.search(rf"^\| {re.escape(way)} \|.*\({found['bytes'][1]:.2f}x\)", page, re.MULTILINE), way
+
+
+def test_every_page_of_the_documentation_is_linked() -> None:
+    linked = "".join((ROOT / name).read_text() for name in ("README.md", "docs/design.md", "docs/api.md"))
+    pages = [page.name for page in (ROOT / "docs").glob("*.md") if not page.name.endswith(".part.md")]
+    assert [page for page in pages if page not in linked] == []
 
 
 def test_api_page_names_every_public_name() -> None:

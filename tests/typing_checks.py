@@ -25,6 +25,15 @@ def open_and_annotate(path: Path) -> None:
     print(mapping, number, maybe, sure, fallback, popped, last, names, pairs, merged)
 
 
+def open_with_options(path: Path) -> None:
+    typed: Shelf[str, list[int]] = coshelf.open(path, codec="msgspec", type=list[int], compress="zstd")
+    small: Shelf[str, str] = coshelf.open(path, codec="str", compress=coshelf.Zstd(level=9), recode=True)
+    secret: Shelf[str, bytes] = coshelf.open(path, codec="bytes", compress=False, encrypt=[b"new", b"old"])
+    coshelf.open(path, codec="yaml")  # type: ignore[arg-type]
+    gained: int = small.train_dictionary(samples=1_000, size=4_096).before
+    print(typed, secret, gained)
+
+
 def change(users: Shelf[str, list[int]]) -> bool:
     with users.edit("ann", default=[]) as value:
         value.append(1)

@@ -2,6 +2,7 @@
 
 from coshelf import errors
 from coshelf.care import check, salvage
+from coshelf.codecs.compression import Zstd
 from coshelf.cursor import Cursor
 from coshelf.engines.contract import Capabilities
 from coshelf.errors import *  # noqa: F403 (the error tree is public as a whole)
@@ -12,5 +13,5 @@ from coshelf.transaction import Transaction
 
 __version__ = "0.1.0"
 
-__all__ = ["Capabilities", "Cursor", "Shelf", "Snapshot", "Transaction", "check", "open", "salvage"]
+__all__ = ["Capabilities", "Cursor", "Shelf", "Snapshot", "Transaction", "Zstd", "check", "open", "salvage"]
 __all__ += errors.__all__

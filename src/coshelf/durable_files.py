@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-__all__ = ["sync_directory", "sync_file_system"]
+__all__ = ["sync_directory", "sync_file_system", "sync_removals"]
 
 
 def sync_directory(directory: str | os.PathLike[str]) -> None:
@@ -15,6 +15,19 @@ def sync_directory(directory: str | os.PathLike[str]) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sync_removals(directory: str) -> bool:
+    """Make durable that names in a directory are gone, or that it is gone itself; return whether that was possible."""
+    for place in (directory, os.path.dirname(directory)):
+        try:
+            sync_directory(place)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError:
+            return False
+        return True
+    return False
 
 
 def sync_file_system(descriptor: int) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 __all__ = [
     "BatchTooLarge",
+    "CodecMismatch",
     "Conflict",
     "CoshelfError",
     "CrossShard",
@@ -34,6 +35,7 @@ __all__ = [
     "StorageError",
     "StorageFull",
     "TransactionInProgress",
+    "TypeMismatch",
     "Unavailable",
     "UnknownEngine",
     "UnreadableValue",
@@ -43,6 +45,7 @@ __all__ = [
     "UnwritableValue",
     "ValueTooLarge",
     "WaitTimeout",
+    "WrongKey",
 ]
 
 
@@ -93,6 +96,10 @@ class MissingExtra(CoshelfError, ImportError):
     """The feature needs an optional dependency that is not installed."""
 
 
+class CodecMismatch(CoshelfError, ValueError):
+    """The shelf remembers another codec, compression or encryption than it was to be opened with."""
+
+
 # --- using -----------------------------------------------------------------------------------------------------------
 
 
@@ -122,6 +129,21 @@ class UnreadableValue(CoshelfError, ValueError):
     def __init__(self, message: str, key: Any = None) -> None:
         super().__init__(message)
         self.key = key
+
+
+class TypeMismatch(UnreadableValue):
+    """A stored value does not fit the ``type=`` that the shelf was opened with.
+
+    ``field`` is the path of the part that does not fit, as in ``"address.lines[0]"``; "" for the value as a whole.
+    """
+
+    def __init__(self, message: str, field: str = "", key: Any = None) -> None:
+        super().__init__(message, key)
+        self.field = field
+
+
+class WrongKey(UnreadableValue):
+    """A value, or the whole shelf (``key`` is None), is encrypted, and not with a secret that was given."""
 
 
 class UntrustedValue(CoshelfError, ValueError):

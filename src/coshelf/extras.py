@@ -1,32 +1,45 @@
-"""Optional dependencies: imported when they are used, and reported here when they are missing."""
+"""Optional dependencies, imported when they are first needed; what is missing is reported here and nowhere else."""
 
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import Any
 
 from coshelf.errors import MissingExtra
 
-__all__ = ["imported"]
+__all__ = ["cryptography_aead", "imported", "msgspec", "zstd"]
 
 
-def imported(module: str, extra: str, what: str) -> Any:
-    """A module of an optional dependency.
+def msgspec() -> Any:
+    """The module ``msgspec``."""
+    return imported("msgspec", "msgspec", "codec='msgspec', and type=")
 
-    Args:
-        module: its name.
-        extra: of this package, which brings it.
-        what: what needs it, for the message.
+
+def zstd() -> Any:
+    """Python's module of Zstandard, or what stands for it before Python 3.14."""
+    return imported("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd", "zstd", "compress='zstd'")
+
+
+def cryptography_aead() -> Any:
+    """The module of ``cryptography`` that has AES-GCM."""
+    return imported("cryptography.hazmat.primitives.ciphers.aead", "crypto", "encrypt=")
+
+
+def imported(module: str, extra: str, feature: str) -> Any:
+    """A module of an optional dependency, which this extra brings and this feature needs.
 
     Raises:
-        MissingExtra: it is not installed.
+        MissingExtra: it cannot be imported.
 
     >>> imported("json", "none", "this example").dumps([1])
     '[1]'
     """
     try:
         return importlib.import_module(module)
-    except ModuleNotFoundError as error:
+    except ImportError as error:
         raise MissingExtra(
-            f"{what} needs {error.name or module}, which is not installed\n  hint: pip install 'coshelf[{extra}]'"
+            f"{feature} needs {module.partition('.hazmat')[0]}, which cannot be imported here: {error}\n"
+            f"  hint: pip install 'coshelf[{extra}]'",
+            name=module,
         ) from error

@@ -12,6 +12,7 @@ from typing import Any
 
 from coshelf.engines.contract import Engine
 from coshelf.keys import FIRST, LAST
+from coshelf.settings import Settings, remembered
 
 __all__ = ["Info", "look_at"]
 
@@ -29,6 +30,9 @@ class Info:
         file_size: bytes.
         owner: the user who owns the file.
         mode: its permissions, as ls shows them.
+        codec: how values are written: "pickle", "msgspec", ...
+        compression: and compressed, if they are.
+        encryption: the id of the key that they are encrypted with, if they are, in hexadecimal.
         trusted: whether any object is loaded by default.
         reason: why not, if not.
         capabilities: what the engine can do.
@@ -42,6 +46,9 @@ class Info:
     file_size: int | None
     owner: str | None
     mode: str | None
+    codec: str
+    compression: str | None
+    encryption: str | None
     trusted: bool
     reason: str | None
     capabilities: dict[str, Any]
@@ -57,6 +64,7 @@ def look_at(engine: Engine) -> Info:
     created = None if figures is None or figures.created is None else figures.created
     owner, mode = _owner_and_mode(engine.where)
     reason = engine.distrust()
+    values = remembered(engine) or Settings()
     return Info(
         engine.where,
         engine.name,
@@ -66,6 +74,9 @@ def look_at(engine: Engine) -> Info:
         None if figures is None else figures.file_size,
         owner,
         mode,
+        values.codec,
+        values.compression,
+        values.key_id.hex() or None,
         reason is None,
         reason,
         dataclasses.asdict(engine.capabilities),

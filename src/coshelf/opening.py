@@ -6,18 +6,25 @@ import dataclasses
 import functools
 import os
 from collections.abc import Callable, Iterable, MutableMapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
+from coshelf.codecs.choice import SETTINGS_ROW, chosen, start_afresh
+from coshelf.codecs.compression import Zstd
 from coshelf.codecs.pickled import PROTOCOL, PickleCodec
-from coshelf.engines import open_engine
-from coshelf.engines.contract import EVERYTHING_GONE, Durability, Engine, Flag, OpenOptions
-from coshelf.errors import Unsupported
+from coshelf.engines import holds_bare_pickles, open_engine
+from coshelf.engines.contract import Durability, Engine, Flag, OpenOptions
+from coshelf.errors import CodecMismatch, Unsupported
 from coshelf.namespace import Namespace
 from coshelf.shelf import Handle, Shelf
 from coshelf.timeouts import usable_timeout
 from coshelf.writeback import WritebackCache, WritebackShelf
 
-__all__ = ["open", "open_with_codec", "reopen"]
+if TYPE_CHECKING:
+    from coshelf.settings import Asked
+
+__all__ = ["Codec", "open", "open_with_codec", "reopen"]
+
+Codec = Literal["pickle", "msgspec", "json", "bytes", "str"]
 
 
 def open(
@@ -34,6 +41,11 @@ def open(
     trust: bool | None = None,
     allow: Iterable[Callable[..., Any]] = (),
     sign: bytes | Iterable[bytes] = (),
+    codec: Codec | None = None,
+    type: Any = None,
+    compress: Literal["zstd", False] | Zstd | None = None,
+    encrypt: bytes | Iterable[bytes] = (),
+    recode: bool = False,
 ) -> Shelf[Any, Any]:
     """Open a shelf, a dict on disk that every process shares.
 
@@ -56,11 +68,22 @@ def open(
         sign: a secret of 16 bytes or more. Each value that is stored is signed with it; what is not, or was changed or
             moved since, is :class:`~coshelf.errors.UntrustedValue` before anything is unpickled, and what is may be any
             object. Of several secrets, the first signs, and each is good for reading.
+        codec: how values become bytes: "pickle" (any object), "msgspec" (msgpack), "json", "bytes" or "str". What would
+            not come back equal is refused. None: what the shelf remembers, and "pickle" for a new one.
+        type: what all values are, in annotations that msgspec knows (a Struct, a dataclass, a TypedDict,
+            ``dict[str, int]``): with codec "msgspec" and "json" values are validated when they are written and read,
+            and one that does not fit is :class:`~coshelf.errors.TypeMismatch`. On its own it asks for "msgspec".
+        compress: "zstd", or :class:`coshelf.Zstd` to say at which level; a value is stored compressed if that makes it
+            smaller. False: no longer. None: what the shelf remembers.
+        encrypt: a secret of 16 bytes or more, with which values are encrypted; not keys. Of several secrets, the first
+            encrypts, and each is good for reading. A shelf that is encrypted does not open without.
+        recode: write as the options say from now on, though the shelf remembers something else. What is there stays
+            readable.
 
     Raises:
         ShelfNotFound, NotAShelf, FormatTooNew, DamagedShelf, ShelfPermissionError, UnsafeFilesystem,
-        OpenUnderAnotherName, ShelfLocked, UnknownEngine, Unsupported: see :mod:`coshelf.errors`. What is not a shelf is
-        never changed.
+        OpenUnderAnotherName, ShelfLocked, UnknownEngine, Unsupported, MissingExtra, CodecMismatch, WrongKey: see
+        :mod:`coshelf.errors`. What is not a shelf is never changed.
 
     >>> import coshelf, tempfile, os
     >>> with tempfile.TemporaryDirectory() as directory:
@@ -69,8 +92,13 @@ def open(
     ...         shelf["hello"]
     15
     """
+    trusting = _trusting(protocol, trust, allow, sign)
+    if codec is not None or type is not None or compress is not None or encrypt or recode:
+        from coshelf import settings
+
+        trusting = dataclasses.replace(trusting, asked=settings.asked(codec, type, compress, encrypt, recode=recode))
     return open_with_codec(
-        target, flag, _trusting(protocol, trust, allow, sign),
+        target, flag, trusting,
         mode=mode, durability=durability, flush_interval=flush_interval, timeout=timeout, writeback=writeback,
         require=require,
     )  # fmt: skip
@@ -83,34 +111,36 @@ class Trusting:
     protocol: int
     trust: bool | None
     allow: tuple[Callable[..., Any], ...]
-    sign: tuple[bytes, ...] = ()
+    sign: tuple[bytes, ...] = dataclasses.field(default=(), repr=False)
+    asked: Asked | None = None
 
     def __reduce__(self) -> Any:
         if self.sign:
             raise TypeError("a shelf with sign= is not pickled: its secret would be in it. Open it where it is used")
-        return Trusting, (self.protocol, self.trust, self.allow)
+        if self.asked is not None and self.asked.secrets:
+            raise TypeError("a shelf with encrypt= is not pickled: its secret would be in it. Open it where it is used")
+        # Recoding was for once: somebody may have recoded it since.
+        asked = None if self.asked is None else dataclasses.replace(self.asked, recode=False)
+        return Trusting, (self.protocol, self.trust, self.allow, (), asked)
 
-    def codec(self, engine: Engine) -> PickleCodec:
+    def codec(self, engine: Engine, flag: Flag) -> PickleCodec:
         """The codec for an engine: with a gate, if what it holds could be somebody else's."""
         if self.sign:
-            from coshelf.codecs.signed import SignedPickles
-
             if not engine.store_id:
                 raise Unsupported(f"the {engine.name} engine has no id of its own that a signature could be bound to")
-            return SignedPickles(self.protocol, self.sign, engine.store_id)
+            return chosen(engine, flag, self.asked, self.protocol, sign=self.sign)
         reason = None if self.trust else engine.distrust() if self.trust is None else "trust=False was given"
         if reason is None:
             if self.trust is None:
                 engine.guard()
-            return PickleCodec(self.protocol)
-        command = f"python -m coshelf trust {engine.where}"
-        hint = f"hint: if you trust whoever writes it: {command}\n  or open it with trust=True"
+            return chosen(engine, flag, self.asked, self.protocol)
+        hint = f"if you trust whoever writes it: python -m coshelf trust {engine.where}\n  or open it with"
         if type(engine).trust is Engine.trust:  # it has no place to note that
-            hint = "hint: if you trust whoever writes it, open it with trust=True"
-        ways_on = f"; {reason}\n  {hint}, or with allow=[...] for the classes that you expect"
+            hint = "if you trust whoever writes it, open it with"
+        ways_on = f"; {reason}\n  hint: {hint} trust=True, or with allow=[...] for the classes that you expect"
         from coshelf.gate import Gate
 
-        codec = PickleCodec(self.protocol, ways_on)
+        codec = chosen(engine, flag, self.asked, self.protocol, ways_on)
         codec.loads = Gate(self.allow).loads
         return codec
 
@@ -126,12 +156,11 @@ def _trusting(
         from coshelf.gate import Gate
 
         Gate(classes)
-    keys = (sign,) if isinstance(sign, bytes) else tuple(sign)
-    for key in keys:
-        if not isinstance(key, bytes):
-            raise TypeError(f"sign takes bytes, not {type(key).__name__}")
-        if len(key) < 16:
-            raise ValueError(f"a secret to sign with has at least 16 bytes, not {len(key)}")
+    keys: tuple[bytes, ...] = ()
+    if sign:
+        from coshelf.codecs.secret_keys import usable
+
+        keys = usable(sign, "sign=")
     return Trusting(PickleCodec(PROTOCOL if protocol is None else protocol).protocol, trust, classes, keys)
 
 
@@ -160,11 +189,15 @@ def open_with_codec(
         flush_interval=usable_timeout(flush_interval),
         trusted=codec.trust is True if isinstance(codec, Trusting) else codec.trusts,
     )
+    if isinstance(codec, Trusting) and codec.asked is not None and holds_bare_pickles(target):
+        codec.asked.refuse_bare_pickles("files")
     engine = open_engine(target, options)
     try:
         _require(engine, require)
         if flag == "n":
-            engine.commit(EVERYTHING_GONE)
+            start_afresh(engine)
+        elif flag != "r" and not isinstance(codec, Trusting) and codec.writes:
+            _refuse_layers(engine)
         return _shelf(engine, codec, flag, Namespace(), writeback=writeback)
     except BaseException:
         engine.close()
@@ -181,7 +214,7 @@ def _shelf(
     engine: Engine, codec: PickleCodec | Trusting, flag: Flag, namespace: Namespace, *, writeback: bool
 ) -> Shelf[Any, Any]:
     trusting = codec if isinstance(codec, Trusting) else Trusting(codec.protocol, True, ())
-    codec = codec.codec(engine) if isinstance(codec, Trusting) else codec
+    codec = codec.codec(engine, flag) if isinstance(codec, Trusting) else codec
     if codec.takes_blobs:
         codec.blobs = engine.blobs
     again = functools.partial(reopen, trusting)
@@ -190,6 +223,20 @@ def _shelf(
     cache = WritebackCache(codec)
     handle = Handle(engine, codec, flag, again, before_close=None if flag == "r" else cache.write_back)
     return WritebackShelf(handle, namespace, cache)
+
+
+def _refuse_layers(engine: Engine) -> None:
+    """Refuse to write plain pickles where that is not how values are written: least of all where they are encrypted."""
+    if not engine.keeps_settings or engine.get(SETTINGS_ROW) is None:
+        return
+    from coshelf.settings import remembered
+
+    found = remembered(engine)
+    if found is not None and not found.are_default:
+        raise CodecMismatch(
+            f"{engine.where} has {found}, and what opens it here writes plain pickles\n"
+            "  hint: open it with coshelf.open, or to read alone"
+        )
 
 
 def _require(engine: Engine, wanted: Iterable[str]) -> None:

@@ -44,10 +44,13 @@ class Overlay(Reader):
         """Let go of what was written: a batch that was made has it, and what is in no batch is not needed any more."""
         self._writes = {}
 
-    def batch(self) -> Batch | None:
-        """Everything as one batch; None if nothing was written."""
+    def batch(self, *, of_reads: bool = False) -> Batch | None:
+        """Everything as one batch; None if nothing was written.
+
+        With ``of_reads`` there is one that only checks, if several entries were read.
+        """
         if not self._writes and not self._clears:
-            return None
+            return Batch(checks=self._seen) if of_reads and len(self._seen) > 1 else None
         return Batch(
             puts={key: body for key, body in self._writes.items() if body is not None},
             deletes=frozenset(key for key, body in self._writes.items() if body is None),

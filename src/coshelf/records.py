@@ -23,6 +23,7 @@ __all__ = [
     "TRAILER",
     "VERIFIED_ON_READ",
     "checksum",
+    "header",
     "is_intact",
     "needs_later_version",
     "read_headers",
@@ -73,13 +74,14 @@ def version(record: bytes) -> int:
     return int.from_bytes(record[-TRAILER:-4], "little")
 
 
+def header(kind: int, data: bytes) -> bytes:
+    """One header."""
+    return b"".join((bytes((kind,)), len(data).to_bytes(2, "little"), data))
+
+
 def write_headers(headers: Iterable[tuple[int, bytes]]) -> bytes:
     """The beginning of a record with headers, of kinds that ascend: its payload follows."""
-    parts = [bytes((HEADERED,))]
-    for kind, data in headers:
-        parts += (bytes((kind,)), len(data).to_bytes(2, "little"), data)
-    parts.append(b"\0")
-    return b"".join(parts)
+    return b"".join((bytes((HEADERED,)), *(header(kind, data) for kind, data in headers), b"\0"))
 
 
 def read_headers(record: bytes) -> tuple[dict[int, bytes], int] | None:

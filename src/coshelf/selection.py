@@ -31,9 +31,9 @@ class Selection:
             for encoded, entry in reader.scan(start, stop, reverse=self.reverse, keys_only=keys_only):
                 yield decode(encoded), encoded, entry
             return
-        with reader.instant() as snapshot:
+        with reader.instant() as instant:
             for start, stop in reversed(self.ranges) if self.reverse else self.ranges:
-                yield from self._scan_range(snapshot, start, stop, keys_only)
+                yield from self._scan_range(instant, start, stop, keys_only)
 
     def keys(self, reader: Reader) -> Iterator[Any]:
         """The keys alone."""

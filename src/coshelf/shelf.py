@@ -8,6 +8,7 @@ import weakref
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from itertools import islice
+from threading import get_ident
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar, overload
 
@@ -61,6 +62,8 @@ class Handle:
         self.codec = codec
         self.flag: Flag = flag
         self.reopen = reopen
+        self.inside: set[int] = set()
+        """Threads in a transaction that no lock of the engine's tells of."""
         self._finalizer = weakref.finalize(self, _finish, engine, before_close)
 
     @property
@@ -73,13 +76,22 @@ class Handle:
         return self.engine.commit(batch)
 
     def refuse_in_transaction(self) -> None:
-        if self.engine.owns_exclusive():
+        if self.engine.owns_exclusive() or get_ident() in self.inside:
             raise TransactionInProgress(
                 f"this thread is inside a transaction or edit of {self.engine.where}\n"
                 "  hint: write through the transaction (with shelf.transaction() as t: t[key] = value)"
             )
         if self.flag == "r":
             raise ReadOnlyShelf(f"{self.engine.where} was opened with flag 'r' and cannot be written")
+
+    @contextmanager
+    def optimistically(self) -> Iterator[None]:
+        """This thread is in a transaction that keeps nobody out."""
+        self.inside.add(get_ident())
+        try:
+            yield
+        finally:
+            self.inside.discard(get_ident())
 
     def refuse_closed(self) -> None:
         if self.closed:
@@ -89,7 +101,7 @@ class Handle:
         engine = self.engine
         if isinstance(engine, ClosedEngine):
             return
-        if engine.owns_exclusive():
+        if engine.owns_exclusive() or get_ident() in self.inside:
             raise TransactionInProgress(f"{engine.where} cannot be closed by a thread that is inside its transaction")
         self.engine = ClosedEngine(engine)
         self._finalizer()  # once
@@ -254,7 +266,9 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
     def __setitem__(self, key: K, value: V) -> None:
         encoded = self._namespace.encode(key)
         body = self._codec.dump(key, encoded, value)
-        self._handle.engine.put(encoded, body)  # refuses by itself what Handle.commit does
+        if self._handle.inside:
+            self._handle.refuse_in_transaction()
+        self._handle.engine.put(encoded, body)  # refuses by itself what else Handle.commit does
 
     def __delitem__(self, key: K) -> None:
         self._atomically(lambda transaction: transaction.__delitem__(key))
@@ -401,7 +415,7 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
         self._handle.refuse_in_transaction()
         engine = self._handle.engine
         if engine.capabilities.exclusive is None:
-            with engine.instant() as base:
+            with self._handle.optimistically(), engine.instant() as base:
                 yield from self._run(base, engine.commit, watched=True)
             return
         with engine.exclusive(None if timeout is None else usable_timeout(timeout)) as lock:
@@ -412,7 +426,8 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
         state, transaction = transactions.begin(base, self.name, self._namespace, self._codec, watched=watched)
         try:
             yield transaction
-            batch = state.batch()
+            # Without an instant, what was read together has to be looked at once more.
+            batch = state.batch(of_reads=watched and base is self._handle.engine)
         finally:
             state.end()
         if batch is not None:

@@ -55,9 +55,9 @@ def gather(engine: Engine, namespace: Namespace, *, prefix_depth: int, largest: 
     sizes: dict[str, list[int]] = {}
     top: list[tuple[int, bytes]] = []
     stats.bytes = 0
-    with engine.instant() as snapshot:
+    with engine.instant() as instant:
         for (start, stop), exact in zip(namespace.ranges, namespace.exact, strict=True):
-            for page in snapshot.pages(start, stop):
+            for page in instant.pages(start, stop):
                 for key, record in page:
                     if not exact and namespace.decode(key) is FOREIGN:
                         continue

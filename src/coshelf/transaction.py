@@ -178,9 +178,9 @@ class _State:
         self._ended = True
         self._overlay.forget()
 
-    def batch(self) -> Batch | None:
-        """What is to be committed."""
-        return self.overlay().batch()
+    def batch(self, *, of_reads: bool = False) -> Batch | None:
+        """What is to be committed; as :meth:`coshelf.overlay.Overlay.batch`."""
+        return self.overlay().batch(of_reads=of_reads)
 
 
 def begin(

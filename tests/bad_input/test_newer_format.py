@@ -133,7 +133,7 @@ def test_feature_for_writers_keeps_n_from_emptying(path: Path, refused: Any, unc
 _HEADERED = bytes([2, 0x10, 8, 0]) + bytes(8) + b"\x00" + b"\x80\x04N."
 
 
-@pytest.mark.parametrize("body", [_HEADERED, b"\x02\x00\x80\x04N.", b"\x03x", b"\x00", b"\xff" * 20, b"{}"])
+@pytest.mark.parametrize("body", [_HEADERED, b"\x02\x20\x01\x00\x09\x00x", b"\x03x", b"\x00", b"\xff" * 20, b"{}"])
 def test_record_of_a_later_version_is_too_new_and_names_its_key(body: bytes, path: Path) -> None:
     rewrite(path, sealed("b", body), encode("b"))
     with coshelf.open(path) as shelf:

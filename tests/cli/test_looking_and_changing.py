@@ -129,9 +129,9 @@ def test_nothing_is_unpickled_merely_to_look(sh, tmp_path: Path) -> None:
 
 def test_preview_and_opcodes_tell_what_is_there(sh, a_shelf: str) -> None:
     out, _ = sh("coshelf get a.shelf -k \"('t', 1)\" --preview")
-    assert out == "type       dict\ntext       {'x': None}\nsize       20\nstored as  pickle 4\n"
+    assert out == "type       dict\ntext       {'x': None}\nsize       20\nstored as  pickle 5\n"
     out, _ = sh("coshelf get a.shelf hello --opcodes")
-    assert out == "       0: PROTO 4\n       2: BININT1 15\n       4: STOP\n"
+    assert out == "       0: PROTO 5\n       2: BININT1 15\n       4: STOP\n"
     assert json.loads(sh("coshelf get a.shelf hello --preview --json")[0])["type"] == "int"
 
 
@@ -190,7 +190,7 @@ def test_long_lists_tell_size_type_and_beginning(sh, a_shelf: str) -> None:
     ]
     lines = [json.loads(line) for line in sh("coshelf ls --json a.shelf")[0].splitlines()]
     assert [line["key"] for line in lines] == ["hello", ["t", 1]]
-    assert lines[0]["stored_as"] == "pickle 4"
+    assert lines[0]["stored_as"] == "pickle 5"
 
 
 def test_list_that_nobody_reads_to_its_end_is_no_traceback(sh, tmp_path: Path) -> None:

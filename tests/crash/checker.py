@@ -21,7 +21,7 @@ from typing import IO, Any, Self
 from history import Operation, State, states
 from lmdb import verify
 from planting import plant
-from stores import STORES
+from stores import STORES, ShelfOfBuffers
 from writer import run_of
 
 from coshelf.engines.lmdb import delta_state
@@ -59,6 +59,9 @@ def check(root: str, store_name: str, which: str, least: int, most: int, *, rebo
     finally:
         store.close()
     _verify(store.path)
+    if isinstance(store, ShelfOfBuffers):
+        large = sum(len(store.stored(value)) >= store.large for value in state.values())
+        assert len(store.blobs()) == large, f"{store.blobs()} are the blobs of {large} values"
     if store_name.startswith("shelf"):
         _check_beside(store.path)
     return found
@@ -66,7 +69,8 @@ def check(root: str, store_name: str, which: str, least: int, most: int, *, rebo
 
 def _check_beside(path: str) -> None:
     """Only the shelf is left, and perhaps what an earlier attempt at making it was to remove; but no second name."""
-    beside = [name for name in os.listdir(os.path.dirname(path)) if not name.endswith(".new")]
+    own = (".new", "-blobs")
+    beside = [name for name in os.listdir(os.path.dirname(path)) if not name.endswith(own)]
     assert beside == [os.path.basename(path)], f"left beside the shelf: {beside}"
     assert os.stat(path).st_nlink == 1, "the shelf has a second name"
 

@@ -15,7 +15,9 @@ import lmdb
 from history import Operation, State
 
 import coshelf
+from coshelf.codecs import buffers, pickle_surgery
 from coshelf.engines.lmdb import delta_files, flusher, lmdb_file
+from coshelf.engines.lmdb.blobs import folder
 
 INTERVAL = 0.05
 
@@ -92,6 +94,34 @@ class Shelf:
         shelf, self.shelf = self.shelf, None
         if shelf is not None:
             shelf.close()
+
+
+class ShelfOfBuffers(Shelf):
+    """A shelf whose values are buffers, of which those from 600 bytes on lie in blobs, so that there are many."""
+
+    large = 600
+
+    def __init__(self, root: str, pause: float = 0, **options: Any) -> None:
+        super().__init__(root, pause, **options)
+        buffers.LARGE = pickle_surgery.LARGE = self.large
+
+    @staticmethod
+    def stored(value: Any) -> bytearray:
+        return bytearray(pickle.dumps(value))
+
+    def perform(self, operation: Operation) -> None:
+        puts = {key: self.stored(value) for key, value in operation.puts.items()}
+        super().perform(Operation(operation.kind, puts, operation.deletes))
+
+    def read(self) -> State:
+        assert self.shelf is not None
+        report = self.shelf.check()
+        assert report.ok, report
+        return {key: pickle.loads(value) for key, value in super().read().items()}
+
+    def blobs(self) -> list[str]:
+        folder = self.path + "-blobs"
+        return os.listdir(folder) if os.path.exists(folder) else []
 
 
 class Raw:
@@ -173,15 +203,21 @@ def _shelf_without_synced_flushes(root: str) -> Store:
     return Shelf(root, durability="commit")
 
 
+def _shelf_without_synced_blobs(root: str) -> Store:
+    """A shelf whose blobs are not synced, to see that this is noticed."""
+    folder.BlobFolder.sync = lambda self, identities: None  # type: ignore[method-assign]
+    return ShelfOfBuffers(root, durability="commit")
+
+
 def _shelf_that_empties_first(root: str) -> Store:
     """A shelf that takes commits out of the delta before they are in the base, to see that this is noticed."""
     copy = flusher.Flusher._copy
 
-    def copy_and_empty(self: Any, delta: Any, writer: Any, nonce: bytes) -> tuple[int, bool]:
-        last, found = copy(self, delta, writer, nonce)
+    def copy_and_empty(self: Any, delta: Any, writer: Any, nonce: bytes) -> tuple[int, bool, set[bytes]]:
+        copied = copy(self, delta, writer, nonce)
         with delta.begin_write() as transaction:
             delta.keep_only(transaction, [])
-        return last, found
+        return copied
 
     flusher.Flusher._copy = copy_and_empty  # type: ignore[method-assign]
     return Shelf(root, flush_interval=INTERVAL, pause=INTERVAL / 3)
@@ -200,6 +236,9 @@ STORES: dict[str, Callable[[str], Store]] = {
     "shelf in intervals": functools.partial(Shelf, flush_interval=INTERVAL, pause=INTERVAL / 3),
     # As safe from kills, and durable when it is synced or closed.
     "shelf flushed when asked": functools.partial(Shelf, flush_interval=3600),
+    "shelf of buffers": functools.partial(ShelfOfBuffers, durability="commit"),
+    "shelf of buffers in intervals": functools.partial(ShelfOfBuffers, flush_interval=INTERVAL, pause=INTERVAL / 3),
+    "shelf of buffers that are not synced": _shelf_without_synced_blobs,
     "shelf whose flushes are not synced": _shelf_without_synced_flushes,
     "shelf that empties before it flushes": _shelf_that_empties_first,
     "shelf that takes up the delta of any boot": _shelf_of_any_boot,

@@ -51,15 +51,16 @@ def test_killed_at_every_failpoint(store: str, rebooted: bool, scratch: str, mon
         for point in POINTS:
             for turn in TURNS:
                 which = RUNS[turn % 2]
+                kept = "shelf of buffers" if point.startswith("blob") else "shelf"
                 kill = f"{point}=kill@{turn}"
                 root = os.path.join(scratch, kill)
-                counts = _killed(root, store, which, kill, monkeypatch)
+                counts = _killed(root, store.replace("shelf", kept), which, kill, monkeypatch)
                 if counts is None:
                     break
                 reached.add(point)
                 done, begun, synced = counts
                 least = synced if rebooted and store != "shelf" else done
-                _, wrong = checker.ask(root, "shelf", which, least, begun, rebooted=rebooted)
+                _, wrong = checker.ask(root, kept, which, least, begun, rebooted=rebooted)
                 assert not wrong, f"{wrong}, with {kill}, {done} of {begun} having returned"
     assert len(POINTS) > 8 and reached == set(POINTS), f"never reached: {set(POINTS) - reached}"
 

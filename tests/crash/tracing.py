@@ -183,6 +183,8 @@ class Reader:
     def _sync(self, call: Call) -> Event:
         return Synced(node=None)
 
+    _syncfs = _sync
+
     # --- names -------------------------------------------------------------------------------------------------------
 
     def _new_file(self) -> File:

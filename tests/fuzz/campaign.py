@@ -31,12 +31,13 @@ __all__ = ["SHARES", "Campaign", "input_of"]
 
 MAKERS = {
     "record": mutations.mutated_pickle,
+    "layered record": mutations.mutated_layered,
     "signed record": mutations.mutated_pickle,
     "key": mutations.mutated_key,
     "file": mutations.mutated_file,
 }
 # Of all inputs, in thousandths: a file takes some thirty times as long as a record.
-SHARES = {"record": 600, "signed record": 100, "key": 250, "file": 50}
+SHARES = {"record": 500, "layered record": 100, "signed record": 100, "key": 250, "file": 50}
 PATIENCE = 20.0  # seconds for one input
 
 

@@ -24,6 +24,7 @@ __all__: list[str] = []
 
 SEEDS = {
     "record": samples.pickles,
+    "layered record": samples.layered,
     "signed record": samples.pickles,
     "key": samples.keys,
     "file": samples.files,

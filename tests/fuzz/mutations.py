@@ -8,7 +8,7 @@ import struct
 
 import samples
 
-__all__ = ["mutated_file", "mutated_key", "mutated_pickle"]
+__all__ = ["mutated_file", "mutated_key", "mutated_layered", "mutated_pickle"]
 
 _INTERESTING = [
     0,
@@ -139,3 +139,12 @@ def mutated_file(chance: random.Random) -> bytes:
     if chance.random() < 0.1:
         del content[chance.randrange(len(content)) :]
     return bytes(content)
+
+
+def mutated_layered(chance: random.Random) -> bytes:
+    """What the other codecs write, compressed or not, behind a byte that says which it is."""
+    found = samples.layered()
+    data = chance.choice(found)
+    for _ in range(chance.randrange(4)):
+        data = _bytes_changed(chance, data, found)
+    return data

@@ -19,9 +19,11 @@ from array import array
 from typing import Any
 
 import coshelf
+from coshelf import extras
+from coshelf.codecs.serializers import serializer
 from coshelf.keys import encode
 
-__all__ = ["files", "keys", "pickles"]
+__all__ = ["files", "keys", "layered", "pickles"]
 
 _SHARED = [1, 2]
 VALUES: list[Any] = [
@@ -119,3 +121,16 @@ def files() -> list[bytes]:
                 made.append(file.read())
             os.unlink(path)
     return made
+
+
+@functools.cache
+def layered() -> list[bytes]:
+    """Codec, size and payload, as ``targets.layered_record`` takes them."""
+    zstd, found = extras.zstd(), []
+    for value in (None, True, -1, 2**40, 1.5, "é" * 40, [1, [2, {"a": None}]], {"a": {"b": ["x"] * 30}}, ["y"] * 300):
+        for number in (1, 2, 3, 4):
+            codec = serializer(number)
+            payload = codec.dumps("k", value if number < 3 else repr(value).encode() if number == 3 else repr(value))
+            found.append(bytes((number,)) + payload)
+            found.append(bytes((number | 0x80,)) + len(payload).to_bytes(3, "little") + zstd.compress(payload))
+    return found

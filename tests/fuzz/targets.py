@@ -15,12 +15,14 @@ from samples import pickles
 from watch import watching
 
 import coshelf
-from coshelf import records
+from coshelf import extras, records
+from coshelf.codecs.compression import Decompressor
+from coshelf.codecs.layered import EveryCodec, Layers
 from coshelf.codecs.pickled import PickleCodec
 from coshelf.codecs.signed import SignedPickles
 from coshelf.engines.lmdb import closing_stamp
 from coshelf.engines.lmdb.header import read_metas
-from coshelf.errors import CoshelfError, DamagedRecord
+from coshelf.errors import CoshelfError, DamagedRecord, UnreadableValue
 from coshelf.gate import Gate
 from coshelf.keys import decode, encode
 from coshelf.preview import preview_of
@@ -40,7 +42,18 @@ def _codec() -> PickleCodec:
     return codec
 
 
+def _every_codec() -> EveryCodec:
+    codec = EveryCodec(None, Layers(Decompressor(_no_dictionary)), "; not trusted")
+    codec.loads = Gate().loads
+    return codec
+
+
+def _no_dictionary(_: int, encrypted: bool) -> bytes:
+    raise UnreadableValue("there is no dictionary")
+
+
 PLAIN = _codec()
+EVERY = _every_codec()
 SIGNED = SignedPickles(None, (_SECRET,), bytes(16))
 
 
@@ -50,9 +63,12 @@ def prepare() -> None:
     A few bytes of pickle can ask for as much as there is (docs/trust.md). What is refused then is an error of our tree.
     """
     for data in pickles():
-        for codec in (PLAIN, SIGNED):
+        for codec in (PLAIN, EVERY, SIGNED):
             with contextlib.suppress(CoshelfError):
                 codec.load(_KEY, _ENCODED, record_of(data, repaired=True))
+    for number in (1, 2, 3, 4):
+        EVERY.serializer(_KEY, number)
+    extras.zstd()
     with contextlib.suppress(zoneinfo.ZoneInfoNotFoundError):
         zoneinfo.ZoneInfo("No/Such")  # looks for a package of zones, in a module of its own
     # Python itself writes about some broken pickles to standard error, and from 3.13 on with the help of this module.
@@ -83,6 +99,26 @@ def plain_record(data: bytes, repaired: bool) -> str:
             return "nothing"
         try:
             PLAIN.load(_KEY, _ENCODED, record)
+        except CoshelfError as error:
+            return type(error).__name__
+    return "value"
+
+
+def layered_record(data: bytes, repaired: bool) -> str:
+    """Decoding and telling what says of itself by which codec it was written, and with which layers."""
+    codec, rest = (data[0] % 8, data[1:]) if data else (0, b"")
+    headers = [(records.CODEC, bytes((codec,)))] if codec else []
+    if data[:1] >= b"\x80":
+        headers.append((records.COMPRESSION, b"\x01\0\0\0\0" + rest[:3].ljust(8, b"\0")))
+        rest = rest[3:]
+    body = records.write_headers(headers) + rest if repaired else b"\x02" + data
+    record = records.seal(body, records.checksum(_ENCODED, body), 7)
+    with watching():
+        found = preview_of(record)
+        if len(found.text) > 1_000:
+            raise AssertionError(f"a preview of {len(found.text)} characters")
+        try:
+            EVERY.load(_KEY, _ENCODED, record)
         except CoshelfError as error:
             return type(error).__name__
     return "value"
@@ -215,4 +251,10 @@ def planted(data: bytes, repaired: bool) -> str:
 
 
 Target = Callable[[bytes, bool], str]
-TARGETS: dict[str, Target] = {"record": plain_record, "signed record": signed_record, "key": key, "file": file}
+TARGETS: dict[str, Target] = {
+    "record": plain_record,
+    "layered record": layered_record,
+    "signed record": signed_record,
+    "key": key,
+    "file": file,
+}

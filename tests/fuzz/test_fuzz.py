@@ -24,7 +24,7 @@ from coshelf.keys import decode, encode
 
 HERE = Path(__file__).parent
 GUIDED = HERE / "guided.py"
-COUNTS = {"record": 12_000, "signed record": 4_000, "key": 12_000, "file": 600}
+COUNTS = {"record": 12_000, "layered record": 6_000, "signed record": 4_000, "key": 12_000, "file": 600}
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -1,8 +1,10 @@
-"""Makes the helpers beside the tests importable, and starts servers, once for each process of the tests."""
+"""Makes the helpers beside the tests importable, and servers available to them: one of each kind for a test process."""
 
 from __future__ import annotations
 
+import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,11 +13,12 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 import objects
+from valkey_servers import Cluster, Server, a_name, single
 
 
 @pytest.fixture(autouse=True)
 def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those that the servers know."""
+    """Those that the object stores know."""
     for name, value in objects.ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
 
@@ -30,3 +33,35 @@ def moto() -> Iterator[objects.Server]:
 def weed() -> Iterator[objects.Weed]:
     with objects.Weed() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def server_base() -> Iterator[Server]:
+    """One server for all tests of this process."""
+    place = Path(tempfile.mkdtemp(prefix="coshelf-redis-"))
+    server = single(place)
+    yield server
+    server.kill()
+    shutil.rmtree(place)
+
+
+@pytest.fixture(scope="session")
+def cluster_base() -> Iterator[Cluster]:
+    """One cluster, of three primaries with a replica each, for all tests of this process."""
+    place = Path(tempfile.mkdtemp(prefix="coshelf-cluster-"))
+    cluster = Cluster(place)
+    yield cluster
+    cluster.kill()
+    shutil.rmtree(place)
+
+
+@pytest.fixture
+def server(server_base: Server) -> str:
+    """A URL of a shelf that does not exist yet, on one server."""
+    return f"{server_base.url}/0/{a_name()}"
+
+
+@pytest.fixture
+def cluster(cluster_base: Cluster) -> str:
+    """A URL of a shelf that does not exist yet, on a cluster."""
+    return f"{cluster_base.url}/{a_name()}"

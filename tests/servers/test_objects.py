@@ -139,7 +139,9 @@ def test_limits_are_told_before_anything_is_sent(
     assert long not in shelf
 
 
-def test_transaction_of_what_was_read_elsewhere_is_refused_and_of_one_entry_is_not(shelf: Any) -> None:
+def test_transaction_of_what_was_read_elsewhere_is_refused_and_of_one_entry_is_not(
+    moto: objects.Server, shelf: Any
+) -> None:
     shelf.update(a=1, b=2)
 
     def copy(transaction: Any) -> None:
@@ -151,10 +153,17 @@ def test_transaction_of_what_was_read_elsewhere_is_refused_and_of_one_entry_is_n
         transaction["a"] = transaction["a"] + 1
         transaction["a"] += 1
     assert dict(shelf) == {"a": 3, "b": 2}
-    with pytest.raises(coshelf.Conflict), shelf.transaction() as transaction:
-        transaction["a"] += 1
-        shelf["a"] = "mine"
-    assert shelf["a"] == "mine"
+    with coshelf.open(moto.url(shelf.name.rpartition("/")[2])) as other:
+        with pytest.raises(coshelf.Conflict), shelf.transaction() as transaction:
+            transaction["a"] += 1
+            other["a"] = "theirs"
+        assert shelf["a"] == "theirs"
+        with shelf.transaction() as transaction:  # all of one instant, since it is looked at once more
+            assert transaction["a"] == "theirs" and transaction["b"] == 2
+        with pytest.raises(coshelf.Conflict), shelf.transaction() as transaction:
+            assert transaction["a"] == "theirs"
+            other["a"] = "again"
+            assert transaction["b"] == 2
 
 
 @pytest.mark.parametrize("longest", [True, False])

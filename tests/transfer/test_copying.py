@@ -317,3 +317,45 @@ def test_same_shelf_is_no_target(tmp_path: Path) -> None:
 
 def test_nothing_can_be_unpickled_while_copying() -> None:
     assert not {"pickle", "loads"} & {*vars(copying), *vars(records_apart)}
+
+
+@pytest.mark.parametrize("to", ["lmdb", "mapping", "memory"])
+@pytest.mark.parametrize(
+    "how", [{"codec": "json"}, {"codec": "msgspec", "compress": "zstd"}, {"encrypt": b"k" * 16}, {"compress": "zstd"}]
+)
+def test_values_of_every_codec_and_layer_go_along(tmp_path: Path, to: str, how: dict[str, Any]) -> None:
+    entries = {"a": {"x": [1, 2.5, None]}, "b": "text " * 1000, 5: [True]}
+    with coshelf.open(tmp_path / "a.shelf", **how) as source:
+        source.update(entries)
+    target: Any = {"lmdb": tmp_path / "b.shelf", "mapping": {}, "memory": "memory:"}[to]
+    if to == "memory":
+        target = coshelf.open("memory:")
+    elif to == "mapping":
+        target = coshelf.open(mapping := {})
+    report = copy_entries(tmp_path / "a.shelf", target)
+    assert (report.done, report.verified, report.failed) == (3, 3, [])
+    assert "values" in report.settings
+    if to == "memory":
+        return  # it opened before it knew
+    place: Any = tmp_path / "b.shelf" if to == "lmdb" else mapping
+    with coshelf.open(place, **{name: value for name, value in how.items() if name == "encrypt"}) as copy:
+        assert dict(copy) == entries
+    if "encrypt" in how:
+        with pytest.raises(coshelf.CoshelfError):
+            coshelf.open(place)
+
+
+@pytest.mark.parametrize("how", [{"compress": "zstd"}, {"encrypt": b"k" * 16}])
+def test_arrays_in_layers_go_along_or_are_told(tmp_path: Path, how: dict[str, Any]) -> None:
+    expected = arrays()
+    with coshelf.open(tmp_path / "a.shelf", **how) as source:
+        source.update(expected)
+    report = copy_entries(tmp_path / "a.shelf", tmp_path / "b.shelf")
+    assert (report.done, report.verified) == (4, 4)
+    with coshelf.open(tmp_path / "b.shelf", **how) as copy:
+        for key, value in expected.items():
+            assert same(copy.get(key, copy=True), value), key
+    with coshelf.open("memory:") as target:
+        report = copy_entries(tmp_path / "a.shelf", target)
+        assert report.done == report.verified
+        assert report.done + len(report.failed) == 4

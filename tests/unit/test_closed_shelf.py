@@ -37,6 +37,7 @@ USES: dict[str, Callable[[Any], Any]] = {
     "check": lambda shelf: shelf.check(),
     "compact": lambda shelf: shelf.compact(),
     "info": lambda shelf: shelf.info(),
+    "train_dictionary": lambda shelf: shelf.train_dictionary(),
     "stats": lambda shelf: shelf.stats(),
     "preview": lambda shelf: shelf.preview("a"),
     "get": lambda shelf: shelf.get("a"),

@@ -7,7 +7,7 @@ import json
 import click
 
 from coshelf.cli.progress import progress
-from coshelf.cli.shelves import JSON, SHELF, opened
+from coshelf.cli.shelves import JSON, SHELF, opened_unread
 
 __all__ = ["backup_command"]
 
@@ -22,7 +22,7 @@ def backup_command(shelf: str, target: str, overwrite: bool, as_json: bool) -> N
 
     TARGET is a shelf: whole, durable, as small as it can be, and trusted if SHELF is. It is there whole, or not at all.
     """
-    with opened(shelf, "r") as source, progress(shelf) as tell:
+    with opened_unread(shelf, "r") as source, progress(shelf) as tell:
         entries = source.backup(target, overwrite=overwrite, progress=tell)
     if as_json:
         click.echo(json.dumps({"target": target, "entries": entries}))

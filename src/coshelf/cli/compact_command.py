@@ -6,7 +6,7 @@ import json
 
 import click
 
-from coshelf.cli.shelves import JSON, SHELF, TIMEOUT, opened
+from coshelf.cli.shelves import JSON, SHELF, TIMEOUT, opened_unread
 
 __all__ = ["compact_command"]
 
@@ -20,7 +20,7 @@ def compact_command(shelf: str, timeout: float, as_json: bool) -> None:
 
     The file is written anew and takes the place of the old one. Nobody else may have it open: see "backup".
     """
-    with opened(shelf, "w", timeout=timeout) as target:
+    with opened_unread(shelf, "w", timeout=timeout) as target:
         done = target.compact()
     if as_json:
         click.echo(json.dumps(done.as_dict()))

@@ -7,7 +7,7 @@ import sys
 import click
 
 from coshelf.cli.errors import SOMETHING_LEFT
-from coshelf.cli.shelves import KEY, LITERAL_KEY, SHELF, TIMEOUT, key_of, opened, text_of_key
+from coshelf.cli.shelves import KEY, LITERAL_KEY, SHELF, TIMEOUT, key_of, opened_unread, text_of_key
 from coshelf.keys import shown
 
 __all__ = ["del_command"]
@@ -31,7 +31,7 @@ def del_command(
     if bool(keys) == (prefix is not None):
         raise click.UsageError("name keys, or give --prefix")
     names = [key_of(key, literal=literal) for key in keys]
-    with opened(shelf, "r" if dry_run else "w", timeout=timeout) as target:
+    with opened_unread(shelf, "r" if dry_run else "w", timeout=timeout) as target:
         if not yes and not dry_run and sys.stdin.isatty():
             what = f"{len(names)} named entries" if names else f"{len(target.keys(prefix=prefix)):,} entries"
             click.confirm(f"Delete {what} from {shelf}?", abort=True, err=True)
@@ -44,8 +44,8 @@ def del_command(
                 found = (
                     [name for name in names if name in transaction] if names else list(transaction.keys(prefix=prefix))
                 )
-                for name in found:
-                    transaction.pop(name, None)  # it may be named twice
+                for name in dict.fromkeys(found):  # it may be named twice
+                    del transaction[name]
     missing = [name for name in names if name not in found]
     for name in missing:
         click.echo(f"{shown(name)} is not in {shelf}", err=True)

@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from coshelf.cli.errors import SOMETHING_LEFT
-from coshelf.cli.shelves import KEY, LITERAL_KEY, SHELF, SIGN, TIMEOUT, key_of, opened
+from coshelf.cli.shelves import ENCRYPT, KEY, LITERAL_KEY, SHELF, SIGN, TIMEOUT, key_of, opened
 from coshelf.cli.values import parsed
 from coshelf.keys import shown
 from coshelf.transfer.json_lines import same_in_json
@@ -29,8 +29,11 @@ _SUFFIXES = {"text": ".txt", "json": ".json", "literal": ".py"}
 @LITERAL_KEY
 @click.option("--create", is_flag=True, help="Begin with an empty text if there is no such key.")
 @SIGN
+@ENCRYPT
 @TIMEOUT
-def edit_command(shelf: str, key: str, literal: bool, create: bool, sign: str | None, timeout: float) -> None:
+def edit_command(
+    shelf: str, key: str, literal: bool, create: bool, sign: str | None, encrypt: str | None, timeout: float
+) -> None:
     """Change the value of KEY in SHELF with the editor of $VISUAL or $EDITOR.
 
     Text is edited as it is, other plain data as JSON where that is exact, and as a Python literal otherwise. Nobody
@@ -38,7 +41,7 @@ def edit_command(shelf: str, key: str, literal: bool, create: bool, sign: str | 
     file. Exit code 1: there is no such key, or it was changed meanwhile.
     """
     name = key_of(key, literal=literal)
-    with opened(shelf, "c" if create else "r", sign=sign) as source:
+    with opened(shelf, "c" if create else "r", sign=sign, encrypt=encrypt) as source:
         before = source.get(name, "" if create else None)
         if name not in source and not create:
             click.echo(f"{shown(name)} is not in {shelf}", err=True)
@@ -51,7 +54,10 @@ def edit_command(shelf: str, key: str, literal: bool, create: bool, sign: str | 
         os.unlink(path)
         click.echo("unchanged", err=True)
         return
-    with opened(shelf, "w", sign=sign, timeout=timeout) as target, target.transaction(timeout) as transaction:
+    with (
+        opened(shelf, "w", sign=sign, encrypt=encrypt, timeout=timeout) as target,
+        target.transaction(timeout) as transaction,
+    ):
         if (name in transaction) == is_new or (not is_new and transaction[name] != before):
             click.echo(f"{shown(name)} in {shelf} was changed by somebody else meanwhile, and stays", err=True)
             click.echo(f"  hint: what you wrote is in {path}", err=True)

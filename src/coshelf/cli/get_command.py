@@ -8,9 +8,23 @@ from typing import Any
 
 import click
 
+from coshelf import records
 from coshelf.cli.errors import SOMETHING_LEFT
-from coshelf.cli.shelves import JSON, KEY, LITERAL_KEY, SHELF, SIGN, key_of, opened, opened_raw
+from coshelf.cli.shelves import (
+    ENCRYPT,
+    JSON,
+    KEY,
+    LITERAL_KEY,
+    SHELF,
+    SIGN,
+    key_of,
+    opened,
+    opened_raw,
+    opened_unread,
+)
 from coshelf.cli.values import written
+from coshelf.codecs import described
+from coshelf.codecs.layered import EveryCodec
 from coshelf.errors import UntrustedValue
 from coshelf.keys import shown
 from coshelf.preview import Preview, instructions, payload_of
@@ -31,6 +45,7 @@ __all__ = ["get_command"]
     "--trust-pickle", is_flag=True, help="Unpickle it, whatever it is, and write its repr. This runs what it says."
 )
 @SIGN
+@ENCRYPT
 @JSON
 def get_command(
     shelf: str,
@@ -41,31 +56,33 @@ def get_command(
     as_pickle: bool,
     trust_pickle: bool,
     sign: str | None,
+    encrypt: str | None,
     as_json: bool,
 ) -> None:
     """Write the value of KEY in SHELF to standard output.
 
-    Text and bytes are written as they are, to the byte; other plain data as JSON where that is exact, and as Python
-    writes it otherwise. Anything else is not unpickled, and an error that says what it is. Exit code 1: there is no
-    such key.
+    Text and bytes are written as they are, to the byte, and so is JSON that is stored as such; other plain data as
+    JSON where that is exact, and as Python writes it otherwise. Anything else is not unpickled, and an error that says
+    what it is. Exit code 1: there is no such key.
     """
     if sum((preview, opcodes, as_pickle, trust_pickle)) > 1 or (as_json and (opcodes or as_pickle)):
         raise click.UsageError("--preview, --opcodes, --pickle and --trust-pickle exclude each other")
     name = key_of(key, literal=literal)
     try:
         if preview:
-            with opened(shelf, "r") as source:
+            with opened_unread(shelf, "r") as source:
                 _tell(source.preview(name), as_json=as_json)
         elif opcodes:
-            with opened(shelf, "r") as source:
+            with opened_unread(shelf, "r") as source:
                 _list_instructions(source, name)
         elif as_pickle:
             with opened_raw(shelf, "r") as source:
                 _out(source[name])
         else:
-            with opened(shelf, "r", sign=sign, trust=trust_pickle) as source:
+            with opened(shelf, "r", sign=sign, encrypt=encrypt, trust=trust_pickle) as source:
                 value = _value(source, name)
-            _out(_line(name, value) if as_json else written(value))
+                out = _line(name, value) if as_json else _json_of(source, name) or written(value)
+            _out(out)
     except KeyError:
         click.echo(f"{shown(name)} is not in {shelf}", err=True)
         sys.exit(SOMETHING_LEFT)
@@ -83,6 +100,16 @@ def _value(source: Shelf[Any, Any], name: Any) -> Any:
             error.name,
             name,
         ) from None
+
+
+def _json_of(source: Shelf[Any, Any], name: Any) -> bytes | None:
+    """The line of a value that is stored as JSON: that JSON, to the byte."""
+    codec, encoded = source._codec, source._namespace.encode(name)
+    entry = source._reader().get(encoded)
+    if entry is None or entry.record[0] != records.HEADERED or not isinstance(codec, EveryCodec):
+        return None
+    number, payload = codec.opened(name, encoded, entry.record)
+    return payload + b"\n" if number == described.JSON else None
 
 
 def _line(name: Any, value: Any) -> bytes:

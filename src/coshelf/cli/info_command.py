@@ -6,7 +6,7 @@ import json
 
 import click
 
-from coshelf.cli.shelves import JSON, SHELF, opened
+from coshelf.cli.shelves import JSON, SHELF, opened_unread
 from coshelf.cli.tables import table
 
 __all__ = ["info_command"]
@@ -17,7 +17,7 @@ __all__ = ["info_command"]
 @JSON
 def info_command(shelf: str, as_json: bool) -> None:
     """Say what SHELF is: its engine and what that can do, how much it holds, whose it is, whether it is trusted."""
-    with opened(shelf, "r") as source:
+    with opened_unread(shelf, "r") as source:
         info = source.info()
     if as_json:
         click.echo(json.dumps(info.as_dict()))
@@ -32,6 +32,9 @@ def info_command(shelf: str, as_json: bool) -> None:
             ("file size", info.file_size),
             ("created", info.created),
             ("owner and mode", info.owner and f"{info.owner}, {info.mode}"),
+            ("codec", info.codec),
+            ("compression", info.compression),
+            ("encrypted with key", info.encryption),
             ("trusted", trusted),
             *((name.replace("_", " "), value) for name, value in info.capabilities.items()),
         ]

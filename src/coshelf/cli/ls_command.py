@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from coshelf.cli.shelves import SHELF, opened, text_of_key
+from coshelf.cli.shelves import SHELF, opened_unread, text_of_key
 from coshelf.cli.values import bytes_of
 from coshelf.preview import Preview, preview_of
 from coshelf.shelf import Shelf
@@ -46,7 +46,7 @@ def ls_command(
     A str key that can be printed is written as it is, any other key as a Python literal. Values are not unpickled.
     """
     out = sys.stdout.buffer
-    with opened(shelf, "r") as source:
+    with opened_unread(shelf, "r") as source:
         found: Iterator[tuple[Any, Preview | None]]
         if is_long or as_json:
             found = _with_previews(source, glob, prefix, reverse)

@@ -7,8 +7,20 @@ import sys
 import click
 
 from coshelf.cli.errors import SOMETHING_LEFT
-from coshelf.cli.shelves import KEY, LITERAL_KEY, SHELF, SIGN, TIMEOUT, key_of, opened, opened_raw
+from coshelf.cli.shelves import (
+    ENCRYPT,
+    KEY,
+    LITERAL_KEY,
+    SHELF,
+    SIGN,
+    TIMEOUT,
+    key_of,
+    opened,
+    opened_raw,
+    opened_unread,
+)
 from coshelf.cli.values import bytes_of, parsed
+from coshelf.errors import ShelfNotFound
 from coshelf.keys import shown
 from coshelf.transfer.pickles import entry
 from coshelf.transfer.report import Left
@@ -27,6 +39,7 @@ __all__ = ["set_command"]
 @click.option("--pickle", "form", flag_value="pickle", help="The value is a whole pickle, stored as it is, not loaded.")
 @click.option("--new", "only_new", is_flag=True, help="Only if there is no such key yet; exit code 1 if there is.")
 @SIGN
+@ENCRYPT
 @TIMEOUT
 def set_command(
     shelf: str,
@@ -36,24 +49,26 @@ def set_command(
     form: str | None,
     only_new: bool,
     sign: str | None,
+    encrypt: str | None,
     timeout: float,
 ) -> None:
     """Store VALUE under KEY in SHELF, which is made if it is missing.
 
-    VALUE is text. Without it, or with "-", the value is standard input, to the byte: what "get" writes, "set" stores.
+    VALUE is text, or bytes where SHELF holds bytes, and is stored as all its values are. Without it, or with "-", the
+    value is standard input, to the byte: what "get" writes, "set" stores.
     """
     name = key_of(key, literal=literal)
     data = sys.stdin.buffer.read() if value in (None, "-") else bytes_of(value)
     if form == "pickle":
-        if sign is not None:
-            raise click.UsageError("a pickle is stored as it is, so it cannot be signed")
+        if sign is not None or encrypt is not None:
+            raise click.UsageError("a pickle is stored as it is, so it is neither signed nor encrypted")
         found = entry(name, data)
         if isinstance(found, Left):
             raise click.UsageError(f"standard input, of {len(data):,} bytes, is no whole pickle")
         target, stored = opened_raw(shelf, "c", timeout=timeout), found.pickle
     else:
-        stored = parsed(data, form or "text")
-        target = opened(shelf, "c", sign=sign, timeout=timeout)
+        stored = parsed(data, form or _form_in(shelf))
+        target = opened(shelf, "c", sign=sign, encrypt=encrypt, timeout=timeout)
     with target:
         if not only_new:
             target[name] = stored
@@ -64,3 +79,12 @@ def set_command(
                 return
     click.echo(f"{shown(name)} is in {shelf} already", err=True)
     sys.exit(SOMETHING_LEFT)
+
+
+def _form_in(shelf: str) -> str:
+    """What a value is taken for in a shelf, if nothing is said."""
+    try:
+        with opened_unread(shelf, "r") as source:
+            return "bytes" if source.info().codec == "bytes" else "text"
+    except ShelfNotFound:
+        return "text"

@@ -12,6 +12,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from coshelf.codecs.raw_pickles import RawPickles
+from coshelf.codecs.unread import UnreadValues
 from coshelf.engines.contract import Flag
 from coshelf.errors import CoshelfError
 from coshelf.opening import open as open_shelf
@@ -19,6 +20,7 @@ from coshelf.opening import open_with_codec
 from coshelf.shelf import Shelf
 
 __all__ = [
+    "ENCRYPT",
     "JSON",
     "KEY",
     "LITERAL_KEY",
@@ -28,6 +30,7 @@ __all__ = [
     "key_of",
     "opened",
     "opened_raw",
+    "opened_unread",
     "target_of",
     "text_of_key",
 ]
@@ -44,13 +47,29 @@ def target_of(name: str) -> str:
 
 
 def opened(
-    name: str, flag: Flag, *, sign: str | None = None, trust: bool = False, timeout: float = 60
+    name: str,
+    flag: Flag,
+    *,
+    sign: str | None = None,
+    encrypt: str | None = None,
+    trust: bool = False,
+    timeout: float = 60,
 ) -> Shelf[Any, Any]:
     """A shelf as commands open it: plain data is loaded, unless the user says otherwise, whosever it is."""
+    secret = () if encrypt is None else _content(encrypt)
     if sign is None:
-        return open_shelf(target_of(name), flag, trust=trust, timeout=timeout)
-    with open(sign, "rb") as file:
-        return open_shelf(target_of(name), flag, sign=file.read(), timeout=timeout)
+        return open_shelf(target_of(name), flag, trust=trust, encrypt=secret, timeout=timeout)
+    return open_shelf(target_of(name), flag, sign=_content(sign), encrypt=secret, timeout=timeout)
+
+
+def _content(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def opened_unread(name: str, flag: Flag, *, timeout: float = 60) -> Shelf[Any, Any]:
+    """A shelf whose values are neither read nor written, so that it takes no secret."""
+    return open_with_codec(target_of(name), flag, UnreadValues(), timeout=timeout)
 
 
 def opened_raw(name: str, flag: Flag, *, timeout: float = 60) -> Shelf[Any, Any]:
@@ -91,7 +110,7 @@ class _KeyName(click.types.StringParamType):
         self, context: click.Context, parameter: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
         try:
-            with opened(context.params["shelf"], "r", timeout=1) as shelf:
+            with opened_unread(context.params["shelf"], "r", timeout=1) as shelf:
                 found = zip(shelf.keys(prefix=incomplete), range(_COMPLETIONS), strict=False)
                 return [CompletionItem(key) for key, _ in found if key.isprintable()]
         except (CoshelfError, OSError, KeyError, ValueError):
@@ -121,6 +140,16 @@ def SIGN(command: _F) -> _F:  # noqa: N802
         "sign",
         type=click.Path(exists=True, dir_okay=False),
         help="A file with the secret that values are signed with.",
+    )(command)
+
+
+def ENCRYPT(command: _F) -> _F:  # noqa: N802
+    """The option ``--encrypt-with``."""
+    return click.option(
+        "--encrypt-with",
+        "encrypt",
+        type=click.Path(exists=True, dir_okay=False),
+        help="A file with the secret that values are encrypted with.",
     )(command)
 
 

@@ -6,7 +6,7 @@ import json
 
 import click
 
-from coshelf.cli.shelves import JSON, SHELF, opened
+from coshelf.cli.shelves import JSON, SHELF, opened_unread
 from coshelf.cli.tables import table
 from coshelf.engines.contract import Figures
 from coshelf.statistics import Stats
@@ -30,7 +30,7 @@ __all__ = ["stats_command"]
 @JSON
 def stats_command(shelf: str, prefix_depth: int, largest: int, cheap: bool, as_json: bool) -> None:
     """Say what SHELF consists of: entries and sizes by prefix, the largest, pages, readers, locks, what waits."""
-    with opened(shelf, "r") as source:
+    with opened_unread(shelf, "r") as source:
         stats = source.stats(prefix_depth=prefix_depth, largest=largest, cheap=cheap)
     if as_json:
         click.echo(json.dumps(stats.as_dict()))

@@ -118,16 +118,19 @@ def _reduced_array(value: Any) -> Any:
 
     if type(value) is not np.ndarray or value.dtype.hasobject:
         return NotImplemented
-    if not (value.flags.c_contiguous or value.flags.f_contiguous):
+    is_in_pieces = not (value.flags.c_contiguous or value.flags.f_contiguous)
+    has_no_buffer = value.dtype.kind in "mM"  # numpy gives none of dates
+    if is_in_pieces or has_no_buffer:
         if value.nbytes < LARGE:
             return NotImplemented
-        value = np.ascontiguousarray(value)
+        value = np.ascontiguousarray(value) if is_in_pieces else value
     elif value.flags.writeable:
         return NotImplemented
-    reduced = value.__reduce_ex__(FIRST_PROTOCOL)
+    reduced = (value.view(np.int64) if has_no_buffer else value).__reduce_ex__(FIRST_PROTOCOL)
     if len(reduced) != 2 or not isinstance(reduced[1][0], pickle.PickleBuffer):
         return NotImplemented
-    function, (buffer, *rest) = reduced
+    function, (buffer, _, *rest) = reduced
+    rest = [value.dtype, *rest]
     view = buffer.raw()
     return function, (pickle.PickleBuffer(_writable(view) if view.readonly and view.nbytes else view), *rest)
 

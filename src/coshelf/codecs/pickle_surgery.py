@@ -47,21 +47,25 @@ def _large(payload: bytes, *codes: int) -> Iterator[tuple[int, int]]:
         if code == _FRAME:
             at += _HEAD + int.from_bytes(payload[at + 1 : at + _HEAD], "little")
             continue
-        stop = at + 1 + _argument_size(payload, at)
-        if code in codes and stop - at > LARGE:
+        width, size = _argument(payload, at)
+        stop = at + 1 + width + size
+        if code in codes and size >= LARGE:
             yield at, stop
         at = stop
 
 
-def _argument_size(payload: bytes, at: int) -> int:
-    """Bytes of the argument of the instruction at this place: those that the C pickler puts outside of frames."""
+def _argument(payload: bytes, at: int) -> tuple[int, int]:
+    """Bytes of the argument of the instruction at this place: those that say how long it is, and the others.
+
+    Of instructions that the C pickler puts outside of frames.
+    """
     argument = pickletools.code2op[chr(payload[at])].arg  # type: ignore[attr-defined]
     if argument is None:
-        return 0
+        return 0, 0
     width = _LENGTHS.get(argument.n)
     if width is None:
-        return int(argument.n)
-    return width + int.from_bytes(payload[at + 1 : at + 1 + width], "little")
+        return 0, int(argument.n)
+    return width, int.from_bytes(payload[at + 1 : at + 1 + width], "little")
 
 
 _LENGTHS = {

@@ -10,6 +10,7 @@ from typing import Any
 from coshelf import records
 from coshelf.blobs import Blobs, Body, MissingBlob, unpack
 from coshelf.codecs import buffers
+from coshelf.codecs.described import undecoded
 from coshelf.errors import CoshelfError, DamagedRecord, FormatTooNew, UnreadableValue, UntrustedValue, UnwritableValue
 from coshelf.keys import shown
 
@@ -29,9 +30,11 @@ class PickleCodec:
         trusts: whether a front door that uses it trusts whatever it opens, as its original does.
         takes_blobs: whether it can be given them.
         blobs: where large buffers go, and come from; None where they stay in the pickle.
+        writes: whether values are written with it at all.
     """
 
     trusts = True
+    writes = True
     takes_blobs = True
     blobs: Blobs | None = None
 
@@ -109,9 +112,6 @@ class PickleCodec:
             tag = record[0]
             if tag == records.OLD_PICKLE:
                 return self.loads(memoryview(record)[1:])
-            if tag == records.HEADERED and record[1] == records.BLOB:
-                payload, views = self._beside(key, record)
-                return self.loads(payload, buffers=map(bytearray, views) if copy else views)
         except UntrustedValue as error:
             raise UntrustedValue(f"the value for key {shown(key)}: {error}{self._ways_on}", error.name, key) from None
         except CoshelfError:
@@ -120,18 +120,41 @@ class PickleCodec:
             if not small and not records.is_intact(encoded_key, record):
                 raise damaged(key, record) from error
             raise unreadable(key, error) from error
+        if tag == records.HEADERED:
+            try:
+                return self.load_headered(key, encoded_key, record, copy)
+            except (UnreadableValue, UntrustedValue, FormatTooNew) as error:
+                if not small and not records.is_intact(encoded_key, record):
+                    raise damaged(key, record) from error
+                raise
         if not small and not records.is_intact(encoded_key, record):
             raise damaged(key, record)
-        if tag == records.HEADERED and record[1] == records.SIGNATURE:
-            raise UntrustedValue(f"the value for key {shown(key)} is signed: open the shelf with sign=", "", key)
         raise FormatTooNew(f"the record for key {shown(key)} has tag {tag:#04x}, which only a later version knows")
+
+    def load_headered(self, key: Any, encoded_key: bytes, record: bytes, copy: bool = False) -> Any:
+        """The value of a record with headers. Of these, this codec reads those with a blob alone."""
+        if record[1] != records.BLOB:
+            raise undecoded(key, record)
+        payload, views = self._beside(key, record)
+        return self.unpickled(key, payload, map(bytearray, views) if copy else views)
+
+    def unpickled(self, key: Any, pickle: bytes | memoryview, buffers: Iterable[Any] | None = None) -> Any:
+        """The value of a pickle that was found in a record, and of its buffers. Raises as :meth:`load`."""
+        try:
+            return self.loads(pickle) if buffers is None else self.loads(pickle, buffers=buffers)
+        except UntrustedValue as error:
+            raise UntrustedValue(f"the value for key {shown(key)}: {error}{self._ways_on}", error.name, key) from None
+        except CoshelfError:
+            raise
+        except Exception as error:
+            raise unreadable(key, error) from error
 
     def _beside(self, key: Any, record: bytes) -> tuple[memoryview, list[memoryview]]:
         """The pickle in a record that names a blob, and the buffers of that."""
         found = records.read_headers(record)
         reference = None if found is None else unpack(found[0][records.BLOB])
         if found is None or reference is None:
-            raise damaged(key, record)
+            raise UnreadableValue(f"the value for key {shown(key)} has a header that names no blob", key)
         headers, start = found
         unknown = records.needs_later_version(headers, (records.BLOB,))
         if unknown is not None or self.blobs is None:

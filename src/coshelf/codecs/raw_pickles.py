@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from coshelf import records
+from coshelf.codecs.described import undecoded
 from coshelf.codecs.pickled import OLD, PickleCodec, damaged, unreadable
 from coshelf.errors import FormatTooNew, UnwritableValue
 from coshelf.keys import shown
@@ -46,4 +47,6 @@ class RawPickles(PickleCodec):
                 return inline(payload, views)
             except ValueError as error:
                 raise unreadable(key, error) from error
+        if record[0] == records.HEADERED:
+            raise undecoded(key, record)
         raise FormatTooNew(f"the record for key {shown(key)} has tag {record[0]:#04x}, which is no pickle's")

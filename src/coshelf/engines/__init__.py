@@ -11,7 +11,7 @@ from typing import Any, Protocol, cast
 from coshelf.engines.contract import Engine, OpenOptions
 from coshelf.errors import UnknownEngine
 
-__all__ = ["is_file", "open_engine"]
+__all__ = ["holds_bare_pickles", "is_file", "open_engine"]
 
 # URL scheme to module. Others come from the entry-point group below, which is read only when one is asked for.
 _BUILT_IN = {
@@ -20,6 +20,12 @@ _BUILT_IN = {
     "gs": "coshelf.engines.objects",
     "lmdb": "coshelf.engines.lmdb",
     "memory": "coshelf.engines.memory",
+    "redis": "coshelf.engines.redis",
+    "redis+cluster": "coshelf.engines.redis",
+    "redis+sentinel": "coshelf.engines.redis",
+    "rediss": "coshelf.engines.redis",
+    "rediss+cluster": "coshelf.engines.redis",
+    "rediss+sentinel": "coshelf.engines.redis",
     "s3": "coshelf.engines.objects",
 }
 _ENTRY_POINTS = "coshelf.engines"
@@ -60,6 +66,13 @@ def is_file(target: object) -> bool:
     if isinstance(target, str) and _SCHEME.match(target):
         return False
     return isinstance(target, (str, bytes, os.PathLike)) and not os.fsdecode(target).endswith("/")
+
+
+def holds_bare_pickles(target: object) -> bool:
+    """Whether a target names a directory of the files engine."""
+    if isinstance(target, str) and (scheme := _SCHEME.match(target)):
+        return scheme.group(1).lower() == "files"
+    return isinstance(target, (str, bytes, os.PathLike)) and os.fsdecode(target).endswith("/")
 
 
 def _find(scheme: str) -> _Opener:

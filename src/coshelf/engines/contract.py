@@ -109,11 +109,6 @@ class Batch:
     clears: tuple[tuple[bytes, bytes], ...] = ()
     blobs: Sequence[NewBlob] = ()
 
-    def keep_blobs(self) -> None:
-        """Right before the commit: from here on its blobs may be named."""
-        for blob in self.blobs:
-            blob.keep()
-
     def refuse_conflicts(self, version_of: Callable[[bytes], object]) -> None:
         """Raise :class:`~coshelf.errors.Conflict` if a check fails, given the version that each key has now."""
         failed = tuple(key for key, version in self.checks.items() if version_of(key) != version)
@@ -138,7 +133,7 @@ class Capabilities:
         atomic: what one batch may span and survive: "crash" (all or nothing whatever happens), "process" (all or
             nothing while this process lives), "shard", "none".
         checks: what a batch with checks may hold: "batch" (whatever a batch may), "entry" (one entry, which it writes
-            and checks; without checks each entry of a batch is committed on its own).
+            and checks, or checks alone; without checks each entry of a batch is committed on its own).
         largest_batch: bytes in one batch, None for no limit.
         exclusive: who is kept out by a transaction: "processes", "threads" or None (transactions may conflict).
         watch: how changes are noticed: "doorbell" (at once), "poll", None.
@@ -146,7 +141,8 @@ class Capabilities:
         persistent: entries outlive the process.
         acknowledged: what a returned commit means: "durable" (survives power loss), "machine" (survives the death of
             any process), "process", or an engine's own word.
-        consistency: what a reader sees of others' commits: "strict" (all that had returned), "eventual".
+        consistency: what a reader sees of others' commits: "strict" (all that had returned), "primary" (the same, until
+            a failover, which may lose the last of them), "eventual".
         largest_key, largest_value: bytes, None for no limit.
         cheap_count: ``len`` of everything does not walk.
         expiry: entries can expire.
@@ -163,7 +159,7 @@ class Capabilities:
     shared: Literal["processes", "threads"] = "processes"
     persistent: bool = True
     acknowledged: str = "durable"
-    consistency: Literal["strict", "eventual"] = "strict"
+    consistency: Literal["strict", "primary", "eventual"] = "strict"
     largest_key: int | None = None
     largest_value: int | None = None
     cheap_count: bool = True
@@ -293,7 +289,7 @@ class Reader(ABC):
         """A reader of this instant. On a snapshot: another handle on the same instant."""
 
     def instant(self) -> AbstractContextManager[Reader]:
-        """A reader of this instant, for who takes several steps; of the latest state where there are no snapshots."""
+        """What to read from in several steps: a snapshot, or where there is none, the latest state at each step."""
         return self.snapshot()
 
 
@@ -368,6 +364,8 @@ class Engine(Reader):
     """What tells this store from every other one; empty where nothing does."""
     blobs: Blobs | None = None
     """Where large buffers lie; None where they are part of their records."""
+    keeps_settings: bool = True
+    """Whether it takes rows of ours beside the entries, and records that are no bare pickles."""
 
     @abstractmethod
     def commit(self, batch: Batch) -> int | str:
@@ -377,6 +375,9 @@ class Engine(Reader):
         :class:`~coshelf.errors.ShelfLocked` when a transaction elsewhere lasts longer than the timeout;
         :class:`~coshelf.errors.OutcomeUnknown` when the reply was lost.
         """
+
+    def instant(self) -> AbstractContextManager[Reader]:
+        return nullcontext(self) if self.capabilities.snapshots is None else self.snapshot()
 
     def put(self, key: bytes, body: bytes) -> int | str:
         """Commit one put, which is what most commits are: an engine may have a quicker way for it.
@@ -388,9 +389,6 @@ class Engine(Reader):
     def gather(self) -> MutableMapping[bytes, bytes]:
         """What to collect the puts of a batch in that may be large. An engine may keep part of it out of memory."""
         return {}
-
-    def instant(self) -> AbstractContextManager[Reader]:
-        return nullcontext(self) if self.capabilities.snapshots is None else self.snapshot()
 
     def exclusive(self, timeout: float | None = None) -> AbstractContextManager[Exclusive]:
         """Keep other writers out, waiting ``timeout`` seconds for it (None: as opened).
@@ -460,13 +458,15 @@ def refuse_wide(batch: Batch, engine: Engine, *, whole: bool = False) -> None:
     if engine.capabilities.checks == "batch" or not (batch.checks or whole):
         return
     written = batch.puts.keys() | batch.deletes
+    if not written and not batch.clears:
+        return
     if len(written) > 1 or batch.clears:
         count = "a range of" if batch.clears else str(len(written))
         raise BatchTooLarge(
             f"the {engine.name} engine cannot commit {count} entries together ({engine.where}): each is on its own\n"
             "  hint: keep together what changes together, under one key; update() and clear() go entry by entry"
         )
-    others = sorted(batch.checks.keys() - written) if written else sorted(batch.checks)[1:]
+    others = sorted(batch.checks.keys() - written)
     if others:
         key = shown(decode(others[0])) if others[0] >= FIRST else repr(others[0])
         raise Unsupported(

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import pickle
 from dataclasses import dataclass
 from typing import Any
 
-from coshelf import records
+from coshelf import extras, records
+from coshelf.blobs import size_of
+from coshelf.codecs.described import BYTES, JSON, KNOWN, MSGPACK, NAMES, TEXT, codec_of, said_of
+from coshelf.errors import MissingExtra
 from coshelf.preview.instructions import instructions
+from coshelf.preview.msgpack import beginning
 from coshelf.preview.outline import follow
 
 __all__ = ["Preview", "payload_of", "preview_of"]
 
 _STEPS = 5_000
+_LOOKED_AT = 64 * 1024  # bytes of a value that is not a plain pickle
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +29,8 @@ class Preview:
     Attributes:
         type: the name of the value's class, with its module unless that is builtins; "?" if it cannot be told.
         text: the value as Python would write it, cut.
-        size: bytes of the record without its trailer.
-        stored_as: "pickle 5" and the like.
+        size: bytes of the record without its trailer, and of its large buffers.
+        stored_as: "pickle 5", "zstd json" and the like: codec and layers, the outermost first.
         names: the classes and functions that unpickling would ask for.
         problem: why the rest cannot be told, if it cannot.
     """
@@ -49,23 +56,30 @@ def preview_of(record: bytes, *, length: int = 80, steps: int = _STEPS) -> Previ
         steps: how many instructions are followed at most.
     """
     size = len(record) - records.TRAILER
-    signed, start = payload_of(record)
-    if start is None:
-        return Preview("?", "?", size, signed, (), "only a later version knows what this is")
-    outline = follow(instructions(record, start, size), steps)
-    protocol = record[start + 1] if record[start : start + 1] == b"\x80" and start + 1 < size else "0 or 1"
-    return Preview(
-        outline.thing.type,
-        outline.thing.written(length),
-        size,
-        f"{signed}pickle {protocol}",
-        tuple(outline.names),
-        outline.problem,
-    )
+    said, start = payload_of(record)
+    if start is not None:
+        found = _of_pickle(record, start, size, size, said, length, steps)
+        return dataclasses.replace(found, size=size_of(record) - records.TRAILER)
+    headers = _headers(record)
+    if headers is None:
+        return Preview("?", "?", size, said, (), "only a later version knows what this is")
+    if records.ENCRYPTION in headers[0]:
+        return Preview("?", "?", size, said, (), "it is encrypted")
+    payload, problem = record[headers[1] : size], None
+    if records.COMPRESSION in headers[0]:
+        payload, problem = _decompressed(headers[0][records.COMPRESSION], payload)
+        if not payload:
+            return Preview("?", "?", size, said, (), problem)
+    codec = codec_of(headers[0])
+    if codec is None:
+        found = _of_pickle(payload, 0, len(payload), size, said.removesuffix("pickle"), length, steps)
+        return dataclasses.replace(found, problem=found.problem and (problem or found.problem))
+    kind, text, trouble = _told(codec, payload, length, steps)
+    return Preview(kind, text, size, said, (), problem or trouble)
 
 
 def payload_of(record: bytes) -> tuple[str, int | None]:
-    """What is said of a record in front of its pickle, and where that begins; None if it has none."""
+    """What is said of a record in front of its pickle, and where that begins; None if it holds none as it is."""
     tag = record[0] if len(record) > records.TRAILER else -1
     if tag == records.PICKLE:
         return "", 0
@@ -73,11 +87,76 @@ def payload_of(record: bytes) -> tuple[str, int | None]:
         return "", 1
     if tag != records.HEADERED:
         return f"tag {tag:#04x}" if tag >= 0 else "nothing", None
-    said, at, end = "", 1, len(record) - records.TRAILER
-    while at < end and record[at]:
-        kind, size = record[at], int.from_bytes(record[at + 1 : at + 3], "little")
-        if kind != records.SIGNATURE:
-            return f"header {kind:#04x}", None
-        said = f"signed ({record[at + 3 : at + 7].hex()}) "
-        at += 3 + size
-    return said, at + 1
+    headers = _headers(record)
+    if headers is None:
+        return f"header {record[1]:#04x}", None
+    said = said_of(headers[0])
+    is_plain = headers[0].keys() <= {records.SIGNATURE, records.BLOB}
+    return (said.removesuffix("pickle"), headers[1]) if is_plain else (said, None)
+
+
+def _headers(record: bytes) -> tuple[dict[int, bytes], int] | None:
+    """The headers of a record and where its payload begins, if all that must be known is known."""
+    if len(record) <= records.TRAILER or record[0] != records.HEADERED:
+        return None
+    found = records.read_headers(record)
+    if found is None or records.needs_later_version(found[0], (*KNOWN, records.BLOB, records.SIGNATURE)) is not None:
+        return None
+    return None if codec_of(found[0]) not in (None, *NAMES) else found
+
+
+def _of_pickle(data: bytes, start: int, stop: int, size: int, said: str, length: int, steps: int) -> Preview:
+    outline = follow(instructions(data, start, stop), steps)
+    protocol = data[start + 1] if data[start : start + 1] == b"\x80" and start + 1 < stop else "0 or 1"
+    return Preview(
+        outline.thing.type,
+        outline.thing.written(length),
+        size,
+        f"{said}pickle {protocol}",
+        tuple(outline.names),
+        outline.problem,
+    )
+
+
+def _decompressed(header: bytes, payload: bytes) -> tuple[bytes, str | None]:
+    """The beginning of what was compressed, and why it is not all of it, if it is not."""
+    if int.from_bytes(header[1:5], "little"):
+        return b"", "it is compressed with a dictionary"
+    try:
+        zstd = extras.zstd()
+        found: bytes = zstd.ZstdDecompressor().decompress(payload, _LOOKED_AT)
+    except MissingExtra:
+        return b"", "it is compressed, and Zstandard is not installed here"
+    except zstd.ZstdError as error:
+        return b"", str(error)
+    whole = len(found) == int.from_bytes(header[5:], "little")
+    return found, None if whole else f"only the first {_LOOKED_AT:,} bytes are looked at"
+
+
+def _told(codec: int, payload: bytes, length: int, steps: int) -> tuple[str, str, str | None]:
+    """Type, text, and why that is not all, of a value that is no pickle."""
+    if codec == BYTES:
+        return "bytes", _cut(repr(payload[: length + 1]), length), None
+    if codec == TEXT:
+        return "str", _cut(repr(payload[: 4 * length + 4].decode("utf-8", "replace")), length), None
+    problem = None
+    if codec == MSGPACK:
+        value, problem = beginning(payload[:_LOOKED_AT], steps)
+    elif len(payload) > _LOOKED_AT:
+        return "?", _cut(payload[: 4 * length].decode("utf-8", "replace"), length), "it is too long to be looked at"
+    else:
+        assert codec == JSON
+        try:
+            value = json.loads(payload.decode("utf-8", "surrogatepass"))
+        except (ValueError, RecursionError) as error:
+            return "?", "?", f"no JSON: {error}"
+    try:
+        data = pickle.dumps(value, 4)  # so that it is written as a pickle of it would be
+    except RecursionError as error:
+        return type(value).__name__, "?", str(error)
+    thing = follow(instructions(data), steps).thing
+    return thing.type, thing.written(length), problem
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else f"{text[: max(length - 3, 1)]}..."

@@ -99,6 +99,7 @@ class FilesEngine(Engine):
     """Entries in the files of a directory."""
 
     name = "files"
+    keeps_settings = False  # a file holds a bare pickle, as its ancestor's do
 
     def __init__(self, path: str, descriptor: int, options: OpenOptions) -> None:
         self.where = path

@@ -87,7 +87,7 @@ class BaseWriter:
             cursor.putmulti(plain, append=behind_all)  # which fills pages, where inserting leaves them half empty
 
     def _put(self, key: bytes, record: bytes) -> None:
-        if key < FIRST and self._transaction.get(key) is None:
+        if key < FIRST and self._transaction.get(long_keys.physical(key)) is None:
             self._extra_rows += 1
         self._extra_rows += long_keys.put(self._transaction, key, record)
 

@@ -80,9 +80,8 @@ class Committer:
                         number = delta.apply(transaction, batch, partial)
                         if ARMED:
                             reach("commit-applied")
-                        batch.keep_blobs()
                         state.soil()
-                        transaction.commit()
+                        self._commit(transaction, batch)
                 except BaseException:
                     transaction.abort()
                     raise
@@ -134,6 +133,13 @@ class Committer:
         finally:
             environment.leave()
         return number
+
+    def _commit(self, transaction: lmdb.Transaction[bytes], batch: Batch) -> None:
+        if not batch.blobs:
+            transaction.commit()
+            return
+        with self._environment.blobs.naming(batch.blobs):
+            transaction.commit()
 
     def _take_room(self, delta: Delta, usage: Usage, batch: Batch) -> None:
         rows = len(batch.puts) + len(batch.deletes)
@@ -189,8 +195,7 @@ class Committer:
                     writer.finish(number, nonce)
                     if ARMED:
                         reach("direct-announced")
-                    batch.keep_blobs()
-                    transaction.commit()
+                    self._commit(transaction, batch)
                     if ARMED:
                         reach("direct-committed")
             except BaseException:
@@ -218,8 +223,7 @@ class Committer:
                 with translated(environment.path, "write"):
                     writer.apply(batch, number)
                     writer.finish(number)
-                    batch.keep_blobs()
-                    transaction.commit()
+                    self._commit(transaction, batch)
             except BaseException:
                 transaction.abort()
                 raise

@@ -15,7 +15,7 @@ from itertools import islice
 import lmdb
 
 from coshelf import records, trust
-from coshelf.durable_files import sync_directory
+from coshelf.durable_files import sync_directory, sync_removals
 from coshelf.engines.lmdb import long_keys
 from coshelf.engines.lmdb.blobs.catalogue import dropped_blobs, is_about_blobs
 from coshelf.engines.lmdb.blobs.folder import blob_path, folder_of
@@ -76,8 +76,11 @@ def _rewrite(files: Files) -> None:
             fill(descriptor, temporary, replace(row, extra_rows=1), _pages(transaction, path), path)
             # Nothing reads it any more, and the new file does not know them. Before it has its name, or a death in
             # between would leave them for ever.
-            for identity, _ in dropped_blobs(transaction):
+            dropped = dropped_blobs(transaction)
+            for identity, _ in dropped:
                 remove_file(blob_path(folder_of(path), identity))
+            if dropped:
+                sync_removals(folder_of(path))
         # With a given secret the mark is a row, which has gone with the others.
         if trust.is_marked(row.store_id, old.st_dev, old.st_ino, body):
             trust.mark(row.store_id, new.st_dev, new.st_ino, path)

@@ -235,6 +235,10 @@ class Environment:
         if self._deltas:
             self.current_delta().begin_write().abort()
 
+    def settle_dead_commits(self) -> None:
+        """Have every commit visible that a process made before it died. For who is inside, and writes."""
+        self._barrier(after_death=True)
+
     def _read_row(self, base: BaseFile) -> ShelfRow:
         while True:
             with translated(self.path, "read"), base.begin() as transaction:

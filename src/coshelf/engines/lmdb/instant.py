@@ -243,7 +243,8 @@ class LmdbSnapshot(Snapshot):
     def _collect_blobs(self) -> None:
         """Give back the room of what was kept for this instant alone."""
         environment = self._environment
-        if environment.blobs.has_waiting and environment.may_write:
+        # Not in a forked child that has not opened it: this may be the garbage collector, with what it inherited.
+        if environment.blobs.has_waiting and environment.may_write and environment.is_open:
             with suppress(ShelfClosed), environment.inside():
                 environment.blobs.collect()
 

@@ -259,16 +259,21 @@ class ObjectsEngine(Engine):
         return number
 
     def _commit_checked(self, batch: Batch, number: int) -> int:
-        """Commit what is one entry, on a condition."""
+        """Commit what is one entry, on a condition, or nothing, on any.
+
+        If all versions that were read are still there, all were there at one instant: before the first was looked at
+        again.
+        """
+        if not batch.puts and not batch.deletes:
+            keys = list(batch.checks)
+            now = dict(zip(keys, self.get_many(keys), strict=True))
+            batch.refuse_conflicts(lambda key: ABSENT if (entry := now[key]) is None else entry.version)
+            return number
         ((key, expected),) = batch.checks.items()
         try:
             if key in batch.puts:
                 return self._put(key, self._sealed(key, batch.puts[key], number), expected)
-            if key in batch.deletes and expected is not ABSENT:
-                self._delete(key, expected)
-                return number
-            if (ABSENT if (entry := self.get(key)) is None else entry.version) != expected:
-                raise Changed
+            self._delete(key, expected)
         except Changed:
             raise Conflict(f"the entry was changed in {self.where} in the meantime", (key,)) from None
         return number
@@ -289,6 +294,8 @@ class ObjectsEngine(Engine):
 
     def _delete(self, key: bytes, expected: int | str | Absent) -> None:
         token = self._token(key, expected)
+        if expected is ABSENT:  # as it is: there is nothing to delete
+            return
         if self._deletes_conditionally:
             self._client.delete_matching(self._name(key), token)
         else:

@@ -41,7 +41,6 @@ class CheckTests(EngineTests):
         engine.commit(Batch(deletes=frozenset((A,))))
         assert conflicts(engine, {A: ABSENT}) == []
 
-    @needs("checks=batch")
     def test_conflict_names_the_keys_whose_check_failed_and_no_others(self, engine: Engine) -> None:
         old = put(engine, {A: 1, B: 1, C: 1})
         put(engine, {B: 2})
@@ -82,7 +81,6 @@ class CheckTests(EngineTests):
             Batch(checks={A: old}, puts={A: body(2)}, deletes=frozenset((B,))),
             Batch(checks={A: old}, puts={B: body(2)}),
             Batch(checks={A: old}, clears=((FIRST, LAST),)),
-            Batch(checks={A: old, B: ABSENT}),
         ):
             with pytest.raises(Unsupported):
                 engine.commit(batch)
@@ -113,7 +111,6 @@ class CheckTests(EngineTests):
             assert conflicts(engine, {key: old}) == [key]
             assert conflicts(engine, {key: new}) == []
 
-    @needs("checks=batch")
     def test_checks_work_for_long_keys(self, engine: Engine) -> None:
         keys = long_keys(engine.capabilities.largest_key)
         old = put(engine, dict.fromkeys(keys[::2], 1))

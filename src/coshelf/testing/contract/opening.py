@@ -66,7 +66,7 @@ class OpeningTests(EngineTests):
     @needs("persistent", "shared=processes", "watch=doorbell")
     def test_emptying_by_flag_n_is_a_commit_that_others_see(self, engine: Engine, tmp_path: Path) -> None:
         old = put(engine, {A: 1, B: 2})
-        with engine.snapshot() as before:
+        with engine.instant() as before:
             bell = engine.doorbell(A)
             tone = bell.tone()
             with contextlib.closing(self.open_engine(tmp_path, OpenOptions(flag="n"))) as other:
@@ -75,7 +75,8 @@ class OpeningTests(EngineTests):
             assert bell.tone() != tone
             assert contents(engine) == []
             assert conflicts(engine, {A: old}) == [A]
-            assert contents(before) == [(A, 1), (B, 2)]
+            if engine.capabilities.snapshots:
+                assert contents(before) == [(A, 1), (B, 2)]
         assert put(engine, {A: 1}) != old
 
     @needs("persistent")

@@ -18,7 +18,7 @@ __all__ = ["SnapshotRules"]
 
 class SnapshotRules(ShelfRules):
     @rule()
-    @precondition(lambda self: self.shelf.capabilities.snapshots and len(self.snapshots) < self.most_snapshots)
+    @precondition(lambda self: len(self.snapshots) < self.most_snapshots and self.shelf.capabilities.snapshots)
     def take_snapshot(self) -> None:
         self.snapshots.append((self.shelf.snapshot(), self.committed.frozen()))
 

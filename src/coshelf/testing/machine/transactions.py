@@ -32,7 +32,7 @@ class TransactionRules(ShelfRules):
         self._end_transaction(commit)
 
     @rule(key=keys())
-    @precondition(lambda self: self.block is not None and self.shelf.capabilities.exclusive)
+    @precondition(lambda self: self.block is not None)
     def look_from_outside_the_transaction(self, key: Any) -> None:
         check_equal(self.shelf, self.committed)
         with pytest.raises(TransactionInProgress):

@@ -6,7 +6,7 @@ from itertools import islice
 from typing import Any
 
 from hypothesis import strategies as st
-from hypothesis.stateful import rule
+from hypothesis.stateful import precondition, rule
 
 from coshelf.testing.machine.base import ShelfRules
 from coshelf.testing.machine.comparisons import check_same, check_views
@@ -42,6 +42,7 @@ class ViewRules(ShelfRules):
         assert (view <= others) == (expected <= others)
 
     @rule(name=st.sampled_from(NAMES), first=keys(), second=keys())
+    @precondition(lambda self: self.shelf.capabilities.snapshots)
     def write_while_iterating(self, name: str, first: Any, second: Any) -> None:
         target, model = self._both(name)
         expected = list(model.items())

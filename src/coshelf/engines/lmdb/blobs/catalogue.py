@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from coshelf import records
 from coshelf.blobs import ID, Body, reference_in
+from coshelf.durable_files import sync_removals
 from coshelf.engines.contract import Batch
 from coshelf.engines.lmdb import long_keys
 from coshelf.engines.lmdb.spooled import SpooledPuts
@@ -179,8 +180,11 @@ class Catalogue:
         for identity in self._committed - self._named:
             self._drop(identity, self._number)
         if not self.is_empty:
-            for identity, _ in dropped_blobs(self._transaction):
-                if not os.path.lexists(os.path.join(folder, identity.hex())):
+            dropped = [identity for identity, _ in dropped_blobs(self._transaction)]
+            gone = [identity for identity in dropped if not os.path.lexists(os.path.join(folder, identity.hex()))]
+            # A file that a power cut brings back must have its row, or nobody would remove it again.
+            if gone and sync_removals(folder):
+                for identity in gone:
                     self._delete(_DROPPED + identity)
 
     def _store(self, key: bytes, body: bytes, number: int) -> None:

@@ -39,7 +39,8 @@ class BlobCopies:
         if os.path.lexists(path) and problem_with(path, self._store_id, reference) is None:
             return
         views = self._views(reference)
-        make_folder(self._folder, self._like)
+        if not self._made:
+            make_folder(self._folder, self._like)
         making = path + _SUFFIX
         remove_file(making)
         descriptor = os.open(making, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)

@@ -11,20 +11,21 @@ import errno
 import fcntl
 import itertools
 import os
+import stat
 import threading
 import weakref
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
 from coshelf.blobs import ID, NewBlob, Reference
-from coshelf.durable_files import sync_directory, sync_file_system
+from coshelf.durable_files import sync_directory, sync_file_system, sync_removals
 from coshelf.engines.lmdb.blobs.blob_file import open_blob, write_buffers, write_head
 from coshelf.engines.lmdb.blobs.catalogue import dropped_blobs, rows_of_blob
 from coshelf.engines.lmdb.failpoints import ARMED, reach
 from coshelf.engines.lmdb.failures import translated
-from coshelf.engines.lmdb.sidecar_files import give, remove_file
+from coshelf.engines.lmdb.sidecar_files import give
 from coshelf.errors import ShelfPermissionError, StorageError, StorageFull
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ _MANY = 32  # blobs from which on the whole file system is synced at once
 _HURRY = 256 << 20  # bytes in blobs that are flushed without waiting for the interval to end
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NO_RIGHT = (errno.EACCES, errno.EPERM, errno.EROFS)
+_GONE = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP)  # it is not there, or something else is
 
 
 def folder_of(shelf: str) -> str:
@@ -52,13 +54,28 @@ def blob_path(folder: str, identity: bytes) -> str:
 def blob_files(folder: str) -> dict[bytes, int]:
     """The ids of the blobs in a folder, and the bytes of their files."""
     found = {}
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             identity = _identity(entry.name)
             if identity is not None:
                 with contextlib.suppress(FileNotFoundError):
                     found[identity] = entry.stat(follow_symlinks=False).st_size
     return found
+
+
+def _discard(path: str) -> None:
+    """Remove a file that nobody needs, if that can be done: it may be another user's, or not be what it was."""
+    with contextlib.suppress(OSError):
+        os.unlink(path)
+
+
+@contextmanager
+def _passed_over_if_gone() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _GONE:
+            raise
 
 
 def _identity(name: str) -> bytes | None:
@@ -78,6 +95,7 @@ def make_folder(folder: str, like: os.stat_result) -> None:
             os.mkdir(path, 0o700)
         except FileExistsError:
             if os.path.isdir(path) and not os.path.islink(path):
+                sync_directory(os.path.dirname(path))  # who made it may have died before that
                 continue
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path) from None
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -117,7 +135,7 @@ class _Writer:
 
     def end(self, *, remove: bool) -> None:
         if remove:
-            remove_file(self.path)
+            _discard(self.path)
         fcntl.flock(self._descriptor, fcntl.LOCK_UN)
         os.close(self._descriptor)
 
@@ -140,6 +158,7 @@ class BlobFolder:
         self._writer: _Writer | None = None
         self._new: weakref.WeakSet[NewBlob] = weakref.WeakSet()
         self._unflushed = 0
+        self._doubtful: set[bytes] = set()  # of commits that failed, and may have named them
         self._failed: set[bytes] = set()
 
     # --- writing -----------------------------------------------------------------------------------------------------
@@ -150,7 +169,7 @@ class BlobFolder:
             try:
                 new = self._write(key, buffers)
             except OSError as error:
-                if error.errno not in _NO_ROOM:
+                if error.errno not in _NO_ROOM or not self._environment.has_delta:
                     raise
                 # What is overwritten gives its room back when that is flushed.
                 self._environment.flusher.flush()
@@ -180,13 +199,16 @@ class BlobFolder:
                 os.close(descriptor)
             if ARMED:
                 reach("blob-written")
-            return NewBlob(reference, key, partial(remove_file, path))
+            return NewBlob(reference, key, partial(_discard, path))
         except BaseException:
-            remove_file(path)
+            _discard(path)
             raise
 
     def _own_writer(self) -> _Writer:
         with self._mutex:
+            if self._writer is not None and not self._writer.is_in_place:  # somebody removed the folder
+                self._writer.end(remove=False)
+                self._writer = None
             while self._writer is None:
                 self.sweep()
                 like = os.fstat(self._environment.files.descriptor)
@@ -208,6 +230,16 @@ class BlobFolder:
         """Whether so much was written since the last flush that the next one should not wait."""
         return self._unflushed > _HURRY
 
+    @contextmanager
+    def naming(self, blobs: Iterable[NewBlob]) -> Iterator[None]:
+        """Keep blobs while a commit is made that names them. If it fails, nobody knows whether it did."""
+        identities = {blob.reference.id for blob in blobs}
+        for blob in blobs:
+            blob.keep()
+        self._doubtful |= identities
+        yield
+        self._doubtful -= identities
+
     # --- durable -----------------------------------------------------------------------------------------------------
 
     def sync(self, identities: Collection[bytes]) -> None:
@@ -217,41 +249,48 @@ class BlobFolder:
         self._unflushed = 0
         with self._translated("flush"):
             self._write_again(identities)
-            if len(identities) > _MANY:
-                descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-                try:
-                    sync_file_system(descriptor)
-                finally:
-                    os.close(descriptor)
-            else:
-                for identity in identities:
-                    self._sync_one(identity)
-                sync_directory(self.path)
+            try:
+                with _passed_over_if_gone():
+                    self._sync_all(identities)
+            except OSError:
+                # The kernel now calls pages clean that it could not write, and tells nobody else. Written once more,
+                # they are dirty again, for whoever makes them durable next: it may be another process.
+                self._failed.update(identities)
+                with contextlib.suppress(OSError):
+                    self._write_again(identities)
+                raise
         if ARMED:
             reach("blobs-synced")
 
-    def _sync_one(self, identity: bytes) -> None:
-        try:
-            descriptor = os.open(blob_path(self.path, identity), os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
-        except FileNotFoundError:
+    def _sync_all(self, identities: Collection[bytes]) -> None:
+        if len(identities) > _MANY:
+            descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                sync_file_system(descriptor)
+            finally:
+                os.close(descriptor)
             return
+        for identity in identities:
+            with _passed_over_if_gone():
+                self._sync_one(identity)
+        sync_directory(self.path)
+
+    def _sync_one(self, identity: bytes) -> None:
+        descriptor = os.open(blob_path(self.path, identity), os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
         try:
-            os.fsync(descriptor)
-        except OSError:
-            self._failed.add(identity)
-            raise
+            if stat.S_ISREG(os.fstat(descriptor).st_mode):
+                os.fsync(descriptor)
         finally:
             os.close(descriptor)
 
     def _write_again(self, identities: Collection[bytes]) -> None:
-        """Write what could not be made durable once more: after it failed once, the kernel calls the pages clean."""
+        """Write what could not be made durable once more."""
         for identity in self._failed.intersection(identities):
-            with contextlib.suppress(FileNotFoundError), open(blob_path(self.path, identity), "r+b") as file:
+            with _passed_over_if_gone(), open(blob_path(self.path, identity), "r+b") as file:
                 while chunk := file.read(1 << 20):
                     file.seek(-len(chunk), os.SEEK_CUR)
                     file.write(chunk)
                     file.flush()
-                os.fsync(file.fileno())
             self._failed.discard(identity)
 
     # --- reading -----------------------------------------------------------------------------------------------------
@@ -280,14 +319,14 @@ class BlobFolder:
             oldest = base.oldest_reader()
         for identity, since in dropped:
             if since <= oldest:
-                remove_file(blob_path(self.path, identity))
+                _discard(blob_path(self.path, identity))
         self.has_waiting = any(since > oldest for _, since in dropped)
 
     def sweep(self) -> None:
         """Remove what writers left that died before they committed. For who is inside, and writes."""
         try:
             names = os.listdir(os.path.join(self.path, _WRITERS))
-        except (FileNotFoundError, NotADirectoryError):
+        except OSError:  # there is none, or it is not for this user to look into
             return
         for name in names:
             if self._writer is None or name != self._writer.name.hex():
@@ -296,9 +335,14 @@ class BlobFolder:
                         self._sweep_after(name)
 
     def _sweep_after(self, writer: str) -> None:
-        for identity in blob_files(self.path):
-            if identity.hex().startswith(writer) and not self._is_known(identity):
-                remove_file(blob_path(self.path, identity))
+        left = [identity for identity in blob_files(self.path) if identity.hex().startswith(writer)]
+        if not left:
+            return
+        self._environment.settle_dead_commits()
+        for identity in left:
+            if not self._is_known(identity):
+                _discard(blob_path(self.path, identity))
+        sync_removals(self.path)  # before what says that this is to be done goes
 
     def _is_known(self, identity: bytes) -> bool:
         """Whether a commit named a blob. First what the delta has: a flush takes it from there to the base."""
@@ -316,10 +360,12 @@ class BlobFolder:
     # --- the end -----------------------------------------------------------------------------------------------------
 
     def leave(self) -> None:
-        """When the shelf is closed in this process. What is still in the making is swept by whoever comes next."""
+        """When the shelf is closed in this process. What is still in the making, or in doubt, is swept by the next."""
         writer, self._writer = self._writer, None
         if writer is not None:
-            writer.end(remove=not any(True for _ in self._new))
+            is_done = not self._doubtful and not any(True for _ in self._new)
+            # What no commit named must be gone for good before nobody would look for it any more.
+            writer.end(remove=is_done and sync_removals(self.path))
         for path in (os.path.join(self.path, _WRITERS), self.path):
             with contextlib.suppress(OSError):  # it is not there, or not empty
                 os.rmdir(path)
@@ -365,7 +411,7 @@ def _dead(path: str, store_id: bytes) -> Iterator[bool]:
         known = os.read(descriptor, len(store_id) + 1)
         yield known in (store_id, b"")
         if known in (store_id, b""):
-            remove_file(path)
+            _discard(path)
         fcntl.flock(descriptor, fcntl.LOCK_UN)
     finally:
         os.close(descriptor)

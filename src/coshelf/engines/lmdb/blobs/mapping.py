@@ -36,6 +36,9 @@ def mapped(descriptor: int, length: int) -> memoryview:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
     memory = (ctypes.c_ubyte * length).from_address(address)
+    # Views in a cycle are garbage with it, and the collector would call the finalizer before those of other objects in
+    # the cycle, which may still look at the views. It refers to nothing, so the collector need not know it.
+    ctypes.pythonapi.PyObject_GC_UnTrack(ctypes.py_object(memory))
     # Not at exit: what is left then may still be used, and goes with the process.
     weakref.finalize(memory, library.munmap, address, length).atexit = False
     return memoryview(memory).cast("B").toreadonly()

@@ -1,0 +1,149 @@
+"""From ``results/arrays.json`` to the part of docs/benchmarks.md about arrays."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["arrays"]
+
+
+def _time(seconds: float) -> str:
+    if seconds < 1e-3:
+        return f"{seconds * 1e6:,.0f} us"
+    if seconds < 0.1:
+        return f"{seconds * 1e3:.3g} ms"
+    return f"{seconds * 1e3:.0f} ms" if seconds < 0.9995 else f"{seconds:,.2f} s"
+
+
+def _size(size: int) -> str:
+    return f"{size >> 20} MiB" if size % (1 << 20) == 0 else f"{size / 1e6:,.0f} MB"
+
+
+def arrays(results: dict[str, Any]) -> list[str]:
+    """Opening, sharing, writing, and a pass over many."""
+    machine = ", ".join(f"{name}: {value}" for name, value in results["machine"].items())
+    return [
+        f"Measured on: {machine}; a disk, and not memory. Arrays of float64 in which there is nothing to compress.",
+        "",
+        *_targets(results),
+        *_opening(results["opening"]),
+        *_sharing(results["sharing"]),
+        *_writing(results["writing"]),
+        *_passes(results["passes"]),
+    ]
+
+
+def _targets(results: dict[str, Any]) -> list[str]:
+    opening, sharing = results["opening"], results["sharing"]
+    took = opening["took"]["coshelf"]["open"]
+    count = sharing["used"]["coshelf"]["arrays"]
+    rows = [
+        (f"an array of {_size(opening['bytes'])} opened", "under 200 us", _time(took), took < 200e-6),
+        (f"in memory for {sharing['processes']} processes", "once", f"{count:.2f} times", count < 1.05),
+    ]
+    for measured in results["writing"]:
+        for name, what, said in (
+            ("coshelf", "returned", "written"),
+            ("coshelf", "durable", "written, and `sync()`"),
+            ('coshelf, durability="commit"', "durable", 'written, `durability="commit"`'),
+        ):
+            speed = measured["speed"][name][what]
+            plain = measured["speed"][f"{name}, without zlib-ng"][what]
+            rows.append(
+                (
+                    f"{_size(measured['bytes'])} {said}",
+                    "half the speed of numpy.save with the same durability",
+                    f"{speed:.2f} (without zlib-ng {plain:.2f})",
+                    speed >= 0.5,
+                )
+            )
+    lines = ["| work | wanted | measured | reached |", "| --- | --- | --- | --- |"]
+    lines += [f"| {work} | {wanted} | {found} | {'yes' if well else '**no**'} |" for work, wanted, found, well in rows]
+    return [*lines, ""]
+
+
+def _opening(measured: dict[str, Any]) -> list[str]:
+    joining, fresh = measured["with open(), others have it open"], measured["with open()"]
+    words = (
+        f"Medians of {measured['rounds']} rounds. The shelf is open; with `coshelf.open` it takes {_time(joining)} "
+        f"while others have it open, and {_time(fresh)} if nobody has. The files are in the page cache; to touch an "
+        "array is to add it up."
+    )
+    lines = [
+        f"### An array of {_size(measured['bytes'])}, from its name to the object",
+        "",
+        words,
+        "",
+        "| | to the object | and all of it touched |",
+        "| --- | --- | --- |",
+    ]
+    for name, took in measured["took"].items():
+        lines.append(f"| {_shown(name)} | {_time(took['open'])} | {_time(took['open and touch'])} |")
+    return [*lines, ""]
+
+
+def _sharing(measured: dict[str, Any]) -> list[str]:
+    words = (
+        "What their proportional set sizes grew by (`/proc/PID/smaps_rollup`: a page that several share is counted "
+        "once), as a multiple of the array, when all have touched all of it."
+    )
+    lines = [
+        f"### Memory of {measured['processes']} processes that hold it",
+        "",
+        words,
+        "",
+        "| | arrays in memory | MB, with the interpreters | all four done after |",
+        "| --- | --- | --- | --- |",
+    ]
+    for name, used in measured["used"].items():
+        lines.append(
+            f"| {_shown(name)} | {used['arrays']:.2f} | {used['after'] / 1e6:,.0f} | {_time(used['seconds'])} |"
+        )
+    return [*lines, ""]
+
+
+def _writing(sizes: list[dict[str, Any]]) -> list[str]:
+    words = (
+        "Under a new name each time, medians: until it returns, and until it is durable (`sync()`, or fsync of file "
+        "and directory). Speed is a multiple of that of numpy.save with the same durability, within the same round."
+    )
+    lines = [
+        "### Writing one array",
+        "",
+        words,
+        "",
+        "| | | returned | durable | speed, returned | speed, durable |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for measured in sizes:
+        for name, took in measured["took"].items():
+            speed = measured["speed"].get(name)
+            ratios = ("", "") if speed is None else (f"{speed['returned']:.2f}", f"{speed['durable']:.2f}")
+            lines.append(
+                f"| {_size(measured['bytes'])} | {_shown(name, reads=False)} | {_time(took['returned'])} | "
+                f"{_time(took['durable'])} | {ratios[0]} | {ratios[1]} |"
+            )
+    return [*lines, ""]
+
+
+def _passes(measured: dict[str, Any]) -> list[str]:
+    words = (
+        "All written, until all is durable, all read (and one number of each looked at), all read and added up. "
+        f"Medians of {measured['rounds']} rounds, in a new directory each."
+    )
+    lines = [
+        f"### {measured['count']:,} arrays of {_size(measured['bytes'])} a pass",
+        "",
+        words,
+        "",
+        "| | written | durable | read | read and added up |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for name, took in measured["took"].items():
+        cells = " | ".join(_time(took[what]) for what in ("write", "durable", "read", "sum"))
+        lines.append(f"| {_shown(name)} | {cells} |")
+    return [*lines, ""]
+
+
+def _shown(name: str, *, reads: bool = True) -> str:
+    return name if reads else name.removesuffix(", numpy.load")

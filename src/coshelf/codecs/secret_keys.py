@@ -1,0 +1,32 @@
+"""Secrets that callers give: whether they are usable, and what is derived from them. docs/format.md."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+__all__ = ["ID", "derived", "shortened", "usable"]
+
+ID = 4  # bytes of a key's id
+_LEAST = 16
+
+
+def usable(secrets: bytes | Iterable[bytes], option: str) -> tuple[bytes, ...]:
+    """The secrets given to an option. Raises TypeError and ValueError for what is none."""
+    given = (secrets,) if isinstance(secrets, bytes) else tuple(secrets)
+    for secret in given:
+        if not isinstance(secret, bytes):
+            raise TypeError(f"{option} takes bytes, not {type(secret).__name__}")
+        if len(secret) < _LEAST:
+            raise ValueError(f"a secret for {option} has at least {_LEAST} bytes, not {len(secret)}")
+    return given
+
+
+def derived(secret: bytes, what: bytes, size: int) -> bytes:
+    """Bytes that only who has the secret can compute, and from which it cannot be told."""
+    return hashlib.blake2b(what, key=shortened(secret), digest_size=size).digest()
+
+
+def shortened(secret: bytes) -> bytes:
+    """A secret as BLAKE2b takes one, which is 64 bytes at most."""
+    return secret if len(secret) <= 64 else hashlib.blake2b(secret).digest()

@@ -1,0 +1,127 @@
+"""What a URL says: which servers, which shelf on them, and how to talk to them."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import Any, Literal
+from urllib.parse import parse_qsl, unquote, urlencode
+
+from coshelf.engines.connections import without_secrets
+from coshelf.extras import imported
+
+__all__ = ["Address", "parse"]
+
+Kind = Literal["single", "sentinel", "cluster"]
+
+_KINDS: dict[str, Kind] = {"redis": "single", "redis+sentinel": "sentinel", "redis+cluster": "cluster"}
+_PORTS = {"single": 6379, "cluster": 6379, "sentinel": 26379}
+_NAME = "shelf"
+_LONGEST_NAME = 200
+_FORMS = {
+    "single": "redis://[user:password@]host[:port][/db][/name]",
+    "sentinel": "redis+sentinel://[user:password@]host[:port],...[/service][/db][/name]",
+    "cluster": "redis+cluster://[user:password@]host[:port],...[/name]",
+}
+MOST_BUCKETS = 1024
+_USER, _PASSWORD = "COSHELF_REDIS_USERNAME", "COSHELF_REDIS_PASSWORD"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A URL, taken apart.
+
+    Attributes:
+        where: the URL for messages, without secrets.
+        kind: what the servers are.
+        hosts: their names and ports; those of the sentinels, of a Sentinel.
+        service: what the sentinels call the servers they watch.
+        name: of the shelf.
+        buckets: how many a new shelf is to have; None where the URL does not say.
+        evicts: whether a server that evicts keys is accepted.
+        wait: replicas that must have a commit before it returns.
+        settings: what the client is given, credentials and TLS among it.
+    """
+
+    where: str
+    kind: Kind
+    hosts: tuple[tuple[str, int], ...]
+    service: str
+    name: str
+    buckets: int | None
+    evicts: bool
+    wait: int
+    settings: dict[str, Any] = field(repr=False)
+
+
+def parse(url: str) -> Address:
+    """Take a URL apart. Raises ValueError, which shows no secrets, for what is none of ours."""
+    scheme, _, rest = url.partition("://")
+    secure = scheme.startswith("rediss")
+    kind = _KINDS.get(scheme.lower().replace("rediss", "redis", 1))
+    where = without_secrets(url)
+    if kind is None or not rest:
+        raise ValueError(f"{where} is none of {', '.join(_FORMS.values())}")
+    beginning, _, query = rest.partition("?")
+    authority, _, path = beginning.partition("/")
+    credentials, _, listed = authority.rpartition("@")
+    parts = [unquote(part) for part in path.split("/") if part]
+    service = parts.pop(0) if kind == "sentinel" and parts else ""
+    database = int(parts.pop(0)) if kind != "cluster" and parts and parts[0].isdecimal() else 0
+    name = parts.pop(0) if parts else _NAME
+    if parts or (kind == "sentinel" and not service):
+        raise ValueError(f"{where} is not of the form {_FORMS[kind]}")
+    if len(name) > _LONGEST_NAME or not name.isprintable() or set(name) & set("{}/ "):
+        raise ValueError(f"{name!r} cannot be the name of a shelf on Redis: no braces, slashes and spaces")
+    options = dict(parse_qsl(query, keep_blank_values=True))
+    buckets = _number(where, options, "buckets", 1, MOST_BUCKETS)
+    evicts = options.pop("evicts", "")
+    if evicts not in ("", "allowed"):
+        raise ValueError(f"evicts={evicts} ({where}): the only thing to say is evicts=allowed")
+    wait = _number(where, options, "wait", 0, 100) or 0
+    settings = _settings(where, secure, credentials, database, options)
+    hosts = tuple(_host(where, host, _PORTS[kind]) for host in listed.split(","))
+    if kind == "single" and len(hosts) > 1:
+        raise ValueError(f"{where} names {len(hosts)} servers: write redis+cluster:// or redis+sentinel://")
+    if kind == "cluster":
+        settings.pop("db", None)
+    return Address(where, kind, hosts, service, name, buckets, evicts == "allowed", wait, settings)
+
+
+def _number(where: str, options: dict[str, str], name: str, least: int, most: int) -> int | None:
+    given = options.pop(name, None)
+    if given is None:
+        return None
+    if not given.isdecimal() or not least <= int(given) <= most:
+        raise ValueError(f"{name}={given} ({where}) is not a number from {least} to {most}")
+    return int(given)
+
+
+def _host(where: str, host: str, port: int) -> tuple[str, int]:
+    name, colon, number = host.rpartition(":")
+    if not colon or (host.startswith("[") and host.endswith("]")):
+        name, number = host, str(port)
+    if not number.isdecimal() or not 0 < int(number) < 65536:
+        raise ValueError(f"{where}: {number!r} is no port")
+    return name.strip("[]") or "localhost", int(number)
+
+
+def _settings(where: str, secure: bool, credentials: str, database: int, options: dict[str, str]) -> dict[str, Any]:
+    """What the client is given: its own way of reading URLs decides what each option means."""
+    connection = imported("redis.connection", "redis", "a shelf on Redis")
+    try:
+        settings: dict[str, Any] = connection.parse_url(f"redis://host/{database}?{urlencode(options)}")
+    except ValueError as error:  # names the option and not its value
+        raise ValueError(f"{where}: {error}") from None
+    settings.pop("host", None)
+    user, colon, password = credentials.partition(":")
+    if not colon and user:  # redis://password@host is no form of theirs: a user without a password
+        password = ""
+    username, secret = unquote(user) or os.environ.get(_USER), unquote(password) or os.environ.get(_PASSWORD)
+    if username:
+        settings.setdefault("username", username)
+    if secret:
+        settings.setdefault("password", secret)
+    if secure:
+        settings["ssl"] = True
+    return settings

@@ -1,0 +1,87 @@
+"""The bell: each commit is told on a channel of its bucket."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from typing import Any
+
+from coshelf.engines.contract import Doorbell
+from coshelf.engines.redis.client import Client
+from coshelf.engines.redis.layout import Bucket
+
+__all__ = ["CountingBell", "SubscribedBell"]
+
+_POLL = 0.05
+_LOOK = 5.0  # seconds; so often a signal is looked at whatever happens
+
+
+class CountingBell(Doorbell):
+    """The tone is the number of changes, which the server counts; who waits looks again now and then."""
+
+    def __init__(self, client: Client, bucket: Bucket) -> None:
+        self._client = client
+        self._bucket = bucket
+
+    def tone(self) -> int:
+        return int(self._client.read(self._bucket.slot, b"HGET", self._bucket.state, b"changes") or 0)
+
+    def wait(self, tone: int, timeout: float | None) -> None:
+        time.sleep(_POLL if timeout is None else min(timeout, _POLL))
+
+
+class SubscribedBell(CountingBell):
+    """Who waits hears of a change at once, by a connection of the bell's own.
+
+    A channel keeps nothing for those who are not there. So the subscription is confirmed before the tone is taken, and
+    while there is none, because the connection was lost, waiting is looking again now and then.
+    """
+
+    def __init__(self, client: Client, bucket: Bucket, *, sharded: bool) -> None:
+        super().__init__(client, bucket)
+        self._sharded = sharded
+        self._subscription: Any = None
+
+    def tone(self) -> int:
+        if self._subscription is None:
+            with suppress(Exception):  # reading the tone tells what is wrong, if it lasts
+                self._subscribe()
+        return super().tone()
+
+    def wait(self, tone: int, timeout: float | None) -> None:
+        end = None if timeout is None else time.monotonic() + timeout
+        while self._subscription is not None:
+            left = None if end is None else end - time.monotonic()
+            if left is not None and left <= 0:
+                return
+            try:
+                message = self._subscription.get_message(timeout=_LOOK if left is None else min(left, _LOOK))
+            except Exception:  # the connection is lost
+                self._give_up()
+                break
+            if message is None:
+                continue
+            if message["type"] not in ("message", "smessage"):  # the slot moved, say
+                self._give_up()
+                return
+            if int(message["data"]) > tone:
+                return
+        super().wait(tone, None if end is None else max(0.0, end - time.monotonic()))
+
+    def _subscribe(self) -> None:
+        subscription = self._client.primary(self._bucket.slot).pubsub()
+        try:
+            (subscription.ssubscribe if self._sharded else subscription.subscribe)(self._bucket.bell)
+            confirmed = subscription.get_message(timeout=self._client.reply_timeout)
+            if confirmed is None or confirmed["type"] not in ("subscribe", "ssubscribe"):
+                raise TimeoutError
+        except BaseException:
+            subscription.close()
+            raise
+        self._subscription = subscription
+
+    def _give_up(self) -> None:
+        subscription, self._subscription = self._subscription, None
+        if subscription is not None:
+            with suppress(Exception):
+                subscription.close()

@@ -1,0 +1,190 @@
+"""Commits: one script, which may be sent again, since it knows whether it has happened.
+
+Each commit has a random number, which is the version of what it puts, and a ticket: a key in which the script leaves
+that number. The same commit sent again finds it there and does nothing. A ticket is used for one commit at a time, and
+never again once a reply was lost, since what was sent on a lost connection might still arrive.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from coshelf import records
+from coshelf.engines.contract import Absent, Batch
+from coshelf.engines.redis.client import Client, Command
+from coshelf.engines.redis.failures import is_lost, translated
+from coshelf.engines.redis.layout import Bucket, Layout
+from coshelf.engines.redis.scripts import COMMIT
+from coshelf.errors import Conflict, CrossShard, OutcomeUnknown, ShelfNotFound, Unavailable
+from coshelf.keys import FIRST, LAST
+
+__all__ = ["Committer", "bucket_of"]
+
+_FIRST_PAUSE = 0.05  # seconds
+_LONGEST_PAUSE = 1.0
+_REMEMBERED = 1800.0  # seconds; tickets are kept for twice that
+_NO_VERSION = b"none such"
+
+
+def bucket_of(batch: Batch, layout: Layout, where: str) -> Bucket | None:
+    """The bucket in which a whole batch lies; None if it only empties ranges, which lie in all.
+
+    Raises :class:`CrossShard` if there is no such bucket.
+    """
+    if len(layout.buckets) == 1:
+        return layout.buckets[0]
+    indices = {layout.index(key) for keys in (batch.checks, batch.deletes, batch.puts) for key in keys}
+    if not indices and batch.clears:
+        return None
+    if len(indices) > 1 or (indices and batch.clears):
+        raise CrossShard(
+            f"{where} has {len(layout.buckets)} buckets, and a commit can change one: this one would change "
+            f"{len(layout.buckets) if batch.clears else len(indices)}\n"
+            "  hint: what keys have in braces decides on their bucket ('{ann}/name', '{ann}/age'); a shelf made with "
+            "?buckets=1 has whole transactions"
+        )
+    return layout.buckets[min(indices, default=0)]
+
+
+class Committer:
+    """Sends commits of one store.
+
+    Args:
+        client: to the servers.
+        store_id: without which nothing is changed.
+        ring: the command that tells others.
+        repeats: whether servers keep what a repeated commit is recognised by.
+        after: command that waits, behind a commit, until it is safe; with how many replies it must count.
+    """
+
+    def __init__(
+        self, client: Client, store_id: bytes, ring: str, *, repeats: bool, after: tuple[Command, int] | None
+    ) -> None:
+        self._client = client
+        self._store_id = store_id
+        self._ring = ring
+        self._repeats = repeats
+        self._after = after
+        self._tickets: list[bytes] = []
+        self._pid = os.getpid()
+
+    def commit(self, bucket: Bucket, batch: Batch) -> int:
+        """Commit what lies in one bucket; the version that its puts have."""
+        number = os.urandom(8)
+        arguments = _arguments(batch, int.from_bytes(number, "little"))
+        ticket = self._take_ticket()
+        keys = (bucket.state, bucket.records, bucket.keys, bucket.reserved, bucket.ticket(ticket), bucket.bell)
+        reply = self._deliver(bucket, ticket, COMMIT.call(keys, self._store_id, number, self._ring, *arguments))
+        if isinstance(reply, list):
+            raise Conflict(f"{len(reply)} of {len(batch.checks)} entries changed in the meantime", tuple(reply))
+        if not reply:
+            raise ShelfNotFound(
+                f"the shelf {self._client.where} is not on its server any more: emptied, evicted, or restarted without "
+                "persistence; nothing was stored"
+            )
+        return int.from_bytes(number, "little")
+
+    def _take_ticket(self) -> bytes:
+        if os.getpid() != self._pid:  # a fork: the parent goes on with its own
+            self._tickets, self._pid = [], os.getpid()
+        try:
+            return self._tickets.pop()
+        except IndexError:
+            return os.urandom(8).hex().encode()
+
+    def _deliver(self, bucket: Bucket, ticket: bytes, command: Command) -> Any:
+        """Send a commit until its outcome is known; its reply."""
+        client = self._client
+        began, pause, sent = time.monotonic(), _FIRST_PAUSE, 0
+        after = () if self._after is None else (self._after[0],)
+        while True:
+            try:
+                connected = client.connect(bucket.slot)
+                sent += 1
+                replies = client.run(bucket.slot, command, *after, connected=connected)
+                if isinstance(replies[0], Exception):
+                    sent -= 1  # it was refused
+                    raise replies[0]
+                break
+            except Exception as error:
+                waited = time.monotonic() - began
+                if not is_lost(error):
+                    mine = self._unknown(error, waited) if sent else translated(error, client.where)
+                    raise mine from error
+                if sent and not self._repeats:
+                    raise self._unknown(error, waited) from error
+                if waited + pause > min(client.timeout, _REMEMBERED):
+                    raise (self._unknown(error, waited) if sent else self._unreachable(error, waited)) from error
+            time.sleep(pause * random.uniform(0.5, 1.0))
+            pause = min(pause * 2, _LONGEST_PAUSE)
+            client.learn()
+        if sent == 1:
+            self._tickets.append(ticket)
+        if self._after is not None and replies[0] == 1:
+            self._check(replies[1])
+        return replies[0]
+
+    def _check(self, reply: Any) -> None:
+        """Whether the command behind the commit says that it is safe."""
+        assert self._after is not None
+        command, wanted = self._after
+        if isinstance(reply, Exception):
+            raise OutcomeUnknown(f"stored on {self._client.where}, which then refused {command[0]}: {reply}") from reply
+        count = reply[0] if isinstance(reply, list) else reply
+        if count < wanted:
+            raise OutcomeUnknown(
+                f"stored on {self._client.where}, but after {self._client.reply_timeout:g} s {command[0]} says that "
+                f"{count} of {wanted} have it safe: a failover or a crash may lose it"
+            )
+
+    def _unknown(self, error: Exception, waited: float) -> OutcomeUnknown:
+        return OutcomeUnknown(
+            f"a write to {self._client.where} was sent and its reply lost ({_named(error)}); after {waited:.1f} s it "
+            "is not known whether it has happened\n  hint: read the entry once the server is back"
+        )
+
+    def _unreachable(self, error: Exception, waited: float) -> Unavailable:
+        return Unavailable(
+            f"cannot reach {self._client.where}: {_named(error)}; nothing was written\n"
+            f"  tried for {waited:.1f} s (timeout {self._client.timeout:g} s)"
+        )
+
+
+def _named(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error).strip() or 'no reason given'}"
+
+
+def _arguments(batch: Batch, sequence: int) -> list[Any]:
+    """What the script is given of a batch: the counts, then the things."""
+    parts: list[Any] = [len(batch.checks), 0, len(batch.deletes), len(batch.puts)]
+    for key, version in batch.checks.items():
+        parts += (key, _packed(version))
+    for start, stop in batch.clears:
+        if start < min(stop, LAST):
+            parts[1] += 1
+            parts += (b"*", b"") if start <= FIRST and stop >= LAST else (b"[" + start, b"(" + stop)
+    parts += batch.deletes
+    for key, record in _sealed(batch.puts, sequence):
+        parts += (key, record)
+    return parts
+
+
+def _sealed(puts: Mapping[bytes, bytes], sequence: int) -> list[tuple[bytes, bytes]]:
+    """Keys and records; reserved rows first, as the script takes them."""
+    sealed = [(key, records.seal(body, records.checksum(key, body), sequence)) for key, body in puts.items()]
+    if any(key < FIRST for key, _ in sealed):
+        sealed.sort()
+    return sealed
+
+
+def _packed(version: int | str | Absent) -> bytes:
+    """A version as it stands in a record; empty for none."""
+    if isinstance(version, Absent):
+        return b""
+    if isinstance(version, int) and 0 <= version < 1 << 64:
+        return version.to_bytes(8, "little")
+    return _NO_VERSION

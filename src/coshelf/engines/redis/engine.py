@@ -1,0 +1,260 @@
+"""The engine itself: opening a shelf on the servers, and the contract."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from coshelf.engines.contract import Batch, Doorbell, Engine, Entry, OpenOptions, Snapshot
+from coshelf.engines.redis.address import Address, parse
+from coshelf.engines.redis.bell import CountingBell, SubscribedBell
+from coshelf.engines.redis.client import Client, Command
+from coshelf.engines.redis.commits import Committer, bucket_of
+from coshelf.engines.redis.layout import Layout
+from coshelf.engines.redis.probing import LARGEST_KEY, Found, capabilities, probe, refuse_unfit
+from coshelf.engines.redis.scanning import pages_of, whole_record
+from coshelf.engines.redis.scripts import CREATE
+from coshelf.errors import (
+    BatchTooLarge,
+    FormatTooNew,
+    KeyTooLong,
+    NotAShelf,
+    ReadOnlyShelf,
+    ShelfNotFound,
+    Unsupported,
+    ValueTooLarge,
+)
+from coshelf.keys import FIRST, LAST
+
+__all__ = ["RedisEngine", "open_engine"]
+
+_FORMAT = 1
+_FIELDS = (b"format", b"id", b"buckets", b"created")
+_RECORD_ROOM = 64  # bytes that a batch takes for each key beside key and body
+
+
+def open_engine(target: Any, options: OpenOptions) -> Engine:
+    """The engine at a URL: ``redis://host:port/db/name``, ``redis+cluster://...``, ``redis+sentinel://...``."""
+    address = parse(target)
+    client = Client(address, options.timeout)
+    try:
+        try:
+            found = probe(client)
+        except TypeError as error:  # an option that the client does not know
+            raise ValueError(f"{address.where}: {error}") from None
+        refuse_unfit(found, client, writes=options.flag != "r")
+        meta = _meta(client, address, make=options.flag in ("c", "n"))
+        return RedisEngine(target, client, found, meta, options)
+    except BaseException:
+        client.close()
+        raise
+
+
+def _meta(client: Client, address: Address, *, make: bool) -> dict[bytes, bytes]:
+    """What is noted of the shelf; made first, if it may be."""
+    key = Layout.meta_of(address.name)
+    slot = Layout.of(address.name, 1).buckets[0].slot
+    kind = client.read(slot, "TYPE", key)
+    if kind not in (b"none", "none", b"hash", "hash"):
+        raise NotAShelf(f"{key.decode()} in {address.where} is no shelf's: it has not been changed")
+    meta = _pairs(client.read(slot, "HGETALL", key))
+    if not meta:
+        if not make:
+            raise ShelfNotFound(f"there is no shelf {address.name!r} in {address.where}")
+        meta = _make(client, address, key, slot)
+    if not all(field in meta for field in _FIELDS):
+        raise NotAShelf(f"{key.decode()} in {address.where} is no shelf's: it has not been changed")
+    if int(meta[b"format"]) > _FORMAT:
+        raise FormatTooNew(f"the shelf {address.where} was made by a later version of coshelf")
+    buckets = int(meta[b"buckets"])
+    if address.buckets not in (None, buckets):
+        raise Unsupported(f"the shelf {address.where} was made with buckets={buckets}, which stays; asked for was "
+                          f"buckets={address.buckets}")  # fmt: skip
+    if b"ready" not in meta and make:
+        _make_ready(client, address, key, slot, meta)
+    return meta
+
+
+def _make(client: Client, address: Address, key: bytes, slot: int) -> dict[bytes, bytes]:
+    """Make the shelf, unless somebody else does just now."""
+    buckets = address.buckets or 1
+    for bucket in Layout.of(address.name, buckets).buckets:
+        for name in (bucket.state, bucket.records, bucket.keys, bucket.reserved):
+            if client.read(bucket.slot, "EXISTS", name):
+                raise NotAShelf(f"{name.decode()} in {address.where} belongs to no shelf: it has not been changed")
+    fields = (b"format", _FORMAT, b"id", os.urandom(16), b"buckets", buckets, b"created", int(time.time()))
+    return _pairs(client.read(slot, *CREATE.call((key,), *fields)))
+
+
+def _make_ready(client: Client, address: Address, key: bytes, slot: int, meta: dict[bytes, bytes]) -> None:
+    """Note in each bucket whose it is. Who dies in between leaves it to the next."""
+    for bucket in Layout.of(address.name, int(meta[b"buckets"])).buckets:
+        client.read(bucket.slot, "HSETNX", bucket.state, b"id", meta[b"id"])
+    client.read(slot, "HSET", key, b"ready", 1)
+
+
+def _pairs(answer: Any) -> dict[bytes, bytes]:
+    return dict(answer) if isinstance(answer, dict) else dict(zip(answer[::2], answer[1::2], strict=True))
+
+
+class RedisEngine(Engine):
+    """Entries on servers of Redis or Valkey."""
+
+    name = "redis"
+
+    def __init__(
+        self, target: str, client: Client, found: Found, meta: dict[bytes, bytes], options: OpenOptions
+    ) -> None:
+        self._target = target
+        self._client = client
+        self._options = options
+        self._found = found
+        self._layout = Layout.of(client.address.name, int(meta[b"buckets"]))
+        self._only = self._layout.buckets[0] if len(self._layout.buckets) == 1 else None
+        self.where = client.where
+        self.store_id = meta[b"id"]
+        self.capabilities = capabilities(found, client, len(self._layout.buckets), options.durability)
+        self._commits = Committer(
+            client,
+            self.store_id,
+            "SPUBLISH" if found.clustered and found.rings else "PUBLISH",
+            repeats=found.remembers,
+            after=self._waiting(),
+        )
+
+    def _waiting(self) -> tuple[Command, int] | None:
+        """The command behind each commit that waits until it is safe."""
+        # Less than a reply may take, or the connection would be given up.
+        milliseconds = int(self._client.reply_timeout * 800)
+        wait = self._client.address.wait
+        if self._options.durability == "commit" and self._found.syncs and self._found.fsync != "always":
+            return ("WAITAOF", 1, wait, milliseconds), 1
+        return (("WAIT", wait, milliseconds), wait) if wait else None
+
+    # --- reading -----------------------------------------------------------------------------------------------------
+
+    def get(self, key: bytes) -> Entry | None:
+        bucket = self._only or self._layout.buckets[self._layout.index(key)]
+        record = self._client.read(bucket.slot, b"HGET", bucket.hash_of(key), key)
+        return None if record is None else Entry(whole_record(record, key, self.where))
+
+    def get_many(self, keys: list[bytes]) -> list[Entry | None]:
+        """The entries of several keys; those of one bucket in one request, and of one instant."""
+        groups: dict[tuple[int, bytes], list[int]] = {}
+        for at, key in enumerate(keys):
+            bucket = self._only or self._layout.buckets[self._layout.index(key)]
+            groups.setdefault((bucket.slot, bucket.hash_of(key)), []).append(at)
+        entries: list[Entry | None] = [None] * len(keys)
+        if groups:
+            commands = [
+                (slot, (b"HMGET", name, *(keys[at] for at in places))) for (slot, name), places in groups.items()
+            ]
+            for found, places in zip(self._client.read_many(commands), groups.values(), strict=True):
+                for at, record in zip(places, found, strict=True):
+                    if record is not None:
+                        entries[at] = Entry(whole_record(record, keys[at], self.where))
+        return entries
+
+    def scan(
+        self, start: bytes, stop: bytes, *, reverse: bool = False, keys_only: bool = False
+    ) -> Iterator[tuple[bytes, Entry | None]]:
+        """The entries of a range. Each page is of one instant, not the whole."""
+        pages = pages_of(self._client, self._layout, start, stop, reverse=reverse, keys_only=keys_only)
+        with closing(pages):
+            for page in pages:
+                for key, record in page:
+                    yield key, None if record is None else Entry(record)
+
+    def pages(self, start: bytes, stop: bytes, *, reverse: bool = False) -> Iterator[list[tuple[bytes, bytes]]]:
+        return pages_of(self._client, self._layout, start, stop, reverse=reverse, keys_only=False)  # type: ignore[return-value]
+
+    def key_pages(self, start: bytes, stop: bytes, *, reverse: bool = False) -> Iterator[list[bytes]]:
+        pages = pages_of(self._client, self._layout, start, stop, reverse=reverse, keys_only=True)
+        with closing(pages):
+            for page in pages:
+                yield [key for key, _ in page]
+
+    def count(self, start: bytes, stop: bytes) -> int:
+        low = max(start, FIRST)
+        reserved = 0
+        if start < min(stop, FIRST):
+            reserved = sum(1 for _ in self.scan(start, min(stop, FIRST), keys_only=True))
+        if low >= stop:
+            return reserved
+        commands: list[tuple[int, Command]] = []
+        for bucket in self._layout.buckets:
+            if low == FIRST and stop >= LAST:
+                commands.append((bucket.slot, (b"ZCARD", bucket.keys)))
+            else:
+                commands.append((bucket.slot, (b"ZLEXCOUNT", bucket.keys, b"[" + low, b"(" + stop)))
+        counted: int = sum(self._client.read_many(commands))
+        return reserved + counted
+
+    def snapshot(self) -> Snapshot:
+        raise Unsupported(
+            f"snapshot(): the redis engine cannot keep an instant ({self.where})\n"
+            "  hint: get_many() is of one instant, and so is each page of a scan; copy() what is needed"
+        )
+
+    # --- writing -----------------------------------------------------------------------------------------------------
+
+    def commit(self, batch: Batch) -> int:
+        if self._options.flag == "r":
+            raise ReadOnlyShelf(f"{self.where} was opened with flag 'r' and cannot be written")
+        self._refuse_large(batch)
+        bucket = bucket_of(batch, self._layout, self.where)
+        if bucket is not None:
+            return self._commits.commit(bucket, batch)
+        number = 0
+        for each in self._layout.buckets:  # ranges are emptied bucket by bucket
+            number = self._commits.commit(each, batch)
+        return number
+
+    def _refuse_large(self, batch: Batch) -> None:
+        """Raise for what the server would refuse, or end the connection at."""
+        value_limit = self._found.largest_value
+        size = 0
+        for key, body in batch.puts.items():
+            if len(key) > LARGEST_KEY:
+                raise KeyTooLong(f"a key of {len(key)} bytes; {self.where} takes {LARGEST_KEY}")
+            if len(body) > value_limit:
+                raise ValueTooLarge(f"a value of {len(body)} bytes; {self.where} takes {value_limit}")
+            size += len(key) + len(body) + _RECORD_ROOM
+        size += sum(len(key) + _RECORD_ROOM for keys in (batch.deletes, batch.checks) for key in keys)
+        if size > self._found.largest_request:
+            raise BatchTooLarge(
+                f"a commit of {size} bytes; {self.where} takes {self._found.largest_request} in one request\n"
+                "  hint: store fewer at a time"
+            )
+
+    def doorbell(self, key: bytes) -> Doorbell:
+        bucket = self._layout.buckets[self._layout.index(key)]
+        if not self._found.rings:
+            return CountingBell(self._client, bucket)
+        return SubscribedBell(self._client, bucket, sharded=bool(self._found.clustered))
+
+    # --- the rest ----------------------------------------------------------------------------------------------------
+
+    def distrust(self) -> str:
+        return f"whoever may write on the server may have put anything into {self.where}"
+
+    def sync(self) -> None:
+        """Wait until all that was committed is in a synced file, where the server has one and can tell."""
+        if not self._found.syncs or self._options.flag == "r":
+            return
+        milliseconds = int(self._client.reply_timeout * 800)
+        for bucket in self._layout.buckets:
+            # The server waits for writes of the connection that asks, so there must be one.
+            touched = ("HINCRBY", bucket.state, b"syncs", 1)
+            self._client.repeat(partial(self._client.run, bucket.slot, touched, ("WAITAOF", 1, 0, milliseconds)))
+
+    def close(self) -> None:
+        self._client.close()
+
+    def reopen_arguments(self) -> tuple[str, OpenOptions]:
+        return self._target, replace(self._options, flag="r" if self._options.flag == "r" else "w")

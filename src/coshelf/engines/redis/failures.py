@@ -1,0 +1,46 @@
+"""What the client's errors mean: the server was not there, or it was and refused."""
+
+from __future__ import annotations
+
+from coshelf.errors import CoshelfError, NotAShelf, ShelfPermissionError, StorageError, StorageFull, Unavailable
+from coshelf.extras import imported
+
+__all__ = ["is_lost", "translated"]
+
+redis = imported("redis", "redis", "a shelf on Redis")
+
+_REFUSED = (redis.AuthenticationError, redis.exceptions.AuthorizationError, redis.exceptions.NoPermissionError)
+_LOST = (
+    redis.ConnectionError,
+    redis.TimeoutError,
+    redis.exceptions.ClusterDownError,
+    redis.exceptions.TryAgainError,
+    redis.exceptions.AskError,  # and MovedError, when following them did not end
+    redis.exceptions.RedisClusterException,
+    redis.ReadOnlyError,  # a primary that became a replica, until the client has found the new one
+)
+# Refused for now: a script that takes long, a replica without its primary, a primary without its replicas.
+_FOR_NOW = ("BUSY", "MASTERDOWN", "NOREPLICAS", "LOADING", "CLUSTERDOWN")
+
+
+def is_lost(error: Exception) -> bool:
+    """Whether the server was not there, went away, or cannot serve just now: it may be tried again."""
+    if isinstance(error, _REFUSED):
+        return False
+    return isinstance(error, _LOST) or (isinstance(error, redis.ResponseError) and str(error).startswith(_FOR_NOW))
+
+
+def translated(error: Exception, where: str) -> Exception:
+    """The error of ours for one of the client's; any other as it is."""
+    if isinstance(error, CoshelfError) or not isinstance(error, redis.RedisError):
+        return error
+    text = str(error).strip()
+    if isinstance(error, _REFUSED) or text.startswith(("NOAUTH", "WRONGPASS", "NOPERM")):
+        return ShelfPermissionError(f"{where} refuses this user: {text}")
+    if isinstance(error, redis.InvalidResponse):
+        return Unavailable(f"what answers at {where} does not speak the protocol of Redis")
+    if isinstance(error, redis.OutOfMemoryError):
+        return StorageFull(f"{where} has no memory left (maxmemory), and nothing of this was stored: {text}")
+    if text.startswith("WRONGTYPE"):
+        return NotAShelf(f"a key of {where} is of another kind: something else has been put there ({text})")
+    return StorageError(f"{where} refused: {text}")

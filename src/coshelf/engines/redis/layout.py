@@ -1,0 +1,75 @@
+"""Under which keys of the server a shelf lies. docs/engines.md has them all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from coshelf.engines.redis.client import slot_of
+from coshelf.keys import FIRST
+
+__all__ = ["Bucket", "Layout"]
+
+_PREFIX = b"coshelf:"
+
+
+class Bucket:
+    """A part of a shelf that lies in one hash slot: what is in braces is the same for all of its keys.
+
+    Attributes:
+        state: hash: the store's id, the number of changes.
+        records: hash: key to record.
+        keys: sorted set of the keys, all with score 0, so in the order of their bytes.
+        reserved: hash of the rows that are no entries of the shelf.
+        bell: channel on which each commit is told.
+        slot: the hash slot of all these.
+    """
+
+    def __init__(self, tag: bytes) -> None:
+        self._base = _PREFIX + b"{" + tag + b"}:"
+        self.state = self._base + b"state"
+        self.records = self._base + b"records"
+        self.keys = self._base + b"keys"
+        self.reserved = self._base + b"reserved"
+        self.bell = self._base + b"bell"
+        self.slot = slot_of(self.state)
+
+    def ticket(self, name: bytes) -> bytes:
+        """The key that holds the number of the last commit made with a ticket."""
+        return self._base + b"ticket:" + name
+
+    def hash_of(self, key: bytes) -> bytes:
+        """The hash in which the record of a key lies."""
+        return self.records if key >= FIRST else self.reserved
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The keys of a shelf.
+
+    Attributes:
+        meta: hash with format, id, number of buckets and when it was made; in the slot of a shelf's only bucket.
+        buckets: its parts.
+    """
+
+    meta: bytes
+    buckets: tuple[Bucket, ...]
+
+    @classmethod
+    def of(cls, name: str, buckets: int) -> Layout:
+        tag = name.encode()
+        tags = [tag] if buckets == 1 else [tag + b"/" + str(at).encode() for at in range(buckets)]
+        return cls(cls.meta_of(name), tuple(Bucket(tag) for tag in tags))
+
+    @staticmethod
+    def meta_of(name: str) -> bytes:
+        """The key of a shelf's meta, by which it is found."""
+        return _PREFIX + b"{" + name.encode() + b"}:meta"
+
+    def index(self, key: bytes) -> int:
+        """In which bucket an entry lies: that of what stands in braces in its key, or else of the whole key.
+
+        Reserved rows lie in the first.
+        """
+        if len(self.buckets) == 1 or key < FIRST:
+            return 0
+        return slot_of(key, len(self.buckets))

@@ -1,0 +1,160 @@
+"""Pages of entries in key order: a page is one request, and the next one is under way while a page is used."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from contextlib import suppress
+from typing import Any
+
+from coshelf import records
+from coshelf.engines.redis.client import Client, Command, Sent
+from coshelf.engines.redis.layout import Bucket, Layout
+from coshelf.engines.redis.scripts import PAGE
+from coshelf.errors import DamagedRecord
+from coshelf.keys import FIRST
+
+__all__ = ["Row", "pages_of", "whole_record"]
+
+Row = tuple[bytes, bytes | None]  # the record is None where only keys are asked for
+
+PAGE_SIZE = 100
+_PAGE_BYTES = 1 << 20  # a page of large records ends after these
+_SHARE = 32  # entries that each of several buckets is asked for
+
+
+def whole_record(record: bytes | None, key: bytes, where: str) -> bytes:
+    """The record, if it can be one."""
+    if record is None:
+        raise DamagedRecord(f"{where} lists a key that has no record", key)
+    if len(record) <= records.TRAILER:
+        raise DamagedRecord(f"an entry of {len(record)} bytes in {where} is too short for a record", key)
+    return record
+
+
+class _Range:
+    """What is left of a range in one bucket."""
+
+    def __init__(self, bucket: Bucket, start: bytes, stop: bytes, reverse: bool, keys_only: bool, size: int) -> None:
+        self.slot = bucket.slot
+        self._bucket = bucket
+        self._low, self._high = b"[" + start, b"(" + stop
+        self._reverse = reverse
+        self._keys_only = keys_only
+        self._size = size
+        self.rows: list[Row] = []
+        """Those that are here."""
+        self.more = True
+        """Whether there may be further ones."""
+
+    def command(self) -> Command:
+        """What asks for the next page."""
+        name = b"ZREVRANGEBYLEX" if self._reverse else b"ZRANGEBYLEX"
+        bounds = (self._high, self._low) if self._reverse else (self._low, self._high)
+        if self._keys_only:
+            return (name, self._bucket.keys, *bounds, b"LIMIT", 0, self._size)
+        keys = (self._bucket.keys, self._bucket.records)
+        return PAGE.call(keys, name, *bounds, self._size, _PAGE_BYTES)
+
+    def take(self, answer: Any, where: str) -> None:
+        """Add an answer's rows."""
+        rows: list[Row]
+        if self._keys_only:
+            listed = answer
+            rows = [(key, None) for key in answer]
+        else:
+            listed, found = answer
+            rows = [(key, whole_record(record, key, where)) for key, record in zip(listed, found, strict=False)]
+        self.more = len(listed) == self._size or len(rows) < len(listed)
+        if rows:
+            self.rows += rows
+            if self._reverse:
+                self._high = b"(" + rows[-1][0]
+            else:
+                self._low = b"(" + rows[-1][0]
+
+
+def pages_of(
+    client: Client, layout: Layout, start: bytes, stop: bytes, *, reverse: bool, keys_only: bool
+) -> Generator[list[Row], None, None]:
+    """The rows with ``start <= key < stop``, a page at a time. Each page is of one instant in each bucket."""
+    parts = []
+    if start < min(stop, FIRST):
+        parts.append(iter([_reserved(client, layout, start, min(stop, FIRST), reverse, keys_only)]))
+    if max(start, FIRST) < stop:
+        if len(layout.buckets) == 1:
+            whole = _Range(layout.buckets[0], max(start, FIRST), stop, reverse, keys_only, PAGE_SIZE)
+            parts.append(_ahead(client, whole))
+        else:
+            ranges = [_Range(bucket, max(start, FIRST), stop, reverse, keys_only, _SHARE) for bucket in layout.buckets]
+            parts.append(_merged(client, ranges, reverse))
+    for part in reversed(parts) if reverse else parts:
+        yield from part
+
+
+def _reserved(client: Client, layout: Layout, start: bytes, stop: bytes, reverse: bool, keys_only: bool) -> list[Row]:
+    """Rows that are no entries: there are few."""
+    bucket = layout.buckets[0]
+    answer = client.read(bucket.slot, b"HGETALL", bucket.reserved)
+    pairs = answer.items() if isinstance(answer, dict) else zip(answer[::2], answer[1::2], strict=True)
+    found = sorted((key, record) for key, record in pairs if start <= key < stop)
+    rows = [(key, None if keys_only else whole_record(record, key, client.where)) for key, record in found]
+    return rows[::-1] if reverse else rows
+
+
+def _ahead(client: Client, part: _Range) -> Iterator[list[Row]]:
+    """The pages of one bucket. From the second on, the next one is asked for before a page is handed out.
+
+    Not from the first on: who looks for one entry would wait for two hundred.
+    """
+    sent: Sent | None = None
+    number = 0
+    try:
+        while part.more:
+            answer = None
+            if sent is not None:
+                under_way, sent = sent, None
+                with suppress(Exception):  # whatever it is, asking again shows it
+                    answer = under_way.replies()[0]
+            if answer is None or isinstance(answer, Exception):
+                answer = client.read(part.slot, *part.command())
+            part.take(answer, client.where)
+            number += 1
+            rows, part.rows = part.rows, []
+            if part.more and number > 1:
+                with suppress(Exception):
+                    sent = client.send(part.slot, part.command())
+            if rows:
+                yield rows
+    finally:
+        if sent is not None:
+            sent.drop()
+
+
+def _merged(client: Client, parts: list[_Range], reverse: bool) -> Iterator[list[Row]]:
+    """The rows of several buckets in the order of keys. When one has none left here, all that run low are asked."""
+    while True:
+        if any(not part.rows and part.more for part in parts):
+            low = [part for part in parts if part.more and len(part.rows) < _SHARE // 2]
+            answers = client.read_many([(part.slot, part.command()) for part in low])
+            for part, answer in zip(low, answers, strict=True):
+                part.take(answer, client.where)
+        rows = [row for part in parts for row in part.rows]
+        if not rows:
+            return
+        # What lies behind the last row of a bucket that has more may still be preceded by one of its.
+        ends = [part.rows[-1][0] for part in parts if part.more]
+        rows.sort(key=_key, reverse=reverse)
+        if ends:
+            end = max(ends) if reverse else min(ends)
+            ready = [row for row in rows if (row[0] >= end if reverse else row[0] <= end)]
+        else:
+            ready = rows
+        done = len(ready)
+        for part in parts:
+            part.rows = [row for row in part.rows if (row[0] < end if reverse else row[0] > end)] if ends else []
+        assert done
+        yield ready
+
+
+def _key(row: Row) -> bytes:
+    return row[0]
