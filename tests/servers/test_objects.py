@@ -17,6 +17,7 @@ from obstore.store import from_url
 from proxies import proxy
 
 import coshelf
+from coshelf import records
 from coshelf.engines import open_engine
 from coshelf.engines.contract import Batch, OpenOptions
 from coshelf.engines.objects.names import before, key_of, longest_key, name_of
@@ -66,6 +67,21 @@ def test_what_lists_begin_behind_leaves_out_no_name() -> None:
 @pytest.mark.parametrize("name", ["", "a", "A0", "0_", "w0", "é0", "00/", "0/0", "01"])
 def test_other_objects_are_no_entries(name: str) -> None:
     assert key_of(name) in (None, b"") and (name == "" or key_of(name) is None)
+
+
+def test_format_is_fixed(moto: objects.Server) -> None:
+    store = bare(moto)
+    with coshelf.open(moto.url("fixed")) as shelf:
+        shelf["hello"] = 15
+        shelf[("k" * 200, 1)] = None
+        long = name_of(encode(("k" * 200, 1)))
+        assert names_in(moto, "fixed") == ["fixed/coshelf.json", "fixed/e/61k6ar3cds", f"fixed/e/{long}"]
+        assert long.startswith("80o6mqrb") and long[250:252] == "_/"
+        meta = bytes(obstore.get(store, "fixed/coshelf.json").bytes())
+        assert meta == b'{"coshelf": 1, "id": "%s"}\n' % shelf._handle.engine.store_id.hex().encode()
+        record = bytes(obstore.get(store, "fixed/e/61k6ar3cds").bytes())
+        assert record[: -records.TRAILER] == pickle.dumps(15, 5)
+        assert records.is_intact(encode("hello"), record)
 
 
 # --- what it costs ---------------------------------------------------------------------------------------------------

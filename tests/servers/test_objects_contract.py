@@ -53,7 +53,7 @@ class TestMoto(_OnObjects):
 
 class TestWeed(_OnObjects):
     kind = "weed"
-    share = 0.1
+    share = 0.05
 
 
 class TestWeedWithTombstones(_OnObjects):

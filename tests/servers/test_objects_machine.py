@@ -43,12 +43,12 @@ def run(server: objects.Server, examples: int, steps: int, *, deletes_conditiona
 
 
 def test_shelf_on_moto_is_as_a_dict(moto: objects.Server) -> None:
-    run(moto, examples=3, steps=12)
+    run(moto, examples=2, steps=10)
 
 
 @pytest.mark.parametrize("deletes_conditionally", [True, False])
 def test_shelf_on_seaweedfs_is_as_a_dict(weed: objects.Weed, deletes_conditionally: bool) -> None:
-    run(weed, examples=6, steps=20, deletes_conditionally=deletes_conditionally)
+    run(weed, examples=5, steps=16, deletes_conditionally=deletes_conditionally)
 
 
 @pytest.mark.long
