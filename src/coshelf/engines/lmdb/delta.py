@@ -46,6 +46,7 @@ _USAGE_AT = 96
 # Space is taken a step ahead of its use. Small steps at first: most shelves hold little between two flushes.
 _FIRST_STEP = 1 << 20
 _LARGEST_STEP = 16 << 20
+_PLENTY = 64 << 20
 # Pages that only the emptying of the delta may use: it takes pages to give pages back.
 _RESERVE = 64
 _AMPLE = 256  # pages, more than a row of SMALL bytes and the reserve can need
@@ -150,8 +151,13 @@ class Delta(LmdbFile):
         end = (usage.last_page + 1 + pages) * self._page_size
         if end > self.identity.map_size:
             return False
-        if self.identity.kind == MAPPED and end > self._state.allocated and not self._allocate(end):
-            return False
+        if self.identity.kind == MAPPED:
+            # What small rows want for their short way, too: as long as less is needed, nothing else would take it.
+            ample = min((usage.last_page + _AMPLE) * self._page_size, self.identity.map_size)
+            if ample > self._state.allocated and self._has_plenty():
+                self._allocate(max(end, ample))
+            if end > self._state.allocated and not self._allocate(end):
+                return False
         self._ample = self._state.allocated if self.identity.kind == MAPPED else self.identity.map_size
         return True
 
@@ -184,6 +190,11 @@ class Delta(LmdbFile):
     def is_at_its_end(self, usage: Usage) -> bool:
         """Whether it is the map that is used up, and not the disk."""
         return (usage.last_page + 1 + _LARGEST_NEED) * self._page_size > self.identity.map_size
+
+    def _has_plenty(self) -> bool:
+        """Whether the disk has so much that the base will not miss what is taken before it is needed."""
+        space = os.fstatvfs(self._descriptor)
+        return space.f_bavail * space.f_frsize > _PLENTY
 
     def _allocate(self, end: int) -> bool:
         allocated = self._state.allocated
