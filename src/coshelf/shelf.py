@@ -7,7 +7,7 @@ import random
 import time
 import weakref
 from collections.abc import Callable, Iterator, MutableMapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from itertools import islice
 from threading import get_ident
 from types import TracebackType
@@ -20,7 +20,7 @@ from coshelf.care import Cared
 from coshelf.codecs.pickled import PickleCodec
 from coshelf.engines import contract
 from coshelf.engines.closed import ClosedEngine
-from coshelf.engines.contract import Batch, Capabilities, Engine, Flag
+from coshelf.engines.contract import Batch, Capabilities, Engine, Flag, refuse_wide
 from coshelf.errors import Conflict, ReadOnlyShelf, ShelfClosed, TransactionInProgress, Unsupported, WaitTimeout
 from coshelf.keys import shown
 from coshelf.namespace import Namespace
@@ -291,8 +291,17 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
 
     def popitem(self, last: bool = True) -> tuple[K, V]:
         """Remove and return the item with the greatest key, or with ``last=False`` the smallest."""
+        if self.capabilities.checks == "entry":
+            return self._popitem_singly(last)
         # Not optimistically: between looking and removing somebody may store an item that comes before.
         return self._patiently(lambda transaction: transaction.popitem(last))
+
+    def _popitem_singly(self, last: bool) -> tuple[K, V]:
+        """Where nothing but the entry itself can be checked: it was at the end when it was looked for."""
+        for key in self.keys(reverse=last):
+            with suppress(KeyError):  # somebody else took it
+                return key, self.pop(key)
+        raise KeyError("popitem(): the shelf is empty")
 
     @overload
     def setdefault(self: Shelf[K, V | None], key: K, default: None = None, /) -> V | None: ...
@@ -318,7 +327,10 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
 
     def clear(self) -> None:
         """Remove all entries, in one commit."""
-        if self._namespace.prefix:
+        if self._namespace.prefix and self.capabilities.checks == "entry":
+            keys = frozenset(encoded for _, encoded, _ in self._select().scan(self._reader(), keys_only=True))
+            self._handle.commit(Batch(deletes=keys))
+        elif self._namespace.prefix:
             with self.transaction() as transaction:
                 transaction.clear()
         else:
@@ -433,6 +445,7 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
         finally:
             state.end()
         if batch is not None:
+            refuse_wide(batch, self._handle.engine, whole=True)
             commit(batch)
             self._committed(batch)
 

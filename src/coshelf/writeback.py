@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from coshelf.codecs.pickled import PickleCodec
 from coshelf.engines.contract import Absent, Batch, Entry
-from coshelf.errors import Conflict, InvalidKey, UnwritableValue
+from coshelf.errors import BatchTooLarge, Conflict, InvalidKey, UnwritableValue
 from coshelf.keys import FIRST, LAST
 from coshelf.mutability import is_immutable
 from coshelf.namespace import Namespace
@@ -263,13 +263,18 @@ class WritebackShelf(Shelf[K, V]):
 def _commit(changed: dict[bytes, bytes], chosen: dict[bytes, _Kept], commit: Commit) -> list[bytes]:
     """Commit what nobody else has changed; return the rest."""
     conflicts: list[bytes] = []
-    while changed:
-        try:
-            commit(Batch(puts=changed, checks={encoded: chosen[encoded].version for encoded in changed}))
-            break
-        except Conflict as conflict:
-            conflicts.extend(conflict.keys)
-            changed = {encoded: body for encoded, body in changed.items() if encoded not in conflict.keys}
+    try:
+        while changed:
+            try:
+                commit(Batch(puts=changed, checks={encoded: chosen[encoded].version for encoded in changed}))
+                break
+            except Conflict as conflict:
+                conflicts.extend(conflict.keys)
+                changed = {encoded: body for encoded, body in changed.items() if encoded not in conflict.keys}
+    except BatchTooLarge:  # of an engine that checks one entry at a time, which is enough here
+        if len(changed) == 1:
+            raise
+        return [key for encoded, body in changed.items() for key in _commit({encoded: body}, chosen, commit)]
     return conflicts
 
 

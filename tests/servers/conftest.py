@@ -13,11 +13,31 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+import objects
 from valkey_servers import Cluster, Server, a_name, single
 
 from servers.postgresql import postgresql
 
 __all__ = ["postgresql"]
+
+
+@pytest.fixture(autouse=True)
+def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that the object stores know."""
+    for name, value in objects.ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[objects.Server]:
+    with objects.moto_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def weed() -> Iterator[objects.Weed]:
+    with objects.Weed() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

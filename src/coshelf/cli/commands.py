@@ -9,7 +9,22 @@ import click
 __all__ = ["NAMES", "coshelf"]
 
 NAMES = (
-    *("backup", "check", "compact", "del", "edit", "export", "get", "import", "info", "ls", "salvage", "set", "stats"),
+    *(
+        "backup",
+        "check",
+        "compact",
+        "copy",
+        "del",
+        "edit",
+        "export",
+        "get",
+        "import",
+        "info",
+        "ls",
+        "salvage",
+        "set",
+        "stats",
+    ),
     "trust",
 )
 

@@ -15,7 +15,9 @@ __all__ = ["holds_bare_pickles", "is_file", "open_engine"]
 
 # URL scheme to module. Others come from the entry-point group below, which is read only when one is asked for.
 _BUILT_IN = {
+    "az": "coshelf.engines.objects",
     "files": "coshelf.engines.files",
+    "gs": "coshelf.engines.objects",
     "lmdb": "coshelf.engines.lmdb",
     "memory": "coshelf.engines.memory",
     "postgres": "coshelf.engines.postgresql",
@@ -26,6 +28,7 @@ _BUILT_IN = {
     "rediss": "coshelf.engines.redis",
     "rediss+cluster": "coshelf.engines.redis",
     "rediss+sentinel": "coshelf.engines.redis",
+    "s3": "coshelf.engines.objects",
     "sqlite": "coshelf.engines.sqlite",
 }
 _ENTRY_POINTS = "coshelf.engines"

@@ -39,6 +39,9 @@ class ClosedEngine(Engine):
     def snapshot(self) -> Snapshot:
         self._refuse()
 
+    def instant(self) -> NoReturn:
+        self._refuse()
+
     def commit(self, batch: Batch) -> int:
         self._refuse()
 

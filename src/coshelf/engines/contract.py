@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Final, Literal, Self
 
 from coshelf import records
 from coshelf.blobs import Blobs, NewBlob
-from coshelf.errors import Conflict, Unsupported
-from coshelf.keys import FIRST, LAST
+from coshelf.errors import BatchTooLarge, Conflict, Unsupported
+from coshelf.keys import FIRST, LAST, decode, shown
 
 if TYPE_CHECKING:
     from coshelf.reports import Compaction, Report
@@ -42,6 +42,7 @@ __all__ = [
     "PollingBell",
     "Reader",
     "Snapshot",
+    "refuse_wide",
 ]
 
 _POLL = 0.005
@@ -131,6 +132,8 @@ class Capabilities:
         snapshots: reads of one instant, for as long as wanted. "copies": by copying what is asked for.
         atomic: what one batch may span and survive: "crash" (all or nothing whatever happens), "process" (all or
             nothing while this process lives), "shard", "none".
+        checks: what a batch with checks may hold: "batch" (whatever a batch may), "entry" (one entry, which it writes
+            and checks, or checks alone; without checks each entry of a batch is committed on its own).
         largest_batch: bytes in one batch, None for no limit.
         exclusive: who is kept out by a transaction: "processes", "threads" or None (transactions may conflict).
         watch: how changes are noticed: "doorbell" (at once), "poll", None.
@@ -150,6 +153,7 @@ class Capabilities:
     ordered: Literal[True, "sorts"] = True
     snapshots: Literal[True, "copies"] | None = True
     atomic: Literal["crash", "process", "shard", "none"] = "crash"
+    checks: Literal["batch", "entry"] = "batch"
     largest_batch: int | None = None
     exclusive: Literal["processes", "threads"] | None = None
     watch: Literal["doorbell", "poll"] | None = None
@@ -449,3 +453,25 @@ class Engine(Reader):
     def reopen_arguments(self) -> tuple[str, OpenOptions]:
         """What opens the same entries in another process. Raises TypeError where there is no such thing."""
         raise TypeError(f"a shelf on the {self.name} engine cannot be pickled: its entries live in this process")
+
+
+def refuse_wide(batch: Batch, engine: Engine, *, whole: bool = False) -> None:
+    """Raise for a batch whose checks, or with ``whole`` whose writes, span more than the engine commits together."""
+    if engine.capabilities.checks == "batch" or not (batch.checks or whole):
+        return
+    written = batch.puts.keys() | batch.deletes
+    if not written and not batch.clears:
+        return
+    if len(written) > 1 or batch.clears:
+        count = "a range of" if batch.clears else str(len(written))
+        raise BatchTooLarge(
+            f"the {engine.name} engine cannot commit {count} entries together ({engine.where}): each is on its own\n"
+            "  hint: keep together what changes together, under one key; update() and clear() go entry by entry"
+        )
+    others = sorted(batch.checks.keys() - written)
+    if others:
+        key = shown(decode(others[0])) if others[0] >= FIRST else repr(others[0])
+        raise Unsupported(
+            f"the {engine.name} engine cannot make sure that {key}, which was read, stays as it is while another entry "
+            f"is written ({engine.where})\n  hint: keep together what changes together, under one key"
+        )

@@ -39,4 +39,5 @@ class EngineContract(
     Attributes:
         demands: what the engine must grant, written as in ``coshelf.open(require=...)``. A test is skipped only where
             the engine's capabilities do not grant what it is about; a demand makes sure that it is not.
+        share: what part of the usual entries and rounds there are, where each of them is a request to a slow server.
     """

@@ -29,4 +29,5 @@ class ShelfMachine(
         target: the shelf, or the transaction that is open on it.
         model: what the target should hold.
         committed: what the shelf should hold.
+        longest_key: bytes of an encoded key that the engine takes, with what namespaces add; None for no limit.
     """

@@ -20,6 +20,15 @@ class EngineTests:
     """Has the engine under test; each subject inherits its tests from this."""
 
     demands: ClassVar[tuple[str, ...]] = ()
+    share: ClassVar[float] = 1.0
+
+    def some(self, usual: int) -> int:
+        """How many entries or rounds there are in the place of the usual number."""
+        return max(2, int(usual * self.share))
+
+    def sparse(self, step: int = 1) -> int:
+        """The step by which to take some of many in the place of the usual one."""
+        return int(step / self.share)
 
     def open_engine(self, place: Path, options: OpenOptions) -> Engine:
         """Open the engine. ``place`` is an empty directory for this test; the same place means the same entries."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from coshelf.engines.contract import ABSENT, Batch, Engine
-from coshelf.errors import Conflict
+from coshelf.errors import Conflict, Unsupported
 from coshelf.keys import FIRST, LAST
 from coshelf.testing.contract.base import EngineTests
-from coshelf.testing.contract.entries import A, B, C, D, body, conflicts, loaded, put
+from coshelf.testing.contract.entries import A, B, C, D, body, conflicts, loaded, put, versions
 from coshelf.testing.contract.key_samples import long_keys
+from coshelf.testing.contract.requirements import needs
 
 __all__ = ["CheckTests"]
 
@@ -45,6 +46,47 @@ class CheckTests(EngineTests):
         put(engine, {B: 2})
         assert conflicts(engine, {A: old, B: old, C: ABSENT, D: ABSENT}) == [B, C]
 
+    def test_failed_check_of_one_entry_changes_nothing(self, engine: Engine) -> None:
+        old = put(engine, {A: 1})
+        put(engine, {A: 2})
+        before = list(engine.scan(FIRST, LAST))
+        for batch in (
+            Batch(checks={A: old}, puts={A: body(3)}),
+            Batch(checks={A: old}, deletes=frozenset((A,))),
+            Batch(checks={A: ABSENT}, puts={A: body(3)}),
+            Batch(checks={B: old}, puts={B: body(3)}),
+            Batch(checks={B: old}, deletes=frozenset((B,))),
+        ):
+            with pytest.raises(Conflict) as caught:
+                engine.commit(batch)
+            assert caught.value.keys == tuple(batch.checks)
+        assert list(engine.scan(FIRST, LAST)) == before
+
+    def test_checked_deletion_takes_the_entry_that_was_meant(self, engine: Engine) -> None:
+        old = put(engine, {A: 1})
+        engine.commit(Batch(checks={A: old}, deletes=frozenset((A,))))
+        assert engine.get(A) is None
+        assert engine.count(FIRST, LAST) == 0
+        assert list(engine.scan(FIRST, LAST)) == []
+        engine.commit(Batch(checks={A: ABSENT}, deletes=frozenset((A,))))
+        new = engine.commit(Batch(checks={A: ABSENT}, puts={A: body(2)}))
+        assert versions(engine) == {A: new}
+        assert conflicts(engine, {A: old}) == [A]
+
+    @needs("checks=entry")
+    def test_what_spans_more_than_one_entry_is_refused_with_all_of_it(self, engine: Engine) -> None:
+        old = put(engine, {A: 1})
+        for batch in (
+            Batch(checks={A: old}, puts={A: body(2), B: body(2)}),
+            Batch(checks={A: old}, puts={A: body(2)}, deletes=frozenset((B,))),
+            Batch(checks={A: old}, puts={B: body(2)}),
+            Batch(checks={A: old}, clears=((FIRST, LAST),)),
+        ):
+            with pytest.raises(Unsupported):
+                engine.commit(batch)
+        assert versions(engine) == {A: old}
+
+    @needs("checks=batch")
     def test_failed_check_changes_nothing(self, engine: Engine) -> None:
         old = put(engine, {A: 1, B: 1, C: 1})
         put(engine, {B: 2})
@@ -60,6 +102,14 @@ class CheckTests(EngineTests):
             )
         assert list(engine.scan(FIRST, LAST)) == before
         assert engine.count(FIRST, LAST) == 3
+
+    def test_checks_work_for_single_long_keys(self, engine: Engine) -> None:
+        keys = long_keys(engine.capabilities.largest_key)[:: self.sparse(5)]
+        old = put(engine, dict.fromkeys(keys, 1))
+        for key in keys:
+            new = engine.commit(Batch(checks={key: old}, puts={key: body(2)}))
+            assert conflicts(engine, {key: old}) == [key]
+            assert conflicts(engine, {key: new}) == []
 
     def test_checks_work_for_long_keys(self, engine: Engine) -> None:
         keys = long_keys(engine.capabilities.largest_key)

@@ -11,6 +11,7 @@ from coshelf.keys import FIRST, LAST, encode
 from coshelf.testing.contract.base import EngineTests
 from coshelf.testing.contract.entries import A, B, C, D, E, body, contents, put, versions
 from coshelf.testing.contract.key_samples import long_keys
+from coshelf.testing.contract.requirements import needs
 
 __all__ = ["CommitTests"]
 
@@ -60,6 +61,7 @@ class CommitTests(EngineTests):
         engine.commit(Batch(clears=((FIRST, LAST),), puts={B: body(4), D: body(5)}, deletes=frozenset((A,))))
         assert contents(engine) == [(B, 4), (D, 5)]
 
+    @needs("checks=batch")
     def test_checks_come_before_clears_deletes_and_puts(self, engine: Engine) -> None:
         old = put(engine, {A: 1, B: 2})
         engine.commit(
@@ -73,8 +75,9 @@ class CommitTests(EngineTests):
         assert contents(engine) == [(A, 3), (C, 4)]
 
     def test_batch_of_thousands_is_one_commit(self, engine: Engine) -> None:
-        new = put(engine, {encode(number): number for number in range(5000)})
-        assert engine.count(FIRST, LAST) == 5000
+        many = self.some(5000)
+        new = put(engine, {encode(number): number for number in range(many)})
+        assert engine.count(FIRST, LAST) == many
         assert set(versions(engine).values()) == {new}
 
     @pytest.mark.parametrize("seed", range(4))
@@ -82,7 +85,7 @@ class CommitTests(EngineTests):
         chance = random.Random(seed)
         keys = [*long_keys(engine.capabilities.largest_key), A, B, C, *(encode(number) for number in range(-5, 5))]
         model: dict[bytes, int] = {}
-        for step in range(25):
+        for step in range(self.some(25)):
             start, stop = sorted(chance.sample(keys, 2))
             clears = ((start, stop),) if chance.random() < 0.2 else ()
             deletes = frozenset(chance.sample(keys, chance.randrange(20)))

@@ -20,7 +20,11 @@ __all__ = ["KeyAndValueTests"]
 
 class KeyAndValueTests(EngineTests):
     def test_keys_may_begin_with_any_byte_that_is_not_reserved(self, engine: Engine) -> None:
-        keys = [bytes([first]) + rest for first in range(FIRST[0], LAST[0]) for rest in (b"", b"\x00", b"\xff")]
+        keys = [
+            bytes([first]) + rest
+            for first in range(FIRST[0], LAST[0], self.sparse())
+            for rest in (b"", b"\x00", b"\xff")
+        ]
         put(engine, {key: key for key in keys})
         assert contents(engine) == [(key, key) for key in keys]
         assert engine.count(FIRST, LAST) == len(keys)
@@ -39,8 +43,8 @@ class KeyAndValueTests(EngineTests):
         keys = long_keys(engine.capabilities.largest_key)
         present = keys[::2]
         put(engine, dict.fromkeys(present, 0))
-        for start in keys[::5]:
-            for stop in keys[::3]:
+        for start in keys[:: self.sparse(5)]:
+            for stop in keys[:: self.sparse(3)]:
                 expected = [key for key in present if start <= key < stop]
                 assert [key for key, _ in engine.scan(start, stop, keys_only=True)] == expected
                 assert [key for key, _ in engine.scan(start, stop, keys_only=True, reverse=True)] == expected[::-1]

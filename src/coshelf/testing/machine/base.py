@@ -9,9 +9,10 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant
 
 import coshelf
 from coshelf.engines.contract import Flag
-from coshelf.errors import ShelfClosed
+from coshelf.errors import ShelfClosed, Unsupported
 from coshelf.testing.machine.comparisons import check_equal
 from coshelf.testing.machine.model import Model
+from coshelf.testing.machine.strategies import limit_keys
 
 __all__ = ["RollbackError", "ShelfRules", "below"]
 
@@ -32,12 +33,16 @@ class ShelfRules(RuleBasedStateMachine):
         block: the context manager of the open transaction, or None.
         cursor: a cursor on the target, or None.
         position: a list of the key at which the cursor stands; None before the first move.
+        most_snapshots: how many are held at the same time.
+        longest_key: bytes of an encoded key that the engine takes, with what namespaces add; None for no limit.
     """
 
     most_snapshots: ClassVar[int] = 3
+    longest_key: ClassVar[int | None] = None
 
     def __init__(self) -> None:
         super().__init__()
+        limit_keys(self.longest_key)
         self.shelf = self.open_shelf()
         self.target: Any = self.shelf
         self.committed = Model({})
@@ -73,15 +78,25 @@ class ShelfRules(RuleBasedStateMachine):
         block, transaction = self.block, self.target
         self.block, self.target = None, self.shelf
         self.cursor = self.position = None
-        if commit:
+        if commit and self._commits(block):
             self.committed = self.model
-            block.__exit__(None, None, None)
+        elif commit:
+            self.model = self.committed
         else:
             self.model = self.committed
             error = RollbackError()
             assert not block.__exit__(RollbackError, error, None)
         with pytest.raises(ShelfClosed):
             transaction.get(1)
+
+    def _commits(self, block: Any) -> bool:
+        """End a transaction; whether its writes were committed, and not refused since they span several entries."""
+        try:
+            block.__exit__(None, None, None)
+        except Unsupported:
+            assert self.shelf.capabilities.checks == "entry"
+            return False
+        return True
 
     def _both(self, name: str) -> tuple[Any, Model]:
         """The part of the target, and of the model, that is below a name; "" is all."""

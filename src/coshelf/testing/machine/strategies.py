@@ -7,7 +7,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-__all__ = ["NAMES", "conditions", "keys", "patterns", "values"]
+from coshelf.keys import encode
+
+__all__ = ["NAMES", "conditions", "keys", "limit_keys", "patterns", "values"]
 
 _LONG = "long/" + "k" * 700
 # Keys at which encodings change form, keys that begin one another, equal keys of different types, and long keys
@@ -31,7 +33,19 @@ NAMES = ["", "a", "b", "a/b"]
 @st.composite  # for its short repr: hypothesis prints strategies when it complains
 def keys(draw: st.DrawFn) -> Any:
     """Keys of every type; most of them from a small number, so that they meet again."""
-    return draw(_keys())
+    return draw(_keys().filter(_fits))
+
+
+_limit: list[int | None] = [None]  # of the machine that runs
+
+
+def limit_keys(longest: int | None) -> None:
+    """From now on, draw no keys whose encoding is longer."""
+    _limit[0] = longest
+
+
+def _fits(key: Any) -> bool:
+    return _limit[0] is None or len(encode(key)) <= _limit[0]
 
 
 def _keys() -> st.SearchStrategy[Any]:

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
-from coshelf.errors import TransactionInProgress
+from coshelf.errors import BatchTooLarge, TransactionInProgress
 from coshelf.testing.machine.base import RollbackError, ShelfRules
 from coshelf.testing.machine.comparisons import check_equal
+from coshelf.testing.machine.model import canonical
 from coshelf.testing.machine.strategies import keys, values
 
 __all__ = ["TransactionRules"]
@@ -54,6 +55,10 @@ class TransactionRules(ShelfRules):
 
         if fail:
             with pytest.raises(RollbackError):
+                self.shelf.transact(write)
+            return
+        if self.shelf.capabilities.checks == "entry" and len({canonical(key) for key, _ in pairs}) > 1:
+            with pytest.raises(BatchTooLarge):
                 self.shelf.transact(write)
             return
         self.model.update(pairs)

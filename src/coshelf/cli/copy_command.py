@@ -1,0 +1,52 @@
+"""``coshelf copy``."""
+
+from __future__ import annotations
+
+import click
+
+from coshelf.cli.progress import progress
+from coshelf.cli.shelves import JSON, SHELF, TIMEOUT, target_of
+from coshelf.cli.transfers import finish
+from coshelf.transfer.copying import copy_entries
+
+__all__ = ["copy_command"]
+
+
+@click.command("copy", short_help="Copy SOURCE to TARGET, on any engines.")
+@click.argument("source", type=SHELF)
+@click.argument("target", type=SHELF)
+@click.option("--overwrite", is_flag=True, help="Replace other values that the target has under the same keys.")
+@click.option("--verify/--no-verify", default=True, show_default=True, help="Compare every entry once more at the end.")
+@click.option("--dry-run", is_flag=True, help="Read and report; change nothing.")
+@click.option(
+    "--trust", is_flag=True, help="Trust the source: the target loads any object of it, if the target is trusted."
+)
+@TIMEOUT
+@JSON
+def copy_command(
+    source: str,
+    target: str,
+    overwrite: bool,
+    verify: bool,
+    dry_run: bool,
+    trust: bool,
+    timeout: float,
+    as_json: bool,
+) -> None:
+    """Copy the shelf SOURCE to the shelf TARGET, paths or URLs, whatever engines they are on.
+
+    TARGET is made if it is missing. Nothing is unpickled. What is there already is passed over: a copy that was stopped
+    goes on when it is run again.
+    """
+    with progress(target) as tell:
+        report = copy_entries(
+            target_of(source),
+            target_of(target),
+            overwrite=overwrite,
+            verify=verify,
+            trust=trust,
+            dry_run=dry_run,
+            timeout=timeout,
+            progress=tell,
+        )
+    finish(report, "would be copied" if dry_run else "copied", as_json=as_json)

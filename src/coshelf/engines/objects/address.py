@@ -1,0 +1,98 @@
+"""What a URL of this engine says: which store, where in it, and how to reach it."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from coshelf.engines.connections import without_secrets
+
+__all__ = ["Address"]
+
+_SEGMENT = re.compile(r"[A-Za-z0-9!._*'()=+@,:-]+")
+_LONGEST_PREFIX = 500  # of 1024 bytes of a name
+# Everything else that a URL could say may be a secret, or the name of one.
+_NO_SECRETS = {
+    "endpoint",
+    "region",
+    "bucket_region",
+    "virtual_hosted_style_request",
+    "skip_signature",
+    "imdsv1_fallback",
+    "request_payer",
+    "account_name",
+    "use_emulator",
+}
+_ENDPOINTS = {"s3": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"), "az": ("AZURE_STORAGE_ENDPOINT",)}
+
+
+@dataclass(frozen=True)
+class Address:
+    """A parsed URL.
+
+    Attributes:
+        scheme: "s3", "gs" or "az".
+        bucket: or container.
+        prefix: what all names begin with, without slashes at its ends; "" for none.
+        options: for the client, by its names.
+        shown: for messages: no secret in it.
+    """
+
+    scheme: str
+    bucket: str
+    prefix: str
+    options: dict[str, str] = field(repr=False)
+    shown: str
+
+    @classmethod
+    def parse(cls, url: str) -> Address:
+        """Raises ValueError for what is no such URL. Its message has no secret in it."""
+        parts = urlsplit(url)
+        scheme, shown = parts.scheme.lower(), without_secrets(url)
+        user, _, bucket = parts.netloc.rpartition("@")
+        prefix = parts.path.strip("/")
+        if not bucket or not _SEGMENT.fullmatch(bucket) or parts.fragment:
+            raise ValueError(f"{shown} names no bucket: write {scheme}://BUCKET/PREFIX")
+        for segment in prefix.split("/") if prefix else ():
+            if not _SEGMENT.fullmatch(segment) or segment in {".", ".."}:
+                raise ValueError(f"{shown}: a part of the prefix is letters, digits and !._*'()=+@,:- alone")
+        if len(prefix) > _LONGEST_PREFIX:
+            raise ValueError(f"{shown}: a prefix has at most {_LONGEST_PREFIX} bytes, this one has {len(prefix)}")
+        options = dict(parse_qsl(parts.query, keep_blank_values=True))
+        if user:
+            name, _, secret = user.partition(":")
+            if scheme != "s3" or not secret:
+                raise ValueError(f"{shown}: credentials in a URL are s3://KEY:SECRET@BUCKET, or come from elsewhere")
+            options |= {"access_key_id": unquote(name), "secret_access_key": unquote(secret)}
+        return cls(scheme, bucket, prefix, options, shown)
+
+    @property
+    def root(self) -> str:
+        """What names of objects begin with: the prefix, and a slash if there is one."""
+        return f"{self.prefix}/" if self.prefix else ""
+
+    @property
+    def endpoint(self) -> str | None:
+        """The server that was named; None for the provider's own."""
+        found = self.options.get("endpoint")
+        for name in _ENDPOINTS.get(self.scheme, ()):
+            found = found or os.environ.get(name)
+        return found or None
+
+    @property
+    def server(self) -> str:
+        """Where the server is, for messages."""
+        return self.shown if self.endpoint is None else f"{self.shown} at {without_secrets(self.endpoint)}"
+
+    def reopening(self) -> str:
+        """The URL, for another process, which has the same environment. Raises TypeError if there are secrets in it."""
+        secret = sorted(self.options.keys() - _NO_SECRETS)
+        if secret:
+            raise TypeError(
+                f"{self.shown}: a shelf is not pickled whose URL has {', '.join(secret)}, which may be secret\n"
+                "  hint: leave credentials to the environment, or open it where it is used"
+            )
+        query = "&".join(f"{name}={value}" for name, value in self.options.items())
+        return f"{self.scheme}://{self.bucket}/{self.prefix}{'?' + query if query else ''}"

@@ -1,0 +1,243 @@
+"""Objects by their names: each method is one request, with its timeout, and with errors of ours."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from coshelf.engines.connections import repeated
+from coshelf.engines.objects.address import Address
+from coshelf.engines.objects.failures import Changed, Lost, translated
+from coshelf.errors import CoshelfError, OutcomeUnknown, ShelfPermissionError, StorageError, Unsupported
+from coshelf.extras import imported
+
+__all__ = ["NEW", "Client", "Found", "Listed", "Token"]
+
+T = TypeVar("T")
+Token = dict[str, str]
+"""What the server calls the state of an object: its ETag, and on GCS its generation."""
+
+NEW: Final[Token] = {}
+"""As a condition: there is no such object."""
+
+_LEAST_TIMEOUT = 1.0  # for one request; 0 would be none
+_LONGEST_TIMEOUT = 86_400.0
+_PAGE = 1_000  # names in an answer to LIST
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An object as it was read."""
+
+    data: bytes
+    token: Token
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An object in a list."""
+
+    name: str
+    size: int
+
+
+class _Process:
+    """Whether this process can use the client: its threads are not in a child of a process that used it before."""
+
+    used = False
+    is_lost = False
+
+
+def _after_fork() -> None:
+    _Process.is_lost = _Process.is_lost or _Process.used
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+class Client:
+    """A bucket, and the requests to it. The client library tries nothing again: what may be is decided here.
+
+    Attributes:
+        server: what messages call it.
+        patience: seconds for which a server that is away is tried again.
+    """
+
+    def __init__(self, address: Address, timeout: float) -> None:
+        self._refuse_forked(address.shown)
+        self._library = imported("obstore", "s3", f"{address.scheme}://")
+        store: Any = imported("obstore.store", "s3", f"{address.scheme}://")
+        errors: Any = imported("obstore.exceptions", "s3", f"{address.scheme}://")
+        self.server = address.server
+        self.patience = timeout
+        self._each = min(max(timeout, _LEAST_TIMEOUT), _LONGEST_TIMEOUT)
+        try:
+            self._store = store.from_url(
+                f"{address.scheme}://{address.bucket}",
+                config=address.options,
+                client_options={
+                    "timeout": f"{self._each}s",
+                    "connect_timeout": f"{min(self._each, 10.0)}s",
+                    "allow_http": (address.endpoint or "").startswith("http://"),
+                },
+                retry_config={"max_retries": 0, "retry_timeout": dt.timedelta(seconds=self._each)},
+            )
+        except errors.UnknownConfigurationKeyError:
+            names = ", ".join(sorted(address.options))
+            raise ValueError(f"{address.shown}: one of {names} is no option of the client") from None
+        except errors.BaseError:  # its words may quote what it was given
+            raise ValueError(f"{address.shown}: the client does not take the options in the URL") from None
+
+    # --- reading: tried again while the server is away ---------------------------------------------------------------
+
+    def get(self, name: str) -> Found | None:
+        """An object; None if there is none."""
+        return self._again(lambda: self._get(name))
+
+    def _get(self, name: str) -> Found | None:
+        try:
+            with translated(self.server, missing=True):
+                result = self._library.get(self._store, name)
+                return Found(bytes(result.bytes()), _token(result.meta))
+        except FileNotFoundError as error:
+            if isinstance(error, CoshelfError):
+                raise
+            return None
+
+    def pages(self, folder: str, after: str) -> Iterator[list[Listed]]:
+        """The objects whose names begin with ``folder/`` and come after another name, by pages, each one request.
+
+        They come in the server's order, which is that of the names on most.
+        """
+        stream: Any = None
+
+        def next_page() -> list[Listed] | None:
+            nonlocal stream
+            try:
+                with translated(self.server):
+                    if stream is None:
+                        stream = self._library.list(self._store, folder or None, offset=after or None, chunk_size=_PAGE)
+                    page = next(stream, None)
+            except Exception:
+                stream = None  # begin again behind what was seen
+                raise
+            return None if page is None else [Listed(meta["path"], meta["size"]) for meta in page]
+
+        while page := self._again(next_page):
+            after = page[-1].name
+            yield page
+
+    def _again(self, read: Callable[[], T]) -> T:
+        self._refuse_forked(self.server)
+        return repeated(read, _is_lost, where=self.server, timeout=self.patience)
+
+    # --- writing: never again, once it may have been done ------------------------------------------------------------
+
+    def put(self, name: str, data: bytes, condition: Token | None = None) -> Token:
+        """Write an object, whatever is there, or only over one in a certain state. Raises :class:`Changed`."""
+        mode: Any = "overwrite" if condition is None else condition or "create"
+
+        def write() -> Token:
+            with translated(self.server):
+                return _token(self._library.put(self._store, name, data, mode=mode, use_multipart=False))
+
+        try:
+            return self._until_sent(write)
+        except Lost as lost:
+            found = self._look(name)
+            if data and found is not None and found.data == data:
+                return found.token  # no two writes have the same bytes, but for tombstones, which have none
+            raise self._unknown("a write", lost) from None
+
+    def delete(self, names: list[str]) -> None:
+        """Delete objects, whatever is there."""
+
+        def delete() -> None:
+            try:
+                with translated(self.server, missing=True):
+                    self._library.delete(self._store, names)
+            except FileNotFoundError as error:
+                if isinstance(error, CoshelfError):
+                    raise
+
+        try:
+            self._until_sent(delete)
+        except Lost as lost:
+            raise self._unknown(f"a deletion of {len(names)} entries", lost) from None
+
+    def delete_matching(self, name: str, token: Token) -> None:
+        """Delete an object that is in a certain state. Raises :class:`Changed`.
+
+        The client library has no such thing, but signs URLs, and the condition need not be signed.
+        """
+        with translated(self.server):
+            url = self._library.sign(self._store, "DELETE", name, dt.timedelta(seconds=max(self._each, 60)))
+        request = urllib.request.Request(url, method="DELETE", headers={"If-Match": token["e_tag"]})  # noqa: S310
+        try:
+            self._until_sent(lambda: self._send(request))
+        except Lost as lost:
+            raise self._unknown("a deletion", lost) from None
+
+    def _send(self, request: urllib.request.Request) -> None:
+        try:
+            with urllib.request.urlopen(request, timeout=self._each):  # noqa: S310 (the client's own URL)
+                return
+        except urllib.error.HTTPError as error:
+            error.close()
+            status = error.code
+        except urllib.error.URLError as error:
+            is_unsent = isinstance(error.reason, ConnectionRefusedError)
+            raise Lost(f"no connection ({type(error.reason).__name__})", is_unsent=is_unsent) from None
+        except OSError as error:
+            raise Lost(f"the connection broke ({type(error).__name__})", is_unsent=False) from None
+        if status in {404, 409, 412}:
+            raise Changed
+        if status in {401, 403}:
+            raise ShelfPermissionError(f"{self.server} does not let this user delete: HTTP status {status}")
+        if status >= 500:
+            raise Lost(f"HTTP status {status}", is_unsent=False)
+        raise StorageError(f"{self.server} failed: HTTP status {status}")
+
+    def _until_sent(self, write: Callable[[], T]) -> T:
+        self._refuse_forked(self.server)
+        return repeated(write, _is_unsent, where=self.server, timeout=self.patience)
+
+    def _look(self, name: str) -> Found | None:
+        """What is there after a reply was lost; None, too, if that cannot be told."""
+        try:
+            return self.get(name)
+        except (CoshelfError, OSError):
+            return None
+
+    def _unknown(self, what: str, lost: Lost) -> OutcomeUnknown:
+        return OutcomeUnknown(
+            f"{what} was sent to {self.server}, and no good reply came ({lost}; timeout {self._each:g} s): "
+            "it may have happened or not, and is not repeated"
+        )
+
+    @staticmethod
+    def _refuse_forked(where: str) -> None:
+        if _Process.is_lost:
+            raise Unsupported(
+                f"{where} cannot be used by a forked process whose parent used an object store: the client's threads "
+                "are not there\n  hint: start processes by 'spawn' or 'forkserver', or open it after the fork alone"
+            )
+        _Process.used = True
+
+
+def _token(answer: Any) -> Token:
+    return {name: answer[name] for name in ("e_tag", "version") if answer[name] is not None}
+
+
+def _is_lost(error: Exception) -> bool:
+    return isinstance(error, Lost)
+
+
+def _is_unsent(error: Exception) -> bool:
+    return isinstance(error, Lost) and error.is_unsent

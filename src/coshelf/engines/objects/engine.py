@@ -1,0 +1,369 @@
+"""The engine: an object for each entry, read and written by requests that go out together where there are several.
+
+What is in an object is a sealed record. Its number is random, so no two writes have the same bytes, and none has the
+ETag of another: a write over the state that was read is one with ``If-Match``, a creation one with ``If-None-Match``.
+
+A deletion on condition is one with ``If-Match``, too, where the server honours that. Elsewhere an empty object takes
+the entry's place, a tombstone, which counts as none and stays until it is overwritten: to delete it afterwards, without
+a condition, could hit what somebody else has stored there meanwhile.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from functools import partial
+from itertools import islice, pairwise
+from typing import Any
+
+from coshelf import records
+from coshelf.engines.contract import (
+    ABSENT,
+    Absent,
+    Batch,
+    Capabilities,
+    Doorbell,
+    Engine,
+    Entry,
+    OpenOptions,
+    Snapshot,
+    refuse_wide,
+)
+from coshelf.engines.objects.address import Address
+from coshelf.engines.objects.client import NEW, Client, Listed, Token
+from coshelf.engines.objects.failures import Changed
+from coshelf.engines.objects.names import before, key_of, name_of
+from coshelf.engines.objects.workers import Workers
+from coshelf.errors import (
+    Conflict,
+    KeyTooLong,
+    OutcomeUnknown,
+    ReadOnlyShelf,
+    Unavailable,
+    Unsupported,
+    ValueTooLarge,
+)
+
+__all__ = ["ENTRIES", "ObjectsEngine"]
+
+ENTRIES = "e"
+"""Below it lie the entries; no longer, since each byte of a name is missing in the longest key."""
+
+_FIRST_PAGES = (1, 16)  # entries: who wants one is not to pay for a hundred
+_PAGE = 100
+_DELETED_TOGETHER = 1_000  # by one request
+_FIRST_NAP = 0.05  # seconds
+_LONGEST_NAP = 1.0
+
+_Page = list[tuple[bytes, Entry]]
+
+
+class _Version(int):
+    """The number of a record, with what the server calls the object that has it."""
+
+    token: Token
+
+    @classmethod
+    def of(cls, number: int, token: Token) -> _Version:
+        made = cls(number)
+        made.token = token
+        return made
+
+
+class _ObjectEntry(Entry):
+    """An entry that knows the state of its object."""
+
+    __slots__ = ("_token",)
+
+    def __init__(self, record: bytes, token: Token) -> None:
+        super().__init__(record)
+        self._token = token
+
+    @property
+    def version(self) -> _Version:
+        return _Version.of(records.version(self.record), self._token)
+
+
+class ObjectsEngine(Engine):
+    """Entries in the objects below a prefix of a bucket."""
+
+    name = "objects"
+
+    def __init__(
+        self,
+        address: Address,
+        client: Client,
+        workers: Workers,
+        options: OpenOptions,
+        capabilities: Capabilities,
+        store_id: bytes,
+        conditional_deletes: bool,
+    ) -> None:
+        self.where = address.shown
+        self.capabilities = capabilities
+        self.store_id = store_id
+        self._address = address
+        self._client = client
+        self._workers = workers
+        self._options = options
+        self._deletes_conditionally = conditional_deletes
+        self._folder = f"{address.root}{ENTRIES}"
+
+    # --- reading -----------------------------------------------------------------------------------------------------
+
+    def _name(self, key: bytes) -> str:
+        return f"{self._folder}/{name_of(key)}"
+
+    def get(self, key: bytes) -> Entry | None:
+        if self._is_too_long(key):
+            return None
+        found = self._client.get(self._name(key))
+        if found is None or not found.data:
+            return None
+        return _ObjectEntry(found.data, found.token)
+
+    def get_many(self, keys: list[bytes]) -> list[Entry | None]:
+        return self._workers.all([partial(self.get, key) for key in keys]) if keys else []
+
+    def _listed(self, start: bytes, stop: bytes) -> Iterator[list[bytes]]:
+        """The keys of a range, by pages, each one request."""
+        if start >= stop:
+            return
+        first, end = f"{self._folder}/{name_of(start)}", f"{self._folder}/{name_of(stop)}"
+        low = before(name_of(start))
+        last = ""
+        for page in self._client.pages(self._folder, f"{self._folder}/{low}" if low else ""):
+            if page[0].name <= last or any(a.name >= b.name for a, b in pairwise(page)):
+                raise Unsupported(f"{self.where}: the server lists names in no order, so that no range can be read")
+            last = page[-1].name
+            keys = [self._key(listed) for listed in page if listed.size and first <= listed.name < end]
+            if found := [key for key in keys if key is not None]:
+                yield found
+            if last >= end:
+                return
+
+    def _key(self, listed: Listed) -> bytes | None:
+        return key_of(listed.name.removeprefix(f"{self._folder}/"))
+
+    def key_pages(self, start: bytes, stop: bytes, *, reverse: bool = False) -> Iterator[list[bytes]]:
+        if not reverse:
+            yield from self._listed(start, stop)
+            return
+        for page in reversed(list(self._listed(start, stop))):  # no server lists backwards
+            yield page[::-1]
+
+    def count(self, start: bytes, stop: bytes) -> int:
+        return sum(len(page) for page in self._listed(start, stop))
+
+    def scan(
+        self, start: bytes, stop: bytes, *, reverse: bool = False, keys_only: bool = False
+    ) -> Iterator[tuple[bytes, Entry | None]]:
+        if keys_only:
+            for keys in self.key_pages(start, stop, reverse=reverse):
+                for key in keys:
+                    yield key, None
+            return
+        for page in self._entry_pages(start, stop, reverse):
+            yield from page
+
+    def pages(self, start: bytes, stop: bytes, *, reverse: bool = False) -> Iterator[list[tuple[bytes, bytes]]]:
+        for page in self._entry_pages(start, stop, reverse):
+            yield [(key, entry.record) for key, entry in page]
+
+    def _entry_pages(self, start: bytes, stop: bytes, reverse: bool) -> Iterator[_Page]:
+        """Pages of entries; while one is used, the next is under way. Entries deleted meanwhile are left out."""
+        keys = (key for page in self.key_pages(start, stop, reverse=reverse) for key in page)
+        first = list(islice(keys, _FIRST_PAGES[0]))
+        if not first:
+            return
+        yield _whole(first, self.get_many(first))
+        ahead: tuple[list[bytes], list[Future[Entry | None]]] | None = None
+        size = _FIRST_PAGES[1]
+        try:
+            while True:
+                chunk = list(islice(keys, size))
+                futures = self._workers.later([partial(self.get, key) for key in chunk])
+                current, ahead = ahead, (chunk, futures)
+                if current is not None:
+                    yield _whole(current[0], self._workers.results(current[1]))
+                if not chunk:
+                    return
+                size = _PAGE
+        finally:
+            if ahead is not None:
+                for future in ahead[1]:
+                    future.cancel()
+
+    def snapshot(self) -> Snapshot:
+        raise Unsupported(
+            f"the {self.name} engine cannot keep an instant ({self.where})\n"
+            "  hint: copy() what is needed, or `coshelf copy` it to a file"
+        )
+
+    def distrust(self) -> str:
+        return f"whoever may write to the bucket can write {self.where}"
+
+    def doorbell(self, key: bytes) -> Doorbell:
+        return _Nap()
+
+    # --- writing -----------------------------------------------------------------------------------------------------
+
+    def put(self, key: bytes, body: bytes) -> int:
+        self._refuse_reader()
+        self._refuse_large({key: body})
+        return self._put(key, self._sealed(key, body, _number()))
+
+    def commit(self, batch: Batch) -> int:
+        self._refuse_reader()
+        refuse_wide(batch, self)
+        self._refuse_large(batch.puts)
+        number = _number()
+        if batch.checks:
+            return self._commit_checked(batch, number)
+        gone = set(batch.deletes)
+        for start, stop in batch.clears:
+            for page in self._listed(start, stop):
+                gone.update(page)
+        names = [self._name(key) for key in sorted(gone - batch.puts.keys()) if not self._is_too_long(key)]
+        tasks: list[Callable[[], Any]] = [
+            partial(self._client.delete, names[at : at + _DELETED_TOGETHER])
+            for at in range(0, len(names), _DELETED_TOGETHER)
+        ]
+        tasks += [partial(self._put, key, self._sealed(key, body, number)) for key, body in batch.puts.items()]
+        return self._do(tasks, number)
+
+    def _do(self, tasks: Sequence[Callable[[], Any]], number: int) -> int:
+        """Do all, and return the version: with the state of the object, if it is one."""
+        if not tasks:
+            return number
+        if len(tasks) == 1:
+            version = tasks[0]()
+            return version if isinstance(version, _Version) else number
+        done: list[None] = []  # appended to by many threads
+
+        def counted(task: Callable[[], Any]) -> None:
+            task()
+            done.append(None)
+
+        try:
+            self._workers.all([partial(counted, task) for task in tasks])
+        except Unavailable as error:
+            if not done:
+                raise
+            raise OutcomeUnknown(
+                f"{self.where} went away after {len(done)} of {len(tasks)} requests to write, which stay done: {error}"
+            ) from error
+        return number
+
+    def _commit_checked(self, batch: Batch, number: int) -> int:
+        """Commit what is one entry, on a condition, or nothing, on any.
+
+        If all versions that were read are still there, all were there at one instant: before the first was looked at
+        again.
+        """
+        if not batch.puts and not batch.deletes:
+            keys = list(batch.checks)
+            now = dict(zip(keys, self.get_many(keys), strict=True))
+            batch.refuse_conflicts(lambda key: ABSENT if (entry := now[key]) is None else entry.version)
+            return number
+        ((key, expected),) = batch.checks.items()
+        try:
+            if key in batch.puts:
+                return self._put(key, self._sealed(key, batch.puts[key], number), expected)
+            self._delete(key, expected)
+        except Changed:
+            raise Conflict(f"the entry was changed in {self.where} in the meantime", (key,)) from None
+        return number
+
+    def _put(self, key: bytes, record: bytes, expected: int | str | Absent | None = None) -> _Version:
+        name, version = self._name(key), records.version(record)
+        if expected is None:
+            return _Version.of(version, self._client.put(name, record))
+        if expected is not ABSENT:
+            return _Version.of(version, self._client.put(name, record, self._token(key, expected)))
+        try:
+            return _Version.of(version, self._client.put(name, record, NEW))
+        except Changed:
+            found = self._client.get(name)
+            if found is None or found.data:
+                raise
+        return _Version.of(version, self._client.put(name, record, found.token))  # over a tombstone
+
+    def _delete(self, key: bytes, expected: int | str | Absent) -> None:
+        token = self._token(key, expected)
+        if expected is ABSENT:  # as it is: there is nothing to delete
+            return
+        if self._deletes_conditionally:
+            self._client.delete_matching(self._name(key), token)
+        else:
+            self._client.put(self._name(key), b"", token)
+
+    def _token(self, key: bytes, expected: int | str | Absent) -> Token:
+        """The state of the object that has a version. Raises :class:`Changed` if it has another one now."""
+        if isinstance(expected, _Version):
+            return expected.token
+        entry = self.get(key)
+        if (ABSENT if entry is None else entry.version) != expected:
+            raise Changed
+        return entry._token if isinstance(entry, _ObjectEntry) else NEW
+
+    def _sealed(self, key: bytes, body: bytes, number: int) -> bytes:
+        return records.seal(body, records.checksum(key, body), number)
+
+    def _refuse_reader(self) -> None:
+        if self._options.flag == "r":
+            raise ReadOnlyShelf(f"{self.where} was opened with flag 'r' and cannot be written")
+
+    def _is_too_long(self, key: bytes) -> bool:
+        return len(key) > (self.capabilities.largest_key or 0)
+
+    def _refuse_large(self, puts: Any) -> None:
+        largest_value = self.capabilities.largest_value or 0
+        for key, body in puts.items():
+            if self._is_too_long(key):
+                raise KeyTooLong(
+                    f"a key of {len(key)} bytes (as stored) is too long for {self.where}, where a key has at most "
+                    f"{self.capabilities.largest_key}: the name of an object has 1024 bytes"
+                )
+            if len(body) > largest_value:
+                raise ValueTooLarge(
+                    f"a value of {len(body):,} bytes is too large for {self.where}, where one has at most "
+                    f"{largest_value:,}"
+                )
+
+    # --- the end -----------------------------------------------------------------------------------------------------
+
+    def sync(self) -> None:
+        """Nothing to do: what was acknowledged is as durable as the server makes it."""
+
+    def close(self) -> None:
+        self._workers.close()
+
+    def reopen_arguments(self) -> tuple[str, OpenOptions]:
+        flag = "w" if self._options.flag in ("c", "n") else self._options.flag
+        return self._address.reopening(), dataclasses.replace(self._options, flag=flag)
+
+
+class _Nap(Doorbell):
+    """For who waits: looks again after naps that grow to a second, since each look is a request that is paid for."""
+
+    def __init__(self) -> None:
+        self._nap = _FIRST_NAP
+
+    def tone(self) -> int:
+        return 0
+
+    def wait(self, tone: int, timeout: float | None) -> None:
+        time.sleep(self._nap if timeout is None else min(timeout, self._nap))
+        self._nap = min(self._nap * 2, _LONGEST_NAP)
+
+
+def _whole(keys: list[bytes], entries: list[Entry | None]) -> _Page:
+    return [(key, entry) for key, entry in zip(keys, entries, strict=True) if entry is not None]
+
+
+def _number() -> int:
+    return int.from_bytes(os.urandom(8), "little")

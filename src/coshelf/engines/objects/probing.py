@@ -1,0 +1,78 @@
+"""Whether a server keeps to the conditions of a write: some ignore them, and updates would be lost there unnoticed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import partial
+
+from coshelf.engines.objects.client import NEW, Client, Token
+from coshelf.engines.objects.failures import Changed
+from coshelf.engines.objects.workers import Workers
+from coshelf.errors import CoshelfError, Unsupported
+
+__all__ = ["deletes_conditionally", "refuse_careless"]
+
+_WRONG: Token = {"e_tag": '"00000000000000000000000000000000"'}
+
+
+def refuse_careless(client: Client, scratch: str, workers: Workers) -> Token:
+    """Raise :class:`Unsupported` for a server that writes whatever the condition is; else leave a scratch object.
+
+    Two creations of the same object race, and one is to win; a write over a state that never was is to fail, and one
+    over the state that is to succeed.
+    """
+    first, second = workers.all([partial(_created, client, scratch)] * 2)
+    if first is not None and second is not None:
+        _refuse(client, scratch, "creates an object twice (it ignores If-None-Match)")
+    token = first or second
+    if token is None:
+        _refuse(client, scratch, "does not create an object on condition that there is none (If-None-Match)")
+    assert token is not None
+    wrong = _WRONG if "version" not in token else _WRONG | {"version": "1"}
+    if _attempt(lambda: client.put(scratch, os.urandom(16), wrong)) is not None:
+        _refuse(client, scratch, "overwrites what is in another state than was asked for (it ignores If-Match)")
+    token = _attempt(lambda: client.put(scratch, os.urandom(16), token))
+    if token is None:
+        _refuse(client, scratch, "does not overwrite an object on condition that it is unchanged (If-Match)")
+    assert token is not None
+    return token
+
+
+def deletes_conditionally(client: Client, scratch: str, token: Token) -> bool:
+    """Whether a deletion takes place only in the state that was asked for. The scratch object is gone then."""
+    try:
+        return (
+            _attempt(lambda: _deleted(client, scratch, _WRONG)) is None
+            and client.get(scratch) is not None
+            and _attempt(lambda: _deleted(client, scratch, token)) is not None
+            and client.get(scratch) is None
+            and _attempt(lambda: _deleted(client, scratch, token)) is None
+        )
+    except CoshelfError:  # it knows no such deletion, or the client cannot sign one
+        return False
+
+
+def _created(client: Client, scratch: str) -> Token | None:
+    return _attempt(lambda: client.put(scratch, os.urandom(16), NEW))
+
+
+def _attempt(write: Callable[[], Token]) -> Token | None:
+    """What a write returns; None if its condition did not hold."""
+    try:
+        return write()
+    except Changed:
+        return None
+
+
+def _deleted(client: Client, name: str, token: Token) -> Token:
+    client.delete_matching(name, token)
+    return token
+
+
+def _refuse(client: Client, scratch: str, why: str) -> None:
+    client.delete([scratch])
+    raise Unsupported(
+        f"{client.server} is not written to: its server {why}, so updates would be lost unnoticed\n"
+        "  hint: read it with flag 'r', or use a server that honours conditional writes"
+    )

@@ -1,0 +1,65 @@
+"""Several requests at the same time: a bounded number of threads, started when they are first needed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from typing import TypeVar
+
+from coshelf.errors import ShelfClosed
+
+__all__ = ["MOST", "Workers"]
+
+T = TypeVar("T")
+
+MOST = 16
+"""Requests of one engine at the same time."""
+
+
+class Workers:
+    """Threads that wait for servers."""
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+        self._lock = threading.Lock()
+        self._executor: ThreadPoolExecutor | None = None
+        self._closed = False
+
+    def later(self, tasks: Sequence[Callable[[], T]]) -> list[Future[T]]:
+        """Begin with tasks."""
+        with self._lock:
+            if self._closed:
+                raise ShelfClosed(f"the shelf {self._where} has been closed")
+            if self._executor is None:
+                self._executor = ThreadPoolExecutor(MOST, thread_name_prefix="coshelf-objects")
+            executor = self._executor
+        return [executor.submit(task) for task in tasks]
+
+    def all(self, tasks: Sequence[Callable[[], T]]) -> list[T]:
+        """What tasks return, in their order. After one that fails none is begun; its error is raised."""
+        if len(tasks) == 1:
+            return [tasks[0]()]
+        return self.results(self.later(tasks))
+
+    @staticmethod
+    def results(futures: list[Future[T]]) -> list[T]:
+        """What tasks that were begun return, as :meth:`all`."""
+        try:
+            done, rest = wait(futures, return_when=FIRST_EXCEPTION)
+            for future in futures:
+                if future in done and (error := future.exception()) is not None:
+                    raise error
+            assert not rest
+            return [future.result() for future in futures]
+        finally:
+            for future in futures:
+                future.cancel()
+
+    def close(self) -> None:
+        """Begin with nothing more, and wait for nothing."""
+        with self._lock:
+            self._closed = True
+            executor, self._executor = self._executor, None
+        if executor is not None:
+            executor.shutdown(wait=False, cancel_futures=True)

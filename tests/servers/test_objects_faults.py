@@ -1,0 +1,235 @@
+"""Replies that are lost, servers that go away, and many who write at once: no update is lost, and nobody hangs."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import objects
+import pytest
+from proxies import proxy
+
+import coshelf
+
+# What each writer does: a lock made of one entry guards a counter that is read and written without any check, another
+# counter is changed by modify(), and entries are popped, each by one alone.
+WRITER = """
+import os, sys
+import coshelf
+url, rounds, conditionally = sys.argv[1], int(sys.argv[2]), sys.argv[3] == "True"
+shelf = coshelf.open(url, timeout=30)
+engine = shelf._handle.engine
+engine._deletes_conditionally = engine._deletes_conditionally and conditionally
+me = os.getpid()
+popped = []
+for number in range(rounds):
+    while shelf.setdefault("lock", me) != me:
+        pass
+    shelf["guarded"] = shelf.get("guarded", 0) + 1
+    del shelf["lock"]
+    shelf.transact(lambda t: t.modify("counted", lambda n: n + 1, default=0), attempts=1000)
+    value = shelf.pop(("item", number), None)
+    if value is not None:
+        popped.append(value)
+print(*popped)
+"""
+
+
+def start(code: str, *arguments: object) -> subprocess.Popen[str]:
+    environment = os.environ | objects.ENVIRONMENT
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+
+
+def race(server: objects.Server, processes: int, rounds: int, conditionally: bool) -> None:
+    url = server.url()
+    with coshelf.open(url) as shelf:
+        shelf.update({("item", number): f"value{number}" for number in range(rounds)})
+        running = [start(WRITER, url, rounds, conditionally) for _ in range(processes)]
+        said = [process.communicate(timeout=300)[0].split() for process in running]
+        assert [process.returncode for process in running] == [0] * processes
+        assert sorted(value for each in said for value in each) == sorted(f"value{n}" for n in range(rounds))
+        assert dict(shelf) == {"guarded": processes * rounds, "counted": processes * rounds}
+
+
+@pytest.mark.parametrize("conditionally", [True, False])
+def test_processes_that_race_lose_nothing(weed: objects.Weed, conditionally: bool) -> None:
+    race(weed, processes=3, rounds=12, conditionally=conditionally)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("conditionally", [True, False])
+def test_processes_that_race_for_long_lose_nothing(weed: objects.Weed, conditionally: bool) -> None:
+    race(weed, processes=4, rounds=150, conditionally=conditionally)
+
+
+# --- replies that are lost -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def spoiled(moto: objects.Server) -> Any:
+    """A shelf behind a proxy, and the proxy."""
+    with proxy(moto) as between, coshelf.open(between.url(), timeout=2) as shelf:
+        shelf["n"] = 1
+        between.requests.clear()
+        yield shelf, between
+
+
+def test_write_whose_reply_is_lost_is_looked_for_and_not_repeated(spoiled: Any) -> None:
+    shelf, between = spoiled
+    between.lost = {"PUT"}
+    shelf["a"] = "there"
+    shelf.modify("n", lambda n: n + 1)
+    assert shelf.setdefault("new", 5) == 5
+    assert between.requests.count("PUT") == 3
+    between.lost = set()
+    assert dict(shelf) == {"a": "there", "n": 2, "new": 5}
+
+
+def test_write_that_cannot_be_looked_for_has_an_unknown_outcome(spoiled: Any) -> None:
+    shelf, between = spoiled
+    between.lost = {"PUT", "GET"}
+    began = time.monotonic()
+    with pytest.raises(coshelf.OutcomeUnknown, match="not repeated"):
+        shelf["a"] = "perhaps"
+    assert time.monotonic() - began < 10
+    assert between.requests.count("PUT") == 1
+    between.lost = set()
+    assert shelf["a"] == "perhaps"
+
+
+def test_write_that_failed_on_the_server_has_an_unknown_outcome(spoiled: Any) -> None:
+    shelf, between = spoiled
+    between.status = {"PUT": 500}
+    with pytest.raises(coshelf.OutcomeUnknown, match="HTTP status 500"):
+        shelf.modify("n", lambda n: n + 1)
+    assert between.requests.count("PUT") == 1
+    between.status = {}
+    assert shelf["n"] == 1
+
+
+def test_deletion_whose_reply_is_lost_has_an_unknown_outcome(spoiled: Any) -> None:
+    shelf, between = spoiled
+    between.lost = {"DELETE"}
+    with pytest.raises(coshelf.OutcomeUnknown):
+        shelf.pop("n")
+    assert between.requests.count("DELETE") == 1
+    between.lost = set()
+    assert "n" not in shelf
+
+
+def test_tombstone_whose_reply_is_lost_has_an_unknown_outcome(spoiled: Any) -> None:
+    shelf, between = spoiled
+    shelf._handle.engine._deletes_conditionally = False
+    between.lost = {"PUT"}
+    with pytest.raises(coshelf.OutcomeUnknown):
+        shelf.pop("n")
+    assert between.requests.count("PUT") == 1
+    between.lost = set()
+    assert "n" not in shelf and len(shelf) == 0
+
+
+def test_busy_server_is_asked_again_for_reads_and_writes(spoiled: Any) -> None:
+    shelf, between = spoiled
+    between.status = {"PUT": 429, "GET": 503}
+    threading.Timer(0.4, between.status.clear).start()
+    shelf["a"] = 1
+    assert between.requests.count("PUT") > 1
+    between.status = {"GET": 503}
+    threading.Timer(0.4, between.status.clear).start()
+    assert dict(shelf) == {"a": 1, "n": 1}
+
+
+def test_unreachable_server_is_told_with_address_and_time() -> None:
+    with pytest.raises(coshelf.Unavailable) as caught:
+        coshelf.open(f"s3://{objects.BUCKET}/x?endpoint=http://127.0.0.1:9", timeout=0.3)
+    assert "127.0.0.1:9" in str(caught.value) and "timeout 0.3 s" in str(caught.value)
+
+
+# --- servers that go away --------------------------------------------------------------------------------------------
+
+
+def test_server_that_stands_still_keeps_nobody_for_longer_than_the_timeout(weed: objects.Weed) -> None:
+    with coshelf.open(weed.url(), timeout=1.5) as shelf:
+        shelf["a"] = 1
+        weed.pause()
+        try:
+            for operation, error in (
+                (lambda: shelf["a"], coshelf.Unavailable),
+                (lambda: shelf.update({n: n for n in range(40)}), coshelf.OutcomeUnknown),
+                (lambda: list(shelf.items()), coshelf.Unavailable),
+            ):
+                began = time.monotonic()
+                with pytest.raises(error):
+                    operation()
+                assert time.monotonic() - began < 10
+        finally:
+            weed.resume()
+        assert shelf["a"] == 1
+
+
+def count_up(url: str, stop: threading.Event, counts: dict[str, int]) -> None:
+    """Increments until told to stop; how many were acknowledged, and of how many the outcome is unknown."""
+    with coshelf.open(url, timeout=60) as shelf:
+        while not stop.is_set():
+            try:
+                shelf.transact(lambda t: t.modify("n", lambda n: n + 1, default=0), attempts=1000)
+                counts["done"] += 1
+            except coshelf.OutcomeUnknown:
+                counts["unknown"] += 1
+            except coshelf.Unavailable:
+                counts["not done"] += 1
+
+
+def test_connections_that_break_at_random_lose_no_acknowledged_update(moto: objects.Server) -> None:
+    with proxy(moto) as between, coshelf.open(moto.url("breaking")) as shelf:
+        url, stop = between.url("breaking"), threading.Event()
+        counts = [{"done": 0, "unknown": 0, "not done": 0} for _ in range(3)]
+        threads = [threading.Thread(target=count_up, args=(url, stop, each)) for each in counts]
+        for thread in threads:
+            thread.start()
+        while not all(each["done"] for each in counts):
+            time.sleep(0.01)
+        between.chance = random.Random(1)
+        while sum(each["done"] for each in counts) < 60:
+            time.sleep(0.01)
+        stop.set()
+        for thread in threads:
+            thread.join(30)
+            assert not thread.is_alive()
+        done, unknown = (sum(each[kind] for each in counts) for kind in ("done", "unknown"))
+        assert done <= shelf["n"] <= done + unknown
+
+
+@pytest.mark.long
+@pytest.mark.timeout(180)
+def test_restart_loses_no_acknowledged_update(tmp_path: Path) -> None:
+    with objects.Weed() as weed:
+        url = weed.url()
+        with coshelf.open(url, timeout=60) as shelf:
+            stop = threading.Event()
+            counts = [{"done": 0, "unknown": 0, "not done": 0} for _ in range(3)]
+            threads = [threading.Thread(target=count_up, args=(url, stop, each)) for each in counts]
+            for thread in threads:
+                thread.start()
+            while sum(each["done"] for each in counts) < 30:
+                time.sleep(0.01)
+            weed.kill()
+            time.sleep(0.2)
+            before = sum(each["done"] for each in counts)
+            weed.start()
+            while sum(each["done"] for each in counts) < before + 30:
+                time.sleep(0.01)
+            stop.set()
+            for thread in threads:
+                thread.join(90)
+                assert not thread.is_alive()
+            done, unknown = (sum(each[kind] for each in counts) for kind in ("done", "unknown"))
+            assert done <= shelf["n"] <= done + unknown
