@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from coshelf.errors import Unsupported
 
 if TYPE_CHECKING:
+    from coshelf.handle import Handle
     from coshelf.information import Info
     from coshelf.namespace import Namespace
     from coshelf.reports import Compaction, Report, SalvageReport
-    from coshelf.shelf import Handle
     from coshelf.statistics import Stats
     from coshelf.training import Training
 

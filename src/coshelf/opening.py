@@ -14,8 +14,9 @@ from coshelf.codecs.pickled import PROTOCOL, PickleCodec
 from coshelf.engines import holds_bare_pickles, open_engine
 from coshelf.engines.contract import Durability, Engine, Flag, OpenOptions
 from coshelf.errors import CodecMismatch, Unsupported
+from coshelf.handle import Handle
 from coshelf.namespace import Namespace
-from coshelf.shelf import Handle, Shelf
+from coshelf.shelf import Shelf
 from coshelf.timeouts import usable_timeout
 from coshelf.writeback import WritebackCache, WritebackShelf
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import random
 import time
-import weakref
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from itertools import islice
-from threading import get_ident
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar, overload
 
@@ -17,11 +14,10 @@ from coshelf import snapshot as snapshots
 from coshelf import transaction as transactions
 from coshelf.blobs import MissingBlob
 from coshelf.care import Cared
-from coshelf.codecs.pickled import PickleCodec
 from coshelf.engines import contract
-from coshelf.engines.closed import ClosedEngine
 from coshelf.engines.contract import Batch, Capabilities, Engine, Flag, refuse_wide
-from coshelf.errors import Conflict, ReadOnlyShelf, ShelfClosed, TransactionInProgress, Unsupported, WaitTimeout
+from coshelf.errors import Conflict, Unsupported, WaitTimeout
+from coshelf.handle import Handle
 from coshelf.keys import shown
 from coshelf.namespace import Namespace
 from coshelf.readable import Readable
@@ -29,13 +25,12 @@ from coshelf.snapshot import Snapshot
 from coshelf.timeouts import usable_timeout
 from coshelf.transaction import MISSING, Transaction, pairs
 
-__all__ = ["Commit", "Handle", "Shelf"]
+__all__ = ["Shelf"]
 
 K = TypeVar("K")
 V = TypeVar("V")
 D = TypeVar("D")
 T = TypeVar("T")
-Commit = Callable[[Batch], "int | str"]
 
 _COMPLETIONS = 1_000
 _ATTEMPTS = 4  # at an optimistic commit, before the exclusive lock is taken where there is one
@@ -44,83 +39,6 @@ _FIRST_PAUSE = 0.001
 _LONGEST_PAUSE = 0.1  # eight writers of one counter on a server: the slowest call took 5 s with 0.5
 # The bell is heard at once; this is how long a wait lasts if a ring should ever get lost.
 _LONGEST_SLEEP = 1.0
-
-
-class Handle:
-    """What a shelf and its subs share: the open engine, and how values are encoded.
-
-    ``reopen`` is the function that a pickled shelf calls in another process. ``before_close`` is called with the
-    engine's ``commit`` when the shelf is closed, or when it never is: when it is collected, or at exit.
-    """
-
-    def __init__(
-        self,
-        engine: Engine,
-        codec: PickleCodec,
-        flag: Flag,
-        reopen: Callable[..., Any],
-        before_close: Callable[[Commit], None] | None = None,
-    ) -> None:
-        self.engine = engine
-        self.codec = codec
-        self.flag: Flag = flag
-        self.reopen = reopen
-        self.inside: set[tuple[int, int]] = set()
-        """Threads, by pid and number, in a transaction that no lock of the engine's tells of."""
-        self._finalizer = weakref.finalize(self, _finish, engine, before_close)
-
-    @property
-    def closed(self) -> bool:
-        return isinstance(self.engine, ClosedEngine)
-
-    def commit(self, batch: Batch) -> int | str:
-        """Commit for the whole shelf; refused inside a transaction of this thread."""
-        self.refuse_in_transaction()
-        return self.engine.commit(batch)
-
-    def refuse_in_transaction(self) -> None:
-        if self.engine.owns_exclusive() or (self.inside and _this_thread() in self.inside):
-            raise TransactionInProgress(
-                f"this thread is inside a transaction or edit of {self.engine.where}\n"
-                "  hint: write through the transaction (with shelf.transaction() as t: t[key] = value)"
-            )
-        if self.flag == "r":
-            raise ReadOnlyShelf(f"{self.engine.where} was opened with flag 'r' and cannot be written")
-
-    @contextmanager
-    def optimistically(self) -> Iterator[None]:
-        """This thread is in a transaction that keeps nobody out."""
-        thread = _this_thread()
-        self.inside.add(thread)
-        try:
-            yield
-        finally:
-            self.inside.discard(thread)
-
-    def refuse_closed(self) -> None:
-        if self.closed:
-            raise ShelfClosed(f"the shelf {self.engine.where} has been closed")
-
-    def close(self) -> None:
-        engine = self.engine
-        if isinstance(engine, ClosedEngine):
-            return
-        if engine.owns_exclusive() or (self.inside and _this_thread() in self.inside):
-            raise TransactionInProgress(f"{engine.where} cannot be closed by a thread that is inside its transaction")
-        self.engine = ClosedEngine(engine)
-        self._finalizer()  # once
-
-
-def _this_thread() -> tuple[int, int]:
-    return os.getpid(), get_ident()  # in a forked child the one that forked has the same number
-
-
-def _finish(engine: Engine, before_close: Callable[[Commit], None] | None) -> None:
-    try:
-        if before_close is not None:
-            before_close(engine.commit)
-    finally:
-        engine.close()
 
 
 class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):

@@ -13,8 +13,8 @@ from coshelf.errors import Unsupported
 
 if TYPE_CHECKING:
     from coshelf.engines.contract import Engine
+    from coshelf.handle import Handle
     from coshelf.namespace import Namespace
-    from coshelf.shelf import Handle
 
 __all__ = ["Training", "train"]
 

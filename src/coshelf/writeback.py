@@ -16,11 +16,12 @@ from typing import Any, TypeVar
 from coshelf.codecs.pickled import PickleCodec
 from coshelf.engines.contract import Absent, Batch, Entry
 from coshelf.errors import BatchTooLarge, Conflict, InvalidKey, UnwritableValue
+from coshelf.handle import Commit, Handle
 from coshelf.keys import FIRST, LAST
 from coshelf.mutability import is_immutable
 from coshelf.namespace import Namespace
 from coshelf.selection import Selection
-from coshelf.shelf import Commit, Handle, Shelf
+from coshelf.shelf import Shelf
 from coshelf.transaction import MISSING, Transaction, pairs
 
 __all__ = ["WritebackCache", "WritebackShelf"]
