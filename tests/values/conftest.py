@@ -28,14 +28,14 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "a.shelf"
 
 
-@pytest.fixture(params=["lmdb", "memory", "mapping"])
+@pytest.fixture(params=["lmdb", "sqlite", "memory", "mapping"])
 def engine(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
 @pytest.fixture
 def target(engine: str, path: Path) -> Any:
-    return {"lmdb": path, "memory": "memory:", "mapping": {}}[engine]
+    return {"lmdb": path, "sqlite": f"sqlite:{path}", "memory": "memory:", "mapping": {}}[engine]
 
 
 @pytest.fixture
