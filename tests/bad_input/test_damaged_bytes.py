@@ -28,7 +28,7 @@ def path(tmp_path: Path) -> Path:
 def place_of(path: Path, key: Any) -> range:
     """Where in the file the record of a key lies."""
     whole = path.read_bytes()
-    body = pickle.dumps(ENTRIES[key], pickle.DEFAULT_PROTOCOL)
+    body = pickle.dumps(ENTRIES[key], 5)
     assert whole.count(body) == 1
     at = whole.index(body)
     place = range(at, at + len(body) + records.TRAILER)
@@ -186,7 +186,7 @@ def test_damage_in_a_large_value_that_does_not_load_is_found(path: Path) -> None
     large = ["x" * 100, *range(40_000)]
     with coshelf.open(path) as shelf:
         shelf["large"] = large
-    body = pickle.dumps(large, pickle.DEFAULT_PROTOCOL)
+    body = pickle.dumps(large, 5)
     at = path.read_bytes().index(body[:400])
     for offset in (0, 1, len(body) - 1):
         flip(path, at + offset, 0x7E)

@@ -26,7 +26,7 @@ from coshelf.engines.lmdb.blobs.catalogue import dropped_blobs, rows_of_blob
 from coshelf.engines.lmdb.failpoints import ARMED, reach
 from coshelf.engines.lmdb.failures import translated
 from coshelf.engines.lmdb.sidecar_files import give
-from coshelf.errors import ShelfPermissionError, StorageError, StorageFull
+from coshelf.errors import CoshelfError, ShelfPermissionError, StorageError, StorageFull
 
 if TYPE_CHECKING:
     from coshelf.engines.lmdb.environment import Environment
@@ -306,9 +306,16 @@ class BlobFolder:
     # --- removing ----------------------------------------------------------------------------------------------------
 
     def collect(self) -> None:
-        """Remove the blobs that nothing names any more, as no snapshot does either. For who is inside, and writes."""
+        """Remove the blobs that nothing names any more, as no snapshot does either. For who is inside, and writes.
+
+        If that cannot be done now, it is when somebody flushes next: nothing that was asked for depends on it.
+        """
+        with contextlib.suppress(CoshelfError), translated(self._environment.path, "read"):
+            self._collect()
+
+    def _collect(self) -> None:
         base = self._environment.base
-        with translated(base.path, "read"), base.begin() as transaction:
+        with base.begin() as transaction:
             dropped = dropped_blobs(transaction)
         if not dropped:
             self.has_waiting = False
