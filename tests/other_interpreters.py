@@ -1,7 +1,7 @@
 """Run the tests on the other supported Pythons that this machine has. Says which it found and which not.
 
 Each gets an environment of its own beside the main one. The example and the benchmark, and the tests of crashes,
-damage, kills, base and delta, histories, races, care and the command line, which look at files and locks and not at
+damage, kills, base and delta, histories, races, care, servers and the command line, which look at files and locks and not at
 Python, run on the first only.
 """
 
@@ -24,7 +24,7 @@ ON_THE_FIRST_ONLY = (
     "tests/delta",
     "tests/histories",
     "tests/processes/test_kills.py",
-    "tests/servers/test_postgresql_faults.py",
+    "tests/servers",
     "tests/ancestors/test_pickleshare_own_tests.py",
     "tests/ancestors/test_pickleshare_races.py",
 )
