@@ -1,8 +1,8 @@
 """Run the tests on the other supported Pythons that this machine has. Says which it found and which not.
 
 Each gets an environment of its own beside the main one. The example and the benchmark, and the tests of crashes,
-damage, kills, base and delta, histories, races, care, servers and the command line, which look at files and locks and not at
-Python, run on the first only.
+damage, kills, base and delta, histories, races, care, servers and the command line, which look at files, locks and
+servers and not at Python, run on the first only.
 """
 
 from __future__ import annotations
