@@ -43,8 +43,15 @@ def _killed(
     return ran.number("done"), ran.number("begun"), synced
 
 
-@pytest.mark.parametrize("rebooted", [False, True])
-@pytest.mark.parametrize("store", ["shelf", "shelf in intervals"])
+@pytest.mark.parametrize(
+    ("store", "rebooted"),
+    [
+        ("shelf", True),
+        ("shelf in intervals", False),
+        pytest.param("shelf", False, marks=pytest.mark.long),
+        pytest.param("shelf in intervals", True, marks=pytest.mark.long),
+    ],
+)
 def test_killed_at_every_failpoint(store: str, rebooted: bool, scratch: str, monkeypatch: pytest.MonkeyPatch) -> None:
     reached = set()
     with Checker() as checker:

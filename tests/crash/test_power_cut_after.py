@@ -35,7 +35,7 @@ def cut_after(inject: str, seed: int, scratch: str) -> int:
     return check_cuts(recording, "short", seed, 40, directory, inject)
 
 
-@pytest.mark.parametrize("part", range(2))
+@pytest.mark.parametrize("part", [0, pytest.param(1, marks=pytest.mark.long)])
 def test_cut_after_a_writer_was_killed_and_another_went_on(part: int, scratch: str) -> None:
     calls = calls_of_a_run(scratch)
     names = [call for call in calls if call.startswith(("fsync:", "link:", "unlink:"))]

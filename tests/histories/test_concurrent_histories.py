@@ -103,12 +103,13 @@ SABOTAGES = {
     """,
     "a read of the base before that of the delta": """
         from coshelf.engines.lmdb import engine, lmdb_file
-        import random, time
+        import random, threading, time
         def get(self, environment_key, _get=engine.LmdbEngine._get_through_delta):
-            base = self._environment.base
+            base, thread = self._environment.base, threading.get_ident()
             reading = base.begin()
             time.sleep(random.random() * 0.002)
-            base.begin = lambda: reading
+            # Not for the thread that flushes, which reads the base, too.
+            base.begin = lambda: reading if threading.get_ident() == thread else type(base).begin(base)
             try:
                 return _get(self, environment_key)
             finally:

@@ -80,7 +80,11 @@ def test_at_a_failpoint_in_all_ways(crew: Crew, path: str, name: str) -> None:
 
 @pytest.mark.parametrize(
     ("which", "number"),
-    [("bounded", 1), ("bounded", 2), *[pytest.param("all", part, marks=pytest.mark.long) for part in range(0, 70, 7)]],
+    [
+        ("bounded", 1),
+        pytest.param("bounded", 2, marks=pytest.mark.long),
+        *[pytest.param("all", part, marks=pytest.mark.long) for part in range(0, 70, 7)],
+    ],
 )
 @pytest.mark.parametrize("durability", ["interval", "commit"])
 def test_at_any_step(crew: Crew, path: str, durability: str, which: str, number: int) -> None:

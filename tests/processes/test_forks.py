@@ -270,14 +270,17 @@ def test_a_child_that_stays_does_not_keep_the_file_locked(crew: Crew, path: str)
     )
 
 
-def test_a_fork_at_any_step_of_opening_and_closing_leaves_no_lock_in_the_child(crew: Crew, path: str) -> None:
+@pytest.mark.parametrize("every", [4, pytest.param(1, marks=pytest.mark.long)])
+def test_a_fork_at_any_step_of_opening_and_closing_leaves_no_lock_in_the_child(
+    crew: Crew, path: str, every: int
+) -> None:
     """As another thread may fork at that moment: the child has copies of descriptors that nobody in it knows of."""
     crew.run(
         """
         import coshelf.engines.lmdb.engine
         step, forked = 0, True
         while forked:
-            step, count, forked, where = step + 1, 0, None, None
+            step, count, forked, where = step + int(sys.argv[-1]), 0, None, None
             reading, writing = os.pipe()
             def profile(frame, event, argument):
                 global count, forked, where
@@ -310,6 +313,7 @@ def test_a_fork_at_any_step_of_opening_and_closing_leaves_no_lock_in_the_child(c
         assert step > 100
         """,
         path,
+        every,
     )
 
 

@@ -130,15 +130,19 @@ def test_killed_inside_a_transaction_leaves_nothing_of_it_and_no_lock(crew: Crew
 
 # The victim counts the calls into C that return inside the library, and kills itself behind the one whose turn it is.
 # In between nothing changes that others could see, so every step of making, opening, writing and closing is tried.
+EVERY_STEP = pytest.mark.parametrize("every", [4, pytest.param(1, marks=pytest.mark.long)])
+"""Some of the steps where there is little time, and all of them."""
+
 STEPWISE = (
     MOTHER
     + """
+EVERY = int(sys.argv[-1])
 import coshelf.engines.lmdb.engine  # so that no step is an import
 
 def stepwise(prepare, work, check):
     step = 0
     while True:
-        step += 1
+        step += EVERY
         prepare()
         def die_at_step():
             count = 0
@@ -160,8 +164,9 @@ def stepwise(prepare, work, check):
 )
 
 
+@EVERY_STEP
 @pytest.mark.parametrize("leftovers", [False, True], ids=["clean", "after a crash"])
-def test_killed_at_any_step_of_making_a_shelf(crew: Crew, path: str, leftovers: bool) -> None:
+def test_killed_at_any_step_of_making_a_shelf(crew: Crew, path: str, leftovers: bool, every: int) -> None:
     said = crew.run(
         STEPWISE
         + """
@@ -192,11 +197,13 @@ say(stepwise(prepare, work, check))
         path,
         0,
         leftovers,
+        every,
     )
     assert int(said[-1]) > 50
 
 
-def test_what_a_killed_creator_leaves_is_swept_away(crew: Crew, path: str) -> None:
+@EVERY_STEP
+def test_what_a_killed_creator_leaves_is_swept_away(crew: Crew, path: str, every: int) -> None:
     crew.run(
         STEPWISE
         + """
@@ -218,10 +225,12 @@ stepwise(prepare, work, check)
 """,
         path,
         0,
+        every,
     )
 
 
-def test_killed_at_any_step_of_opening_writing_and_closing(crew: Crew, path: str) -> None:
+@EVERY_STEP
+def test_killed_at_any_step_of_opening_writing_and_closing(crew: Crew, path: str, every: int) -> None:
     said = crew.run(
         STEPWISE
         + """
@@ -249,11 +258,13 @@ say(stepwise(lambda: None, work, check))
 """,
         path,
         0,
+        every,
     )
     assert int(said[-1]) > 200
 
 
-def test_killed_at_any_step_while_others_have_it_open(crew: Crew, path: str) -> None:
+@EVERY_STEP
+def test_killed_at_any_step_while_others_have_it_open(crew: Crew, path: str, every: int) -> None:
     """The one who stays sees no error and can write at once, whatever the other was doing."""
     crew.run(
         STEPWISE
@@ -282,6 +293,7 @@ assert sorted(os.listdir(os.path.dirname(path))) == ["a.shelf", "a.shelf.log"]
 """,
         path,
         0,
+        every,
     )
 
 

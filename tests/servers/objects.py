@@ -191,6 +191,10 @@ class Weed(Server):
         """Stop it in the middle of whatever it does."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
+        state = ""
+        while state != "T":  # it may answer once more before it stops
+            with open(f"/proc/{self._process.pid}/stat", encoding="ascii") as file:
+                state = file.read().rpartition(")")[2].split()[0]
 
     def resume(self) -> None:
         assert self._process is not None
