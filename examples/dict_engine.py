@@ -30,6 +30,10 @@ class _OfDict(Reader):
         record = self._now().get(key)
         return None if record is None else Entry(record)
 
+    def get_many(self, keys: list[bytes]) -> list[Entry | None]:
+        now = self._now()  # of one instant: a commit puts another dict in its place
+        return [Entry(now[key]) if key in now else None for key in keys]
+
     def scan(
         self, start: bytes, stop: bytes, *, reverse: bool = False, keys_only: bool = False
     ) -> Iterator[tuple[bytes, Entry | None]]:
