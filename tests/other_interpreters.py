@@ -1,8 +1,8 @@
 """Run the tests on the other supported Pythons that this machine has. Says which it found and which not.
 
 Each gets an environment of its own beside the main one. The example and the benchmark, and the tests of crashes,
-damage, kills, base and delta, histories, races, care, servers and the command line, which look at files, locks and
-servers and not at Python, run on the first only.
+damage, kills, base and delta, histories, races, care, servers, bad input, fuzzing and the command line, which look at
+files, locks and servers and not at Python, run on the first only.
 """
 
 from __future__ import annotations
@@ -16,15 +16,26 @@ SUPPORTED = ("3.11", "3.12", "3.13")
 ON_THE_FIRST_ONLY = (
     "tests/test_example.py",
     "tests/test_benchmarks.py",
-    "tests/bad_input/test_damaged_bytes.py",
+    "tests/bad_input",
+    "tests/blobs/test_from_outside.py",
+    "tests/blobs/test_orphans.py",
+    "tests/blobs/test_removal.py",
     "tests/care",
     "tests/cli",
     "tests/crash",
     "tests/damage",
     "tests/delta",
+    "tests/fuzz",
     "tests/histories",
+    "tests/processes/test_containers.py",
+    "tests/processes/test_files_engine.py",
     "tests/processes/test_kills.py",
+    "tests/processes/test_lock_file.py",
+    "tests/processes/test_locks.py",
+    "tests/processes/test_races.py",
+    "tests/processes/test_sharing.py",
     "tests/servers",
+    "tests/transfer",
     "tests/ancestors/test_pickleshare_own_tests.py",
     "tests/ancestors/test_pickleshare_races.py",
 )
