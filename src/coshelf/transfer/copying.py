@@ -173,7 +173,8 @@ class _Copy:
         self._dry_run = dry_run
         self._progress = progress
         # In a dry run a shelf in memory stands for one that is not there yet.
-        self._report = Copied(f"{source.name} to {'a new shelf' if dry_run and target.name == 'memory' else target.name}")
+        to = "a new shelf" if dry_run and target.name == "memory" else target.name
+        self._report = Copied(f"{source.name} to {to}")
         self._left: set[bytes] = set()
         self._seen = 0
         self._carries_settings = False
