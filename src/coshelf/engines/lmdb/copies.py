@@ -92,6 +92,7 @@ def write_new(
         os.fchmod(descriptor, _MODE)
         mark = _mark(descriptor, row, target) if marked else []
         copies = None if views is None else BlobCopies(target, os.fstat(descriptor), row.store_id, views)
+        is_placed = False
         try:
             fill(descriptor, temporary, row, _after(mark, counted(copies)), target)
             if copies is not None:
@@ -100,11 +101,12 @@ def write_new(
                 reach("backup-written")
             if overwrite:
                 os.rename(temporary, target)
+                is_placed = True  # whatever happens now, it names its blobs
                 sync_directory(os.path.dirname(target))
             elif not place(temporary, target):
                 raise _exists(target)
         except BaseException:
-            if copies is not None:
+            if copies is not None and not is_placed:
                 copies.discard()
             raise
         if ARMED:
