@@ -245,6 +245,24 @@ def _whole_and_alone(path: str) -> None:
     assert beside(path) == ["a.shelf"]
 
 
+@pytest.mark.parametrize("found", [b"", bytes(16)])
+def test_what_a_power_cut_left_of_a_writer_s_file_goes(found: bytes, path: str) -> None:
+    """The file has its name, but what was written into it did not reach the disk."""
+    writers = Path(path + "-blobs", "writers")
+    writers.mkdir(parents=True)
+    writers.joinpath("00" * 8).write_bytes(found)
+    coshelf.open(path).close()
+    assert beside(path) == ["a.shelf"]
+
+
+def test_the_writer_s_file_of_another_shelf_stays(path: str) -> None:
+    writers = Path(path + "-blobs", "writers")
+    writers.mkdir(parents=True)
+    writers.joinpath("00" * 8).write_bytes(b"another shelf's!")
+    coshelf.open(path).close()
+    assert os.listdir(writers) == ["00" * 8]
+
+
 def test_a_storm_of_killed_writers_tears_nothing_and_leaves_nothing(crew: Crew, path: str) -> None:
     _storm(crew, path, 1, 6)
 

@@ -415,9 +415,11 @@ def _dead(path: str, store_id: bytes) -> Iterator[bool]:
         except BlockingIOError:
             yield False
             return
-        known = os.read(descriptor, len(store_id) + 1)
-        yield known in (store_id, b"")
-        if known in (store_id, b""):
+        found = os.read(descriptor, len(store_id) + 1)
+        # Nothing, or zeros: a kill or a power cut came before what it says was written. It has no blobs then.
+        is_ours = found == store_id or not found.strip(b"\0")
+        yield is_ours
+        if is_ours:
             _discard(path)
         fcntl.flock(descriptor, fcntl.LOCK_UN)
     finally:
