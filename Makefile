@@ -15,8 +15,9 @@ $(VENV)/ready: pyproject.toml
 demo: $(VENV)/ready
 	$(BIN)/python examples/index_stdlib.py
 
+# Three processes, though two processors are what there must be: tests wait for servers, disks and other processes.
 test: $(VENV)/ready
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not long'
+	$(BIN)/python -m pytest -n 3 --dist worksteal -m 'not long'
 	$(BIN)/python tests/other_interpreters.py
 
 test-long: $(VENV)/ready

@@ -29,16 +29,27 @@ ON_THE_FIRST_ONLY = (
     "tests/histories",
     "tests/processes/test_containers.py",
     "tests/processes/test_files_engine.py",
+    "tests/processes/test_handles.py",
     "tests/processes/test_kills.py",
     "tests/processes/test_lock_file.py",
     "tests/processes/test_locks.py",
+    "tests/processes/test_opening.py",
     "tests/processes/test_races.py",
     "tests/processes/test_sharing.py",
     "tests/servers",
     "tests/transfer",
+    "tests/unit/test_costs.py",
+    "tests/unit/test_globs.py",
+    "tests/unit/test_long_scans.py",
     "tests/ancestors/test_pickleshare_own_tests.py",
     "tests/ancestors/test_pickleshare_races.py",
 )
+ENGINES_OF_THE_FIRST = [
+    f"tests/engines/test_{file}.py::Test{engine}"
+    for file in ("contract", "machine")
+    for engine in ("Files", "Sqlite", "Mapping", "LmdbWith")
+]
+"""Beginnings of names: the others have lmdb with its defaults, and memory."""
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -85,13 +96,14 @@ def main() -> int:
             continue
         print(f"Python {version}:", flush=True)
         left_out = [option for path in ON_THE_FIRST_ONLY for option in ("--ignore", path)]
+        left_out += [option for name in ENGINES_OF_THE_FIRST for option in ("--deselect", name)]
         command = [
             prepare(python, version),
             "-m",
             "pytest",
             "-q",
             "-n",
-            "2",
+            "3",
             "--dist",
             "worksteal",
             "-m",

@@ -36,7 +36,7 @@ def check(scratch: str, kill: str, checker: Checker) -> None:
 
 @pytest.mark.parametrize("part", range(2))
 def test_killed_at_a_call_here_and_there(part: int, scratch: str) -> None:
-    some = random.Random(1).sample(kills(scratch), 28)
+    some = random.Random(1).sample(kills(scratch), 18)
     with Checker() as checker:
         for kill in some[part::2]:
             check(scratch, kill, checker)

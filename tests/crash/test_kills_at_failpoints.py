@@ -43,21 +43,24 @@ def _killed(
     return ran.number("done"), ran.number("begun"), synced
 
 
+BOTH = [("shelf", True), ("shelf in intervals", False)]
+WAYS = [*BOTH, ("shelf", False), ("shelf in intervals", True)]
+
+
 @pytest.mark.parametrize(
-    ("store", "rebooted"),
+    "ways",
     [
-        ("shelf", True),
-        ("shelf in intervals", False),
-        pytest.param("shelf", False, marks=pytest.mark.long),
-        pytest.param("shelf in intervals", True, marks=pytest.mark.long),
+        pytest.param(BOTH, id="in turns"),
+        *[pytest.param([way], marks=pytest.mark.long, id=f"{way[0]}, rebooted: {way[1]}") for way in WAYS],
     ],
 )
-def test_killed_at_every_failpoint(store: str, rebooted: bool, scratch: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_killed_at_every_failpoint(ways: list[tuple[str, bool]], scratch: str, monkeypatch: pytest.MonkeyPatch) -> None:
     reached = set()
     with Checker() as checker:
-        for point in POINTS:
+        for number, point in enumerate(POINTS):
             for turn in TURNS:
                 which = RUNS[turn % 2]
+                store, rebooted = ways[(number + turn) % len(ways)]
                 kept = "shelf of buffers" if point.startswith("blob") else "shelf"
                 kill = f"{point}=kill@{turn}"
                 root = os.path.join(scratch, kill)

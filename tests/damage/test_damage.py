@@ -35,13 +35,15 @@ def check(results: list[dict[str, Any]]) -> None:
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_damage_of_every_kind_is_told_or_harmless(shape: str) -> None:
-    check(measure("--shapes", shape, "--trials", "14"))
+    check(measure("--shapes", shape, "--trials", "8"))
 
 
-def test_flip_of_any_byte_of_a_small_shelf_s_structure_is_told_or_harmless() -> None:
-    results = measure("--shapes", "few", "--kinds", "structure")
+@pytest.mark.parametrize("count", [150, pytest.param(10_000, marks=pytest.mark.long)])
+def test_flip_of_any_byte_of_a_small_shelf_s_structure_is_told_or_harmless(count: int) -> None:
+    """Some of them, drawn, where there is little time."""
+    results = measure("--shapes", "few", "--kinds", "structure", "--trials", str(count))
     check(results)
-    assert outcomes_of(results).total() > 400
+    assert outcomes_of(results).total() >= min(count, 400)
 
 
 @pytest.mark.long
@@ -75,7 +77,7 @@ def check_crafted(results: list[dict[str, Any]]) -> None:
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_no_crafted_structure_crashes_who_opens_what_is_not_theirs(shape: str) -> None:
-    check_crafted(measure("--shapes", shape, "--stamps", "crafted", "--trials", "14"))
+    check_crafted(measure("--shapes", shape, "--stamps", "crafted", "--trials", "8"))
 
 
 @pytest.mark.long

@@ -110,6 +110,7 @@ class TestFiles(EngineContract):
 
 
 class TestFilesWithCommitDurability(TestFiles):
+    share = 0.25  # each file of a batch is synced
     demands = (*TestFiles.demands[:7], "acknowledged=durable", *TestFiles.demands[8:])
 
     def open_engine(self, place: Path, options: OpenOptions) -> Engine:

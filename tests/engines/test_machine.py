@@ -101,8 +101,8 @@ TestMappingOverDict = MappingOverDictMachine.TestCase
 TestMappingOverDbm = MappingOverDbmMachine.TestCase
 
 TestLmdb.settings = BOUNDED
-TestFiles.settings = BOUNDED
+TestFiles.settings = settings(BOUNDED, max_examples=15)
 TestSqlite.settings = settings(BOUNDED, max_examples=15)
 TestMemory.settings = BOUNDED
 TestMappingOverDict.settings = BOUNDED
-TestMappingOverDbm.settings = BOUNDED
+TestMappingOverDbm.settings = settings(BOUNDED, max_examples=15)

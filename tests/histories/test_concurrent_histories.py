@@ -16,7 +16,7 @@ from support import Crew
 # Seeds; the calls that are drawn are the same for the same seed, their interleaving is the machine's.
 BOUNDED = (0, 1, 2)
 LONG = range(100, 140)
-ROUNDS = 12
+ROUNDS = 8
 SEEDS = [*BOUNDED, *[pytest.param(seed, marks=pytest.mark.long) for seed in LONG]]
 
 

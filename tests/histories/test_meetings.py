@@ -47,7 +47,7 @@ last = meetings.count_steps(directory, durability)
 shutil.rmtree(directory)
 # Some of the last steps are not reached each time: what there is to flush depends on the moment.
 if which == "bounded":
-    steps = random.Random(number).sample(range(1, last + 1), 8)
+    steps = random.Random(number).sample(range(1, last + 1), 5)
 else:
     steps = range(1 + number, last + 1, 70)
 met = [

@@ -181,7 +181,7 @@ def test_closing_while_threads_use_it_gives_them_shelf_closed_and_nothing_else(c
                 failures.append((code, error))
             finally:
                 begun.set()
-        for turn in range(15):
+        for turn in range(8):
             shelf = coshelf.open(path)
             shelf.update({{number: number for number in range(30)}})
             begun = [threading.Event() for _ in uses]

@@ -48,7 +48,7 @@ def test_shelf_on_moto_is_as_a_dict(moto: objects.Server) -> None:
 
 @pytest.mark.parametrize("deletes_conditionally", [True, False])
 def test_shelf_on_seaweedfs_is_as_a_dict(weed: objects.Weed, deletes_conditionally: bool) -> None:
-    run(weed, examples=5, steps=16, deletes_conditionally=deletes_conditionally)
+    run(weed, examples=3, steps=16, deletes_conditionally=deletes_conditionally)
 
 
 @pytest.mark.long

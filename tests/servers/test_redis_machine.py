@@ -60,8 +60,7 @@ TestRedis = RedisMachine.TestCase
 TestCluster = ClusterMachine.TestCase
 TestBuckets = BucketsMachine.TestCase
 TestRedis.settings = BOUNDED
-TestCluster.settings = BOUNDED
-TestBuckets.settings = BOUNDED
+TestCluster.settings = TestBuckets.settings = settings(BOUNDED, max_examples=6)
 
 
 @pytest.fixture(autouse=True)

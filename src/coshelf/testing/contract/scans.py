@@ -75,13 +75,14 @@ class ScanTests(EngineTests):
     @pytest.mark.parametrize("keys_only", [False, True])
     @pytest.mark.parametrize("reverse", [False, True])
     def test_scan_is_of_one_instant(self, engine: Engine, reverse: bool, keys_only: bool) -> None:
-        keys = [encode(number) for number in range(0, 3000, 2)]
+        many = self.some(3000)
+        keys = [encode(number) for number in range(0, many, 2)]
         put(engine, dict.fromkeys(keys, "before"))
         expected = list(engine.scan(FIRST, LAST, reverse=reverse, keys_only=keys_only))
         scan = engine.scan(FIRST, LAST, reverse=reverse, keys_only=keys_only)
         seen = [next(scan)]
-        put(engine, {encode(number): "after" for number in range(0, 3000, 3)})
-        engine.commit(Batch(deletes=frozenset(keys[700:800])))
+        put(engine, {encode(number): "after" for number in range(0, many, 3)})
+        engine.commit(Batch(deletes=frozenset(keys[many // 4 : many // 4 + 100])))
         seen.extend(scan)
         assert seen == expected
 
