@@ -9,7 +9,7 @@ GROUPS = --group lint
 $(VENV)/ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable . $(GROUPS)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --editable . $(GROUPS)
 	touch $@
 
 demo: $(VENV)/ready

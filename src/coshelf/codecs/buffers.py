@@ -43,16 +43,33 @@ def separate(value: Any, protocol: int) -> tuple[bytes, list[memoryview]]:
     if type(value) is bytearray and len(value) >= LARGE:
         value = pickle.PickleBuffer(value)
     found: list[memoryview] = []
+
+    def is_copied(buffer: pickle.PickleBuffer) -> bool:
+        view = buffer.raw()
+        if view.readonly and type(view.obj).__module__ == "numpy":
+            raise _NotPlain
+        return not _takes(view, found)
+
     try:
-        payload = pickle.dumps(value, protocol, buffer_callback=_copied)
+        payload = pickle.dumps(value, protocol, buffer_callback=is_copied)
     except (_NotPlain, TypeError):
+        found.clear()
         return _without_large(_with_care(value, protocol, found), found)
     if len(payload) >= LARGE and "numpy" in sys.modules:
         from coshelf.codecs.pickle_surgery import has_large_bytes
 
         if has_large_bytes(payload):  # which may be those of an array that is not in one piece
+            found.clear()
             payload = _with_care(value, protocol, found)
     return _without_large(payload, found)
+
+
+def _takes(view: memoryview, found: list[memoryview]) -> bool:
+    """Add a buffer to those that stay beside the pickle, if it is one of them."""
+    if view.nbytes < LARGE or len(found) == MOST_BUFFERS:
+        return False
+    found.append(view)
+    return True
 
 
 def _without_large(payload: bytes, found: list[memoryview]) -> tuple[bytes, list[memoryview]]:
@@ -67,11 +84,7 @@ def _with_care(value: Any, protocol: int, found: list[memoryview] | None) -> byt
     """The pickle of a value whose large buffers are added to ``found``; where there is none, they are copied."""
 
     def is_copied(buffer: pickle.PickleBuffer) -> bool:
-        view = buffer.raw()
-        if found is None or view.nbytes < LARGE or len(found) == MOST_BUFFERS:
-            return True
-        found.append(view)
-        return False
+        return found is None or not _takes(buffer.raw(), found)
 
     file = io.BytesIO()
     # The pickler must not refer to itself: views with exports are nothing that the garbage collector may clear.
