@@ -8,9 +8,11 @@ import os
 import pytest
 from checker import Checker
 from cutting import Found, cut, places
-from events import Event, Said
+from events import Event, Named, Said, Wrote
 from history import DURABLE, Promise
 from recording import record
+from strace import Call
+from tracing import Reader
 
 NOTHING = Promise(math.inf)  # only that what is found is the state after some operation, whole
 CUTS = 200
@@ -60,3 +62,21 @@ def test_promise_with_an_interval_lets_only_the_last_commits_go() -> None:
     assert Promise(1.5).bounds(said, 2) == (0, 1)
     assert NOTHING.bounds(said, 10) == (0, 5)
     assert DURABLE.bounds(said, 0) == (0, 0)
+
+
+def test_a_descriptor_that_is_given_out_before_its_close_has_returned_is_followed() -> None:
+    def call(name: str, arguments: list[str], result: int, started: int, ended: int) -> Call:
+        return Call(name, arguments, result, float(started), started, ended)
+
+    def made(name: str, started: int) -> Call:
+        path = "".join(f"\\x{byte:02x}" for byte in f"/tree/{name}".encode())
+        return call("openat", ["AT_FDCWD", f'"{path}"', "O_WRONLY|O_CREAT"], 7, started, started)
+
+    reader = Reader("/tree", ())
+    reader.read([made("a", 0), made("b", 2), call("close", ["7"], 0, 1, 3), call("write", ["7", r'"\x78"'], 1, 4, 4)])
+    _, named, last = reader.events
+    assert isinstance(named, Named)
+    assert isinstance(last, Wrote)
+    assert last.file is named.names[b"b"]
+    reader.read([made("b", 0), call("close", ["7"], 0, 1, 2), call("write", ["7", r'"\x78"'], 1, 3, 3)])
+    assert reader.events[-1] is last

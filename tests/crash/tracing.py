@@ -38,6 +38,7 @@ class Reader:
         self.events: list[Event] = []
         self._names: dict[bytes, Node] = {self.root: self.tree}
         self._opened: dict[int, _Opened] = {}
+        self._since: dict[int, int] = {}  # the line of the log that gave out a descriptor
         self._files = 0
 
     def add_directory(self, path: str) -> None:
@@ -47,7 +48,7 @@ class Reader:
 
     def read(self, calls: list[Call]) -> None:
         """Append the events of one program."""
-        self._opened = {}
+        self._opened, self._since = {}, {}
         ends: list[tuple[int, int]] = [(-1, len(self.events))]  # line of the log, events that had ended by then
         for call in calls:
             event = self._event(call)
@@ -96,16 +97,21 @@ class Reader:
         elif "O_TRUNC" in flags and isinstance(node, File):
             event = self._size(node, 0)
         self._opened[call.result] = _Opened(node, flags)
+        self._since[call.result] = call.ended
         return event
 
     def _close(self, call: Call) -> None:
-        self._opened.pop(call.descriptor(0), None)
+        descriptor = call.descriptor(0)
+        # Another thread may be given a descriptor, and say so, before the call returns that closed it.
+        if descriptor in self._opened and self._since[descriptor] < call.started:
+            del self._opened[descriptor]
 
     def _dup(self, call: Call) -> None:
         known = self._at(call)
         self._opened.pop(call.result, None)
         if known is not None:
             self._opened[call.result] = known
+            self._since[call.result] = call.ended
 
     _dup2 = _dup3 = _dup
 
