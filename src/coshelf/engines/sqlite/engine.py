@@ -127,19 +127,22 @@ class SqliteEngine(Engine):
     def scan(
         self, start: bytes, stop: bytes, *, reverse: bool = False, keys_only: bool = False
     ) -> Iterator[tuple[bytes, Entry | None]]:
-        with self.snapshot() as snapshot:
+        with self._single() as snapshot:
             yield from snapshot.scan(start, stop, reverse=reverse, keys_only=keys_only)
 
     def pages(self, start: bytes, stop: bytes, *, reverse: bool = False) -> Iterator[list[tuple[bytes, bytes]]]:
-        with self.snapshot() as snapshot:
+        with self._single() as snapshot:
             yield from snapshot.pages(start, stop, reverse=reverse)
 
     def key_pages(self, start: bytes, stop: bytes, *, reverse: bool = False) -> Iterator[list[bytes]]:
-        with self.snapshot() as snapshot:
+        with self._single() as snapshot:
             yield from snapshot.key_pages(start, stop, reverse=reverse)
 
     def snapshot(self) -> SqliteSnapshot:
         return SqliteSnapshot(self._connections)
+
+    def _single(self) -> SqliteSnapshot:
+        return SqliteSnapshot(self._connections, single=True)
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
@@ -172,19 +175,24 @@ class SqliteEngine(Engine):
     def _commit(self, batch: Batch, partial: dict[bytes, int]) -> int:
         """Commit, with other writers kept out, and with them those who would carry the log into the file."""
         is_due = self._waits_for_disk or time.monotonic() - self._last_sync >= self._options.flush_interval
-        with (
-            self._connections.lent() as connection,
-            translated(self._path, "write", self._options.timeout),
-            _transaction(connection, synced=is_due),
-        ):
-            batch.refuse_conflicts(lambda key: _version(connection, key))
-            ((number,),) = connection.execute("UPDATE shelf SET number = number + 1 RETURNING number").fetchall()
-            for bounds in batch.clears:
-                connection.execute("DELETE FROM entries WHERE key >= ? AND key < ?", bounds)
-            if batch.deletes:
-                connection.executemany("DELETE FROM entries WHERE key = ?", [(key,) for key in batch.deletes])
-            sealed = ((key, records.seal(body, partial[key], number)) for key, body in batch.puts.items())
-            connection.executemany(_PUT, sealed)
+        connections = self._connections
+        connection = connections.take()
+        try:
+            with (
+                translated(self._path, "write", self._options.timeout),
+                _transaction(connection, synced=is_due),
+            ):
+                if batch.checks:
+                    batch.refuse_conflicts(lambda key: _version(connection, key))
+                ((number,),) = connection.execute("UPDATE shelf SET number = number + 1 RETURNING number").fetchall()
+                for bounds in batch.clears:
+                    connection.execute("DELETE FROM entries WHERE key >= ? AND key < ?", bounds)
+                if batch.deletes:
+                    connection.executemany("DELETE FROM entries WHERE key = ?", [(key,) for key in batch.deletes])
+                sealed = ((key, records.seal(body, partial[key], number)) for key, body in batch.puts.items())
+                connection.executemany(_PUT, sealed)
+        finally:
+            connections.give_back(connection)
         self._unsynced = not is_due
         if is_due:
             self._last_sync = time.monotonic()

@@ -36,9 +36,12 @@ def entry_of(key: bytes, rows: _Page, path: str) -> Entry | None:
 
 
 class _Held:
-    """A connection with a read transaction, shared by the snapshots of one instant. Forgotten, it is given back."""
+    """A connection with a read transaction, shared by the snapshots of one instant. Forgotten, it is given back.
 
-    def __init__(self, connections: Connections) -> None:
+    For a ``single`` query there is none: SQLite gives its rows as they were when it began.
+    """
+
+    def __init__(self, connections: Connections, *, single: bool) -> None:
         self.connections = connections
         self.lock = threading.RLock()  # one thread at a time: SQLite does not bear to be closed under a reader
         self.pid = os.getpid()
@@ -46,8 +49,10 @@ class _Held:
         connection = connections.take(keep=True)
         self.connection: sqlite3.Connection | None = connection
         self._cursors: weakref.WeakSet[sqlite3.Cursor] = weakref.WeakSet()
-        self._finalizer = weakref.finalize(self, _give_back, connections, connection, self.pid)
+        self._finalizer = weakref.finalize(self, _give_back, connections, connection, self._cursors, self.pid)
         self._finalizer.atexit = False
+        if single:
+            return
         with translated(connections.path, "read", connections.timeout):
             connection.execute("BEGIN").close()
             connection.execute("SELECT number FROM shelf").fetchall()  # from here on it is this instant
@@ -67,23 +72,25 @@ class _Held:
             if self.holders or self.pid != os.getpid():
                 return
             self.connection = None
-            for cursor in list(self._cursors):
-                cursor.close()
             self._finalizer()
 
 
-def _give_back(connections: Connections, connection: sqlite3.Connection, pid: int) -> None:
+def _give_back(
+    connections: Connections, connection: sqlite3.Connection, cursors: weakref.WeakSet[sqlite3.Cursor], pid: int
+) -> None:
     if pid == os.getpid():
+        for cursor in list(cursors):  # one with rows left would keep the connection at its instant
+            cursor.close()
         connections.give_back(connection)
 
 
 class SqliteSnapshot(Snapshot):
-    """A read transaction."""
+    """A read transaction; or, for a ``single`` scan, that."""
 
-    def __init__(self, connections: Connections, held: _Held | None = None) -> None:
+    def __init__(self, connections: Connections, held: _Held | None = None, *, single: bool = False) -> None:
         self._connections = connections
         self._path = connections.path
-        self._held = _Held(connections) if held is None else held
+        self._held = _Held(connections, single=single) if held is None else held
         self._closed = False
 
     def _rows(self, query: str, parameters: tuple[Any, ...]) -> _Page:
@@ -118,7 +125,7 @@ class SqliteSnapshot(Snapshot):
                     return
                 yield page
                 average = sum(len(row[-1]) for row in page) // len(page) + 1
-                size = max(1, min(size * 4, _LARGEST_PAGE, _PAGE_BYTES // average))
+                size = max(1, min(size * 16, _LARGEST_PAGE, _PAGE_BYTES // average))
         finally:
             if cursor is not None and self._held.pid == os.getpid():
                 with self._held.lock:
