@@ -13,8 +13,8 @@ from typing import Any
 import objects
 import obstore
 import pytest
+from http_proxy import proxy
 from obstore.store import from_url
-from proxies import proxy
 
 import coshelf
 from coshelf import records

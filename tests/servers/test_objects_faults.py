@@ -13,7 +13,7 @@ from typing import Any
 
 import objects
 import pytest
-from proxies import proxy
+from http_proxy import proxy
 
 import coshelf
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 import coshelf
-from servers.counting_proxy import CountingProxy, counting
 from servers.postgresql import Postgresql
+from servers.tcp_proxy import TcpProxy
 
 Shelf = coshelf.Shelf[Any, Any]
 
@@ -17,8 +17,8 @@ HUNDRED = {f"k{number:03}": number for number in range(100)}
 
 
 @pytest.fixture
-def proxy(postgresql: Postgresql) -> Iterator[CountingProxy]:
-    with counting(postgresql.port) as proxy:
+def proxy(postgresql: Postgresql) -> Iterator[TcpProxy]:
+    with TcpProxy(postgresql.port) as proxy:
         yield proxy
 
 
@@ -56,7 +56,7 @@ COSTS: list[tuple[str, Callable[[Shelf], object], int]] = [
 
 @pytest.mark.parametrize(("name", "operation", "requests"), COSTS, ids=[name for name, _, _ in COSTS])
 def test_operation_takes_this_many_requests(
-    postgresql: Postgresql, proxy: CountingProxy, name: str, operation: Callable[[Shelf], object], requests: int
+    postgresql: Postgresql, proxy: TcpProxy, name: str, operation: Callable[[Shelf], object], requests: int
 ) -> None:
     url = postgresql.url().replace(str(postgresql.port), str(proxy.port))
     with coshelf.open(url) as shelf:
@@ -72,7 +72,7 @@ def test_operation_takes_this_many_requests(
         assert proxy.requests - before == requests
 
 
-def test_scan_of_thousands_is_read_by_growing_pages(postgresql: Postgresql, proxy: CountingProxy) -> None:
+def test_scan_of_thousands_is_read_by_growing_pages(postgresql: Postgresql, proxy: TcpProxy) -> None:
     url = postgresql.url().replace(str(postgresql.port), str(proxy.port))
     with coshelf.open(url) as shelf:
         shelf.update({number: number for number in range(10_000)})

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from fault_writers import Writers, lost
-from proxy import Proxy
+from tcp_proxy import TcpProxy
 from valkey_servers import Cluster, Server, eventually, free_ports, single
 
 import coshelf
@@ -46,13 +46,12 @@ def is_commit(request: bytes) -> bool:
 
 
 @pytest.fixture
-def proxy(mortal: Server) -> Iterator[Proxy]:
-    proxy = Proxy(mortal.port)
-    yield proxy
-    proxy.close()
+def proxy(mortal: Server) -> Iterator[TcpProxy]:
+    with TcpProxy(mortal.port) as proxy:
+        yield proxy
 
 
-def test_write_whose_reply_was_lost_happens_once(proxy: Proxy) -> None:
+def test_write_whose_reply_was_lost_happens_once(proxy: TcpProxy) -> None:
     with coshelf.open(f"redis://127.0.0.1:{proxy.port}/0/a") as shelf:
         shelf["n"] = 0
         losses = iter([True, False] * 100)
@@ -62,7 +61,7 @@ def test_write_whose_reply_was_lost_happens_once(proxy: Proxy) -> None:
         assert shelf["n"] == 10
 
 
-def test_write_that_arrives_after_it_was_repeated_does_nothing(proxy: Proxy, mortal: Server) -> None:
+def test_write_that_arrives_after_it_was_repeated_does_nothing(proxy: TcpProxy, mortal: Server) -> None:
     with coshelf.open(f"redis://127.0.0.1:{proxy.port}/0/a") as shelf:
         shelf["a"] = "before"
         first = iter([True])
@@ -82,7 +81,7 @@ def test_write_that_arrives_after_it_was_repeated_does_nothing(proxy: Proxy, mor
         assert shelf["a"] == 4
 
 
-def test_outcome_is_unknown_when_the_server_stays_away_after_a_write_was_sent(proxy: Proxy, mortal: Server) -> None:
+def test_outcome_is_unknown_when_the_server_stays_away_after_a_write_was_sent(proxy: TcpProxy, mortal: Server) -> None:
     with coshelf.open(f"redis://127.0.0.1:{proxy.port}/0/a", timeout=0.5) as shelf:
         shelf["a"] = 1
         proxy.swallow = is_commit
@@ -94,7 +93,7 @@ def test_outcome_is_unknown_when_the_server_stays_away_after_a_write_was_sent(pr
         assert shelf["a"] == 2  # it had happened
 
 
-def test_nothing_is_repeated_where_a_ticket_could_be_evicted(proxy: Proxy, mortal: Server) -> None:
+def test_nothing_is_repeated_where_a_ticket_could_be_evicted(proxy: TcpProxy, mortal: Server) -> None:
     mortal.client.config_set("maxmemory", "100mb")
     mortal.client.config_set("maxmemory-policy", "allkeys-lru")
     with coshelf.open(f"redis://127.0.0.1:{proxy.port}/0/a?evicts=allowed") as shelf:

@@ -1,4 +1,4 @@
-"""Something between a client and a server, which loses replies when it is told to."""
+"""Something between a client and a server, which counts requests, and loses replies when it is told to."""
 
 from __future__ import annotations
 
@@ -6,18 +6,25 @@ import contextlib
 import socket
 import threading
 from collections.abc import Callable
+from typing import Self
+
+__all__ = ["TcpProxy"]
 
 
-class Proxy:
+class TcpProxy:
     """Forwards to a port on this machine.
 
     Attributes:
+        port: where it listens.
+        requests: how often a client spoke after the server had answered, or first.
         swallow: asked with each request; while it is true the reply to it is lost, together with the connection.
         hold: asked with each request; if true the request itself waits for :meth:`release`, and the connection is lost.
     """
 
     def __init__(self, port: int) -> None:
         self._to = port
+        self.requests = 0
+        self._counting = threading.Lock()
         self.swallow: Callable[[bytes], bool] = lambda request: False
         self.hold: Callable[[bytes], bool] = lambda request: False
         self.held: list[threading.Event] = []
@@ -36,11 +43,17 @@ class Proxy:
 
     def _serve(self, client: socket.socket) -> None:
         server = socket.create_connection(("127.0.0.1", self._to))
-        lost = threading.Event()
-        answers = threading.Thread(target=self._answer, args=(server, client, lost), daemon=True)
+        for each in (client, server):
+            each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        lost, answered = threading.Event(), threading.Event()
+        answered.set()
+        answers = threading.Thread(target=self._answer, args=(server, client, lost, answered), daemon=True)
         answers.start()
         with contextlib.suppress(OSError):
             while request := client.recv(1 << 20):
+                with self._counting:
+                    self.requests += answered.is_set()
+                    answered.clear()
                 if self.hold(request):
                     released = threading.Event()
                     self.held.append(released)
@@ -56,9 +69,10 @@ class Proxy:
         server.close()
 
     @staticmethod
-    def _answer(server: socket.socket, client: socket.socket, lost: threading.Event) -> None:
+    def _answer(server: socket.socket, client: socket.socket, lost: threading.Event, answered: threading.Event) -> None:
         with contextlib.suppress(OSError):
             while (reply := server.recv(1 << 20)) and not lost.is_set():
+                answered.set()  # before the client has it, and asks for more
                 client.sendall(reply)
         with contextlib.suppress(OSError):
             client.shutdown(socket.SHUT_RDWR)
@@ -67,6 +81,12 @@ class Proxy:
         """Let what was held arrive, long after the client has given it up."""
         for released in self.held:
             released.set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
         self._listener.close()
