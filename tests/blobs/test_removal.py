@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from typing import Any
 
@@ -147,6 +148,28 @@ def test_a_snapshot_keeps_what_it_shows_until_it_is_closed(path: str) -> None:
             with pytest.raises(KeyError):
                 snapshot["none"]
         until(lambda: len(blobs(path)) == 2)
+
+
+def test_a_snapshot_that_ends_while_a_flush_looks_for_it_keeps_nothing(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with coshelf.open(path, flush_interval=1000) as shelf:
+        shelf["a"] = signed(1)
+        flush_all(shelf)
+        snapshot = shelf.snapshot()
+        base = environment_of(shelf).base
+        look, looks = base.oldest_reader, itertools.count(1)
+
+        def look_and_end() -> float:
+            found = look()
+            if next(looks) == 2:  # after this one, none follows
+                snapshot.close()
+            return found
+
+        monkeypatch.setattr(base, "oldest_reader", look_and_end)
+        del shelf["a"]
+        flush_all(shelf)
+        assert blobs(path) == []
 
 
 def test_an_iteration_keeps_what_it_has_yet_to_show(path: str) -> None:

@@ -155,6 +155,7 @@ class BlobFolder:
 
     def _begin(self) -> None:
         self._mutex = threading.Lock()
+        self._collecting = threading.RLock()  # the garbage collector may end a snapshot in the middle
         self._writer: _Writer | None = None
         self._new: weakref.WeakSet[NewBlob] = weakref.WeakSet()
         self._unflushed = 0
@@ -310,7 +311,7 @@ class BlobFolder:
 
         If that cannot be done now, it is when somebody flushes next: nothing that was asked for depends on it.
         """
-        with contextlib.suppress(CoshelfError), translated(self._environment.path, "read"):
+        with self._collecting, contextlib.suppress(CoshelfError), translated(self._environment.path, "read"):
             self._collect()
 
     def _collect(self) -> None:
@@ -320,6 +321,7 @@ class BlobFolder:
         if not dropped:
             self.has_waiting = False
             return
+        self.has_waiting = True  # before looking for snapshots: one that ends from here on will look for this
         oldest = base.oldest_reader()
         if any(since > oldest for _, since in dropped):
             base.lmdb.reader_check()  # of the dead, which want nothing any more
