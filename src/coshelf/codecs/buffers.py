@@ -25,9 +25,13 @@ class _NotPlain(Exception):
 
 def _copied(buffer: pickle.PickleBuffer) -> bool:
     view = buffer.raw()
-    if view.nbytes >= LARGE or (view.readonly and type(view.obj).__module__ == "numpy"):
+    if view.nbytes >= LARGE or (view.readonly and _is_array_s(view)):
         raise _NotPlain
     return True
+
+
+def _is_array_s(view: memoryview) -> bool:
+    return type(view.obj).__module__ == "numpy"
 
 
 def dumps(value: Any, protocol: int) -> bytes:
@@ -43,25 +47,41 @@ def separate(value: Any, protocol: int) -> tuple[bytes, list[memoryview]]:
     if type(value) is bytearray and len(value) >= LARGE:
         value = pickle.PickleBuffer(value)
     found: list[memoryview] = []
+    payload: bytes | None = None
+    try:
+        payload = pickle.dumps(value, protocol, buffer_callback=_copied)
+    except _NotPlain:
+        payload = _gathered(value, protocol, found)
+    except TypeError:
+        pass
+    if payload is None or (len(payload) >= LARGE and _may_hide_an_array(payload)):
+        found.clear()
+        payload = _with_care(value, protocol, found)
+    return _without_large(payload, found)
+
+
+def _gathered(value: Any, protocol: int, found: list[memoryview]) -> bytes | None:
+    """What :func:`_with_care` gives, quicker, where no buffer needs it: of an array alone, say. None where one does."""
 
     def is_copied(buffer: pickle.PickleBuffer) -> bool:
         view = buffer.raw()
-        if view.readonly and type(view.obj).__module__ == "numpy":
+        if view.readonly and _is_array_s(view):
             raise _NotPlain
         return not _takes(view, found)
 
     try:
-        payload = pickle.dumps(value, protocol, buffer_callback=is_copied)
+        return pickle.dumps(value, protocol, buffer_callback=is_copied)
     except (_NotPlain, TypeError):
-        found.clear()
-        return _without_large(_with_care(value, protocol, found), found)
-    if len(payload) >= LARGE and "numpy" in sys.modules:
-        from coshelf.codecs.pickle_surgery import has_large_bytes
+        return None
 
-        if has_large_bytes(payload):  # which may be those of an array that is not in one piece
-            found.clear()
-            payload = _with_care(value, protocol, found)
-    return _without_large(payload, found)
+
+def _may_hide_an_array(payload: bytes) -> bool:
+    """Whether there are large bytes in the pickle, which may be those of a large array that is not in one piece."""
+    if "numpy" not in sys.modules:
+        return False
+    from coshelf.codecs.pickle_surgery import has_large_bytes
+
+    return has_large_bytes(payload)
 
 
 def _takes(view: memoryview, found: list[memoryview]) -> bool:
