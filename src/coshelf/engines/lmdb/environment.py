@@ -18,7 +18,7 @@ from coshelf.engines.lmdb.delta_state import DIRECT, MAPPED, PLAIN, DeltaIdentit
 from coshelf.engines.lmdb.exclusive import ExclusiveLock
 from coshelf.engines.lmdb.failures import translated
 from coshelf.engines.lmdb.flusher import Flusher
-from coshelf.engines.lmdb.lmdb_file import BaseFile
+from coshelf.engines.lmdb.lmdb_file import BaseFile, LmdbFile
 from coshelf.engines.lmdb.registry import REGISTRY
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, ShelfRow, unpack_row
 from coshelf.engines.lmdb.sidecars import Files, open_files
@@ -326,6 +326,21 @@ class Environment:
         return [transaction.since for transaction in list(self._tracked) if transaction.alive]
 
     # --- forks and the end -------------------------------------------------------------------------------------------
+
+    def pause_threads(self, patience: float) -> None:
+        """Before a fork: end the threads of our own, unless that takes longer than this many seconds."""
+        self.flusher.pause(patience)
+        for file in self._files():
+            file.writer_mutex.pause()
+
+    def resume_threads(self) -> None:
+        """After a fork, in the parent."""
+        self.flusher.resume()
+        for file in self._files():
+            file.writer_mutex.resume()
+
+    def _files(self) -> list[LmdbFile]:
+        return [*self._deltas] if self._base is None else [self._base, *self._deltas]
 
     def _renew(self) -> BaseFile:
         """Open again in a child that inherited this object."""

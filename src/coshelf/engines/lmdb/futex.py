@@ -13,7 +13,7 @@ import sys
 import time
 from typing import Any
 
-__all__ = ["sleep_while", "wake_all"]
+__all__ = ["sleep_while", "wake_all", "wake_one"]
 
 _NUMBERS = {
     "x86_64": 202, "aarch64": 98, "riscv64": 98, "loongarch64": 98, "s390x": 238, "ppc64le": 221, "ppc64": 221,
@@ -65,6 +65,15 @@ def sleep_while(page: mmap.mmap, offset: int, value: int, timeout: float | None)
 
 def wake_all(page: mmap.mmap, offset: int) -> None:
     """Wake everybody who sleeps on the word."""
+    _wake(page, offset, 0x7FFFFFFF)
+
+
+def wake_one(page: mmap.mmap, offset: int) -> None:
+    """Wake the one who has slept on the word for the longest."""
+    _wake(page, offset, 1)
+
+
+def _wake(page: mmap.mmap, offset: int, count: int) -> None:
     call = _system_call()
     if call is None:
         return
@@ -73,7 +82,7 @@ def wake_all(page: mmap.mmap, offset: int) -> None:
     function, number, _ = call
     word = ctypes.c_uint32.from_buffer(page, offset)
     try:
-        function(number, ctypes.byref(word), _WAKE, 0x7FFFFFFF, None, None, 0)
+        function(number, ctypes.byref(word), _WAKE, count, None, None, 0)
     finally:
         del word
 

@@ -13,6 +13,7 @@ from coshelf.engines.lmdb.failures import translate, translated
 from coshelf.engines.lmdb.header import missing_bytes, newest_transaction
 from coshelf.engines.lmdb.lock_guard import LockGuard, has_namesake
 from coshelf.engines.lmdb.sidecar_files import MAX_READERS, lock_path
+from coshelf.engines.lmdb.writer_mutex import WriterMutex
 from coshelf.errors import DamagedShelf, ReadOnlyShelf, SnapshotLost, StorageError
 
 __all__ = ["BaseFile", "LmdbFile", "with_largest_map"]
@@ -36,6 +37,7 @@ class LmdbFile:
         self.shelf = shelf
         self._commits = 0
         self._guard = LockGuard(lock_path(path))
+        self.writer_mutex = WriterMutex(None)
         self.lmdb = self._open(map_size, **flags)
         if not flags.get("lock", True):
             return
@@ -47,6 +49,7 @@ class LmdbFile:
             with translated(shelf, "open"):
                 self._guard.hold(self.lmdb)
                 self.lmdb.reader_check()
+            self.writer_mutex = WriterMutex(self._guard.descriptor)
         except BaseException:
             LmdbFile.close(self)
             raise
@@ -81,6 +84,9 @@ class LmdbFile:
         if self._commits % _READER_CHECK_EVERY == 0:
             self.lmdb.reader_check()
         try:
+            if self.writer_mutex.word[0]:
+                with self.writer_mutex.watched():
+                    return self.lmdb.begin(write=True)
             return self.lmdb.begin(write=True)
         except lmdb.Error as error:
             raise translate(error, self.shelf, "write") from error
@@ -91,10 +97,12 @@ class LmdbFile:
 
     def close(self) -> None:
         self.lmdb.close()
+        self.writer_mutex.close()
         self._guard.close()
 
     def abandon(self) -> lmdb.Environment:
         """In a forked child: close our own descriptors, and give LMDB's out, to be kept as it is for ever."""
+        self.writer_mutex.abandon()
         self._guard.abandon()
         return self.lmdb
 

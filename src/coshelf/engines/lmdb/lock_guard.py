@@ -64,6 +64,11 @@ class LockGuard:
         assert self._descriptor is not None
         fcntl.fcntl(self._descriptor, command, FLOCK.pack(fcntl.F_RDLCK, os.SEEK_SET, start, 1, 0))
 
+    @property
+    def descriptor(self) -> int | None:
+        """The guard's descriptor of the lock file, while it holds the bytes."""
+        return self._descriptor
+
     def close(self) -> None:
         """Let the bytes go, after the environment was closed: closing a descriptor earlier would drop LMDB's locks."""
         descriptor, self._descriptor = self._descriptor, None

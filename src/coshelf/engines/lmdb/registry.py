@@ -116,7 +116,7 @@ class Registry:
     def before_fork(self) -> None:
         # A thread that is there at a fork is a warning from Python 3.12 on, and may need the lock to come to its end.
         for environment in self._open.copy().values():
-            environment.flusher.pause(_PATIENCE_AT_FORK)
+            environment.pause_threads(_PATIENCE_AT_FORK)
         self.lock.acquire()  # so that the child finds the table whole
         if self._open and self._increase_references is None:
             # Not in the child, where an import that another thread had begun would never end.
@@ -129,7 +129,7 @@ class Registry:
         paused = list(self._open.values())
         self.lock.release()
         for environment in paused:
-            environment.flusher.resume()
+            environment.resume_threads()
 
     def after_fork_in_child(self) -> None:
         self._renew_locks()
