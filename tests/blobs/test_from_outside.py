@@ -39,7 +39,10 @@ def _swapped(blob: str, other: str) -> None:
 
 
 def _another_head(blob: str, _: str) -> None:
-    write_over(blob, 30, b"\xff")
+    with open(blob, "rb") as file:
+        file.seek(30)
+        byte = file.read(1)[0]
+    write_over(blob, 30, bytes([byte ^ 0xFF]))  # of the random id: any fixed byte may be the one that is there
 
 
 def _link(blob: str, other: str) -> None:
