@@ -29,6 +29,9 @@ def check(scratch: str, kill: str, checker: Checker) -> None:
     root = os.path.join(scratch, kill)
     os.makedirs(os.path.join(root, "shelf"))
     ran = run(root, "shelf", "short", [kill.partition(":")[0]], kill)
+    if ran.status == 0:  # it made fewer calls of this kind than the run that was counted: memory is asked for in some
+        assert len(ran.calls) < int(kill.rpartition("=")[2]) and ran.said[-1] == "closed", f"{kill}: {ran}"
+        return
     assert ran.status == -signal.SIGKILL, f"{kill}: {ran.status} {ran.errors}"
     _, wrong = checker.ask(root, "shelf", "short", ran.number("done"), ran.number("begun"), rebooted=False)
     assert not wrong, f"{wrong}\nwith {kill}, after: {'; '.join(ran.said)}"
