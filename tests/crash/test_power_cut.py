@@ -15,10 +15,10 @@ from stores import INTERVAL
 from writer import run_of
 
 # Enough of the lives of a shelf; each is cut at as many places as its second number says.
-BOUNDED = [(seed, 100) for seed in range(1, 5)]
-LONG = [(seed, 400) for seed in range(101, 124)]
-IN_INTERVALS = [(seed, 100) for seed in range(21, 24)]
-LONG_IN_INTERVALS = [(seed, 400) for seed in range(121, 143)]
+BOUNDED = [(seed, 100) for seed in range(1, 3)]
+LONG = [(seed, 400) for seed in range(101, 125)]
+IN_INTERVALS = [(seed, 100) for seed in range(21, 23)]
+LONG_IN_INTERVALS = [(seed, 400) for seed in range(121, 144)]
 
 # One interval and one flush: under strace, and beside other tests, a flush takes its time.
 PATIENCE = INTERVAL + 0.4

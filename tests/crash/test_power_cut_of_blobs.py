@@ -12,8 +12,8 @@ from recording import record
 from stores import INTERVAL
 from writer import run_of
 
-BOUNDED = [(seed, 100) for seed in range(51, 54)]
-LONG = [(seed, 400) for seed in range(151, 161)]
+BOUNDED = [(seed, 100) for seed in range(51, 53)]
+LONG = [(seed, 400) for seed in range(151, 162)]
 PATIENCE = INTERVAL + 0.4  # as in test_power_cut.py
 
 

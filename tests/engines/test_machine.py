@@ -100,7 +100,7 @@ TestMemory = MemoryMachine.TestCase
 TestMappingOverDict = MappingOverDictMachine.TestCase
 TestMappingOverDbm = MappingOverDbmMachine.TestCase
 
-TestLmdb.settings = BOUNDED
+TestLmdb.settings = settings(BOUNDED, max_examples=20)
 TestFiles.settings = settings(BOUNDED, max_examples=15)
 TestSqlite.settings = settings(BOUNDED, max_examples=15)
 TestMemory.settings = BOUNDED

@@ -270,7 +270,7 @@ def test_a_child_that_stays_does_not_keep_the_file_locked(crew: Crew, path: str)
     )
 
 
-@pytest.mark.parametrize("every", [7, pytest.param(1, marks=pytest.mark.long)])
+@pytest.mark.parametrize("every", [16, pytest.param(1, marks=pytest.mark.long)])
 def test_a_fork_at_any_step_of_opening_and_closing_leaves_no_lock_in_the_child(
     crew: Crew, path: str, every: int
 ) -> None:

@@ -130,7 +130,7 @@ def test_killed_inside_a_transaction_leaves_nothing_of_it_and_no_lock(crew: Crew
 
 # The victim counts the calls into C that return inside the library, and kills itself behind the one whose turn it is.
 # In between nothing changes that others could see, so every step of making, opening, writing and closing is tried.
-EVERY_STEP = pytest.mark.parametrize("every", [4, pytest.param(1, marks=pytest.mark.long)])
+EVERY_STEP = pytest.mark.parametrize("every", [7, pytest.param(1, marks=pytest.mark.long)])
 """Some of the steps where there is little time, and all of them."""
 
 STEPWISE = (
