@@ -27,7 +27,7 @@ ADDER = """
 from insides import *
 shelf = coshelf.open(path, flush_interval=1000)
 arm(sys.argv[2])
-for turn in range(3):
+for turn in range(30):  # where others flush, too, it may not come to its own at once
     with shelf.transaction() as t:
         t["total"] += 1
         t["theirs"] += 1
