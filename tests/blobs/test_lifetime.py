@@ -188,8 +188,8 @@ def test_a_view_can_be_stored_again_under_its_own_key_and_in_another_shelf(path:
         del shelf["a"]
         shelf.sync()
         other.sync()
-        until(lambda: blobs(path) == [])
-        assert is_whole(other["a"]) and len(blobs(path + "2")) == 1
+        until(lambda: blobs(path) == [] and len(blobs(path + "2")) == 1)
+        assert is_whole(other["a"])
         assert other.get("a", copy=True).flags.writeable
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from arrays import blobs, is_whole
+from arrays import blobs, is_whole, signed
 from insides import HERE, commits_to_base, flush_all, until
 from support import Crew, Worker, beside
 
@@ -101,11 +101,8 @@ sys.path[:0] = sys.argv[2:]
 import coshelf
 from arrays import *
 shelf = coshelf.open(sys.argv[1], flush_interval=1000)
-array = signed(1)
-shelf["first"] = array
-shelf.sync()
 print(os.getpid(), flush=True)
-shelf.update({"a": array} | {("pad", n): 1 for n in range(1001)})
+shelf.update({"a": signed(1)} | {("pad", n): 1 for n in range(1001)})
 print("survived")
 """
 
@@ -113,21 +110,22 @@ print("survived")
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is needed to kill inside LMDB")
 def test_the_blob_of_a_commit_that_is_durable_but_not_visible_is_no_orphan(path: str) -> None:
     with coshelf.open(path, flush_interval=1000, timeout=5) as shelf:
-        shelf["there"] = 0
+        shelf.update(there=0, first=signed(1))
         flush_all(shelf)
+        before = commits_to_base(path)
         tracer = subprocess.Popen(
             [
                 *("strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=pwrite64", "-P", path),
-                *("-e", "inject=pwrite64:delay_exit=300000"),  # microseconds
+                *("-e", "inject=pwrite64:delay_exit=60000000"),  # microseconds: more than it takes to kill it
                 *(sys.executable, "-c", BETWEEN, path, HERE, os.path.dirname(__file__)),
             ],
             stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         assert tracer.stdout is not None
         pid = int(tracer.stdout.readline())
-        before = commits_to_base(path)
         until(lambda: commits_to_base(path) > before)
         os.kill(pid, signal.SIGKILL)
+        tracer.kill()  # which would go on waiting
         assert tracer.communicate()[0] == ""
         assert "a" not in shelf, "it was killed too late"
         coshelf.open(path).close()  # which sweeps

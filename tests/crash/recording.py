@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import strace
 from disk import Chance, Disk
@@ -19,6 +20,7 @@ WRITER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "writer.py")
 # What is mapped for writing, or never synced; docs/format.md, "Beside the file".
 VOLATILE = ("-lock", "-state", "-delta")
 TIMEOUT = 100
+_STALL = 0.1  # seconds without a call of a writer that pauses for a sixth of that: it was held up
 
 
 @dataclass(slots=True)
@@ -51,6 +53,16 @@ class Recording:
             for number, event in enumerate(self.events, 1)
             if isinstance(event, Said) and event.text.startswith(words)
         )
+
+
+def without_stalls(recording: Recording) -> Recording:
+    """The same by a clock that stands still while the system holds up the whole writer, and its flushes with it."""
+    events, latest, held_up = [], math.inf, 0.0
+    for event in recording.events:
+        held_up += max(0.0, event.seconds - latest - _STALL)
+        latest = event.seconds if latest == math.inf else max(latest, event.seconds)
+        events.append(replace(event, seconds=event.seconds - held_up))
+    return replace(recording, events=events)
 
 
 def run(root: str, store: str, which: str, calls: list[str], inject: str = "") -> Ran:

@@ -8,9 +8,9 @@ import os
 import pytest
 from checker import Checker
 from cutting import Found, cut, places
-from events import Event, Named, Said, Wrote
+from events import Directory, Event, Named, Said, Wrote
 from history import DURABLE, Promise
-from recording import record
+from recording import Recording, record, without_stalls
 from strace import Call
 from tracing import Reader
 
@@ -62,6 +62,12 @@ def test_promise_with_an_interval_lets_only_the_last_commits_go() -> None:
     assert Promise(1.5).bounds(said, 2) == (0, 1)
     assert NOTHING.bounds(said, 10) == (0, 5)
     assert DURABLE.bounds(said, 0) == (0, 0)
+
+
+def test_a_writer_that_is_held_up_does_not_grow_older() -> None:
+    said: list[Event] = [Said(seconds=seconds) for seconds in (3.0, 3.05, 5.0, 4.9, 5.01)]
+    found = without_stalls(Recording(Directory(b"/tree"), said, 0)).events
+    assert [event.seconds for event in found] == pytest.approx([3.0, 3.05, 3.15, 3.05, 3.16])
 
 
 def test_a_descriptor_that_is_given_out_before_its_close_has_returned_is_followed() -> None:

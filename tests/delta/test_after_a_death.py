@@ -27,7 +27,7 @@ ADDER = """
 from insides import *
 shelf = coshelf.open(path, flush_interval=1000)
 arm(sys.argv[2])
-for turn in range(3):
+for turn in range(30):  # where others flush, too, it may not come to its own at once
     with shelf.transaction() as t:
         t["total"] += 1
         t["theirs"] += 1
@@ -94,7 +94,7 @@ def test_a_commit_that_is_durable_but_not_visible_is_not_overwritten_unseen(path
         tracer = subprocess.Popen(
             [
                 *("strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=pwrite64", "-P", path),
-                *("-e", "inject=pwrite64:delay_exit=300000"),  # microseconds
+                *("-e", "inject=pwrite64:delay_exit=60000000"),  # microseconds: more than it takes to kill it
                 *(sys.executable, "-c", BETWEEN, path, HERE),
             ],
             stdout=subprocess.PIPE, text=True,
@@ -103,6 +103,7 @@ def test_a_commit_that_is_durable_but_not_visible_is_not_overwritten_unseen(path
         pid = int(tracer.stdout.readline())
         until(lambda: commits_to_base(path) > before)
         os.kill(pid, signal.SIGKILL)
+        tracer.kill()  # which would go on waiting
         assert tracer.communicate()[0] == ""
         assert "there" not in shelf, "it was killed too late"
         shelf.modify("a", lambda value: value + 10)

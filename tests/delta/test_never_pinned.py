@@ -62,12 +62,17 @@ def test_readers_in_a_loop_cost_it_nothing_either(path: str) -> None:
         threads = [threading.Thread(target=read) for _ in range(2)]
         for thread in threads:
             thread.start()
-        for turn in range(1500):
-            shelf[turn % 100] = turn
+        grown = []
+        for _ in range(7):
+            before = delta_pages(shelf)
+            for turn in range(500):
+                shelf[turn % 100] = turn
+            grown.append(delta_pages(shelf) - before)
         stop.set()
         for thread in threads:
             thread.join()
-        assert delta_pages(shelf) < 3000
+        # Whom the system stops in the middle of a read keeps pages for as long: that shows in some of the parts.
+        assert sorted(grown)[3] < 500, grown
 
 
 def test_no_reader_slot_of_the_delta_stays_in_use(path: str) -> None:

@@ -39,6 +39,7 @@ MAKERS = {
 # Of all inputs, in thousandths: a file takes some thirty times as long as a record.
 SHARES = {"record": 500, "layered record": 100, "signed record": 100, "key": 250, "file": 50}
 PATIENCE = 20.0  # seconds for one input
+_START = 60.0  # seconds until the first, while everything is imported
 
 
 def input_of(target: str, seed: int, number: int) -> tuple[bytes, bool]:
@@ -136,7 +137,7 @@ class Campaign:
             now = struct.unpack("<Q", at.read_bytes())[0]
             if now != last:
                 last, since = now, time.monotonic()
-            elif time.monotonic() - since > PATIENCE:
+            elif time.monotonic() - since > (PATIENCE if now else _START):
                 child.kill()
                 child.wait()
                 stood_still = True

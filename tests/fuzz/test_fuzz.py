@@ -184,7 +184,7 @@ def test_faults_are_found_at_their_input(fault: str, monkeypatch: pytest.MonkeyP
         return start([sys.executable, "-c", PLANTED, str(HERE), fault, *command[3:]], **options)
 
     monkeypatch.setattr(campaign.subprocess, "Popen", planted)
-    monkeypatch.setattr(campaign, "PATIENCE", 1.0)
+    monkeypatch.setattr(campaign, "PATIENCE", 4.0 if fault == "standing still" else 20.0)
     begun = time.monotonic()
     found = campaign.Campaign("record", seed=1)
     found.run(200 if fault == "unsafe" else 40)

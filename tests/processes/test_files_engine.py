@@ -199,8 +199,10 @@ def test_wait_goes_on_without_notifiers(root: str, monkeypatch: pytest.MonkeyPat
     with coshelf.open(root) as shelf:
         with pytest.raises(WaitTimeout):
             shelf.wait("a", timeout=0.02)
-        threading.Timer(0.05, shelf.__setitem__, ("a", "here")).start()
+        late = threading.Timer(0.05, shelf.__setitem__, ("a", "here"))
+        late.start()
         assert shelf.wait("a", timeout=30) == "here"
+        late.join()
 
 
 def test_notifiers_are_used_again_and_closed_with_the_shelf(root: str) -> None:

@@ -16,7 +16,7 @@ class Notes:
     """What a writer saw.
 
     Attributes:
-        kept: number of each write that returned, with when.
+        kept: number of each write that returned, with when it began and when it had returned.
         unknown: numbers of those of which nobody can say.
         counted: increments of the common counter that returned.
         doubtful: increments of which nobody can say.
@@ -24,7 +24,7 @@ class Notes:
         slowest: seconds of the longest call.
     """
 
-    kept: dict[int, float] = field(default_factory=dict)
+    kept: dict[int, tuple[float, float]] = field(default_factory=dict)
     unknown: list[int] = field(default_factory=list)
     counted: int = 0
     doubtful: int = 0
@@ -42,7 +42,7 @@ def _write(url: str, name: int, timeout: float, started: Any, over: Event, resul
             began = time.monotonic()
             try:
                 shelf[name, number] = number
-                notes.kept[number] = time.time()
+                notes.kept[number] = began, time.monotonic()
             except coshelf.OutcomeUnknown:
                 notes.unknown.append(number)
             except coshelf.CoshelfError as error:
@@ -62,7 +62,7 @@ def _write(url: str, name: int, timeout: float, started: Any, over: Event, resul
 class Writers:
     """Several processes that write the same shelf, until they are told to end."""
 
-    def __init__(self, url: str, count: int, timeout: float = 20.0) -> None:
+    def __init__(self, url: str, count: int, timeout: float = 60.0) -> None:
         context = multiprocessing.get_context("forkserver")
         self._over = context.Event()
         self._results = context.Queue()
@@ -85,7 +85,7 @@ class Writers:
         return notes
 
 
-def lost(shelf: coshelf.Shelf[Any, Any], notes: dict[int, Notes]) -> list[float]:
-    """When the writes were acknowledged that are not there."""
+def lost(shelf: coshelf.Shelf[Any, Any], notes: dict[int, Notes]) -> list[tuple[float, float]]:
+    """When the writes began that are not there, and when they had been acknowledged."""
     there = set(shelf.keys(prefix=()))
     return [when for name, each in notes.items() for number, when in each.kept.items() if (name, number) not in there]

@@ -7,7 +7,6 @@ import logging
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -20,6 +19,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from ports import free_port, free_ports
 
 __all__ = ["BUCKET", "ENVIRONMENT", "SECRET", "Server", "Weed", "make_bucket", "moto_server", "needed"]
 
@@ -108,24 +109,12 @@ def moto_server() -> Iterator[Server]:
     thread.start()
     try:
         endpoint = f"http://127.0.0.1:{server.server_port}"
-        urllib.request.urlopen(urllib.request.Request(f"{endpoint}/{BUCKET}", method="PUT"), timeout=10).close()
+        urllib.request.urlopen(urllib.request.Request(f"{endpoint}/{BUCKET}", method="PUT"), timeout=60).close()
         yield Server(endpoint, requests)
     finally:
         server.shutdown()
         server.server_close()
         thread.join()
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
 
 
 class Weed(Server):
@@ -147,7 +136,7 @@ class Weed(Server):
     def start(self) -> None:
         """Start it, and wait until it answers."""
         master, volume, filer, s3, master_grpc, volume_grpc, filer_grpc = self._ports
-        s3_grpc = free_ports(1)[0]
+        s3_grpc = free_port()
         weed = os.environ.get("WEED_BIN") or shutil.which("weed") or str(Path(sys.executable).parent / "weed")
         if not Path(weed).exists():
             raise FileNotFoundError(weed)

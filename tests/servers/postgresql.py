@@ -25,7 +25,7 @@ from servers.ports import free_port
 
 __all__ = ["Postgresql", "find_programs", "postgresql"]
 
-_PATIENCE = 30.0
+_PATIENCE = 60.0
 _numbers = itertools.count()
 _templates: list[Path] = []
 

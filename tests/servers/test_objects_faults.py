@@ -76,7 +76,7 @@ def test_processes_that_race_for_long_lose_nothing(weed: objects.Weed, condition
 @pytest.fixture
 def spoiled(moto: objects.Server) -> Any:
     """A shelf behind a proxy, and the proxy."""
-    with proxy(moto) as between, coshelf.open(between.url(), timeout=2) as shelf:
+    with proxy(moto) as between, coshelf.open(between.url(), timeout=4) as shelf:
         shelf["n"] = 1
         between.requests.clear()
         yield shelf, between
@@ -99,7 +99,7 @@ def test_write_that_cannot_be_looked_for_has_an_unknown_outcome(spoiled: Any) ->
     began = time.monotonic()
     with pytest.raises(coshelf.OutcomeUnknown, match="not repeated"):
         shelf["a"] = "perhaps"
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 20
     assert between.requests.count("PUT") == 1
     between.lost = set()
     assert shelf["a"] == "perhaps"
@@ -157,8 +157,10 @@ def test_unreachable_server_is_told_with_address_and_time() -> None:
 
 
 def test_server_that_stands_still_keeps_nobody_for_longer_than_the_timeout(weed: objects.Weed) -> None:
-    with coshelf.open(weed.url(), timeout=1.5) as shelf:
-        shelf["a"] = 1
+    url = weed.url()
+    with coshelf.open(url) as patient:
+        patient["a"] = 1  # the first value of all may take its time
+    with coshelf.open(url, timeout=3) as shelf:
         weed.pause()
         try:
             for operation, error in (
@@ -169,7 +171,7 @@ def test_server_that_stands_still_keeps_nobody_for_longer_than_the_timeout(weed:
                 began = time.monotonic()
                 with pytest.raises(error):
                     operation()
-                assert time.monotonic() - began < 10
+                assert time.monotonic() - began < 20
         finally:
             weed.resume()
         assert shelf["a"] == 1

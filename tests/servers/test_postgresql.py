@@ -226,7 +226,7 @@ def test_transaction_conflicts_at_its_end_and_is_noticed_by_its_thread(postgresq
 
 
 def test_lock_of_another_session_is_waited_for_with_a_limit(postgresql: Postgresql) -> None:
-    with coshelf.open(postgresql.url(), timeout=0.2) as shelf, admin(postgresql) as connection:
+    with coshelf.open(postgresql.url(), timeout=1) as shelf, admin(postgresql) as connection:
         engine: Any = shelf._handle.engine
         connection.execute("SELECT pg_advisory_lock(%s)", (engine._shelf.lock,))
         with pytest.raises(ShelfLocked):
@@ -238,7 +238,7 @@ def test_lock_of_another_session_is_waited_for_with_a_limit(postgresql: Postgres
 
 
 def test_use_of_all_connections_is_said(postgresql: Postgresql) -> None:
-    with coshelf.open(postgresql.url(connections="2"), timeout=0.3) as shelf:
+    with coshelf.open(postgresql.url(connections="2"), timeout=1) as shelf:
         with shelf.snapshot(), shelf.snapshot(), pytest.raises(coshelf.Unavailable, match="all 2 connections"):
             shelf["a"] = 1
         shelf["a"] = 1
@@ -351,7 +351,7 @@ def test_wrong_password_is_said_at_once_and_a_right_one_comes_from_where_libpq_l
             began = time.monotonic()
             with pytest.raises(ShelfPermissionError, match="password"):
                 coshelf.open(url)
-            assert time.monotonic() - began < 10
+            assert time.monotonic() - began < 20
         monkeypatch.setenv("PGPASSWORD", "sesame")
         with coshelf.open(url) as shelf:
             shelf["a"] = 1

@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 from fault_writers import Writers, lost
+from ports import free_port
 from tcp_proxy import TcpProxy
-from valkey_servers import Cluster, Server, eventually, free_ports, single
+from valkey_servers import Cluster, Server, eventually, single
 
 import coshelf
 from coshelf.errors import (
@@ -86,9 +87,9 @@ def test_outcome_is_unknown_when_the_server_stays_away_after_a_write_was_sent(pr
         shelf["a"] = 1
         proxy.swallow = is_commit
         began = time.monotonic()
-        with pytest.raises(OutcomeUnknown, match=f"127.0.0.1:{proxy.port}/0/a was sent and its reply lost.* after 0"):
+        with pytest.raises(OutcomeUnknown, match=f"127.0.0.1:{proxy.port}/0/a was sent and its reply lost.* after \\d"):
             shelf["a"] = 2
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 20
         proxy.swallow = lambda request: False
         assert shelf["a"] == 2  # it had happened
 
@@ -109,7 +110,7 @@ def test_nothing_is_repeated_where_a_ticket_could_be_evicted(proxy: TcpProxy, mo
 
 
 def test_server_that_is_not_there_is_named_with_how_long_it_was_tried(tmp_path: Path) -> None:
-    (port,) = free_ports(1)
+    port = free_port()
     with pytest.raises(Unavailable, match=rf"127\.0\.0\.1:{port}.*\n.*timeout 0\.3 s"):
         coshelf.open(f"redis://127.0.0.1:{port}", timeout=0.3)
 
@@ -127,7 +128,7 @@ def test_reads_and_writes_wait_for_a_server_that_comes_back(mortal: Server) -> N
         seen += walk
         assert len(seen) == 501
         again.join()
-    with coshelf.open(mortal.url, timeout=0.2) as shelf:
+    with coshelf.open(mortal.url, timeout=1) as shelf:
         mortal.kill()
         with pytest.raises(Unavailable, match="tried"):
             shelf[1]
@@ -148,7 +149,7 @@ def test_server_that_stopped_is_given_up_in_time(mortal: Server) -> None:
             shelf["a"] = 2
         with pytest.raises(Unavailable, match="Timeout"):
             shelf["a"]
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 20
         mortal.signal(signal.SIGCONT)
         assert shelf["a"] in (1, 2)
         shelf["a"] = 3
@@ -196,21 +197,24 @@ def test_writers_go_on_when_a_primary_of_a_cluster_is_killed(tmp_path: Path, que
         victim = cluster.primary_of(b"coshelf:{a}:meta" if not query else b"coshelf:{a/3}:state")
         writers = Writers(url, 4)
         time.sleep(0.5)
-        killed = time.time()
+        killed = time.monotonic()
         victim.kill()
+        dead = time.monotonic()
         with coshelf.open(url, timeout=20) as shelf:
             shelf["after"] = 1
             for number in range(40):
                 shelf["after", number] = 1
             notes = writers.finish()
             assert shelf.capabilities.acknowledged == "primary"
-            # What was acknowledged right before the failover may be lost: that is what "primary" says, and no more.
-            assert [when for when in lost(shelf, notes) if not killed - 1 < when <= killed + 0.1] == []
+            # What was acknowledged right before the failover may be lost: that is what "primary" says, and no more. The
+            # primary may be dead when a writer comes to note it; no other takes its place before the node timeout.
+            missing = lost(shelf, notes)
+            assert [each for each in missing if each[0] > dead or not killed - 1 < each[1] < dead + 0.9] == []
             counted = sum(each.counted for each in notes.values())
             assert shelf["n"] <= counted + sum(each.doubtful for each in notes.values())
             assert shelf["n"] > counted - 50
         assert [error for each in notes.values() for error in each.errors] == []
-        assert any(max(each.kept.values()) > killed + 0.5 for each in notes.values())
+        assert any(max(began for began, _ in each.kept.values()) > dead + 0.5 for each in notes.values())
     finally:
         cluster.kill()
 
@@ -276,7 +280,7 @@ def test_replica_is_read_and_never_written(mortal: Server, tmp_path: Path) -> No
         with coshelf.open(replica.url, "r") as shelf:
             assert dict(shelf) == {"a": 1}
             assert shelf.capabilities.consistency == "eventual"
-        with coshelf.open(mortal.url, timeout=0.3) as shelf:
+        with coshelf.open(mortal.url, timeout=1) as shelf:
             mortal.client.replicaof("127.0.0.1", replica.port)  # it becomes one while it is in use
             with pytest.raises(Unavailable, match="nothing was written"):
                 shelf["a"] = 2
@@ -326,7 +330,7 @@ def test_what_is_no_server_in_service_is_said(answer: bytes, says: str) -> None:
     liar = Liar(answer)
     try:
         with pytest.raises(Unavailable, match=says):
-            coshelf.open(liar.url, timeout=0.3)
+            coshelf.open(liar.url, timeout=1)
     finally:
         liar.close()
 
@@ -347,19 +351,19 @@ def test_no_secret_is_shown_anywhere(
     mortal.client.config_set("requirepass", SECRET)
     port = mortal.port
 
-    def fail(url: str, error: type[Exception]) -> None:
+    def fail(url: str, error: type[Exception], timeout: float = 0.3) -> None:
         with pytest.raises(error) as caught:
-            coshelf.open(url, timeout=0.3)
+            coshelf.open(url, timeout=timeout)
         shown.append("".join(traceback.format_exception(caught.value)))
 
-    fail(f"redis://127.0.0.1:{port}", ShelfPermissionError)
-    fail(f"redis://:{WRONG}@127.0.0.1:{port}", ShelfPermissionError)
-    fail(f"redis://ann:{WRONG}@127.0.0.1:{port}", ShelfPermissionError)
+    fail(f"redis://127.0.0.1:{port}", ShelfPermissionError, 30)
+    fail(f"redis://:{WRONG}@127.0.0.1:{port}", ShelfPermissionError, 30)
+    fail(f"redis://ann:{WRONG}@127.0.0.1:{port}", ShelfPermissionError, 30)
     fail(f"redis://:{SECRET}@127.0.0.1:{port}/0/{{a}}", ValueError)
     fail(f"redis://:{SECRET}@127.0.0.1:{port}?buckets=many", ValueError)
     fail(f"redis://:{SECRET}@127.0.0.1:{port}?shape=round", ValueError)
     fail(f"redis://:{SECRET}@127.0.0.1:{port}?password={SECRET}&socket_timeout={SECRET}", ValueError)
-    fail(f"redis://:{SECRET}@127.0.0.1:{free_ports(1)[0]}", Unavailable)
+    fail(f"redis://:{SECRET}@127.0.0.1:{free_port()}", Unavailable)
     fail(f"redis+cluster://:{SECRET}@127.0.0.1:{port}", coshelf.CoshelfError)
     fail(f"redis+sentinel://:{SECRET}@127.0.0.1:{port}/it", coshelf.CoshelfError)
     with coshelf.open(f"redis://:{SECRET}@127.0.0.1:{port}/0/a") as shelf:

