@@ -100,6 +100,7 @@ class Postgresql:
             "unix_socket_directories": self.place,
             "max_connections": 100,
             "shared_buffers": "32MB",
+            "dynamic_shared_memory_type": "mmap",  # below its own directory: a killed server leaves it behind
             "fsync": "on" if self._durable else "off",
             "log_min_messages": "fatal",
         }
