@@ -1,8 +1,8 @@
 """Run the tests on the other supported Pythons that this machine has. Says which it found and which not.
 
 Each gets an environment of its own beside the main one. The example and the benchmark, and the tests of crashes,
-damage, kills, base and delta, histories, races, care, servers, bad input, fuzzing, compression and the command line,
-which look at files, locks and servers and not at Python, run on the first only.
+damage, kills, base and delta, histories, races, care, servers, bad input, fuzzing, keys' bytes, compression and the
+command line, which look at files, locks and servers and not at Python, run on the first only.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ ON_THE_FIRST_ONLY = (
     "tests/transfer",
     "tests/unit/test_costs.py",
     "tests/unit/test_globs.py",
+    "tests/unit/test_keys.py",
     "tests/unit/test_long_scans.py",
     "tests/values/test_compression.py",
     "tests/engines/test_files_on_a_network.py",

@@ -35,7 +35,7 @@ def check(results: list[dict[str, Any]]) -> None:
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_damage_of_every_kind_is_told_or_harmless(shape: str) -> None:
-    check(measure("--shapes", shape, "--trials", "8"))
+    check(measure("--shapes", shape, "--trials", "5"))
 
 
 @pytest.mark.parametrize("count", [150, pytest.param(10_000, marks=pytest.mark.long)])
@@ -77,7 +77,7 @@ def check_crafted(results: list[dict[str, Any]]) -> None:
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_no_crafted_structure_crashes_who_opens_what_is_not_theirs(shape: str) -> None:
-    check_crafted(measure("--shapes", shape, "--stamps", "crafted", "--trials", "8"))
+    check_crafted(measure("--shapes", shape, "--stamps", "crafted", "--trials", "5"))
 
 
 @pytest.mark.long

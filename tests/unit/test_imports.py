@@ -6,9 +6,11 @@ import os
 import subprocess
 import sys
 
+import pytest
 from unit_support import SOURCE
 
 import coshelf
+from coshelf import transfer
 
 
 def test_import_is_cheap() -> None:
@@ -41,3 +43,15 @@ def test_every_public_name_is_exported() -> None:
     for error in errors:
         assert issubclass(error, coshelf.CoshelfError)
         assert getattr(coshelf, error.__name__) is error
+
+
+def test_looking_at_a_shelf_from_the_shell_does_not_import_the_sources_of_others() -> None:
+    code = "import coshelf.cli.get_command, sys; assert 'coshelf.transfer.importing' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": SOURCE}, check=True)
+
+
+def test_names_of_transfer_are_there_though_imported_late() -> None:
+    for name in transfer.__all__:
+        assert getattr(transfer, name).__name__ == name
+    with pytest.raises(AttributeError, match="no attribute 'import_nothing'"):
+        _ = transfer.import_nothing

@@ -4,9 +4,29 @@ The commands ``coshelf import``, ``coshelf export`` and ``coshelf copy`` are the
 unless that is asked for: values move as the pickles that they are.
 """
 
-from coshelf.transfer.copying import copy_entries
-from coshelf.transfer.exporting import export_entries
-from coshelf.transfer.importing import import_entries
-from coshelf.transfer.report import Left, Report
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from coshelf.transfer.copying import copy_entries
+    from coshelf.transfer.exporting import export_entries
+    from coshelf.transfer.importing import import_entries
+    from coshelf.transfer.report import Left, Report
 
 __all__ = ["Left", "Report", "copy_entries", "export_entries", "import_entries"]
+
+_MODULES = {
+    "Left": "report",
+    "Report": "report",
+    "copy_entries": "copying",
+    "export_entries": "exporting",
+    "import_entries": "importing",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Imported when asked for: the command line needs a module or two of this package for a get, which all the kinds
+    # of sources would make half as slow again.
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
