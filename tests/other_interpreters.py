@@ -2,7 +2,8 @@
 
 Each gets an environment of its own beside the main one. The example and the benchmark, and the tests of crashes,
 damage, kills, base and delta, histories, races, care, servers, bad input, fuzzing, keys' bytes, compression and the
-command line, which look at files, locks and servers and not at Python, run on the first only.
+command line, which look at files, locks and servers and not at Python, run on the first only; those of engines,
+values and large buffers on the first and the last.
 """
 
 from __future__ import annotations
@@ -53,6 +54,8 @@ ENGINES_OF_THE_FIRST = [
     for engine in ("Files", "Sqlite", "Mapping", "LmdbWith")
 ]
 """Beginnings of names: the others have lmdb with its defaults, and memory."""
+NOT_IN_BETWEEN = ("tests/blobs", "tests/engines", "tests/values")
+"""What differs there in a Python between the first and the last differs in the last, too."""
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -98,7 +101,8 @@ def main() -> int:
             print(f"SKIPPED: Python {version} is not on this machine")
             continue
         print(f"Python {version}:", flush=True)
-        left_out = [option for path in ON_THE_FIRST_ONLY for option in ("--ignore", path)]
+        paths = ON_THE_FIRST_ONLY if version == SUPPORTED[-1] else ON_THE_FIRST_ONLY + NOT_IN_BETWEEN
+        left_out = [option for path in paths for option in ("--ignore", path)]
         left_out += [option for name in ENGINES_OF_THE_FIRST for option in ("--deselect", name)]
         command = [
             prepare(python, version),
