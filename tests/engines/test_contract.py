@@ -109,6 +109,7 @@ class TestFiles(EngineContract):
         super().test_reopen_arguments_open_the_same_entries_or_are_a_type_error(engine)
 
 
+@pytest.mark.long
 class TestFilesWithCommitDurability(TestFiles):
     share = 0.25  # each file of a batch is synced
     demands = (*TestFiles.demands[:7], "acknowledged=durable", *TestFiles.demands[8:])

@@ -101,8 +101,8 @@ TestMappingOverDict = MappingOverDictMachine.TestCase
 TestMappingOverDbm = MappingOverDbmMachine.TestCase
 
 TestLmdb.settings = settings(BOUNDED, max_examples=20)
-TestFiles.settings = settings(BOUNDED, max_examples=15)
-TestSqlite.settings = settings(BOUNDED, max_examples=15)
+TestFiles.settings = settings(BOUNDED, max_examples=10)
+TestSqlite.settings = settings(BOUNDED, max_examples=10)
 TestMemory.settings = BOUNDED
-TestMappingOverDict.settings = BOUNDED
+TestMappingOverDict.settings = settings(BOUNDED, max_examples=15)
 TestMappingOverDbm.settings = settings(BOUNDED, max_examples=15)
