@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pickleshare_races as races
@@ -23,12 +24,21 @@ def places(tmp_path: Path) -> tuple[Path, Path]:
     return tmp_path / "ours", tmp_path / "old"
 
 
+def sometimes(fails: Callable[[Path], bool], place: Path) -> bool:
+    """Whether the old one fails in one of several turns: each is left to chance."""
+    for turn in range(20):
+        (place / str(turn)).mkdir()
+        if fails(place / str(turn)):
+            return True
+    return False
+
+
 @pytest.mark.parametrize("size", [10, 300_000])
 def test_no_read_fails_while_another_process_writes(places: tuple[Path, Path], size: int) -> None:
     failed, reads = races.readers_during_writes(OURS, places[0], size)
     assert failed == 0
     assert reads > 0
-    assert races.readers_during_writes(OLD, places[1], size)[0] > 0
+    assert sometimes(lambda place: races.readers_during_writes(OLD, place, size)[0] > 0, places[1])
 
 
 def test_value_that_cannot_be_pickled_leaves_the_old_one(places: tuple[Path, Path]) -> None:
@@ -56,12 +66,12 @@ def test_clear_ends_where_nothing_can_be_written() -> None:
 
 def test_hashed_str_keys_are_the_same_in_every_process(places: tuple[Path, Path]) -> None:
     assert races.hashed_str_keys(OURS, places[0]) == ("fourth", "fourth")
-    assert races.hashed_str_keys(OLD, places[1]) != ("fourth", "fourth")
+    assert sometimes(lambda place: races.hashed_str_keys(OLD, place) != ("fourth", "fourth"), places[1])
 
 
 def test_no_hset_is_lost_to_another(places: tuple[Path, Path]) -> None:
     assert races.hset_by_several(OURS, places[0], 60) == 180
-    assert races.hset_by_several(OLD, places[1], 60) < 180
+    assert sometimes(lambda place: races.hset_by_several(OLD, place, 60) < 180, places[1])
 
 
 def test_compressed_keys_stay_to_be_found(places: tuple[Path, Path]) -> None:
@@ -79,7 +89,7 @@ def test_reading_a_category_loses_nothing(places: tuple[Path, Path]) -> None:
 
 def test_compressing_loses_nothing(places: tuple[Path, Path]) -> None:
     assert races.compressing_while_hset(OURS, places[0], 200) == 200
-    assert races.compressing_while_hset(OLD, places[1], 500) < 500
+    assert sometimes(lambda place: races.compressing_while_hset(OLD, place, 500) < 500, places[1])
 
 
 def test_no_nested_key_is_lost(places: tuple[Path, Path]) -> None:
