@@ -95,7 +95,8 @@ class WriterMutex:
             futex.wake_one(page, place)
             with self._guard:
                 self._thread = None
-                if not self._waiting:  # looked at after the line above, as who waits does the reverse
+                # The second is looked at after the line above, as who waits does the reverse.
+                if self._paused or not self._waiting:
                     return
                 self._thread = threading.current_thread()
 
