@@ -14,6 +14,7 @@ True
 from __future__ import annotations
 
 import math
+import operator
 import struct
 from collections.abc import Iterable
 from typing import Any, TypeAlias
@@ -102,6 +103,9 @@ def encode_element(key: Any, depth: int = 0, *, end: bool = True) -> bytes:
             raise InvalidKey(f"key is a tuple nested more than {_MAX_DEPTH} levels deep")
         body = b"".join(encode_element(element, depth + 1) for element in key)
         return TUPLE + body + (b"\x00" if end else b"")
+    number = _equal_number(key)
+    if number is not None:
+        return _number(number)
     raise InvalidKey(f"a key cannot be of type {type(key).__name__}: keys are {_ALLOWED}")
 
 
@@ -111,7 +115,20 @@ def is_key_type(key: Any) -> bool:
         return not math.isnan(key)
     if isinstance(key, tuple):
         return all(is_key_type(element) for element in key)
-    return key is None or isinstance(key, (str, bytes, int))
+    return key is None or isinstance(key, (str, bytes, int)) or _equal_number(key) is not None
+
+
+def _equal_number(key: Any) -> float | None:
+    """The number that a dict takes for the same key as an integer, float or bool of another library; None if none is.
+
+    Integers are known by ``__index__``. Floats and bools of numpy have no such mark, so they are known by their class.
+    """
+    names = {name.__name__ for name in type(key).__mro__ if name.__module__ == "numpy"}
+    try:
+        number = float(key) if "floating" in names else bool(key) if names & {"bool", "bool_"} else operator.index(key)
+        return number if hash(key) == hash(number) and key == number else None
+    except (TypeError, ValueError, OverflowError):  # no number, an array, or one that cannot be hashed
+        return None
 
 
 def shown(key: Any) -> str:

@@ -280,10 +280,21 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
         with self._transaction(None) as transaction, transaction.edit(key, default) as value:
             yield value
 
-    def modify(self, key: K, function: Callable[[V], V], default: Any = MISSING) -> V:
+    def modify(self, key: K, function: Callable[[V], V], default: Any = MISSING, *, allow_none: bool = False) -> V:
         """Store ``function(value)`` and return it, with other writers kept out.
 
         On an engine without an exclusive lock the function may be called again after a conflict.
+
+        Args:
+            key: the entry to modify.
+            function: is given the value, and returns the new one.
+            default: given to the function if there is no such entry.
+            allow_none: whether the function may return None for a value that can be changed in place.
+
+        Raises:
+            KeyError: there is no such entry and no default.
+            TypeError: the function returned None for a list, dict or other value that can be changed in place, as
+                ``list.append`` does. The entry stays as it was.
 
         >>> import coshelf
         >>> shelf = coshelf.open("memory:")
@@ -291,9 +302,11 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
         1
         """
         if self._handle.engine.capabilities.exclusive is None:
-            return self._atomically(lambda transaction: transaction.modify(key, function, default))
+            return self._atomically(
+                lambda transaction: transaction.modify(key, function, default, allow_none=allow_none)
+            )
         with self._transaction(None) as transaction:
-            return transaction.modify(key, function, default)
+            return transaction.modify(key, function, default, allow_none=allow_none)
 
     def replace(self, key: K, old: V, new: V) -> bool:
         """Store ``new`` if there is a value and it equals ``old``; say whether it did. Compare and set.

@@ -140,9 +140,16 @@ class Transaction(Readable[K, V], MutableMapping[K, V], Generic[K, V]):
         yield value
         self[key] = value
 
-    def modify(self, key: K, function: Callable[[V], V], default: Any = MISSING) -> V:
+    def modify(self, key: K, function: Callable[[V], V], default: Any = MISSING, *, allow_none: bool = False) -> V:
         """Store ``function(value)`` and return it. As :meth:`coshelf.Shelf.modify`."""
-        new = function(self._get_or(key, default))
+        old = self._get_or(key, default)
+        new = function(old)
+        if new is None and not allow_none and not is_immutable(old):
+            raise TypeError(
+                f"the function given to modify() returned None for the {type(old).__name__} under key {shown(key)}; "
+                "the entry was not changed\n"
+                "  hint: return the new value, or use edit() to change it in place; allow_none=True stores None"
+            )
         self[key] = new
         return new
 

@@ -236,9 +236,9 @@ class WritebackShelf(Shelf[K, V]):
         with super().edit(key, default) as value:
             yield value
 
-    def modify(self, key: K, function: Callable[[V], V], default: Any = MISSING) -> V:
+    def modify(self, key: K, function: Callable[[V], V], default: Any = MISSING, *, allow_none: bool = False) -> V:
         self._write_back(key)
-        return super().modify(key, function, default)
+        return super().modify(key, function, default, allow_none=allow_none)
 
     def replace(self, key: K, old: V, new: V) -> bool:
         self._write_back(key)

@@ -10,10 +10,12 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+import coshelf
 from coshelf.errors import DamagedRecord, InvalidKey
 from coshelf.keys import FIRST, LAST, decode, decode_element, encode, encode_element, is_key_type, prefix_end
 from coshelf.testing.shelf_machine import canonical, keys, order
@@ -293,3 +295,79 @@ def test_key_cut_short_is_another_key_or_damage(key: Any, data: st.DataObject) -
 def test_bytes_behind_a_number_are_damage(key: Any, rest: bytes) -> None:
     with pytest.raises(DamagedRecord, match="too many"):
         decode(encode(key) + rest)
+
+
+class _Index:
+    """An integer of another library, which a dict takes for the int that it equals."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+
+    def __index__(self) -> int:
+        return self._number
+
+    def __eq__(self, other: object) -> bool:
+        return other == self._number
+
+    def __hash__(self) -> int:
+        return hash(self._number)
+
+
+class _Lookalike(_Index):
+    """One that a dict takes for another key, as it does a tensor of no dimension."""
+
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
+
+
+NUMPY_NUMBERS = [
+    *(kind(5) for kind in (np.int8, np.uint8, np.int64, np.uint64, np.float16, np.float32, np.float64, np.longdouble)),
+    *(np.float32(0.1), np.float16("inf"), np.longdouble(-2.5), np.True_, np.False_, np.int64(-(2**63))),
+]
+
+
+@pytest.mark.parametrize("key", [*NUMPY_NUMBERS, _Index(7), _Index(2**70)], ids=repr)
+def test_number_of_another_library_is_the_key_that_it_equals(key: Any) -> None:
+    (equal,) = {key: 1}.keys() & {5, 0.5, float(np.float32(0.1)), math.inf, -2.5, 0, 1, -(2**63), 7, 2**70}
+    assert encode(key) == encode(equal)
+    assert encode((key, "a")) == encode((equal, "a"))
+    assert is_key_type(key)
+    with coshelf.open("memory:") as shelf:
+        shelf[key] = "stored"
+        assert shelf[equal] == shelf.get(key) == "stored"
+        assert key in shelf
+        assert list(shelf.keys(start=key)) == [equal]
+        with shelf.sub("part").transaction() as transaction:
+            transaction[equal] = "in part"
+            assert transaction.pop(key) == "in part"
+        del shelf[key]
+        assert not shelf
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        np.longdouble(1) / 3,
+        np.float32("nan"),
+        np.complex64(1),
+        np.datetime64(5, "s"),
+        np.timedelta64(5, "s"),
+        _Lookalike(1),
+    ],
+    ids=repr,
+)
+def test_what_equals_no_key_is_none(key: Any) -> None:
+    assert not is_key_type(key)
+    with pytest.raises(InvalidKey), coshelf.open("memory:") as shelf:
+        shelf[key] = 1
+    with coshelf.open("memory:") as shelf:
+        assert shelf.get(key, "nothing") == "nothing"
+        assert key not in shelf
+
+
+def test_array_is_no_key_though_it_has_an_index() -> None:
+    with coshelf.open("memory:") as shelf:
+        with pytest.raises(TypeError, match="ndarray"):
+            shelf[np.array(5)] = 1
+        with pytest.raises(TypeError, match="unhashable"):
+            shelf.get(np.array(5))

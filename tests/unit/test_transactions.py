@@ -126,6 +126,28 @@ def test_modify_that_raises_leaves_the_entry(shelf: Any) -> None:
     assert shelf.modify("missing", lambda old: old + 1, 0) == 2
 
 
+@pytest.mark.parametrize("old", [[1], {"a": 1}, {1}, ([1],)], ids=repr)
+def test_modify_does_not_store_what_a_method_that_changes_in_place_returns(old: Any, shelf: Any) -> None:
+    shelf["a"] = old
+    with pytest.raises(TypeError, match=r"returned None.*\n.*edit"):
+        shelf.modify("a", lambda _: None)
+    assert shelf["a"] == old
+    with shelf.transaction() as transaction, pytest.raises(TypeError, match="returned None"):
+        transaction.modify("a", lambda _: None)
+    assert shelf["a"] == old
+    assert shelf.modify("a", lambda _: None, allow_none=True) is None
+    assert shelf["a"] is None
+
+
+def test_modify_stores_none_over_what_cannot_be_changed_in_place(shelf: Any) -> None:
+    shelf["a"] = 1
+    assert shelf.modify("a", lambda _: None) is None
+    assert shelf["a"] is None
+    with pytest.raises(TypeError, match="returned None"):
+        shelf.modify("log", lambda log: log.append(1), default=[])
+    assert "log" not in shelf
+
+
 def test_replace_compares_and_sets(shelf: Any) -> None:
     assert shelf.replace("b", {"x": 1}, {"x": 2})
     assert not shelf.replace("b", {"x": 1}, {"x": 3})
