@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from hmac import compare_digest
 from typing import Any
@@ -22,11 +24,12 @@ from coshelf.errors import (
     FormatTooNew,
     ReadOnlyShelf,
     Unsupported,
+    UntrustedValue,
     WrongKey,
 )
 from coshelf.keys import FIRST, LAST
 
-__all__ = ["Asked", "Settings", "asked", "look", "remembered", "settle"]
+__all__ = ["Asked", "Settings", "asked", "look", "refuse_changed", "remembered", "settle"]
 
 _BEGIN = b"\x02\x00"  # a record with no headers
 _FORMAT = 1
@@ -66,6 +69,7 @@ class Settings:
         key_id: which secret encrypts; empty for none.
         check: by what a secret is told to be the right one.
         shelf_id: what encrypted values are bound to.
+        seal: of all the others, by the secret that encrypts; empty where there is none.
     """
 
     codec: str = "pickle"
@@ -75,6 +79,7 @@ class Settings:
     key_id: bytes = b""
     check: bytes = dataclasses.field(default=b"", repr=False)
     shelf_id: bytes = b""
+    seal: bytes = dataclasses.field(default=b"", repr=False)
 
     @property
     def are_default(self) -> bool:
@@ -92,8 +97,25 @@ class Settings:
         """The same, with another dictionary from now on."""
         return dataclasses.replace(self, dictionary=dictionary, dictionaries=(*self.dictionaries, dictionary))
 
+    def sealed(self, seal: Callable[[bytes], bytes]) -> Settings:
+        """The same, so that nobody without the secret can change them. ``seal`` computes a seal of bytes."""
+        return dataclasses.replace(self, seal=seal(self._sealed_part()))
+
+    def are_sealed(self, seal: Callable[[bytes], bytes]) -> bool:
+        """Whether they are as a user of the secret has written them."""
+        return compare_digest(self.seal, seal(self._sealed_part()))
+
+    def _sealed_part(self) -> bytes:
+        return json.dumps(self._told()).encode()
+
     def body(self) -> bytes:
         """The row, without its trailer."""
+        told = self._told()
+        if self.seal:
+            told["seal"] = self.seal.hex()
+        return _BEGIN + json.dumps(told).encode()
+
+    def _told(self) -> dict[str, Any]:
         told: dict[str, Any] = {"format": _FORMAT, "codec": self.codec}
         if self.level:
             told |= {"compress": "zstd", "level": self.level}
@@ -103,7 +125,7 @@ class Settings:
             told |= {"key": self.key_id.hex(), "check": self.check.hex()}
         if self.shelf_id:
             told["id"] = self.shelf_id.hex()
-        return _BEGIN + json.dumps(told).encode()
+        return told
 
     def __str__(self) -> str:
         words = [f"codec {self.codec!r}"]
@@ -175,6 +197,7 @@ def _parsed(data: bytes, where: str) -> Settings:
             bytes.fromhex(told.get("key", "")),
             bytes.fromhex(told.get("check", "")),
             bytes.fromhex(told.get("id", "")),
+            bytes.fromhex(told.get("seal", "")),
         )
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise DamagedRecord(f"the settings of {where} are none: {error!r}") from error
@@ -209,7 +232,11 @@ def _agreed(wanted: Asked, has: Settings | None, engine: Engine) -> Settings:
     if wanted.compresses is not None:
         level = (wanted.level or now.level or DEFAULT_LEVEL) if wanted.compresses else 0
     if now.key_id:
-        _refuse_wrong_key(wanted.secrets, now, engine)
+        seal = functools.partial(encryption.seal, _right_secret(wanted.secrets, now, engine))
+        if wanted.recode and not now.are_sealed(seal):  # what somebody else wrote there counts for nothing
+            now = dataclasses.replace(now, codec="pickle", level=0, dictionary=0)
+        else:
+            refuse_changed(now, seal, engine.where)
     agreed = dataclasses.replace(now, codec=codec, level=level)
     if wanted.secrets:
         shelf_id = now.shelf_id or engine.store_id or os.urandom(_ID)
@@ -221,7 +248,7 @@ def _agreed(wanted: Asked, has: Settings | None, engine: Engine) -> Settings:
             shelf_id=shelf_id,
             # One that was trained before anything was encrypted lies there for all to read, and to change.
             dictionary=now.dictionary if now.key_id else 0,
-        )
+        ).sealed(functools.partial(encryption.seal, own))
     same = (agreed.codec, agreed.level, bool(agreed.key_id)) == (now.codec, now.level, bool(now.key_id))
     if not same and not wanted.recode and (has is not None or engine.count(FIRST, LAST)):
         raise CodecMismatch(
@@ -232,12 +259,27 @@ def _agreed(wanted: Asked, has: Settings | None, engine: Engine) -> Settings:
     return agreed
 
 
-def _refuse_wrong_key(secrets: tuple[bytes, ...], now: Settings, engine: Engine) -> None:
+def refuse_changed(found: Settings, seal: Callable[[bytes], bytes], where: str) -> None:
+    """Raise :class:`UntrustedValue` for settings of an encrypted shelf that somebody without the secret has written.
+
+    They could turn on compression, whose results tell something of the values.
+    """
+    if not found.are_sealed(seal):
+        raise UntrustedValue(
+            f"the settings of {where}, which say how values are written, were changed by something that does not have "
+            "the secret of encrypt=\n"
+            "  hint: put the shelf back from a backup, or open it once with recode=True, and with the codec= and "
+            "compress= that it is to have"
+        )
+
+
+def _right_secret(secrets: tuple[bytes, ...], now: Settings, engine: Engine) -> bytes:
+    """The one of some secrets that encrypts a shelf. Raises :class:`WrongKey` if none of them does."""
     shelf_id = now.shelf_id or engine.store_id
     for secret in secrets:
         if encryption.key_id(secret) == now.key_id and compare_digest(
             encryption.check_value(secret, shelf_id), now.check
         ):
-            return
+            return secret
     given = encryption.key_ids(encryption.key_id(secret) for secret in secrets) if secrets else "no key: give encrypt="
     raise WrongKey(f"{engine.where} is encrypted with the key {now.key_id.hex()}, and was to be opened with {given}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import traceback
 from hashlib import blake2b
@@ -83,6 +84,64 @@ def test_secret_with_the_same_id_is_told_from_the_right_one(path: Path, monkeypa
         shelf["k"] = 1
     with pytest.raises(coshelf.WrongKey):
         coshelf.open(path, encrypt=OTHER)
+
+
+def settings_of(shelf: Any) -> dict[str, Any]:
+    row = shelf._handle.engine.get(b"\x01values").record
+    return json.loads(row[2 : -records.TRAILER])
+
+
+def test_settings_are_sealed_as_the_format_describes(opened: Any) -> None:
+    told = settings_of(opened(codec="json", compress="zstd", encrypt=KEY))
+    seal = told.pop("seal")
+    what = b"coshelf encryption settings 1\0" + json.dumps(told).encode()
+    assert seal == blake2b(what, key=KEY, digest_size=16).hexdigest()
+
+
+CHANGES: list[dict[str, Any]] = [
+    {"compress": "zstd", "level": 3},
+    {"codec": "bytes"},
+    {"dictionary": 7, "dictionaries": [7]},
+    {"seal": ""},
+    {"seal": "00" * 16},
+    {"level": 3, "compress": "zstd", "seal": None},
+]
+
+
+@pytest.mark.parametrize("engine", ["lmdb", "sqlite", "mapping"])  # those that can be opened again
+@pytest.mark.parametrize("change", CHANGES, ids=str)
+def test_settings_that_a_stranger_changed_are_refused(opened: Any, change: dict[str, Any]) -> None:
+    shelf = opened(encrypt=KEY)
+    shelf["k"] = "mine"
+    told = {name: value for name, value in (settings_of(shelf) | change).items() if value is not None}
+    shelf._handle.engine.put(b"\x01values", b"\x02\x00" + json.dumps(told).encode())
+    with pytest.raises(coshelf.UntrustedValue, match="does not have the secret"):
+        opened(encrypt=KEY)
+    with pytest.raises(coshelf.UntrustedValue, match="does not have the secret"):
+        opened(encrypt=[OTHER, KEY])
+    again = opened(encrypt=KEY, codec="pickle", compress=False, recode=True)
+    assert again["k"] == "mine"
+    assert "compress" not in settings_of(again)
+    assert opened(encrypt=KEY)["k"] == "mine"
+
+
+def test_dictionary_is_not_noted_in_settings_that_a_stranger_changed(path: Path) -> None:
+    with coshelf.open(path, encrypt=KEY, compress="zstd") as shelf:
+        shelf.update({n: {"name": f"user {n}", "email": f"user{n}@example.com"} for n in range(200)})
+        told = settings_of(shelf) | {"codec": "bytes"}
+        shelf._handle.engine.put(b"\x01values", b"\x02\x00" + json.dumps(told).encode())
+        with pytest.raises(coshelf.UntrustedValue, match="does not have the secret"):
+            shelf.train_dictionary(size=512)
+        assert settings_of(shelf) == told
+
+
+def test_trained_dictionary_and_rotation_keep_the_settings_sealed(path: Path) -> None:
+    with coshelf.open(path, encrypt=KEY, compress="zstd") as shelf:
+        shelf.update({n: {"name": f"user {n}", "email": f"user{n}@example.com"} for n in range(200)})
+        shelf.train_dictionary(size=512)
+    for secrets in (KEY, [OTHER, KEY], OTHER, [KEY, OTHER], KEY):
+        with coshelf.open(path, encrypt=secrets) as shelf:
+            assert settings_of(shelf)["dictionary"]
 
 
 def test_keys_can_be_rotated(opened: Any, engine: str) -> None:

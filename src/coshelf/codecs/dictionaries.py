@@ -75,6 +75,10 @@ def store(engine: Engine, codec: LayeredCodec, dictionary: int, data: bytes) -> 
     while True:
         row, found = settings.look(engine)
         now = (found or settings.Settings()).with_dictionary(dictionary)
+        cipher = codec.layers.cipher
+        if cipher is not None:
+            settings.refuse_changed(found or settings.Settings(), cipher.seal, engine.where)
+            now = now.sealed(cipher.seal)
         try:
             engine.commit(
                 Batch(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import struct
 from typing import Any
@@ -11,12 +12,13 @@ from coshelf.codecs import secret_keys
 from coshelf.errors import FormatTooNew, UnreadableValue, UntrustedValue, UnwritableValue, WrongKey
 from coshelf.keys import shown
 
-__all__ = ["Cipher", "check_value", "key_id", "key_ids"]
+__all__ = ["Cipher", "check_value", "key_id", "key_ids", "seal"]
 
 _CONTEXT = b"coshelf encryption 1\0"
 _CHECK_CONTEXT = b"coshelf encryption check 1\0"
+_SEAL_CONTEXT = b"coshelf encryption settings 1\0"
 _AES_GCM = b"\x01"
-_NONCE, _KEY, _CHECK = 12, 32, 16
+_NONCE, _KEY, _CHECK, _SEAL = 12, 32, 16, 16
 _DATA = 1 + secret_keys.ID + _NONCE  # bytes of the header's data: algorithm, key id, nonce
 _LENGTH = struct.Struct("<Q").pack
 
@@ -34,6 +36,7 @@ class Cipher:
         self._own = self._ciphers[key_id(secrets[0])]
         self._begin = _AES_GCM + key_id(secrets[0])
         self._bound = _CONTEXT + shelf_id
+        self.seal = functools.partial(seal, secrets[0])
 
     def encrypt(self, key: Any, encoded_key: bytes, headers: bytes, payload: bytes) -> tuple[bytes, bytes]:
         """Header and encrypted payload; ``headers`` is the record up to there."""
@@ -98,6 +101,11 @@ def key_id(secret: bytes) -> bytes:
 def check_value(secret: bytes, shelf_id: bytes) -> bytes:
     """What a shelf keeps, to say at once that a secret is the wrong one."""
     return secret_keys.derived(secret, _CHECK_CONTEXT + shelf_id, _CHECK)
+
+
+def seal(secret: bytes, settings: bytes) -> bytes:
+    """What proves that somebody with the secret has written the settings of a shelf."""
+    return secret_keys.derived(secret, _SEAL_CONTEXT + settings, _SEAL)
 
 
 def key_ids(ids: Any) -> str:
