@@ -37,6 +37,7 @@ ON_THE_FIRST_ONLY = (
     "tests/processes/test_opening.py",
     "tests/processes/test_races.py",
     "tests/processes/test_sharing.py",
+    "tests/programs",
     "tests/servers",
     "tests/transfer",
     "tests/unit/test_costs.py",
