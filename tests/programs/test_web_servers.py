@@ -54,14 +54,15 @@ def address() -> Iterator[str]:
         yield os.path.join(folder, "s")
 
 
+_GUNICORN = "gunicorn counting_page:wsgi --bind unix:{} --workers"
 SERVERS = {
-    "gunicorn-sync": "gunicorn counting_page:wsgi --workers 3 --bind unix:{}",
-    "gunicorn-sync-preload": "gunicorn counting_page:wsgi --workers 3 --preload --bind unix:{}",
-    "gunicorn-gthread": "gunicorn counting_page:wsgi --workers 2 --threads 4 -k gthread --bind unix:{}",
-    "gunicorn-gthread-preload": "gunicorn counting_page:wsgi --workers 2 --threads 4 -k gthread --preload --bind unix:{}",
-    "gunicorn-gevent": "gunicorn counting_page:wsgi --workers 2 -k gevent --bind unix:{}",
-    "gunicorn-gevent-preload": "gunicorn counting_page:wsgi --workers 2 -k gevent --preload --bind unix:{}",
-    "uvicorn": "uvicorn counting_page:asgi --workers 3 --uds {}",
+    "gunicorn-sync": f"{_GUNICORN} 3",
+    "gunicorn-sync-preload": f"{_GUNICORN} 3 --preload",
+    "gunicorn-gthread": f"{_GUNICORN} 2 -k gthread --threads 4",
+    "gunicorn-gthread-preload": f"{_GUNICORN} 2 -k gthread --threads 4 --preload",
+    "gunicorn-gevent": f"{_GUNICORN} 2 -k gevent",
+    "gunicorn-gevent-preload": f"{_GUNICORN} 2 -k gevent --preload",
+    "uvicorn": "uvicorn counting_page:asgi --uds {} --workers 3",
 }
 
 
