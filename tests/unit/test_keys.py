@@ -303,6 +303,9 @@ class _Index:
     def __init__(self, number: int) -> None:
         self._number = number
 
+    def __repr__(self) -> str:  # the name of a test, which has to be the same in all of its processes
+        return f"{type(self).__name__}({self._number})"
+
     def __index__(self) -> int:
         return self._number
 
