@@ -90,7 +90,7 @@ class Delta(LmdbFile):
         path = delta_path(shelf, identity.generation)
         try:
             # Before LMDB, which makes a file that is not there.
-            self._descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+            self._descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         except OSError as error:
             raise StorageError(error.errno, f"cannot open the delta: {error.strerror}", path) from error
         try:
@@ -111,6 +111,11 @@ class Delta(LmdbFile):
 
     def _is_at(self, information: os.stat_result) -> bool:
         return (information.st_dev, information.st_ino) == (self.identity.device, self.identity.inode)
+
+    @property
+    def descriptor(self) -> int:
+        """Of its file."""
+        return self._descriptor
 
     def is_in_place(self) -> bool:
         """Whether the file that LMDB opened is the one that was meant. If it was gone by then, LMDB made one."""

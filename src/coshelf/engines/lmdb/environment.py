@@ -128,6 +128,11 @@ class Environment:
                     raise
                 continue
             if delta.is_in_place() and state.identity() == identity:
+                try:
+                    self.files.refuse_exposed(delta.path, delta.descriptor)
+                except BaseException:
+                    delta.close()
+                    raise
                 return delta
             delta.close()
             if not delta.is_in_place():

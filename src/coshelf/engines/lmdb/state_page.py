@@ -60,6 +60,7 @@ class StatePage:
             raise
         self.delta = DeltaState(self._page)
         self.identity = (information.st_dev, information.st_ino)
+        self.information = information
 
     @classmethod
     def make(cls, descriptor: int, device: int, inode: int) -> StatePage:
