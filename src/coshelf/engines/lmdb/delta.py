@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from coshelf import records
 from coshelf.engines.contract import Batch
-from coshelf.engines.lmdb.delta_files import delta_path
 from coshelf.engines.lmdb.delta_state import MAPPED, DeltaIdentity, DeltaState
 from coshelf.engines.lmdb.lmdb_file import LmdbFile
 from coshelf.engines.lmdb.long_keys import CHUNK
+from coshelf.engines.lmdb.sidecar_directory import delta_path
 from coshelf.errors import StorageError, StorageFull
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class Delta(LmdbFile):
         path = delta_path(shelf, identity.generation)
         try:
             # Before LMDB, which makes a file that is not there.
-            self._descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+            self._descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         except OSError as error:
             raise StorageError(error.errno, f"cannot open the delta: {error.strerror}", path) from error
         try:
@@ -111,6 +111,11 @@ class Delta(LmdbFile):
 
     def _is_at(self, information: os.stat_result) -> bool:
         return (information.st_dev, information.st_ino) == (self.identity.device, self.identity.inode)
+
+    @property
+    def descriptor(self) -> int:
+        """Of its file."""
+        return self._descriptor
 
     def is_in_place(self) -> bool:
         """Whether the file that LMDB opened is the one that was meant. If it was gone by then, LMDB made one."""

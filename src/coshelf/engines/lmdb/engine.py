@@ -36,11 +36,10 @@ from coshelf.engines.lmdb.environment import Environment
 from coshelf.engines.lmdb.failures import translate, translated
 from coshelf.engines.lmdb.instant import LmdbSnapshot, take_instant
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, ShelfRow, unpack_row
-from coshelf.engines.lmdb.sidecar_files import existing_sidecars
 from coshelf.engines.lmdb.spooled import SpooledPuts
 from coshelf.errors import FormatTooNew, ReadOnlyShelf, SnapshotLost, StorageError, StorageFull, TransactionInProgress
 from coshelf.keys import FIRST, LAST
-from coshelf.private_place import exposure, exposure_of_directory, exposure_of_folder
+from coshelf.private_place import exposure_above, exposure_of, exposure_of_folder
 
 if TYPE_CHECKING:
     from coshelf.reports import Compaction, Report
@@ -267,20 +266,35 @@ class LmdbEngine(Engine):
     # --- the rest ----------------------------------------------------------------------------------------------------
 
     def distrust(self) -> str | None:
-        information = os.stat(self.where)
+        information = self._information()
         row = self.get(trust.ROW_KEY)
         body = None if row is None else row.record[: -records.TRAILER]
         if not trust.is_marked(self.row.store_id, information.st_dev, information.st_ino, body):
             return f"{self.where} was not made by this user on this machine"
-        directory = exposure_of_directory(os.path.dirname(self.where)) or exposure_of_folder(folder_of(self.where))
-        return directory or next(filter(None, map(exposure, (self.where, *existing_sidecars(self.where)))), None)
+        return self.exposure()
+
+    def exposure(self) -> str | None:
+        with self._environment.inside():
+            files = self._environment.files
+            information = os.fstat(files.descriptor)
+            return (
+                exposure_of(self.where, information, files.descriptor)
+                or exposure_above(self.where, information)
+                or exposure_of_folder(folder_of(self.where))
+                or files.exposure_of_sidecars()
+            )
+
+    def _information(self) -> os.stat_result:
+        """Of the file that is open, whatever has its name by now."""
+        with self._environment.inside():
+            return os.fstat(self._environment.files.descriptor)
 
     def revoke(self) -> bool:
-        information = os.stat(self.where)
+        information = self._information()
         return trust.unmark(self.row.store_id, information.st_dev, information.st_ino)
 
     def trust(self) -> None:
-        information = os.stat(self.where)
+        information = self._information()
         row = trust.mark(self.row.store_id, information.st_dev, information.st_ino, self.where)
         if row is not None:
             self.commit(Batch(puts={trust.ROW_KEY: row}))

@@ -60,6 +60,7 @@ class StatePage:
             raise
         self.delta = DeltaState(self._page)
         self.identity = (information.st_dev, information.st_ino)
+        self.information = information
 
     @classmethod
     def make(cls, descriptor: int, device: int, inode: int) -> StatePage:
@@ -71,6 +72,11 @@ class StatePage:
             os.close(descriptor)
             raise
         return cls(descriptor)
+
+    @staticmethod
+    def is_one(descriptor: int) -> bool:
+        """Whether this is a state page, of whichever file."""
+        return os.pread(descriptor, len(_MAGIC), 0) == _MAGIC
 
     @staticmethod
     def names(descriptor: int, device: int, inode: int) -> bool:
