@@ -80,16 +80,19 @@ class Environment:
         self.has_damage = self.files.has_damage
         self.reads_plainly = self.registered and not self.has_damage
         try:
-            base = BaseFile(self.path, self.files.descriptor, registered=self.registered)
+            base = BaseFile(self.path, self.files.descriptor, registered=self.registered, others=len(REGISTRY))
             try:
                 self.row = self._read_row(base)
                 if self.files.page is not None:
+                    self.files.page.lock_by(base.lock_descriptor)
                     self._open_delta(self.files.page)
+                if self.files.alone:
+                    self.files.share()
+                self.files.lend(base.descriptor)
             except BaseException:
+                self._close_deltas()
                 base.close()
                 raise
-            if self.files.alone:
-                self.files.share()
             if self.files.page is not None and self._exclusive is not None:
                 self._exclusive.renew(self.files.page)
             elif self.files.page is not None:
@@ -339,6 +342,10 @@ class Environment:
         for file in self._files():
             file.writer_mutex.resume()
 
+    def mapped_files(self) -> list[tuple[str, str]]:
+        """The names of the files that LMDB maps for it, in pairs: data and lock file."""
+        return [file.paths for file in self._files()]
+
     def _files(self) -> list[LmdbFile]:
         return [*self._deltas] if self._base is None else [self._base, *self._deltas]
 
@@ -396,11 +403,20 @@ class Environment:
             self.blobs.leave()
             for transaction in list(self._tracked):
                 transaction.close()
-            base.close()
-            for delta in self._deltas:
-                delta.close()
-            self._deltas = []
-            self.files.close(has_written=self.may_write if self.row.writable else None)
+            self._close_deltas()
+            if self.registered:
+                self.page.unlock()
+            if self.files.take_back():
+                base.close()
+                self.files.close(has_written=self.may_write if self.row.writable else None)
+            else:
+                self.files.give_up()
+                base.close()
+
+    def _close_deltas(self) -> None:
+        for delta in self._deltas:
+            delta.close()
+        self._deltas = []
 
     # --- another file in the place of this one -----------------------------------------------------------------------
 
@@ -443,10 +459,12 @@ class Environment:
 
     def _reopened(self, base: BaseFile, rewrite: Callable[[Files], None]) -> str | None:
         self._was_registered = True
+        if not self.files.take_back():
+            self._base = base
+            return "this process has no descriptor left"
+        self._close_deltas()
+        self.page.unlock()
         base.close()
-        for delta in self._deltas:
-            delta.close()
-        self._deltas = []
         try:
             if not self.files.is_alone():
                 return "another process has just opened it, or written to it"

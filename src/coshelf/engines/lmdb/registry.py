@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -35,7 +35,11 @@ class Registry:
         self._open: dict[tuple[int, int], Environment] = {}
         self._kept: list[object] = []
         self._increase_references: Callable[[object], object] | None = None
+        self._replace_maps: Callable[[Collection[tuple[str, str]]], None] | None = None
         self._watched = 0
+
+    def __len__(self) -> int:
+        return len(self._open)
 
     def acquire(self, path: str, make: Callable[[], Environment], *, write: bool, timeout: float) -> Environment:
         """The environment of a file, opened by ``make`` if it is not yet, with one user more."""
@@ -123,7 +127,10 @@ class Registry:
             with contextlib.suppress(ImportError):
                 import ctypes
 
+                from coshelf.engines.lmdb.inherited_maps import can_replace_maps, replace_maps
+
                 self._increase_references = lambda kept: ctypes.pythonapi.Py_IncRef(ctypes.py_object(kept))
+                self._replace_maps = replace_maps if can_replace_maps() else None
 
     def after_fork_in_parent(self) -> None:
         paused = list(self._open.values())
@@ -134,8 +141,11 @@ class Registry:
     def after_fork_in_child(self) -> None:
         self._renew_locks()
         _allow_reopening()
+        inherited = [paths for environment in self._open.values() for paths in environment.mapped_files()]
         for environment in self._open.values():
             environment.abandon()
+        if inherited and self._replace_maps is not None:
+            self._replace_maps(inherited)
 
     def keep_for_ever(self, inherited: Iterable[object]) -> None:
         """Keep objects from being deallocated, even at the interpreter's end (where ctypes is there to do it)."""

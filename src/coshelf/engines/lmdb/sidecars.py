@@ -6,6 +6,7 @@ the state page, and for the last closer while it removes the sidecars.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -58,12 +59,13 @@ class Files:
 
     Attributes:
         path: the resolved path.
-        descriptor: of the file; holds the shared flock.
+        descriptor: of the file; holds the shared flock. Once it is open that is the one of LMDB.
         page: None if this user cannot have sidecars here and reads without locks.
         alone: whether the flock is still exclusive, the sidecars being made.
         fresh: a delta in the making, to be published in the state page by who opens it first.
         has_damage: whether records were found damaged when it was opened first.
         transaction: LMDB's newest, when this process opened it.
+        is_lent: whether the descriptor is LMDB's.
     """
 
     path: str
@@ -73,6 +75,7 @@ class Files:
     fresh: DeltaIdentity | None = None
     has_damage: bool = False
     transaction: int = -1
+    is_lent: bool = False
 
     @property
     def identity(self) -> tuple[int, int]:
@@ -84,20 +87,46 @@ class Files:
         fcntl.flock(self.descriptor, fcntl.LOCK_SH)
         self.alone = False
 
+    def lend(self, descriptor: int) -> None:
+        """Go on with LMDB's descriptor of the same file, if it is that one, and close our own. After :meth:`share`."""
+        if descriptor == self.descriptor:
+            return
+        if self.page is not None:
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+        own, self.descriptor, self.is_lent = self.descriptor, descriptor, True
+        _close(own)
+
+    def take_back(self) -> bool:
+        """Before LMDB closes its descriptor: keep another one of the same opening, with its lock, which never ends.
+
+        Returns whether that was possible: there may be no descriptor left.
+        """
+        if self.is_lent:
+            with contextlib.suppress(OSError):
+                self.descriptor, self.is_lent = os.dup(self.descriptor), False
+        return not self.is_lent
+
+    def give_up(self) -> None:
+        """Where it could not be taken back: the next to open finds sidecars that nobody needs, and removes them."""
+        fcntl.flock(self.descriptor, fcntl.LOCK_UN)  # explicitly, since a forked child may have a copy
+        if self.page is not None:
+            self.page.abandon()
+
     def close(self, *, has_written: bool | None = None) -> None:
         """Close the files; if nobody else has the shelf open, remove the sidecars, unless the delta is still needed.
 
-        With ``has_written`` the shelf is stamped; with False only if somebody else has written since it was opened.
+        After :meth:`take_back`. With ``has_written`` the shelf is stamped; with False only if somebody else has written
+        since it was opened.
         """
         try:
-            if self.page is not None:
-                if self._alone_again() and self.page.delta.is_clean():
-                    if has_written is not None:
-                        unchanged = None if has_written else self.transaction
-                        stamp(self.descriptor, self.path, has_damage=self.has_damage, unchanged=unchanged)
-                    self.remove_sidecars()
-                self.page.close()
+            if self.is_alone():
+                if has_written is not None:
+                    unchanged = None if has_written else self.transaction
+                    stamp(self.descriptor, self.path, has_damage=self.has_damage, unchanged=unchanged)
+                self.remove_sidecars()
         finally:
+            if self.page is not None:
+                self.page.abandon()
             _close(self.descriptor)
 
     def is_alone(self) -> bool:
@@ -115,8 +144,9 @@ class Files:
             remove_file(name)
 
     def abandon(self) -> None:
-        """Close our descriptors and nothing else: in a forked child the locks stay the parent's."""
-        os.close(self.descriptor)
+        """Close what is ours and nothing else: in a forked child the locks stay the parent's."""
+        if not self.is_lent:
+            os.close(self.descriptor)
         if self.page is not None:
             self.page.abandon()
 
