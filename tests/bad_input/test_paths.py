@@ -57,9 +57,7 @@ def test_dangling_link_leads_to_the_shelf_that_is_made(flag: Any, tmp_path: Path
     (tmp_path / "link").symlink_to("elsewhere/made")
     with coshelf.open(tmp_path / "link", flag) as shelf:
         shelf["a"] = 1
-        assert {"made", "made-lock", "made-state", "made-delta", "made-delta-lock"} == set(
-            os.listdir(tmp_path / "elsewhere")
-        )
+        assert {"made", ".made.coshelf"} == set(os.listdir(tmp_path / "elsewhere"))
     assert os.listdir(tmp_path / "elsewhere") == ["made"]
     assert (tmp_path / "link").is_symlink()
 
@@ -140,7 +138,7 @@ def test_empty_path_is_a_clear_error(flag: str) -> None:
             coshelf.open(target, flag)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("sidecar", ["-lock", "-state", "-delta", "-delta-lock"])
+@pytest.mark.parametrize("sidecar", ["base-lock", "state", "delta", "delta-lock"])
 @pytest.mark.parametrize("flag", ["r", "w", "c"])
 def test_directory_in_the_place_of_a_sidecar_is_a_clear_error(
     sidecar: str, flag: str, tmp_path: Path, unchanged: Any
@@ -148,10 +146,10 @@ def test_directory_in_the_place_of_a_sidecar_is_a_clear_error(
     path = tmp_path / "my.shelf"
     with coshelf.open(path) as shelf:
         shelf["a"] = 1
-    (tmp_path / f"my.shelf{sidecar}").mkdir()
-    with unchanged(tmp_path), pytest.raises(coshelf.CoshelfError, match=sidecar):
+    (tmp_path / ".my.shelf.coshelf" / sidecar).mkdir(parents=True)
+    with unchanged(tmp_path), pytest.raises(coshelf.CoshelfError, match=r"my\.shelf"):
         coshelf.open(path, flag)  # type: ignore[arg-type]
-    (tmp_path / f"my.shelf{sidecar}").rmdir()
+    (tmp_path / ".my.shelf.coshelf" / sidecar).rmdir()
     with coshelf.open(path, "r") as shelf:
         assert dict(shelf) == {"a": 1}
 

@@ -128,7 +128,7 @@ def test_sidecar_that_may_not_be_written_is_named(flag: str, path: Path, another
     path.chmod(0o666)
     path.parent.chmod(0o777)
     with coshelf.open(path):
-        for name in ("my.shelf-lock", "my.shelf-state"):
+        for name in (".my.shelf.coshelf/base-lock", ".my.shelf.coshelf/state"):
             (path.parent / name).chmod(0o644)
         with unchanged(path.parent):
             another_user(_OPEN, path, flag, "ShelfPermissionError", path, "sidecar")
@@ -139,7 +139,7 @@ def test_reader_whose_sidecar_may_not_be_written_reads_without_locks(
 ) -> None:
     path.chmod(0o666)
     with coshelf.open(path):
-        for name in ("my.shelf-lock", "my.shelf-state"):
+        for name in (".my.shelf.coshelf/base-lock", ".my.shelf.coshelf/state"):
             (path.parent / name).chmod(0o644)
         with unchanged(path.parent):
             another_user(_READ, path)
@@ -151,7 +151,7 @@ def test_lock_file_alone_that_may_not_be_written_is_a_permission_error(
 ) -> None:
     path.chmod(0o666)
     with coshelf.open(path):
-        (path.parent / "my.shelf-lock").chmod(0)
+        (path.parent / ".my.shelf.coshelf/base-lock").chmod(0)
         with unchanged(path.parent):
             if flag == "r":
                 another_user(_READ, path)
@@ -247,7 +247,7 @@ def test_reader_registers_where_it_may(path: Path) -> None:
     """Flag "r" never writes the file, but keeps what it reads from being overwritten."""
     before = path.read_bytes()
     with coshelf.open(path, "r") as shelf:
-        assert {"my.shelf-lock", "my.shelf-state"} <= set(os.listdir(path.parent))
+        assert {"base-lock", "state"} <= set(os.listdir(path.parent / ".my.shelf.coshelf"))
         assert shelf[7] == ENTRIES[7]
     assert path.read_bytes() == before
     assert os.listdir(path.parent) == ["my.shelf"]
@@ -257,7 +257,7 @@ def test_sidecars_have_mode_and_owner_of_the_file(path: Path, another_user: Any)
     path.chmod(0o640)
     os.chown(path, 65534, 65534)
     with coshelf.open(path):
-        for name in ("my.shelf-lock", "my.shelf-state"):
+        for name in (".my.shelf.coshelf/base-lock", ".my.shelf.coshelf/state"):
             status = (path.parent / name).stat()
             assert stat.S_IMODE(status.st_mode) == 0o640
             assert (status.st_uid, status.st_gid) == (65534, 65534)

@@ -53,7 +53,7 @@ def test_file_cut_at_any_length_is_refused_and_stays_as_it_is(tmp_path: Path, py
 
 
 _CUT_IN_A_VALUE = """
-import coshelf, os, signal, subprocess, sys
+import coshelf, os, shutil, signal, subprocess, sys
 path = sys.argv[1]
 with coshelf.open(path) as shelf:
     shelf.update({n: bytes([n]) * 9_000 for n in range(8)})
@@ -62,7 +62,7 @@ if sys.argv[2] == "killed":
     subprocess.run([sys.executable, "-c", code, path])
     for name in os.listdir(os.path.dirname(path)):
         if name != "cut.shelf":
-            os.unlink(os.path.join(os.path.dirname(path), name))
+            shutil.rmtree(os.path.join(os.path.dirname(path), name))
 whole = open(path, "rb").read()
 refused = 0
 for length in range(4096 * 3, len(whole), 1000):
@@ -129,8 +129,7 @@ def attempt(doing, length):
         shelf.close()
     except coshelf.DamagedShelf as error:
         assert doing in ("set", "update", "transaction") and "truncated" in str(error), error
-        for sidecar in ("-lock", "-state", "-delta", "-delta-lock"):  # what could not be flushed is kept
-            os.remove(path + sidecar)
+        shutil.rmtree(os.path.join(os.path.dirname(path), ".cut.shelf.coshelf"))  # what could not be flushed is kept
     assert os.listdir(os.path.dirname(path)) == [os.path.basename(path)]
     os.remove(path)
 for length in (0, 8192):

@@ -29,13 +29,13 @@ def is_whole(array: Any) -> bool:
 def blobs(path: str) -> list[str]:
     """The names of the blobs of the shelf at this path."""
     try:
-        return sorted(name for name in os.listdir(path + "-blobs") if name != "writers")
+        return sorted(name for name in os.listdir(path + ".coshelf-blobs") if name != "writers")
     except FileNotFoundError:
         return []
 
 
 def blob_paths(path: str) -> list[str]:
-    return [os.path.join(path + "-blobs", name) for name in blobs(path)]
+    return [os.path.join(path + ".coshelf-blobs", name) for name in blobs(path)]
 
 
 def write_over(path: str, at: int, data: bytes) -> None:

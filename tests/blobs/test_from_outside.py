@@ -136,7 +136,7 @@ def test_a_flipped_bit_in_a_record_that_names_a_blob_is_never_another_value(path
 def test_a_folder_that_is_removed_takes_its_blobs_along_and_nothing_else(path: str) -> None:
     with coshelf.open(path, flush_interval=1000) as shelf:
         shelf["a"], shelf["c"] = signed(1), 3
-        shutil.rmtree(path + "-blobs")
+        shutil.rmtree(path + ".coshelf-blobs")
         shelf.sync()
         with pytest.raises(MissingBlob, match="moved with it"):
             shelf["a"]
@@ -167,14 +167,14 @@ def test_something_else_in_the_place_of_the_folder_is_refused_and_left_alone(
     path: str, thing: Callable[[str], None], late: bool
 ) -> None:
     if not late:
-        thing(path + "-blobs")
+        thing(path + ".coshelf-blobs")
     with coshelf.open(path) as shelf:
         if late:
             shelf["a"] = signed(1)
             shelf.sync()
             shelf["a"] = 1
-            shutil.rmtree(path + "-blobs")
-            thing(path + "-blobs")
+            shutil.rmtree(path + ".coshelf-blobs")
+            thing(path + ".coshelf-blobs")
         shelf["b"] = 2
         shelf.sync()
         with pytest.raises(StorageError, match="cannot write large buffers"):
@@ -183,7 +183,7 @@ def test_something_else_in_the_place_of_the_folder_is_refused_and_left_alone(
         shelf.sync()
     with coshelf.open(path) as shelf:
         assert shelf["b"] == 3 and "c" not in shelf
-    assert os.path.lexists(path + "-blobs")
+    assert os.path.lexists(path + ".coshelf-blobs")
 
 
 def test_who_may_not_look_into_the_folder_opens_the_shelf_all_the_same(
@@ -195,7 +195,7 @@ def test_who_may_not_look_into_the_folder_opens_the_shelf_all_the_same(
 
     def refused(real: Callable[..., Any]) -> Callable[..., Any]:
         def refuse(name: Any, *more: Any, **options: Any) -> Any:
-            if "-blobs" in os.fspath(name):
+            if ".coshelf-blobs" in os.fspath(name):
                 raise PermissionError(13, "Permission denied", name)
             return real(name, *more, **options)
 
@@ -224,11 +224,11 @@ def test_the_folder_of_who_died_while_making_it_is_made_durable_by_the_next(
         synced.append(directory)
         sync_directory(directory)
 
-    os.makedirs(path + "-blobs/writers")
+    os.makedirs(path + ".coshelf-blobs/writers")
     with coshelf.open(path) as shelf:
         monkeypatch.setattr(folder, "sync_directory", note)
         shelf["a"] = signed(1)
-        assert {os.path.dirname(path), path + "-blobs", path + "-blobs/writers"} <= {*synced}
+        assert {os.path.dirname(path), path + ".coshelf-blobs", path + ".coshelf-blobs/writers"} <= {*synced}
 
 
 @pytest.mark.parametrize("many", [False, True])

@@ -32,7 +32,7 @@ def maker() -> ModuleType:
 def golden(tmp_path: Path) -> Path:
     path = tmp_path / "golden.shelf"
     shutil.copy(GOLDEN / "blobs1.lmdb", path)
-    shutil.copytree(GOLDEN / "blobs1.lmdb-blobs", f"{path}-blobs")
+    shutil.copytree(GOLDEN / "blobs1.lmdb.coshelf-blobs", f"{path}.coshelf-blobs")
     return path
 
 
@@ -66,7 +66,7 @@ def test_a_blob_is_as_the_format_describes(golden: Path) -> None:
     assert size == (1 << 20).to_bytes(8, "little")
     assert checksum == zlib.crc32(pattern).to_bytes(4, "little")
     assert record[start : -records.TRAILER] == b"\x80\x05\x97."
-    blob = Path(f"{golden}-blobs", identity.hex()).read_bytes()
+    blob = Path(f"{golden}.coshelf-blobs", identity.hex()).read_bytes()
     head = b"coshelf\3" + store_id + identity + len(blob).to_bytes(8, "little") + checksum
     assert blob == head.ljust(4096, b"\0") + pattern
     reference = reference_in(record)

@@ -62,7 +62,7 @@ def test_a_view_of_a_part_keeps_the_whole(path: str) -> None:
 def test_a_map_goes_with_the_last_view_of_it(path: str) -> None:
     def maps() -> int:
         with open("/proc/self/maps") as file:
-            return sum(f"{path}-blobs/" in line for line in file)
+            return sum(f"{path}.coshelf-blobs/" in line for line in file)
 
     with coshelf.open(path) as shelf:
         shelf["a"] = [signed(1), bytearray(LARGE)]

@@ -180,7 +180,7 @@ def test_what_another_shelfs_writer_left_is_left_alone(crew: Crew, path: str) ->
     victim.kill()
     os.rename(path, path + ".old")
     for name in beside(path):
-        if name.startswith("a.shelf-") and name != "a.shelf-blobs":
+        if name.startswith(".a.shelf.coshelf/"):
             os.unlink(os.path.join(os.path.dirname(path), name))
     with coshelf.open(path) as shelf:
         shelf["b"] = 1
@@ -246,7 +246,7 @@ def _whole_and_alone(path: str) -> None:
 @pytest.mark.parametrize("found", [b"", bytes(16)])
 def test_what_a_power_cut_left_of_a_writer_s_file_goes(found: bytes, path: str) -> None:
     """The file has its name, but what was written into it did not reach the disk."""
-    writers = Path(path + "-blobs", "writers")
+    writers = Path(path + ".coshelf-blobs", "writers")
     writers.mkdir(parents=True)
     writers.joinpath("00" * 8).write_bytes(found)
     coshelf.open(path).close()
@@ -254,7 +254,7 @@ def test_what_a_power_cut_left_of_a_writer_s_file_goes(found: bytes, path: str) 
 
 
 def test_the_writer_s_file_of_another_shelf_stays(path: str) -> None:
-    writers = Path(path + "-blobs", "writers")
+    writers = Path(path + ".coshelf-blobs", "writers")
     writers.mkdir(parents=True)
     writers.joinpath("00" * 8).write_bytes(b"another shelf's!")
     coshelf.open(path).close()

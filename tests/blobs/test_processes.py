@@ -45,7 +45,7 @@ def test_memory_has_one_copy_for_all_processes(crew: Crew, path: str) -> None:
     readers = [crew.start(READER, path) for _ in range(4)]
     for reader in readers:
         reader.expect("mapped")
-    figures = [_figures(reader.pid, path + "-blobs/") for reader in readers]
+    figures = [_figures(reader.pid, path + ".coshelf-blobs/") for reader in readers]
     assert all(found["Rss:"] >= SIZE // 1024 for found in figures), figures
     assert all(found["Private_Dirty:"] == found["Anonymous:"] == 0 for found in figures), figures
     # The proportional set size counts a page that n processes map as an n-th for each.

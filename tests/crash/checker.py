@@ -69,7 +69,7 @@ def check(root: str, store_name: str, which: str, least: int, most: int, *, rebo
 
 def _check_beside(path: str) -> None:
     """Only the shelf is left, and perhaps what an earlier attempt at making it was to remove; but no second name."""
-    own = (".new", "-blobs")
+    own = (".new", ".coshelf-blobs")
     beside = [name for name in os.listdir(os.path.dirname(path)) if not name.endswith(own)]
     assert beside == [os.path.basename(path)], f"left beside the shelf: {beside}"
     assert os.stat(path).st_nlink == 1, "the shelf has a second name"

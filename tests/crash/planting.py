@@ -7,12 +7,14 @@ has the shelf's own device, inode, store id and nonce, and a delta that is whole
 from __future__ import annotations
 
 import os
+import shutil
 
 import lmdb
 
 from coshelf import keys, records
 from coshelf.engines.lmdb.delta_state import PLAIN, DeltaIdentity, DeltaState
 from coshelf.engines.lmdb.shelf_row import check_row
+from coshelf.engines.lmdb.sidecar_directory import delta_path, make_directory, sidecar_directory, state_path
 from coshelf.engines.lmdb.state_page import StatePage
 
 MAP = 1 << 20
@@ -21,20 +23,19 @@ POISON = "nobody stored this"
 
 def plant(path: str, boot: bytes) -> None:
     """Leave a delta of that boot, and a state page that vouches for it, beside a shelf that nobody has open."""
-    for name in ("-delta", "-delta-lock", "-lock", "-state"):
-        if os.path.lexists(path + name):
-            os.unlink(path + name)
+    shutil.rmtree(sidecar_directory(path), ignore_errors=True)
+    make_directory(path, os.stat(path))
     descriptor = os.open(path, os.O_RDWR)
     row = check_row(descriptor, path)
     os.close(descriptor)
     key = keys.encode(POISON)
     body = b"\x80\x04N."
-    environment = lmdb.open(path + "-delta", map_size=MAP, subdir=False, lock=False, sync=False, lib_version=0)
+    environment = lmdb.open(delta_path(path, 0), map_size=MAP, subdir=False, lock=False, sync=False, lib_version=0)
     with environment.begin(write=True) as transaction:
         transaction.put(key, records.seal(body, records.checksum(key, body), row.sequence + 1))
     environment.close()
-    shelf, delta = os.stat(path), os.stat(path + "-delta")
-    page = StatePage.make(os.open(path + "-state", os.O_RDWR | os.O_CREAT, 0o600), shelf.st_dev, shelf.st_ino)
+    shelf, delta = os.stat(path), os.stat(delta_path(path, 0))
+    page = StatePage.make(os.open(state_path(path), os.O_RDWR | os.O_CREAT, 0o600), shelf.st_dev, shelf.st_ino)
     identity = DeltaIdentity(PLAIN, 0, row.sequence, MAP, delta.st_dev, delta.st_ino, boot, row.store_id)
     state = DeltaState(page._page)
     state.announce(row.nonce, row.nonce)

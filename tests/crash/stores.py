@@ -120,7 +120,7 @@ class ShelfOfBuffers(Shelf):
         return {key: pickle.loads(value) for key, value in super().read().items()}
 
     def blobs(self) -> list[str]:
-        folder = self.path + "-blobs"
+        folder = self.path + ".coshelf-blobs"
         return os.listdir(folder) if os.path.exists(folder) else []
 
 

@@ -11,6 +11,7 @@ from insides import MODES, environment_of, flush_all
 from support import SIDECARS, Crew, beside
 
 import coshelf
+from coshelf.engines.lmdb.sidecar_directory import delta_path
 
 ROOT = os.geteuid() == 0
 
@@ -65,7 +66,7 @@ def test_another_file_system_than_those_known_is_not_written_through_the_map(
 def test_space_is_taken_ahead_of_its_use(path: str) -> None:
     """A page that is written through the map and has none is a SIGBUS on a full disk."""
     with coshelf.open(path, flush_interval=1000) as shelf:
-        name = path + "-delta"
+        name = delta_path(path, 0)
         shelf["first"] = 1
         flush_all(shelf)  # so that from here on everything waits
         delta = environment_of(shelf).latest_delta

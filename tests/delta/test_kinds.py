@@ -15,6 +15,7 @@ from coshelf.engines.lmdb import delta_state
 
 OPEN = """
 from insides import *
+from coshelf.engines.lmdb.sidecar_directory import delta_path
 kind = sys.argv[2]
 use_kind(kind)
 
@@ -36,7 +37,7 @@ def test_it_is_the_kind_that_it_is_said_to_be(crew: Crew, path: str, kind: str) 
 with open_shelf() as shelf:
     assert shelf.capabilities.acknowledged == ("durable" if kind == "DIRECT" else "machine")
     environment = environment_of(shelf)
-    assert environment.has_delta == os.path.exists(path + "-delta") == (kind != "DIRECT")
+    assert environment.has_delta == os.path.exists(delta_path(path, 0)) == (kind != "DIRECT")
     assert environment.page.delta.identity().kind == getattr(delta_state, kind)
     before = commits_to_base(path)
     shelf["a"] = 1
@@ -255,7 +256,7 @@ def test_a_system_without_a_boot_id_has_no_delta(crew: Crew, path: str) -> None:
             sys.exit()
         with coshelf.open(path) as shelf:
             assert shelf.capabilities.acknowledged == "durable"
-            assert not os.path.exists(path + "-delta")
+            assert not os.path.exists(os.path.join(os.path.dirname(path), ".a.shelf.coshelf/delta"))
             shelf["a"] = 1
             assert shelf["a"] == 1
         """,

@@ -19,6 +19,7 @@ import coshelf
 from coshelf.engines.lmdb import delta_state
 from coshelf.engines.lmdb.delta_state import DeltaState
 from coshelf.engines.lmdb.shelf_row import check_row
+from coshelf.engines.lmdb.sidecar_directory import delta_path, sidecar_directory, state_path
 
 # "kept" is in the base; "waiting" and the deletion of "gone" are in the delta alone.
 VICTIM = """
@@ -66,7 +67,7 @@ def replace_by_link(name: str) -> None:
 
 
 def change_state_page(path: str, change: Callable[[DeltaState], None]) -> None:
-    with open(path + "-state", "r+b") as file:
+    with open(state_path(path), "r+b") as file:
         page = bytearray(file.read())
         change(DeltaState(page))
         file.seek(0)
@@ -146,12 +147,12 @@ DOES_NOT_BELONG: dict[str, Callable[[str], None]] = {
     "no delta": change_identity(kind=0),
     "another generation": change_identity(generation=5),
     "another state of the base": in_state_page(lambda state: state.announce(b"1" * 16, b"2" * 16)),
-    "the delta is gone": lambda path: os.unlink(path + "-delta"),
-    "a link in its place": lambda path: replace_by_link(path + "-delta"),
-    "a truncated state page": lambda path: os.truncate(path + "-state", 300),
-    "an empty state page": lambda path: os.truncate(path + "-state", 0),
-    "no state page": lambda path: os.unlink(path + "-state"),
-    "garbage in the place of the state page": lambda path: overwrite(path + "-state", b"\xa7" * 4096),
+    "the delta is gone": lambda path: os.unlink(delta_path(path, 0)),
+    "a link in its place": lambda path: replace_by_link(delta_path(path, 0)),
+    "a truncated state page": lambda path: os.truncate(state_path(path), 300),
+    "an empty state page": lambda path: os.truncate(state_path(path), 0),
+    "no state page": lambda path: os.unlink(state_path(path)),
+    "garbage in the place of the state page": lambda path: overwrite(state_path(path), b"\xa7" * 4096),
     "garbage behind its head": in_state_page(lambda state: state._page.__setitem__(slice(64, 4096), b"\xa7" * 4032)),
 }  # fmt: skip
 
@@ -162,12 +163,13 @@ def test_what_does_not_belong_is_replaced_and_the_base_is_the_shelf(left: str, w
     check(left, BASE)
 
 
-@pytest.mark.parametrize("sidecar", ["-delta-lock", "-lock"])
+@pytest.mark.parametrize("sidecar", ["delta-lock", "base-lock"])
 @pytest.mark.parametrize("damage", ["gone", "empty", "garbage"])
 def test_lock_files_are_made_anew_and_nothing_is_lost(left: str, sidecar: str, damage: str) -> None:
-    os.unlink(left + sidecar)
+    lock = os.path.join(sidecar_directory(left), sidecar)
+    os.unlink(lock)
     if damage != "gone":
-        with open(left + sidecar, "wb") as file:
+        with open(lock, "wb") as file:
             file.write(b"\xa7" * 10_000 if damage == "garbage" else b"")
     check(left, WHOLE)
 
@@ -253,20 +255,20 @@ except coshelf.DamagedShelf as error:
 @pytest.mark.parametrize("size", [0, 4096, 8192])
 def test_a_delta_that_was_cut_is_an_error_and_nothing_is_written_over(left: str, size: int) -> None:
     """Never a crash, and never a commit whose number the base has already."""
-    os.truncate(left + "-delta", size)
+    os.truncate(delta_path(left, 0), size)
     done = subprocess.run([sys.executable, "-c", READ, left], capture_output=True, text=True)
     assert done.returncode == 3, done
-    os.unlink(left + "-delta")  # the way out: without it the base is the shelf
+    os.unlink(delta_path(left, 0))  # the way out: without it the base is the shelf
     check(left, BASE)
 
 
 def test_a_delta_that_was_cut_behind_its_rows_loses_nothing_that_nobody_is_told_of(left: str) -> None:
     """The rows can be read, and flushed, but the delta cannot be emptied: in the background, or when closing."""
-    os.truncate(left + "-delta", 20_000)
+    os.truncate(delta_path(left, 0), 20_000)
     done = subprocess.run([sys.executable, "-c", READ, left], capture_output=True, text=True)
     assert done.returncode in (0, 3), done
     with contextlib.suppress(FileNotFoundError):
-        os.unlink(left + "-delta")
+        os.unlink(delta_path(left, 0))
     with coshelf.open(left, "r") as shelf:
         found = dict(shelf)
     assert found == WHOLE or (found == BASE and done.returncode == 3)
@@ -279,7 +281,7 @@ def test_a_cleaned_delta_that_was_emptied_is_an_error_too(crew: Crew, path: str)
     victim.tell()
     victim.expect("synced")
     victim.kill()
-    os.truncate(path + "-delta", 0)
+    os.truncate(delta_path(path, 0), 0)
     with pytest.raises(coshelf.DamagedShelf, match="commits that it never had"):
         coshelf.open(path)
 

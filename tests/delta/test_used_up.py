@@ -14,7 +14,8 @@ import coshelf
 # Keeps a read transaction of the delta for as long as it lives.
 PIN = """
 import lmdb
-delta = lmdb.open(path + "-delta" + sys.argv[2], subdir=False, create=False, readonly=True, max_readers=2048,
+name = os.path.join(os.path.dirname(path), ".a.shelf.coshelf/delta" + sys.argv[2])
+delta = lmdb.open(name, subdir=False, create=False, readonly=True, max_readers=2048,
                   map_size=512 << 20, lib_version=0)
 transaction = delta.begin()
 say("pinned")
@@ -87,8 +88,8 @@ say("made")
 hear()
 turn = fill(1)
 check(turn)
-assert sorted(name for name in os.listdir(os.path.dirname(path)) if "-delta" in name) == [
-    "a.shelf-delta-1", "a.shelf-delta-1-lock"]
+assert sorted(name for name in os.listdir(os.path.dirname(path) + "/.a.shelf.coshelf") if "delta" in name) == [
+    "delta-1", "delta-1-lock"]
 shelf["after"] = 1
 assert set(waiting(shelf).values()) == {False}  # it goes into the delta as before
 for later in range(2, 4):

@@ -33,5 +33,5 @@ if __name__ == "__main__":
             del shelf["dropped"]
             shelf.update(values())
             shelf.sync()
-    for suffix in ("", "-blobs"):
+    for suffix in ("", ".coshelf-blobs"):
         shutil.move(f"golden-in-the-making{suffix}", f"{sys.argv[1]}{suffix}")

@@ -150,12 +150,17 @@ class Crew:
             worker.end()
 
 
-SIDECARS = ["a.shelf-delta", "a.shelf-delta-lock", "a.shelf-lock", "a.shelf-state"]
+SIDECARS = [f".a.shelf.coshelf/{name}" for name in ("base-lock", "delta", "delta-lock", "state")]
 
 
 def beside(path: str) -> list[str]:
-    """The names in the shelf's directory."""
-    return sorted(os.listdir(os.path.dirname(path)))
+    """The names in the shelf's directory, the shelf first, and what is in that of its sidecars."""
+    place = os.path.dirname(path)
+    found = []
+    for name in sorted(os.listdir(place), key=lambda name: name.lstrip(".")):
+        inside = sorted(os.listdir(os.path.join(place, name))) if name.endswith(".coshelf") else []
+        found += [f"{name}/{each}" for each in inside] or [name]
+    return found
 
 
 # --- run by children of multiprocessing and of executors -------------------------------------------------------------

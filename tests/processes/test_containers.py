@@ -28,7 +28,7 @@ shelf["count"] = 0
 snapshot = shelf.snapshot()
 say("holding")
 hear()
-open(path + "-lock").close()  # drops what LMDB itself holds
+open(os.path.join(os.path.dirname(path), ".a.shelf.coshelf/base-lock")).close()  # drops what LMDB itself holds
 say("disturbed")
 hear()
 shelf["count"] += 1

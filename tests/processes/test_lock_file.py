@@ -16,6 +16,8 @@ import coshelf
 from coshelf.engines.lmdb import lock_guard
 from coshelf.engines.lmdb.lock_guard import LockGuard
 from coshelf.engines.lmdb.registry import REGISTRY
+from coshelf.engines.lmdb.sidecar_directory import base_path, sidecar_directory
+from coshelf.engines.lmdb.sidecar_files import lock_path
 
 # What drops LMDB's own locks in the process that does it.
 DISTURB = """
@@ -328,8 +330,13 @@ def _bare(path: str) -> lmdb.Environment:
     return lmdb.open(path, subdir=False, map_size=1 << 26)
 
 
+def _lock(path: str) -> str:
+    """The lock file of a shelf, or of a bare environment."""
+    return lock_path(base_path(path)) if os.path.exists(sidecar_directory(path)) else lock_path(path)
+
+
 def _close_lock(path: str) -> None:
-    open(path + "-lock", "rb").close()
+    open(_lock(path), "rb").close()
 
 
 def _copy(path: str) -> None:
@@ -338,7 +345,7 @@ def _copy(path: str) -> None:
 
 @supported
 @pytest.mark.parametrize("disturb", [_close_lock, _copy])
-@pytest.mark.parametrize("name", ["a.shelf", "a.shelf-delta"])
+@pytest.mark.parametrize("name", ["a.shelf", "b.shelf"])
 def test_guarded_environment_keeps_its_readers(
     crew: Crew, path: str, name: str, disturb: Callable[[str], None]
 ) -> None:
@@ -401,7 +408,7 @@ def _locks(path: str) -> int:
 
     The table is not read in one instant: while others take and drop locks, a line may come twice or not at all.
     """
-    file = os.stat(path + "-lock")
+    file = os.stat(_lock(path))
     name = f" {os.major(file.st_dev):02x}:{os.minor(file.st_dev):02x}:{file.st_ino} "
     found = [-1]
     while found[-3:] != [found[-1]] * 3:

@@ -15,6 +15,8 @@ import pytest
 from support import Crew
 
 import coshelf
+from coshelf.engines.lmdb.sidecar_directory import base_path, delta_path
+from coshelf.engines.lmdb.sidecar_files import lock_path
 from coshelf.engines.lmdb.writer_mutex import WriterMutex
 
 pytestmark = pytest.mark.skipif(
@@ -73,7 +75,7 @@ def test_a_writer_that_nobody_wakes_gets_its_turn(crew: Crew, path: str, file: s
         holder = crew.start(HOLDER, path, file)
         holder.expect("holding")
         sleeper.tell()
-        _wait_for_sleepers(path + {"base": "-lock", "delta": "-delta-lock"}[file], forget=True)
+        _wait_for_sleepers(lock_path({"base": base_path(path), "delta": delta_path(path, 0)}[file]), forget=True)
         holder.tell()
         holder.expect("let go")
         sleeper.expect("done")
@@ -115,7 +117,7 @@ def test_a_process_that_has_waited_can_fork_without_a_warning(crew: Crew, path: 
         holder = crew.start(HOLDER, path, "delta")
         holder.expect("holding")
         sleeper.tell()
-        _wait_for_sleepers(path + "-delta-lock")
+        _wait_for_sleepers(lock_path(delta_path(path, 0)))
         holder.tell()
         holder.expect("let go")
         sleeper.finish()

@@ -46,7 +46,7 @@ def test_there_and_back_again(sh: Shell, moto: objects.Server, tmp_path: Path) -
     assert said.startswith("lmdb to objects: 4 copied, 1 failed\n  failed 'kkk") and "a key has at most" in said
     _, said = sh(f"coshelf copy '{url}' b.shelf")
     assert said == "objects to lmdb: 4 copied\n"
-    assert len([*(tmp_path / "b.shelf-blobs").iterdir()]) >= 1
+    assert len([*(tmp_path / "b.shelf.coshelf-blobs").iterdir()]) >= 1
     with coshelf.open(tmp_path / "b.shelf", trust=True) as shelf:
         assert (shelf.pop("array") == np.arange(200_000.0)).all()
         assert dict(shelf) == entries

@@ -136,7 +136,7 @@ def same(found: Any, expected: Any) -> bool:
 
 
 def blobs_of(path: Path) -> int:
-    folder = Path(f"{path}-blobs")
+    folder = Path(f"{path}.coshelf-blobs")
     return sum(each.is_file() for each in folder.iterdir()) if folder.exists() else 0
 
 
@@ -178,7 +178,7 @@ def test_array_that_was_changed_is_another_value(tmp_path: Path) -> None:
 def test_blob_that_is_gone_is_told(tmp_path: Path) -> None:
     with coshelf.open(tmp_path / "a.shelf") as source:
         source.update(arrays())
-    for each in Path(f"{tmp_path}/a.shelf-blobs").iterdir():
+    for each in Path(f"{tmp_path}/a.shelf.coshelf-blobs").iterdir():
         if each.is_file():
             each.unlink()
     report = copy_entries(tmp_path / "a.shelf", "memory:")

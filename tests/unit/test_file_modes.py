@@ -31,13 +31,15 @@ def test_mode_is_what_was_asked_for_whatever_the_umask(
     umask(mask)
     options = {} if mode is None else {"mode": mode}
     expected = 0o600 if mode is None else mode
+    beside = path.parent / ".my.shelf.coshelf"
     with coshelf.open(path, **options) as shelf:  # type: ignore[arg-type]
         shelf["a"] = 1
-        for name in ("my.shelf", "my.shelf-lock", "my.shelf-state", "my.shelf-delta", "my.shelf-delta-lock"):
-            assert stat.S_IMODE((path.parent / name).stat().st_mode) == expected, name
+        for name in ("base-lock", "state", "delta", "delta-lock"):
+            assert stat.S_IMODE((beside / name).stat().st_mode) == expected, name
+        assert stat.S_IMODE(beside.stat().st_mode) == expected | (expected & 0o444) >> 2
     assert stat.S_IMODE(path.stat().st_mode) == expected
     with coshelf.open(path, mode=0o666) as shelf:
-        assert stat.S_IMODE((path.parent / "my.shelf-lock").stat().st_mode) == expected
+        assert stat.S_IMODE((beside / "base-lock").stat().st_mode) == expected
     assert stat.S_IMODE(path.stat().st_mode) == expected
     assert os.listdir(path.parent) == ["my.shelf"]
 

@@ -139,8 +139,9 @@ def test_delta_replaced_by_another_user(place: Path, alarm: Path) -> None:
     assert (
         subprocess.run([sys.executable, "-c", VICTIM, path], env=os.environ | {"PYTHONPATH": SOURCE}).returncode == -9
     )
-    (place / "a.shelf-delta").chmod(0o644)  # so that the other can make one that fits
-    as_other(REPLACE, place / "a.shelf-delta", place / "mine", alarm)
+    (place / ".a.shelf.coshelf").chmod(0o777)
+    (place / ".a.shelf.coshelf/delta").chmod(0o644)  # so that the other can make one that fits
+    as_other(REPLACE, place / ".a.shelf.coshelf/delta", place / "mine", alarm)
     found = opened_as_always(str(path))
     assert found and all(each in (UntrustedValue, {"user": 1}) or each is UntrustedValue for each in found), found
 
@@ -151,7 +152,8 @@ def test_delta_written_over_by_another_user(place: Path, alarm: Path) -> None:
     assert (
         subprocess.run([sys.executable, "-c", VICTIM, path], env=os.environ | {"PYTHONPATH": SOURCE}).returncode == -9
     )
-    delta = place / "a.shelf-delta"
+    (place / ".a.shelf.coshelf").chmod(0o755)
+    delta = place / ".a.shelf.coshelf/delta"
     delta.chmod(0o666)
     place.chmod(0o755)
     as_other(REPLACE, delta, delta, alarm)

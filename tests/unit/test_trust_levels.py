@@ -185,7 +185,7 @@ def test_sidecar_of_somebody_else_is_noticed_in_a_sticky_directory(tmp_path: Pat
     (tmp_path / "place").chmod(0o1777)
     with coshelf.open(tmp_path / "place/a.shelf") as shelf:
         shelf["k"] = Mine()
-        os.chown(tmp_path / "place/a.shelf-delta", 65534, 65534)
+        os.chown(tmp_path / "place/.a.shelf.coshelf/delta", 65534, 65534)
         with coshelf.open(tmp_path / "place/a.shelf") as other, pytest.raises(UntrustedValue, match="belongs to"):
             other["k"]
 

@@ -17,6 +17,7 @@ import lmdb
 from coshelf import records, trust
 from coshelf.durable_files import sync_directory, sync_removals
 from coshelf.engines.lmdb import long_keys
+from coshelf.engines.lmdb.blobs.blob_file import remove_blob
 from coshelf.engines.lmdb.blobs.catalogue import dropped_blobs, is_about_blobs
 from coshelf.engines.lmdb.blobs.folder import blob_path, folder_of
 from coshelf.engines.lmdb.creation import making
@@ -24,7 +25,7 @@ from coshelf.engines.lmdb.environment import Environment
 from coshelf.engines.lmdb.failpoints import ARMED, reach
 from coshelf.engines.lmdb.failures import translated
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, unpack_row
-from coshelf.engines.lmdb.sidecar_files import give, remove_file
+from coshelf.engines.lmdb.sidecar_files import give
 from coshelf.engines.lmdb.sidecars import Files
 from coshelf.engines.lmdb.whole_file import fill, refuse_damage
 from coshelf.errors import OpenUnderAnotherName, ShelfLocked, ShelfPermissionError
@@ -78,7 +79,7 @@ def _rewrite(files: Files) -> None:
             # between would leave them for ever.
             dropped = dropped_blobs(transaction)
             for identity, _ in dropped:
-                remove_file(blob_path(folder_of(path), identity))
+                remove_blob(blob_path(folder_of(path), identity), row.store_id)
             if dropped:
                 sync_removals(folder_of(path))
         # With a given secret the mark is a row, which has gone with the others.

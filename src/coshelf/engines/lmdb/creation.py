@@ -19,13 +19,15 @@ import lmdb
 
 from coshelf.durable_files import sync_directory
 from coshelf.engines.lmdb.failures import translated
+from coshelf.engines.lmdb.header import may_be_begun
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, ShelfRow, new_row
+from coshelf.engines.lmdb.sidecar_directory import is_reserved
 from coshelf.errors import CoshelfError, NotAShelf, ShelfNotFound, ShelfPermissionError, StorageError, StorageFull
 
 __all__ = ["create", "making", "place", "sweep"]
 
 _SUFFIX = ".new"
-_LONGEST_SUFFIX = len("-delta-9999-lock")
+_MADE = re.compile(r"\..*\.coshelf-[a-z0-9_]{8}\.new", re.DOTALL)  # as mkstemp fills them in
 _NAME_LENGTH = (
     100  # bytes of the shelf's name in the temporary one, which must not be too long where the shelf's is not
 )
@@ -48,8 +50,9 @@ def making(path: str) -> Iterator[tuple[int, str]]:
     unless it has been given its name.
     """
     directory = os.path.dirname(path)
-    if len(os.fsencode(os.path.basename(path))) + _LONGEST_SUFFIX > _name_limit(directory):
-        raise NotAShelf(f"{path} has too long a name for a shelf: the files beside it add {_LONGEST_SUFFIX} bytes")
+    name = os.path.basename(path)
+    if is_reserved(name) or _MADE.fullmatch(name):
+        raise NotAShelf(f"{path} cannot be a shelf: what lies beside shelves has names like this one")
     sweep(path)
     try:
         descriptor, temporary = _make_temporary(directory, _prefix(path))
@@ -71,13 +74,6 @@ def making(path: str) -> Iterator[tuple[int, str]]:
         # Explicitly: it may by now be the shelf, and a child that was forked meanwhile have a copy of the descriptor.
         fcntl.flock(descriptor, fcntl.LOCK_UN)
         os.close(descriptor)
-
-
-def _name_limit(directory: str) -> int:
-    try:
-        return os.pathconf(directory, "PC_NAME_MAX")
-    except OSError:
-        return 255  # making the file will say what is wrong
 
 
 def _make_temporary(directory: str, prefix: str) -> tuple[int, str]:
@@ -137,7 +133,7 @@ def _place_without_links(temporary: str, path: str) -> bool:
 
 
 def _prefix(path: str) -> str:
-    return f".{os.fsdecode(os.fsencode(os.path.basename(path))[:_NAME_LENGTH])}."
+    return f".{os.fsdecode(os.fsencode(os.path.basename(path))[:_NAME_LENGTH])}.coshelf-"
 
 
 def sweep(path: str, own: int | None = None) -> None:
@@ -147,18 +143,18 @@ def sweep(path: str, own: int | None = None) -> None:
     """
     directory, prefix = os.path.dirname(path), _prefix(path)
     try:
-        pattern = re.compile(re.escape(prefix) + "[a-z0-9_]{8}" + re.escape(_SUFFIX))  # as mkstemp names them
-        names = [name for name in os.listdir(directory) if pattern.fullmatch(name)]
+        names = [name for name in os.listdir(directory) if name.startswith(prefix) and _MADE.fullmatch(name)]
     except OSError:
         return  # creating will say why
     for name in names:
         leftover = os.path.join(directory, name)
         with contextlib.suppress(OSError):  # another's file, or gone by now: not ours to care for
-            descriptor = os.open(leftover, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+            descriptor = os.open(leftover, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
             try:
                 if os.fstat(descriptor).st_ino != own:
                     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                os.unlink(leftover)
+                if may_be_begun(descriptor):
+                    os.unlink(leftover)
             finally:
                 os.close(descriptor)
 

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from coshelf import records
 from coshelf.engines.contract import Batch
-from coshelf.engines.lmdb.delta_files import delta_path
 from coshelf.engines.lmdb.delta_state import MAPPED, DeltaIdentity, DeltaState
 from coshelf.engines.lmdb.lmdb_file import LmdbFile
 from coshelf.engines.lmdb.long_keys import CHUNK
 from coshelf.engines.lmdb.shared_memory import shared
+from coshelf.engines.lmdb.sidecar_directory import delta_path
 from coshelf.errors import StorageError, StorageFull
 
 if TYPE_CHECKING:

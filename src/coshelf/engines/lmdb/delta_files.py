@@ -11,16 +11,13 @@ import stat
 from coshelf.engines.filesystem import type_of
 from coshelf.engines.lmdb.delta_state import DIRECT, MAPPED, PLAIN, DeltaIdentity, DeltaState, boot_id
 from coshelf.engines.lmdb.shelf_row import ShelfRow
-from coshelf.engines.lmdb.sidecar_files import make_file, make_lock_file, remove_file
+from coshelf.engines.lmdb.sidecar_directory import delta_path
+from coshelf.engines.lmdb.sidecar_files import lock_path, make_file, make_lock_file, remove_file
 
-__all__ = ["belongs", "decide_kind", "delta_path", "make_delta_files", "remove_all_delta_files", "remove_delta_files"]
+__all__ = ["belongs", "decide_kind", "make_delta_files", "remove_all_delta_files", "remove_delta_files"]
 
 # File systems on which space that was taken is there when a page is written through the map.
 _PREALLOCATING = ("ext4", "xfs", "tmpfs")
-
-
-def delta_path(shelf: str, generation: int) -> str:
-    return f"{shelf}-delta" if generation == 0 else f"{shelf}-delta-{generation}"
 
 
 def belongs(path: str, row: ShelfRow, state: DeltaState) -> bool:
@@ -71,7 +68,7 @@ def remove_delta_files(path: str, generation: int) -> None:
     """Remove the files of one delta."""
     name = delta_path(path, generation)
     remove_file(name)
-    remove_file(name + "-lock")
+    remove_file(lock_path(name))
 
 
 def remove_all_delta_files(path: str, generation: int) -> None:

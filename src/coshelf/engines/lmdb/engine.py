@@ -36,7 +36,7 @@ from coshelf.engines.lmdb.environment import Environment
 from coshelf.engines.lmdb.failures import translate, translated
 from coshelf.engines.lmdb.instant import LmdbSnapshot, take_instant
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, ShelfRow, unpack_row
-from coshelf.engines.lmdb.sidecar_files import existing_sidecars
+from coshelf.engines.lmdb.sidecar_directory import is_sidecar, sidecar_directory
 from coshelf.engines.lmdb.spooled import SpooledPuts
 from coshelf.errors import FormatTooNew, ReadOnlyShelf, SnapshotLost, StorageError, StorageFull, TransactionInProgress
 from coshelf.keys import FIRST, LAST
@@ -272,8 +272,12 @@ class LmdbEngine(Engine):
         body = None if row is None else row.record[: -records.TRAILER]
         if not trust.is_marked(self.row.store_id, information.st_dev, information.st_ino, body):
             return f"{self.where} was not made by this user on this machine"
-        directory = exposure_of_directory(os.path.dirname(self.where)) or exposure_of_folder(folder_of(self.where))
-        return directory or next(filter(None, map(exposure, (self.where, *existing_sidecars(self.where)))), None)
+        return (
+            exposure_of_directory(os.path.dirname(self.where))
+            or exposure_of_folder(folder_of(self.where))
+            or exposure(self.where)
+            or _exposure_of_sidecars(sidecar_directory(self.where))
+        )
 
     def revoke(self) -> bool:
         information = os.stat(self.where)
@@ -331,6 +335,18 @@ class LmdbEngine(Engine):
     def reopen_arguments(self) -> tuple[str, OpenOptions]:
         flag: Flag = "r" if self._options.flag == "r" else "w"
         return self.where, replace(self._options, flag=flag)
+
+
+def _exposure_of_sidecars(directory: str) -> str | None:
+    """Why somebody else could write the sidecars; None if nobody can, or there are none."""
+    exposed = exposure_of_folder(directory)
+    if exposed is not None:
+        return exposed
+    try:
+        sidecars = [name for name in os.listdir(directory) if is_sidecar(name)]
+    except FileNotFoundError:
+        return None
+    return next(filter(None, (exposure(os.path.join(directory, name)) for name in sidecars)), None)
 
 
 class _BlobsOfHandle(Blobs):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from coshelf.engines.contract import Doorbell, PollingBell
 from coshelf.engines.lmdb.blobs.folder import BlobFolder
 from coshelf.engines.lmdb.delta import Delta
-from coshelf.engines.lmdb.delta_files import delta_path, make_delta_files, remove_delta_files
+from coshelf.engines.lmdb.delta_files import make_delta_files, remove_delta_files
 from coshelf.engines.lmdb.delta_state import DIRECT, MAPPED, PLAIN, DeltaIdentity, DeltaState
 from coshelf.engines.lmdb.exclusive import ExclusiveLock
 from coshelf.engines.lmdb.failures import translated
@@ -21,6 +21,7 @@ from coshelf.engines.lmdb.flusher import Flusher
 from coshelf.engines.lmdb.lmdb_file import BaseFile, LmdbFile
 from coshelf.engines.lmdb.registry import REGISTRY
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, ShelfRow, unpack_row
+from coshelf.engines.lmdb.sidecar_directory import delta_path
 from coshelf.engines.lmdb.sidecars import Files, open_files
 from coshelf.engines.lmdb.state_page import Bell, StatePage
 from coshelf.errors import (

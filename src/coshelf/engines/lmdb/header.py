@@ -7,12 +7,13 @@ plain reads and compared with the size of the file.
 from __future__ import annotations
 
 import os
+import stat
 import struct
 from typing import NamedTuple
 
 from coshelf.errors import DamagedShelf, FormatTooNew, NotAShelf
 
-__all__ = ["Counts", "Meta", "check_header", "missing_bytes", "newest_transaction", "read_metas"]
+__all__ = ["Counts", "Meta", "check_header", "may_be_begun", "missing_bytes", "newest_transaction", "read_metas"]
 
 _MAGIC = 0xBEEFC0DE
 _DATA_VERSION = 1  # of LMDB 0.9; a file of 1.0 has even its magic elsewhere
@@ -51,6 +52,14 @@ class Meta(NamedTuple):
     main_counts: Counts
     free_flags: int
     main_flags: int
+
+
+def may_be_begun(descriptor: int) -> bool:
+    """Whether a file is an LMDB file, or one of which a process or the power left nothing when it was begun."""
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return False
+    head = os.pread(descriptor, _NEEDED, 0)
+    return not head.strip(b"\0") or _META.unpack_from(head.ljust(_NEEDED, b"\0"), _META_AT)[0] == _MAGIC
 
 
 def check_header(descriptor: int, path: str) -> None:

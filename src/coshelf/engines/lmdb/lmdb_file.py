@@ -13,6 +13,7 @@ from coshelf.engines.lmdb.failures import translate, translated
 from coshelf.engines.lmdb.header import missing_bytes, newest_transaction
 from coshelf.engines.lmdb.lmdb_descriptors import Descriptors, find_descriptors
 from coshelf.engines.lmdb.lock_guard import LockGuard, has_namesake
+from coshelf.engines.lmdb.sidecar_directory import base_path, name_for_lmdb, refuse_another
 from coshelf.engines.lmdb.sidecar_files import MAX_READERS, lock_path
 from coshelf.engines.lmdb.writer_mutex import WriterMutex
 from coshelf.errors import DamagedShelf, ReadOnlyShelf, SnapshotLost, StorageError
@@ -33,13 +34,20 @@ _SMALLEST_MAP = 1 << 26
 
 
 class LmdbFile:
-    """An open LMDB environment. ``path`` is its file, ``shelf`` the shelf's path, for messages."""
+    """An open LMDB environment. ``path`` is its file, ``shelf`` the shelf's path, for messages.
 
-    def __init__(self, path: str, shelf: str, map_size: int, **flags: Any) -> None:
+    ``opened`` is the name by which LMDB opens it, if it is another one, and ``guarded`` its lock file, if that is not
+    beside it.
+    """
+
+    def __init__(
+        self, path: str, shelf: str, map_size: int, *, opened: str = "", guarded: str = "", **flags: Any
+    ) -> None:
         self.path = path
+        self._opened = opened or path
         self.shelf = shelf
         self._commits = 0
-        self._guard = LockGuard(lock_path(path))
+        self._guard = LockGuard(guarded or lock_path(path))
         self.writer_mutex = WriterMutex(None)
         self.descriptors = Descriptors(None, None)
         self.lmdb = self._open(map_size, **flags)
@@ -62,7 +70,7 @@ class LmdbFile:
     def _open(self, map_size: int, **flags: Any) -> lmdb.Environment:
         with translated(self.shelf, "open"):
             return lmdb.open(
-                os.fsencode(self.path),
+                os.fsencode(self._opened),
                 map_size=map_size,
                 subdir=False,
                 create=False,
@@ -158,15 +166,33 @@ class BaseFile(LmdbFile):
         self.registered = registered
         self.size = os.fstat(descriptor).st_size
 
-        def opened(size: int) -> None:
-            super(BaseFile, self).__init__(path, path, size, readonly=not registered, lock=registered)
-
-        with_largest_map(opened, self.size, others)
+        if registered:
+            with name_for_lmdb(path, descriptor) as name:
+                self._open_largest(path, descriptor, name, others)
+        else:
+            self._open_largest(path, descriptor, path, others, readonly=True, lock=False)
         try:
             self._choose_descriptors(descriptor)
         except BaseException:
             super().close()
             raise
+
+    def _open_largest(self, path: str, descriptor: int, name: str, others: int, **flags: bool) -> None:
+        information = os.fstat(descriptor)
+        identity = (information.st_dev, information.st_ino)
+
+        def opened(size: int) -> None:
+            refuse_another(path, name, identity)
+            super(BaseFile, self).__init__(
+                path, path, size, opened=name, guarded=lock_path(base_path(path)), **flags
+            )  # fmt: skip
+            try:
+                refuse_another(path, name, identity)
+            except BaseException:
+                self.close()
+                raise
+
+        with_largest_map(opened, self.size, others)
 
     def _choose_descriptors(self, given: int) -> None:
         """LMDB's, for a shelf that is written; if there is one that is not found, and for readers, the given one.

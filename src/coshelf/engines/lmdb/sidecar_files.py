@@ -1,22 +1,19 @@
-"""Making and removing the files beside a shelf, with the shelf's own owner and mode."""
+"""Making and removing sidecars, with the shelf's own owner and mode."""
 
 from __future__ import annotations
 
 import contextlib
-import glob
 import os
 import stat
 
 __all__ = [
     "LOCK_SIZE",
     "MAX_READERS",
-    "existing_sidecars",
     "give",
     "lock_path",
     "make_file",
     "make_lock_file",
     "remove_file",
-    "state_path",
 ]
 
 MAX_READERS = 2048
@@ -26,17 +23,6 @@ LOCK_SIZE = 64 * MAX_READERS + 128  # of LMDB 0.9, which takes a file of zeros a
 def lock_path(path: str) -> str:
     """LMDB's own name for its lock file."""
     return path + "-lock"
-
-
-def state_path(path: str) -> str:
-    return path + "-state"
-
-
-def existing_sidecars(path: str) -> list[str]:
-    """The files beside a shelf that belong to it, whoever made them."""
-    return [name for name in (lock_path(path), state_path(path)) if os.path.lexists(name)] + glob.glob(
-        glob.escape(f"{path}-delta") + "*"
-    )
 
 
 def make_file(name: str, like: os.stat_result, size: int = 0) -> int:

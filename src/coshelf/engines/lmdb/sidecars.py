@@ -20,7 +20,6 @@ from coshelf.engines.lmdb.damage import find_damage, stamp
 from coshelf.engines.lmdb.delta_files import (
     belongs,
     decide_kind,
-    delta_path,
     make_delta_files,
     remove_all_delta_files,
     remove_delta_files,
@@ -29,11 +28,21 @@ from coshelf.engines.lmdb.delta_state import DIRECT, DeltaIdentity
 from coshelf.engines.lmdb.header import check_header, missing_bytes, newest_transaction
 from coshelf.engines.lmdb.lock_guard import FLOCK
 from coshelf.engines.lmdb.shelf_row import ShelfRow, check_row
-from coshelf.engines.lmdb.sidecar_files import lock_path, make_file, make_lock_file, remove_file, state_path
+from coshelf.engines.lmdb.sidecar_directory import (
+    base_path,
+    delta_path,
+    make_directory,
+    refuse_stranger,
+    remove_directory,
+    sidecar_directory,
+    state_path,
+)
+from coshelf.engines.lmdb.sidecar_files import lock_path, make_file, make_lock_file, remove_file
 from coshelf.engines.lmdb.state_page import SIZE as PAGE_SIZE
 from coshelf.engines.lmdb.state_page import StatePage
 from coshelf.engines.lmdb.structure import check_short_file, refuse_malformed
 from coshelf.errors import (
+    CoshelfError,
     DamagedShelf,
     NotAShelf,
     OpenUnderAnotherName,
@@ -140,8 +149,8 @@ class Files:
         """Only by who is alone."""
         assert self.page is not None
         remove_all_delta_files(self.path, self.page.delta.identity().generation)
-        for name in (lock_path(self.path), state_path(self.path)):
-            remove_file(name)
+        remove_file(lock_path(base_path(self.path)))
+        remove_directory(self.path)
 
     def abandon(self) -> None:
         """Close what is ours and nothing else: in a forked child the locks stay the parent's."""
@@ -229,8 +238,9 @@ def _try_open(path: str, descriptor: int, write: bool, *, trusted: bool) -> tupl
     if _flock(descriptor, fcntl.LOCK_EX):
         if not _same(path, identity):
             return None, None
+        _refuse_stranger(path)
         # In this order: the lock file of a replaced shelf may be this process's own, and must not be opened.
-        if not _is_left_from_another(path, identity) and _somebody_lives(lock_path(path)):
+        if not _is_left_from_another(path, identity) and _somebody_lives(lock_path(base_path(path))):
             return None, OpenUnderAnotherName(
                 f"{path} is locked in a way that does not fit: its lock file is in use, but nobody has the shelf open\n"
                 "  hint: a process that had it open may have copied or moved the file; close it there"
@@ -258,13 +268,13 @@ def _try_open(path: str, descriptor: int, write: bool, *, trusted: bool) -> tupl
         return None, None
     if missing_bytes(descriptor, path):  # between somebody's commit and what makes it whole again, or cut from outside
         return None, DamagedShelf(f"{path} was truncated by something else while others have it open")
-    if not _all_usable([lock_path(path), state_path(path)], write):
+    if not _all_usable(path, [sidecar_directory(path), lock_path(base_path(path)), state_path(path)], write):
         return _without_locks(path, descriptor), None
     try:
-        page_descriptor = os.open(state_path(path), os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
+        page_descriptor = os.open(state_path(path), os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except (FileNotFoundError, NotADirectoryError):
         return None, _another_name(path)
-    if not StatePage.names(page_descriptor, *identity) or not _somebody_lives(lock_path(path)):
+    if not StatePage.names(page_descriptor, *identity) or not _somebody_lives(lock_path(base_path(path))):
         os.close(page_descriptor)
         return None, _another_name(path)
     page = StatePage(page_descriptor)
@@ -278,7 +288,7 @@ def _try_open(path: str, descriptor: int, write: bool, *, trusted: bool) -> tupl
     delta = page.delta.identity()
     try:
         name = delta_path(path, delta.generation)
-        if delta.kind != DIRECT and not _all_usable([name, lock_path(name)], write):
+        if delta.kind != DIRECT and not _all_usable(path, [name, lock_path(name)], write):
             page.abandon()
             return _without_locks(path, descriptor), None
     except BaseException:
@@ -287,14 +297,27 @@ def _try_open(path: str, descriptor: int, write: bool, *, trusted: bool) -> tupl
     return Files(path, descriptor, page, alone=False, has_damage=page.has_damage), None
 
 
-def _all_usable(sidecars: list[str], write: bool) -> bool:
-    """Whether this user may write them; who wants to write, and may not, is told."""
+def _all_usable(path: str, sidecars: list[str], write: bool) -> bool:
+    """Whether this user may write a shelf's sidecars; who wants to write, and may not, is told."""
     for name in sidecars:
-        if os.path.lexists(name) and not os.access(name, os.R_OK | os.W_OK, effective_ids=True):
+        wanted = os.R_OK | (os.X_OK if os.path.isdir(name) else os.W_OK)
+        if os.path.lexists(name) and not os.access(name, wanted, effective_ids=True):
             if write:
-                raise ShelfPermissionError(errno.EACCES, "this user may write the shelf but not its sidecar", name)
+                raise ShelfPermissionError(errno.EACCES, f"this user may write {path} but not its sidecar", name)
             return False
     return True
+
+
+def _refuse_stranger(path: str) -> None:
+    try:
+        refuse_stranger(path)
+    except OSError as error:
+        if isinstance(error, CoshelfError):
+            raise
+        kind = ShelfPermissionError if error.errno in _NO_RIGHT else StorageError
+        raise kind(
+            error.errno, f"cannot look into the directory beside the shelf: {error.strerror}", sidecar_directory(path)
+        ) from error
 
 
 def _sync_name(path: str) -> None:
@@ -335,7 +358,7 @@ def _another_name(path: str) -> OpenUnderAnotherName:
 def _make_sidecars(
     path: str, information: os.stat_result, row: ShelfRow
 ) -> tuple[StatePage, DeltaIdentity | None] | None:
-    """Make lock file and state page anew, with the owner and mode of the shelf; None where this user may not.
+    """Make the sidecars anew, with the owner and mode of the shelf; None where this user may not.
 
     A delta that was left, and belongs to this shelf as it is, stays, and so does the state page that says so. If not, a
     new one is made; its identity is returned, to be published in the state page once it is open.
@@ -343,11 +366,12 @@ def _make_sidecars(
     left: StatePage | None = None
     made: list[str] = []
     try:
+        make_directory(path, information)
         left = _left_state_page(path, information)
         if left is not None:
             identity = left.delta.identity()
             if belongs(path, row, left.delta):
-                make_lock_file(path, information)
+                make_lock_file(base_path(path), information)
                 make_lock_file(delta_path(path, identity.generation), information)
                 left.forget_processes()
                 return left, None
@@ -355,17 +379,18 @@ def _make_sidecars(
             left = None
             remove_all_delta_files(path, identity.generation)
         remove_all_delta_files(path, 0)
-        make_lock_file(path, information)
-        made.append(lock_path(path))
         state = make_file(state_path(path), information, PAGE_SIZE)
         made.append(state_path(path))
         left = StatePage.make(state, information.st_dev, information.st_ino)
+        make_lock_file(base_path(path), information)
+        made.append(lock_path(base_path(path)))
         return left, _make_delta(path, information, row)
     except OSError as error:
         if left is not None:
             left.abandon()
         for name in made:
             remove_file(name)
+        remove_directory(path)
         if error.errno in _NO_RIGHT:
             return None
         if error.errno in _NO_ROOM:

@@ -71,6 +71,11 @@ class StatePage:
         return cls(descriptor)
 
     @staticmethod
+    def is_one(descriptor: int) -> bool:
+        """Whether this is a state page, of whichever file."""
+        return os.pread(descriptor, len(_MAGIC), 0) == _MAGIC
+
+    @staticmethod
     def names(descriptor: int, device: int, inode: int) -> bool:
         """Whether this is the state page of the file with that device and inode."""
         page = os.pread(descriptor, SIZE, 0)

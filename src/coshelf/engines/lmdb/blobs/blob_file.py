@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import stat
 import struct
 import threading
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from coshelf.engines.lmdb.blobs.checksums import fastest
 from coshelf.engines.lmdb.blobs.mapping import mapped
 from coshelf.errors import StorageError
 
-__all__ = ["open_blob", "problem_with", "store_of", "write_buffers", "write_head"]
+__all__ = ["is_blob", "open_blob", "problem_with", "remove_blob", "write_buffers", "write_head"]
 
 _MAGIC = b"coshelf\3"
 _HEAD = struct.Struct("<8s16s16sQI")
@@ -69,18 +70,31 @@ def write_head(descriptor: int, store_id: bytes, reference: Reference) -> None:
     os.pwrite(descriptor, _HEAD.pack(_MAGIC, store_id, reference.id, reference.length, reference.checksum), 0)
 
 
-def store_of(path: str) -> bytes | None:
-    """The id of the shelf that a blob belongs to; None if it was not written to its end."""
-    with contextlib.suppress(MissingBlob):
+def is_blob(path: str, store_id: bytes | None = None) -> bool:
+    """Whether a file is a blob, of this shelf if its id is given, or one that was not written to its end.
+
+    It may be something else that a user put there, and that is not ours to remove or to replace.
+    """
+    try:
         descriptor = _opened(path)
-        try:
-            head = os.pread(descriptor, _HEAD.size, 0)
-        finally:
-            os.close(descriptor)
-        if len(head) == _HEAD.size and head.startswith(_MAGIC):
-            store_id: bytes = _HEAD.unpack(head)[1]
-            return store_id
-    return None
+    except StorageError:
+        return False
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return False
+        head = os.pread(descriptor, _HEAD.size, 0)
+    finally:
+        os.close(descriptor)
+    if not head.strip(b"\0"):
+        return True
+    return len(head) == _HEAD.size and head.startswith(_MAGIC) and store_id in (None, _HEAD.unpack(head)[1])
+
+
+def remove_blob(path: str, store_id: bytes | None = None) -> None:
+    """Remove a blob that nothing names, if that can be done: it may be another user's, or not be what it was."""
+    with contextlib.suppress(OSError):
+        if is_blob(path, store_id):
+            os.unlink(path)
 
 
 def open_blob(path: str, store_id: bytes | None, reference: Reference) -> list[memoryview]:

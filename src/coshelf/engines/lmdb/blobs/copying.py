@@ -8,9 +8,10 @@ from collections.abc import Callable
 
 from coshelf.blobs import MissingBlob, Reference
 from coshelf.durable_files import sync_directory
-from coshelf.engines.lmdb.blobs.blob_file import problem_with, store_of, write_buffers, write_head
+from coshelf.engines.lmdb.blobs.blob_file import is_blob, problem_with, remove_blob, write_buffers, write_head
 from coshelf.engines.lmdb.blobs.folder import blob_files, blob_path, folder_of, make_folder
 from coshelf.engines.lmdb.sidecar_files import remove_file
+from coshelf.errors import NotAShelf
 
 __all__ = ["BlobCopies", "Views"]
 
@@ -38,6 +39,8 @@ class BlobCopies:
         # What lies there may be named by the copy that this one is to replace.
         if os.path.lexists(path) and problem_with(path, self._store_id, reference) is None:
             return
+        if os.path.lexists(path) and not is_blob(path):
+            raise NotAShelf(f"{path} is in the way of a large buffer of this name\n  hint: move it away")
         views = self._views(reference)
         if not self._made:
             make_folder(self._folder, self._like)
@@ -72,9 +75,7 @@ class BlobCopies:
     def remove_others(self, *, of_any_shelf: bool) -> None:
         """Once the copy has its name: remove what the one before named, or what an attempt that was killed left."""
         for identity in blob_files(self._folder).keys() - self._wanted:
-            path = blob_path(self._folder, identity)
-            if of_any_shelf or store_of(path) == self._store_id:
-                remove_file(path)
+            remove_blob(blob_path(self._folder, identity), None if of_any_shelf else self._store_id)
         self._remove_folder()
 
     def _remove_folder(self) -> None:

@@ -21,10 +21,11 @@ from typing import TYPE_CHECKING
 
 from coshelf.blobs import ID, NewBlob, Reference
 from coshelf.durable_files import sync_directory, sync_file_system, sync_removals
-from coshelf.engines.lmdb.blobs.blob_file import open_blob, write_buffers, write_head
+from coshelf.engines.lmdb.blobs.blob_file import open_blob, remove_blob, write_buffers, write_head
 from coshelf.engines.lmdb.blobs.catalogue import dropped_blobs, rows_of_blob
 from coshelf.engines.lmdb.failpoints import ARMED, reach
 from coshelf.engines.lmdb.failures import translated
+from coshelf.engines.lmdb.sidecar_directory import blob_directory
 from coshelf.engines.lmdb.sidecar_files import give
 from coshelf.errors import CoshelfError, ShelfPermissionError, StorageError, StorageFull
 
@@ -44,7 +45,7 @@ _GONE = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP)  # it is not th
 
 def folder_of(shelf: str) -> str:
     """The folder of a shelf's blobs."""
-    return shelf + "-blobs"
+    return blob_directory(shelf)
 
 
 def blob_path(folder: str, identity: bytes) -> str:
@@ -328,7 +329,7 @@ class BlobFolder:
             oldest = base.oldest_reader()
         for identity, since in dropped:
             if since <= oldest:
-                _discard(blob_path(self.path, identity))
+                remove_blob(blob_path(self.path, identity), self._environment.row.store_id)
         self.has_waiting = any(since > oldest for _, since in dropped)
 
     def sweep(self) -> None:
@@ -350,7 +351,7 @@ class BlobFolder:
         self._environment.settle_dead_commits()
         for identity in left:
             if not self._is_known(identity):
-                _discard(blob_path(self.path, identity))
+                remove_blob(blob_path(self.path, identity), self._environment.row.store_id)
         sync_removals(self.path)  # before what says that this is to be done goes
 
     def _is_known(self, identity: bytes) -> bool:
