@@ -24,6 +24,7 @@ from coshelf.engines.lmdb.shelf_row import ROW_KEY, ShelfRow, unpack_row
 from coshelf.engines.lmdb.sidecar_directory import delta_path
 from coshelf.engines.lmdb.sidecars import Files, open_files
 from coshelf.engines.lmdb.state_page import Bell, StatePage
+from coshelf.engines.whereabouts import OpenName
 from coshelf.errors import (
     CoshelfError,
     DamagedShelf,
@@ -67,6 +68,7 @@ class Environment:
         self._renewing: list[None] = []  # those inside who wait for it to be opened again
         self._was_registered = False
         self._exclusive: ExclusiveLock | None = None
+        self.name = OpenName(path, lambda: self.files.descriptor)
         self.delta_state: DeltaState | None = None  # None where there is no delta
         self.flusher = Flusher(self)
         self.blobs = BlobFolder(self)
@@ -395,7 +397,7 @@ class Environment:
         self.flusher.end()
         try:
             # What threads committed while the last user was closing.
-            if self._deltas and self.may_write and not self.page.delta.is_clean():
+            if self._deltas and self.may_write and not self.page.delta.is_clean() and not self.name.is_lost():
                 self.flusher.flush_inside()
             if self.may_write and self.registered:
                 self.blobs.collect()

@@ -89,6 +89,17 @@ class Registry:
                 self._being_opened.discard(path)
                 self._opened.notify_all()
 
+    def refuse_gone(self, path: str) -> None:
+        """Raise :class:`ShelfGone` if a file is open by this name that does not have it any more.
+
+        Another one of that name would be another shelf, of which the users of the open one know nothing.
+        """
+        with self.lock:
+            for environment in list(self._open.values()):
+                if environment.path == path and environment.is_open and environment.users:
+                    with environment.inside():
+                        environment.name.refuse_gone()
+
     def _find(self, path: str) -> Environment | None:
         try:
             information = os.stat(path)
