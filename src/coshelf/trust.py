@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import stat
 import tempfile
 from hashlib import blake2b
 from hmac import compare_digest
@@ -23,6 +24,7 @@ _SECRET_FILE = "COSHELF_SECRET_FILE"
 _CONTEXT = b"coshelf trust 1\0"
 _SECRET_BYTES = 32
 _LEAST_SECRET = 16
+_MOST = 1 << 20  # bytes that are read of a secret
 
 
 def mark(store_id: bytes, device: int, inode: int, path: str) -> bytes | None:
@@ -67,7 +69,7 @@ def unmark(store_id: bytes, device: int, inode: int) -> bool:
 
 def _mark_in(directory: Path, store_id: bytes, device: int, inode: int) -> Path | None:
     try:
-        secret = (directory / "secret").read_bytes()
+        secret = _read(directory / "secret", os.O_NOFOLLOW)
     except OSError as error:
         if error.errno in (errno.EMFILE, errno.ENFILE):  # which says nothing of the mark
             raise StorageError(
@@ -75,7 +77,26 @@ def _mark_in(directory: Path, store_id: bytes, device: int, inode: int) -> Path 
             ) from error
         return None
     path = directory / "trusted" / _name(secret, store_id, device, inode)
-    return path if len(secret) == _SECRET_BYTES and path.exists() else None
+    return path if len(secret) == _SECRET_BYTES and _is_file(path) else None
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except OSError:
+        return False
+
+
+def _read(path: Path, flags: int = 0) -> bytes:
+    """A small file's content. A pipe or a device is an error, and nobody waits for what it may have to say."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | flags)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is no file", str(path))
+        with os.fdopen(os.dup(descriptor), "rb") as file:
+            return file.read(_MOST)
+    finally:
+        os.close(descriptor)
 
 
 def check_secret() -> None:
@@ -97,7 +118,7 @@ def _given_secret() -> bytes | None:
     if not path:
         return None
     try:
-        secret = Path(path).read_bytes()
+        secret = _read(Path(path))
     except OSError as error:
         raise ValueError(f"{_SECRET_FILE} names {path}, which cannot be read: {error.strerror}") from error
     if len(secret) < _LEAST_SECRET:
@@ -132,11 +153,11 @@ def _is_mine(path: Path) -> bool:
 def _own_secret(directory: Path) -> bytes:
     path = directory / "secret"
     try:
-        secret = path.read_bytes()
+        secret = _read(path, os.O_NOFOLLOW)
     except FileNotFoundError:
         os.chmod(directory, 0o700)
         _write_whole(path, os.urandom(_SECRET_BYTES))
-        secret = path.read_bytes()  # another process may have been first
+        secret = _read(path, os.O_NOFOLLOW)  # another process may have been first
     if len(secret) != _SECRET_BYTES:
         raise OSError(f"{path} is not a secret of {_SECRET_BYTES} bytes")
     return secret

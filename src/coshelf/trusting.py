@@ -28,15 +28,15 @@ def trust_shelf(path: str) -> None:
         _target(path), OpenOptions(flag="w" if os.access(path.removeprefix("sqlite:"), os.W_OK) else "r")
     )
     try:
+        reason = engine.exposure()
+        if reason is not None:
+            raise ShelfPermissionError(
+                f"{path} cannot be trusted: {reason}\n"
+                "  hint: see to it that nobody else can write it, or open it with trust=True"
+            )
         engine.trust()
-        reason = engine.distrust()
     finally:
         engine.close()
-    if reason is not None:
-        raise ShelfPermissionError(
-            f"{path} cannot be trusted: {reason}\n"
-            "  hint: see to it that nobody else can write it, or open it with trust=True"
-        )
 
 
 def revoke(path: str) -> bool:

@@ -232,7 +232,7 @@ def test_missing_directories_are_said(tmp_path: Path) -> None:
 def test_last_close_leaves_the_file_and_its_lock(path: Path) -> None:
     with coshelf.open(f"sqlite:{path}") as shelf:
         shelf.update({number: number for number in range(1000)})
-    assert sorted(each.name for each in path.parent.iterdir()) == ["a.db", "a.db-lock"]
+    assert sorted(each.name for each in path.parent.iterdir()) == [".a.db.coshelf-lock", "a.db"]
 
 
 def test_compacting_and_care(shelf: coshelf.Shelf[Any, Any], path: Path) -> None:

@@ -137,6 +137,8 @@ def test_another_shelf_of_that_name_is_not_opened_silently(what: str, lose: Call
     """As long as the first one is open; then it is, and nothing of the first one is in its way."""
     shelf = coshelf.open(path, flush_interval=1000)
     shelf["a"] = 1
+    shelf.sync()
+    shelf["b"] = 2  # which waits in the delta
     lose(path)
     for flag in ("c", "w", "r", "n"):
         with pytest.raises(coshelf.ShelfGone, match=what):
@@ -176,6 +178,8 @@ def descriptors(path: str) -> Iterator[str]:
 def test_closing_frees_everything_all_the_same(what: str, lose: Callable[[str], None], path: str) -> None:
     shelf = coshelf.open(path, flush_interval=1000)
     shelf["a"] = 1
+    shelf.sync()
+    shelf["b"] = 2  # which waits in the delta
     lose(path)
     with pytest.raises(coshelf.ShelfGone):
         shelf.close()

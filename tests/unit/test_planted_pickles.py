@@ -8,6 +8,7 @@ from __future__ import annotations
 import dbm.dumb
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,7 +21,7 @@ import pytest
 
 import coshelf
 from coshelf import records
-from coshelf.errors import CoshelfError, UntrustedValue
+from coshelf.errors import CoshelfError, ShelfPermissionError, UntrustedValue
 from coshelf.keys import encode
 
 SOURCE = str(Path(coshelf.__file__).parents[1])
@@ -118,6 +119,13 @@ def opened_as_always(target: str) -> list[Any]:
     return found
 
 
+def message_of(target: object) -> str:
+    """What the victim is told at opening."""
+    with pytest.raises(CoshelfError) as caught:
+        coshelf.open(target)  # type: ignore[call-overload]
+    return str(caught.value)
+
+
 def trap_for(alarm: Path) -> bytes:
     return b"\x80\x04cos\nmkdir\n" + pickle.dumps(str(alarm), 4)[2:-1] + b"\x85R."
 
@@ -142,8 +150,8 @@ def test_delta_replaced_by_another_user(place: Path, alarm: Path) -> None:
     (place / ".a.shelf.coshelf").chmod(0o777)
     (place / ".a.shelf.coshelf/delta").chmod(0o644)  # so that the other can make one that fits
     as_other(REPLACE, place / ".a.shelf.coshelf/delta", place / "mine", alarm)
-    found = opened_as_always(str(path))
-    assert found and all(each in (UntrustedValue, {"user": 1}) or each is UntrustedValue for each in found), found
+    assert opened_as_always(str(path)) == [ShelfPermissionError]
+    assert "everybody can write" in message_of(path)
 
 
 def test_delta_written_over_by_another_user(place: Path, alarm: Path) -> None:
@@ -157,12 +165,16 @@ def test_delta_written_over_by_another_user(place: Path, alarm: Path) -> None:
     delta.chmod(0o666)
     place.chmod(0o755)
     as_other(REPLACE, delta, delta, alarm)
-    assert opened_as_always(str(path)) == [UntrustedValue, UntrustedValue]
-    with coshelf.open(path) as shelf:
-        assert shelf.preview("session").names == ("os.mkdir",)  # it is the trap that was read
+    before = path.read_bytes()
+    assert opened_as_always(str(path)) == [ShelfPermissionError]
+    assert f"everybody can write {delta}" in message_of(path)
+    assert path.read_bytes() == before
+    delta.chmod(0o600)  # the trap lies there now, and is carried into the shelf
+    with coshelf.open(path, trust=False) as shelf:
+        assert shelf.preview("session").names == ("os.mkdir",)
 
 
-@pytest.mark.parametrize("sidecar", ["-delta", "-lock", "-state", "-delta-lock"])
+@pytest.mark.parametrize("sidecar", ["state", "base-lock", "delta", "delta-lock", ""])
 def test_sidecars_that_were_there_first(place: Path, alarm: Path, sidecar: str) -> None:
     """In a sticky directory, as /tmp is: the shelf is safe there, and a file beside it can be made by anybody."""
     place.chmod(0o1777)
@@ -172,18 +184,24 @@ def test_sidecars_that_were_there_first(place: Path, alarm: Path, sidecar: str) 
     script = """
         import os, sys
         os.setgroups([]); os.setgid(65534); os.setuid(65534)
-        with open(sys.argv[1], "wb") as file:
-            file.write(bytes(1 << 16))
-        os.chmod(sys.argv[1], 0o666)
+        os.mkdir(sys.argv[1])
+        os.chmod(sys.argv[1], 0o777)
+        if sys.argv[2]:
+            name = os.path.join(sys.argv[1], sys.argv[2])
+            with open(name, "wb") as file:
+                file.write(bytes(1 << 16))
+            os.chmod(name, 0o666)
     """
-    as_other(script, f"{path}{sidecar}")
-    for found in opened_as_always(str(path)):
-        assert found == {"user": 1} or issubclass(found, CoshelfError)
-    Path(f"{path}{sidecar}").unlink(missing_ok=True)
+    as_other(script, place / ".a.shelf.coshelf", sidecar)
+    before = picture(place)
+    assert opened_as_always(str(path)) == [ShelfPermissionError]
+    assert ".a.shelf.coshelf" in message_of(path)
+    assert picture(place) == before
+    shutil.rmtree(place / ".a.shelf.coshelf")
     assert opened_as_always(str(path)) == [{"user": 1}, {"user": 1}]
 
 
-@pytest.mark.parametrize("sidecar", ["-delta", "-lock", "-state", "-delta-lock"])
+@pytest.mark.parametrize("sidecar", ["state", "base-lock", "delta", "delta-lock", ""])
 def test_link_in_the_place_of_a_sidecar_harms_no_file_of_the_victims(place: Path, alarm: Path, sidecar: str) -> None:
     path, precious = place / "a.shelf", place / "precious"
     with coshelf.open(path) as shelf:
@@ -193,13 +211,21 @@ def test_link_in_the_place_of_a_sidecar_harms_no_file_of_the_victims(place: Path
     script = """
         import os, sys
         os.setgroups([]); os.setgid(65534); os.setuid(65534)
-        os.symlink(sys.argv[1], sys.argv[2])
+        if sys.argv[3]:
+            os.mkdir(sys.argv[2])
+            os.chmod(sys.argv[2], 0o777)
+        os.symlink(sys.argv[1], os.path.join(sys.argv[2], sys.argv[3]).rstrip("/"))
     """
-    as_other(script, precious, f"{path}{sidecar}")
-    opened_as_always(str(path))
-    with coshelf.open(path) as shelf:
-        shelf["more"] = 1
+    as_other(script, precious, place / ".a.shelf.coshelf", sidecar)
+    assert issubclass(opened_as_always(str(path))[0], CoshelfError)
     assert precious.read_bytes() == b"precious" * 10_000
+
+
+def picture(directory: Path) -> dict[str, Any]:
+    """Everything below a directory but times of access."""
+    return {
+        str(each): (each.lstat()[:7], each.is_file() and each.read_bytes()) for each in sorted(directory.rglob("*"))
+    }
 
 
 def test_link_to_a_shelf_of_somebody_else(place: Path, alarm: Path) -> None:

@@ -410,6 +410,10 @@ class Engine(Reader):
         """
         return f"the {self.name} engine does not know who wrote it"
 
+    def exposure(self) -> str | None:
+        """Why somebody else could write what is stored here, in words; None if nobody can, or nothing tells."""
+        return None
+
     def guard(self) -> None:
         """From now on, read nothing that somebody else could have put there since: raise UntrustedValue.
 

@@ -47,7 +47,7 @@ from coshelf.errors import (
     UntrustedValue,
 )
 from coshelf.keys import FIRST, LAST, encode, prefix_end
-from coshelf.private_place import exposure_of
+from coshelf.private_place import exposure_above, exposure_of
 
 __all__ = ["FilesEngine", "Stamp", "open_engine"]
 
@@ -196,7 +196,11 @@ class FilesEngine(Engine):
         store_id = self._store_id()
         if not store_id or not trust.is_marked(store_id, information.st_dev, information.st_ino, None):
             return f"{self.where} was not made by this user on this machine"
-        return exposure_of(self.where, information)
+        return self.exposure()
+
+    def exposure(self) -> str | None:
+        information = os.fstat(self._tree.descriptor)
+        return exposure_of(self.where, information, self._tree.descriptor) or exposure_above(self.where, information)
 
     def guard(self) -> None:
         # Nobody else gets through a root that only this user may search.

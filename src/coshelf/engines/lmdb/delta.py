@@ -90,7 +90,7 @@ class Delta(LmdbFile):
         path = delta_path(shelf, identity.generation)
         try:
             # Before LMDB, which makes a file that is not there.
-            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         except OSError as error:
             raise StorageError(error.errno, f"cannot open the delta: {error.strerror}", path) from error
         try:

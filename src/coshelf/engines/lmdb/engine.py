@@ -36,11 +36,10 @@ from coshelf.engines.lmdb.environment import Environment
 from coshelf.engines.lmdb.failures import translate, translated
 from coshelf.engines.lmdb.instant import LmdbSnapshot, take_instant
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, ShelfRow, unpack_row
-from coshelf.engines.lmdb.sidecar_directory import is_sidecar, sidecar_directory
 from coshelf.engines.lmdb.spooled import SpooledPuts
 from coshelf.errors import FormatTooNew, ReadOnlyShelf, SnapshotLost, StorageError, StorageFull, TransactionInProgress
 from coshelf.keys import FIRST, LAST
-from coshelf.private_place import exposure, exposure_of_directory, exposure_of_folder
+from coshelf.private_place import exposure_above, exposure_of, exposure_of_folder
 
 if TYPE_CHECKING:
     from coshelf.reports import Compaction, Report
@@ -269,24 +268,35 @@ class LmdbEngine(Engine):
     # --- the rest ----------------------------------------------------------------------------------------------------
 
     def distrust(self) -> str | None:
-        information = os.stat(self.where)
+        information = self._information()
         row = self.get(trust.ROW_KEY)
         body = None if row is None else row.record[: -records.TRAILER]
         if not trust.is_marked(self.row.store_id, information.st_dev, information.st_ino, body):
             return f"{self.where} was not made by this user on this machine"
-        return (
-            exposure_of_directory(os.path.dirname(self.where))
-            or exposure_of_folder(folder_of(self.where))
-            or exposure(self.where)
-            or _exposure_of_sidecars(sidecar_directory(self.where))
-        )
+        return self.exposure()
+
+    def exposure(self) -> str | None:
+        with self._environment.inside():
+            files = self._environment.files
+            information = os.fstat(files.descriptor)
+            return (
+                exposure_of(self.where, information, files.descriptor)
+                or exposure_above(self.where, information)
+                or exposure_of_folder(folder_of(self.where))
+                or files.exposure_of_sidecars()
+            )
+
+    def _information(self) -> os.stat_result:
+        """Of the file that is open, whatever has its name by now."""
+        with self._environment.inside():
+            return os.fstat(self._environment.files.descriptor)
 
     def revoke(self) -> bool:
-        information = os.stat(self.where)
+        information = self._information()
         return trust.unmark(self.row.store_id, information.st_dev, information.st_ino)
 
     def trust(self) -> None:
-        information = os.stat(self.where)
+        information = self._information()
         row = trust.mark(self.row.store_id, information.st_dev, information.st_ino, self.where)
         if row is not None:
             self.commit(Batch(puts={trust.ROW_KEY: row}))
@@ -345,18 +355,6 @@ class LmdbEngine(Engine):
     def reopen_arguments(self) -> tuple[str, OpenOptions]:
         flag: Flag = "r" if self._options.flag == "r" else "w"
         return self.where, replace(self._options, flag=flag)
-
-
-def _exposure_of_sidecars(directory: str) -> str | None:
-    """Why somebody else could write the sidecars; None if nobody can, or there are none."""
-    exposed = exposure_of_folder(directory)
-    if exposed is not None:
-        return exposed
-    try:
-        sidecars = [name for name in os.listdir(directory) if is_sidecar(name)]
-    except FileNotFoundError:
-        return None
-    return next(filter(None, (exposure(os.path.join(directory, name)) for name in sidecars)), None)
 
 
 class _BlobsOfHandle(Blobs):

@@ -18,6 +18,7 @@ from coshelf.engines.lmdb.delta_state import DIRECT, MAPPED, PLAIN, DeltaIdentit
 from coshelf.engines.lmdb.exclusive import ExclusiveLock
 from coshelf.engines.lmdb.failures import translated
 from coshelf.engines.lmdb.flusher import Flusher
+from coshelf.engines.lmdb.lending import close_files, lend, take_back
 from coshelf.engines.lmdb.lmdb_file import BaseFile, LmdbFile
 from coshelf.engines.lmdb.registry import REGISTRY
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, ShelfRow, unpack_row
@@ -91,7 +92,7 @@ class Environment:
                     self._open_delta(self.files.page)
                 if self.files.alone:
                     self.files.share()
-                self.files.lend(base.descriptor)
+                lend(self.files, base.descriptor)
             except BaseException:
                 self._close_deltas()
                 base.close()
@@ -133,6 +134,11 @@ class Environment:
                     raise
                 continue
             if delta.is_in_place() and state.identity() == identity:
+                try:
+                    self.files.refuse_exposed(delta.path, delta.descriptor)
+                except BaseException:
+                    delta.close()
+                    raise
                 return delta
             delta.close()
             if not delta.is_in_place():
@@ -336,20 +342,17 @@ class Environment:
     def pause_threads(self, patience: float) -> None:
         """Before a fork: end the threads of our own, unless that takes longer than this many seconds."""
         self.flusher.pause(patience)
-        for file in self._files():
+        for file in self.lmdb_files():
             file.writer_mutex.pause()
 
     def resume_threads(self) -> None:
         """After a fork, in the parent."""
         self.flusher.resume()
-        for file in self._files():
+        for file in self.lmdb_files():
             file.writer_mutex.resume()
 
-    def mapped_files(self) -> list[tuple[str, str]]:
-        """The names of the files that LMDB maps for it, in pairs: data and lock file."""
-        return [file.paths for file in self._files()]
-
-    def _files(self) -> list[LmdbFile]:
+    def lmdb_files(self) -> list[LmdbFile]:
+        """What is open in this process."""
         return [*self._deltas] if self._base is None else [self._base, *self._deltas]
 
     def _renew(self) -> BaseFile:
@@ -409,12 +412,7 @@ class Environment:
             self._close_deltas()
             if self.registered:
                 self.page.unlock()
-            if self.files.take_back():
-                base.close()
-                self.files.close(has_written=self.may_write if self.row.writable else None)
-            else:
-                self.files.give_up()
-                base.close()
+            close_files(self.files, base.close, has_written=self.may_write if self.row.writable else None)
 
     def _close_deltas(self) -> None:
         for delta in self._deltas:
@@ -462,7 +460,7 @@ class Environment:
 
     def _reopened(self, base: BaseFile, rewrite: Callable[[Files], None]) -> str | None:
         self._was_registered = True
-        if not self.files.take_back():
+        if not take_back(self.files):
             self._base = base
             return "this process has no descriptor left"
         self._close_deltas()

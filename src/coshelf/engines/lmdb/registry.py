@@ -152,7 +152,7 @@ class Registry:
     def after_fork_in_child(self) -> None:
         self._renew_locks()
         _allow_reopening()
-        inherited = [paths for environment in self._open.values() for paths in environment.mapped_files()]
+        inherited = [file.paths for environment in self._open.values() for file in environment.lmdb_files()]
         for environment in self._open.values():
             environment.abandon()
         if inherited and self._replace_maps is not None:

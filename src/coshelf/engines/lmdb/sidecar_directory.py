@@ -13,8 +13,8 @@ import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from hashlib import blake2b
 
+from coshelf.engines.hidden_names import with_suffix
 from coshelf.engines.lmdb.sidecar_files import give, lock_path, remove_file
 from coshelf.engines.lmdb.state_page import StatePage
 from coshelf.errors import NotAShelf, StorageError
@@ -36,7 +36,6 @@ __all__ = [
 
 _DIRECTORY = ".coshelf"
 _BLOBS = ".coshelf-blobs"
-_LONGEST = 140  # bytes of a name, which some file systems limit to 143
 _BASE = "base"
 _STATE = "state"
 _OPENING = re.compile(r"opening-[0-9a-f]{16}(-lock)?")
@@ -48,21 +47,13 @@ _STAYS = (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST, errno.EACCES, errno.EPERM
 def sidecar_directory(shelf: str) -> str:
     """The directory of a shelf's sidecars."""
     place, name = os.path.split(shelf)
-    return os.path.join(place, f".{_fitting(name, _DIRECTORY)}")
+    return os.path.join(place, f".{with_suffix(name, _DIRECTORY)}")
 
 
 def blob_directory(shelf: str) -> str:
     """The directory of a shelf's large buffers, which belongs to the closed shelf, too."""
     place, name = os.path.split(shelf)
-    return os.path.join(place, _fitting(name, _BLOBS))
-
-
-def _fitting(name: str, suffix: str) -> str:
-    """A name with a suffix; where that is too long, the digest of the name with it."""
-    encoded = os.fsencode(name)
-    if len(encoded) + len(suffix) > _LONGEST:
-        name = blake2b(encoded, digest_size=16).hexdigest()
-    return name + suffix
+    return os.path.join(place, with_suffix(name, _BLOBS))
 
 
 def is_reserved(name: str) -> bool:

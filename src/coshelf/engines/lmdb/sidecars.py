@@ -6,7 +6,6 @@ the state page, and for the last closer while it removes the sidecars.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import fcntl
 import os
@@ -25,6 +24,7 @@ from coshelf.engines.lmdb.delta_files import (
     remove_delta_files,
 )
 from coshelf.engines.lmdb.delta_state import DIRECT, DeltaIdentity
+from coshelf.engines.lmdb.exposed_sidecars import exposure_of_sidecars, refuse_exposed, refuse_exposed_sidecars
 from coshelf.engines.lmdb.header import check_header, missing_bytes, newest_transaction
 from coshelf.engines.lmdb.lock_guard import FLOCK
 from coshelf.engines.lmdb.shelf_row import ShelfRow, check_row
@@ -96,36 +96,11 @@ class Files:
         fcntl.flock(self.descriptor, fcntl.LOCK_SH)
         self.alone = False
 
-    def lend(self, descriptor: int) -> None:
-        """Go on with LMDB's descriptor of the same file, if it is that one, and close our own. After :meth:`share`."""
-        if descriptor == self.descriptor:
-            return
-        if self.page is not None:
-            fcntl.flock(descriptor, fcntl.LOCK_SH)
-        own, self.descriptor, self.is_lent = self.descriptor, descriptor, True
-        _close(own)
-
-    def take_back(self) -> bool:
-        """Before LMDB closes its descriptor: keep another one of the same opening, with its lock, which never ends.
-
-        Returns whether that was possible: there may be no descriptor left.
-        """
-        if self.is_lent:
-            with contextlib.suppress(OSError):
-                self.descriptor, self.is_lent = os.dup(self.descriptor), False
-        return not self.is_lent
-
-    def give_up(self) -> None:
-        """Where it could not be taken back: the next to open finds sidecars that nobody needs, and removes them."""
-        fcntl.flock(self.descriptor, fcntl.LOCK_UN)  # explicitly, since a forked child may have a copy
-        if self.page is not None:
-            self.page.abandon()
-
     def close(self, *, has_written: bool | None = None) -> None:
         """Close the files; if nobody else has the shelf open, remove the sidecars, unless the delta is still needed.
 
-        After :meth:`take_back`. With ``has_written`` the shelf is stamped; with False only if somebody else has written
-        since it was opened.
+        With LMDB closed, and its descriptor taken back. With ``has_written`` the shelf is stamped; with
+        False only if somebody else has written since it was opened.
         """
         try:
             if self.is_alone():
@@ -151,6 +126,14 @@ class Files:
         remove_all_delta_files(self.path, self.page.delta.identity().generation)
         remove_file(lock_path(base_path(self.path)))
         remove_directory(self.path)
+
+    def exposure_of_sidecars(self) -> str | None:
+        """Why somebody else than this user could write the sidecars that are in use."""
+        return None if self.page is None else exposure_of_sidecars(self.path, self.page.information)
+
+    def refuse_exposed(self, path: str, sidecar: int) -> None:
+        """Raise if an open sidecar could have been written by somebody who may not write the shelf."""
+        refuse_exposed(self.path, self.descriptor, path, sidecar)
 
     def abandon(self) -> None:
         """Close what is ours and nothing else: in a forked child the locks stay the parent's."""
@@ -238,7 +221,7 @@ def _try_open(path: str, descriptor: int, write: bool, *, trusted: bool) -> tupl
     if _flock(descriptor, fcntl.LOCK_EX):
         if not _same(path, identity):
             return None, None
-        _refuse_stranger(path)
+        _refuse_stranger(path, descriptor)
         # In this order: the lock file of a replaced shelf may be this process's own, and must not be opened.
         if not _is_left_from_another(path, identity) and _somebody_lives(lock_path(base_path(path))):
             return None, OpenUnderAnotherName(
@@ -252,7 +235,7 @@ def _try_open(path: str, descriptor: int, write: bool, *, trusted: bool) -> tupl
             _sync_name(path)  # its maker may have died before
         if information.st_nlink > 1:
             sweep(path, information.st_ino)
-        made = _make_sidecars(path, information, row)
+        made = _make_sidecars(path, descriptor, information, row)
         if made is not None:
             page, fresh = made
             page.has_damage = has_damage
@@ -270,10 +253,16 @@ def _try_open(path: str, descriptor: int, write: bool, *, trusted: bool) -> tupl
         return None, DamagedShelf(f"{path} was truncated by something else while others have it open")
     if not _all_usable(path, [sidecar_directory(path), lock_path(base_path(path)), state_path(path)], write):
         return _without_locks(path, descriptor), None
+    refuse_exposed_sidecars(path, descriptor)
     try:
         page_descriptor = os.open(state_path(path), os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except (FileNotFoundError, NotADirectoryError):
         return None, _another_name(path)
+    try:
+        refuse_exposed(path, descriptor, state_path(path), page_descriptor)
+    except BaseException:
+        os.close(page_descriptor)
+        raise
     if not StatePage.names(page_descriptor, *identity) or not _somebody_lives(lock_path(base_path(path))):
         os.close(page_descriptor)
         return None, _another_name(path)
@@ -308,9 +297,10 @@ def _all_usable(path: str, sidecars: list[str], write: bool) -> bool:
     return True
 
 
-def _refuse_stranger(path: str) -> None:
+def _refuse_stranger(path: str, descriptor: int) -> None:
     try:
         refuse_stranger(path)
+        refuse_exposed_sidecars(path, descriptor)
     except OSError as error:
         if isinstance(error, CoshelfError):
             raise
@@ -356,7 +346,7 @@ def _another_name(path: str) -> OpenUnderAnotherName:
 
 
 def _make_sidecars(
-    path: str, information: os.stat_result, row: ShelfRow
+    path: str, descriptor: int, information: os.stat_result, row: ShelfRow
 ) -> tuple[StatePage, DeltaIdentity | None] | None:
     """Make the sidecars anew, with the owner and mode of the shelf; None where this user may not.
 
@@ -367,7 +357,7 @@ def _make_sidecars(
     made: list[str] = []
     try:
         make_directory(path, information)
-        left = _left_state_page(path, information)
+        left = _left_state_page(path, descriptor, information)
         if left is not None:
             identity = left.delta.identity()
             if belongs(path, row, left.delta):
@@ -414,7 +404,7 @@ def _make_delta(path: str, information: os.stat_result, row: ShelfRow) -> DeltaI
         return None
 
 
-def _left_state_page(path: str, information: os.stat_result) -> StatePage | None:
+def _left_state_page(path: str, shelf: int, information: os.stat_result) -> StatePage | None:
     """The state page that a process left which died, if it is that of this file.
 
     An error while looking is raised: taken for an absence it would cost what the delta holds.
@@ -426,9 +416,8 @@ def _left_state_page(path: str, information: os.stat_result) -> StatePage | None
             return None
         raise
     try:
-        ours = stat.S_ISREG(os.fstat(descriptor).st_mode) and StatePage.names(
-            descriptor, information.st_dev, information.st_ino
-        )
+        refuse_exposed(path, shelf, state_path(path), descriptor)
+        ours = StatePage.names(descriptor, information.st_dev, information.st_ino)
     except BaseException:
         os.close(descriptor)
         raise
@@ -466,7 +455,7 @@ def _somebody_lives(lock: str) -> bool:
     Opening and closing the file here would drop this process's own such lock; callers make sure that it has none.
     """
     try:
-        descriptor = os.open(lock, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(lock, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError:
         return False
     except OSError as error:
@@ -483,7 +472,7 @@ def _somebody_lives(lock: str) -> bool:
 def _is_left_from_another(path: str, identity: tuple[int, int]) -> bool:
     """Whether the sidecars are those of a file that was deleted or replaced while somebody has it open."""
     try:
-        descriptor = os.open(state_path(path), os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(state_path(path), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         return False
     try:

@@ -58,6 +58,7 @@ class StatePage:
         self._words = self._page.cast("I")
         self.delta = DeltaState(self._page)
         self.identity = (information.st_dev, information.st_ino)
+        self.information = information
 
     @classmethod
     def make(cls, descriptor: int, device: int, inode: int) -> StatePage:

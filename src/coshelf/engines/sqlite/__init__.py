@@ -12,6 +12,7 @@ from coshelf.engines.filesystem import refuse_shared_filesystem
 from coshelf.engines.sqlite.connections import Connections
 from coshelf.engines.sqlite.database import create, look_at
 from coshelf.engines.sqlite.engine import SqliteEngine
+from coshelf.engines.sqlite.sidecars import Sidecars
 from coshelf.errors import NotAShelf, ShelfNotFound
 
 __all__ = ["open_engine"]
@@ -32,13 +33,17 @@ def open_engine(target: Any, options: OpenOptions) -> Engine:
         if options.flag in ("c", "n") and not os.path.lexists(path):
             trust.check_secret()
             made = create(path, options.mode)
-        if not os.path.exists(path):
+        try:
+            sidecars = Sidecars(path)
+        except ShelfNotFound:
             if options.flag in ("c", "n"):
                 continue  # it was removed between the two
-            raise ShelfNotFound(errno.ENOENT, "there is no shelf here", path)
+            raise
         connections = Connections(path, options)
         try:
-            engine = SqliteEngine(connections, look_at(connections), options)
+            row = look_at(connections)
+            sidecars.look_again(writing=options.flag != "r")
+            engine = SqliteEngine(connections, row, sidecars, options)
             if made:
                 engine.trust()
         except BaseException:

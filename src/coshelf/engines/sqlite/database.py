@@ -51,7 +51,9 @@ class Row:
 def create(path: str, mode: int) -> bool:
     """Make an empty shelf under a temporary name, durably, and give it its own; False if something has that by now."""
     try:
-        descriptor, temporary = tempfile.mkstemp(".new", f".{os.path.basename(path)[:100]}.", os.path.dirname(path))
+        descriptor, temporary = tempfile.mkstemp(
+            ".new", f".{os.path.basename(path)[:100]}.coshelf-", os.path.dirname(path)
+        )
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ShelfNotFound(errno.ENOENT, "there is no such directory to make the shelf in", path) from error
     except OSError as error:
@@ -92,8 +94,6 @@ def _fill(temporary: str) -> None:
 def look_at(connections: Connections) -> Row:
     """What an existing file says of itself. Raises NotAShelf, FormatTooNew, DamagedShelf."""
     path = connections.path
-    if not os.path.isfile(path):
-        raise NotAShelf(f"{path} is no file; it has not been changed")
     with connections.lent() as database, translated(path, "open", connections.timeout):
         ((application,),) = database.execute("PRAGMA application_id").fetchall()
         if application != _APPLICATION:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -23,21 +22,20 @@ from coshelf.engines.contract import (
     Flag,
     OpenOptions,
 )
-from coshelf.engines.files.locks import DirectoryLock, LockedDirectory
+from coshelf.engines.files.locks import DirectoryLock
 from coshelf.engines.sqlite.connections import Connections
 from coshelf.engines.sqlite.database import Row
 from coshelf.engines.sqlite.failures import translated
 from coshelf.engines.sqlite.reading import COUNT, GET, SqliteSnapshot, entry_of
-from coshelf.errors import ReadOnlyShelf, ShelfPermissionError, TransactionInProgress, ValueTooLarge
-from coshelf.private_place import exposure, exposure_of_directory
+from coshelf.engines.sqlite.sidecars import LockFile, Sidecars, lock_path
+from coshelf.errors import ReadOnlyShelf, TransactionInProgress, ValueTooLarge
+from coshelf.private_place import exposure, exposure_above, exposure_of
 
 if TYPE_CHECKING:
     from coshelf.reports import Compaction, Report
 
 __all__ = ["SqliteEngine"]
 
-_LOCK = "-lock"
-_BESIDE = ("-wal", "-shm", _LOCK)
 _ROOM = 1 << 16  # bytes of a row that are not its record's
 _LARGEST_VALUE = 1_000_000_000 - _ROOM - records.TRAILER  # SQLite's own limit, unless it was built with another
 
@@ -45,37 +43,14 @@ _PUT = "INSERT INTO entries VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET record
 _VERSION = f"SELECT substr(record, -{records.TRAILER}, 8) FROM entries WHERE key = ?"
 
 
-class _LockFile(LockedDirectory):
-    """The file whose lock is held by who commits. It stays: who removed it would take it from under others."""
-
-    def __init__(self, path: str) -> None:
-        super().__init__(path + _LOCK)
-        self._shelf = path
-
-    def open(self, kind: int) -> int:
-        try:
-            return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        except PermissionError as error:
-            raise ShelfPermissionError(error.errno, "this user may not write the shelf", self.path) from error
-
-    def make(self) -> int:
-        """Open it, for all who may write the shelf."""
-        descriptor = self.open(fcntl.LOCK_EX)
-        status, shelf = os.fstat(descriptor), os.stat(self._shelf)
-        if status.st_mode != shelf.st_mode and status.st_uid == os.geteuid():
-            os.fchmod(descriptor, shelf.st_mode & 0o777)
-            with suppress(OSError):
-                os.fchown(descriptor, shelf.st_uid, shelf.st_gid)
-        return descriptor
-
-
 class SqliteEngine(Engine):
     """One handle on a database file that others may share."""
 
     name = "sqlite"
 
-    def __init__(self, connections: Connections, row: Row, options: OpenOptions) -> None:
+    def __init__(self, connections: Connections, row: Row, sidecars: Sidecars, options: OpenOptions) -> None:
         self._connections = connections
+        self._sidecars = sidecars
         self._options = options
         self._path = connections.path
         self._created = row.created
@@ -96,7 +71,7 @@ class SqliteEngine(Engine):
         )
 
     def _new_lock(self) -> DirectoryLock:
-        target = _LockFile(self._path)
+        target = LockFile(self._path)
         descriptor = target.make()
         try:
             return DirectoryLock(descriptor, self.where, target)
@@ -224,24 +199,32 @@ class SqliteEngine(Engine):
     # --- the rest ----------------------------------------------------------------------------------------------------
 
     def distrust(self) -> str | None:
-        status = os.stat(self._path)
         row = self.get(trust.ROW_KEY)
         body = None if row is None else row.record[: -records.TRAILER]
-        if not trust.is_marked(self.store_id, status.st_dev, status.st_ino, body):
+        if not trust.is_marked(self.store_id, *self._identity(), body):
             return f"{self._path} was not made by this user on this machine"
-        directory = exposure_of_directory(os.path.dirname(self._path))
-        beside = (self._path, *(self._path + suffix for suffix in _BESIDE))
-        return directory or next(filter(None, map(exposure, beside)), None)
+        return self.exposure()
+
+    def exposure(self) -> str | None:
+        database = self._sidecars.database
+        return (
+            exposure_of(self._path, database)
+            or exposure_above(self._path, database)
+            or self._sidecars.exposure()
+            or exposure(lock_path(self._path))
+        )
+
+    def _identity(self) -> tuple[int, int]:
+        database = self._sidecars.database
+        return database.st_dev, database.st_ino
 
     def trust(self) -> None:
-        status = os.stat(self._path)
-        row = trust.mark(self.store_id, status.st_dev, status.st_ino, self._path)
+        row = trust.mark(self.store_id, *self._identity(), self._path)
         if row is not None:
             self.commit(Batch(puts={trust.ROW_KEY: row}))
 
     def revoke(self) -> bool:
-        status = os.stat(self._path)
-        return trust.unmark(self.store_id, status.st_dev, status.st_ino)
+        return trust.unmark(self.store_id, *self._identity())
 
     def check(self, progress: Callable[[int, int], object] | None) -> Report:
         report = super().check(progress)

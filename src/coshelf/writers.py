@@ -1,0 +1,118 @@
+"""Who may write a file or a directory: by its owner and mode, and by its access control list where it has one."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import struct
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+__all__ = ["Writers", "is_member", "writers_of", "writers_of_new_files"]
+
+_POSIX_ENTRY = struct.Struct("<HHI")  # tag, permissions, user or group; behind 4 bytes that say the version
+_USER_OBJECT, _USER, _GROUP_OBJECT, _GROUP, _MASK, _OTHER = 1, 2, 4, 8, 16, 32
+_WRITE = 2
+
+_NFS_ENTRY = struct.Struct(">IIII")  # type, flags, permissions, length of the name
+_NFS_ALLOW = 0
+# Write data, append (in a directory: add files and directories), delete a child, change the list, take ownership.
+_NFS_WRITE = 0x2 | 0x4 | 0x40 | 0x40000 | 0x80000
+_NFS_OWNERS = (b"OWNER@", b"GROUP@", b"EVERYONE@")  # of whom the mode tells
+
+_NO_LIST = {errno.ENODATA, errno.EOPNOTSUPP, errno.ENOSYS, errno.ENOENT, errno.EBADF, errno.EPERM, errno.ELOOP}
+
+
+@dataclass(frozen=True, slots=True)
+class Writers:
+    """Users and groups by number, the owner among them: who owns a file can give itself every right."""
+
+    users: frozenset[int]
+    groups: frozenset[int]
+    everybody: bool
+
+
+def writers_of(found: os.stat_result, opened: int | str) -> Writers:
+    """Who may write what was found. ``opened`` is its descriptor or its path, for the access control list."""
+    groups = frozenset((found.st_gid,)) if found.st_mode & stat.S_IWGRP else frozenset()
+    users = frozenset((found.st_uid,))
+    # The mode has the group's right to write wherever the list gives it to anybody beside owner and others.
+    if groups:
+        listed = _attribute(opened, "system.posix_acl_access")
+        if listed is not None:
+            named, groups = _writers_in(listed, found.st_gid)
+            users |= named
+    everybody = bool(found.st_mode & stat.S_IWOTH) or _nfs_names_a_writer(opened)
+    return Writers(users, groups, everybody)
+
+
+def writers_of_new_files(opened: int | str) -> Writers:
+    """Whom the default access control list of a directory lets write what is made in it."""
+    listed = _attribute(opened, "system.posix_acl_default")
+    if listed is None:
+        return Writers(frozenset(), frozenset(), False)
+    users, groups = _writers_in(listed, None)
+    return Writers(users, groups, any(tag == _OTHER and rights & _WRITE for tag, rights, _ in _entries(listed)))
+
+
+def _attribute(opened: int | str, name: str) -> bytes | None:
+    if not sys.platform.startswith("linux"):
+        return None
+    try:
+        # By its name in /proc, since nothing can be asked of a descriptor that was opened for its path alone.
+        if isinstance(opened, int):
+            return os.getxattr(f"/proc/self/fd/{opened}", name)
+        return os.getxattr(opened, name, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in _NO_LIST:
+            raise
+        return None
+
+
+def _entries(listed: bytes) -> Iterator[tuple[int, int, int]]:
+    yield from _POSIX_ENTRY.iter_unpack(listed[4 : len(listed) - (len(listed) - 4) % _POSIX_ENTRY.size])
+
+
+def _writers_in(listed: bytes, owner_group: int | None) -> tuple[frozenset[int], frozenset[int]]:
+    """Beside the owner: users and groups that may write, within the list's mask."""
+    entries = list(_entries(listed))
+    mask = next((rights for tag, rights, _ in entries if tag == _MASK), _WRITE)
+    writing = [(tag, number) for tag, rights, number in entries if rights & mask & _WRITE]
+    groups = {number for tag, number in writing if tag == _GROUP}
+    if owner_group is not None and any(tag == _GROUP_OBJECT for tag, _ in writing):
+        groups.add(owner_group)
+    return frozenset(number for tag, number in writing if tag == _USER), frozenset(groups)
+
+
+def _nfs_names_a_writer(opened: int | str) -> bool:
+    """Whether a list as NFS 4 has them gives a user or group by name a right to change the file."""
+    listed = _attribute(opened, "system.nfs4_acl")
+    if listed is None:
+        return False
+    at = 4
+    while at + _NFS_ENTRY.size <= len(listed):
+        kind, _, rights, length = _NFS_ENTRY.unpack_from(listed, at)
+        name = listed[at + _NFS_ENTRY.size :][:length]
+        if kind == _NFS_ALLOW and rights & _NFS_WRITE and name not in _NFS_OWNERS:
+            return True
+        at += _NFS_ENTRY.size + length + -length % 4
+    return False
+
+
+def is_member(user: int, group: int) -> bool:
+    """Whether a user is in a group, as far as the system knows both."""
+    import grp
+    import pwd
+
+    try:
+        account = pwd.getpwuid(user)
+    except KeyError:
+        return False
+    if account.pw_gid == group:
+        return True
+    try:
+        return account.pw_name in grp.getgrgid(group).gr_mem
+    except KeyError:
+        return False
