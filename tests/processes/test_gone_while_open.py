@@ -147,7 +147,7 @@ def test_another_shelf_of_that_name_is_not_opened_silently(what: str, lose: Call
         shelf.close()
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with coshelf.open(path) as other:
-        assert dict(other) == {}
+        assert dict(other) == ({"a": 1} if what == "replaced" else {})
         other["new"] = 1
         other.sync()
     assert beside(path) == ["a.shelf"]
@@ -237,3 +237,25 @@ def test_compacting_is_no_replacement(path: str) -> None:
                 assert again["number"] == number
         shelf.sync()
     assert beside(path) == ["a.shelf"]
+
+
+@each_loss
+@pytest.mark.parametrize("options", [{}, {"durability": "commit"}])
+def test_sqlite_tells_it_likewise(what: str, lose: Callable[[str], None], options: dict[str, str], path: str) -> None:
+    shelf = coshelf.open(f"sqlite:{path}", **options)  # type: ignore[arg-type]
+    shelf["a"] = 1
+    shelf.sync()
+    shelf["b"] = 2
+    lose(path)
+    for write in (
+        lambda: shelf.update(c=3),
+        lambda: shelf.modify("a", lambda number: number + 1),
+        shelf.sync,
+    ):
+        with pytest.raises(coshelf.ShelfGone, match=what):
+            write()
+    if options:
+        shelf.close()
+    else:
+        with pytest.raises(coshelf.ShelfGone, match=what):
+            shelf.close()

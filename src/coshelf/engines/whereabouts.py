@@ -47,7 +47,7 @@ class OpenName:
 def missed(path: str, ours: os.stat_result, descriptor: int | None = None) -> ShelfGone | None:
     """The error for a name that leads to another file than ours, or to none; None if all is well, or cannot be known.
 
-    ``ours`` is the status of the open file as it is now, and ``descriptor`` one of it, if there is one.
+    Without a ``descriptor`` of our file ``ours`` may be what it was when it was opened.
     """
     try:
         found: os.stat_result | None = os.stat(path)
@@ -57,24 +57,23 @@ def missed(path: str, ours: os.stat_result, descriptor: int | None = None) -> Sh
         return None
     if found is not None and os.path.samestat(found, ours):
         return None
-    if ours.st_nlink:
-        where = _new_name(descriptor)
+    if descriptor is not None and ours.st_nlink:
         return ShelfGone(
-            f"{path} was renamed or moved while it was open{'' if where is None else f', to {where}'}\n"
+            f"{path} was renamed or moved while it was open{_new_name(descriptor)}\n"
             "  what was written is in the file, wherever it is\n"
             "  hint: close it, and open it by its new name; or move it back",
             is_lost=False,
         )
     what = "deleted" if found is None else "replaced by another file"
+    unknown = "" if descriptor is not None else " (or moved, and is then whole under its new name)"
     return ShelfGone(
-        f"{path} was {what} while it was open: what is written to it is gone when the last process closes it\n"
-        "  hint: backup() still copies all of it to another place; then close it",
-        is_lost=True,
+        f"{path} was {what} while it was open{unknown}: what is written to it is gone when the last process closes it\n"
+        "  hint: backup() still copies all of it to another place; then close it"
     )
 
 
-def _new_name(descriptor: int | None) -> str | None:
+def _new_name(descriptor: int) -> str:
     try:
-        return None if descriptor is None else os.readlink(f"{_OPEN}/{descriptor}")
+        return f", to {os.readlink(f'{_OPEN}/{descriptor}')}"
     except OSError:
-        return None
+        return ""
