@@ -28,6 +28,7 @@ __all__ = [
     "ReadOnlyShelf",
     "ShelfClosed",
     "ShelfExists",
+    "ShelfGone",
     "ShelfLocked",
     "ShelfNotFound",
     "ShelfPermissionError",
@@ -210,6 +211,17 @@ class StorageFull(StorageError):
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.errno = errno.ENOSPC
+
+
+class ShelfGone(StorageError):
+    """The file was deleted, replaced by another one, or moved while it was open.
+
+    With ``is_lost`` it has no name any more, so that what is written to it goes when the last process closes it.
+    """
+
+    def __init__(self, message: str, *, is_lost: bool = True) -> None:
+        super().__init__(message)
+        self.is_lost = is_lost
 
 
 class Unavailable(CoshelfError, ConnectionError):

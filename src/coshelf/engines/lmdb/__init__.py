@@ -11,6 +11,7 @@ from coshelf.engines.contract import Engine, OpenOptions
 from coshelf.engines.filesystem import refuse_shared_filesystem
 from coshelf.engines.lmdb import creation, environment
 from coshelf.engines.lmdb.engine import LmdbEngine
+from coshelf.engines.lmdb.registry import REGISTRY
 from coshelf.errors import NotAShelf, ShelfNotFound
 
 __all__ = ["open_engine"]
@@ -26,6 +27,7 @@ def open_engine(target: Any, options: OpenOptions) -> Engine:
         raise NotAShelf(f"{given!r} is no path for a shelf")
     path = os.path.realpath(given)
     refuse_shared_filesystem(path)
+    REGISTRY.refuse_gone(path)
     create = options.flag in ("c", "n")
     for _ in range(_ATTEMPTS):
         made = None

@@ -104,7 +104,8 @@ class Committer:
         environment = self._environment
         environment.enter()
         try:
-            if not environment.has_delta:  # it had one when the engine was made: opened again, on a full disk
+            # It had a delta when the engine was made: opened again, on a full disk.
+            if environment.name.gone is not None or not environment.has_delta:
                 return None
             page, delta = environment.page, environment.latest_delta
             state = page.delta
@@ -205,6 +206,7 @@ class Committer:
             environment.page.ring(number)
             environment.flusher.remove(delta, number, nonce)
             environment.blobs.collect()
+            environment.name.refuse_gone()
         return number
 
     def into_base_alone(self, batch: Batch, *, holding: bool) -> int | None:
@@ -230,6 +232,7 @@ class Committer:
             environment.base.complete()
             environment.page.ring(number)
             environment.blobs.collect()
+            environment.name.refuse_gone()
         return number
 
     # --- another delta -----------------------------------------------------------------------------------------------

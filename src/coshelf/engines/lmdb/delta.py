@@ -7,7 +7,6 @@ current; a record with an empty body says that the key was deleted. docs/format.
 
 from __future__ import annotations
 
-import mmap
 import os
 import struct
 from hashlib import blake2b
@@ -19,6 +18,7 @@ from coshelf.engines.contract import Batch
 from coshelf.engines.lmdb.delta_state import MAPPED, DeltaIdentity, DeltaState
 from coshelf.engines.lmdb.lmdb_file import LmdbFile
 from coshelf.engines.lmdb.long_keys import CHUNK
+from coshelf.engines.lmdb.shared_memory import shared
 from coshelf.engines.lmdb.sidecar_directory import delta_path
 from coshelf.errors import StorageError, StorageFull
 
@@ -90,32 +90,32 @@ class Delta(LmdbFile):
         path = delta_path(shelf, identity.generation)
         try:
             # Before LMDB, which makes a file that is not there.
-            self._descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         except OSError as error:
             raise StorageError(error.errno, f"cannot open the delta: {error.strerror}", path) from error
         try:
-            if not self._is_at(os.fstat(self._descriptor)):
+            if not self._is_at(os.fstat(descriptor)):
                 raise StorageError(f"{path} is not the delta that the state page names")
             super().__init__(
                 path, shelf, identity.map_size, sync=False, metasync=False, writemap=identity.kind == MAPPED
             )  # fmt: skip
             try:
                 self._page_size: int = self.lmdb.stat()["psize"]
-                self._header = mmap.mmap(self._descriptor, 2 * self._page_size, prot=mmap.PROT_READ)
+                self._keep_a_descriptor(descriptor)
+                self._header = shared(self.descriptor, 2 * self._page_size, writable=False)
             except OSError as error:
                 super().close()
                 raise StorageError(error.errno, f"cannot open the delta: {error.strerror}", path) from error
-        except BaseException:
-            os.close(self._descriptor)
-            raise
+        finally:
+            os.close(descriptor)
+
+    def _keep_a_descriptor(self, given: int) -> None:
+        """LMDB's; another one of our own where that is not found."""
+        self._is_own = self.descriptors.data is None
+        self.descriptor = os.dup(given) if self.descriptors.data is None else self.descriptors.data
 
     def _is_at(self, information: os.stat_result) -> bool:
         return (information.st_dev, information.st_ino) == (self.identity.device, self.identity.inode)
-
-    @property
-    def descriptor(self) -> int:
-        """Of its file."""
-        return self._descriptor
 
     def is_in_place(self) -> bool:
         """Whether the file that LMDB opened is the one that was meant. If it was gone by then, LMDB made one."""
@@ -126,15 +126,16 @@ class Delta(LmdbFile):
 
     def close(self) -> None:
         super().close()
-        self._close_descriptors()
+        self._drop()
 
     def abandon(self) -> lmdb.Environment:
-        self._close_descriptors()
+        self._drop()
         return super().abandon()
 
-    def _close_descriptors(self) -> None:
-        self._header.close()
-        os.close(self._descriptor)
+    def _drop(self) -> None:
+        self._header.release()
+        if self._is_own:
+            os.close(self.descriptor)
 
     # --- space -------------------------------------------------------------------------------------------------------
 
@@ -198,7 +199,7 @@ class Delta(LmdbFile):
 
     def _has_plenty(self) -> bool:
         """Whether the disk has so much that the base will not miss what is taken before it is needed."""
-        space = os.fstatvfs(self._descriptor)
+        space = os.fstatvfs(self.descriptor)
         return space.f_bavail * space.f_frsize > _PLENTY
 
     def _allocate(self, end: int) -> bool:
@@ -206,7 +207,7 @@ class Delta(LmdbFile):
         step = max(_FIRST_STEP, min(allocated, _LARGEST_STEP))
         for size in (max(end, allocated + step), end):
             try:
-                os.posix_fallocate(self._descriptor, allocated, min(size, self.identity.map_size) - allocated)
+                os.posix_fallocate(self.descriptor, allocated, min(size, self.identity.map_size) - allocated)
             except OSError:
                 continue
             self._state.allocated = min(size, self.identity.map_size)

@@ -199,6 +199,8 @@ class LmdbEngine(Engine):
             batch = with_blob_rows(batch)
         with environment.inside():  # opens afresh in a forked child
             has_delta = environment.has_delta
+            if environment.name.gone is not None:
+                environment.name.refuse_gone()
         if not has_delta:
             committed = committer.into_base_alone(batch, holding=holding)
         else:
@@ -307,8 +309,15 @@ class LmdbEngine(Engine):
         """Return when everything that was committed so far, by anybody, is durable. With flag "r", do nothing."""
         if self._options.flag != "r":
             with self._environment.inside():
-                if self._environment.has_delta:
-                    self._environment.flusher.sync()
+                self._flush()
+                self._environment.name.refuse_gone()
+
+    def _flush(self) -> None:
+        """See to it that all is durable, and raise if it is not. Who has written nothing since does not look again."""
+        if self._environment.has_delta:
+            self._environment.flusher.sync()
+        if self._environment.name.gone is not None:
+            self._environment.name.refuse_gone()
 
     def close(self) -> None:
         if not self._closed:
@@ -316,8 +325,9 @@ class LmdbEngine(Engine):
             try:
                 self._environment.wake()
                 self._environment.settle()
-                if self._environment.is_open:
-                    self.sync()
+                if self._environment.is_open and self._options.flag != "r":
+                    with self._environment.inside():
+                        self._flush()
             finally:
                 self._environment.release()
 

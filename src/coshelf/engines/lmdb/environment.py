@@ -18,12 +18,14 @@ from coshelf.engines.lmdb.delta_state import DIRECT, MAPPED, PLAIN, DeltaIdentit
 from coshelf.engines.lmdb.exclusive import ExclusiveLock
 from coshelf.engines.lmdb.failures import translated
 from coshelf.engines.lmdb.flusher import Flusher
+from coshelf.engines.lmdb.lending import close_files, lend, take_back
 from coshelf.engines.lmdb.lmdb_file import BaseFile, LmdbFile
 from coshelf.engines.lmdb.registry import REGISTRY
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, ShelfRow, unpack_row
 from coshelf.engines.lmdb.sidecar_directory import delta_path
 from coshelf.engines.lmdb.sidecars import Files, open_files
 from coshelf.engines.lmdb.state_page import Bell, StatePage
+from coshelf.engines.whereabouts import OpenName
 from coshelf.errors import (
     CoshelfError,
     DamagedShelf,
@@ -67,6 +69,7 @@ class Environment:
         self._renewing: list[None] = []  # those inside who wait for it to be opened again
         self._was_registered = False
         self._exclusive: ExclusiveLock | None = None
+        self.name = OpenName(path, lambda: self.files.descriptor)
         self.delta_state: DeltaState | None = None  # None where there is no delta
         self.flusher = Flusher(self)
         self.blobs = BlobFolder(self)
@@ -81,16 +84,19 @@ class Environment:
         self.has_damage = self.files.has_damage
         self.reads_plainly = self.registered and not self.has_damage
         try:
-            base = BaseFile(self.path, self.files.descriptor, registered=self.registered)
+            base = BaseFile(self.path, self.files.descriptor, registered=self.registered, others=len(REGISTRY))
             try:
                 self.row = self._read_row(base)
                 if self.files.page is not None:
+                    self.files.page.lock_by(base.lock_descriptor)
                     self._open_delta(self.files.page)
+                if self.files.alone:
+                    self.files.share()
+                lend(self.files, base.descriptor)
             except BaseException:
+                self._close_deltas()
                 base.close()
                 raise
-            if self.files.alone:
-                self.files.share()
             if self.files.page is not None and self._exclusive is not None:
                 self._exclusive.renew(self.files.page)
             elif self.files.page is not None:
@@ -336,16 +342,17 @@ class Environment:
     def pause_threads(self, patience: float) -> None:
         """Before a fork: end the threads of our own, unless that takes longer than this many seconds."""
         self.flusher.pause(patience)
-        for file in self._files():
+        for file in self.lmdb_files():
             file.writer_mutex.pause()
 
     def resume_threads(self) -> None:
         """After a fork, in the parent."""
         self.flusher.resume()
-        for file in self._files():
+        for file in self.lmdb_files():
             file.writer_mutex.resume()
 
-    def _files(self) -> list[LmdbFile]:
+    def lmdb_files(self) -> list[LmdbFile]:
+        """What is open in this process."""
         return [*self._deltas] if self._base is None else [self._base, *self._deltas]
 
     def _renew(self) -> BaseFile:
@@ -393,7 +400,7 @@ class Environment:
         self.flusher.end()
         try:
             # What threads committed while the last user was closing.
-            if self._deltas and self.may_write and not self.page.delta.is_clean():
+            if self._deltas and self.may_write and not self.page.delta.is_clean() and not self.name.is_lost():
                 self.flusher.flush_inside()
             if self.may_write and self.registered:
                 self.blobs.collect()
@@ -402,11 +409,15 @@ class Environment:
             self.blobs.leave()
             for transaction in list(self._tracked):
                 transaction.close()
-            base.close()
-            for delta in self._deltas:
-                delta.close()
-            self._deltas = []
-            self.files.close(has_written=self.may_write if self.row.writable else None)
+            self._close_deltas()
+            if self.registered:
+                self.page.unlock()
+            close_files(self.files, base.close, has_written=self.may_write if self.row.writable else None)
+
+    def _close_deltas(self) -> None:
+        for delta in self._deltas:
+            delta.close()
+        self._deltas = []
 
     # --- another file in the place of this one -----------------------------------------------------------------------
 
@@ -449,10 +460,12 @@ class Environment:
 
     def _reopened(self, base: BaseFile, rewrite: Callable[[Files], None]) -> str | None:
         self._was_registered = True
+        if not take_back(self.files):
+            self._base = base
+            return "this process has no descriptor left"
+        self._close_deltas()
+        self.page.unlock()
         base.close()
-        for delta in self._deltas:
-            delta.close()
-        self._deltas = []
         try:
             if not self.files.is_alone():
                 return "another process has just opened it, or written to it"

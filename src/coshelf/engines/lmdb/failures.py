@@ -59,7 +59,15 @@ def translate(error: lmdb.Error, path: str, doing: str) -> CoshelfError:
         )
         return StorageFull(f"cannot {doing} {path}: no space left on the device{kept}")
     if isinstance(error, lmdb.MapFullError):
-        return StorageFull(f"cannot {doing} {path}: the address space of this process is limited and used up")
+        return StorageFull(
+            f"cannot {doing} {path}: the part of this process's address space that was taken for it is used up\n"
+            "  hint: close it, and open it again; if a limit is set (ulimit -v), raise that"
+        )
+    if isinstance(error, lmdb.MapResizedError):
+        return StorageError(
+            f"cannot {doing} {path}: other processes made it larger than the part of this process's address space that "
+            "was taken for it\n  hint: close it, and open it again"
+        )
     if isinstance(error, _DAMAGE):
         return DamagedShelf(f"{path} is damaged: {error}")
     if isinstance(error, lmdb.PanicError):

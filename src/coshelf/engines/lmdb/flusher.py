@@ -50,8 +50,13 @@ class Flusher:
 
         Base's write lock is taken first, the delta's only for moments: writers do not wait for the disk.
         """
-        with self._environment.inside():
-            return self.flush_inside()
+        environment = self._environment
+        with environment.inside():
+            if environment.name.is_lost():
+                environment.name.refuse_gone()
+            flushed = self.flush_inside()
+            environment.name.refuse_gone()  # after it was durable: what comes from here on is seen by the next one
+            return flushed
 
     def flush_inside(self) -> int:
         """As :meth:`flush`, for who is inside, or closes."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import errno
 import functools
-import mmap
 import platform
 import sys
 import time
@@ -45,7 +44,7 @@ def _system_call() -> Any:
     return function, number, limit
 
 
-def sleep_while(page: mmap.mmap, offset: int, value: int, timeout: float | None) -> None:
+def sleep_while(page: memoryview, offset: int, value: int, timeout: float | None) -> None:
     """Sleep while the 32-bit word at ``offset`` is ``value``: until woken, a signal, or ``timeout`` seconds."""
     call = _system_call()
     if call is None:
@@ -60,20 +59,20 @@ def sleep_while(page: mmap.mmap, offset: int, value: int, timeout: float | None)
         if result == -1 and ctypes.get_errno() not in (errno.EAGAIN, errno.EINTR, errno.ETIMEDOUT):
             _poll(page, offset, value, timeout)  # a sandbox without futex
     finally:
-        del word  # a mapping with an exported buffer cannot be closed
+        del word  # a view with an exported buffer cannot be released
 
 
-def wake_all(page: mmap.mmap, offset: int) -> None:
+def wake_all(page: memoryview, offset: int) -> None:
     """Wake everybody who sleeps on the word."""
     _wake(page, offset, 0x7FFFFFFF)
 
 
-def wake_one(page: mmap.mmap, offset: int) -> None:
+def wake_one(page: memoryview, offset: int) -> None:
     """Wake the one who has slept on the word for the longest."""
     _wake(page, offset, 1)
 
 
-def _wake(page: mmap.mmap, offset: int, count: int) -> None:
+def _wake(page: memoryview, offset: int, count: int) -> None:
     call = _system_call()
     if call is None:
         return
@@ -87,7 +86,7 @@ def _wake(page: mmap.mmap, offset: int, count: int) -> None:
         del word
 
 
-def _poll(page: mmap.mmap, offset: int, value: int, timeout: float | None) -> None:
+def _poll(page: memoryview, offset: int, value: int, timeout: float | None) -> None:
     expected = value.to_bytes(4, sys.byteorder)
     end = None if timeout is None else time.monotonic() + timeout
     pause = _POLL

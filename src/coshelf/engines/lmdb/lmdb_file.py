@@ -11,6 +11,7 @@ import lmdb
 
 from coshelf.engines.lmdb.failures import translate, translated
 from coshelf.engines.lmdb.header import missing_bytes, newest_transaction
+from coshelf.engines.lmdb.lmdb_descriptors import Descriptors, find_descriptors
 from coshelf.engines.lmdb.lock_guard import LockGuard, has_namesake
 from coshelf.engines.lmdb.sidecar_directory import base_path, name_for_lmdb, refuse_another
 from coshelf.engines.lmdb.sidecar_files import MAX_READERS, lock_path
@@ -24,9 +25,11 @@ _T = TypeVar("_T")
 _SPARE_TRANSACTIONS = 8
 # Readers that died keep old pages in use until somebody looks: a kill storm grew a file a thousandfold without this.
 _READER_CHECK_EVERY = 128
-# The map is address space, not disk: so large that a full map is nothing a user meets, and small enough for some
-# hundred shelves in one process. Where address space is limited (ulimit -v), smaller ones are tried.
+# The map is address space, not disk: so large that a full map is nothing a user meets. A process has 128 TB of it. So
+# where many shelves are open the next ones get less: a thousand take 80 TB, four thousand 112 TB. Where address space
+# is limited (ulimit -v), smaller ones are tried.
 _MAP = 1 << 38
+_MANY = 128
 _SMALLEST_MAP = 1 << 26
 
 
@@ -46,6 +49,7 @@ class LmdbFile:
         self._commits = 0
         self._guard = LockGuard(guarded or lock_path(path))
         self.writer_mutex = WriterMutex(None)
+        self.descriptors = Descriptors(None, None)
         self.lmdb = self._open(map_size, **flags)
         if not flags.get("lock", True):
             return
@@ -58,6 +62,7 @@ class LmdbFile:
                 self._guard.hold(self.lmdb)
                 self.lmdb.reader_check()
             self.writer_mutex = WriterMutex(self._guard.descriptor)
+            self.descriptors = find_descriptors(path, has_header=not flags.get("writemap", False))
         except BaseException:
             LmdbFile.close(self)
             raise
@@ -74,6 +79,18 @@ class LmdbFile:
                 lib_version=0,
                 **flags,
             )
+
+    @property
+    def paths(self) -> tuple[str, str]:
+        """The names of what it maps: data and lock file."""
+        return self.path, self._guard.path
+
+    @property
+    def lock_descriptor(self) -> int:
+        """The descriptor of the lock file. Only of one that has one."""
+        descriptor = self._guard.descriptor
+        assert descriptor is not None
+        return descriptor
 
     def begin(self) -> lmdb.Transaction[bytes]:
         """A read transaction."""
@@ -104,21 +121,32 @@ class LmdbFile:
         return self.lmdb.open_db(None, transaction)
 
     def close(self) -> None:
+        self._guard.keep()
         self.lmdb.close()
         self.writer_mutex.close()
         self._guard.close()
 
     def abandon(self) -> lmdb.Environment:
-        """In a forked child: close our own descriptors, and give LMDB's out, to be kept as it is for ever."""
+        """In a forked child: close the descriptors, and give LMDB's environment out, to be kept as it is for ever.
+
+        What the parent has locked by its descriptors would be locked for as long as the child had copies of them.
+        """
         self.writer_mutex.abandon()
         self._guard.abandon()
+        found, self.descriptors = self.descriptors, Descriptors(None, None)
+        for descriptor in found:
+            if descriptor is not None:
+                os.close(descriptor)
         return self.lmdb
 
 
-def with_largest_map(opened: Callable[[int], _T], file_size: int) -> _T:
-    """Open with the usual map, or the largest for which this process has address space: ``ulimit -v`` may bound it."""
+def with_largest_map(opened: Callable[[int], _T], file_size: int, others: int = 0) -> _T:
+    """Open with the usual map beside so many others, or the largest for which there is address space.
+
+    ``ulimit -v`` may bound it.
+    """
     smallest = max(_SMALLEST_MAP, 2 * file_size)
-    size = max(_MAP, 4 * file_size)
+    size = max(_MAP >> (others // _MANY).bit_length(), 4 * file_size, _SMALLEST_MAP)
     while True:
         try:
             return opened(size)
@@ -131,22 +159,26 @@ def with_largest_map(opened: Callable[[int], _T], file_size: int) -> _T:
 class BaseFile(LmdbFile):
     """The shelf's own file. Every commit to it is durable.
 
-    ``registered`` says whether writers know of our readers; if not, each read must be confirmed.
+    ``registered`` says whether writers know of our readers; if not, each read must be confirmed. ``others`` are open.
     """
 
-    def __init__(self, path: str, descriptor: int, *, registered: bool) -> None:
-        self._descriptor = descriptor
+    def __init__(self, path: str, descriptor: int, *, registered: bool, others: int = 0) -> None:
         self.registered = registered
         self.size = os.fstat(descriptor).st_size
 
-        if not registered:
-            self._open_largest(path, path, readonly=True, lock=False)
-            return
-        with name_for_lmdb(path, descriptor) as name:
-            self._open_largest(path, name)
+        if registered:
+            with name_for_lmdb(path, descriptor) as name:
+                self._open_largest(path, descriptor, name, others)
+        else:
+            self._open_largest(path, descriptor, path, others, readonly=True, lock=False)
+        try:
+            self._choose_descriptors(descriptor)
+        except BaseException:
+            super().close()
+            raise
 
-    def _open_largest(self, path: str, name: str, **flags: bool) -> None:
-        information = os.fstat(self._descriptor)
+    def _open_largest(self, path: str, descriptor: int, name: str, others: int, **flags: bool) -> None:
+        information = os.fstat(descriptor)
         identity = (information.st_dev, information.st_ino)
 
         def opened(size: int) -> None:
@@ -160,10 +192,22 @@ class BaseFile(LmdbFile):
                 self.close()
                 raise
 
-        with_largest_map(opened, self.size)
+        with_largest_map(opened, self.size, others)
+
+    def _choose_descriptors(self, given: int) -> None:
+        """LMDB's, for a shelf that is written; if there is one that is not found, and for readers, the given one.
+
+        LMDB writes data at the position of its descriptor, so the size is found by that of the headers.
+        """
+        self.descriptor, self._size_descriptor = given, given
+        data, header = self.descriptors
+        if data is not None and header is not None:
+            if not os.path.samestat(os.fstat(data), os.fstat(given)):
+                raise StorageError(f"{self.path} was replaced by another file just when it was opened: open it again")
+            self.descriptor, self._size_descriptor = data, header
 
     def begin(self) -> lmdb.Transaction[bytes]:
-        if os.lseek(self._descriptor, 0, os.SEEK_END) != self.size:
+        if os.lseek(self._size_descriptor, 0, os.SEEK_END) != self.size:
             self.check_size()
         try:
             return self.lmdb.begin()
@@ -179,14 +223,14 @@ class BaseFile(LmdbFile):
     def check_size(self) -> None:
         """Raise if the file shrank: LMDB's never does by itself, and touching a page that is gone is a SIGBUS."""
         known = self.size  # before looking: another thread may see a later, larger size in between
-        size = os.lseek(self._descriptor, 0, os.SEEK_END)
+        size = os.lseek(self._size_descriptor, 0, os.SEEK_END)
         if size < known:
             raise DamagedShelf(f"{self.path} was truncated while it was open: it had {known} bytes and has {size}")
         self.size = size
 
     def is_confirmed(self, transaction: lmdb.Transaction[bytes]) -> bool:
         """Whether what was just read cannot have been overwritten meanwhile, by writers who do not know of us."""
-        return self.registered or newest_transaction(self._descriptor, self.path) == transaction.id()
+        return self.registered or newest_transaction(self.descriptor, self.path) == transaction.id()
 
     def confirm(self, transaction: lmdb.Transaction[bytes]) -> None:
         """Raise :class:`SnapshotLost` if what was just read is not confirmed."""
@@ -212,7 +256,7 @@ class BaseFile(LmdbFile):
     def sync(self) -> None:
         """Have durable what others wrote who may have died before their own sync returned."""
         try:
-            os.fdatasync(self._descriptor)
+            os.fdatasync(self.descriptor)
         except OSError as error:
             raise StorageError(error.errno, f"cannot flush the shelf: {error.strerror}", self.path) from error
 
@@ -222,8 +266,8 @@ class BaseFile(LmdbFile):
         LMDB counts pages that a commit took and gave back without writing them. A file that is shorter than it says
         looks truncated to who opens it; if this process dies before it gets here, that is looked into more closely.
         """
-        missing = missing_bytes(self._descriptor, self.path)
+        missing = missing_bytes(self.descriptor, self.path)
         if missing:
-            end = os.lseek(self._descriptor, 0, os.SEEK_END) + missing
+            end = os.fstat(self.descriptor).st_size + missing
             with contextlib.suppress(OSError):  # a full disk: the commit is whole all the same
-                os.posix_fallocate(self._descriptor, end - 1, 1)  # never shrinks, whoever else does it now
+                os.posix_fallocate(self.descriptor, end - 1, 1)  # never shrinks, whoever else does it now

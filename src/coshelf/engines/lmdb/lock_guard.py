@@ -7,7 +7,7 @@ the table of readers and the writers' mutex anew (two writers), and any process 
 use the pages of our snapshots again.
 
 Locks of an open file description (OFD locks) go only with that description, and LMDB, which only asks whether a byte
-is free, sees them. So each process also holds both bytes by a descriptor of its own.
+is free, sees them. So each process also holds both bytes by such locks, on LMDB's own descriptor.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import sys
 
 import lmdb
 
+from coshelf.engines.lmdb.lmdb_descriptors import lock_descriptor
 from coshelf.errors import StorageError
 
 __all__ = ["FLOCK", "LockGuard", "has_namesake"]
@@ -36,21 +37,24 @@ class LockGuard:
     """Holds the bytes of one environment's lock file for this process, from after its opening until after its close.
 
     The environment must not be opened while they are held: LMDB would not get byte 0 for itself even when it is alone.
-    Where there are no such locks the guard does nothing. It costs 6 us at opening, and nothing later.
+    Where there are no such locks the guard only knows the descriptor. It costs 6 us at opening, and nothing later.
     """
 
     def __init__(self, lock: str) -> None:
-        self._lock = lock
+        self.path = lock
         self._descriptor: int | None = None
+        self._is_own = False  # not LMDB's: where that cannot be found
 
     def hold(self, environment: lmdb.Environment) -> None:
         """Hold the bytes for an environment that was just opened."""
         # LMDB takes the pid's byte at the first read of all and never again, so from here on it may be changed.
         environment.begin().abort()
-        if not _SUPPORTED:
-            return
         try:
-            self._descriptor = os.open(self._lock, os.O_RDWR | os.O_CLOEXEC)
+            self._descriptor = lock_descriptor(self.path)
+            if self._descriptor is None:
+                self._descriptor, self._is_own = os.open(self.path, os.O_RDWR | os.O_CLOEXEC), True
+            if not _SUPPORTED:
+                return
             self._take(fcntl.F_OFD_SETLK, _OPENERS)
             # LMDB's lock on the pid's byte is exclusive and would keep ours out. A shared one tells others as well
             # that we live, and POSIX locks of one process change from one kind to the other in one step.
@@ -58,7 +62,7 @@ class LockGuard:
             self._take(fcntl.F_OFD_SETLK, os.getpid())
         except OSError as error:
             if error.errno not in _NO_SUCH_LOCKS:
-                raise StorageError(error.errno, f"cannot lock the lock file: {error.strerror}", self._lock) from error
+                raise StorageError(error.errno, f"cannot lock the lock file: {error.strerror}", self.path) from error
 
     def _take(self, command: int, start: int) -> None:
         assert self._descriptor is not None
@@ -66,22 +70,38 @@ class LockGuard:
 
     @property
     def descriptor(self) -> int | None:
-        """The guard's descriptor of the lock file, while it holds the bytes."""
+        """The descriptor of the lock file: LMDB's, or the guard's own."""
         return self._descriptor
+
+    def keep(self) -> None:
+        """Before the environment is closed: hold the bytes for longer than LMDB keeps its descriptor."""
+        if self._descriptor is None or self._is_own:
+            return
+        lmdb_s, self._descriptor = self._descriptor, None
+        try:
+            self._descriptor, self._is_own = os.dup(lmdb_s), True
+        except OSError:  # no descriptor left: what comes in between is kept out by the lock on the shelf's file
+            _let_go(lmdb_s)
 
     def close(self) -> None:
         """Let the bytes go, after the environment was closed: closing a descriptor earlier would drop LMDB's locks."""
         descriptor, self._descriptor = self._descriptor, None
-        if descriptor is not None:
-            with contextlib.suppress(OSError):  # explicitly, since a forked child may have a copy of the descriptor
-                fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, FLOCK.pack(fcntl.F_UNLCK, os.SEEK_SET, 0, 0, 0))
+        if descriptor is not None and self._is_own:
+            _let_go(descriptor)
             os.close(descriptor)
 
     def abandon(self) -> None:
-        """Close the copy of a forked child and nothing else: the locks stay the parent's."""
+        """In a forked child: close its copy of the descriptor and nothing else; the locks stay the parent's."""
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             os.close(descriptor)
+
+
+def _let_go(descriptor: int) -> None:
+    """Explicitly, since a forked child may have a copy of the descriptor."""
+    if _SUPPORTED:
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, FLOCK.pack(fcntl.F_UNLCK, os.SEEK_SET, 0, 0, 0))
 
 
 def has_namesake(environment: lmdb.Environment) -> bool:

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -35,7 +35,11 @@ class Registry:
         self._open: dict[tuple[int, int], Environment] = {}
         self._kept: list[object] = []
         self._increase_references: Callable[[object], object] | None = None
+        self._replace_maps: Callable[[Collection[tuple[str, str]]], None] | None = None
         self._watched = 0
+
+    def __len__(self) -> int:
+        return len(self._open)
 
     def acquire(self, path: str, make: Callable[[], Environment], *, write: bool, timeout: float) -> Environment:
         """The environment of a file, opened by ``make`` if it is not yet, with one user more."""
@@ -85,6 +89,17 @@ class Registry:
                 self._being_opened.discard(path)
                 self._opened.notify_all()
 
+    def refuse_gone(self, path: str) -> None:
+        """Raise :class:`ShelfGone` if a file is open by this name that does not have it any more.
+
+        Another one of that name would be another shelf, of which the users of the open one know nothing.
+        """
+        with self.lock:
+            for environment in list(self._open.values()):
+                if environment.path == path and environment.is_open and environment.users:
+                    with environment.inside():
+                        environment.name.refuse_gone()
+
     def _find(self, path: str) -> Environment | None:
         try:
             information = os.stat(path)
@@ -123,7 +138,10 @@ class Registry:
             with contextlib.suppress(ImportError):
                 import ctypes
 
+                from coshelf.engines.lmdb.inherited_maps import can_replace_maps, replace_maps
+
                 self._increase_references = lambda kept: ctypes.pythonapi.Py_IncRef(ctypes.py_object(kept))
+                self._replace_maps = replace_maps if can_replace_maps() else None
 
     def after_fork_in_parent(self) -> None:
         paused = list(self._open.values())
@@ -134,8 +152,11 @@ class Registry:
     def after_fork_in_child(self) -> None:
         self._renew_locks()
         _allow_reopening()
+        inherited = [file.paths for environment in self._open.values() for file in environment.lmdb_files()]
         for environment in self._open.values():
             environment.abandon()
+        if inherited and self._replace_maps is not None:
+            self._replace_maps(inherited)
 
     def keep_for_ever(self, inherited: Iterable[object]) -> None:
         """Keep objects from being deallocated, even at the interpreter's end (where ctypes is there to do it)."""

@@ -68,12 +68,13 @@ class Files:
 
     Attributes:
         path: the resolved path.
-        descriptor: of the file; holds the shared flock.
+        descriptor: of the file; holds the shared flock. Once it is open that is the one of LMDB.
         page: None if this user cannot have sidecars here and reads without locks.
         alone: whether the flock is still exclusive, the sidecars being made.
         fresh: a delta in the making, to be published in the state page by who opens it first.
         has_damage: whether records were found damaged when it was opened first.
         transaction: LMDB's newest, when this process opened it.
+        is_lent: whether the descriptor is LMDB's.
     """
 
     path: str
@@ -83,6 +84,7 @@ class Files:
     fresh: DeltaIdentity | None = None
     has_damage: bool = False
     transaction: int = -1
+    is_lent: bool = False
 
     @property
     def identity(self) -> tuple[int, int]:
@@ -97,17 +99,18 @@ class Files:
     def close(self, *, has_written: bool | None = None) -> None:
         """Close the files; if nobody else has the shelf open, remove the sidecars, unless the delta is still needed.
 
-        With ``has_written`` the shelf is stamped; with False only if somebody else has written since it was opened.
+        With LMDB closed, and its descriptor taken back. With ``has_written`` the shelf is stamped; with
+        False only if somebody else has written since it was opened.
         """
         try:
-            if self.page is not None:
-                if self._alone_again() and self.page.delta.is_clean():
-                    if has_written is not None:
-                        unchanged = None if has_written else self.transaction
-                        stamp(self.descriptor, self.path, has_damage=self.has_damage, unchanged=unchanged)
-                    self.remove_sidecars()
-                self.page.close()
+            if self.is_alone():
+                if has_written is not None:
+                    unchanged = None if has_written else self.transaction
+                    stamp(self.descriptor, self.path, has_damage=self.has_damage, unchanged=unchanged)
+                self.remove_sidecars()
         finally:
+            if self.page is not None:
+                self.page.abandon()
             _close(self.descriptor)
 
     def is_alone(self) -> bool:
@@ -133,8 +136,9 @@ class Files:
         refuse_exposed(self.path, self.descriptor, path, sidecar)
 
     def abandon(self) -> None:
-        """Close our descriptors and nothing else: in a forked child the locks stay the parent's."""
-        os.close(self.descriptor)
+        """Close what is ours and nothing else: in a forked child the locks stay the parent's."""
+        if not self.is_lent:
+            os.close(self.descriptor)
         if self.page is not None:
             self.page.abandon()
 

@@ -1,6 +1,6 @@
 """The state page: a small file that all who have a shelf open map shared. docs/format.md has its layout.
 
-It names the file it belongs to, says who holds the exclusive lock (its flock is that lock), and holds the bell. Its
+It names the file it belongs to, says who holds the exclusive lock (the flock of the lock file), and holds the bell. Its
 numbers are in the machine's own byte order: it never leaves the machine.
 """
 
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import mmap
 import os
 import struct
 import sys
@@ -20,6 +19,7 @@ from typing import NamedTuple
 from coshelf.engines.contract import Doorbell
 from coshelf.engines.lmdb import futex
 from coshelf.engines.lmdb.delta_state import DeltaState
+from coshelf.engines.lmdb.shared_memory import shared
 
 __all__ = ["Bell", "Holder", "StatePage"]
 
@@ -34,8 +34,6 @@ _HOLDER = struct.Struct("=IId48s")  # flag, pid, since, command
 _BELL = 128
 _WAITERS = 132
 _DELTA = 256
-_ZERO = bytes(4)
-_ONE = (1).to_bytes(4, sys.byteorder)
 
 
 class Holder(NamedTuple):
@@ -47,17 +45,17 @@ class Holder(NamedTuple):
 
 
 class StatePage:
-    """One opener's view of the state page. The descriptor is this opener's own, so its flock is, too."""
+    """One opener's view of the state page. It needs the descriptor only to map it, and closes it."""
 
     def __init__(self, descriptor: int) -> None:
         self._claimed = False
-        self._descriptor = descriptor
+        self._lock: int | None = None
         try:
-            self._page = mmap.mmap(descriptor, SIZE)
+            self._page = shared(descriptor, SIZE, writable=True)
             information = os.fstat(descriptor)
-        except OSError:
+        finally:
             os.close(descriptor)
-            raise
+        self._words = self._page.cast("I")
         self.delta = DeltaState(self._page)
         self.identity = (information.st_dev, information.st_ino)
         self.information = information
@@ -98,16 +96,12 @@ class StatePage:
     def has_damage(self, found: bool) -> None:
         self._page[_DAMAGE] = int(found)
 
-    def close(self) -> None:
-        """Give up the lock if it is ours, then close. Explicitly: a forked child may have a copy of the descriptor."""
-        self.unlock()
-        self.abandon()
-
     def abandon(self) -> None:
-        """Close descriptor and map and nothing else. In a forked child the lock stays the parent's."""
-        os.close(self._descriptor)
+        """Give up the map and nothing else."""
+        self.delta.release()
+        self._words.release()
         with contextlib.suppress(BufferError):  # inherited while a thread of the parent was waiting at the bell
-            self._page.close()
+            self._page.release()
 
     def forget_processes(self) -> None:
         """Clear all but what is said of the delta. Only by who is alone with a page that others left."""
@@ -116,20 +110,29 @@ class StatePage:
 
     # --- the exclusive lock ------------------------------------------------------------------------------------------
 
+    def lock_by(self, descriptor: int) -> None:
+        """Take the lock by this descriptor of the lock file from here on, which others open for themselves."""
+        self._lock = descriptor
+
     def try_lock(self) -> bool:
         """Take the flock if nobody has it."""
+        assert self._lock is not None
         try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
         return True
 
     def unlock(self) -> None:
-        """Clear the flag if it is ours, then give up the flock, if it is."""
+        """Clear the flag if it is ours, then give up the flock, if it is.
+
+        Explicitly, also before closing: a forked child may have a copy of the descriptor.
+        """
         if self._claimed:
-            self._page[_EXCLUSIVE : _EXCLUSIVE + 4] = _ZERO
+            self._words[_EXCLUSIVE // 4] = 0
             self._claimed = False
-        fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+        if self._lock is not None:
+            fcntl.flock(self._lock, fcntl.LOCK_UN)
 
     def claim(self) -> None:
         """Set the flag and say who we are. Only by who has the flock.
@@ -145,7 +148,7 @@ class StatePage:
 
     def is_claimed(self) -> bool:
         """Whether somebody holds the exclusive lock, or died with it."""
-        return self._page[_EXCLUSIVE : _EXCLUSIVE + 4] != _ZERO
+        return self._words[_EXCLUSIVE // 4] != 0
 
     def holder(self) -> Holder | None:
         """Who set the flag."""
@@ -156,20 +159,20 @@ class StatePage:
 
     def ring(self, sequence: int) -> None:
         """Tell of a commit. Each number is rung once, so no two commits can cancel each other out."""
-        self._page[_BELL : _BELL + 4] = (sequence & 0xFFFFFFFF).to_bytes(4, sys.byteorder)
-        if self._page[_WAITERS : _WAITERS + 4] != _ZERO:
+        self._words[_BELL // 4] = sequence & 0xFFFFFFFF
+        if self._words[_WAITERS // 4]:
             futex.wake_all(self._page, _BELL)
 
     def wake(self) -> None:
         """Wake those who wait, without a commit to tell of."""
-        if self._page[_WAITERS : _WAITERS + 4] != _ZERO:
+        if self._words[_WAITERS // 4]:
             futex.wake_all(self._page, _BELL)
 
     def tone(self) -> int:
         """What the bell says now. From here on commits wake those who wait."""
-        if self._page[_WAITERS : _WAITERS + 4] == _ZERO:
-            self._page[_WAITERS : _WAITERS + 4] = _ONE
-        return int.from_bytes(self._page[_BELL : _BELL + 4], sys.byteorder)
+        if not self._words[_WAITERS // 4]:
+            self._words[_WAITERS // 4] = 1
+        return self._words[_BELL // 4]
 
     def wait(self, tone: int, timeout: float | None) -> None:
         """Sleep until the bell says something else."""

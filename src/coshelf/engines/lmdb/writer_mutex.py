@@ -22,6 +22,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from coshelf.engines.lmdb import futex
+from coshelf.engines.lmdb.shared_memory import shared
 
 __all__ = ["WriterMutex"]
 
@@ -46,7 +47,7 @@ class WriterMutex:
 
     def __init__(self, descriptor: int | None) -> None:
         self.word: Sequence[int] = _FREE
-        self._page: mmap.mmap | None = None
+        self._page: memoryview | None = None
         self.place: int | None = None
         self._waiting: list[None] = []  # an element for each thread; appending is one step, so it needs no lock
         self._guard = threading.RLock()  # of the two below; a signal handler may come in between
@@ -59,13 +60,13 @@ class WriterMutex:
 
     def _map(self, descriptor: int, place: int) -> None:
         with contextlib.suppress(OSError):  # without it everything works but for that one death
-            page = mmap.mmap(descriptor, mmap.PAGESIZE)
+            page = shared(descriptor, mmap.PAGESIZE, writable=True)
             (kind,) = struct.unpack_from("I", page, place + _KIND_AT)
             if kind != _KIND:
-                page.close()
+                page.release()
                 return
             self._page, self.place = page, place
-            self.word = memoryview(page)[place : place + 4].cast("I")
+            self.word = page[place : place + 4].cast("I")
 
     @contextmanager
     def watched(self) -> Iterator[None]:
@@ -90,7 +91,7 @@ class WriterMutex:
                 thread.start()
                 self._thread = thread
 
-    def _run(self, page: mmap.mmap, place: int) -> None:
+    def _run(self, page: memoryview, place: int) -> None:
         while not self._end.wait(_PERIOD):
             futex.wake_one(page, place)
             with self._guard:
@@ -116,7 +117,7 @@ class WriterMutex:
             self._start()
 
     def close(self) -> None:
-        """After LMDB's close, since this closes a descriptor of the lock file."""
+        """After LMDB's close, since this may close a descriptor of the lock file."""
         self.pause()
         self.abandon()
 
@@ -128,4 +129,4 @@ class WriterMutex:
             assert isinstance(word, memoryview)
             word.release()
             with contextlib.suppress(BufferError):  # a thread that did not end; or inherited while one was at it
-                page.close()
+                page.release()

@@ -28,6 +28,7 @@ from coshelf.engines.sqlite.database import Row
 from coshelf.engines.sqlite.failures import translated
 from coshelf.engines.sqlite.reading import COUNT, GET, SqliteSnapshot, entry_of
 from coshelf.engines.sqlite.sidecars import LockFile, Sidecars, lock_path
+from coshelf.engines.whereabouts import missed
 from coshelf.errors import ReadOnlyShelf, TransactionInProgress, ValueTooLarge
 from coshelf.private_place import exposure, exposure_above, exposure_of
 
@@ -128,6 +129,7 @@ class SqliteEngine(Engine):
 
     def commit(self, batch: Batch) -> int:
         lock = self._writers_lock()
+        self._refuse_gone()
         if lock.is_mine():
             raise TransactionInProgress(
                 f"this thread is inside a transaction of {self.where} and must write through it"
@@ -171,12 +173,15 @@ class SqliteEngine(Engine):
         self._unsynced = not is_due
         if is_due:
             self._last_sync = time.monotonic()
+            self._refuse_gone()
         assert isinstance(number, int)
         return number
 
     @contextmanager
     def exclusive(self, timeout: float | None = None) -> Iterator[Exclusive]:
-        with self._writers_lock().hold(self._options.timeout if timeout is None else timeout):
+        lock = self._writers_lock()
+        self._refuse_gone()
+        with lock.hold(self._options.timeout if timeout is None else timeout):
             yield Exclusive(self._commit_exclusively)
 
     def owns_exclusive(self) -> bool:
@@ -186,6 +191,7 @@ class SqliteEngine(Engine):
         """Make durable what was committed so far, by anybody: a commit of nothing that waits for the disk."""
         if self._lock is None:
             return
+        self._refuse_gone()
         with (
             self._lock.hold(self._options.timeout),
             self._connections.lent() as connection,
@@ -195,6 +201,13 @@ class SqliteEngine(Engine):
             connection.execute("UPDATE shelf SET number = number")
         self._unsynced = False
         self._last_sync = time.monotonic()
+        self._refuse_gone()
+
+    def _refuse_gone(self) -> None:
+        """Raise :class:`ShelfGone` if the name does not lead to the file that SQLite has open."""
+        gone = missed(self._path, self._sidecars.database)
+        if gone is not None:
+            raise gone
 
     # --- the rest ----------------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""A file's content as a read-only view that keeps neither the file open nor itself beyond its last user.
+"""A file's content as a view that keeps neither the file open nor itself beyond its last user.
 
 Python's ``mmap`` keeps a descriptor for each map until version 3.13, which a thousand arrays do not leave room for.
 """
@@ -28,10 +28,11 @@ def _library() -> Any:
     return library
 
 
-def mapped(descriptor: int, length: int) -> memoryview:
+def mapped(descriptor: int, length: int, *, writable: bool = False) -> memoryview:
     """The first bytes of an open file. All processes that map it share its pages in memory. Raises OSError."""
     library = _library()
-    address = library.mmap(None, length, mmap.PROT_READ, mmap.MAP_SHARED, descriptor, 0)
+    protection = mmap.PROT_READ | mmap.PROT_WRITE if writable else mmap.PROT_READ
+    address = library.mmap(None, length, protection, mmap.MAP_SHARED, descriptor, 0)
     if address == _FAILED:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
@@ -41,4 +42,5 @@ def mapped(descriptor: int, length: int) -> memoryview:
     ctypes.pythonapi.PyObject_GC_UnTrack(ctypes.py_object(memory))
     # Not at exit: what is left then may still be used, and goes with the process.
     weakref.finalize(memory, library.munmap, address, length).atexit = False
-    return memoryview(memory).cast("B").toreadonly()
+    view = memoryview(memory).cast("B")
+    return view if writable else view.toreadonly()

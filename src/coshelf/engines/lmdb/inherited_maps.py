@@ -1,0 +1,54 @@
+"""Giving up, in a forked child, the maps that it inherited of its parent's LMDB files.
+
+A map keeps the opening of its file alive, and with it the locks that the parent holds by it: they would outlive the
+parent. A child never uses the parent's environments, but their memory has to be there, since an inherited transaction
+may still be ended, which looks at its data and writes into its lock file. So zeros take the place of the maps.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import mmap
+import os
+from collections.abc import Collection
+from typing import Any
+
+__all__ = ["can_replace_maps", "replace_maps"]
+
+_MAPS = "/proc/self/maps"
+_FIXED, _NO_RESERVE = 0x10, 0x4000  # of Linux, on the machines that CPython runs on but MIPS, Alpha and PA-RISC
+
+
+@functools.cache
+def can_replace_maps() -> bool:
+    """Whether that can be done here. Loads what it takes, which a child might not be able to."""
+    _library()
+    return os.uname().machine in ("x86_64", "aarch64", "riscv64", "s390x", "ppc64le") and os.path.exists(_MAPS)
+
+
+@functools.cache
+def _library() -> Any:
+    library = ctypes.CDLL(None, use_errno=True)
+    library.mmap.restype = ctypes.c_void_p
+    library.mmap.argtypes = [
+        *(ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_int64),
+    ]
+    return library
+
+
+def replace_maps(paths: Collection[tuple[str, str]]) -> None:
+    """Have zeros where this process maps these files: data and lock file of each. A map that resists stays."""
+    reading, writing = mmap.PROT_READ, mmap.PROT_READ | mmap.PROT_WRITE
+    rights: dict[bytes, int] = {}
+    for data, lock in paths:
+        for path, right in ((data, reading), (lock, writing)):  # of the data there may be more than memory has
+            name = os.fsencode(path).replace(b"\n", b"\\012")
+            rights[name] = rights[name + b" (deleted)"] = right
+    with open(_MAPS, "rb") as maps:
+        found = [line.rstrip(b"\n").split(maxsplit=5) for line in maps]
+    for fields in found:  # range, rights, offset, device, inode, name
+        if len(fields) == 6 and fields[5] in rights:
+            start, end = (int(number, 16) for number in fields[0].split(b"-"))
+            flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _FIXED | _NO_RESERVE
+            _library().mmap(start, end - start, rights[fields[5]], flags, -1, 0)

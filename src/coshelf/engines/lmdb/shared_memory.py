@@ -1,0 +1,17 @@
+"""The first bytes of a file as shared memory, without a descriptor that stays open for it where that can be done."""
+
+from __future__ import annotations
+
+import mmap
+
+__all__ = ["shared"]
+
+
+def shared(descriptor: int, length: int, *, writable: bool) -> memoryview:
+    """A view of the first bytes of an open file, unmapped when nothing refers to it any more. Raises OSError."""
+    try:
+        from coshelf.engines.lmdb.blobs.mapping import mapped
+    except ImportError:  # a Python that was built without ctypes; its own maps keep a descriptor before version 3.13
+        access = mmap.ACCESS_WRITE if writable else mmap.ACCESS_READ
+        return memoryview(mmap.mmap(descriptor, length, access=access))
+    return mapped(descriptor, length, writable=writable)
