@@ -5,11 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
+from coshelf.cooperation import new_reentrant_lock
 from coshelf.engines.files.paths import is_part, key_of
 from coshelf.engines.files.pickle_files import YOUNG, is_whole
 from coshelf.errors import CoshelfError, DamagedRecord, InvalidKey, ShelfPermissionError, StorageError, StorageFull
@@ -52,7 +52,7 @@ class Tree:
     def __init__(self, where: str, descriptor: int) -> None:
         self.where = where
         self.descriptor = descriptor
-        self._counting = threading.Lock()
+        self._counting = new_reentrant_lock()
         self._users = 1  # the engine, until it is closed
 
     @contextmanager

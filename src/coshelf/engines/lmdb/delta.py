@@ -123,7 +123,7 @@ class Delta(LmdbFile):
         super().close()
         self._close_descriptors()
 
-    def abandon(self) -> lmdb.Environment:
+    def abandon(self) -> object:
         self._close_descriptors()
         return super().abandon()
 

@@ -23,6 +23,7 @@ from coshelf.engines.lmdb.registry import REGISTRY
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, ShelfRow, unpack_row
 from coshelf.engines.lmdb.sidecars import Files, open_files
 from coshelf.engines.lmdb.state_page import Bell, StatePage
+from coshelf.engines.lmdb.turns import again_when_overtaken
 from coshelf.errors import (
     CoshelfError,
     DamagedShelf,
@@ -63,6 +64,7 @@ class Environment:
         self._base: BaseFile | None = None
         self._deltas: list[Delta] = []  # the one in use, and before it those whose place it took
         self._inside: list[None] = []
+        self._is_shutting = False
         self._renewing: list[None] = []  # those inside who wait for it to be opened again
         self._was_registered = False
         self._exclusive: ExclusiveLock | None = None
@@ -224,6 +226,7 @@ class Environment:
     def has_delta(self) -> bool:
         return bool(self._deltas)
 
+    @again_when_overtaken
     def _barrier(self, *, after_death: bool) -> None:
         """Wait for the commits under way.
 
@@ -231,9 +234,11 @@ class Environment:
         be there and appear only when the next writer takes the lock. Reads before that would not have it.
         """
         if after_death or not self._deltas:
-            self.base.begin_write().abort()  # inside, as the lock's own steps are
+            with self.base.writing():  # inside, as the lock's own steps are
+                pass
         if self._deltas:
-            self.current_delta().begin_write().abort()
+            with self.current_delta().writing():
+                pass
 
     def settle_dead_commits(self) -> None:
         """Have every commit visible that a process made before it died. For who is inside, and writes."""
@@ -382,8 +387,9 @@ class Environment:
     def shut(self) -> None:
         """Close, with the registry's lock held and nobody inside."""
         base = self._base
-        if base is None:
+        if base is None or self._is_shutting:  # a handler that interrupts it finds the shelf closed
             return
+        self._is_shutting = True
         self.flusher.end()
         try:
             # What threads committed while the last user was closing.
@@ -400,7 +406,10 @@ class Environment:
             for delta in self._deltas:
                 delta.close()
             self._deltas = []
-            self.files.close(has_written=self.may_write if self.row.writable else None)
+            try:
+                self.files.close(has_written=self.may_write if self.row.writable else None)
+            finally:
+                self._is_shutting = False
 
     # --- another file in the place of this one -----------------------------------------------------------------------
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import lmdb
 
+from coshelf.cooperation import this_thread
 from coshelf.engines.lmdb.failures import translate, translated
 from coshelf.engines.lmdb.header import missing_bytes, newest_transaction
 from coshelf.engines.lmdb.lock_guard import LockGuard, has_namesake
 from coshelf.engines.lmdb.sidecar_files import MAX_READERS, lock_path
+from coshelf.engines.lmdb.turns import WriteTurns
 from coshelf.engines.lmdb.writer_mutex import WriterMutex
 from coshelf.errors import DamagedShelf, ReadOnlyShelf, SnapshotLost, StorageError
 
@@ -38,13 +42,13 @@ class LmdbFile:
         self._commits = 0
         self._guard = LockGuard(lock_path(path))
         self.writer_mutex = WriterMutex(None)
-        self.lmdb = self._open(map_size, **flags)
+        self._use(self._open(map_size, **flags))
         if not flags.get("lock", True):
             return
         if has_namesake(self.lmdb):
             with contextlib.closing(self.lmdb), translated(shelf, "open"):
                 self.lmdb.begin().abort()
-            self.lmdb = self._open(map_size, **flags)
+            self._use(self._open(map_size, **flags))
         try:
             with translated(shelf, "open"):
                 self._guard.hold(self.lmdb)
@@ -67,6 +71,10 @@ class LmdbFile:
                 **flags,
             )
 
+    def _use(self, opened: lmdb.Environment) -> None:
+        self.lmdb = opened
+        self.turns = WriteTurns(self.shelf, functools.partial(opened.begin, None, None, True))
+
     def begin(self) -> lmdb.Transaction[bytes]:
         """A read transaction."""
         try:
@@ -79,17 +87,35 @@ class LmdbFile:
             raise translate(error, self.shelf, "read") from error
 
     def begin_write(self) -> lmdb.Transaction[bytes]:
-        """A write transaction, to be ended by this thread, soon. Waits for LMDB's writer mutex."""
+        """A write transaction, to be ended by this thread, soon. Waits for LMDB's writer mutex.
+
+        A handler that interrupts this thread may end it, to write: see :mod:`coshelf.engines.lmdb.turns`.
+        """
         self._commits += 1
         if self._commits % _READER_CHECK_EVERY == 0:
             self.lmdb.reader_check()
         try:
-            if self.writer_mutex.word[0]:
-                with self.writer_mutex.watched():
-                    return self.lmdb.begin(write=True)
-            return self.lmdb.begin(write=True)
+            thread, own = this_thread(), self.turns.own
+            if self.writer_mutex.word[0] or thread in own:
+                return self._begin_patiently(thread)
+            return own[thread]
         except lmdb.Error as error:
             raise translate(error, self.shelf, "write") from error
+
+    def _begin_patiently(self, thread: int) -> lmdb.Transaction[bytes]:
+        turns = self.turns
+        turns.make_way(thread)
+        holder = self.writer_mutex.holder()
+        if holder:
+            turns.refuse_hopeless(holder)
+        with self.writer_mutex.watched():
+            return turns.own[thread]
+
+    @contextmanager
+    def writing(self) -> Iterator[lmdb.Transaction[bytes]]:
+        """A write transaction for a block, which commits it. Raises ``Overtaken`` if a handler came in between."""
+        with self.turns.ending(self.begin_write()) as transaction:
+            yield transaction
 
     def main_database(self, transaction: lmdb.Transaction[bytes]) -> Any:
         """LMDB's handle for all rows."""
@@ -100,11 +126,11 @@ class LmdbFile:
         self.writer_mutex.close()
         self._guard.close()
 
-    def abandon(self) -> lmdb.Environment:
-        """In a forked child: close our own descriptors, and give LMDB's out, to be kept as it is for ever."""
+    def abandon(self) -> object:
+        """In a forked child: close our own descriptors, and give LMDB's out, to be kept as they are for ever."""
         self.writer_mutex.abandon()
         self._guard.abandon()
-        return self.lmdb
+        return self.lmdb, self.turns
 
 
 def with_largest_map(opened: Callable[[int], _T], file_size: int) -> _T:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from coshelf.cooperation import new_reentrant_lock
 from coshelf.errors import OpenUnderAnotherName, ReadOnlyShelf, ShelfLocked
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ class Registry:
         self._open[environment.identity] = environment
 
     def _renew_locks(self) -> None:
-        self.lock = threading.RLock()
+        self.lock = new_reentrant_lock()
         self._opened = threading.Condition(self.lock)
         self._being_opened: set[str] = set()
 

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from urllib.parse import quote
 
+from coshelf.cooperation import new_reentrant_lock
 from coshelf.engines.contract import OpenOptions
 from coshelf.engines.sqlite.failures import translated
 from coshelf.errors import ShelfClosed, StorageError
@@ -46,7 +47,7 @@ class Connections:
         _all.add(self)
 
     def _renew_locks(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = new_reentrant_lock()  # a signal handler or finalizer may come in between
         self._changed = threading.Condition(self._lock)
 
     def _open(self) -> sqlite3.Connection:
