@@ -7,6 +7,7 @@ greenlet, though, and must let the others run: where gevent has patched ``time.s
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import sys
 import threading
@@ -30,32 +31,31 @@ _LONGEST_PAUSE = 0.005
 _LONGEST_WAIT = 1.0  # at a gate; it is opened at once, but an interrupt may come between a change and the opening
 
 
-def _original(module: str, name: str) -> Any:
-    monkey = sys.modules.get("gevent.monkey")
-    if monkey is not None:
-        return monkey.get_original(module, name)
-    return getattr(sys.modules[module], name)
+def _original(name: str) -> Any:
+    """What the module ``_thread`` itself has under this name. To be found even while the interpreter ends."""
+    monkey = sys.modules.get("gevent.monkey") if sys.modules else None
+    return getattr(_thread, name) if monkey is None else monkey.get_original(name)
 
 
 def is_cooperative(module: str = "time") -> bool:
     """Whether greenlets have taken the place of what this module of the standard library offers."""
-    monkey = sys.modules.get("gevent.monkey")
+    monkey = sys.modules.get("gevent.monkey") if sys.modules else None
     return monkey is not None and bool(monkey.is_module_patched(module))
 
 
 def new_lock() -> threading.Lock:
     """A lock between threads of the operating system."""
-    lock: threading.Lock = _original("_thread", "allocate_lock")()
+    lock: threading.Lock = _original("allocate_lock")()
     return lock
 
 
 def new_reentrant_lock() -> threading.RLock:
     """As :func:`new_lock`; a signal handler or finalizer that comes in between may take it once more."""
-    lock: threading.RLock = _original("_thread", "RLock")()
+    lock: threading.RLock = _original("RLock")()
     return lock
 
 
-this_thread: Callable[[], int] = _original("_thread", "get_ident")
+this_thread: Callable[[], int] = _original("get_ident")
 """The number of this thread of the operating system, whatever greenlet runs in it."""
 
 
@@ -138,7 +138,7 @@ class ServiceThread:
     def start(self) -> None:
         """Start it. No lock may be held by the caller. RuntimeError if there can be no more threads."""
         if is_cooperative("threading"):
-            _original("_thread", "start_new_thread")(self._run, ())
+            _original("start_new_thread")(self._run, ())
         else:
             self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
             self._thread.start()

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from threading import get_ident
 from typing import Any
 
 from coshelf.codecs.pickled import PickleCodec
+from coshelf.ending import finalizer
 from coshelf.engines.closed import ClosedEngine
 from coshelf.engines.contract import Batch, Engine, Flag
 from coshelf.errors import ReadOnlyShelf, ShelfClosed, TransactionInProgress
@@ -23,7 +25,7 @@ class Handle:
     """What a shelf and its subs share: the open engine, and how values are encoded.
 
     ``reopen`` is the function that a pickled shelf calls in another process. ``before_close`` is called with the
-    engine's ``commit`` when the shelf is closed, or when it never is: when it is collected, or at exit.
+    engine's ``commit`` when the shelf is closed, or when it never is: when it is collected, and at exit.
     """
 
     def __init__(
@@ -40,7 +42,9 @@ class Handle:
         self.reopen = reopen
         self.inside: set[tuple[int, int]] = set()
         """Threads, by pid and number, in a transaction that no lock of the engine's tells of."""
-        self._finalizer = weakref.finalize(self, _finish, engine, before_close)
+        self._rests = False
+        self._finish = partial(_finish, engine, before_close)
+        self._finalizer = finalizer(self, self._finish, partial(_rest, weakref.ref(self), engine, before_close))
 
     @property
     def closed(self) -> bool:
@@ -81,7 +85,14 @@ class Handle:
         if engine.owns_exclusive() or (self.inside and _this_thread() in self.inside):
             raise TransactionInProgress(f"{engine.where} cannot be closed by a thread that is inside its transaction")
         self.engine = ClosedEngine(engine)
-        self._finalizer()  # once
+        self._finalizer.detach()
+        self._finish()
+
+    def __del__(self) -> None:
+        if self._rests and not self.closed:  # the interpreter's end: finalizers are not called any more
+            # Names may be gone by now. All is durable; the next opener tidies up.
+            with suppress(ImportError, NameError, AttributeError, TypeError):
+                self._finish()
 
 
 def _this_thread() -> tuple[int, int]:
@@ -94,3 +105,14 @@ def _finish(engine: Engine, before_close: Callable[[Commit], None] | None) -> No
             before_close(engine.commit)
     finally:
         engine.close()
+
+
+def _rest(reference: weakref.ref[Handle], engine: Engine, before_close: Callable[[Commit], None] | None) -> None:
+    handle = reference()
+    assert handle is not None
+    handle._rests = True
+    try:
+        if before_close is not None:
+            before_close(engine.commit)
+    finally:
+        engine.rest()

@@ -183,3 +183,6 @@ class MappingEngine(Engine):
 
     def close(self) -> None:
         self.sync()
+
+    def rest(self) -> None:
+        self.sync()

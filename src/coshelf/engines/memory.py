@@ -167,3 +167,6 @@ class MemoryEngine(_TableReader, Engine):
 
     def close(self) -> None:
         self._table = SortedTable()
+
+    def rest(self) -> None:
+        """Nothing to do."""

@@ -410,6 +410,10 @@ class FilesEngine(Engine):
             self._bells.close()
             self._tree.close()
 
+    def rest(self) -> None:
+        self.sync()
+        self._options = dataclasses.replace(self._options, durability="commit")
+
     def reopen_arguments(self) -> tuple[str, OpenOptions]:
         flag = "w" if self._options.flag in ("c", "n") else self._options.flag
         return f"files:{self.where}", dataclasses.replace(self._options, flag=flag)

@@ -8,6 +8,7 @@ import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from io import FileIO
 
 from coshelf.cooperation import new_reentrant_lock
 from coshelf.engines.files.paths import is_part, key_of
@@ -155,7 +156,7 @@ class Tree:
             while descriptor is not None:
                 before = os.fstat(descriptor)
                 os.lseek(descriptor, 0, os.SEEK_SET)
-                with open(descriptor, "rb", buffering=0, closefd=False) as file:
+                with FileIO(descriptor, "rb", closefd=False) as file:
                     data = file.readall()
                 after = os.fstat(descriptor)
                 if (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns):

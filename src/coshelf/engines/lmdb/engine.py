@@ -291,10 +291,11 @@ class LmdbEngine(Engine):
 
     def sync(self) -> None:
         """Return when everything that was committed so far, by anybody, is durable. With flag "r", do nothing."""
+        environment = self._environment
         if self._options.flag != "r":
-            with self._environment.inside():
-                if self._environment.has_delta:
-                    self._environment.flusher.sync()
+            with environment.inside():
+                if environment.has_delta:
+                    environment.flusher.sync()
 
     def close(self) -> None:
         if not self._closed:
@@ -306,6 +307,9 @@ class LmdbEngine(Engine):
                     self.sync()
             finally:
                 self._environment.release()
+
+    def rest(self) -> None:
+        self.sync()  # the registry does the rest, for all who share the environment
 
     def check(self, progress: Callable[[int, int], object] | None) -> Report:
         from coshelf.engines.lmdb.file_check import check_open

@@ -65,6 +65,7 @@ class Environment:
         self._deltas: list[Delta] = []  # the one in use, and before it those whose place it took
         self._inside: list[None] = []
         self._is_shutting = False
+        self.is_resting = False
         self._renewing: list[None] = []  # those inside who wait for it to be opened again
         self._was_registered = False
         self._exclusive: ExclusiveLock | None = None
@@ -470,6 +471,10 @@ class Environment:
         """Before the last :meth:`release`: end the flush thread, which that would not wait for."""
         if self.users == 1:
             self.flusher.pause()
+
+    def rest(self) -> None:
+        """The interpreter ends: from here on each commit is flushed by who makes it, since no thread can do it."""
+        self.is_resting = True
 
     def release(self) -> None:
         """One user less; after the last one it is closed, as soon as no thread is inside."""

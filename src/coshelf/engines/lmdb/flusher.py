@@ -207,6 +207,9 @@ class Flusher:
             self._wake.ring()
 
     def _start(self) -> None:
+        if self._environment.is_resting:
+            self.flush()
+            return
         with self._mutex:
             if self._thread is not None or self._paused:
                 return

@@ -164,17 +164,18 @@ class Registry:
             if environment.users and environment.is_open and environment.has_delta and environment.may_write:
                 environment.flusher.sync()
 
-    def close_all(self) -> None:
-        """At exit: so that all is durable, and the sidecars go, even if somebody forgot to close."""
+    def rest_all(self) -> None:
+        """At exit: so that all is durable. What somebody forgot to close is closed when its handles are deleted.
+
+        That is later, while modules are torn down. Until then whoever has one can use it.
+        """
         for environment in list(self._open.values()):
             environment.flusher.pause()
             try:
                 if environment.users and environment.has_delta:
                     environment.flusher.sync()
             finally:
-                with self.lock:
-                    environment.users = 0
-                    self.close_unused(environment)
+                environment.rest()
 
 
 def _allow_reopening() -> None:
@@ -192,7 +193,7 @@ def _allow_reopening() -> None:
 
 REGISTRY = Registry()
 # Not atexit: finalizers run at exit from the youngest to the oldest, so those of shelves come first, and write back.
-weakref.finalize(REGISTRY, REGISTRY.close_all)
+weakref.finalize(REGISTRY, REGISTRY.rest_all)
 if sys.platform != "win32":
     os.register_at_fork(
         before=REGISTRY.before_fork,

@@ -294,6 +294,14 @@ class SqliteEngine(Engine):
             finally:
                 self._connections.close()
 
+    def rest(self) -> None:
+        self._waits_for_disk = True
+        try:
+            if self._unsynced:
+                self.sync()
+        finally:
+            self._connections.rest()
+
     def reopen_arguments(self) -> tuple[str, OpenOptions]:
         flag: Flag = "r" if self._options.flag == "r" else "w"
         return self.where, replace(self._options, flag=flag)
