@@ -34,7 +34,7 @@ _LONGEST_WAIT = 1.0  # at a gate; it is opened at once, but an interrupt may com
 def _original(name: str) -> Any:
     """What the module ``_thread`` itself has under this name. To be found even while the interpreter ends."""
     monkey = sys.modules.get("gevent.monkey") if sys.modules else None
-    return getattr(_thread, name) if monkey is None else monkey.get_original(name)
+    return getattr(_thread, name) if monkey is None else monkey.get_original("_thread", name)
 
 
 def is_cooperative(module: str = "time") -> bool:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-
-from coshelf.cooperation import this_thread
+import threading
 
 __all__ = ["current_task", "current_thread"]
 
 
 def current_thread() -> tuple[int, int]:
     """The thread; in a forked child the one that forked has the same number, and another process."""
-    return os.getpid(), this_thread()
+    return os.getpid(), threading.get_ident()  # of a greenlet, where gevent has patched this
 
 
 def current_task() -> tuple[object, object]:
