@@ -11,6 +11,8 @@ from coshelf.namespace import Range
 
 __all__ = ["Overlay"]
 
+Mark = tuple[dict[bytes, bytes | None], list[Range]]
+
 _UNCOMMITTED = -1  # the version of an entry that has none yet
 
 
@@ -36,9 +38,21 @@ class Overlay(Reader):
         self._writes[key] = None
 
     def clear(self, start: bytes, stop: bytes) -> None:
-        for key in [key for key in self._writes if start <= key < stop]:
-            del self._writes[key]
+        for key in [key for key in list(self._writes) if start <= key < stop]:
+            self._writes.pop(key, None)
         self._clears.append((start, stop))
+
+    def mark(self) -> Mark:
+        """What :meth:`go_back` needs to undo what is written from here on."""
+        return self._writes.copy(), self._clears.copy()
+
+    def go_back(self, mark: Mark) -> None:
+        """Undo what was written since. What was read stays remembered."""
+        self._writes, self._clears = mark
+
+    def written(self, key: bytes) -> bytes | None:
+        """What was written for a key last: the same object as long as nothing else is written."""
+        return self._writes.get(key)
 
     def forget(self) -> None:
         """Let go of what was written: a batch that was made has it, and what is in no batch is not needed any more."""
@@ -49,11 +63,12 @@ class Overlay(Reader):
 
         With ``of_reads`` there is one that only checks, if several entries were read.
         """
-        if not self._writes and not self._clears:
+        writes = self._writes.copy()
+        if not writes and not self._clears:
             return Batch(checks=self._seen) if of_reads and len(self._seen) > 1 else None
         return Batch(
-            puts={key: body for key, body in self._writes.items() if body is not None},
-            deletes=frozenset(key for key, body in self._writes.items() if body is None),
+            puts={key: body for key, body in writes.items() if body is not None},
+            deletes=frozenset(key for key, body in writes.items() if body is None),
             checks=self._seen,
             clears=tuple(self._clears),
         )
@@ -71,8 +86,8 @@ class Overlay(Reader):
         self, start: bytes, stop: bytes, *, reverse: bool = False, keys_only: bool = False
     ) -> Iterator[tuple[bytes, Entry | None]]:
         # A copy: what is written while the caller iterates is not of this instant.
-        written = sorted(key for key in self._writes if start <= key < stop)
-        bodies = {key: self._writes[key] for key in written}
+        bodies = {key: body for key, body in self._writes.copy().items() if start <= key < stop}
+        written = sorted(bodies)
         clears = list(self._clears)
         below = self._base.scan(start, stop, reverse=reverse, keys_only=keys_only and not self._watched)
         shown = (
@@ -90,7 +105,7 @@ class Overlay(Reader):
         if self._clears:
             return sum(1 for _ in self.scan(start, stop, keys_only=True))
         total = self._base.count(start, stop)
-        for key, body in self._writes.items():
+        for key, body in self._writes.copy().items():
             if start <= key < stop:
                 total += (body is not None) - (self._base.get(key) is not None)
         return total

@@ -12,13 +12,13 @@ import pickle
 import sys
 import time
 import warnings
-import weakref
 import zlib
 from collections.abc import ItemsView, Iterator, MutableMapping, ValuesView
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from coshelf import umask
+from coshelf.ending import finalizer
 from coshelf.engines.contract import EVERYTHING_GONE, Batch, OpenOptions
 from coshelf.engines.files.engine import FilesEngine, Stamp, open_engine
 from coshelf.engines.files.pickle_files import YOUNG
@@ -55,7 +55,7 @@ class PickleShareDB(MutableMapping[str, Any]):
         assert isinstance(engine, FilesEngine)
         self._engine = engine
         self._keys_in_buckets: dict[str, tuple[Stamp, frozenset[Any]]] = {}
-        weakref.finalize(self, engine.close)
+        finalizer(self, engine.close, engine.rest)
 
     def __getstate__(self) -> dict[str, Any]:
         return {"root": self.root, "cache": self.cache}

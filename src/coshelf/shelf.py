@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterator, MutableMapping
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from itertools import islice
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar, overload
@@ -15,9 +15,9 @@ from coshelf import transaction as transactions
 from coshelf.blobs import MissingBlob
 from coshelf.care import Cared
 from coshelf.engines import contract
-from coshelf.engines.contract import Batch, Capabilities, Engine, Flag, refuse_wide
+from coshelf.engines.contract import Batch, Capabilities, Flag, Reader, refuse_wide
 from coshelf.errors import Conflict, Unsupported, WaitTimeout
-from coshelf.handle import Handle
+from coshelf.handle import Handle, Participant
 from coshelf.keys import shown
 from coshelf.namespace import Namespace
 from coshelf.readable import Readable
@@ -114,13 +114,22 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
-    def _reader(self) -> Engine:
-        return self._handle.engine
+    def _reader(self) -> Reader:
+        handle = self._handle
+        if handle.inside and (state := handle.state()) is not None:
+            return state.overlay()
+        return handle.engine
+
+    def _joined(self) -> Transaction[K, V] | None:
+        """The transaction that this task is in, as this part of the shelf sees it."""
+        state = self._handle.state()
+        return None if state is None else Transaction(state, self._namespace, self._codec)
 
     def __getitem__(self, key: K) -> V:
         # What _get does, in one step: a call costs as much as a twentieth of a read.
         encoded = self._namespace.encode(key)
-        entry = self._handle.engine.get(encoded)
+        handle = self._handle
+        entry = (self._reader() if handle.inside else handle.engine).get(encoded)
         if entry is None:
             raise KeyError(key)
         try:
@@ -137,6 +146,8 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
 
     def snapshot(self) -> Snapshot[K, V]:
         """The shelf as it is now, read-only, for as long as it is held. Use it with ``with``.
+
+        Inside a transaction it shows what is committed, without what the transaction has written.
 
         >>> import coshelf
         >>> shelf = coshelf.open("memory:")
@@ -193,7 +204,12 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
         encoded = self._namespace.encode(key)
         body = self._codec.dump(key, encoded, value)
         if self._handle.inside:
-            self._handle.refuse_in_transaction()
+            state = self._handle.state()
+            if state is not None:
+                state.overlay().put(encoded, body)
+            else:
+                self._handle.commit_or_defer(Batch(puts={encoded: body}))
+            return
         self._handle.engine.put(encoded, body)  # refuses by itself what else Handle.commit does
 
     def __delitem__(self, key: K) -> None:
@@ -209,6 +225,8 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
 
     def popitem(self, last: bool = True) -> tuple[K, V]:
         """Remove and return the item with the greatest key, or with ``last=False`` the smallest."""
+        if self._handle.inside and (joined := self._joined()) is not None:
+            return joined.popitem(last)
         if self.capabilities.checks == "entry":
             return self._popitem_singly(last)
         # Not optimistically: between looking and removing somebody may store an item that comes before.
@@ -231,13 +249,15 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
 
     def update(self, other: Any = (), /, **more: Any) -> None:
         """Store all items of a mapping or of an iterable of pairs, in one commit. As ``dict.update``."""
-        self._handle.refuse_in_transaction()
+        if self._handle.inside and (joined := self._joined()) is not None:
+            joined.update(other, **more)
+            return
         puts = self._handle.engine.gather()
         for key, value in pairs(other, more):
             encoded = self._namespace.encode(key)
             puts[encoded] = self._codec.dump(key, encoded, value)
         if puts:
-            self._handle.commit(Batch(puts=puts))
+            self._handle.commit_or_defer(Batch(puts=puts))
 
     def __ior__(self, other: Any) -> Self:  # type: ignore[override,misc]
         self.update(other)
@@ -245,6 +265,9 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
 
     def clear(self) -> None:
         """Remove all entries, in one commit."""
+        if self._handle.inside and (joined := self._joined()) is not None:
+            joined.clear()
+            return
         if self._namespace.prefix and self.capabilities.checks == "entry":
             keys = frozenset(encoded for _, encoded, _ in self._select().scan(self._reader(), keys_only=True))
             self._handle.commit(Batch(deletes=keys))
@@ -260,7 +283,8 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
     def edit(self, key: K, default: Any = MISSING) -> Iterator[V]:
         """Hand out a value to be changed in place; it is stored when the block ends, with other writers kept out.
 
-        If the block raises, the entry stays as it was.
+        If the block raises, the entry stays as it was. What the block does with the shelf is part of the same commit:
+        see :meth:`transaction`.
 
         Args:
             key: the entry to edit.
@@ -303,7 +327,7 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
         """
         if self._handle.engine.capabilities.exclusive is None:
             return self._atomically(
-                lambda transaction: transaction.modify(key, function, default, allow_none=allow_none)
+                lambda transaction: transaction.modify(key, function, default, allow_none=allow_none), joined=True
             )
         with self._transaction(None) as transaction:
             return transaction.modify(key, function, default, allow_none=allow_none)
@@ -324,14 +348,16 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
     def transaction(self, timeout: float | None = None) -> AbstractContextManager[Transaction[K, V]]:
         """Several reads and writes that happen together: all when the block ends, none if it raises.
 
-        Other writers wait meanwhile, readers do not. Inside the block, write through the transaction.
+        Other writers wait meanwhile, readers do not. Inside the block this shelf, and its subs, are the transaction's
+        view, too, for the thread and the task that began it: functions that use the shelf take part. A transaction
+        within the transaction is part of it, and is undone alone if its block raises.
 
         Args:
             timeout: seconds to wait for another transaction, instead of the shelf's own timeout.
 
         Raises:
             ShelfLocked: another transaction went on for too long.
-            TransactionInProgress: this thread is inside one already.
+            TransactionInProgress: this thread is inside one already, of another task or another handle.
             Conflict: at the end of the block, on an engine without an exclusive lock. See :meth:`transact`.
 
         >>> import coshelf
@@ -342,7 +368,8 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
         >>> dict(shelf)
         {'a': 2, 'b': 1}
         """
-        self._handle.refuse_in_transaction()
+        if not self._handle.inside or self._handle.state() is None:
+            self._handle.refuse_in_transaction()
         return self._transaction(timeout)
 
     def transact(self, function: Callable[[Transaction[K, V]], T], *, attempts: int = 10) -> T:
@@ -351,26 +378,39 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
 
     @contextmanager
     def _transaction(self, timeout: float | None) -> Iterator[Transaction[K, V]]:
+        if self._handle.inside and (state := self._handle.state()) is not None:
+            with state.nested() as part:
+                yield Transaction(part, self._namespace, self._codec)
+            return
         self._handle.refuse_in_transaction()
         engine = self._handle.engine
         if engine.capabilities.exclusive is None:
-            with self._handle.optimistically(), engine.instant() as base:
+            with self._handle.taking_part() as participant, engine.instant() as base:
 
                 def commit(batch: Batch) -> object:
                     if isinstance(base, contract.Snapshot):
                         base.close()  # it may hold a connection, and committing takes another
                     return engine.commit(batch)
 
-                yield from self._run(base, commit, watched=True)
+                yield from self._run(participant, base, commit, watched=True)
             return
-        with engine.exclusive(None if timeout is None else usable_timeout(timeout)) as lock:
+        with (
+            self._handle.taking_part() as participant,
+            engine.exclusive(None if timeout is None else usable_timeout(timeout)) as lock,
+        ):
             # Nobody else writes now, so the latest state is the instant of this transaction.
-            yield from self._run(engine, lock.commit, watched=False)
+            yield from self._run(participant, engine, lock.commit, watched=False)
 
-    def _run(self, base: Any, commit: Callable[[Batch], object], *, watched: bool) -> Iterator[Transaction[K, V]]:
+    def _run(
+        self, participant: Participant, base: Any, commit: Callable[[Batch], object], *, watched: bool
+    ) -> Iterator[Transaction[K, V]]:
         state, transaction = transactions.begin(base, self.name, self._namespace, self._codec, watched=watched)
         try:
-            yield transaction
+            participant.state = state
+            try:
+                yield transaction
+            finally:
+                participant.state = None
             # Without an instant, what was read together has to be looked at once more.
             batch = state.batch(of_reads=watched and base is self._handle.engine)
         finally:
@@ -396,14 +436,23 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
             pause = min(pause * 2, _LONGEST_PAUSE)
         raise ValueError("attempts must be at least 1")
 
-    def _atomically(self, step: Callable[[Transaction[K, V]], T]) -> T:
-        """Run a step that may be repeated and commit it, without the exclusive lock unless others keep interfering."""
+    def _atomically(self, step: Callable[[Transaction[K, V]], T], *, joined: bool = False) -> T:
+        """Run a step that may be repeated and commit it, without the exclusive lock unless others keep interfering.
+
+        With ``joined`` what the step does with the shelf itself is part of it: it calls a function of the user's.
+        """
+        if self._handle.inside and (outer := self._joined()) is not None:
+            return step(outer)
         self._handle.refuse_in_transaction()
         engine = self._handle.engine
         for _ in range(_ATTEMPTS):
             state, transaction = transactions.begin(engine, self.name, self._namespace, self._codec, watched=True)
-            result = step(transaction)
+            with self._handle.taking_part() if joined else nullcontext() as participant:
+                if participant is not None:
+                    participant.state = state
+                result = step(transaction)
             batch = state.batch()
+            state.end()
             if batch is None:
                 return result
             try:

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import contextlib
 import pickle
-import weakref
 from collections.abc import Callable, Iterator, MutableMapping
 from types import TracebackType
 from typing import Any, NoReturn, Self
@@ -26,6 +25,7 @@ from coshelf.bytes_face import BytesFace
 from coshelf.codecs.pickled import PickleCodec
 from coshelf.codecs.raw_pickles import RawPickles
 from coshelf.dbm import Filename, open_face
+from coshelf.ending import finalizer
 from coshelf.migration import migrate
 from coshelf.shelf import Shelf as Shared
 
@@ -75,6 +75,7 @@ class _Contents:
         self.deserializer = deserializer
         self.cache: dict[str, Any] = {}
         self.clean: dict[str, Any] = {}
+        self.rests = False
 
     def remember(self, key: str, value: Any) -> None:
         self.cache[key] = value
@@ -100,6 +101,11 @@ class _Contents:
             raise failed
         if hasattr(self.dict, "sync"):
             self.dict.sync()
+
+    def rest(self) -> None:
+        """The interpreter ends, and somebody may still write."""
+        self.rests = True
+        self.sync()
 
     def close(self) -> None:
         if isinstance(self.dict, _ClosedDict):
@@ -158,7 +164,7 @@ class Shelf(MutableMapping[str, Any]):
             serializer or pickle.dumps,
             deserializer or pickle.loads,
         )
-        self._finalizer = weakref.finalize(self, self._contents.close)  # when it is collected, and at exit
+        self._finalizer = finalizer(self, self._contents.close, self._contents.rest)
 
     dict = _of_contents("dict")
     cache = _of_contents("cache")
@@ -231,6 +237,11 @@ class Shelf(MutableMapping[str, Any]):
         """Sync and close. From here on operations raise ValueError; closing again does no harm."""
         self._finalizer.detach()
         self._contents.close()
+
+    def __del__(self) -> None:
+        contents = self.__dict__.get("_contents")
+        if contents is not None and contents.rests:  # the interpreter's end: finalizers are not called any more
+            contents.close()
 
     def __enter__(self) -> Self:
         return self

@@ -9,14 +9,14 @@ from typing import Any, Final, Generic, Self, TypeVar, overload
 
 from coshelf.codecs.pickled import PickleCodec
 from coshelf.engines.contract import Batch, Reader
-from coshelf.errors import InvalidKey, ShelfClosed
+from coshelf.errors import InvalidKey, ShelfClosed, TransactionInProgress
 from coshelf.keys import shown
 from coshelf.mutability import is_immutable
 from coshelf.namespace import Namespace
 from coshelf.overlay import Overlay
 from coshelf.readable import Readable
 
-__all__ = ["MISSING", "Transaction", "pairs"]
+__all__ = ["MISSING", "State", "Transaction", "begin", "pairs"]
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -38,7 +38,7 @@ class Transaction(Readable[K, V], MutableMapping[K, V], Generic[K, V]):
     Reads see the transaction's own writes. It ends with its ``with`` block and cannot be used afterwards.
     """
 
-    def __init__(self, state: _State, namespace: Namespace, codec: PickleCodec) -> None:
+    def __init__(self, state: State, namespace: Namespace, codec: PickleCodec) -> None:
         self._state = state
         self._namespace = namespace
         self._codec = codec
@@ -137,11 +137,24 @@ class Transaction(Readable[K, V], MutableMapping[K, V], Generic[K, V]):
                 f"the value for key {shown(key)} is a {type(value).__name__}, which cannot be changed in place\n"
                 "  hint: use modify()"
             )
+        encoded = self._namespace.encode(key)
+        before = self._reader().written(encoded)
         yield value
+        self._refuse_written(key, encoded, before)
         self[key] = value
+
+    def _refuse_written(self, key: K, encoded: bytes, before: bytes | None) -> None:
+        """Raise if the entry was written while it was being changed: one of the two changes would be lost."""
+        if self._reader().written(encoded) is not before:
+            raise TransactionInProgress(
+                f"the entry {shown(key)} was written by the very code that was changing it with edit() or modify()\n"
+                "  hint: change the value that edit() hands out, or return the new one to modify()"
+            )
 
     def modify(self, key: K, function: Callable[[V], V], default: Any = MISSING, *, allow_none: bool = False) -> V:
         """Store ``function(value)`` and return it. As :meth:`coshelf.Shelf.modify`."""
+        encoded = self._namespace.encode(key)
+        before = self._reader().written(encoded)
         old = self._get_or(key, default)
         new = function(old)
         if new is None and not allow_none and not is_immutable(old):
@@ -150,6 +163,7 @@ class Transaction(Readable[K, V], MutableMapping[K, V], Generic[K, V]):
                 "the entry was not changed\n"
                 "  hint: return the new value, or use edit() to change it in place; allow_none=True stores None"
             )
+        self._refuse_written(key, encoded, before)
         self[key] = new
         return new
 
@@ -165,11 +179,11 @@ class Transaction(Readable[K, V], MutableMapping[K, V], Generic[K, V]):
         return True
 
 
-class _State:
+class State:
     """What a transaction and its subs share: the overlay, and whether it is still going on."""
 
-    def __init__(self, base: Reader, where: str, *, watched: bool) -> None:
-        self._overlay = Overlay(base, watched=watched)
+    def __init__(self, overlay: Overlay, where: str) -> None:
+        self._overlay = overlay
         self._where = where
         self._pid = os.getpid()
         self._ended = False
@@ -185,6 +199,20 @@ class _State:
         self._ended = True
         self._overlay.forget()
 
+    @contextmanager
+    def nested(self) -> Iterator[State]:
+        """A part of the transaction, undone alone if its block raises."""
+        overlay = self.overlay()
+        mark = overlay.mark()
+        part = State(overlay, self._where)
+        try:
+            yield part
+        except BaseException:
+            overlay.go_back(mark)
+            raise
+        finally:
+            part._ended = True
+
     def batch(self, *, of_reads: bool = False) -> Batch | None:
         """What is to be committed; as :meth:`coshelf.overlay.Overlay.batch`."""
         return self.overlay().batch(of_reads=of_reads)
@@ -192,9 +220,9 @@ class _State:
 
 def begin(
     base: Reader, where: str, namespace: Namespace, codec: PickleCodec, *, watched: bool
-) -> tuple[_State, Transaction[Any, Any]]:
+) -> tuple[State, Transaction[Any, Any]]:
     """A transaction over a reader, and the state by which its owner commits and ends it."""
-    state = _State(base, where, watched=watched)
+    state = State(Overlay(base, watched=watched), where)
     return state, Transaction(state, namespace, codec)
 
 

@@ -15,9 +15,9 @@ from typing import Any, TypeVar
 
 from coshelf.codecs.pickled import PickleCodec
 from coshelf.engines.contract import Absent, Batch, Entry
-from coshelf.errors import BatchTooLarge, Conflict, InvalidKey, UnwritableValue
+from coshelf.errors import BatchTooLarge, Conflict, InvalidKey, TransactionInProgress, UnwritableValue
 from coshelf.handle import Commit, Handle
-from coshelf.keys import FIRST, LAST
+from coshelf.keys import FIRST, LAST, shown
 from coshelf.mutability import is_immutable
 from coshelf.namespace import Namespace
 from coshelf.selection import Selection
@@ -167,7 +167,7 @@ class WritebackShelf(Shelf[K, V]):
         return self._get(key)
 
     def _get(self, key: Any) -> V:
-        if not self.closed:
+        if not self.closed and not (self._handle.inside and self._joined() is not None):
             kept = self._cache.find(self._namespace.encode(key))
             if kept is not None:
                 value: V = kept.value
@@ -178,6 +178,8 @@ class WritebackShelf(Shelf[K, V]):
         return self._items_singly(selection)
 
     def _value(self, key: K, encoded: bytes, entry: Entry) -> V:
+        if self._handle.inside and self._joined() is not None:
+            return self._value_inside(key, encoded, entry)
         kept = self._cache.find(encoded)
         if kept is None:
             value = super()._value(key, encoded, entry)
@@ -186,12 +188,25 @@ class WritebackShelf(Shelf[K, V]):
         found: V = kept.value
         return found
 
+    def _value_inside(self, key: K, encoded: bytes, entry: Entry) -> V:
+        """The value that a transaction sees. Nobody would write back what is changed in it."""
+        value = super()._value(key, encoded, entry)
+        if not is_immutable(value):
+            raise TransactionInProgress(
+                f"the value for key {shown(key)} was read through the shelf inside its own transaction, which does not "
+                "write back what is changed in place\n  hint: read it through the transaction, or change it with edit()"
+            )
+        return value
+
     # --- writing -----------------------------------------------------------------------------------------------------
 
     def __setitem__(self, key: K, value: V) -> None:
         self.update(((key, value),))
 
     def update(self, other: Any = (), /, **more: Any) -> None:
+        if self._handle.inside and (joined := self._joined()) is not None:
+            joined.update(other, **more)
+            return
         self._handle.refuse_in_transaction()
         stored = {self._namespace.encode(key): (key, value) for key, value in pairs(other, more)}
         puts = {encoded: self._codec.dump(key, encoded, value) for encoded, (key, value) in stored.items()}
@@ -245,8 +260,9 @@ class WritebackShelf(Shelf[K, V]):
         return super().replace(key, old, new)
 
     def transaction(self, timeout: float | None = None) -> AbstractContextManager[Transaction[K, V]]:
-        self._handle.refuse_in_transaction()
-        self._write_back()
+        if not self._handle.inside or self._joined() is None:
+            self._handle.refuse_in_transaction()
+            self._write_back()
         return super().transaction(timeout)
 
     def transact(self, function: Callable[[Transaction[K, V]], T], *, attempts: int = 10) -> T:

@@ -17,22 +17,6 @@ class StopHereError(Exception):
     pass
 
 
-def inside(shelf: Any, kind: str) -> Any:
-    """A block in which other ways to write are refused."""
-    if kind == "edit":
-        return shelf.edit("b")
-    return shelf.transaction() if kind == "transaction" else shelf.sub("a").transaction()
-
-
-@pytest.mark.parametrize("kind", ["edit", "transaction", "transaction of a namespace"])
-def test_writing_another_way_inside_a_transaction_is_refused_at_once(kind: str, shelf: Any) -> None:
-    for write in WRITES.values():
-        for target in (shelf, shelf.sub("a")):
-            with inside(shelf, kind), pytest.raises(coshelf.TransactionInProgress, match="inside a transaction"):
-                write(target)
-    assert shelf == ENTRIES
-
-
 def test_another_handle_of_the_same_thread_is_refused_too(path: Path) -> None:
     with coshelf.open(path) as one, coshelf.open(path) as other:
         one.update(ENTRIES)
@@ -43,19 +27,6 @@ def test_another_handle_of_the_same_thread_is_refused_too(path: Path) -> None:
                     write(other)
             assert other["a"] == "A"
         assert other["a"] == "in transaction"
-
-
-def test_reading_another_way_inside_a_transaction_sees_the_committed_state(shelf: Any) -> None:
-    with shelf.transaction() as t:
-        t["a"] = "new"
-        del t["b"]
-        assert t["a"] == "new"
-        assert shelf["a"] == "A"
-        assert shelf == ENTRIES
-        with shelf.snapshot() as snapshot:
-            assert snapshot == ENTRIES
-    assert shelf["a"] == "new"
-    assert "b" not in shelf
 
 
 def test_transaction_that_raises_changes_nothing(shelf: Any) -> None:

@@ -440,6 +440,14 @@ class Engine(Reader):
     def close(self) -> None:
         """Give back what the engine holds. Closing twice is fine."""
 
+    def rest(self) -> None:
+        """The interpreter ends: make everything durable, and give back what others would miss.
+
+        An engine that overrides this can still be used afterwards, without threads; its commits are then as durable as
+        they get when they return. By default it is closed.
+        """
+        self.close()
+
     def check(self, progress: Callable[[int, int], object] | None) -> Report:
         """Look at everything and say what is not as it was written. By default, at each record."""
         from coshelf.engines.record_check import check_records

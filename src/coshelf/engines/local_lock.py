@@ -6,17 +6,25 @@ Waiting for it is bounded and can be interrupted.
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import ParamSpec, TypeVar
 
+from coshelf.cooperation import Gates, acquire, new_lock, new_reentrant_lock
 from coshelf.engines.contract import Doorbell
-from coshelf.errors import ShelfLocked
+from coshelf.errors import ShelfLocked, TransactionInProgress
 
 __all__ = ["LocalBell", "LocalLock"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_LOOK_AGAIN = 1.0  # seconds
 
 
 class LocalLock:
@@ -24,6 +32,9 @@ class LocalLock:
 
     A forked child, whose entries are a copy, has locks of its own: the parent's threads are not there to release them.
     A fork waits for a moment to end, so that the copy is whole.
+
+    A signal handler or finalizer may come in between any two steps. It never waits for the thread that it interrupted:
+    what cannot be done at that point is a :class:`TransactionInProgress`.
     """
 
     def __init__(self, where: str) -> None:
@@ -33,17 +44,53 @@ class LocalLock:
 
     def _renew(self) -> None:
         self._pid = os.getpid()
-        self._moment = threading.Lock()
-        self._writers = threading.Lock()
+        self._moment = new_reentrant_lock()
+        self._reading = 0  # calls of this thread, while it has the moment
+        self._is_changing = False
+        self._writers = new_lock()
+        self._claims: set[int] = set()  # threads that hold the lock of writers, or are about to
         self._owner: int | None = None
+        self._is_committing = False
         self._since = 0.0
 
     @property
-    def moment(self) -> threading.Lock:
+    def moment(self) -> threading.RLock:
         """Held for the moment in which entries are changed or read; never while waiting."""
         if self._pid != os.getpid():
             self._renew()
         return self._moment
+
+    def reading(self, read: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """What a function returns that reads entries, while nobody changes them."""
+        with self.moment:
+            if self._is_changing:
+                raise self._interrupting()
+            self._reading += 1
+            try:
+                return read(*args, **kwargs)
+            finally:
+                self._reading -= 1
+
+    def changing(self, change: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """What a function returns that changes entries, while nobody reads them."""
+        with self.moment:
+            if self._is_changing or self._reading:
+                raise self._interrupting()
+            self._is_changing = True
+            try:
+                return change(*args, **kwargs)
+            finally:
+                self._is_changing = False
+
+    def committing(self, commit: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """What a function returns that commits, by who holds the lock of writers: one commit at a time."""
+        if self._is_committing:
+            raise self._interrupting()
+        self._is_committing = True
+        try:
+            return commit(*args, **kwargs)
+        finally:
+            self._is_committing = False
 
     def is_mine(self) -> bool:
         """Whether this thread holds the lock of writers."""
@@ -52,13 +99,26 @@ class LocalLock:
     @contextmanager
     def hold(self, timeout: float) -> Iterator[None]:
         """Keep other writers out; at once if this thread does. Raises :class:`ShelfLocked` after ``timeout`` s."""
-        if self.is_mine():
-            yield
-            return
         if self._pid != os.getpid():
             self._renew()
-        writers = self._writers
-        if not writers.acquire(timeout=timeout):
+        thread, claims = threading.get_ident(), self._claims
+        if thread in claims:
+            if self._is_committing or not self.is_mine():
+                raise self._interrupting()
+            yield
+            return
+        claims.add(thread)
+        try:
+            with self._held(self._writers, timeout):
+                self._owner = thread
+                self._since = time.time()
+                yield
+        finally:
+            claims.discard(thread)
+
+    @contextmanager
+    def _held(self, writers: threading.Lock, timeout: float) -> Iterator[None]:
+        if not acquire(writers, timeout):
             raise ShelfLocked(
                 f"shelf is locked: {self._where}\n  held by another thread of this process for "
                 f"{time.time() - self._since:.1f} s; waited {timeout:g} s",
@@ -66,17 +126,21 @@ class LocalLock:
                 since=self._since,
             )
         try:
-            self._owner = threading.get_ident()
-            self._since = time.time()
             yield
         finally:
             if writers is self._writers:
                 self._owner = None
             writers.release()
 
+    def _interrupting(self) -> TransactionInProgress:
+        return TransactionInProgress(
+            f"this call interrupted this thread in the middle of a call that uses {self._where}\n"
+            "  hint: in a signal handler or finalizer, only note what is to be written, and write it later"
+        )
+
 
 def _guard_at_fork(reference: weakref.ref[LocalLock]) -> None:
-    held: list[threading.Lock] = []
+    held: list[threading.RLock] = []
 
     def before() -> None:
         lock = reference()
@@ -96,25 +160,21 @@ class LocalBell(Doorbell):
     """Rings for the threads of this process."""
 
     def __init__(self) -> None:
-        self._pid = os.getpid()
-        self._fresh = threading.Condition()
+        self._gates = Gates()
+        self._numbers = itertools.count(1)
         self._tone = 0
 
-    @property
-    def _condition(self) -> threading.Condition:
-        if self._pid != os.getpid():  # the parent's threads are not there to let go of theirs
-            self._pid = os.getpid()
-            self._fresh = threading.Condition()
-        return self._fresh
-
     def ring(self) -> None:
-        with self._condition:
-            self._tone += 1
-            self._condition.notify_all()
+        self._tone = next(self._numbers)  # of two threads that ring at once either may be the last
+        self._gates.open()
 
     def tone(self) -> int:
         return self._tone
 
     def wait(self, tone: int, timeout: float | None) -> None:
-        with self._condition:
-            self._condition.wait_for(lambda: self._tone != tone, timeout)
+        end = None if timeout is None else time.monotonic() + timeout
+        while self._tone == tone:
+            left = _LOOK_AGAIN if end is None else end - time.monotonic()
+            if left <= 0:
+                return
+            self._gates.wait(lambda: self._tone != tone, left)

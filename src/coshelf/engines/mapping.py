@@ -64,12 +64,10 @@ class MappingEngine(Engine):
         self._bell = LocalBell()
 
     def get(self, key: bytes) -> Entry | None:
-        with self._lock.moment:
-            return self._get(key)
+        return self._lock.reading(self._get, key)
 
     def get_many(self, keys: list[bytes]) -> list[Entry | None]:
-        with self._lock.moment:
-            return [self._get(key) for key in keys]
+        return self._lock.reading(lambda: [self._get(key) for key in keys])
 
     def _get(self, key: bytes) -> Entry | None:
         try:
@@ -94,19 +92,19 @@ class MappingEngine(Engine):
     def scan(
         self, start: bytes, stop: bytes, *, reverse: bool = False, keys_only: bool = False
     ) -> Iterator[tuple[bytes, Entry | None]]:
-        with self._lock.moment:
-            keys = self._keys(start, stop)
-            if keys_only:
-                return ((key, None) for key in (reversed(keys) if reverse else keys))
-            return self._copy(keys).scan(start, stop, reverse=reverse)
+        if keys_only:
+            keys = self._lock.reading(self._keys, start, stop)
+            return ((key, None) for key in (reversed(keys) if reverse else keys))
+        return self._lock.reading(self._table, start, stop).scan(start, stop, reverse=reverse)
+
+    def _table(self, start: bytes, stop: bytes) -> SortedTable:
+        return self._copy(self._keys(start, stop))
 
     def count(self, start: bytes, stop: bytes) -> int:
-        with self._lock.moment:
-            return len(self._keys(start, stop))
+        return len(self._lock.reading(self._keys, start, stop))
 
     def snapshot(self) -> Snapshot:
-        with self._lock.moment:
-            return TableSnapshot(self._copy(self._keys(b"", b"\xff")))
+        return TableSnapshot(self._lock.reading(self._table, b"", b"\xff"))
 
     def commit(self, batch: Batch) -> int:
         if self.owns_exclusive():
@@ -123,14 +121,16 @@ class MappingEngine(Engine):
         # Random, since a counter would need a place in the mapping that programs could not update together.
         sequence = int.from_bytes(os.urandom(8), "little")
         sealed = {key: records.seal(body, records.checksum(key, body), sequence) for key, body in batch.puts.items()}
-        with self._lock.moment:
-            batch.refuse_conflicts(self._version)
-            gone = set(batch.deletes)
-            for start, stop in batch.clears:
-                gone.update(self._keys(start, stop))
-            self._apply(gone - sealed.keys(), sealed)
+        self._lock.changing(self._change, batch, sealed)
         self._bell.ring()
         return sequence
+
+    def _change(self, batch: Batch, sealed: dict[bytes, bytes]) -> None:
+        batch.refuse_conflicts(self._version)
+        gone = set(batch.deletes)
+        for start, stop in batch.clears:
+            gone.update(self._keys(start, stop))
+        self._apply(gone - sealed.keys(), sealed)
 
     def _version(self, key: bytes) -> object:
         entry = self._get(key)
@@ -168,19 +168,21 @@ class MappingEngine(Engine):
 
     def check_entries(self) -> None:
         """Raise :class:`NotAShelf` if the mapping holds anything that no shelf has put there."""
-        with self._lock.moment:
-            for key in self._mapping.keys():  # noqa: SIM118 (dbm objects)
-                if not (isinstance(key, bytes) and records.is_intact(key, self._mapping[key])):
-                    raise NotAShelf(
-                        f"{self.where} holds {key!r}, which no shelf has put there; it has not been changed"
-                    )
+        self._lock.reading(self._check_entries)
+
+    def _check_entries(self) -> None:
+        for key in self._mapping.keys():  # noqa: SIM118 (dbm objects)
+            if not (isinstance(key, bytes) and records.is_intact(key, self._mapping[key])):
+                raise NotAShelf(f"{self.where} holds {key!r}, which no shelf has put there; it has not been changed")
 
     def sync(self) -> None:
         """Call the mapping's own ``sync``, if it has one."""
         sync = getattr(self._mapping, "sync", None)
         if sync is not None:
-            with self._lock.moment:
-                sync()
+            self._lock.changing(sync)
 
     def close(self) -> None:
+        self.sync()
+
+    def rest(self) -> None:
         self.sync()

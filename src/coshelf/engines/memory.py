@@ -104,20 +104,16 @@ class MemoryEngine(_TableReader, Engine):
         self._bell = LocalBell()
 
     def _open_table(self) -> SortedTable:
-        with self._lock.moment:
-            return self._table.copy()
+        return self._lock.reading(self._table.copy)
 
     def get(self, key: bytes) -> Entry | None:
-        with self._lock.moment:
-            return self._table.get(key)
+        return self._lock.reading(self._table.get, key)
 
     def get_many(self, keys: list[bytes]) -> list[Entry | None]:
-        with self._lock.moment:
-            return [self._table.get(key) for key in keys]
+        return self._lock.reading(lambda: [self._table.get(key) for key in keys])
 
     def count(self, start: bytes, stop: bytes) -> int:
-        with self._lock.moment:
-            return self._table.count(start, stop)
+        return self._lock.reading(self._table.count, start, stop)
 
     def commit(self, batch: Batch) -> int:
         if self.owns_exclusive():
@@ -132,17 +128,20 @@ class MemoryEngine(_TableReader, Engine):
         if self._options.flag == "r":
             raise ReadOnlyShelf("a shelf in memory that is opened with flag 'r' stays empty")
         partial = {key: records.checksum(key, body) for key, body in batch.puts.items()}
-        with self._lock.moment:
-            batch.refuse_conflicts(self._version)
-            sequence = self._sequence = self._sequence + 1
-            for start, stop in batch.clears:
-                for key in [key for key, _ in self._table.copy().scan(start, stop)]:
-                    self._table.delete(key)
-            for key in batch.deletes:
-                self._table.delete(key)
-            for key, body in batch.puts.items():
-                self._table.put(key, Entry(records.seal(body, partial[key], sequence)))
+        sequence = self._lock.changing(self._apply, batch, partial)
         self._bell.ring()
+        return sequence
+
+    def _apply(self, batch: Batch, partial: dict[bytes, int]) -> int:
+        batch.refuse_conflicts(self._version)
+        sequence = self._sequence = self._sequence + 1
+        for start, stop in batch.clears:
+            for key in [key for key, _ in self._table.copy().scan(start, stop)]:
+                self._table.delete(key)
+        for key in batch.deletes:
+            self._table.delete(key)
+        for key, body in batch.puts.items():
+            self._table.put(key, Entry(records.seal(body, partial[key], sequence)))
         return sequence
 
     def _version(self, key: bytes) -> object:
@@ -167,5 +166,7 @@ class MemoryEngine(_TableReader, Engine):
         """Nothing to do: there is no place that is more durable."""
 
     def close(self) -> None:
-        with self._lock.moment:
-            self._table = SortedTable()
+        self._table = SortedTable()
+
+    def rest(self) -> None:
+        """Nothing to do."""

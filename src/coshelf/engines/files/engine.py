@@ -271,7 +271,7 @@ class FilesEngine(Engine):
             )
         self._refuse_reader()
         with self._writing(self._options.timeout):
-            return self._commit(batch)
+            return self._commit_alone(batch)
 
     @contextmanager
     def _writing(self, timeout: float) -> Iterator[None]:
@@ -287,9 +287,12 @@ class FilesEngine(Engine):
         if self._options.flag == "r":
             raise ReadOnlyShelf(f"{self.where} was opened with flag 'r' and cannot be written")
 
-    def _commit(self, batch: Batch) -> str:
+    def _commit_alone(self, batch: Batch) -> str:
         """Commit, with other writers kept out."""
         self._refuse_reader()
+        return self._lock.committing(self._commit, batch)
+
+    def _commit(self, batch: Batch) -> str:
         puts = {parts_of(key): _data(body) for key, body in batch.puts.items()}
         deletes = {parts_of(key) for key in batch.deletes if _has_path(key)}
         with translated(self.where):
@@ -374,7 +377,7 @@ class FilesEngine(Engine):
     def exclusive(self, timeout: float | None = None) -> Iterator[Exclusive]:
         self._refuse_reader()
         with self._writing(self._options.timeout if timeout is None else timeout):
-            yield Exclusive(self._commit)
+            yield Exclusive(self._commit_alone)
 
     def owns_exclusive(self) -> bool:
         return self._lock.is_mine()
@@ -410,6 +413,10 @@ class FilesEngine(Engine):
         finally:
             self._bells.close()
             self._tree.close()
+
+    def rest(self) -> None:
+        self.sync()
+        self._options = dataclasses.replace(self._options, durability="commit")
 
     def reopen_arguments(self) -> tuple[str, OpenOptions]:
         flag = "w" if self._options.flag in ("c", "n") else self._options.flag

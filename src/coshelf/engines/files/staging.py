@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import FileIO  # the name open is gone when modules are torn down, and somebody may still write
 
 from coshelf.errors import Unsupported
 
@@ -67,7 +68,7 @@ class StagedFiles:
         """Write a whole file, with the modification time ``stamp`` in nanoseconds."""
         name = self._names[parts] = str(len(self._names))
         descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode, dir_fd=self._directory)
-        with open(descriptor, "wb", buffering=0) as file:
+        with FileIO(descriptor, "wb") as file:
             os.fchmod(descriptor, mode)
             rest = memoryview(data)
             while rest:

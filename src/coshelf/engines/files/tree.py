@@ -5,11 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from io import FileIO
 
+from coshelf.cooperation import new_reentrant_lock
 from coshelf.engines.files.paths import is_part, key_of
 from coshelf.engines.files.pickle_files import YOUNG, is_whole
 from coshelf.errors import CoshelfError, DamagedRecord, InvalidKey, ShelfPermissionError, StorageError, StorageFull
@@ -52,7 +53,7 @@ class Tree:
     def __init__(self, where: str, descriptor: int) -> None:
         self.where = where
         self.descriptor = descriptor
-        self._counting = threading.Lock()
+        self._counting = new_reentrant_lock()
         self._users = 1  # the engine, until it is closed
 
     @contextmanager
@@ -155,7 +156,7 @@ class Tree:
             while descriptor is not None:
                 before = os.fstat(descriptor)
                 os.lseek(descriptor, 0, os.SEEK_SET)
-                with open(descriptor, "rb", buffering=0, closefd=False) as file:
+                with FileIO(descriptor, "rb", closefd=False) as file:
                     data = file.readall()
                 after = os.fstat(descriptor)
                 if (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import lmdb
 
 from coshelf import records
+from coshelf.cooperation import this_thread
 from coshelf.engines.contract import ABSENT, Batch
 from coshelf.engines.lmdb.base_writer import BaseWriter
 from coshelf.engines.lmdb.blobs.catalogue import committed_rows
@@ -17,6 +18,7 @@ from coshelf.engines.lmdb.failures import translate, translated
 from coshelf.engines.lmdb.long_keys import physical
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, unpack_row
 from coshelf.engines.lmdb.spooled import SpooledPuts
+from coshelf.engines.lmdb.turns import again_when_overtaken
 from coshelf.errors import StorageFull
 
 if TYPE_CHECKING:
@@ -47,6 +49,7 @@ class Committer:
 
     # --- into the delta ----------------------------------------------------------------------------------------------
 
+    @again_when_overtaken
     def into_delta(self, batch: Batch, *, holding: bool) -> int | None:
         """One transaction of the delta; None, and nothing, if another holds the exclusive lock."""
         environment = self._environment
@@ -59,13 +62,10 @@ class Committer:
             helped = False
             while True:
                 delta = environment.current_delta()
-                transaction = delta.begin_write()
-                try:
+                with delta.writing() as transaction:
                     if not state.is_of(delta.identity):
-                        transaction.abort()
                         continue
                     if not holding and environment.exclusive.is_others():
-                        transaction.abort()
                         return None
                     usage = delta.usage(transaction)
                     if not helped and delta.needs_help(usage):
@@ -82,9 +82,6 @@ class Committer:
                             reach("commit-applied")
                         state.soil()
                         self._commit(transaction, batch)
-                except BaseException:
-                    transaction.abort()
-                    raise
                 break
             if ARMED:
                 reach("commit-done")
@@ -98,8 +95,8 @@ class Committer:
     def put(self, key: bytes, body: bytes, partial: int) -> int | None:
         """One small entry into the delta, quickly: what most commits are.
 
-        None, and nothing, where that takes more: another holds the exclusive lock, or space is to be taken, or there is
-        much to be flushed. Then :meth:`into_delta` does it.
+        None, and nothing, where that takes more: another holds the exclusive lock, or space is to be taken, or a
+        handler came in between. Then :meth:`into_delta` does it.
         """
         environment = self._environment
         environment.enter()
@@ -113,7 +110,6 @@ class Committer:
             try:
                 number = delta.number(transaction)
                 if page.is_claimed() or not state.is_of(delta.identity) or not delta.has_ample_room(number):
-                    transaction.abort()
                     return None
                 transaction.put(key, records.seal(body, partial, number))
                 if ARMED:
@@ -121,11 +117,12 @@ class Committer:
                 state.soil()
                 transaction.commit()
             except lmdb.Error as error:
-                transaction.abort()
+                if delta.turns.has_lost(transaction):
+                    return None
                 raise translate(error, environment.path, "write") from error
-            except BaseException:
+            finally:
                 transaction.abort()
-                raise
+                delta.turns.own.pop(this_thread(), None)
             if ARMED:
                 reach("commit-done")
             page.ring(number)
@@ -164,6 +161,7 @@ class Committer:
 
     # --- into the base -----------------------------------------------------------------------------------------------
 
+    @again_when_overtaken
     def into_base(self, batch: Batch) -> int:
         """One durable transaction of the base, together with all that the delta holds. Under the exclusive lock.
 
@@ -173,16 +171,18 @@ class Committer:
         with environment.inside():
             base, state = environment.base, environment.page.delta
             synced = environment.flusher.sync_blobs(blob.reference.id for blob in batch.blobs)
-            transaction = base.begin_write()
-            try:
+            with base.writing() as transaction:
                 delta = environment.current_delta()
                 writer = BaseWriter(base, transaction)
                 nonce = os.urandom(16)
                 with translated(base.path, "write"):
-                    with delta.begin_write() as taking:
+                    with delta.writing() as taking:
                         number = delta.take_number(taking)
+                        delta.turns.settle(taking)
+                        base.turns.refuse_lost(transaction)
                         state.announce(writer.row.nonce, nonce)
                         state.soil()  # so that if we die, the next sync() looks whether ours is durable
+                        taking.commit()
                     if ARMED:
                         reach("direct-numbered")
                     with delta.begin() as reading:
@@ -199,9 +199,6 @@ class Committer:
                     self._commit(transaction, batch)
                     if ARMED:
                         reach("direct-committed")
-            except BaseException:
-                transaction.abort()
-                raise
             base.complete()
             environment.page.ring(number)
             environment.flusher.remove(delta, number, nonce)
@@ -209,15 +206,14 @@ class Committer:
             environment.name.refuse_gone()
         return number
 
+    @again_when_overtaken
     def into_base_alone(self, batch: Batch, *, holding: bool) -> int | None:
         """Where there is no delta; None, and nothing, if another holds the exclusive lock."""
         environment = self._environment
         with environment.inside():
             environment.blobs.sync({blob.reference.id for blob in batch.blobs})
-            transaction = environment.base.begin_write()
-            try:
+            with environment.base.writing() as transaction:
                 if not holding and environment.exclusive.is_others():
-                    transaction.abort()
                     return None
                 writer = BaseWriter(environment.base, transaction)
                 batch.refuse_conflicts(writer.version)
@@ -226,9 +222,6 @@ class Committer:
                     writer.apply(batch, number)
                     writer.finish(number)
                     self._commit(transaction, batch)
-            except BaseException:
-                transaction.abort()
-                raise
             environment.base.complete()
             environment.page.ring(number)
             environment.blobs.collect()
@@ -237,6 +230,7 @@ class Committer:
 
     # --- another delta -----------------------------------------------------------------------------------------------
 
+    @again_when_overtaken
     def replace_delta(self) -> None:
         """Put a fresh delta in the place of one that is used up. Under the exclusive lock.
 
@@ -245,13 +239,12 @@ class Committer:
         environment = self._environment
         with environment.inside():
             environment.flusher.flush()
-            base_transaction = environment.base.begin_write()
             try:
-                old = environment.current_delta()
-                with old.begin_write() as transaction:
-                    environment.make_next_delta(old, old.number(transaction))
-                    transaction.abort()
+                with environment.base.writing() as of_base:
+                    old = environment.current_delta()
+                    with old.writing() as transaction:
+                        old.turns.settle(transaction)
+                        environment.base.turns.settle(of_base)
+                        environment.make_next_delta(old, old.number(transaction))
             except OSError as error:
                 raise StorageFull(f"cannot write {environment.path}: no room for another delta") from error
-            finally:
-                base_transaction.abort()

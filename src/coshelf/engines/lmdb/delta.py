@@ -128,7 +128,7 @@ class Delta(LmdbFile):
         super().close()
         self._drop()
 
-    def abandon(self) -> lmdb.Environment:
+    def abandon(self) -> object:
         self._drop()
         return super().abandon()
 

@@ -307,10 +307,11 @@ class LmdbEngine(Engine):
 
     def sync(self) -> None:
         """Return when everything that was committed so far, by anybody, is durable. With flag "r", do nothing."""
+        environment = self._environment
         if self._options.flag != "r":
-            with self._environment.inside():
+            with environment.inside():
                 self._flush()
-                self._environment.name.refuse_gone()
+                environment.name.refuse_gone()
 
     def _flush(self) -> None:
         """See to it that all is durable, and raise if it is not. Who has written nothing since does not look again."""
@@ -330,6 +331,9 @@ class LmdbEngine(Engine):
                         self._flush()
             finally:
                 self._environment.release()
+
+    def rest(self) -> None:
+        self.sync()  # the registry does the rest, for all who share the environment
 
     def check(self, progress: Callable[[int, int], object] | None) -> Report:
         from coshelf.engines.lmdb.file_check import check_open

@@ -25,6 +25,7 @@ from coshelf.engines.lmdb.shelf_row import ROW_KEY, ShelfRow, unpack_row
 from coshelf.engines.lmdb.sidecar_directory import delta_path
 from coshelf.engines.lmdb.sidecars import Files, open_files
 from coshelf.engines.lmdb.state_page import Bell, StatePage
+from coshelf.engines.lmdb.turns import again_when_overtaken
 from coshelf.engines.whereabouts import OpenName
 from coshelf.errors import (
     CoshelfError,
@@ -66,6 +67,8 @@ class Environment:
         self._base: BaseFile | None = None
         self._deltas: list[Delta] = []  # the one in use, and before it those whose place it took
         self._inside: list[None] = []
+        self._is_shutting = False
+        self.is_resting = False
         self._renewing: list[None] = []  # those inside who wait for it to be opened again
         self._was_registered = False
         self._exclusive: ExclusiveLock | None = None
@@ -236,6 +239,7 @@ class Environment:
     def has_delta(self) -> bool:
         return bool(self._deltas)
 
+    @again_when_overtaken
     def _barrier(self, *, after_death: bool) -> None:
         """Wait for the commits under way.
 
@@ -243,9 +247,11 @@ class Environment:
         be there and appear only when the next writer takes the lock. Reads before that would not have it.
         """
         if after_death or not self._deltas:
-            self.base.begin_write().abort()  # inside, as the lock's own steps are
+            with self.base.writing():  # inside, as the lock's own steps are
+                pass
         if self._deltas:
-            self.current_delta().begin_write().abort()
+            with self.current_delta().writing():
+                pass
 
     def settle_dead_commits(self) -> None:
         """Have every commit visible that a process made before it died. For who is inside, and writes."""
@@ -395,8 +401,9 @@ class Environment:
     def shut(self) -> None:
         """Close, with the registry's lock held and nobody inside."""
         base = self._base
-        if base is None:
+        if base is None or self._is_shutting:  # a handler that interrupts it finds the shelf closed
             return
+        self._is_shutting = True
         self.flusher.end()
         try:
             # What threads committed while the last user was closing.
@@ -410,9 +417,12 @@ class Environment:
             for transaction in list(self._tracked):
                 transaction.close()
             self._close_deltas()
-            if self.registered:
-                self.page.unlock()
-            close_files(self.files, base.close, has_written=self.may_write if self.row.writable else None)
+            try:
+                if self.registered:
+                    self.page.unlock()
+                close_files(self.files, base.close, has_written=self.may_write if self.row.writable else None)
+            finally:
+                self._is_shutting = False
 
     def _close_deltas(self) -> None:
         for delta in self._deltas:
@@ -480,6 +490,10 @@ class Environment:
         """Before the last :meth:`release`: end the flush thread, which that would not wait for."""
         if self.users == 1:
             self.flusher.pause()
+
+    def rest(self) -> None:
+        """The interpreter ends: from here on each commit is flushed by who makes it, since no thread can do it."""
+        self.is_resting = True
 
     def release(self) -> None:
         """One user less; after the last one it is closed, as soon as no thread is inside."""

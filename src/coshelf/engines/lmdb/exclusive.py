@@ -15,8 +15,9 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from types import TracebackType
 
+from coshelf.cooperation import Gates, new_reentrant_lock
 from coshelf.engines.lmdb.state_page import StatePage
-from coshelf.errors import ShelfClosed, ShelfLocked
+from coshelf.errors import ShelfClosed, ShelfLocked, TransactionInProgress
 
 __all__ = ["ExclusiveLock"]
 
@@ -42,8 +43,8 @@ class ExclusiveLock:
         self._page = page
         self._inside = inside
         self._barrier = barrier
-        self._mutex = threading.RLock()  # guards the two below, for moments only; a collected hold may come in between
-        self._freed = threading.Condition(self._mutex)
+        self._mutex = new_reentrant_lock()  # guards the hold, for moments only; a collected one may come in between
+        self._freed = Gates()
         self._hold: _Hold | None = None
 
     def renew(self, page: StatePage) -> None:
@@ -65,20 +66,33 @@ class ExclusiveLock:
 
     def take(self, hold: _Hold, timeout: float) -> None:
         start = time.monotonic()
-        with self._mutex:
-            while self._hold is not None:
-                left = start + timeout - time.monotonic()
-                if left <= 0:
-                    raise self._locked(timeout)
-                self._freed.wait(left)
-            # From here on this thread counts as the holder, for its signal handlers, too.
-            self._hold = hold
+        # Once it succeeds this thread counts as the holder, for its signal handlers, too.
+        while not self._lock_threads(hold):
+            left = start + timeout - time.monotonic()
+            if left <= 0:
+                raise self._locked(timeout)
+            self._freed.wait(self._is_free, left)
         self._lock_processes(start, timeout)
         with self._inside():
             after_death = self._page.is_claimed()
             self._page.claim()
             self._barrier(after_death=after_death)
             self._page.confirm()  # if anything stopped us before this, the next one does it all
+
+    def _lock_threads(self, hold: _Hold) -> bool:
+        with self._mutex:
+            if self._hold is None:
+                self._hold = hold
+        if self._hold is hold:
+            return True
+        if self.is_mine():
+            raise TransactionInProgress(
+                f"this thread is inside a transaction, an edit or a large commit of {self._path}, or about to be"
+            )
+        return False
+
+    def _is_free(self) -> bool:
+        return self._hold is None
 
     def give_back(self, hold: _Hold) -> None:
         """Release, by any thread, if this hold is the one. A forked child leaves it to its parent."""
@@ -90,7 +104,7 @@ class ExclusiveLock:
         finally:
             with self._mutex:
                 self._hold = None
-                self._freed.notify()
+            self._freed.open()
 
     def _lock_processes(self, start: float, timeout: float) -> None:
         pause = _FIRST_PAUSE

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from coshelf import records
+from coshelf.cooperation import Gates, ServiceThread, Wakeup, new_reentrant_lock
 from coshelf.engines.lmdb.base_writer import BaseWriter
 from coshelf.engines.lmdb.blobs.catalogue import ROWS, committed_rows
 from coshelf.engines.lmdb.failpoints import ARMED, reach
 from coshelf.engines.lmdb.failures import translated
+from coshelf.engines.lmdb.turns import again_when_overtaken
 from coshelf.errors import CoshelfError, ShelfClosed, StorageError
 
 if TYPE_CHECKING:
+    import lmdb
+
     from coshelf.engines.lmdb.delta import Delta
     from coshelf.engines.lmdb.environment import Environment
 
@@ -24,6 +27,7 @@ __all__ = ["Flusher"]
 
 
 _AFTER_FAILURE = 1.0  # seconds until the next attempt
+_LOOK_AGAIN = 1.0  # seconds
 
 
 class Flusher:
@@ -31,12 +35,12 @@ class Flusher:
 
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
-        self._ended = threading.Condition()  # of a flush that others wait for; guards the two below
-        self._is_flushing = False
+        self._turn = new_reentrant_lock()  # of who makes a flush that others wait for; guards the number below
+        self._ended = Gates()
         self._flushed = 0
-        self._mutex = threading.Lock()  # guards the making and ending of the thread
-        self._thread: threading.Thread | None = None
-        self._wake = threading.Event()
+        self._mutex = new_reentrant_lock()  # guards the making and ending of the thread
+        self._thread: ServiceThread | None = None
+        self._wake = Wakeup()
         self._urgent = False
         self._paused = False
         # One element for each commit that the thread does not know to be flushed: appending is one step, so that
@@ -58,14 +62,14 @@ class Flusher:
             environment.name.refuse_gone()  # after it was durable: what comes from here on is seen by the next one
             return flushed
 
+    @again_when_overtaken
     def flush_inside(self) -> int:
         """As :meth:`flush`, for who is inside, or closes."""
         environment = self._environment
         base, state = environment.base, environment.page.delta
         state.last_flush = time.monotonic()
         synced = self.sync_blobs()
-        transaction = base.begin_write()
-        try:
+        with base.writing() as transaction:
             # Under this lock no other delta takes the place of the one there is.
             delta = environment.current_delta()
             if ARMED:
@@ -73,7 +77,7 @@ class Flusher:
             writer = BaseWriter(base, transaction)
             with translated(base.path, "flush"):
                 nonce = os.urandom(16)
-                last, found, blobs = self._copy(delta, writer, nonce)
+                last, found, blobs = self._copy(delta, transaction, writer, nonce)
                 environment.blobs.sync(blobs - synced)
                 if ARMED:
                     reach("flush-copied")
@@ -88,9 +92,6 @@ class Flusher:
                     transaction.abort()
                     if not state.is_clean() and not state.is_confirmed(writer.row.nonce):
                         base.sync()
-        except BaseException:
-            transaction.abort()
-            raise
         if found:
             base.complete()
         if found or not state.is_clean():
@@ -112,7 +113,9 @@ class Flusher:
         environment.blobs.sync(found)
         return found
 
-    def _copy(self, delta: Delta, writer: BaseWriter, nonce: bytes) -> tuple[int, bool, set[bytes]]:
+    def _copy(
+        self, delta: Delta, of_base: lmdb.Transaction[bytes], writer: BaseWriter, nonce: bytes
+    ) -> tuple[int, bool, set[bytes]]:
         """Write what the base has not into it; return the last number, whether there was anything, and new blobs.
 
         If there was, the nonce is announced that the base will have.
@@ -120,18 +123,18 @@ class Flusher:
         Writers are kept out meanwhile: some 10 ms for 20,000 entries. Beside threads that write in turn with it, each
         waiting for the interpreter's lock, it took six times as long, and made their commits as slow.
         """
-        transaction = delta.begin_write()
-        try:
+        with delta.writing() as transaction:
             last = delta.number(transaction) - 1
             flushed = writer.row.sequence
             current = [row for row in delta.everything(transaction) if records.version(row[1]) > flushed]
             writer.take_over(current)
             if current:
+                delta.turns.settle(transaction)
+                self._environment.base.turns.refuse_lost(of_base)
                 self._environment.page.delta.announce(writer.row.nonce, nonce)
-        finally:
-            transaction.abort()
         return last, bool(current), set(committed_rows(current))
 
+    @again_when_overtaken
     def remove(self, delta: Delta, flushed: int, nonce: bytes) -> None:
         """Remove from the delta what the base with this nonce has.
 
@@ -139,19 +142,21 @@ class Flusher:
         and slowed those down who write meanwhile. What stays, since there is no room for that, does no harm.
         """
         state = self._environment.page.delta
-        with translated(delta.path, "empty"), delta.begin_write() as transaction:
+        with translated(delta.path, "empty"), delta.writing() as transaction:
             if not state.is_of(delta.identity):
                 return
             newer = [] if delta.number(transaction) == flushed + 1 else delta.newer(transaction, flushed)
             size = sum(len(key) + len(row) for key, row in newer)
             if not delta.has_room(delta.usage(transaction), len(newer), size, reserve=0):
                 return
+            delta.turns.settle(transaction)
             state.confirm(nonce)
             if not newer:
                 state.clean()
             if ARMED:
                 reach("empty-begun")
             delta.keep_only(transaction, newer)
+            transaction.commit()
         if ARMED:
             reach("empty-done")
 
@@ -159,22 +164,26 @@ class Flusher:
         """Return when the commit with this number is durable. All who wait at the same time share one flush.
 
         Whoever finds no flush under way makes one; the others wait for its end, not for a turn: theirs may be in it.
+        A signal handler that interrupted who makes one does not wait for it, but makes its own.
         """
-        while True:
-            with self._ended:
-                while self._is_flushing and self._flushed < number:
-                    self._ended.wait()
-                if self._flushed >= number:
-                    return
-                self._is_flushing = True
-            flushed = 0
+        while self._flushed < number:
+            if not self._turn.acquire(blocking=False):
+                self._ended.wait(self._is_my_turn, _LOOK_AGAIN)
+                continue
             try:
-                flushed = self.flush()
-            finally:
-                with self._ended:
-                    self._is_flushing = False
+                if self._flushed < number:
+                    flushed = self.flush()
                     self._flushed = max(self._flushed, flushed)
-                    self._ended.notify_all()
+            finally:
+                self._turn.release()
+                self._ended.open()
+
+    def _is_my_turn(self) -> bool:
+        """Whether nobody makes a flush any more."""
+        if not self._turn.acquire(blocking=False):
+            return False
+        self._turn.release()
+        return True
 
     def sync(self) -> None:
         """Return when everything that was committed so far is durable."""
@@ -186,7 +195,7 @@ class Flusher:
             with delta.begin() as reading:
                 last = delta.number(reading)
             self.flush_until(last)
-            self._wake.set()  # the thread may have nothing left to wait for
+            self._wake.ring()  # the thread may have nothing left to wait for
 
     # --- in the background -------------------------------------------------------------------------------------------
 
@@ -200,20 +209,25 @@ class Flusher:
         """There is much to flush: do not wait for the interval to end."""
         if not self._urgent:
             self._urgent = True
-            self._wake.set()
+            self._wake.ring()
 
     def _start(self) -> None:
+        if self._environment.is_resting:
+            self.flush()
+            return
         with self._mutex:
             if self._thread is not None or self._paused:
                 return
-            thread = threading.Thread(target=self._run, name="coshelf-flush", daemon=True)
-            try:
-                thread.start()
-            except RuntimeError:  # the interpreter is ending, or there are too many threads
-                pass
-            else:
-                self._thread = thread
-                return
+            thread = self._thread = ServiceThread("coshelf-flush", self._run)
+        try:
+            thread.start()
+        except BaseException as error:
+            self._thread = None
+            # Without it: the interpreter is ending, or there are too many threads.
+            if not isinstance(error, RuntimeError):
+                raise
+        else:
+            return
         known = len(self._noticed)
         with suppress(StorageError):  # the commit is there, so it must not look as if it had failed
             self.flush()
@@ -224,7 +238,7 @@ class Flusher:
             self._flush_in_turn()
         finally:
             with self._mutex:
-                if self._thread is threading.current_thread():
+                if self._thread is not None and self._thread.is_this:
                     self._thread = None
 
     def _flush_in_turn(self) -> None:
@@ -245,7 +259,6 @@ class Flusher:
                 continue
             if wait > 0 and not self._urgent:
                 self._wake.wait(min(wait, interval))  # the clock may be another one in another container
-                self._wake.clear()
                 continue  # others may have flushed meanwhile
             try:
                 self.flush()
@@ -255,7 +268,6 @@ class Flusher:
             except CoshelfError:
                 # Whoever calls sync() or close() meets it, too, and is told. Here it is tried again a while later.
                 self._wake.wait(max(interval, _AFTER_FAILURE))
-                self._wake.clear()
                 continue
             del self._noticed[:known]
             if self._may_end():
@@ -264,9 +276,9 @@ class Flusher:
     def _may_end(self) -> bool:
         """End the thread if nothing is left to flush. A commit that comes now starts another one."""
         with self._mutex:
-            self._thread = None
+            thread, self._thread = self._thread, None
             if self._noticed and not self._paused:  # looked at after the line above, as who commits does the reverse
-                self._thread = threading.current_thread()
+                self._thread = thread
                 return False
         return True
 
@@ -275,14 +287,14 @@ class Flusher:
         with self._mutex:
             self._paused = True
             thread = self._thread
-        self._wake.set()
-        if thread is not None and thread is not threading.current_thread():
+        self._wake.ring()
+        if thread is not None:
             thread.join(patience)
 
     def end(self) -> None:
         """As :meth:`pause`, for good, and without waiting for the thread, which may be the one that calls."""
         self._paused = True
-        self._wake.set()
+        self._wake.ring()
 
     def resume(self) -> None:
         self._paused = False

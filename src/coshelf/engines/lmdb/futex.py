@@ -12,6 +12,8 @@ import sys
 import time
 from typing import Any
 
+from coshelf.cooperation import is_cooperative
+
 __all__ = ["sleep_while", "wake_all", "wake_one"]
 
 _NUMBERS = {
@@ -20,6 +22,7 @@ _NUMBERS = {
 _WAIT = 0
 _WAKE = 1
 _POLL = 0.001
+_LONGEST_POLL = 0.005
 
 
 @functools.cache  # made once: an interrupt that hits an import or the making of a class may get lost in Python
@@ -46,7 +49,7 @@ def _system_call() -> Any:
 
 def sleep_while(page: memoryview, offset: int, value: int, timeout: float | None) -> None:
     """Sleep while the 32-bit word at ``offset`` is ``value``: until woken, a signal, or ``timeout`` seconds."""
-    call = _system_call()
+    call = None if is_cooperative() else _system_call()  # greenlets have to run meanwhile
     if call is None:
         _poll(page, offset, value, timeout)
         return
@@ -92,4 +95,4 @@ def _poll(page: memoryview, offset: int, value: int, timeout: float | None) -> N
     pause = _POLL
     while page[offset : offset + 4] == expected and (end is None or time.monotonic() < end):
         time.sleep(pause)
-        pause = min(pause * 1.5, 0.02)
+        pause = min(pause * 1.5, _LONGEST_POLL)

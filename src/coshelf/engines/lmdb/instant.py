@@ -191,8 +191,9 @@ class LmdbSnapshot(Snapshot):
                 check.see(page)
                 if not page and start <= FIRST and stop >= LAST:
                     check.end(self._count_base(transaction))
+                is_end = not page  # before it is handed out: closing the shelf takes back what is in it
                 reading.hand_out(rows, page)
-            if not page:
+            if is_end:
                 return
             yield page
 

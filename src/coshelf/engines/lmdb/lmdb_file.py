@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import lmdb
 
+from coshelf.cooperation import this_thread
 from coshelf.engines.lmdb.failures import translate, translated
 from coshelf.engines.lmdb.header import missing_bytes, newest_transaction
 from coshelf.engines.lmdb.lmdb_descriptors import Descriptors, find_descriptors
 from coshelf.engines.lmdb.lock_guard import LockGuard, has_namesake
 from coshelf.engines.lmdb.sidecar_directory import base_path, name_for_lmdb, refuse_another
 from coshelf.engines.lmdb.sidecar_files import MAX_READERS, lock_path
+from coshelf.engines.lmdb.turns import WriteTurns
 from coshelf.engines.lmdb.writer_mutex import WriterMutex
 from coshelf.errors import DamagedShelf, ReadOnlyShelf, SnapshotLost, StorageError
 
@@ -50,13 +54,13 @@ class LmdbFile:
         self._guard = LockGuard(guarded or lock_path(path))
         self.writer_mutex = WriterMutex(None)
         self.descriptors = Descriptors(None, None)
-        self.lmdb = self._open(map_size, **flags)
+        self._use(self._open(map_size, **flags))
         if not flags.get("lock", True):
             return
         if has_namesake(self.lmdb):
             with contextlib.closing(self.lmdb), translated(shelf, "open"):
                 self.lmdb.begin().abort()
-            self.lmdb = self._open(map_size, **flags)
+            self._use(self._open(map_size, **flags))
         try:
             with translated(shelf, "open"):
                 self._guard.hold(self.lmdb)
@@ -80,6 +84,9 @@ class LmdbFile:
                 **flags,
             )
 
+    def _use(self, opened: lmdb.Environment) -> None:
+        self.lmdb = opened
+        self.turns = WriteTurns(self.shelf, functools.partial(opened.begin, None, None, True))
     @property
     def paths(self) -> tuple[str, str]:
         """The names of what it maps: data and lock file."""
@@ -104,17 +111,35 @@ class LmdbFile:
             raise translate(error, self.shelf, "read") from error
 
     def begin_write(self) -> lmdb.Transaction[bytes]:
-        """A write transaction, to be ended by this thread, soon. Waits for LMDB's writer mutex."""
+        """A write transaction, to be ended by this thread, soon. Waits for LMDB's writer mutex.
+
+        A handler that interrupts this thread may end it, to write: see :mod:`coshelf.engines.lmdb.turns`.
+        """
         self._commits += 1
         if self._commits % _READER_CHECK_EVERY == 0:
             self.lmdb.reader_check()
         try:
-            if self.writer_mutex.word[0]:
-                with self.writer_mutex.watched():
-                    return self.lmdb.begin(write=True)
-            return self.lmdb.begin(write=True)
+            thread, own = this_thread(), self.turns.own
+            if self.writer_mutex.word[0] or thread in own:
+                return self._begin_patiently(thread)
+            return own[thread]
         except lmdb.Error as error:
             raise translate(error, self.shelf, "write") from error
+
+    def _begin_patiently(self, thread: int) -> lmdb.Transaction[bytes]:
+        turns = self.turns
+        turns.make_way(thread)
+        holder = self.writer_mutex.holder()
+        if holder:
+            turns.refuse_hopeless(holder)
+        with self.writer_mutex.watched():
+            return turns.own[thread]
+
+    @contextmanager
+    def writing(self) -> Iterator[lmdb.Transaction[bytes]]:
+        """A write transaction for a block, which commits it. Raises ``Overtaken`` if a handler came in between."""
+        with self.turns.ending(self.begin_write()) as transaction:
+            yield transaction
 
     def main_database(self, transaction: lmdb.Transaction[bytes]) -> Any:
         """LMDB's handle for all rows."""
@@ -126,7 +151,7 @@ class LmdbFile:
         self.writer_mutex.close()
         self._guard.close()
 
-    def abandon(self) -> lmdb.Environment:
+    def abandon(self) -> object:
         """In a forked child: close the descriptors, and give LMDB's environment out, to be kept as it is for ever.
 
         What the parent has locked by its descriptors would be locked for as long as the child had copies of them.
@@ -137,7 +162,7 @@ class LmdbFile:
         for descriptor in found:
             if descriptor is not None:
                 os.close(descriptor)
-        return self.lmdb
+        return self.lmdb, self.turns
 
 
 def with_largest_map(opened: Callable[[int], _T], file_size: int, others: int = 0) -> _T:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from coshelf.cooperation import new_reentrant_lock
 from coshelf.errors import OpenUnderAnotherName, ReadOnlyShelf, ShelfLocked
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ class Registry:
         self._open[environment.identity] = environment
 
     def _renew_locks(self) -> None:
-        self.lock = threading.RLock()
+        self.lock = new_reentrant_lock()
         self._opened = threading.Condition(self.lock)
         self._being_opened: set[str] = set()
 
@@ -184,17 +185,18 @@ class Registry:
             if environment.users and environment.is_open and environment.has_delta and environment.may_write:
                 environment.flusher.sync()
 
-    def close_all(self) -> None:
-        """At exit: so that all is durable, and the sidecars go, even if somebody forgot to close."""
+    def rest_all(self) -> None:
+        """At exit: so that all is durable. What somebody forgot to close is closed when its handles are deleted.
+
+        That is later, while modules are torn down. Until then whoever has one can use it.
+        """
         for environment in list(self._open.values()):
             environment.flusher.pause()
             try:
                 if environment.users and environment.has_delta:
                     environment.flusher.sync()
             finally:
-                with self.lock:
-                    environment.users = 0
-                    self.close_unused(environment)
+                environment.rest()
 
 
 def _allow_reopening() -> None:
@@ -212,7 +214,7 @@ def _allow_reopening() -> None:
 
 REGISTRY = Registry()
 # Not atexit: finalizers run at exit from the youngest to the oldest, so those of shelves come first, and write back.
-weakref.finalize(REGISTRY, REGISTRY.close_all)
+weakref.finalize(REGISTRY, REGISTRY.rest_all)
 if sys.platform != "win32":
     os.register_at_fork(
         before=REGISTRY.before_fork,

@@ -17,10 +17,11 @@ import mmap
 import platform
 import struct
 import sys
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
+from coshelf.cooperation import ServiceThread, Wakeup, new_reentrant_lock
 from coshelf.engines.lmdb import futex
 from coshelf.engines.lmdb.shared_memory import shared
 
@@ -33,27 +34,29 @@ _KIND_AT = 16
 _KIND = 0x90  # robust, shared by processes
 
 _FREE = (0,)
+_UNKNOWN = (1,)
+_HOLDER = 0x3FFFFFFF  # the bits of the word that are its holder's number
 _PERIOD = 1.0  # seconds
 _PATIENCE = 1.0  # with a thread that only has to notice that it should end; at the interpreter's end it never does
 
 
 class WriterMutex:
-    """The mutex in the lock file with this descriptor. On machines whose mutexes are others it always looks free.
+    """The mutex in the lock file with this descriptor. On machines whose mutexes are others it always looks taken.
 
     Attributes:
-        word: the word at index 0; anything but 0 is a holder, or a dead one.
+        word: the word at index 0; anything but 0 is a holder, or a dead one, or unknown.
         place: where it is in the lock file, None if it is not known.
     """
 
     def __init__(self, descriptor: int | None) -> None:
-        self.word: Sequence[int] = _FREE
+        self.word: Sequence[int] = _UNKNOWN
         self._page: memoryview | None = None
         self.place: int | None = None
         self._waiting: list[None] = []  # an element for each thread; appending is one step, so it needs no lock
-        self._guard = threading.RLock()  # of the two below; a signal handler may come in between
-        self._thread: threading.Thread | None = None
+        self._guard = new_reentrant_lock()  # of the two below; a signal handler may come in between
+        self._thread: ServiceThread | None = None
         self._paused = False
-        self._end = threading.Event()
+        self._end = Wakeup()
         place = _PLACES.get(platform.machine()) if sys.platform == "linux" else None
         if descriptor is not None and place is not None:
             self._map(descriptor, place)
@@ -83,30 +86,31 @@ class WriterMutex:
         with self._guard:
             if self._thread is not None or self._paused or self._page is None or self.place is None:
                 return
-            thread = threading.Thread(
-                target=self._run, args=(self._page, self.place), name="coshelf-waker", daemon=True
-            )
+            thread = self._thread = ServiceThread("coshelf-waker", partial(self._run, self._page, self.place))
+        try:
+            thread.start()
+        except BaseException as error:
+            self._thread = None
             # Without it: the interpreter is ending, or there are too many threads.
-            with contextlib.suppress(RuntimeError):
-                thread.start()
-                self._thread = thread
+            if not isinstance(error, RuntimeError):
+                raise
 
     def _run(self, page: memoryview, place: int) -> None:
         while not self._end.wait(_PERIOD):
             futex.wake_one(page, place)
             with self._guard:
-                self._thread = None
+                thread, self._thread = self._thread, None
                 # The second is looked at after the line above, as who waits does the reverse.
                 if self._paused or not self._waiting:
                     return
-                self._thread = threading.current_thread()
+                self._thread = thread
 
     def pause(self) -> None:
         """End the thread and let none be started until :meth:`resume`: before a fork."""
         with self._guard:
             self._paused = True
             thread, self._thread = self._thread, None
-        self._end.set()
+        self._end.ring()
         if thread is not None:
             thread.join(_PATIENCE)
 
@@ -115,6 +119,10 @@ class WriterMutex:
         self._paused = False
         if self._waiting:
             self._start()
+
+    def holder(self) -> int:
+        """The number of the thread that has it, if that is known; 0 if nobody has."""
+        return 0 if self.place is None else self.word[0] & _HOLDER
 
     def close(self) -> None:
         """After LMDB's close, since this may close a descriptor of the lock file."""

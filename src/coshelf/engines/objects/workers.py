@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from typing import TypeVar
 
+from coshelf.cooperation import new_reentrant_lock
 from coshelf.errors import ShelfClosed
 
 __all__ = ["MOST", "Workers"]
@@ -22,7 +22,7 @@ class Workers:
 
     def __init__(self, where: str) -> None:
         self._where = where
-        self._lock = threading.Lock()
+        self._lock = new_reentrant_lock()
         self._executor: ThreadPoolExecutor | None = None
         self._closed = False
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 import weakref
 from abc import abstractmethod
 from collections.abc import Iterator
@@ -13,11 +12,12 @@ from typing import Any
 import psycopg
 
 from coshelf import records
+from coshelf.cooperation import new_reentrant_lock
 from coshelf.engines.contract import Entry, Reader, Snapshot
 from coshelf.engines.postgresql.failures import is_lost, reason, translate
 from coshelf.engines.postgresql.server import Connection, Server, of_parents, rows_of
 from coshelf.engines.postgresql.tables import Shelf, Statements
-from coshelf.errors import DamagedRecord, ShelfClosed, Unavailable
+from coshelf.errors import DamagedRecord, ShelfClosed, TransactionInProgress, Unavailable
 
 __all__ = ["FIRST_PAGE", "PostgresqlSnapshot", "RowReader", "has_large"]
 
@@ -116,7 +116,8 @@ class _Instant:
 
     def __init__(self, server: Server, first: _Query | None = None) -> None:
         self._server = server
-        self._lock = threading.Lock()
+        self._lock = new_reentrant_lock()  # a signal handler or finalizer may come in between
+        self._is_used = False
         self.first: _Page = []  # the rows of the query that it began with
         self._pid = os.getpid()
         self._holders = 1
@@ -168,6 +169,9 @@ class _Instant:
         with self._lock:
             if self._connection is None:
                 raise ShelfClosed("the snapshot has been closed")
+            if self._is_used:
+                raise TransactionInProgress(f"this call interrupted another one on the same snapshot of {where}")
+            self._is_used = True
             try:
                 self._receive_sent()
                 yield self._connection
@@ -178,6 +182,8 @@ class _Instant:
                         "  hint: begin anew; another connection cannot show the same instant"
                     ) from error
                 raise translate(error, where, "read", self._server.timeout) from error
+            finally:
+                self._is_used = False
 
     def _receive_sent(self) -> None:
         sent, self._sent = self._sent, None

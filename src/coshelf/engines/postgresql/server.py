@@ -6,7 +6,6 @@ import itertools
 import logging
 import os
 import select
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar, cast
@@ -16,6 +15,7 @@ from psycopg import errors
 from psycopg.pq import TransactionStatus
 from psycopg_pool import ConnectionPool, PoolTimeout
 
+from coshelf.cooperation import new_reentrant_lock
 from coshelf.engines.connections import repeated
 from coshelf.engines.postgresql.address import Address
 from coshelf.engines.postgresql.failures import ServerSilentError, hopeless, is_lost, reason, translate
@@ -89,7 +89,7 @@ class Server:
         self.where = address.where
         self.timeout = timeout
         self._settings = _SETTINGS | settings
-        self._making = threading.Lock()
+        self._making = new_reentrant_lock()
         self._pid = 0
         self._pool: ConnectionPool[Connection] | None = None
         self._last_failure: psycopg.Error | None = None
@@ -103,7 +103,7 @@ class Server:
         if pool is not None and self._pid == os.getpid():
             return pool
         if self._pid != os.getpid():
-            self._making = threading.Lock()  # the parent's may be held by a thread that is not here
+            self._making = new_reentrant_lock()  # the parent's may be held by a thread that is not here
         with self._making:
             if self._pool is not None and self._pid != os.getpid():
                 of_parents.append(self._pool)

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from urllib.parse import quote
 
+from coshelf.cooperation import new_reentrant_lock
 from coshelf.engines.contract import OpenOptions
 from coshelf.engines.sqlite.failures import translated
 from coshelf.errors import ShelfClosed, StorageError
@@ -38,6 +39,7 @@ class Connections:
         self.timeout = options.timeout
         self.reads_only = options.flag == "r"
         self._idle: list[sqlite3.Connection] = []
+        self._most_idle = _MOST_IDLE
         self._in_use = 0
         self._kept: set[sqlite3.Connection] = set()
         self._closed = False
@@ -46,7 +48,7 @@ class Connections:
         _all.add(self)
 
     def _renew_locks(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = new_reentrant_lock()  # a signal handler or finalizer may come in between
         self._changed = threading.Condition(self._lock)
 
     def _open(self) -> sqlite3.Connection:
@@ -102,7 +104,7 @@ class Connections:
         with self._lock:
             self._in_use -= 1
             self._kept.discard(connection)
-            stays = is_usable and not self._closed and len(self._idle) < _MOST_IDLE
+            stays = is_usable and not self._closed and len(self._idle) < self._most_idle
             if stays:
                 self._idle.append(connection)
             self._changed.notify_all()
@@ -122,6 +124,11 @@ class Connections:
         """Close what is idle; what is in use is closed when it is given back."""
         with self._lock:
             self._closed = True
+        self._close_idle()
+
+    def rest(self) -> None:
+        """Keep none from here on: the last that is closed takes the log with it."""
+        self._most_idle = 0
         self._close_idle()
 
     def _close_idle(self) -> None:

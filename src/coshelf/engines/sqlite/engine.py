@@ -136,10 +136,10 @@ class SqliteEngine(Engine):
             )
         partial = self._partial(batch)
         with lock.hold(self._options.timeout):
-            return self._commit(batch, partial)
+            return lock.committing(self._commit, batch, partial)
 
     def _commit_exclusively(self, batch: Batch) -> int:
-        return self._commit(batch, self._partial(batch))
+        return self._writers_lock().committing(self._commit, batch, self._partial(batch))
 
     def _partial(self, batch: Batch) -> dict[bytes, int]:
         for body in batch.puts.values():
@@ -189,11 +189,13 @@ class SqliteEngine(Engine):
 
     def sync(self) -> None:
         """Make durable what was committed so far, by anybody: a commit of nothing that waits for the disk."""
-        if self._lock is None:
-            return
-        self._refuse_gone()
+        if self._lock is not None:
+            self._refuse_gone()
+            with self._lock.hold(self._options.timeout):
+                self._lock.committing(self._sync)
+
+    def _sync(self) -> None:
         with (
-            self._lock.hold(self._options.timeout),
             self._connections.lent() as connection,
             translated(self._path, "sync", self._options.timeout),
             _transaction(connection, synced=True),
@@ -262,10 +264,14 @@ class SqliteEngine(Engine):
 
     def compact(self) -> Compaction:
         """Write the file anew, beside readers, who keep what they read."""
+        lock = self._writers_lock()
+        with lock.hold(self._options.timeout):
+            return lock.committing(self._compact)
+
+    def _compact(self) -> Compaction:
         from coshelf.reports import Compaction
 
         with (
-            self._writers_lock().hold(self._options.timeout),
             self._connections.lent() as connection,
             translated(self._path, "compact", self._options.timeout),
         ):
@@ -283,6 +289,14 @@ class SqliteEngine(Engine):
                     self.sync()
             finally:
                 self._connections.close()
+
+    def rest(self) -> None:
+        self._waits_for_disk = True
+        try:
+            if self._unsynced:
+                self.sync()
+        finally:
+            self._connections.rest()
 
     def reopen_arguments(self) -> tuple[str, OpenOptions]:
         flag: Flag = "r" if self._options.flag == "r" else "w"

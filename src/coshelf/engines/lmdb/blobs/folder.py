@@ -12,7 +12,6 @@ import fcntl
 import itertools
 import os
 import stat
-import threading
 import weakref
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from coshelf.blobs import ID, NewBlob, Reference
+from coshelf.cooperation import new_reentrant_lock
 from coshelf.durable_files import sync_directory, sync_file_system, sync_removals
 from coshelf.engines.lmdb.blobs.blob_file import open_blob, remove_blob, write_buffers, write_head
 from coshelf.engines.lmdb.blobs.catalogue import dropped_blobs, rows_of_blob
@@ -155,8 +155,9 @@ class BlobFolder:
         self._begin()
 
     def _begin(self) -> None:
-        self._mutex = threading.Lock()
-        self._collecting = threading.RLock()  # the garbage collector may end a snapshot in the middle
+        # A signal handler may come in between, and the garbage collector may end a snapshot in the middle.
+        self._mutex = new_reentrant_lock()
+        self._collecting = new_reentrant_lock()
         self._writer: _Writer | None = None
         self._new: weakref.WeakSet[NewBlob] = weakref.WeakSet()
         self._unflushed = 0

@@ -1,0 +1,144 @@
+"""Programs write until the very end of the interpreter, as they can with shelve, and a shelf stays open for them."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pytest
+from support import Crew
+
+import coshelf
+from coshelf import shelve
+
+LATE = """
+import atexit
+
+class Last:
+    def __init__(self, shelf):
+        self.shelf = shelf
+        self.me = self  # a cycle, so that it is collected when modules are torn down
+
+    def __del__(self):
+        self.shelf["deleted"] = 1
+
+def last_word():
+    shelf["ended"] = 1
+    shelf.modify("count", lambda count: count + 1, default=0)
+    with shelf.transaction() as transaction:
+        transaction["together"] = transaction["ended"]
+    assert shelf["ended"] == 1 and len(shelf) == 4
+
+# The worker has imported coshelf by now. Functions run in the reverse order of their registration, and those of
+# finalizers were registered with the first of these.
+import weakref
+atexit.unregister(weakref.finalize._exitfunc)
+atexit.register(last_word)
+atexit.register(weakref.finalize._exitfunc)
+
+shelf = coshelf.open(path, durability=sys.argv[2])
+shelf["a"] = 1
+last = Last(shelf)
+"""
+WRITTEN = {"a": 1, "ended": 1, "count": 1, "together": 1, "deleted": 1}
+
+
+def _contents(target: str) -> dict[Any, Any]:
+    with coshelf.open(target) as shelf:
+        return dict(shelf)
+
+
+@pytest.mark.parametrize("durability", ["interval", "commit"])
+@pytest.mark.parametrize("engine", ["", "sqlite:", "files:"])
+def test_what_is_written_at_exit_and_when_modules_are_torn_down_is_there(
+    crew: Crew, path: str, engine: str, durability: str
+) -> None:
+    crew.run(LATE, engine + path, durability)
+    kept = {"": [], "sqlite:": ["a.shelf-lock"], "files:": [".a.shelf.coshelf-staging"]}
+    assert sorted(os.listdir(os.path.dirname(path))) == sorted(["a.shelf", *kept[engine]])
+    assert _contents(engine + path) == WRITTEN
+
+
+def test_a_shelf_that_nobody_touches_again_leaves_no_sidecars(crew: Crew, path: str) -> None:
+    crew.run('shelf = coshelf.open(path)\nshelf["a"] = 1', path)
+    assert os.listdir(os.path.dirname(path)) == ["a.shelf"]
+    assert _contents(path) == {"a": 1}
+
+
+def test_a_value_changed_in_place_at_exit_is_written_back(crew: Crew, path: str) -> None:
+    crew.run(
+        """
+        import atexit, weakref
+
+        atexit.unregister(weakref.finalize._exitfunc)
+        atexit.register(lambda: shelf["list"].append("late"))
+        atexit.register(weakref.finalize._exitfunc)
+        shelf = coshelf.open(path, writeback=True)
+        shelf["list"] = []
+        shelf["list"].append("early")
+        """,
+        path,
+    )
+    assert _contents(path) == {"list": ["early", "late"]}
+
+
+def test_the_drop_in_stores_what_is_written_at_exit(crew: Crew, path: str) -> None:
+    crew.run(
+        """
+        import atexit, weakref
+
+        from coshelf import shelve
+
+        atexit.unregister(weakref.finalize._exitfunc)
+        atexit.register(lambda: (shelf.update(late=1), shelf["list"].append(2)))
+        atexit.register(weakref.finalize._exitfunc)
+        shelf = shelve.open(path, writeback=True)
+        shelf["list"] = [1]
+        """,
+        path,
+    )
+    with shelve.open(path) as shelf:
+        assert dict(shelf) == {"list": [1, 2], "late": 1}
+
+
+def test_a_child_of_multiprocessing_leaves_nothing_to_be_flushed(crew: Crew, path: str) -> None:
+    crew.run(
+        """
+        import multiprocessing
+
+        def work(shelf):
+            shelf["child"] = 1
+
+        shelf = coshelf.open(path)
+        child = multiprocessing.get_context("fork").Process(target=work, args=(shelf,))
+        child.start()
+        child.join()
+        assert child.exitcode == 0
+        """,
+        path,
+    )
+    assert os.listdir(os.path.dirname(path)) == ["a.shelf"]
+    assert _contents(path) == {"child": 1}
+
+
+def test_daemon_threads_that_write_until_the_end_do_not_keep_it_from_coming(crew: Crew, path: str) -> None:
+    crew.run(
+        LATE
+        + """
+def write():
+    while True:
+        other["thread"] = 1
+
+other = coshelf.open(path + "-other")
+thread = threading.Thread(target=write, daemon=True)
+thread.start()
+while "thread" not in other:
+    time.sleep(0.001)
+""",
+        path,
+        "interval",
+    )
+    written = _contents(path)
+    written.pop("deleted", None)  # the thread keeps the module's objects alive, so nothing may delete this one
+    assert written == {key: value for key, value in WRITTEN.items() if key != "deleted"}
+    assert _contents(path + "-other") == {"thread": 1}
