@@ -27,8 +27,12 @@ def lock_path(path: str) -> str:
 
 def make_file(name: str, like: os.stat_result, size: int = 0) -> int:
     """Make a file anew and return its descriptor. What is mapped needs its space: a full disk would be a SIGBUS."""
-    remove_file(name)
-    descriptor = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    try:
+        descriptor = os.open(name, flags, 0o600)
+    except FileExistsError:
+        remove_file(name)
+        descriptor = os.open(name, flags, 0o600)
     try:
         give(descriptor, like)
         if size:
