@@ -12,7 +12,7 @@ from coshelf.cooperation import this_thread
 from coshelf.engines.contract import ABSENT, Batch
 from coshelf.engines.lmdb.base_writer import BaseWriter
 from coshelf.engines.lmdb.blobs.catalogue import committed_rows
-from coshelf.engines.lmdb.delta import DeltaFull, Usage, is_deletion
+from coshelf.engines.lmdb.delta import RESERVE, DeltaFull, Usage, is_deletion
 from coshelf.engines.lmdb.failpoints import ARMED, reach
 from coshelf.engines.lmdb.failures import translate, translated
 from coshelf.engines.lmdb.long_keys import physical
@@ -142,7 +142,8 @@ class Committer:
     def _take_room(self, delta: Delta, usage: Usage, batch: Batch) -> None:
         rows = len(batch.puts) + len(batch.deletes)
         size = sum(map(len, batch.puts)) + sum(map(len, batch.puts.values())) + sum(map(len, batch.deletes))
-        if not delta.has_room(usage, rows, size):
+        reserve = RESERVE if batch.puts else RESERVE // 4  # on a full disk something can still be deleted
+        if not delta.has_room(usage, rows, size, reserve):
             raise DeltaFull(for_good=delta.is_at_its_end(usage))
 
     def _check(self, delta: Delta, transaction: lmdb.Transaction[bytes], batch: Batch) -> None:

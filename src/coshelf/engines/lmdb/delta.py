@@ -25,7 +25,7 @@ from coshelf.errors import StorageError, StorageFull
 if TYPE_CHECKING:
     import lmdb
 
-__all__ = ["SMALL", "Delta", "DeltaFull", "Usage", "is_deletion"]
+__all__ = ["RESERVE", "SMALL", "Delta", "DeltaFull", "Usage", "all_rows", "is_deletion"]
 
 SMALL = 64 * 1024  # bytes of a body that is written without much ado
 # What may wait before a flush is due. More makes the flush long and what reads have to copy large.
@@ -47,8 +47,8 @@ _USAGE_AT = 96
 _FIRST_STEP = 1 << 20
 _LARGEST_STEP = 16 << 20
 _PLENTY = 64 << 20
-# Pages that only the emptying of the delta may use: it takes pages to give pages back.
-_RESERVE = 64
+# Pages that only deleting and emptying the delta may use: it takes pages to give pages back.
+RESERVE = 64
 _AMPLE = 256  # pages, more than a row of SMALL bytes and the reserve can need
 _LARGEST_NEED = 7_000  # pages, of the largest batch that comes here
 _MAP = 512 << 20
@@ -147,7 +147,7 @@ class Delta(LmdbFile):
             raise StorageError(f"{self.path} is in use by something else: its header counts another transaction")
         return usage
 
-    def has_room(self, usage: Usage, rows: int, size: int, reserve: int = _RESERVE) -> bool:
+    def has_room(self, usage: Usage, rows: int, size: int, reserve: int = RESERVE) -> bool:
         """Whether that many rows with so many bytes in all can be written; space for them is taken if need be.
 
         Without its space taken, writing a page through the map on a full disk would be a SIGBUS.
@@ -298,10 +298,7 @@ class Delta(LmdbFile):
 
     def everything(self, transaction: lmdb.Transaction[bytes]) -> list[tuple[bytes, bytes]]:
         """All rows, but for what only takes up a number; long keys whole."""
-        rows = [row for row in transaction.cursor() if row[0] != _NUMBER]
-        if any(name.startswith(_LONG) for name, _ in rows):
-            rows = sorted(_unpack_long(row) if name.startswith(_LONG) else (name, row) for name, row in rows)
-        return rows
+        return all_rows(transaction)
 
     def newer(self, transaction: lmdb.Transaction[bytes], flushed: int) -> list[tuple[bytes, bytes]]:
         """The rows, as they are stored, of commits after this one."""
@@ -312,6 +309,14 @@ class Delta(LmdbFile):
         transaction.drop(self.main_database(transaction), delete=False)
         if rows:
             transaction.cursor().putmulti(rows)
+
+
+def all_rows(transaction: lmdb.Transaction[bytes]) -> list[tuple[bytes, bytes]]:
+    """All rows of a delta in order, but for what only takes up a number; long keys whole."""
+    rows = [row for row in transaction.cursor() if row[0] != _NUMBER]
+    if any(name.startswith(_LONG) for name, _ in rows):
+        rows = sorted(_unpack_long(row) if name.startswith(_LONG) else (name, row) for name, row in rows)
+    return rows
 
 
 def is_deletion(record: bytes) -> bool:

@@ -37,7 +37,15 @@ from coshelf.engines.lmdb.failures import translate, translated
 from coshelf.engines.lmdb.instant import LmdbSnapshot, take_instant
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, ShelfRow, unpack_row
 from coshelf.engines.lmdb.spooled import SpooledPuts
-from coshelf.errors import FormatTooNew, ReadOnlyShelf, SnapshotLost, StorageError, StorageFull, TransactionInProgress
+from coshelf.errors import (
+    FormatTooNew,
+    ReadOnlyShelf,
+    ShelfGone,
+    SnapshotLost,
+    StorageError,
+    StorageFull,
+    TransactionInProgress,
+)
 from coshelf.keys import FIRST, LAST
 from coshelf.private_place import exposure_above, exposure_of, exposure_of_folder
 
@@ -241,6 +249,8 @@ class LmdbEngine(Engine):
             return number
         try:
             self._environment.flusher.flush_until(number)
+        except ShelfGone:
+            raise
         except StorageError as error:
             raise type(error)(
                 f"{self.where} has this commit, and everybody sees it, but it could not be made durable: {error}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,10 @@ from coshelf.engines.lmdb.closing_stamp import ALL, read_stamp, take_checksums
 from coshelf.engines.lmdb.damage import is_older
 from coshelf.engines.lmdb.delta import is_deletion
 from coshelf.engines.lmdb.header import Meta, read_metas
+from coshelf.engines.lmdb.left_delta import left_rows
 from coshelf.engines.lmdb.page_walk import Pages
+from coshelf.engines.lmdb.shelf_row import ShelfRow
+from coshelf.engines.lmdb.structure import row_without_lmdb
 from coshelf.errors import (
     FormatTooNew,
     NotAShelf,
@@ -42,8 +45,29 @@ def check_closed(path: str, progress: Progress | None) -> Report | None:
         if descriptor is None:
             return None
         report = Report(path)
-        _check_whole(descriptor, report, progress)
+        row = _row(path, descriptor)
+        left = {} if row is None else left_rows(path, descriptor, row)
+        _check_whole(descriptor, report, progress, left)
+        if row is not None:
+            _check_newer(report, left, row.store_id)
         return report
+
+
+def _row(path: str, descriptor: int) -> ShelfRow | None:
+    """The shelf row, if the file has one."""
+    try:
+        return row_without_lmdb(descriptor, path)
+    except FormatTooNew:
+        return None
+
+
+def _check_newer(report: Report, newer: dict[bytes, bytes], store_id: bytes) -> None:
+    """Look at rows of the delta, and at their large buffers."""
+    blobs = BlobCheck(report.name, report)
+    for key, record in newer.items():
+        if not is_deletion(record):
+            check_record(report, key, len(record), None if records.is_intact(key, record) else record)
+            blobs.look_at_newer(key, record, store_id)
 
 
 def check_open(environment: Environment, snapshot: LmdbSnapshot, progress: Progress | None) -> Report:
@@ -55,11 +79,7 @@ def check_open(environment: Environment, snapshot: LmdbSnapshot, progress: Progr
         with snapshot.transaction() as transaction:
             meta = _meta_of(descriptor, environment.path, transaction.id())
         StateCheck(Pages(descriptor, meta.page_size), meta, report, progress, snapshot.newer).run()
-        blobs = BlobCheck(environment.path, report)
-        for key, record in snapshot.newer.items():
-            if not is_deletion(record):
-                check_record(report, key, len(record), None if records.is_intact(key, record) else record)
-                blobs.look_at_newer(key, record, environment.row.store_id)
+        _check_newer(report, snapshot.newer, environment.row.store_id)
         with snapshot.transaction():
             pass  # who reads without locks learns here that pages were overwritten meanwhile
     finally:
@@ -99,7 +119,7 @@ def opened_alone(path: str) -> Iterator[int | None]:
         os.close(descriptor)
 
 
-def _check_whole(descriptor: int, report: Report, progress: Progress | None) -> None:
+def _check_whole(descriptor: int, report: Report, progress: Progress | None, left: Container[bytes]) -> None:
     try:
         metas = sorted(read_metas(descriptor, report.name), key=lambda meta: meta.transaction)
     except FormatTooNew as error:
@@ -114,7 +134,7 @@ def _check_whole(descriptor: int, report: Report, progress: Progress | None) -> 
     meta = metas[-1]
     if len(metas) < 2:
         report.add("header", f"page {1 - meta.transaction % 2}", "is no header any more")
-    state = StateCheck(Pages(descriptor, meta.page_size), meta, report, progress)
+    state = StateCheck(Pages(descriptor, meta.page_size), meta, report, progress, left)
     state.run()
     if len(metas) == 2:
         _compare_stamp(descriptor, metas[0], meta, state.used, report)

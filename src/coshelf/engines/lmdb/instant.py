@@ -42,7 +42,9 @@ def take_instant(environment: Environment, start: bytes, stop: bytes) -> LmdbSna
     try:
         state = environment.delta_state
         if state is None or state.is_clean():
-            return LmdbSnapshot(environment, ReadTransaction(environment), {})
+            snapshot = LmdbSnapshot(environment, ReadTransaction(environment), {})
+            snapshot.take_left(environment.files.left)
+            return snapshot
         environment.tend()
         delta = environment.current_delta()
         if environment.may_write:
@@ -88,6 +90,17 @@ class LmdbSnapshot(Snapshot):
         self._transaction: ReadTransaction | None = transaction
         self._newer = newer
         transaction.users += 1
+
+    def take_left(self, left: dict[bytes, bytes]) -> None:
+        """Have what a dead process left in the delta go before what the base has, unless that has it by now."""
+        if left:
+            try:
+                with self.transaction() as transaction:
+                    flushed = unpack_row(transaction.get(ROW_KEY), self._environment.path).sequence
+            except BaseException:
+                self.close()
+                raise
+            self._newer = {key: record for key, record in left.items() if records.version(record) > flushed}
 
     @property
     def _reading(self) -> ReadTransaction:

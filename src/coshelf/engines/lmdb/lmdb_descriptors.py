@@ -26,9 +26,12 @@ class Descriptors(NamedTuple):
     header: int | None
 
 
-def find_descriptors(path: str, *, has_header: bool) -> Descriptors:
-    """Those of a data file that LMDB has just opened for writing. From here on no program inherits them."""
-    file, near = os.stat(path), _next()
+def find_descriptors(path: str, near: int, *, has_header: bool) -> Descriptors:
+    """Those of a data file that LMDB has just opened for writing. From here on no program inherits them.
+
+    ``near`` is the descriptor of its lock file, which is opened right before them.
+    """
+    file = os.stat(path)
     data = _find(file, os.O_RDWR, near, inheritable=True)
     if data is not None:
         os.set_inheritable(data, False)
@@ -62,6 +65,7 @@ def _are_usable() -> bool:
 
 
 def _candidates(near: int) -> Iterator[int]:
+    yield from range(near + 1, near + _NEAR)
     yield from range(near - 1, max(near - _NEAR, -1), -1)
     with contextlib.suppress(OSError):
         yield from map(int, os.listdir("/proc/self/fd"))

@@ -66,7 +66,7 @@ class LmdbFile:
                 self._guard.hold(self.lmdb)
                 self.lmdb.reader_check()
             self.writer_mutex = WriterMutex(self._guard.descriptor)
-            self.descriptors = find_descriptors(path, has_header=not flags.get("writemap", False))
+            self.descriptors = find_descriptors(path, self.lock_descriptor, has_header=not flags.get("writemap", False))
         except BaseException:
             LmdbFile.close(self)
             raise

@@ -11,7 +11,7 @@ import fcntl
 import os
 import stat
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from coshelf.durable_files import sync_directory
 from coshelf.engines.lmdb.creation import sweep
@@ -26,6 +26,7 @@ from coshelf.engines.lmdb.delta_files import (
 from coshelf.engines.lmdb.delta_state import DIRECT, DeltaIdentity
 from coshelf.engines.lmdb.exposed_sidecars import exposure_of_sidecars, refuse_exposed, refuse_exposed_sidecars
 from coshelf.engines.lmdb.header import check_header, missing_bytes, newest_transaction
+from coshelf.engines.lmdb.left_delta import left_rows
 from coshelf.engines.lmdb.lock_guard import FLOCK
 from coshelf.engines.lmdb.shelf_row import ShelfRow, check_row
 from coshelf.engines.lmdb.sidecar_directory import (
@@ -74,6 +75,7 @@ class Files:
         fresh: a delta in the making, to be published in the state page by who opens it first.
         has_damage: whether records were found damaged when it was opened first.
         transaction: LMDB's newest, when this process opened it.
+        left: what waits in the delta of a process that died, for who cannot flush it.
         is_lent: whether the descriptor is LMDB's.
     """
 
@@ -85,6 +87,7 @@ class Files:
     has_damage: bool = False
     transaction: int = -1
     is_lent: bool = False
+    left: dict[bytes, bytes] = field(default_factory=dict)
 
     @property
     def identity(self) -> tuple[int, int]:
@@ -235,7 +238,12 @@ def _try_open(path: str, descriptor: int, write: bool, *, trusted: bool) -> tupl
             _sync_name(path)  # its maker may have died before
         if information.st_nlink > 1:
             sweep(path, information.st_ino)
-        made = _make_sidecars(path, descriptor, information, row)
+        try:
+            made = _make_sidecars(path, descriptor, information, row)
+        except StorageFull:
+            if write:
+                raise
+            made = None  # reading needs no space
         if made is not None:
             page, fresh = made
             page.has_damage = has_damage
@@ -244,7 +252,7 @@ def _try_open(path: str, descriptor: int, write: bool, *, trusted: bool) -> tupl
             raise ShelfPermissionError(
                 errno.EACCES, "this user may not create files beside the shelf, which writing needs", path
             )
-        return _without_locks(path, descriptor, has_damage), None
+        return _without_locks(path, descriptor, has_damage, left_rows(path, descriptor, row)), None
     if not _flock(descriptor, fcntl.LOCK_SH):
         return None, None
     if not _same(path, identity):
@@ -326,15 +334,21 @@ def _look(descriptor: int, path: str, *, trusted: bool) -> bool:
 
 def _without_rights(path: str, descriptor: int, *, trusted: bool) -> Files:
     """For a user who may only read; damage is looked for if nobody has it open."""
-    has_damage = _flock(descriptor, fcntl.LOCK_EX) and _look(descriptor, path, trusted=trusted)
-    return _without_locks(path, descriptor, has_damage)
+    if not _flock(descriptor, fcntl.LOCK_EX):
+        return _without_locks(path, descriptor)
+    check_short_file(descriptor, path)
+    has_damage = _look(descriptor, path, trusted=trusted)
+    left = left_rows(path, descriptor, check_row(descriptor, path))
+    return _without_locks(path, descriptor, has_damage, left)
 
 
-def _without_locks(path: str, descriptor: int, has_damage: bool = False) -> Files:
+def _without_locks(
+    path: str, descriptor: int, has_damage: bool = False, left: dict[bytes, bytes] | None = None
+) -> Files:
     """Read without a trace: no flock either, which would keep writers from being alone."""
     fcntl.flock(descriptor, fcntl.LOCK_UN)
     check_short_file(descriptor, path)
-    return Files(path, descriptor, page=None, alone=False, has_damage=has_damage)
+    return Files(path, descriptor, page=None, alone=False, has_damage=has_damage, left=left or {})
 
 
 def _another_name(path: str) -> OpenUnderAnotherName:
@@ -384,7 +398,9 @@ def _make_sidecars(
         if error.errno in _NO_RIGHT:
             return None
         if error.errno in _NO_ROOM:
-            raise StorageFull(f"cannot open {path}: no space left for the files beside it") from error
+            raise StorageFull(
+                f"cannot open {path}: no space left for the files beside it\n  hint: flag 'r' needs none"
+            ) from error
         raise StorageError(
             error.errno, f"cannot make a file beside the shelf: {error.strerror}", error.filename or path
         ) from error

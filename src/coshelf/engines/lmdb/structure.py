@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING
 from coshelf import records, trust
 from coshelf.engines.lmdb.header import Meta, missing_bytes, read_metas
 from coshelf.engines.lmdb.page_walk import Node, Pages, first_child, nodes_of
-from coshelf.engines.lmdb.shelf_row import ROW_KEY, unpack_row
+from coshelf.engines.lmdb.shelf_row import ROW_KEY, ShelfRow, unpack_row
 from coshelf.errors import CoshelfError, DamagedShelf
 
 if TYPE_CHECKING:
     from coshelf.reports import Problem
 
-__all__ = ["check_short_file", "refuse_malformed"]
+__all__ = ["check_short_file", "refuse_malformed", "refuse_malformed_tree", "row_without_lmdb"]
 
 _DEEPEST = 32
 _LEAST = 512  # bytes of a page
@@ -56,6 +56,14 @@ def refuse_malformed(descriptor: int, path: str) -> None:
         )
 
 
+def refuse_malformed_tree(descriptor: int, path: str) -> None:
+    """Raise :class:`DamagedShelf` for an LMDB file that LMDB could stumble over, whoever made it."""
+    metas = _in_order(descriptor, path)
+    problem = None if len(metas) < 2 else _problem(descriptor, metas[-1], path)
+    if len(metas) < 2 or problem is not None:
+        raise DamagedShelf(f"{path} is damaged: {problem or 'it has no two headers'}")
+
+
 def _in_order(descriptor: int, path: str) -> list[Meta]:
     return sorted(read_metas(descriptor, path), key=lambda meta: meta.transaction)
 
@@ -68,6 +76,19 @@ def _problem(descriptor: int, meta: Meta, path: str) -> Problem | None:
     report = Report(path)
     StateCheck(Pages(descriptor, meta.page_size), meta, report, None).look_at_structure()
     return report.problems[0] if report.problems else None
+
+
+def row_without_lmdb(descriptor: int, path: str) -> ShelfRow | None:
+    """The shelf row of a file that may be of any kind, and in any state; None if none is found."""
+    metas = _in_order(descriptor, path)
+    if not metas:
+        return None
+    pages = Pages(descriptor, metas[-1].page_size)
+    rows = {node.key: pages.value(node) for node in _first_rows(pages, metas[-1])}
+    try:
+        return unpack_row(rows.get(ROW_KEY), path)
+    except CoshelfError:
+        return None
 
 
 def _is_own(pages: Pages, meta: Meta, path: str) -> bool:
