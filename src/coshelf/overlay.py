@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from coshelf import records
 from coshelf.engines.contract import ABSENT, Absent, Batch, Entry, Reader, Snapshot
 from coshelf.engines.merging import merge
+from coshelf.errors import TransactionInProgress
+from coshelf.keys import decode, shown
 from coshelf.namespace import Range
 
 __all__ = ["Overlay"]
@@ -27,17 +30,23 @@ class Overlay(Reader):
         self._watched = watched
         self._writes: dict[bytes, bytes | None] = {}
         self._clears: list[Range] = []
+        self._guarded: set[bytes] = set()
         self._seen: dict[bytes, int | str | Absent] = {}
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
     def put(self, key: bytes, body: bytes) -> None:
+        if self._guarded:
+            self._refuse_guarded((key,))
         self._writes[key] = body
 
     def delete(self, key: bytes) -> None:
+        if self._guarded:
+            self._refuse_guarded((key,))
         self._writes[key] = None
 
     def clear(self, start: bytes, stop: bytes) -> None:
+        self._refuse_guarded([key for key in self._guarded.copy() if start <= key < stop])
         for key in [key for key in list(self._writes) if start <= key < stop]:
             self._writes.pop(key, None)
         self._clears.append((start, stop))
@@ -50,9 +59,27 @@ class Overlay(Reader):
         """Undo what was written since. What was read stays remembered."""
         self._writes, self._clears = mark
 
-    def written(self, key: bytes) -> bytes | None:
-        """What was written for a key last: the same object as long as nothing else is written."""
-        return self._writes.get(key)
+    @contextmanager
+    def guarding(self, key: bytes) -> Iterator[None]:
+        """For a block, let an entry be written by :meth:`put_guarded` alone. Raises if it is guarded already."""
+        self._refuse_guarded((key,))
+        self._guarded.add(key)
+        try:
+            yield
+        finally:
+            self._guarded.discard(key)
+
+    def put_guarded(self, key: bytes, body: bytes) -> None:
+        """Write the entry that the caller guards."""
+        self._writes[key] = body
+
+    def _refuse_guarded(self, keys: Iterable[bytes]) -> None:
+        for key in self._guarded.intersection(keys):
+            raise TransactionInProgress(
+                f"the entry {shown(decode(key))} is being changed by edit() or modify() in this transaction; of two "
+                "changes one would be lost\n"
+                "  hint: change the value that edit() hands out, or return the new one to modify()"
+            )
 
     def forget(self) -> None:
         """Let go of what was written: a batch that was made has it, and what is in no batch is not needed any more."""

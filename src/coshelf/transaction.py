@@ -9,7 +9,7 @@ from typing import Any, Final, Generic, Self, TypeVar, overload
 
 from coshelf.codecs.pickled import PickleCodec
 from coshelf.engines.contract import Batch, Reader
-from coshelf.errors import InvalidKey, ShelfClosed, TransactionInProgress
+from coshelf.errors import InvalidKey, ShelfClosed
 from coshelf.keys import shown
 from coshelf.mutability import is_immutable
 from coshelf.namespace import Namespace
@@ -131,40 +131,30 @@ class Transaction(Readable[K, V], MutableMapping[K, V], Generic[K, V]):
     @contextmanager
     def edit(self, key: K, default: Any = MISSING) -> Iterator[V]:
         """Hand out a value to be changed in place, and store it when the block ends. As :meth:`coshelf.Shelf.edit`."""
-        value = self._get_or(key, default, copy=True)
-        if is_immutable(value):
-            raise TypeError(
-                f"the value for key {shown(key)} is a {type(value).__name__}, which cannot be changed in place\n"
-                "  hint: use modify()"
-            )
-        encoded = self._namespace.encode(key)
-        before = self._reader().written(encoded)
-        yield value
-        self._refuse_written(key, encoded, before)
-        self[key] = value
-
-    def _refuse_written(self, key: K, encoded: bytes, before: bytes | None) -> None:
-        """Raise if the entry was written while it was being changed: one of the two changes would be lost."""
-        if self._reader().written(encoded) is not before:
-            raise TransactionInProgress(
-                f"the entry {shown(key)} was written by the very code that was changing it with edit() or modify()\n"
-                "  hint: change the value that edit() hands out, or return the new one to modify()"
-            )
+        overlay, encoded = self._reader(), self._namespace.encode(key)
+        with overlay.guarding(encoded):
+            value = self._get_or(key, default, copy=True)
+            if is_immutable(value):
+                raise TypeError(
+                    f"the value for key {shown(key)} is a {type(value).__name__}, which cannot be changed in place\n"
+                    "  hint: use modify()"
+                )
+            yield value
+            self._reader().put_guarded(encoded, self._codec.dump(key, encoded, value))
 
     def modify(self, key: K, function: Callable[[V], V], default: Any = MISSING, *, allow_none: bool = False) -> V:
         """Store ``function(value)`` and return it. As :meth:`coshelf.Shelf.modify`."""
-        encoded = self._namespace.encode(key)
-        before = self._reader().written(encoded)
-        old = self._get_or(key, default)
-        new = function(old)
-        if new is None and not allow_none and not is_immutable(old):
-            raise TypeError(
-                f"the function given to modify() returned None for the {type(old).__name__} under key {shown(key)}; "
-                "the entry was not changed\n"
-                "  hint: return the new value, or use edit() to change it in place; allow_none=True stores None"
-            )
-        self._refuse_written(key, encoded, before)
-        self[key] = new
+        overlay, encoded = self._reader(), self._namespace.encode(key)
+        with overlay.guarding(encoded):
+            old = self._get_or(key, default)
+            new = function(old)
+            if new is None and not allow_none and not is_immutable(old):
+                raise TypeError(
+                    f"the function given to modify() returned None for the {type(old).__name__} under key "
+                    f"{shown(key)}; the entry was not changed\n"
+                    "  hint: return the new value, or use edit() to change it in place; allow_none=True stores None"
+                )
+            self._reader().put_guarded(encoded, self._codec.dump(key, encoded, new))
         return new
 
     def replace(self, key: K, old: V, new: V) -> bool:

@@ -25,7 +25,7 @@ WORK = """
 def count(number):
     for _ in range(20):
         shelf.modify("count", lambda count: count + 1, default=0)
-        shelf[number] = number
+        shelf[str(number)] = number
         gevent.sleep(0)
 
 gevent.joinall([gevent.spawn(count, number) for number in range(5)], raise_error=True)

@@ -60,7 +60,7 @@ class Calls:
 
     def transaction(self) -> None:
         with self.shelf.transaction() as transaction:
-            transaction["count"] += 1
+            transaction.modify("count", lambda number: number + 1)
         self.counted += 1
 
     def setdefault(self) -> None:

@@ -113,9 +113,9 @@ def test_an_entry_written_within_its_own_edit_or_modify_is_refused(shelf: Any) -
         shelf["a"] = "inner"
         return value
 
-    with pytest.raises(coshelf.TransactionInProgress, match="by the very code"):
+    with pytest.raises(coshelf.TransactionInProgress, match="is being changed"):
         shelf.modify("a", inner)
-    with pytest.raises(coshelf.TransactionInProgress, match="by the very code"), shelf.edit("b") as value:
+    with pytest.raises(coshelf.TransactionInProgress, match="is being changed"), shelf.edit("b") as value:
         with shelf.edit("b") as again:
             again["x"] = 3
         value["x"] = 2
