@@ -23,7 +23,7 @@ from coshelf.engines.contract import (
     Flag,
     OpenOptions,
 )
-from coshelf.engines.files.locks import DirectoryLock, LockedDirectory
+from coshelf.engines.files.locks import DirectoryLock, Lockable
 from coshelf.engines.sqlite.connections import Connections
 from coshelf.engines.sqlite.database import Row
 from coshelf.engines.sqlite.failures import translated
@@ -45,11 +45,11 @@ _PUT = "INSERT INTO entries VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET record
 _VERSION = f"SELECT substr(record, -{records.TRAILER}, 8) FROM entries WHERE key = ?"
 
 
-class _LockFile(LockedDirectory):
+class _LockFile(Lockable):
     """The file whose lock is held by who commits. It stays: who removed it would take it from under others."""
 
     def __init__(self, path: str) -> None:
-        super().__init__(path + _LOCK)
+        self.path = path + _LOCK
         self._shelf = path
 
     def open(self, kind: int) -> int:
