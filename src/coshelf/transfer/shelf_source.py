@@ -63,11 +63,11 @@ class PickleShareSource(ShelfSource):
         self._options = options
 
     def entries(self) -> Iterator[Entry | Left]:
-        names: list[str] = list(self._shelf)
-        categories = self._hashed(names)
-        for name in names:
-            if name.rpartition("/")[0] not in categories:
-                found = self._read(name)
+        keys = list(self._shelf)
+        categories = self._hashed([key for key in keys if isinstance(key, str)])
+        for key in keys:
+            if not isinstance(key, str) or key.rpartition("/")[0] not in categories:
+                found = self._read(key)
                 if found is not None:
                     yield found
         for category, buckets in sorted(categories.items()):
