@@ -53,8 +53,8 @@ class Layout:
     def find(self, key: bytes) -> tuple[Parts, os.stat_result] | None:
         """The file of a key, and its status; None if there is none."""
         for parts in self.places(key):
-            status = self._tree.look(parts)
-            if status is not None and stat.S_ISREG(status.st_mode):
+            status = self._file_at(parts)
+            if status is not None:
                 return parts, status
         return None
 
@@ -72,20 +72,23 @@ class Layout:
         return found
 
     def _home(self, key: bytes, leaving: set[Parts], claimed: _Claimed) -> tuple[Parts, os.stat_result | None]:
-        plain, fits = plain_parts(key), False
+        plain, escaped = plain_parts(key), escape(key)
         if plain is not None:
             status, obstacle = self._tree.standing(plain, leaving)
             if status is not None:
                 return plain, status
-            fits = obstacle is None and self._fits(plain, claimed)
-            if fits and not self._some_are_escaped():
-                return plain, None
-        escaped = escape(key)
+            if obstacle is None and self._fits(plain, claimed):
+                status = self._file_at(escaped) if self._some_are_escaped() else None
+                return (plain, None) if status is None else (escaped, status)
         status, obstacle = self._tree.standing(escaped, leaving)
         if obstacle is not None:
             where = f"{'/'.join(escaped)!r} in {self._tree.where}"
             raise InvalidKey(f"key {shown(decode(key))} has its file at {where}, which {obstacle}")
-        return (plain, None) if plain is not None and fits and status is None else (escaped, status)
+        return escaped, status
+
+    def _file_at(self, parts: Parts) -> os.stat_result | None:
+        status = self._tree.look(parts)
+        return status if status is not None and stat.S_ISREG(status.st_mode) else None
 
     def _fits(self, parts: Parts, claimed: _Claimed) -> bool:
         """Whether a path that is free can be a new file's, beside the others of the batch, on this file system."""
@@ -102,10 +105,7 @@ class Layout:
 
     def _is_shadowed(self, key: bytes) -> bool:
         plain = plain_parts(key)
-        if plain is None:
-            return False
-        status = self._tree.look(plain)
-        return status is not None and stat.S_ISREG(status.st_mode)
+        return plain is not None and self._file_at(plain) is not None
 
     def _plain(self, start: bytes, stop: bytes) -> Iterator[tuple[bytes, Parts]]:
         if stop <= STR or start >= _STR_END:
