@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -416,3 +417,104 @@ def test_full_disk_is_told_and_loses_nothing(mounted: Any) -> None:
         assert dict(shelf) == {"a": "old"}
         shelf["b"] = "x" * 500_000  # what the refused batch took is free again
         assert [path for path in (place / ".db.coshelf-staging").rglob("*") if not path.is_dir()] == []
+
+
+# --- beside another user ---------------------------------------------------------------------------------------------
+
+
+_STAGING_OF_ANOTHER = """
+import os, sys
+os.umask(0)
+staging = sys.argv[1]
+if sys.argv[2] == "whole":
+    os.mkdir(staging)
+os.makedirs(staging + "/0", exist_ok=True)
+"""
+
+
+@pytest.mark.parametrize("part", ["whole", "the user's own"])
+def test_staging_directory_that_another_user_made_beforehand_is_not_used(
+    place: Path, another_user: Any, part: str
+) -> None:
+    place.chmod(0o1777)
+    (place / "db").mkdir()
+    staging = place / ".db.coshelf-staging"
+    if part != "whole":
+        staging.mkdir()
+        staging.chmod(0o777)
+    another_user(_STAGING_OF_ANOTHER, staging, part)
+    with coshelf.open(f"files:{place}/db") as shelf:
+        for number in range(20):
+            with pytest.raises(NotAShelf, match=r"others|belongs to the user"):
+                shelf["a"] = number
+        assert dict(shelf) == {}
+    assert list((staging / "0").iterdir()) == []
+    shutil.rmtree(staging)
+    with coshelf.open(f"files:{place}/db") as shelf:
+        shelf["a"] = 1
+        assert dict(shelf) == {"a": 1}
+    assert (staging / "0").stat().st_mode & 0o777 == 0o700
+
+
+_BECOME_OTHER = "import os; os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
+_EXCHANGE = """
+import os, sys, time
+staging, own = sys.argv[1:]
+def all_of(path):
+    try:
+        return [os.path.join(path, name) for name in os.listdir(path)]
+    except OSError:
+        return []
+print("ready", flush=True)
+while True:
+    for path in [*all_of(staging), *(inner for name in all_of(staging) for inner in all_of(name))]:
+        try:
+            if not os.path.isfile(path):
+                continue
+            os.rename(path, own + "/taken")
+            with open(path, "wb") as file:
+                file.write(b"\\x80\\x02X\\x04\\x00\\x00\\x00evilq\\x00.")
+        except OSError:
+            pass
+"""
+
+
+def test_no_value_is_exchanged_before_it_is_renamed(place: Path, another_user: Any) -> None:
+    """The other user made the staging directory first, and puts a value of theirs over each file that appears there."""
+    place.chmod(0o1777)
+    staging, taken = place / ".db.coshelf-staging", place / "taken"
+    taken.mkdir()
+    taken.chmod(0o777)
+    another_user(_STAGING_OF_ANOTHER, staging, "whole")
+    with coshelf.open(f"files:{place}/db", trust=False) as shelf:
+        command = [sys.executable, "-c", _BECOME_OTHER + _EXCHANGE, str(staging), str(taken)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
+            assert other.stdout is not None
+            assert other.stdout.readline() == "ready\n"
+            try:
+                for number in range(100):
+                    with suppress(NotAShelf):
+                        shelf["a"] = [number]
+                        assert shelf["a"] == [number]
+                    assert shelf.get("a") != "evil"
+            finally:
+                other.kill()
+    assert list(taken.iterdir()) == []
+
+
+def test_users_who_share_a_directory_write_it_in_turns(place: Path, another_user: Any) -> None:
+    place.chmod(0o777)
+    (place / "db").mkdir()
+    (place / "db").chmod(0o777)
+    script = """
+with coshelf.open("files:" + sys.argv[1], mode=0o666) as shelf:
+    shelf[sys.argv[2]] = shelf["d/" + sys.argv[2]] = shelf["//" + sys.argv[2]] = [1]
+    shelf.clear() if sys.argv[3] else None
+"""
+    another_user(script, place / "db", "theirs", "")
+    with coshelf.open(f"files:{place}/db", mode=0o666, trust=False) as shelf:
+        shelf["ours"] = shelf["//ours"] = [2]
+        assert shelf["theirs"] == shelf["//theirs"] == [1]
+    another_user(script, place / "db", "more", "clear")
+    with coshelf.open(f"files:{place}/db") as shelf:
+        assert dict(shelf) == {}

@@ -23,7 +23,8 @@ __all__ = ["Layout", "PathsAlone"]
 _STR_END = prefix_end(STR)
 # What every file system has for a name: none of the characters, endings and devices that Windows keeps for itself.
 _ANYWHERE = re.compile(
-    r"""(?!(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\.|$))[^\x00-\x1f\x7f-\U0010ffff<>:"|?*]*(?<![. ])""", re.IGNORECASE
+    r"""(?!(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\.|$))[^\x00-\x1f\x7f-\U0010ffff<>:"|?*]*(?<![. ])""",
+    re.IGNORECASE | re.ASCII,
 )
 
 
