@@ -114,16 +114,16 @@ def test_part_of_more_than_255_bytes_has_no_file_of_its_path(shelf: coshelf.Shel
     keys = ["é" * 127 + "a", "d/" + "k" * 255, "é" * 128, "k" * 256, "k" * 256 + "/k", "long " * 5000]
     shelf.update({key: len(key) for key in keys})
     assert dict(shelf) == {key: len(key) for key in keys}
-    assert {path for path in everything(root) if "long/" not in path and (root / path).is_file()} == set(keys[:2])
-    assert len(os.listdir(root / ".coshelf/long")) == 4
-    for file in (root / ".coshelf/long").iterdir():
+    assert {path for path in everything(root) if "~long/" not in path and (root / path).is_file()} == set(keys[:2])
+    assert len(os.listdir(root / ".coshelf/keys/~long")) == 4
+    for file in (root / ".coshelf/keys/~long").iterdir():
         assert pickle.loads(file.read_bytes()) in (128, 256, 258, 25000)  # as an old process reads it
 
 
 def test_long_key_that_an_old_process_overwrote_is_still_found(shelf: coshelf.Shelf[Any, Any], root: Path) -> None:
     key = "k" * 300
     shelf[key] = 1
-    (file,) = (root / ".coshelf/long").iterdir()
+    (file,) = (root / ".coshelf/keys/~long").iterdir()
     file.write_bytes(pickle.dumps("theirs", 2))
     assert shelf[key] == "theirs"
     assert list(shelf) == []  # nothing says whose it is
@@ -181,9 +181,9 @@ def test_names_that_are_none_of_the_engine_are_no_keys(shelf: coshelf.Shelf[Any,
     good = (root / ".coshelf/keys/0a%2f%2fb").read_bytes()
     for name in ("0a%2F%2Fb", "0A", "%30a", "0a.b", "%", "0a%2", "x" * 200):
         (root / ".coshelf/keys" / name).write_bytes(good)
-    (root / ".coshelf/long").mkdir()
-    (root / ".coshelf/long/abc").write_bytes(good + b"\x30k" + (2).to_bytes(8, "little") + b"coshelf\n")
-    (root / ".coshelf/long/def").write_bytes(good + (1 << 60).to_bytes(8, "little") + b"coshelf\n")
+    (root / ".coshelf/keys/~long").mkdir()
+    (root / ".coshelf/keys/~long/abc").write_bytes(good + b"\x30k" + (2).to_bytes(8, "little") + b"coshelf\n")
+    (root / ".coshelf/keys/~long/def").write_bytes(good + (1 << 60).to_bytes(8, "little") + b"coshelf\n")
     assert dict(shelf) == {"a//b": 1}
     assert len(shelf) == 1
 

@@ -13,7 +13,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 
 from coshelf.engines.files.names import ESCAPED, LONG, escape, key_in_name
-from coshelf.engines.files.paths import OWN, Parts, is_part, key_of, parts_of, plain_parts
+from coshelf.engines.files.paths import OWN, Parts, is_part, parts_of, plain_parts
 from coshelf.engines.files.tree import Tree
 from coshelf.errors import InvalidKey, KeyTooLong
 from coshelf.keys import STR, decode, prefix_end, shown
@@ -49,7 +49,7 @@ class Layout:
 
     def _some_are_escaped(self) -> bool:
         """Whether there could be keys in an escaped form: what is missed as a path ends here as a rule."""
-        return self._tree.exists(ESCAPED) or self._tree.exists(LONG)
+        return self._tree.exists(ESCAPED)
 
     def find(self, key: bytes) -> tuple[Parts, os.stat_result] | None:
         """The file of a key, and its status; None if there is none."""
@@ -111,22 +111,22 @@ class Layout:
     def _plain(self, start: bytes, stop: bytes) -> Iterator[tuple[bytes, Parts]]:
         if stop <= STR or start >= _STR_END:
             return
-        to_do: list[Parts] = [()]
+        to_do: list[tuple[Parts, bytes]] = [((), STR)]
         while to_do:
-            above = to_do.pop()
+            above, beginning = to_do.pop()
             for name, is_directory in self._tree.listed(above):
-                parts = (*above, name)
-                if not is_part(name) or not self._is_path(parts):
+                if not is_part(name) or not (above or self._is_path(name)):
                     continue
-                key = key_of(parts)
+                key = beginning + name.encode("utf-8", "surrogatepass")
                 if not is_directory:
                     if start <= key < stop:
-                        yield key, parts
+                        yield key, (*above, name)
                 elif key + b"/" < stop and prefix_end(key + b"/") > start:
-                    to_do.append(parts)
+                    to_do.append(((*above, name), key + b"/"))
 
-    def _is_path(self, parts: Parts) -> bool:
-        return parts[0].lower() != OWN
+    def _is_path(self, name: str) -> bool:
+        """Whether a name in the root begins a path that is a key."""
+        return name.lower() != OWN
 
     def _escaped(self) -> Iterator[tuple[bytes, Parts]]:
         for name, is_directory in self._tree.listed(ESCAPED):
@@ -160,7 +160,7 @@ class PathsAlone(Layout):
             raise InvalidKey(f"key {'/'.join(parts)!r} {obstacle} in {self._tree.where}")
         return parts, standing.status
 
-    def _is_path(self, parts: Parts) -> bool:
+    def _is_path(self, name: str) -> bool:
         return True
 
     def _escaped(self) -> Iterator[tuple[bytes, Parts]]:

@@ -15,7 +15,7 @@ from coshelf.engines.files.paths import OWN, Parts
 __all__ = ["ESCAPED", "LONG", "MARKER", "TRAILER", "escape", "is_long", "key_in_name", "key_in_trailer", "trailer"]
 
 ESCAPED: Parts = (OWN, "keys")
-LONG: Parts = (OWN, "long")
+LONG: Parts = (*ESCAPED, "~long")  # a name that no key has
 MARKER: Parts = (OWN, "made")
 
 LONGEST_NAME = 140  # the shortest limit among usual file systems is eCryptfs' 143
@@ -48,7 +48,7 @@ def key_in_name(name: str) -> bytes | None:
 
 def is_long(parts: Parts) -> bool:
     """Whether a file's value has its key behind it."""
-    return len(parts) == 3 and parts[:2] == LONG
+    return parts[:-1] == LONG
 
 
 def trailer(key: bytes) -> bytes:

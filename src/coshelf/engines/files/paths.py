@@ -67,8 +67,8 @@ def _length(part: str, path: str) -> int:
 
 
 def is_part(name: str) -> bool:
-    """Whether a name found in the directory can be part of a key."""
-    return not any(character in name for character in _FORBIDDEN)
+    """Whether a name found in a directory can be part of a key that is a path."""
+    return "\\" not in name
 
 
 def key_of(parts: Parts) -> bytes:

@@ -18,7 +18,6 @@ from coshelf.errors import CoshelfError, DamagedRecord, InvalidKey, ShelfPermiss
 
 __all__ = [
     "OPEN_DIRECTORY",
-    "Listed",
     "Standing",
     "Tree",
     "is_missing",
@@ -62,13 +61,6 @@ def translated(where: str) -> Iterator[None]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise StorageFull(message) from error
         raise StorageError(error.errno, message) from error
-
-
-class Listed(NamedTuple):
-    """A file or directory in a directory that was listed. Everything else there is passed over."""
-
-    name: str
-    is_directory: bool
 
 
 class Standing(NamedTuple):
@@ -294,14 +286,14 @@ class Tree:
                 raise
         return files
 
-    def listed(self, parts: Parts) -> list[Listed]:
-        """The regular files and the directories in a directory; none if it is gone."""
+    def listed(self, parts: Parts) -> list[tuple[str, bool]]:
+        """The names of files and directories in a directory, and which are directories; none if it is gone."""
         try:
             with self._listing(parts) as directory, os.scandir(directory) as found:
                 return [
-                    Listed(entry.name, entry.is_dir(follow_symlinks=False))
+                    (entry.name, is_directory)
                     for entry in found
-                    if entry.is_dir(follow_symlinks=False) or entry.is_file(follow_symlinks=False)
+                    if (is_directory := entry.is_dir(follow_symlinks=False)) or entry.is_file(follow_symlinks=False)
                 ]
         except OSError as error:
             if is_missing(error):
