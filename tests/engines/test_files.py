@@ -249,6 +249,17 @@ def test_broken_file_is_damage_and_not_a_missing_key(
     assert shelf["broken"] == "mended"
 
 
+@pytest.mark.parametrize("key", ["a", "https://x", ("t", 1), "k" * 300])
+def test_error_of_a_broken_file_has_the_key(shelf: coshelf.Shelf[Any, Any], root: Path, key: Any) -> None:
+    shelf[key] = 1
+    (file,) = (path for path in root.rglob("*") if path.is_file())
+    file.write_bytes(b"\x80\x05broken")
+    long_ago(file)
+    with pytest.raises(DamagedRecord) as caught:
+        shelf[key]
+    assert caught.value.key == key
+
+
 def test_clear_ends_and_removes_broken_pickles_but_nobody_elses_files(
     shelf: coshelf.Shelf[Any, Any], root: Path
 ) -> None:

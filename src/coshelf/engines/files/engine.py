@@ -45,7 +45,7 @@ from coshelf.errors import (
     Unsupported,
     UntrustedValue,
 )
-from coshelf.keys import FIRST, LAST, encode, prefix_end
+from coshelf.keys import FIRST, LAST, decode, encode, prefix_end, shown
 from coshelf.private_place import exposure_of
 
 __all__ = ["FilesEngine"]
@@ -138,15 +138,15 @@ class FilesEngine(Engine):
     def _entry(self, key: bytes, parts: Parts) -> Entry | None:
         try:
             found = self._tree.read(parts)
-        except DamagedRecord:
+        except DamagedRecord as error:
             if self._counts(parts):
-                raise
+                raise DamagedRecord(str(error), decode(key)) from None
             return None
         if found is None:
             return None
         data, status = found
         if self._guards:
-            self._refuse_exposed(parts, status)
+            self._refuse_exposed(key, parts, status)
         body = data if data[0] == records.PICKLE else _OLD + data
         return Entry(records.seal(body, records.checksum(key, body), 0), version_of(status))
 
@@ -222,13 +222,13 @@ class FilesEngine(Engine):
         # Nobody else gets through a root that only this user may search.
         self._guards = bool(os.fstat(self._tree.descriptor).st_mode & _OTHERS_SEARCH)
 
-    def _refuse_exposed(self, parts: Parts, status: os.stat_result) -> None:
+    def _refuse_exposed(self, key: bytes, parts: Parts, status: os.stat_result) -> None:
         """Raise :class:`UntrustedValue` for a file that is not this user's alone: directories may differ in that."""
-        name = "/".join(parts)
-        reason = exposure_of(f"{self.where}/{name}", status)
+        name = decode(key)
+        reason = exposure_of(f"{self.where}/{'/'.join(parts)}", status)
         if reason is not None:
             raise UntrustedValue(
-                f"the value for key {name!r}: {reason}\n"
+                f"the value for key {shown(name)}: {reason}\n"
                 "  hint: open it with trust=False for plain data, or with trust=True if you trust whoever wrote it",
                 "",
                 name,

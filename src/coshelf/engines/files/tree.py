@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 from coshelf.engines.files.names import TRAILER, is_long, key_in_trailer
-from coshelf.engines.files.paths import OWN, Parts, is_part, key_of
+from coshelf.engines.files.paths import OWN, Parts, is_part
 from coshelf.engines.files.pickle_files import YOUNG, begins_as_pickle, could_be_pickle, is_whole
 from coshelf.errors import CoshelfError, DamagedRecord, InvalidKey, ShelfPermissionError, StorageError, StorageFull
 
@@ -207,8 +207,7 @@ class Tree:
             if not is_young and (data or time.monotonic() - begun > _TRUNCATING):
                 raise DamagedRecord(
                     f"the file {'/'.join(parts)!r} in {self.where}, of {len(data)} bytes, holds no whole pickle\n"
-                    "  hint: other entries can still be read; delete or overwrite this one",
-                    key_of(parts),
+                    "  hint: other entries can still be read; delete or overwrite this one"
                 )
             time.sleep(_PAUSE)
 
