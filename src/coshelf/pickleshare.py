@@ -94,8 +94,10 @@ class PickleShareDB(MutableMapping[str, Any]):
         if not self._opened.is_in_place():
             if not self.root.is_dir():
                 raise _NoRoot(str(self.root))
-            self._opened = self._opened_now()
-            self._opened.close_when_unused()
+            engine = self._opened_now()
+            engine.close_when_unused()
+            self._opened = engine
+            return engine
         return self._opened
 
     @property

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from coshelf.codecs.raw_pickles import RawPickles
+from coshelf.engines.files import FilesEngine
 from coshelf.errors import CoshelfError, DamagedShelf
 from coshelf.keys import shown
 from coshelf.opening import open_with_codec
@@ -70,6 +71,10 @@ class PickleShareSource(ShelfSource):
                 found = self._read(key)
                 if found is not None:
                     yield found
+        engine = self._shelf._handle.engine
+        assert isinstance(engine, FilesEngine)
+        for path in engine.others():
+            yield Left(shown(path), "the file holds no pickle")
         for category, buckets in sorted(categories.items()):
             if self._options.trust_pickle:
                 yield from self._merged(category, buckets)

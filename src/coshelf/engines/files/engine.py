@@ -173,6 +173,11 @@ class FilesEngine(Engine):
             return found
         return ((key, parts) for key, parts in found if self._counts(parts))
 
+    def others(self) -> list[str]:
+        """The paths of files that are no entries: in a directory that is not a shelf's own, those without a pickle."""
+        with translated(self.where), self._tree.in_use():
+            return sorted("/".join(parts) for _, parts in self._layout.walk(FIRST, LAST) if not self._counts(parts))
+
     def _attempt(self, key: bytes, parts: Parts) -> Entry | DamagedRecord | None:
         try:
             return self._entry(key, parts)

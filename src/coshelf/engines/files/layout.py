@@ -20,6 +20,7 @@ from coshelf.keys import STR, decode, prefix_end, shown
 
 __all__ = ["Layout", "PathsAlone"]
 
+_ESCAPED = "/".join(ESCAPED)
 _STR_END = prefix_end(STR)
 # What every file system has for a name: none of the characters, endings and devices that Windows keeps for itself.
 _ANYWHERE = re.compile(
@@ -49,7 +50,7 @@ class Layout:
 
     def _some_are_escaped(self) -> bool:
         """Whether there could be keys in an escaped form: what is missed as a path ends here as a rule."""
-        return self._tree.exists(ESCAPED)
+        return self._tree.exists(_ESCAPED)
 
     def find(self, key: bytes) -> tuple[Parts, os.stat_result] | None:
         """The file of a key, and its status; None if there is none."""

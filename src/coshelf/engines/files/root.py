@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from coshelf.engines.files.names import MARKER
 from coshelf.engines.files.paths import OWN
-from coshelf.engines.files.tree import Tree, mode_of_directories, names_in
+from coshelf.engines.files.tree import Tree, is_missing, mode_of_directories, names_in
 from coshelf.errors import NotAShelf, StorageError
 
 __all__ = ["Root", "RootGone", "folds_names"]
@@ -59,13 +59,13 @@ class Root:
     def mark(self, mode: int) -> None:
         """Make the marker: a directory in a directory, which old processes take for no key.
 
-        Where nothing can be written there is none, and then nothing can be emptied either.
+        Where it cannot be made there is none, and then nothing can be emptied either.
         """
         try:
             with self._tree.directory(MARKER, make=mode_of_directories(mode)):
                 self._is_marked = True
         except OSError as error:
-            if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS) and not is_missing(error):
                 raise
 
     def is_empty(self) -> bool:

@@ -146,9 +146,9 @@ class Tree:
                 return None
             raise
 
-    def exists(self, parts: Parts) -> bool:
+    def exists(self, path: str) -> bool:
         """Whether there could be something at a path; nothing is read from there, so links do not matter."""
-        return os.access("/".join(parts), os.F_OK, dir_fd=self.descriptor, effective_ids=True)
+        return os.access(path, os.F_OK, dir_fd=self.descriptor, effective_ids=True)
 
     def standing(self, parts: Parts, leaving: set[Parts]) -> Standing:
         """What there is at a path, as if the files in ``leaving`` had gone.
