@@ -200,8 +200,8 @@ class FilesEngine(Engine):
         """Keeps the files of a batch from appearing one by one before whoever reads several."""
         with ExitStack() as stack:
             if not self._lock.is_mine():
-                # There is none before the first batch, and none that counts where somebody else put something there.
-                with suppress(FileNotFoundError, NotAShelf):
+                # There is none before the first batch, and none that counts where something else lies in its place.
+                with suppress(FileNotFoundError, NotAShelf, Unsupported):
                     stack.enter_context(flocked(self._batch_lock, fcntl.LOCK_SH, self._options.timeout, self.where))
             yield
 

@@ -6,6 +6,7 @@ beside the root is locked.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import stat
@@ -22,6 +23,7 @@ __all__ = ["DirectoryLock", "Lockable", "LockedDirectory", "LockedFile", "flocke
 
 _FIRST_PAUSE = 0.0005
 _LONGEST_PAUSE = 0.01
+_NO_FILE = {errno.ELOOP, errno.EISDIR, errno.ENXIO, errno.ENODEV}
 
 # Descriptors that hold a lock now. A forked child closes its copies: a lock ends with the process that took it.
 _held: set[int] = set()
@@ -67,12 +69,19 @@ class LockedFile(Lockable):
         directory = self._opened()
         try:
             descriptor = self._open_in(directory, kind)
+        except OSError as error:
+            if error.errno in _NO_FILE:
+                raise self._no_file() from error
+            raise
         finally:
             os.close(directory)
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
-            raise NotAShelf(f"{self._name} beside the shelf is no regular file, so that it cannot be locked")
+            raise self._no_file()
         return descriptor
+
+    def _no_file(self) -> NotAShelf:
+        return NotAShelf(f"{self._name} in the directory beside the shelf is no regular file\n  hint: remove it")
 
     def _open_in(self, directory: int, kind: int) -> int:
         flags = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # not waiting for whoever feeds a FIFO
