@@ -27,7 +27,15 @@ from coshelf.engines.files.opening import open_engine
 from coshelf.engines.files.pickle_files import YOUNG
 from coshelf.engines.files.root import RootGone
 from coshelf.engines.files.stamps import Stamp
-from coshelf.errors import Conflict, DamagedRecord, InvalidKey, KeyTooLong, NotAShelf, ShelfPermissionError
+from coshelf.errors import (
+    Conflict,
+    DamagedRecord,
+    InvalidKey,
+    KeyTooLong,
+    NotAShelf,
+    ShelfNotFound,
+    ShelfPermissionError,
+)
 from coshelf.keys import encode
 
 __all__ = ["PickleShareDB", "PickleShareLink", "gethashfile"]
@@ -91,23 +99,24 @@ class PickleShareDB(MutableMapping[str, Any]):
     @property
     def _engine(self) -> FilesEngine:
         """The engine on the directory that is there now. KeyError if there is none."""
-        if not self._opened.is_in_place():
-            if not self.root.is_dir():
-                raise _NoRoot(str(self.root))
-            engine = self._opened_now()
+        engine = self._opened
+        if not engine.is_in_place():
+            try:
+                engine = self._opened_now()
+            except ShelfNotFound:
+                raise _NoRoot(str(self.root)) from None
             engine.close_when_unused()
             self._opened = engine
-            return engine
-        return self._opened
+        return engine
 
     @property
     def _made_engine(self) -> FilesEngine:
         """The engine to write with: the directory is made anew if somebody removed it."""
-        try:
-            return self._engine
-        except _NoRoot:
-            self.root.mkdir(parents=True, exist_ok=True)
-            return self._engine
+        while True:
+            try:
+                return self._engine
+            except _NoRoot:
+                self.root.mkdir(parents=True, exist_ok=True)
 
     def __getstate__(self) -> dict[str, Any]:
         return {"root": self.root, "cache": self.cache}
