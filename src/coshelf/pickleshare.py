@@ -7,22 +7,35 @@ Running pickleshare processes may share the directory.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import pickle
 import sys
 import time
 import warnings
 import zlib
-from collections.abc import ItemsView, Iterator, MutableMapping, ValuesView
+from collections.abc import Callable, ItemsView, Iterator, MutableMapping, ValuesView
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from coshelf import umask
 from coshelf.ending import finalizer
-from coshelf.engines.contract import EVERYTHING_GONE, Batch, OpenOptions
-from coshelf.engines.files.engine import FilesEngine, Stamp, open_engine
+from coshelf.engines.contract import EVERYTHING_GONE, Batch, Doorbell, OpenOptions, PollingBell
+from coshelf.engines.files.engine import FilesEngine
+from coshelf.engines.files.opening import open_engine
 from coshelf.engines.files.pickle_files import YOUNG
-from coshelf.errors import Conflict, DamagedRecord, InvalidKey, KeyTooLong, NotAShelf, ShelfPermissionError
+from coshelf.engines.files.root import RootGone
+from coshelf.engines.files.stamps import Stamp
+from coshelf.errors import (
+    Conflict,
+    DamagedRecord,
+    InvalidKey,
+    KeyTooLong,
+    NotAShelf,
+    ShelfNotFound,
+    ShelfPermissionError,
+)
 from coshelf.keys import encode
 
 __all__ = ["PickleShareDB", "PickleShareLink", "gethashfile"]
@@ -31,7 +44,31 @@ _PROTOCOL = 2  # what every pickleshare reads
 _COMPRESSED = "xx"
 _PAUSE = 0.005
 _LONGEST_SLEEP = 1.0  # a signal that comes just before a sleep is noticed after it
+_TRIES = 10
 _sentinel: Any = object()
+_gone: Any = object()
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+class _NoRoot(KeyError):
+    """The directory is not there, so that there is nothing in it."""
+
+
+def _going_on(
+    method: Callable[Concatenate[PickleShareDB, _P], _R],
+) -> Callable[Concatenate[PickleShareDB, _P], _R]:
+    """A method that begins anew where the directory was removed or replaced in its middle, and nothing was written."""
+
+    @functools.wraps(method)
+    def again(self: PickleShareDB, /, *args: _P.args, **kwargs: _P.kwargs) -> _R:
+        for _ in range(_TRIES):
+            with suppress(RootGone):
+                return method(self, *args, **kwargs)
+        return method(self, *args, **kwargs)
+
+    return again
 
 
 def gethashfile(key: Any) -> str:
@@ -51,11 +88,35 @@ class PickleShareDB(MutableMapping[str, Any]):
 
     def _open(self) -> None:
         self.root.mkdir(parents=True, exist_ok=True)
-        engine = open_engine(f"files:{self.root}", OpenOptions(flag="w", mode=0o666 & ~umask.current()))
-        assert isinstance(engine, FilesEngine)
-        self._engine = engine
+        self._opened = self._opened_now()
+        finalizer(self, self._opened.close, self._opened.rest)
+
+    def _opened_now(self) -> FilesEngine:
         self._keys_in_buckets: dict[str, tuple[Stamp, frozenset[Any]]] = {}
-        finalizer(self, engine.close, engine.rest)
+        options = OpenOptions(flag="w", mode=0o666 & ~umask.current())
+        return open_engine(f"files:{self.root}", options, as_pickleshare=True)
+
+    @property
+    def _engine(self) -> FilesEngine:
+        """The engine on the directory that is there now. KeyError if there is none."""
+        engine = self._opened
+        if not engine.is_in_place():
+            try:
+                engine = self._opened_now()
+            except ShelfNotFound:
+                raise _NoRoot(str(self.root)) from None
+            engine.close_when_unused()
+            self._opened = engine
+        return engine
+
+    @property
+    def _made_engine(self) -> FilesEngine:
+        """The engine to write with: the directory is made anew if somebody removed it."""
+        while True:
+            try:
+                return self._engine
+            except _NoRoot:
+                self.root.mkdir(parents=True, exist_ok=True)
 
     def __getstate__(self) -> dict[str, Any]:
         return {"root": self.root, "cache": self.cache}
@@ -103,40 +164,46 @@ class PickleShareDB(MutableMapping[str, Any]):
                     raise
                 time.sleep(_PAUSE)
 
+    @_going_on
     def __setitem__(self, key: Any, value: Any) -> None:
-        self._engine.put(self._encoded(key), pickle.dumps(value, _PROTOCOL))
+        self._made_engine.put(self._encoded(key), pickle.dumps(value, _PROTOCOL))
         self.cache[self.root / key] = (value, None)
 
+    @_going_on
     def __delitem__(self, key: Any) -> None:
         self.cache.pop(self.root / key, None)
         try:
             self._engine.commit(Batch(deletes=frozenset((self._encoded(key),))))
-        except (InvalidKey, KeyTooLong, NotAShelf, ShelfPermissionError):
+        except (InvalidKey, KeyTooLong, NotAShelf, ShelfPermissionError, _NoRoot):
             pass  # as pickleshare, which says nothing of what it cannot delete
 
+    @_going_on
     def pop(self, key: Any, default: Any = _sentinel) -> Any:
-        """Remove a value and return it; of several processes one gets it."""
-        with self._engine.exclusive() as lock:
-            try:
+        """Remove a value and return it; of several processes one gets it. One that cannot be read stays."""
+        try:
+            with self._engine.exclusive() as lock:
                 value = self[key]
-            except KeyError:
-                if default is _sentinel:
-                    raise
+                lock.commit(Batch(deletes=frozenset((self._encoded(key),))))
+        except KeyError as error:
+            if default is not _sentinel:
                 return default
-            lock.commit(Batch(deletes=frozenset((self._encoded(key),))))
+            raise KeyError(key) from error.__cause__
         self.cache.pop(self.root / key, None)
         return value
 
+    @_going_on
     def popitem(self) -> tuple[str, Any]:
-        """Remove and return an item; of several processes one gets it."""
-        with self._engine.exclusive():
-            for key in self:
-                return key, self.pop(key)
+        """Remove and return an item that can be read; of several processes one gets it."""
+        for key in self:
+            value = self.pop(key, _gone)
+            if value is not _gone:
+                return key, value
         raise KeyError("popitem(): there is nothing left")
 
+    @_going_on
     def setdefault(self, key: Any, default: Any = None) -> Any:
         """The value of a key; if there is none, ``default`` is stored."""
-        with self._engine.exclusive() as lock:
+        with self._made_engine.exclusive() as lock:
             try:
                 return self[key]
             except KeyError:
@@ -151,23 +218,30 @@ class PickleShareDB(MutableMapping[str, Any]):
         """A view of the values that passes over what goes while it is iterated."""
         return _Values(self)
 
+    @_going_on
     def clear(self) -> None:
         """Remove every value, in one step. Files that hold no pickle stay."""
         self.cache = {}
-        self._engine.commit(EVERYTHING_GONE)
+        with suppress(_NoRoot):
+            self._engine.commit(EVERYTHING_GONE)
 
+    @_going_on
     def replace_all(self, data: dict[str, Any]) -> None:
         """Put other values in the place of all that are there: either all keys are usable, or nothing changes."""
         puts = {self._encoded(key): pickle.dumps(value, _PROTOCOL) for key, value in data.items()}
         self.cache = {}
-        self._engine.commit(dataclasses.replace(EVERYTHING_GONE, puts=puts))
+        self._made_engine.commit(dataclasses.replace(EVERYTHING_GONE, puts=puts))
 
     def keys(self, globpat: str | None = None) -> list[str]:  # type: ignore[override]
         """All keys, or those that match a glob, as :meth:`pathlib.Path.glob` has it."""
+        try:
+            engine = self._engine
+        except _NoRoot:
+            return []
         if globpat is None:
-            return list(self._engine.paths())
-        found = [path for path in self.root.glob(globpat) if path.is_file() and not path.is_symlink()]
-        return [path.relative_to(self.root).as_posix() for path in found if ".." not in path.parts]
+            return engine.paths()
+        found = [path.relative_to(self.root) for path in self.root.glob(globpat) if ".." not in path.parts]
+        return [path.as_posix() for path in found if engine.stamp(encode(path.as_posix())) is not None]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.keys())
@@ -185,7 +259,7 @@ class PickleShareDB(MutableMapping[str, Any]):
     def waitget(self, key: Any, maxwaittime: float = 60) -> Any:
         """The value, as soon as there is one. KeyError after ``maxwaittime`` seconds."""
         until = time.monotonic() + maxwaittime
-        bell = self._engine.doorbell(self._encoded(key))
+        listened, bell = self._bell(key)
         while True:
             tone = bell.tone()
             try:
@@ -194,28 +268,45 @@ class PickleShareDB(MutableMapping[str, Any]):
                 if time.monotonic() > until:
                     raise
             bell.wait(tone, max(0.0, min(until - time.monotonic(), _LONGEST_SLEEP)))
+            if listened is None or not listened.is_in_place():
+                listened, bell = self._bell(key)
+
+    def _bell(self, key: Any) -> tuple[FilesEngine | None, Doorbell]:
+        """What to listen to for a key, and the engine that it is of; without a directory, something that polls."""
+        try:
+            engine = self._engine
+        except _NoRoot:
+            return None, PollingBell()
+        return engine, engine.doorbell(self._encoded(key))
 
     # --- hashed categories -------------------------------------------------------------------------------------------
 
     def _bucket_keys(self, hashroot: str) -> list[str]:
         """The buckets of a category, the later the stronger."""
-        return sorted(self._engine.stamps(f"{hashroot}/"), key=_strength)
+        return sorted(self._stamps(hashroot), key=_strength)
+
+    def _stamps(self, hashroot: str) -> dict[str, Stamp]:
+        try:
+            return self._engine.stamps(f"{hashroot}/")
+        except _NoRoot:
+            return {}
 
     def _buckets_with(self, hashroot: str, key: Any) -> list[str]:
         """The buckets that have a key, the later the stronger. Only what changed since the last time is read."""
         if isinstance(key, (int, float)):  # always in the same one, pickleshare's too, or in the compressed one
             names = [f"{hashroot}/{_COMPRESSED}", f"{hashroot}/{gethashfile(key)}"]
             return [name for name in names if key in self._bucket(name)]
-        found = self._engine.stamps(f"{hashroot}/")
+        found = self._stamps(hashroot)
         for name, stamp in found.items():
             known = self._keys_in_buckets.get(name)
             if known is None or known[0] != stamp:
                 self._keys_in_buckets[name] = stamp, frozenset(self._bucket(name))
         return [name for name in sorted(found, key=_strength) if key in self._keys_in_buckets[name][1]]
 
+    @_going_on
     def hset(self, hashroot: str, key: Any, value: Any) -> None:
         """Set a key of a hashed category."""
-        with self._engine.exclusive() as lock:
+        with self._made_engine.exclusive() as lock:
             having = [name for name in self._buckets_with(hashroot, key) if not name.endswith(f"/{_COMPRESSED}")]
             target = having[-1] if having else f"{hashroot}/{gethashfile(key)}"
             bucket = self._bucket(target) | {key: value}
@@ -250,10 +341,11 @@ class PickleShareDB(MutableMapping[str, Any]):
                 warnings.warn(f"bucket {name} of {self!r} is broken", stacklevel=2)
         return merged
 
+    @_going_on
     def hcompress(self, hashroot: str) -> None:
         """Put all of a hashed category into one bucket. KeyError, and nothing changed, if one is broken."""
         while True:
-            with self._engine.exclusive() as lock:
+            with self._made_engine.exclusive() as lock:
                 names = self._bucket_keys(hashroot)
                 merged: dict[Any, Any] = {}
                 checks = {}

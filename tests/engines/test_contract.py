@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from keys_as_paths import KeysAsPaths
 
 from coshelf.engines import open_engine
 from coshelf.engines.contract import Engine, OpenOptions
@@ -97,16 +96,7 @@ class TestFiles(EngineContract):
     )
 
     def open_engine(self, place: Path, options: OpenOptions) -> Engine:
-        return KeysAsPaths(open_engine(f"files:{place / 'under-test'}", options))
-
-    def test_reopen_arguments_open_the_same_entries_or_are_a_type_error(
-        self, engine: Engine, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        def opened(target: str, options: OpenOptions) -> Engine:
-            return KeysAsPaths(open_engine(target.removeprefix("keys-as-paths:"), options))
-
-        monkeypatch.setattr("coshelf.testing.contract.opening.open_engine", opened)
-        super().test_reopen_arguments_open_the_same_entries_or_are_a_type_error(engine)
+        return open_engine(f"files:{place / 'under-test'}", options)
 
 
 @pytest.mark.long

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,8 @@ from typing import Any
 import pytest
 
 import coshelf
-from coshelf.errors import DamagedRecord, InvalidKey, KeyTooLong, NotAShelf, ReadOnlyShelf, ShelfNotFound
+from coshelf.errors import DamagedRecord, InvalidKey, NotAShelf, ReadOnlyShelf, ShelfNotFound
+from coshelf.keys import encode
 
 
 @pytest.fixture
@@ -76,32 +78,134 @@ def test_every_protocol_is_written_and_read(root: Path, protocol: int) -> None:
         None,
     ],
 )
-def test_keys_that_are_no_safe_path_are_refused_and_found_nowhere(
-    shelf: coshelf.Shelf[Any, Any], tmp_path: Path, key: Any
+def test_key_that_is_no_safe_path_has_one_file_and_leads_nowhere_else(
+    shelf: coshelf.Shelf[Any, Any], root: Path, tmp_path: Path, key: Any
 ) -> None:
+    shelf["a"] = 0
     before = everything(tmp_path)
-    with pytest.raises(InvalidKey):
-        shelf[key] = 1
+    shelf[key] = 1
+    assert key in shelf
+    assert list(shelf.items()) == sorted([("a", 0), (key, 1)], key=lambda item: encode(item[0]))
+    new = [path for path in everything(tmp_path) if path not in before and (tmp_path / path).is_file()]
+    assert [path.rpartition("/")[0] for path in new] == ["db/.coshelf/keys"]
+    shelf[key] = 2
+    assert shelf[key] == pickle.loads((tmp_path / new[0]).read_bytes()) == 2
+    del shelf[key]
     assert key not in shelf
-    assert everything(tmp_path) == before
+    assert dict(shelf) == {"a": 0}
+    assert not (tmp_path / new[0]).exists()
 
 
-def test_parts_have_at_most_255_bytes(shelf: coshelf.Shelf[Any, Any]) -> None:
-    shelf["é" * 127 + "a"] = shelf["d/" + "k" * 255] = 1
-    with pytest.raises(KeyTooLong):
-        shelf["é" * 128] = 1
-    assert len(shelf) == 2
+@pytest.mark.parametrize(("key", "name"), [
+    ("https://example.com/a?b=1", "0https%3a%2f%2fexample%2ecom%2fa%3fb%3d1"),
+    ("A//b", "0%41%2f%2fb"),
+    (("user", 1), "%400user%00%1e%01%00"),
+    (b"\x00", "8%00"),
+    ("", "0"),
+])  # fmt: skip
+def test_escaped_name_is_the_one_that_is_documented(
+    shelf: coshelf.Shelf[Any, Any], root: Path, key: Any, name: str
+) -> None:
+    shelf[key] = "value"
+    assert pickle.loads((root / ".coshelf/keys" / name).read_bytes()) == "value"
 
 
-def test_key_is_not_the_path_of_a_directory_nor_below_a_file(shelf: coshelf.Shelf[Any, Any]) -> None:
+def test_part_of_more_than_255_bytes_has_no_file_of_its_path(shelf: coshelf.Shelf[Any, Any], root: Path) -> None:
+    keys = ["é" * 127 + "a", "d/" + "k" * 255, "é" * 128, "k" * 256, "k" * 256 + "/k", "long " * 5000]
+    shelf.update({key: len(key) for key in keys})
+    assert dict(shelf) == {key: len(key) for key in keys}
+    assert {path for path in everything(root) if "~long/" not in path and (root / path).is_file()} == set(keys[:2])
+    assert len(os.listdir(root / ".coshelf/keys/~long")) == 4
+    for file in (root / ".coshelf/keys/~long").iterdir():
+        assert pickle.loads(file.read_bytes()) in (128, 256, 258, 25000)  # as an old process reads it
+
+
+def test_long_key_that_an_old_process_overwrote_is_still_found(shelf: coshelf.Shelf[Any, Any], root: Path) -> None:
+    key = "k" * 300
+    shelf[key] = 1
+    (file,) = (root / ".coshelf/keys/~long").iterdir()
+    file.write_bytes(pickle.dumps("theirs", 2))
+    assert shelf[key] == "theirs"
+    assert list(shelf) == []  # nothing says whose it is
+    shelf[key] = 2
+    assert dict(shelf) == {key: 2}
+
+
+def test_key_beside_one_that_takes_its_path_has_a_file_of_its_own(shelf: coshelf.Shelf[Any, Any], root: Path) -> None:
     shelf["d/e"] = shelf["a"] = 1
-    for key in ("d", "a/b", "a/b/c"):
-        with pytest.raises(InvalidKey):
-            shelf[key] = 2
-        assert key not in shelf
-    with pytest.raises(InvalidKey):
-        shelf.update({"n": 1, "n/m": 2})
-    assert dict(shelf) == {"a": 1, "d/e": 1}
+    more = {"d": 2, "a/b": 3, "a/b/c": 4}
+    shelf.update(more)
+    shelf.update({"n": 5, "n/m": 6})
+    expected = {"a": 1, "d/e": 1, **more, "n": 5, "n/m": 6}
+    assert dict(shelf) == expected
+    assert pickle.loads((root / "n").read_bytes()) == 5
+    assert pickle.loads((root / ".coshelf/keys/0d").read_bytes()) == 2
+    shelf["d"] = 7
+    del shelf["a"]
+    shelf["a/b"] = 8
+    del expected["a"]
+    assert dict(shelf) == expected | {"d": 7, "a/b": 8}
+    assert list(shelf.keys("a/*")) == ["a/b"]
+    with shelf.transaction() as t:
+        del t["n"]
+        t["n/o"] = 9
+    assert pickle.loads((root / "n/o").read_bytes()) == 9  # its path is free by then
+    shelf.clear()
+    assert dict(shelf) == {}
+
+
+def test_file_that_an_old_process_puts_at_the_path_of_a_key_is_the_keys(
+    shelf: coshelf.Shelf[Any, Any], root: Path
+) -> None:
+    shelf["d/e"] = 1
+    shelf["d"] = "escaped"
+    (root / "d/e").unlink()
+    (root / "d").rmdir()
+    (root / "d").write_bytes(pickle.dumps("theirs", 2))
+    assert dict(shelf) == {"d": "theirs"}
+    assert len(shelf) == 1
+    del shelf["d"]
+    assert "d" not in shelf
+    assert dict(shelf) == {}
+
+
+def test_names_of_the_engine_itself_are_keys_like_others(shelf: coshelf.Shelf[Any, Any], root: Path) -> None:
+    keys = [".coshelf", ".coshelf/keys/0a", ".Coshelf/made", ".coshelf/made", "a//", "0a"]
+    shelf.update({key: key for key in keys})
+    assert {key: shelf[key] for key in keys} == dict(shelf) == {key: key for key in keys}
+    assert sorted(os.listdir(root)) == [".coshelf", "0a"]
+
+
+def test_names_that_are_none_of_the_engine_are_no_keys(shelf: coshelf.Shelf[Any, Any], root: Path) -> None:
+    shelf["a//b"] = 1
+    good = (root / ".coshelf/keys/0a%2f%2fb").read_bytes()
+    for name in ("0a%2F%2Fb", "0A", "%30a", "0a.b", "%", "0a%2", "x" * 200):
+        (root / ".coshelf/keys" / name).write_bytes(good)
+    (root / ".coshelf/keys/~long").mkdir()
+    (root / ".coshelf/keys/~long/abc").write_bytes(good + b"\x30k" + (2).to_bytes(8, "little") + b"coshelf\n")
+    (root / ".coshelf/keys/~long/def").write_bytes(good + (1 << 60).to_bytes(8, "little") + b"coshelf\n")
+    assert dict(shelf) == {"a//b": 1}
+    assert len(shelf) == 1
+
+
+def test_namespaces_and_prefixes_hold_keys_of_every_kind(shelf: coshelf.Shelf[Any, Any]) -> None:
+    users = shelf.sub("users")
+    entries = {"ann": 1, "http://x": 2, ("t", 1): 3, 7: 4, b"b": 5, "": 6}
+    users.update(entries)
+    shelf["users"] = "beside"
+    shelf["usersX//"] = "beside"
+    assert dict(users) == entries
+    assert dict(users.items(prefix="http://")) == {"http://x": 2}
+    assert sorted(shelf.keys("users/**")) == ["users/", "users/ann", "users/http://x"]
+    users.clear()
+    assert dict(shelf) == {"users": "beside", "usersX//": "beside"}
+
+
+def test_wait_wakes_for_a_key_that_is_no_path(shelf: coshelf.Shelf[Any, Any], root: Path) -> None:
+    timer = threading.Timer(0.05, shelf.__setitem__, ("https://x", 1))
+    timer.start()
+    assert shelf.wait("https://x", timeout=30) == 1
+    timer.join()
 
 
 def test_links_are_not_followed(shelf: coshelf.Shelf[Any, Any], root: Path, tmp_path: Path) -> None:
@@ -117,6 +221,7 @@ def test_links_are_not_followed(shelf: coshelf.Shelf[Any, Any], root: Path, tmp_
         with pytest.raises(InvalidKey):
             shelf[key] = 1
     shelf.clear()
+    assert sorted(os.listdir(root)) == [".coshelf", "directory", "file"]
     assert os.listdir(tmp_path / "outside") == ["secret"]
     assert pickle.loads(secret.read_bytes()) == "secret"
 
@@ -142,6 +247,17 @@ def test_broken_file_is_damage_and_not_a_missing_key(
         shelf["missing"]
     shelf["broken"] = "mended"
     assert shelf["broken"] == "mended"
+
+
+@pytest.mark.parametrize("key", ["a", "https://x", ("t", 1), "k" * 300])
+def test_error_of_a_broken_file_has_the_key(shelf: coshelf.Shelf[Any, Any], root: Path, key: Any) -> None:
+    shelf[key] = 1
+    (file,) = (path for path in root.rglob("*") if path.is_file())
+    file.write_bytes(b"\x80\x05broken")
+    long_ago(file)
+    with pytest.raises(DamagedRecord) as caught:
+        shelf[key]
+    assert caught.value.key == key
 
 
 def test_clear_ends_and_removes_broken_pickles_but_nobody_elses_files(
@@ -183,10 +299,11 @@ def test_what_a_killed_writer_left_behind_goes_with_the_next_commit(
     shelf: coshelf.Shelf[Any, Any], root: Path, tmp_path: Path
 ) -> None:
     shelf["a"] = 1
-    staging = tmp_path / ".db.coshelf-staging"
-    (staging / "7").write_bytes(b"half")
+    own = tmp_path / ".db.coshelf-staging" / str(os.geteuid())
+    (own / "7.staged").write_bytes(b"half")
+    (own / "somebody's").write_bytes(b"kept")
     shelf["a"] = 2
-    assert list(staging.iterdir()) == []
+    assert [path.name for path in own.iterdir()] == ["somebody's"]
 
 
 def test_opening_tells_missing_and_file_apart(tmp_path: Path) -> None:

@@ -9,14 +9,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from hypothesis import HealthCheck, Phase, settings
-from keys_as_paths import KeysAsPaths
 
 import coshelf
-from coshelf import opening
-from coshelf.codecs.pickled import PickleCodec
-from coshelf.engines import open_engine
-from coshelf.engines.contract import EVERYTHING_GONE, Flag, OpenOptions
-from coshelf.namespace import Namespace
+from coshelf.engines.contract import Flag
 from coshelf.testing import ShelfMachine
 
 # The rest is from the profile in tests/conftest.py. Shrinking a failure takes minutes, so it is left to who looks into
@@ -84,13 +79,8 @@ class SqliteMachine(_InDirectory):
 
 
 class FilesMachine(_InDirectory):
-    """Keys of every kind on the engine of paths: each becomes one."""
-
     def open_shelf(self, flag: Flag = "c") -> coshelf.Shelf[Any, Any]:
-        engine = KeysAsPaths(open_engine(f"files:{self.place / 'under-test'}", OpenOptions(flag=flag)))
-        if flag == "n":
-            engine.commit(EVERYTHING_GONE)
-        return opening._shelf(engine, PickleCodec(), flag, Namespace(), writeback=False)
+        return coshelf.open(f"files:{self.place / 'under.test'}", flag)
 
 
 TestLmdb = LmdbMachine.TestCase

@@ -62,17 +62,15 @@ def test_from_each_engine_to_each(place: Any, of: str, to: str) -> None:
     assert dict(target) == dict(source)
 
 
-def test_keys_of_all_types_go_along_and_those_that_are_no_paths_are_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize("target", ["memory:", "files:{}/d"])
+def test_keys_of_all_types_go_along(tmp_path: Path, target: str) -> None:
     with coshelf.open(tmp_path / "a.shelf") as source:
         source.update(ENTRIES | OTHER_KEYS)
-    with coshelf.open("memory:") as target:
-        assert copy_entries(tmp_path / "a.shelf", target).is_complete()
-        assert dict(target) == ENTRIES | OTHER_KEYS
-    report = copy_entries(str(tmp_path / "a.shelf"), f"files:{tmp_path}/d")
-    assert (report.done, report.verified) == (4, 4)
-    assert sorted(left.key for left in report.failed) == sorted(map(repr, OTHER_KEYS))
-    assert all("path" in left.reason for left in report.failed)
-    assert json.loads(json.dumps(report.as_dict()))["verified"] == 4
+    with coshelf.open(target.format(tmp_path)) as opened:
+        report = copy_entries(tmp_path / "a.shelf", opened)
+        assert report.is_complete()
+        assert dict(opened) == ENTRIES | OTHER_KEYS
+    assert json.loads(json.dumps(report.as_dict()))["verified"] == len(ENTRIES | OTHER_KEYS)
 
 
 def test_dry_run_makes_and_changes_nothing(tmp_path: Path) -> None:

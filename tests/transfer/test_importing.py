@@ -19,6 +19,7 @@ import pytest
 import sqlitedict
 
 import coshelf
+from coshelf.pickleshare import PickleShareDB
 from coshelf.transfer import import_entries
 from coshelf.transfer.source import SourceError
 
@@ -181,6 +182,26 @@ def test_hashed_categories_are_merged_as_hdict_merges_them(tmp_path: Path) -> No
     with coshelf.open(tmp_path / "new.shelf") as shelf:
         assert dict(shelf.sub("h")) == old.hdict("h")
         assert shelf["ab/ff"] == "the name of a bucket, and no dict"
+
+
+def test_keys_that_are_no_paths_arrive_beside_hashed_categories(tmp_path: Path) -> None:
+    with coshelf.open(f"files:{tmp_path}/old") as old:
+        entries: dict[Any, Any] = {("h/", 1): 1, 7: 2, b"b": 3, "https://x": 4, "a": 5, "a/b": 6, "k" * 300: 7}
+        old.update(entries)
+    PickleShareDB(tmp_path / "old").hset("h", "name", [1])
+    report = import_entries(tmp_path / "old", tmp_path / "new.shelf", trust_pickle=True)
+    assert (report.done, report.skipped, report.failed) == (8, [], [])
+    with coshelf.open(tmp_path / "new.shelf") as shelf:
+        assert dict(shelf) == entries | {"h/name": [1]}
+
+
+def test_file_that_holds_no_pickle_fails_by_name(tmp_path: Path) -> None:
+    old = pickleshare.PickleShareDB(tmp_path / "old")
+    old["good"] = 1
+    (tmp_path / "old/cut").write_bytes(pickle.dumps([1, "x"], 0)[:-1])  # of an old protocol, which has no beginning
+    os.utime(tmp_path / "old/cut", (1, 1))
+    report = import_entries(tmp_path / "old", tmp_path / "new.shelf")
+    assert (report.done, [left.key for left in report.failed]) == (1, ["'cut'"])
 
 
 def test_trap_in_a_hashed_category_does_not_go_off_untrusted(tmp_path: Path) -> None:

@@ -15,9 +15,10 @@ from typing import IO, Any
 
 from coshelf.codecs.raw_pickles import RawPickles
 from coshelf.durable_files import sync_directory
+from coshelf.engines import files
+from coshelf.engines.contract import OpenOptions
 from coshelf.errors import CoshelfError, InvalidKey, KeyTooLong, NotAShelf
-from coshelf.keys import shown
-from coshelf.opening import open_with_codec
+from coshelf.keys import encode, shown
 from coshelf.transfer.importing import Progress
 from coshelf.transfer.json_lines import line_of, same_in_json
 from coshelf.transfer.report import Left, Report
@@ -182,13 +183,16 @@ class _JsonLines(_Sink):
 
 class _PickleShare(_Sink):
     def __init__(self, place: str) -> None:
-        self._shelf = open_with_codec(f"files:{place}", "c", RawPickles())
+        self._codec = RawPickles()
+        # Of the keys that the files engine takes, those that pickleshare finds.
+        self._engine = files.open_engine(f"files:{place}", OpenOptions(flag="c"), as_pickleshare=True)
 
     def put(self, key: Any, value: bytes) -> None:
-        self._shelf[key] = value
+        encoded = encode(key)
+        self._engine.put(encoded, self._codec.dump(key, encoded, value))
 
     def close(self) -> None:
-        self._shelf.close()
+        self._engine.close()
 
 
 class _Shelve(_Sink):

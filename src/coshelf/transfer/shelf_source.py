@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from coshelf.codecs.raw_pickles import RawPickles
+from coshelf.engines.files import FilesEngine
 from coshelf.errors import CoshelfError, DamagedShelf
 from coshelf.keys import shown
 from coshelf.opening import open_with_codec
@@ -63,13 +64,17 @@ class PickleShareSource(ShelfSource):
         self._options = options
 
     def entries(self) -> Iterator[Entry | Left]:
-        names: list[str] = list(self._shelf)
-        categories = self._hashed(names)
-        for name in names:
-            if name.rpartition("/")[0] not in categories:
-                found = self._read(name)
+        keys = list(self._shelf)
+        categories = self._hashed([key for key in keys if isinstance(key, str)])
+        for key in keys:
+            if not isinstance(key, str) or key.rpartition("/")[0] not in categories:
+                found = self._read(key)
                 if found is not None:
                     yield found
+        engine = self._shelf._handle.engine
+        assert isinstance(engine, FilesEngine)
+        for path in engine.others():
+            yield Left(shown(path), "the file holds no pickle")
         for category, buckets in sorted(categories.items()):
             if self._options.trust_pickle:
                 yield from self._merged(category, buckets)

@@ -11,10 +11,12 @@ import os
 import select
 import sys
 import weakref
+from collections.abc import Iterable
 from typing import Any
 
 from coshelf.engines.contract import Doorbell
-from coshelf.engines.files.tree import Parts, Tree, is_missing
+from coshelf.engines.files.paths import Parts
+from coshelf.engines.files.tree import Tree, is_missing
 
 __all__ = ["Bells"]
 
@@ -79,14 +81,14 @@ class Bells:
         self._idle: list[Notifier] = []
         self._closed = False
 
-    def new(self, parts: Parts) -> Doorbell | None:
-        """A bell that rings when the file at a path changes, or None where the system has none to give."""
+    def new(self, places: Iterable[Parts]) -> Doorbell | None:
+        """A bell that rings when a file at one of some paths changes, or None where the system has none to give."""
         library = _libc()
         if library is None:
             return None
         try:
             notifier = self._idle_one() or Notifier(library)
-            bell = DirectoryBell(notifier, self._tree, parts[:-1])
+            bell = DirectoryBell(notifier, self._tree, [parts[:-1] for parts in places])
             weakref.finalize(bell, self._take_back, notifier).atexit = False
             bell.watch()
         except OSError as error:
@@ -119,9 +121,9 @@ class Bells:
 
 
 class DirectoryBell(Doorbell):
-    """Rings at each change in the directories on the way to a file, as far as there are any."""
+    """Rings at each change in the directories on the way to files, as far as there are any."""
 
-    def __init__(self, notifier: Notifier, tree: Tree, directories: Parts) -> None:
+    def __init__(self, notifier: Notifier, tree: Tree, directories: list[Parts]) -> None:
         self._notifier = notifier
         self._tree = tree
         self._directories = directories
@@ -129,9 +131,13 @@ class DirectoryBell(Doorbell):
 
     def watch(self) -> None:
         """Watch each directory on the way, from the root on: one that is made later is told by the one above it."""
-        for length in range(len(self._directories) + 1):
+        for directory in self._directories:
+            self._watch(directory)
+
+    def _watch(self, parts: Parts) -> None:
+        for length in range(len(parts) + 1):
             try:
-                with self._tree.directory(self._directories[:length]) as directory:
+                with self._tree.directory(parts[:length]) as directory:
                     self._notifier.watch(directory)
             except OSError as error:
                 if is_missing(error):

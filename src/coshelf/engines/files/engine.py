@@ -5,12 +5,11 @@ from __future__ import annotations
 import dataclasses
 import fcntl
 import os
-import random
 import stat
 import time
+import weakref
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from typing import Any
+from contextlib import ExitStack, contextmanager, suppress
 
 from coshelf import records, trust
 from coshelf.durable_files import sync_file_system
@@ -27,29 +26,29 @@ from coshelf.engines.contract import (
     Snapshot,
 )
 from coshelf.engines.files.changes import Bells
+from coshelf.engines.files.layout import Layout, PathsAlone
 from coshelf.engines.files.locks import DirectoryLock, LockedDirectory, LockedFile, flocked
-from coshelf.engines.files.paths import parts_of
-from coshelf.engines.files.pickle_files import begins_as_pickle, could_be_pickle
-from coshelf.engines.files.staging import LOCK, Staging
-from coshelf.engines.files.tree import Parts, Tree, is_missing, translated
+from coshelf.engines.files.names import is_long, trailer
+from coshelf.engines.files.paths import Parts, parts_of
+from coshelf.engines.files.root import Root, folds_names
+from coshelf.engines.files.staging import Staging
+from coshelf.engines.files.stamps import SECOND, Stamp, stamp_after, stamp_of, version_of
+from coshelf.engines.files.tree import OPEN_DIRECTORY, Tree, is_missing, mode_of_directories, translated
 from coshelf.engines.filesystem import shared
 from coshelf.engines.memory import TableSnapshot
 from coshelf.engines.sorted_table import SortedTable
 from coshelf.errors import (
     DamagedRecord,
-    InvalidKey,
-    KeyTooLong,
     NotAShelf,
     ReadOnlyShelf,
-    ShelfNotFound,
     TransactionInProgress,
     Unsupported,
     UntrustedValue,
 )
-from coshelf.keys import FIRST, LAST, encode, prefix_end
+from coshelf.keys import FIRST, LAST, decode, encode, prefix_end, shown
 from coshelf.private_place import exposure_above, exposure_of
 
-__all__ = ["FilesEngine", "Stamp", "open_engine"]
+__all__ = ["FilesEngine"]
 
 _CAPABILITIES = Capabilities(
     ordered="sorts",
@@ -58,60 +57,38 @@ _CAPABILITIES = Capabilities(
     exclusive="processes",
     cheap_count=False,
 )
-_SECOND = 1_000_000_000
 _OLD = bytes([records.OLD_PICKLE])
 _STORE_ID = "user.coshelf.store"  # an attribute of the root, which pickleshare takes for no key
 _OTHERS_SEARCH = stat.S_IXGRP | stat.S_IXOTH
 _MANY = 100  # files whose content is made durable one by one
 
-Stamp = tuple[int, int, int, int]
-"""Inode, size, and times of the last change of the content and of anything."""
-
-
-def open_engine(target: Any, options: OpenOptions) -> Engine:
-    """The engine on a directory: ``files:PATH``, or a path."""
-    path = os.path.abspath(target.removeprefix("files:"))
-    made = False
-    with translated(path):
-        if options.flag in ("c", "n"):
-            try:
-                os.mkdir(path, options.mode | (options.mode & 0o444) >> 2)
-                os.chmod(path, options.mode | (options.mode & 0o444) >> 2)
-                made = True
-            except FileExistsError:
-                pass
-            except FileNotFoundError as error:
-                raise ShelfNotFound(f"there is no directory {os.path.dirname(path)} to make {path} in") from error
-        try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except FileNotFoundError as error:
-            raise ShelfNotFound(f"there is no directory {path}") from error
-        except NotADirectoryError as error:
-            raise NotAShelf(f"{path} is no directory; it has not been changed") from error
-    engine = FilesEngine(path, descriptor, options)
-    if made:
-        with suppress(Unsupported):
-            engine.trust()
-    return engine
-
 
 class FilesEngine(Engine):
-    """Entries in the files of a directory."""
+    """Entries in the files of a directory.
+
+    With ``as_pickleshare`` it is as pickleshare has it: every file is an entry, and its path the key; the directory may
+    be emptied, whoever made it; and to close one that was deleted meanwhile is no error.
+    """
 
     name = "files"
     keeps_settings = False  # a file holds a bare pickle, as its ancestor's do
 
-    def __init__(self, path: str, descriptor: int, options: OpenOptions) -> None:
+    def __init__(self, path: str, descriptor: int, options: OpenOptions, *, as_pickleshare: bool = False) -> None:
         self.where = path
         self._options = options
+        self._as_pickleshare = as_pickleshare
         self._tree = Tree(path, descriptor)
-        self._staging = Staging(path, descriptor, options.mode)
+        self._root = Root(self._tree)
+        self._prepare_root()
+        self._layout = PathsAlone(self._tree) if as_pickleshare else Layout(self._tree)
+        self._staging = Staging(path, descriptor)
         self._is_shared = shared(path) is not None
-        self._batch_lock = self._lock_in_staging("batch") or LockedDirectory(self._staging.path)
-        writers = self._lock_in_staging("writers") or LockedDirectory(f"/proc/self/fd/{descriptor}")
+        self._batch_lock = self._lock_beside("batch.lock") or LockedDirectory(self._staging.shared)
+        writers = self._lock_beside("writers.lock") or LockedDirectory(self._root_again)
         self._lock = DirectoryLock(descriptor, path, writers)
         self._bells = Bells(self._tree)
         self._unsynced: set[Parts] = set()
+        self._has_written = False
         self._closed = False
         self._guards = False
         self.capabilities = dataclasses.replace(
@@ -120,29 +97,62 @@ class FilesEngine(Engine):
             acknowledged="durable" if options.durability == "commit" else "machine",
         )
 
-    def _lock_in_staging(self, name: str) -> LockedFile | None:
+    def _prepare_root(self) -> None:
+        """Mark a directory that is new or empty as a shelf's. Raises :class:`NotAShelf` for flag "n" on another's."""
+        if not self._as_pickleshare and not self._root.is_marked() and self._options.flag != "r":
+            if self._root.is_empty():
+                self._root.mark(self._options.mode)
+            elif self._options.flag == "n":
+                self._root.refuse_unmarked()
+        self._tree.folds = folds_names(self._tree.descriptor)
+
+    def _root_again(self) -> int:
+        try:
+            return os.open(".", OPEN_DIRECTORY, dir_fd=self._tree.descriptor)
+        except FileNotFoundError:
+            self._root.refuse_gone()
+            raise
+
+    def is_in_place(self) -> bool:
+        """Whether the path still leads to this directory."""
+        return self._root.is_in_place()
+
+    def close_when_unused(self) -> None:
+        """Close it, without a sync, once nothing refers to it: other threads may be using it now."""
+        weakref.finalize(self, _release, self._tree, self._bells)
+
+    def _lock_beside(self, name: str) -> LockedFile | None:
         """What to lock on a file system that several kernels use."""
-        return LockedFile(os.path.join(self._staging.path, name + LOCK)) if self._is_shared else None
+        return LockedFile(self._staging.shared, name) if self._is_shared else None
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
     def get(self, key: bytes) -> Entry | None:
-        try:
-            parts = parts_of(key)
-        except (InvalidKey, KeyTooLong):
-            return None
         with translated(self.where), self._tree.in_use():
-            return self._entry(key, parts)
+            for parts in self._layout.places(key):
+                entry = self._entry(key, parts)
+                if entry is not None:
+                    return entry
+        return None
 
     def _entry(self, key: bytes, parts: Parts) -> Entry | None:
-        found = self._tree.read(parts)
+        try:
+            found = self._tree.read(parts)
+        except DamagedRecord as error:
+            if self._counts(parts):
+                raise DamagedRecord(str(error), decode(key)) from None
+            return None
         if found is None:
             return None
         data, status = found
         if self._guards:
-            self._refuse_exposed(parts, status)
+            self._refuse_exposed(key, parts, status)
         body = data if data[0] == records.PICKLE else _OLD + data
-        return Entry(records.seal(body, records.checksum(key, body), 0), _version(status))
+        return Entry(records.seal(body, records.checksum(key, body), 0), version_of(status))
+
+    def _counts(self, parts: Parts) -> bool:
+        """Whether a file is an entry. In a directory that is not a shelf's own, other files hold no pickle."""
+        return self._as_pickleshare or self._root.is_marked() or self._tree.holds_pickle(parts) is not False
 
     def get_many(self, keys: list[bytes]) -> list[Entry | None]:
         with self._instant():
@@ -152,10 +162,21 @@ class FilesEngine(Engine):
         self, start: bytes, stop: bytes, *, reverse: bool = False, keys_only: bool = False
     ) -> Iterator[tuple[bytes, Entry | None]]:
         with translated(self.where), self._tree.in_use(), self._instant():
-            found = sorted(self._tree.walk(start, stop), reverse=reverse)
+            found = sorted(self._walk(start, stop), reverse=reverse)
             if keys_only:
                 return ((key, None) for key, _ in found)
             return _in_turn([(key, self._attempt(key, parts)) for key, parts in found])
+
+    def _walk(self, start: bytes, stop: bytes) -> Iterator[tuple[bytes, Parts]]:
+        found = self._layout.walk(start, stop)
+        if self._as_pickleshare or self._root.is_marked():
+            return found
+        return ((key, parts) for key, parts in found if self._counts(parts))
+
+    def others(self) -> list[str]:
+        """The paths of files that are no entries: in a directory that is not a shelf's own, those without a pickle."""
+        with translated(self.where), self._tree.in_use():
+            return sorted("/".join(parts) for _, parts in self._layout.walk(FIRST, LAST) if not self._counts(parts))
 
     def _attempt(self, key: bytes, parts: Parts) -> Entry | DamagedRecord | None:
         try:
@@ -165,7 +186,7 @@ class FilesEngine(Engine):
 
     def count(self, start: bytes, stop: bytes) -> int:
         with translated(self.where), self._tree.in_use(), self._instant():
-            return sum(1 for _ in self._tree.walk(start, stop))
+            return sum(1 for _ in self._walk(start, stop))
 
     def snapshot(self) -> Snapshot:
         table = SortedTable()
@@ -174,11 +195,15 @@ class FilesEngine(Engine):
             table.put(key, entry)
         return TableSnapshot(table)
 
-    def _instant(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def _instant(self) -> Iterator[None]:
         """Keeps the files of a batch from appearing one by one before whoever reads several."""
-        if self._lock.is_mine() or not os.path.exists(self._batch_lock.path):
-            return nullcontext()
-        return flocked(self._batch_lock, fcntl.LOCK_SH, self._options.timeout, self.where)
+        with ExitStack() as stack:
+            if not self._lock.is_mine():
+                # There is none before the first batch, and none that counts where something else lies in its place.
+                with suppress(FileNotFoundError, NotAShelf, Unsupported):
+                    stack.enter_context(flocked(self._batch_lock, fcntl.LOCK_SH, self._options.timeout, self.where))
+            yield
 
     def _store_id(self) -> bytes:
         """What tells this directory from one that gets its inode later; nothing if it was never marked."""
@@ -206,13 +231,13 @@ class FilesEngine(Engine):
         # Nobody else gets through a root that only this user may search.
         self._guards = bool(os.fstat(self._tree.descriptor).st_mode & _OTHERS_SEARCH)
 
-    def _refuse_exposed(self, parts: Parts, status: os.stat_result) -> None:
+    def _refuse_exposed(self, key: bytes, parts: Parts, status: os.stat_result) -> None:
         """Raise :class:`UntrustedValue` for a file that is not this user's alone: directories may differ in that."""
-        name = "/".join(parts)
-        reason = exposure_of(f"{self.where}/{name}", status)
+        name = decode(key)
+        reason = exposure_of(f"{self.where}/{'/'.join(parts)}", status)
         if reason is not None:
             raise UntrustedValue(
-                f"the value for key {name!r}: {reason}\n"
+                f"the value for key {shown(name)}: {reason}\n"
                 "  hint: open it with trust=False for plain data, or with trust=True if you trust whoever wrote it",
                 "",
                 name,
@@ -228,9 +253,9 @@ class FilesEngine(Engine):
         trust.mark(store_id, information.st_dev, information.st_ino, self.where)
 
     def doorbell(self, key: bytes) -> Doorbell:
-        if self.capabilities.watch == "doorbell" and _has_path(key):
+        if self.capabilities.watch == "doorbell":
             with translated(self.where), self._tree.in_use():
-                bell = self._bells.new(parts_of(key))
+                bell = self._bells.new(self._layout.possible(key))
             if bell is not None:
                 return bell
         return PollingBell()
@@ -242,25 +267,23 @@ class FilesEngine(Engine):
 
     def _paths(self, start: bytes, stop: bytes) -> list[tuple[bytes, Parts]]:
         with translated(self.where), self._tree.in_use(), self._instant():
-            return sorted(self._tree.walk(start, stop))
+            return sorted(self._walk(start, stop))
 
     def stamp(self, key: bytes) -> Stamp | None:
         """What differs when the file of a key has changed, whoever changed it; None if there is no file."""
-        if not _has_path(key):
-            return None
-        found = self._tree.look(parts_of(key))
-        return _stamp(found) if found is not None and stat.S_ISREG(found.st_mode) else None
+        found = self._layout.find(key)
+        return None if found is None else stamp_of(found[1])
 
     def stamps(self, directory: str) -> dict[str, Stamp]:
         """The keys of the files in a directory, which ends with a slash, and their stamps."""
         with translated(self.where), self._tree.in_use(), self._instant():
             found = self._tree.files_in(parts_of(encode(directory.removesuffix("/"))))
-        return {directory + name: _stamp(status) for name, status in found.items()}
+        return {directory + name: stamp_of(status) for name, status in found.items()}
 
     def age(self, key: bytes) -> float:
         """Seconds since the file of a key was last changed."""
         found = self.stamp(key)
-        return 0.0 if found is None else time.time() - found[3] / _SECOND
+        return 0.0 if found is None else time.time() - found[3] / SECOND
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
@@ -279,7 +302,7 @@ class FilesEngine(Engine):
         with self._tree.in_use():
             if self._is_shared:
                 with translated(self.where):
-                    self._staging.make()
+                    os.close(self._staging.shared(make=True))
             with self._lock.hold(timeout):
                 yield
 
@@ -293,78 +316,77 @@ class FilesEngine(Engine):
         return self._lock.committing(self._commit, batch)
 
     def _commit(self, batch: Batch) -> str:
-        puts = {parts_of(key): _data(body) for key, body in batch.puts.items()}
-        deletes = {parts_of(key) for key in batch.deletes if _has_path(key)}
         with translated(self.where):
+            bodies = {key: _data(body) for key, body in batch.puts.items()}
+            self._root.refuse_gone()
+            self._has_written = True
             batch.refuse_conflicts(self._version)
-            leaving = {parts for parts in deletes if self._refuse_foreign(parts)}
-            for start, stop in batch.clears:
-                leaving.update(parts for _, parts in self._tree.walk(start, stop) if self._is_ours(parts))
-            self._refuse_clashes(puts, leaving - puts.keys())
-            stamp = self._stamp(set(puts) | leaving)
-            durable = self._options.durability == "commit"
-            with self._staging.open() as staging:
-                for parts, data in puts.items():
-                    staging.write(parts, data, stamp, self._options.mode, durable)
-                with flocked(self._batch_lock, fcntl.LOCK_EX, self._options.timeout, self.where):
-                    for parts in leaving - puts.keys():
-                        self._remove(parts)
-                    for parts in puts:
-                        with self._tree.directory(parts[:-1], make=True) as parent:
-                            staging.place(parts, parent)
-            changed = set(puts) | leaving
-            if durable:
-                self._sync_names(changed)
-            elif len(self._unsynced) <= _MANY:
-                self._unsynced |= changed
+            leaving = self._leaving(batch)
+            homes = self._layout.homes(bodies, leaving)
+            puts = {parts: _content(parts, key, bodies[key]) for key, (parts, _) in homes.items()}
+            leaving -= puts.keys()
+            for parts, status in homes.values():
+                if status is not None:
+                    self._refuse_foreign(parts)
+            replaced = [*homes.values(), *((parts, None) for parts in leaving)]
+            stamp = stamp_after(self._time(parts, status) for parts, status in replaced)
+            try:
+                self._rename(puts, leaving, stamp)
+            except FileNotFoundError:
+                self._root.refuse_gone()
+                raise
+            self._has_changed(puts.keys() | leaving)
         return str(stamp)
 
-    def _version(self, key: bytes) -> object:
-        if not _has_path(key):
-            return ABSENT
-        found = self._tree.look(parts_of(key))
-        return _version(found) if found is not None and stat.S_ISREG(found.st_mode) else ABSENT
+    def _leaving(self, batch: Batch) -> set[Parts]:
+        """The files that a batch removes. Raises :class:`NotAShelf` if one of them may not be."""
+        leaving = {parts for key in batch.deletes for parts in self._layout.places(key) if self._refuse_foreign(parts)}
+        cleared = {
+            parts
+            for start, stop in batch.clears
+            for _, parts in self._layout.walk(start, stop, shadowed=True)
+            if self._tree.holds_pickle(parts)
+        }
+        if cleared and not self._as_pickleshare:
+            self._root.refuse_unmarked()
+        return leaving | cleared
 
-    def _is_ours(self, parts: Parts) -> bool | None:
-        """Whether the file is one that may be removed: it holds a pickle, or nothing. None if there is no file."""
-        start = self._tree.first_bytes(parts, 2)
-        if start is None:
-            return None
-        if begins_as_pickle(start):
-            return True
-        found = self._tree.read(parts, patient=False)  # an old pickle tells only by its end
-        return None if found is None else could_be_pickle(found[0])
+    def _rename(self, puts: dict[Parts, bytes], leaving: set[Parts], stamp: int) -> None:
+        """Write the files of a batch, and let them appear together to who reads several."""
+        mode, durable = self._options.mode, self._options.durability == "commit"
+        with self._staging.open() as staging:
+            for parts, data in puts.items():
+                staging.write(parts, data, stamp, mode, durable)
+            with flocked(self._batch_lock, fcntl.LOCK_EX, self._options.timeout, self.where):
+                for parts in leaving:
+                    self._remove(parts)
+                for parts in puts:
+                    with self._tree.directory(parts[:-1], make=mode_of_directories(mode)) as parent:
+                        staging.place(parts, parent)
+
+    def _has_changed(self, changed: set[Parts]) -> None:
+        if self._options.durability == "commit":
+            self._sync_names(changed)
+        elif len(self._unsynced) <= _MANY:
+            self._unsynced |= changed
+
+    def _version(self, key: bytes) -> object:
+        found = self._layout.find(key)
+        return ABSENT if found is None else version_of(found[1])
 
     def _refuse_foreign(self, parts: Parts) -> bool:
         """Whether there is a file. Raises :class:`NotAShelf` for one that holds no pickle."""
-        is_ours = self._is_ours(parts)
-        if is_ours is False:
+        holds_pickle = self._tree.holds_pickle(parts)
+        if holds_pickle is False:
             raise NotAShelf(f"the file {'/'.join(parts)!r} in {self.where} holds no pickle; it has not been changed")
-        return is_ours is not None
+        return holds_pickle is not None
 
-    def _refuse_clashes(self, puts: dict[Parts, bytes], leaving: set[Parts]) -> None:
-        for parts in puts:
-            self._tree.refuse_clash(parts, leaving)
-            self._refuse_foreign(parts)
-            for length in range(1, len(parts)):
-                if parts[:length] in puts:
-                    raise InvalidKey(
-                        f"key {'/'.join(parts)!r} would lie below {'/'.join(parts[:length])!r}, which is in this batch"
-                    )
-
-    def _stamp(self, changed: set[Parts]) -> int:
-        """The modification time for a batch: in a later whole second than what it replaces, and not used before.
-
-        pickleshare compares whole seconds, and takes a value of the same second for the one that it has.
-        """
-        second = time.time_ns() // _SECOND
-        for parts in changed:
-            found = self._tree.look(parts)
-            if found is None:  # it may have been deleted just now, so the directory's own time counts
-                found = self._tree.look(parts[:-1]) if parts[:-1] else os.fstat(self._tree.descriptor)
-            if found is not None:
-                second = max(second, found.st_mtime_ns // _SECOND + 1)
-        return second * _SECOND + random.SystemRandom().randrange(_SECOND)
+    def _time(self, parts: Parts, status: os.stat_result | None) -> int:
+        """When the file at a path changed last; where there is none, when one could have been deleted."""
+        found = status or self._tree.look(parts)
+        if found is None:
+            found = self._tree.look(parts[:-1]) if parts[:-1] else os.fstat(self._tree.descriptor)
+        return 0 if found is None else found.st_mtime_ns
 
     def _remove(self, parts: Parts) -> None:
         with self._tree.directory(parts[:-1]) as parent:
@@ -386,6 +408,8 @@ class FilesEngine(Engine):
 
     def sync(self) -> None:
         with translated(self.where):
+            if self._has_written and not self._as_pickleshare:
+                self._root.refuse_gone()
             changed, self._unsynced = self._unsynced, set()
             if len(changed) > _MANY:
                 sync_file_system(self._tree.descriptor)
@@ -411,8 +435,7 @@ class FilesEngine(Engine):
         try:
             self.sync()
         finally:
-            self._bells.close()
-            self._tree.close()
+            _release(self._tree, self._bells)
 
     def rest(self) -> None:
         self.sync()
@@ -431,13 +454,9 @@ def _in_turn(found: list[tuple[bytes, Entry | DamagedRecord | None]]) -> Iterato
             yield key, entry
 
 
-def _stamp(status: os.stat_result) -> Stamp:
-    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
-
-
-def _version(status: os.stat_result) -> str:
-    """All files of a batch have one modification time, to the nanosecond, which no other batch has."""
-    return str(status.st_mtime_ns)
+def _release(tree: Tree, bells: Bells) -> None:
+    bells.close()
+    tree.close()
 
 
 def _data(body: bytes) -> bytes:
@@ -449,9 +468,6 @@ def _data(body: bytes) -> bytes:
     raise Unsupported("the files engine stores bare pickles, and this value is none")
 
 
-def _has_path(key: bytes) -> bool:
-    try:
-        parts_of(key)
-    except (InvalidKey, KeyTooLong):
-        return False
-    return True
+def _content(parts: Parts, key: bytes, data: bytes) -> bytes:
+    """What a file holds for a value: it alone, and behind it a key that is too long for a name."""
+    return data + trailer(key) if is_long(parts) else data

@@ -6,31 +6,34 @@ beside the root is locked.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import stat
 import threading
 import time
 import weakref
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import ParamSpec, TypeVar
 
 from coshelf.engines.local_lock import LocalLock
-from coshelf.errors import ShelfLocked, TransactionInProgress
+from coshelf.errors import NotAShelf, ShelfLocked, TransactionInProgress
 
-__all__ = ["DirectoryLock", "LockedDirectory", "LockedFile", "flocked"]
+__all__ = ["DirectoryLock", "Lockable", "LockedDirectory", "LockedFile", "flocked"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 _FIRST_PAUSE = 0.0005
 _LONGEST_PAUSE = 0.01
+_NO_FILE = {errno.ELOOP, errno.EISDIR, errno.ENXIO, errno.ENODEV}
 
 # Descriptors that hold a lock now. A forked child closes its copies: a lock ends with the process that took it.
 _held: set[int] = set()
 # What is locked by which thread, or about to be: an element for each time.
-_holders: list[tuple[str, int]] = []
+_holders: list[tuple[tuple[int, int], int]] = []
 _by_directory: weakref.WeakValueDictionary[tuple[int, int], LocalLock] = weakref.WeakValueDictionary()
 
 
@@ -45,38 +48,69 @@ def _let_go() -> None:
 os.register_at_fork(after_in_child=_let_go)
 
 
-class LockedDirectory:
-    """A directory as what is locked."""
+class Lockable(ABC):
+    """What can be locked."""
 
-    def __init__(self, path: str) -> None:
-        self.path = path
+    @abstractmethod
+    def open(self, kind: int) -> int:
+        """A descriptor that can be locked in a way, LOCK_SH or LOCK_EX, and is closed then."""
+
+
+class LockedDirectory(Lockable):
+    """A directory as what is locked. ``opened`` gives a descriptor of it that may be closed."""
+
+    def __init__(self, opened: Callable[[], int]) -> None:
+        self._opened = opened
 
     def open(self, kind: int) -> int:
-        return os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        return self._opened()
 
 
-class LockedFile(LockedDirectory):
-    """A file as what is locked, in a directory that exists."""
+class LockedFile(Lockable):
+    """A file as what is locked, in a directory."""
+
+    def __init__(self, opened: Callable[[], int], name: str) -> None:
+        self._opened = opened
+        self._name = name
 
     def open(self, kind: int) -> int:
-        flags = os.O_NOFOLLOW | os.O_CLOEXEC
+        directory = self._opened()
+        try:
+            descriptor = self._open_in(directory, kind)
+        except OSError as error:
+            if error.errno in _NO_FILE:
+                raise self._no_file() from error
+            raise
+        finally:
+            os.close(directory)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise self._no_file()
+        return descriptor
+
+    def _no_file(self) -> NotAShelf:
+        return NotAShelf(f"{self._name} in the directory beside the shelf is no regular file\n  hint: remove it")
+
+    def _open_in(self, directory: int, kind: int) -> int:
+        flags = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # not waiting for whoever feeds a FIFO
         if kind == fcntl.LOCK_SH:
-            return os.open(self.path, os.O_RDONLY | flags)
+            return os.open(self._name, os.O_RDONLY | flags, dir_fd=directory)
         # Network file systems lock exclusively only what is open for writing.
-        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | flags, 0o600)
-        mode = os.stat(os.path.dirname(self.path)).st_mode & 0o666
+        descriptor = os.open(self._name, os.O_RDWR | os.O_CREAT | flags, 0o600, dir_fd=directory)
+        mode = os.fstat(directory).st_mode & 0o666
         status = os.fstat(descriptor)
-        if status.st_uid == os.geteuid() and stat.S_IMODE(status.st_mode) != mode:
+        if stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid() and stat.S_IMODE(status.st_mode) != mode:
             os.fchmod(descriptor, mode)  # for those who may write the root
         return descriptor
 
 
 @contextmanager
-def flocked(target: LockedDirectory, kind: int, timeout: float, where: str, spent: float = 0.0) -> Iterator[None]:
+def flocked(target: Lockable, kind: int, timeout: float, where: str, spent: float = 0.0) -> Iterator[None]:
     """Hold a lock. Raises :class:`ShelfLocked` after ``timeout`` seconds, of which some are ``spent`` already."""
-    holder = (target.path, threading.get_ident())
-    is_nested = holder in _holders
     descriptor = target.open(kind)
+    found = os.fstat(descriptor)
+    holder = ((found.st_dev, found.st_ino), threading.get_ident())
+    is_nested = holder in _holders
     _held.add(descriptor)
     _holders.append(holder)
     pid = os.getpid()
@@ -113,7 +147,7 @@ def _take(descriptor: int, kind: int, timeout: float, where: str, until: float, 
 class DirectoryLock:
     """The lock of writers: one thread of one process, through any handle."""
 
-    def __init__(self, directory: int, where: str, target: LockedDirectory) -> None:
+    def __init__(self, directory: int, where: str, target: Lockable) -> None:
         self._where = where
         self._target = target
         status = os.fstat(directory)

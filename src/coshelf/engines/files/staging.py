@@ -1,60 +1,113 @@
-"""Where files are written before they are renamed into the root: a directory beside it.
+"""Where files are written before they are renamed into the root: beside it, in a directory of each user's own.
 
-Inside the root, pickleshare would take them for keys.
+Inside the root, pickleshare would take them for keys. The directory beside the root is for all who write the root, and
+what is locked lies there; the one below it is its user's alone, so that nobody exchanges a file before it is renamed.
 """
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
-from io import FileIO  # the name open is gone when modules are torn down, and somebody may still write
+from contextlib import contextmanager, suppress
 
-from coshelf.errors import Unsupported
+from coshelf.engines.files.paths import Parts
+from coshelf.engines.files.tree import OPEN_DIRECTORY
+from coshelf.errors import NotAShelf, Unsupported
 
-__all__ = ["LOCK", "Staging"]
+__all__ = ["Staging"]
 
-LOCK = ".lock"
-"""How the names of files end that stay in the directory."""
-
-Parts = tuple[str, ...]
+_STAGED = ".staged"
+_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 class Staging:
     """The directory beside the root. Its files are made and renamed with other writers kept out."""
 
-    def __init__(self, root: str, descriptor: int, mode: int) -> None:
+    def __init__(self, root: str, descriptor: int) -> None:
         self.path = os.path.join(os.path.dirname(root), f".{os.path.basename(root)}.coshelf-staging")
         self._root = descriptor
-        self._mode = mode
 
-    def make(self) -> None:
-        """Make the directory, if it is not there, for those who may write the root."""
+    def shared(self, *, make: bool = False) -> int:
+        """A descriptor of the directory beside the root, made if it is missing, for those who may write the root.
+
+        Raises FileNotFoundError if it is missing, and :class:`NotAShelf` if it is of somebody who may not write the
+        root.
+        """
+        root = os.fstat(self._root)
         try:
-            os.mkdir(self.path)
-            os.chmod(self.path, os.fstat(self._root).st_mode & 0o7777)
-        except FileExistsError:
-            pass
+            return self._opened(self.path, None, root)
+        except FileNotFoundError:
+            if not make:
+                raise
+        with suppress(FileExistsError):
+            os.mkdir(self.path, 0o700)
+            made = os.open(self.path, OPEN_DIRECTORY)
+            try:
+                if os.fstat(made).st_uid == os.geteuid():
+                    os.fchmod(made, root.st_mode & 0o7777)
+            finally:
+                os.close(made)
+        return self._opened(self.path, None, root)
+
+    def _opened(self, path: str, above: int | None, root: os.stat_result) -> int:
+        try:
+            descriptor = os.open(path, OPEN_DIRECTORY, dir_fd=above)
+        except OSError as error:
+            if error.errno in (errno.ENOTDIR, errno.ELOOP):
+                raise NotAShelf(f"{path} is no directory{self._purpose()}") from error
+            raise
+        try:
+            self._refuse_foreign(path, os.fstat(descriptor), root)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor
+
+    def _refuse_foreign(self, path: str, found: os.stat_result, root: os.stat_result) -> None:
+        """Raise for a directory in which somebody can rename who cannot in the root."""
+        if found.st_dev != root.st_dev:
+            raise Unsupported(
+                f"{self.path} is on another file system than the root it stands beside, so that files cannot be "
+                "renamed into it\n  hint: use a directory below the mount point"
+            )
+        is_shared = path == self.path and root.st_mode & _OTHERS_WRITE
+        if found.st_uid not in (os.geteuid(), root.st_uid) and not is_shared:
+            raise NotAShelf(f"{path} belongs to the user {found.st_uid}{self._purpose()}")
+        if found.st_mode & ~root.st_mode & _OTHERS_WRITE:
+            raise NotAShelf(f"{path} can be written by others than the root beside it{self._purpose()}")
+
+    def _purpose(self) -> str:
+        return (
+            "\n  values are written there before they are renamed into the shelf, so it must be this user's own\n"
+            f"  hint: remove {self.path}, or keep the shelf in a directory that nobody else can write"
+        )
 
     @contextmanager
     def open(self) -> Iterator[StagedFiles]:
         """The files of one batch. What is left of them, and of a writer that was killed, is removed."""
         root = os.fstat(self._root)
-        self.make()
-        directory = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        shared = self.shared(make=True)
         try:
-            if os.fstat(directory).st_dev != root.st_dev:
-                raise Unsupported(
-                    f"{self.path} is on another file system than the root it stands beside, so that files cannot be "
-                    "renamed into it\n  hint: use a directory below the mount point"
-                )
-            _empty(directory)
+            name = str(os.geteuid())
             try:
-                yield StagedFiles(directory)
-            finally:
+                directory = self._opened(name, shared, root)
+            except FileNotFoundError:
+                with suppress(FileExistsError):
+                    os.mkdir(name, 0o700, dir_fd=shared)
+                directory = self._opened(name, shared, root)
+            try:
                 _empty(directory)
+                try:
+                    yield StagedFiles(directory)
+                except BaseException:
+                    _empty(directory)
+                    raise
+            finally:
+                os.close(directory)
         finally:
-            os.close(directory)
+            os.close(shared)
 
 
 class StagedFiles:
@@ -66,16 +119,19 @@ class StagedFiles:
 
     def write(self, parts: Parts, data: bytes, stamp: int, mode: int, durable: bool) -> None:
         """Write a whole file, with the modification time ``stamp`` in nanoseconds."""
-        name = self._names[parts] = str(len(self._names))
-        descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode, dir_fd=self._directory)
-        with FileIO(descriptor, "wb") as file:
+        name = self._names[parts] = f"{len(self._names)}{_STAGED}"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(name, flags, mode, dir_fd=self._directory)
+        try:
             os.fchmod(descriptor, mode)
             rest = memoryview(data)
             while rest:
-                rest = rest[file.write(rest) :]
+                rest = rest[os.write(descriptor, rest) :]
             os.utime(descriptor, ns=(stamp, stamp))
             if durable:
                 os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
     def place(self, parts: Parts, parent: int) -> None:
         """Rename a file into its directory, over the one that is there."""
@@ -83,8 +139,7 @@ class StagedFiles:
 
 
 def _empty(directory: int) -> None:
-    with os.scandir(directory) as found:
-        names = [entry.name for entry in found]
-    for name in names:
-        if not name.endswith(LOCK):
+    """Remove staged files; a name of another kind is nobody's business here."""
+    for name in os.listdir(directory):
+        if name.endswith(_STAGED):
             os.unlink(name, dir_fd=directory)

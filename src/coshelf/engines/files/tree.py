@@ -6,29 +6,45 @@ import errno
 import os
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from io import FileIO
+from typing import NamedTuple
 
 from coshelf.cooperation import new_reentrant_lock
-from coshelf.engines.files.paths import is_part, key_of
-from coshelf.engines.files.pickle_files import YOUNG, is_whole
+from coshelf.engines.files.names import TRAILER, is_long, key_in_trailer
+from coshelf.engines.files.paths import OWN, Parts, is_part
+from coshelf.engines.files.pickle_files import YOUNG, begins_as_pickle, could_be_pickle, is_whole
 from coshelf.errors import CoshelfError, DamagedRecord, InvalidKey, ShelfPermissionError, StorageError, StorageFull
-from coshelf.keys import prefix_end
 
-__all__ = ["Parts", "Tree", "is_missing", "translated"]
+__all__ = [
+    "OPEN_DIRECTORY",
+    "Standing",
+    "Tree",
+    "is_missing",
+    "mode_of_directories",
+    "names_in",
+    "translated",
+]
 
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # not waiting for whoever feeds a FIFO
-_MISSING = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO, errno.EISDIR, errno.ESTALE}
+# What a file system says of a name that it cannot have.
+_NO_NAME = {errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ}
+_NO_FILE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.ENODEV, errno.EISDIR, errno.ESTALE}
+_MISSING = _NO_FILE | _NO_NAME
 _PAUSE = 0.002
-
-Parts = tuple[str, ...]
+# The kernel empties a file before it sets its time, and may have to write for it: so long an empty one may look old.
+_TRUNCATING = 0.25
 
 
 def is_missing(error: OSError) -> bool:
     """Whether an error says that there is nothing at a path that could be an entry, or lead to one."""
     return error.errno in _MISSING
+
+
+def mode_of_directories(mode: int) -> int:
+    """The mode of directories whose files have a mode: those who may read the files may search, too."""
+    return mode | (mode & 0o444) >> 2
 
 
 @contextmanager
@@ -47,12 +63,20 @@ def translated(where: str) -> Iterator[None]:
         raise StorageError(error.errno, message) from error
 
 
+class Standing(NamedTuple):
+    """What there is at a path at which a file is to be put: its status, or what is in the way, in words."""
+
+    status: os.stat_result | None = None
+    obstacle: str | None = None
+
+
 class Tree:
-    """The directory, held open: renaming it away takes nothing from who uses it."""
+    """The directory, held open. ``folds`` says whether its file system takes names that differ in case for the same."""
 
     def __init__(self, where: str, descriptor: int) -> None:
         self.where = where
         self.descriptor = descriptor
+        self.folds = False
         self._counting = new_reentrant_lock()
         self._users = 1  # the engine, until it is closed
 
@@ -74,52 +98,103 @@ class Tree:
                 os.close(self.descriptor)
 
     @contextmanager
-    def directory(self, parts: Parts, *, make: bool = False) -> Iterator[int]:
-        """A descriptor of the directory below the root."""
-        current = os.dup(self.descriptor)
+    def directory(self, parts: Parts, *, make: int | None = None) -> Iterator[int]:
+        """A descriptor of the directory below the root; what is missing of it is made, if a mode is given."""
+        if not parts:
+            yield self.descriptor
+            return
+        current = self._step(self.descriptor, parts[0], make)
         try:
-            for part in parts:
-                if make:
-                    try:
-                        os.mkdir(part, dir_fd=current)
-                    except FileExistsError:
-                        pass
-                inner = os.open(part, _DIRECTORY, dir_fd=current)
+            for part in parts[1:]:
+                inner = self._step(current, part, make)
                 os.close(current)
                 current = inner
             yield current
         finally:
             os.close(current)
 
+    def _step(self, above: int, part: str, make: int | None) -> int:
+        made = False
+        if make is not None:
+            with suppress(FileExistsError):
+                os.mkdir(part, make, dir_fd=above)
+                made = True
+        descriptor = os.open(part, OPEN_DIRECTORY, dir_fd=above)
+        try:
+            if made and make is not None:  # the umask has taken some bits, and a group may be handed down
+                os.fchmod(descriptor, make | os.fstat(descriptor).st_mode & stat.S_ISGID)
+            self._refuse_twin(above, part)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor
+
+    def _refuse_twin(self, directory: int, name: str) -> None:
+        """Raise FileNotFoundError for a name that was found, and is written in another way in the directory."""
+        if self.folds and name not in names_in(directory):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
+
     def look(self, parts: Parts) -> os.stat_result | None:
         """What lies at a path, or None."""
         try:
             with self.directory(parts[:-1]) as parent:
-                return os.stat(parts[-1], dir_fd=parent, follow_symlinks=False)
+                found = os.stat(parts[-1], dir_fd=parent, follow_symlinks=False)
+                self._refuse_twin(parent, parts[-1])
+                return found
         except OSError as error:
             if is_missing(error):
                 return None
             raise
 
-    def refuse_clash(self, parts: Parts, leaving: set[Parts]) -> None:
-        """Raise :class:`InvalidKey` if the path is a directory's, or leads through what is no directory."""
-        for length in range(1, len(parts) + 1):
-            found = self.look(parts[:length])
-            if found is None or parts[:length] in leaving:
-                return
-            if (length == len(parts)) == stat.S_ISDIR(found.st_mode):
-                name, other = "/".join(parts), "/".join(parts[:length])
-                reason = "is a directory" if length == len(parts) else f"would lie below {other!r}, which is none"
-                raise InvalidKey(f"key {name!r} {reason} in {self.where}")
-            if length == len(parts) and not stat.S_ISREG(found.st_mode):
-                raise InvalidKey(f"key {'/'.join(parts)!r} is no regular file in {self.where}")
+    def exists(self, path: str) -> bool:
+        """Whether there could be something at a path; nothing is read from there, so links do not matter."""
+        return os.access(path, os.F_OK, dir_fd=self.descriptor, effective_ids=True)
+
+    def standing(self, parts: Parts, leaving: set[Parts]) -> Standing:
+        """What there is at a path, as if the files in ``leaving`` had gone.
+
+        Raises :class:`InvalidKey` for a link, a FIFO and the like, at the path or on the way to it.
+        """
+        current, held = self.descriptor, []
+        try:
+            for depth, part in enumerate(parts, 1):
+                try:
+                    found = os.stat(part, dir_fd=current, follow_symlinks=False)
+                except FileNotFoundError:
+                    return Standing()
+                except OSError as error:
+                    if error.errno in _NO_NAME:
+                        return Standing(obstacle=f"has a part that cannot be a name here ({error.strerror})")
+                    raise
+                if self.folds and part not in names_in(current):
+                    return Standing(obstacle="has a part that the file system takes for another name")
+                if depth == len(parts) or not stat.S_ISDIR(found.st_mode):
+                    return self._stands(parts, depth, found, leaving)
+                current = os.open(part, OPEN_DIRECTORY, dir_fd=current)
+                held.append(current)
+            return Standing()
+        finally:
+            for descriptor in held:
+                os.close(descriptor)
+
+    def _stands(self, parts: Parts, depth: int, found: os.stat_result, leaving: set[Parts]) -> Standing:
+        name, here = "/".join(parts), "/".join(parts[:depth])
+        if stat.S_ISREG(found.st_mode):
+            if depth == len(parts):
+                return Standing(status=found)
+            return Standing(obstacle=None if parts[:depth] in leaving else f"would lie below {here!r}, which is a file")
+        if stat.S_ISDIR(found.st_mode):
+            return Standing(obstacle="is a directory")
+        where = "is" if depth == len(parts) else f"would lie below {here!r}, which is"
+        raise InvalidKey(f"key {name!r} {where} no regular file in {self.where}; it has not been changed")
 
     def read(self, parts: Parts, *, patient: bool = True) -> tuple[bytes, os.stat_result] | None:
-        """The content of a file and its status, or None.
+        """The value in a file and the file's status, or None.
 
         With ``patient``, a file that an old process is writing in place is read again until it is whole;
         raises :class:`DamagedRecord` for one that stays broken.
         """
+        begun = None
         while True:
             found = self._read_once(parts)
             if found is None or not patient:
@@ -127,11 +202,12 @@ class Tree:
             data, status = found
             if is_whole(data, status.st_mtime):
                 return found
-            if not -YOUNG < time.time() - status.st_mtime < YOUNG:
+            begun = time.monotonic() if begun is None else begun
+            is_young = -YOUNG < time.time() - status.st_mtime < YOUNG
+            if not is_young and (data or time.monotonic() - begun > _TRUNCATING):
                 raise DamagedRecord(
                     f"the file {'/'.join(parts)!r} in {self.where}, of {len(data)} bytes, holds no whole pickle\n"
-                    "  hint: other entries can still be read; delete or overwrite this one",
-                    key_of(parts),
+                    "  hint: other entries can still be read; delete or overwrite this one"
                 )
             time.sleep(_PAUSE)
 
@@ -141,13 +217,18 @@ class Tree:
         try:
             with self.directory(parts[:-1]) as parent:
                 descriptor = os.open(parts[-1], _FILE, dir_fd=parent)
+                try:
+                    self._refuse_twin(parent, parts[-1])
+                except BaseException:
+                    os.close(descriptor)
+                    raise
         except OSError as error:
             if not is_missing(error):
                 raise
             yield None
             return
         try:
-            yield descriptor if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
+            yield descriptor
         finally:
             os.close(descriptor)
 
@@ -155,24 +236,45 @@ class Tree:
         with self._opened(parts) as descriptor:
             while descriptor is not None:
                 before = os.fstat(descriptor)
-                os.lseek(descriptor, 0, os.SEEK_SET)
-                with FileIO(descriptor, "rb", closefd=False) as file:
-                    data = file.readall()
+                if not stat.S_ISREG(before.st_mode):
+                    return None
+                data = _content(descriptor, before.st_size)
                 after = os.fstat(descriptor)
                 if (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns):
-                    return data, after
+                    return _value(parts, data), after
         return None
 
     def first_bytes(self, parts: Parts, count: int) -> bytes | None:
         """The beginning of a file, or None if there is none."""
         with self._opened(parts) as descriptor:
-            return None if descriptor is None else os.read(descriptor, count)
+            if descriptor is None or not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                return None
+            return os.read(descriptor, count)
+
+    def holds_pickle(self, parts: Parts) -> bool | None:
+        """Whether a file could be ours: it holds a pickle, whole or broken, or nothing. None if there is no file."""
+        start = self.first_bytes(parts, 2)
+        if start is None:
+            return None
+        if begins_as_pickle(start):
+            return True
+        found = self.read(parts, patient=False)  # an old pickle tells only by its end
+        return None if found is None else could_be_pickle(found[0])
+
+    def key_behind(self, parts: Parts) -> bytes | None:
+        """The key that stands behind the value in a file of a long key; None if there is none."""
+        with self._opened(parts) as descriptor:
+            if descriptor is None or not stat.S_ISREG((status := os.fstat(descriptor)).st_mode):
+                return None
+            end = os.pread(descriptor, TRAILER, max(0, status.st_size - TRAILER))
+            length = key_in_trailer(end, status.st_size)
+            return None if length is None else os.pread(descriptor, length, status.st_size - TRAILER - length)
 
     def files_in(self, parts: Parts) -> dict[str, os.stat_result]:
         """The regular files in a directory, by name; without those that go meanwhile."""
         files = {}
         try:
-            with self.directory(parts) as directory, os.scandir(directory) as found:
+            with self._listing(parts) as directory, os.scandir(directory) as found:
                 for entry in found:
                     with suppress(FileNotFoundError):
                         status = entry.stat(follow_symlinks=False)
@@ -183,37 +285,65 @@ class Tree:
                 raise
         return files
 
+    def listed(self, parts: Parts) -> list[tuple[str, bool]]:
+        """The names of files and directories in a directory, and which are directories; none if it is gone."""
+        try:
+            with self._listing(parts) as directory, os.scandir(directory) as found:
+                return [
+                    (entry.name, is_directory)
+                    for entry in found
+                    if (is_directory := entry.is_dir(follow_symlinks=False)) or entry.is_file(follow_symlinks=False)
+                ]
+        except OSError as error:
+            if is_missing(error):
+                return []
+            raise
+
+    @contextmanager
+    def _listing(self, parts: Parts) -> Iterator[int]:
+        """A descriptor to list a directory by: copies of one share the place up to which it has been read."""
+        if parts:
+            with self.directory(parts) as directory:
+                yield directory
+            return
+        directory = os.open(".", OPEN_DIRECTORY, dir_fd=self.descriptor)
+        try:
+            yield directory
+        finally:
+            os.close(directory)
+
     def sync_file(self, parts: Parts) -> None:
         """Make a file's content durable, if it is still there."""
         with self._opened(parts) as descriptor:
             if descriptor is not None:
                 os.fsync(descriptor)
 
-    def walk(self, start: bytes, stop: bytes) -> Iterator[tuple[bytes, Parts]]:
-        """Encoded keys in ``[start, stop)`` and their paths, in the order of the directory."""
-        yield from self._walk((), lambda first, end: first < stop and end > start, start, stop)
 
-    def _walk(
-        self, above: Parts, meets: Callable[[bytes, bytes], bool], start: bytes, stop: bytes
-    ) -> Iterator[tuple[bytes, Parts]]:
-        try:
-            with self.directory(above) as directory, os.scandir(directory) as found:
-                entries = [
-                    (entry.name, entry.is_dir(follow_symlinks=False))
-                    for entry in found
-                    if entry.is_dir(follow_symlinks=False) or entry.is_file(follow_symlinks=False)
-                ]
-        except OSError as error:
-            if above and is_missing(error):
-                return  # gone meanwhile
-            raise
-        for name, is_directory in entries:
-            if not is_part(name):
-                continue
-            parts = (*above, name)
-            key = key_of(parts)
-            if is_directory:
-                if meets(key + b"/", prefix_end(key + b"/")):
-                    yield from self._walk(parts, meets, start, stop)
-            elif start <= key < stop:
-                yield key, parts
+def names_in(directory: int) -> list[str]:
+    """The names in an open directory, read by a descriptor of its own, since copies of one share their place in it."""
+    descriptor = os.open(".", OPEN_DIRECTORY, dir_fd=directory)
+    try:
+        return os.listdir(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _content(descriptor: int, size: int) -> bytes:
+    """All that a file holds, which is ``size`` bytes if nobody is writing it."""
+    data = os.pread(descriptor, size + 1, 0)
+    if len(data) == size:
+        return data
+    pieces = [data]
+    offset = len(data)
+    while piece := os.pread(descriptor, max(size, 1 << 20), offset):
+        pieces.append(piece)
+        offset += len(piece)
+    return b"".join(pieces)
+
+
+def _value(parts: Parts, data: bytes) -> bytes:
+    """The value in a file's content: all of it, but for the key that stands behind the value of a long one."""
+    if parts[0] != OWN or not is_long(parts):
+        return data
+    length = key_in_trailer(data[-TRAILER:], len(data))
+    return data if length is None else data[: len(data) - TRAILER - length]

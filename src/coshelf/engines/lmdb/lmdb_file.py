@@ -87,6 +87,7 @@ class LmdbFile:
     def _use(self, opened: lmdb.Environment) -> None:
         self.lmdb = opened
         self.turns = WriteTurns(self.shelf, functools.partial(opened.begin, None, None, True))
+
     @property
     def paths(self) -> tuple[str, str]:
         """The names of what it maps: data and lock file."""

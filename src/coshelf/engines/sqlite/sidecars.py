@@ -12,7 +12,7 @@ import os
 import stat
 from contextlib import suppress
 
-from coshelf.engines.files.locks import LockedDirectory
+from coshelf.engines.files.locks import Lockable
 from coshelf.engines.hidden_names import with_suffix
 from coshelf.errors import NotAShelf, ShelfNotFound, ShelfPermissionError, StorageError
 from coshelf.private_place import exposure_of, exposure_to_others_than
@@ -112,11 +112,11 @@ def _refuse_other_files(path: str, found: os.stat_result, suffix: str) -> None:
             )
 
 
-class LockFile(LockedDirectory):
+class LockFile(Lockable):
     """The file whose lock is held by who commits. It stays: who removed it would take it from under others."""
 
     def __init__(self, shelf: str) -> None:
-        super().__init__(lock_path(shelf))
+        self.path = lock_path(shelf)
         self._shelf = shelf
 
     def open(self, kind: int) -> int:

@@ -1,0 +1,196 @@
+"""Which keys have which files: each key has the file of its path, where it can have that, or an escaped one.
+
+What can be at a path changes: ``a/b`` has no place while ``a`` is a file, nor ``Recipe`` beside ``recipe`` on a file
+system that folds case. So a key is looked for in both places, and stays in the one that it was given.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import unicodedata
+from collections.abc import Iterable, Iterator
+
+from coshelf.engines.files.names import ESCAPED, LONG, escape, key_in_name
+from coshelf.engines.files.paths import OWN, Parts, is_part, parts_of, plain_parts
+from coshelf.engines.files.tree import Tree
+from coshelf.errors import InvalidKey, KeyTooLong
+from coshelf.keys import STR, decode, prefix_end, shown
+
+__all__ = ["Layout", "PathsAlone"]
+
+_ESCAPED = "/".join(ESCAPED)
+_STR_END = prefix_end(STR)
+# What every file system has for a name: none of the characters, endings and devices that Windows keeps for itself.
+_ANYWHERE = re.compile(
+    r"""(?!(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\.|$))[^\x00-\x1f\x7f-\U0010ffff<>:"|?*]*(?<![. ])""",
+    re.IGNORECASE | re.ASCII,
+)
+
+
+class Layout:
+    """The places of keys in a tree. This one has a place for every key."""
+
+    def __init__(self, tree: Tree) -> None:
+        self._tree = tree
+
+    def possible(self, key: bytes) -> list[Parts]:
+        """Where the file of a key could come to be, in the order in which it is looked for."""
+        plain = plain_parts(key)
+        return [escape(key)] if plain is None else [plain, escape(key)]
+
+    def places(self, key: bytes) -> Iterator[Parts]:
+        """Where the file of a key can be now."""
+        plain = plain_parts(key)
+        if plain is not None:
+            yield plain
+        if plain is None or self._some_are_escaped():
+            yield escape(key)
+
+    def _some_are_escaped(self) -> bool:
+        """Whether there could be keys in an escaped form: what is missed as a path ends here as a rule."""
+        return self._tree.exists(_ESCAPED)
+
+    def find(self, key: bytes) -> tuple[Parts, os.stat_result] | None:
+        """The file of a key, and its status; None if there is none."""
+        for parts in self.places(key):
+            status = self._file_at(parts)
+            if status is not None:
+                return parts, status
+        return None
+
+    def homes(self, keys: Iterable[bytes], leaving: set[Parts]) -> dict[bytes, tuple[Parts, os.stat_result | None]]:
+        """Where to put the files of keys, and the status of those that they replace.
+
+        ``leaving`` has the files that are removed first. Raises :class:`InvalidKey` where a link, a FIFO or the like
+        is in the way.
+        """
+        claimed = _Claimed(self._tree.folds)
+        found = {}
+        for key in sorted(keys):
+            found[key] = parts, _ = self._home(key, leaving, claimed)
+            claimed.add(parts)
+        return found
+
+    def _home(self, key: bytes, leaving: set[Parts], claimed: _Claimed) -> tuple[Parts, os.stat_result | None]:
+        plain, escaped = plain_parts(key), escape(key)
+        if plain is not None:
+            status, obstacle = self._tree.standing(plain, leaving)
+            if status is not None:
+                return plain, status
+            if obstacle is None and self._fits(plain, claimed):
+                status = self._file_at(escaped) if self._some_are_escaped() else None
+                return (plain, None) if status is None else (escaped, status)
+        status, obstacle = self._tree.standing(escaped, leaving)
+        if obstacle is not None:
+            where = f"{'/'.join(escaped)!r} in {self._tree.where}"
+            raise InvalidKey(f"key {shown(decode(key))} has its file at {where}, which {obstacle}")
+        return escaped, status
+
+    def _file_at(self, parts: Parts) -> os.stat_result | None:
+        status = self._tree.look(parts)
+        return status if status is not None and stat.S_ISREG(status.st_mode) else None
+
+    def _fits(self, parts: Parts, claimed: _Claimed) -> bool:
+        """Whether a path that is free can be a new file's, beside the others of the batch, on this file system."""
+        if claimed.clash(parts) is not None:
+            return False
+        return not self._tree.folds or all(map(_ANYWHERE.fullmatch, parts))
+
+    def walk(self, start: bytes, stop: bytes, *, shadowed: bool = False) -> Iterator[tuple[bytes, Parts]]:
+        """Encoded keys in ``[start, stop)`` and their files, unordered; with ``shadowed`` those behind others, too."""
+        yield from self._plain(start, stop)
+        for key, parts in self._escaped():
+            if start <= key < stop and (shadowed or not self._is_shadowed(key)):
+                yield key, parts
+
+    def _is_shadowed(self, key: bytes) -> bool:
+        plain = plain_parts(key)
+        return plain is not None and self._file_at(plain) is not None
+
+    def _plain(self, start: bytes, stop: bytes) -> Iterator[tuple[bytes, Parts]]:
+        if stop <= STR or start >= _STR_END:
+            return
+        to_do: list[tuple[Parts, bytes]] = [((), STR)]
+        while to_do:
+            above, beginning = to_do.pop()
+            for name, is_directory in self._tree.listed(above):
+                if not is_part(name) or not (above or self._is_path(name)):
+                    continue
+                key = beginning + name.encode("utf-8", "surrogatepass")
+                if not is_directory:
+                    if start <= key < stop:
+                        yield key, (*above, name)
+                elif key + b"/" < stop and prefix_end(key + b"/") > start:
+                    to_do.append(((*above, name), key + b"/"))
+
+    def _is_path(self, name: str) -> bool:
+        """Whether a name in the root begins a path that is a key."""
+        return name.lower() != OWN
+
+    def _escaped(self) -> Iterator[tuple[bytes, Parts]]:
+        for name, is_directory in self._tree.listed(ESCAPED):
+            key = None if is_directory else key_in_name(name)
+            if key is not None:
+                yield key, (*ESCAPED, name)
+        for name, is_directory in self._tree.listed(LONG):
+            parts = (*LONG, name)
+            key = None if is_directory else self._tree.key_behind(parts)
+            if key is not None and escape(key) == parts:
+                yield key, parts
+
+
+class PathsAlone(Layout):
+    """pickleshare's own layout: the keys are the paths of the files, whatever they are, and there are no others."""
+
+    def possible(self, key: bytes) -> list[Parts]:
+        try:
+            return [parts_of(key)]
+        except (InvalidKey, KeyTooLong):
+            return []
+
+    def places(self, key: bytes) -> Iterator[Parts]:
+        return iter(self.possible(key))
+
+    def _home(self, key: bytes, leaving: set[Parts], claimed: _Claimed) -> tuple[Parts, os.stat_result | None]:
+        parts = parts_of(key)
+        standing = self._tree.standing(parts, leaving)
+        obstacle = standing.obstacle or claimed.clash(parts)
+        if obstacle is not None:
+            raise InvalidKey(f"key {'/'.join(parts)!r} {obstacle} in {self._tree.where}")
+        return parts, standing.status
+
+    def _is_path(self, name: str) -> bool:
+        return True
+
+    def _escaped(self) -> Iterator[tuple[bytes, Parts]]:
+        return iter(())
+
+
+class _Claimed:
+    """The paths that the other keys of a batch are given, as the file system tells them apart."""
+
+    def __init__(self, folds: bool) -> None:
+        self._folds = folds
+        self._files: set[Parts] = set()
+        self._directories: set[Parts] = set()
+
+    def _folded(self, parts: Parts) -> Parts:
+        if not self._folds:
+            return parts
+        return tuple(unicodedata.normalize("NFC", part.casefold()) for part in parts)
+
+    def add(self, parts: Parts) -> None:
+        folded = self._folded(parts)
+        self._files.add(folded)
+        self._directories.update(folded[:length] for length in range(1, len(folded)))
+
+    def clash(self, parts: Parts) -> str | None:
+        """In words, why a path cannot be beside those that are there."""
+        folded = self._folded(parts)
+        if folded in self._files or folded in self._directories:
+            return "is the path of another key, or a directory of one, in this batch"
+        if any(folded[:length] in self._files for length in range(1, len(folded))):
+            return "would lie below another key that is in this batch"
+        return None
