@@ -33,8 +33,24 @@ __all__ = ["Database", "error", "open", "open_face", "whichdb"]
 
 Filename = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 
-error = OSError
-"""What dbm functions raise, as in ``dbm.dumb``: our own errors of files are OSErrors as well."""
+
+class _DbmError(OSError):
+    """What the functions here raise by themselves."""
+
+
+_DbmError.__name__ = _DbmError.__qualname__ = "error"
+
+
+class _NoDatabase(ShelfNotFound, _DbmError):
+    """There is no database of that name."""
+
+
+class _UnknownDatabase(NotAShelf, _DbmError):
+    """What lies there was made by no module that is known here."""
+
+
+error = (_DbmError, OSError)
+"""What dbm functions raise, for ``except``, as in the original: its own class, and that of all errors of files."""
 
 _their_whichdb = dbm.whichdb  # as it is now: a program may put ours in its place
 _LMDB = 0xBEEFC0DE.to_bytes(4, "little")
@@ -50,7 +66,7 @@ class Database(BytesFace):
     @property
     def _shelf(self) -> Shelf[Any, bytes]:
         if self._opened.closed:
-            raise error("DBM object has already been closed")
+            raise _DbmError("DBM object has already been closed")
         return self._opened
 
     def firstkey(self) -> bytes | None:
@@ -93,17 +109,19 @@ def open_face(
         raise ValueError(f"flag must be 'r', 'w', 'c' or 'n', not {flag!r}")
     path = os.path.abspath(os.fsdecode(file))  # an absolute path is never taken for a URL
     kind = whichdb(path)
+    mode &= ~umask.current()
     if wanted == "n":
         if kind != "coshelf.dbm":
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(path)  # a new database is made whatever there was, as all dbm modules do
+            mode = discard(path, lambda: not _is_ours(path), otherwise=mode)
     elif kind == "":
-        raise error(f"db type could not be determined: {path}")
+        raise _UnknownDatabase(f"db type could not be determined: {path}")
     elif kind is not None and kind != "coshelf.dbm":
         others: Any = flag
-        return dbm.open(path, others, mode)
+        return dbm.open(os.fsencode(path), others, mode)
+    elif kind is None and wanted in ("r", "w"):
+        raise _NoDatabase(errno.ENOENT, "db file doesn't exist; use 'c' or 'n' flag to create a new db", path)
     chosen: Flag = wanted  # type: ignore[assignment]
-    return face(open_with_codec(path, chosen, codec, mode=mode & ~umask.current()))
+    return face(open_with_codec(path, chosen, codec, mode=mode))
 
 
 def whichdb(filename: Filename) -> str | None:
