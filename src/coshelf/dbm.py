@@ -14,8 +14,8 @@ made 0666 less the umask, and what is opened is trusted.
 
 from __future__ import annotations
 
-import contextlib
 import dbm
+import errno
 import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,10 @@ from typing import TYPE_CHECKING, Any
 from coshelf import umask
 from coshelf.bytes_face import BytesFace
 from coshelf.codecs.pickled import PickleCodec
+from coshelf.errors import NotAShelf, ShelfNotFound
+from coshelf.old_shelves import found_beside
 from coshelf.opening import open_with_codec
+from coshelf.taking_place import discard
 
 if TYPE_CHECKING:
     from coshelf.engines.contract import Flag
@@ -55,6 +58,7 @@ error = (_DbmError, OSError)
 _their_whichdb = dbm.whichdb  # as it is now: a program may put ours in its place
 _LMDB = 0xBEEFC0DE.to_bytes(4, "little")
 _LMDB_AT = 16
+_PATIENCE = 5.0  # seconds for a file that is to be replaced to be unlocked
 
 
 class Database(BytesFace):
@@ -112,16 +116,26 @@ def open_face(
     mode &= ~umask.current()
     if wanted == "n":
         if kind != "coshelf.dbm":
-            mode = discard(path, lambda: not _is_ours(path), otherwise=mode)
+            had = discard(path, lambda: not _is_ours(path), _PATIENCE)
+            mode = mode if had is None else had
     elif kind == "":
         raise _UnknownDatabase(f"db type could not be determined: {path}")
     elif kind is not None and kind != "coshelf.dbm":
         others: Any = flag
         return dbm.open(os.fsencode(path), others, mode)
-    elif kind is None and wanted in ("r", "w"):
+    elif kind is None and wanted in ("r", "w") and not os.path.lexists(path):
         raise _NoDatabase(errno.ENOENT, "db file doesn't exist; use 'c' or 'n' flag to create a new db", path)
     chosen: Flag = wanted  # type: ignore[assignment]
     return face(open_with_codec(path, chosen, codec, mode=mode))
+
+
+def _open_old(path: str, flag: Any, mode: int, kind: str) -> Any:
+    try:
+        if _their_whichdb(path) is None:  # a file that only its module would know
+            raise _UnknownDatabase(f"db type is {kind}, but the module is not available: {path}")
+        return dbm.open(path, flag, mode)
+    except dbm.error[0] as failure:  # which is no OSError
+        raise _UnknownDatabase(f"{failure}: {path}") from failure
 
 
 def whichdb(filename: Filename) -> str | None:
@@ -134,7 +148,11 @@ def whichdb(filename: Filename) -> str | None:
         return "coshelf.dbm"
     kind = _their_whichdb(path)
     # It may have been made between the two looks: ours appear whole, or not at all.
-    return "coshelf.dbm" if kind == "" and _is_ours(path) else kind
+    if kind == "" and _is_ours(path):
+        return "coshelf.dbm"
+    if kind is None and not os.path.lexists(path) and (old := found_beside(path)) is not None:
+        return old.kind  # of a module that this Python does not have
+    return kind
 
 
 def _is_ours(path: str) -> bool:

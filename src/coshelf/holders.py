@@ -10,7 +10,7 @@ from threading import get_ident
 __all__ = ["Holders"]
 
 _LONGEST = 60.0
-"""Seconds after which a thread that neither synced nor asked again is taken to have let go: caches must not only grow."""
+"""Seconds after which a thread that neither synced nor asked again has let go: a cache must not only grow."""
 
 
 class Holders:
