@@ -29,7 +29,7 @@ from coshelf.bytes_face import BytesFace
 from coshelf.codecs.pickled import PickleCodec
 from coshelf.codecs.raw_pickles import RawPickles
 from coshelf.dbm import Filename, open_face
-from coshelf.errors import DamagedRecord, ShelfClosed
+from coshelf.errors import DamagedRecord, DamagedShelf, ShelfClosed
 from coshelf.migration import migrate
 from coshelf.shelf import Shelf as Shared
 from coshelf.shelve_cache import KeptValues
@@ -46,7 +46,7 @@ class ShelveError(Exception):
 
 
 class DamagedPickle(DamagedRecord, pickle.UnpicklingError):
-    """A stored record is not what was written: what programs of ``shelve`` expect of a damaged file."""
+    """What is stored is not what was written: what programs of ``shelve`` expect of a damaged file."""
 
 
 class _ClosedDict(MutableMapping[Any, Any]):
@@ -256,7 +256,8 @@ class Shelf(MutableMapping[str, Any]):
                 self._finalizer.detach()
 
     def __del__(self) -> None:
-        if hasattr(self, "writeback"):  # or it was never made
+        # It may never have been made, or live on until this module has been taken down, long after its cache was stored.
+        if hasattr(self, "writeback") and _ClosedDict is not None:
             self._leave_to_parent()
             self.close()
 
@@ -402,19 +403,23 @@ class _Pickles(BytesFace):
     def __getitem__(self, key: bytes) -> bytes:
         try:
             return super().__getitem__(key)
-        except DamagedRecord as error:
-            raise DamagedPickle(str(error), error.key) from error
+        except DamagedShelf as error:
+            raise _damaged(error) from error
 
     def _move(self, **where: Any) -> tuple[bytes, bytes]:
         try:
             return super()._move(**where)
-        except DamagedRecord as error:
-            raise DamagedPickle(str(error), error.key) from error
+        except DamagedShelf as error:
+            raise _damaged(error) from error
 
     def sync(self) -> None:
         # At exit the shelf below may have been closed first, which has made everything durable.
         with contextlib.suppress(ShelfClosed):
             super().sync()
+
+
+def _damaged(error: DamagedShelf) -> DamagedPickle:
+    return DamagedPickle(str(error), error.key if isinstance(error, DamagedRecord) else None)
 
 
 def _to_str(key: Any) -> str:
