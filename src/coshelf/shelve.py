@@ -256,7 +256,7 @@ class Shelf(MutableMapping[str, Any]):
                 self._finalizer.detach()
 
     def __del__(self) -> None:
-        # It may never have been made, or live on until this module has been taken down, long after its cache was stored.
+        # It may never have been made, or outlive this module, long after the exit has stored its cache.
         if hasattr(self, "writeback") and _ClosedDict is not None:
             self._leave_to_parent()
             self.close()
