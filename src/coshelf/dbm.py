@@ -17,6 +17,7 @@ from __future__ import annotations
 import dbm
 import errno
 import os
+import stat
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ from coshelf import umask
 from coshelf.bytes_face import BytesFace
 from coshelf.codecs.pickled import PickleCodec
 from coshelf.errors import NotAShelf, ShelfNotFound
-from coshelf.old_shelves import found_beside
+from coshelf.old_shelves import SUFFIXES, found_beside
 from coshelf.opening import open_with_codec
 from coshelf.taking_place import discard
 
@@ -121,8 +122,7 @@ def open_face(
     elif kind == "":
         raise _UnknownDatabase(f"db type could not be determined: {path}")
     elif kind is not None and kind != "coshelf.dbm":
-        others: Any = flag
-        return dbm.open(os.fsencode(path), others, mode)
+        return _open_old(path, flag, mode, kind)
     elif kind is None and wanted in ("r", "w") and not os.path.lexists(path):
         raise _NoDatabase(errno.ENOENT, "db file doesn't exist; use 'c' or 'n' flag to create a new db", path)
     chosen: Flag = wanted  # type: ignore[assignment]
@@ -146,13 +146,25 @@ def whichdb(filename: Filename) -> str | None:
     path = os.fsdecode(filename)
     if _is_ours(path):
         return "coshelf.dbm"
-    kind = _their_whichdb(path)
+    kind = "" if _waits(path) else _their_whichdb(path)
     # It may have been made between the two looks: ours appear whole, or not at all.
     if kind == "" and _is_ours(path):
         return "coshelf.dbm"
     if kind is None and not os.path.lexists(path) and (old := found_beside(path)) is not None:
         return old.kind  # of a module that this Python does not have
     return kind
+
+
+def _waits(path: str) -> bool:
+    """Whether looking at a database of this name would wait for ever: the original opens whatever lies there."""
+    for suffix in ("", *SUFFIXES):
+        try:
+            mode = os.stat(path + suffix).st_mode
+        except (OSError, ValueError):  # opening it will say why
+            continue
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+            return True
+    return False
 
 
 def _is_ours(path: str) -> bool:

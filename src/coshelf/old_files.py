@@ -16,11 +16,11 @@ from collections.abc import Iterator
 
 from coshelf.durable_files import sync_directory
 from coshelf.errors import NotAShelf, StorageError
+from coshelf.old_shelves import SUFFIXES
 
 __all__ = ["finish", "looks_of", "refuse_taken", "replace"]
 
 _KEPT = ".before-coshelf"
-_SUFFIXES = (".db", ".pag", ".dir", ".dat", ".bak")
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS)
 
 
@@ -67,7 +67,7 @@ def replace(name: str, old: list[str], before: list[tuple[int, ...]], new: str) 
 
 def finish(name: str) -> None:
     """Let go of the first names of old files, if whoever converted the shelf was killed before."""
-    left = [name + suffix for suffix in _SUFFIXES if os.path.lexists(name + suffix + _KEPT)]
+    left = [name + suffix for suffix in SUFFIXES if os.path.lexists(name + suffix + _KEPT)]
     if left:
         with _alone(os.path.dirname(name)):
             _drop(name, [file for file in left if os.path.lexists(file) and _is_same(file, file + _KEPT)])

@@ -9,7 +9,10 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-__all__ = ["OldShelf", "found_beside", "told_beside"]
+__all__ = ["SUFFIXES", "OldShelf", "found_beside", "told_beside"]
+
+SUFFIXES = (".db", ".pag", ".dir", ".dat", ".bak")
+"""Of all files that dbm modules make."""
 
 _BERKELEY_AT = 12
 _BERKELEY = frozenset(
