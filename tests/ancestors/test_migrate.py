@@ -33,9 +33,7 @@ def listed(path: str) -> dict[str, bytes]:
 
 def test_files_that_only_have_such_names_stay(path: str) -> None:
     make_dumb(path)
-    others = {
-        path + suffix: f"of a program {suffix}".encode() for suffix in (".db", ".json", "-wal", "-journal")
-    }
+    others = {path + suffix: f"of a program {suffix}".encode() for suffix in (".db", ".json", "-wal", "-journal")}
     for other, content in others.items():
         Path(other).write_bytes(content)
     assert shelve.migrate(path) == len(ENTRIES)

@@ -211,7 +211,10 @@ def test_forked_child_writes_its_own_changes_and_not_the_old_ones_of_its_parent(
     child: str, found: dict[str, Any], path: str
 ) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", FORKED.format(child=child), path], capture_output=True, text=True, timeout=60
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORKED.format(child=child), path],
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert eval(done.stdout) == found
