@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Hashable
 from threading import get_ident
+from time import monotonic
 
 __all__ = ["Holders"]
 
@@ -25,7 +25,10 @@ class Holders:
 
     def note(self, key: Hashable) -> None:
         """This thread asks for the value of a key. To be called before the cache is looked at."""
-        self._asked.setdefault(key, {})[get_ident()] = time.monotonic()
+        threads = self._asked.get(key)
+        if threads is None:
+            threads = self._asked[key] = {}
+        threads[get_ident()] = monotonic()
 
     def release(self, key: Hashable) -> bool:
         """This thread has written what it changed; return whether another one may still change the value."""
@@ -34,7 +37,7 @@ class Holders:
             return False
         threads.pop(get_ident(), None)
         if threads:
-            alive, oldest = sys._current_frames(), time.monotonic() - _LONGEST
+            alive, oldest = sys._current_frames(), monotonic() - _LONGEST
             for thread, asked in list(threads.items()):
                 if thread not in alive or asked < oldest:
                     del threads[thread]

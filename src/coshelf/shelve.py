@@ -209,8 +209,9 @@ class Shelf(MutableMapping[str, Any]):
 
     def _kept_values(self) -> KeptValues:
         """What is known of the values in the cache."""
-        kept: KeptValues | None = self.__dict__.get("_kept")
-        if kept is None:
+        try:
+            kept = self._kept
+        except AttributeError:  # of a subclass that does not call __init__
             kept = self.__dict__.setdefault("_kept", KeptValues())
         if kept.pid != os.getpid():
             self._kept = kept = kept.of_child(self.cache)

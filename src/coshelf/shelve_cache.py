@@ -53,14 +53,12 @@ class KeptValues:
 
     def get(self, shelf: Shelf, key: str) -> Any:
         """The value of a key: the one object that all threads get."""
-        if key in self._inherited:
+        if self._inherited and key in self._inherited:
             self._adopt(shelf, key)
         with self._lock:
             self._holders.note(key)  # from here on no other thread forgets it
-        try:
-            return shelf.cache[key]
-        except KeyError:
-            pass
+            if key in shelf.cache:
+                return shelf.cache[key]
         stored = shelf.dict[key.encode(shelf.keyencoding)]
         value = shelf.deserializer(stored)
         dumped = self._dumped(shelf, value, stored)
