@@ -114,7 +114,8 @@ def open_face(
         raise ValueError(f"flag must be 'r', 'w', 'c' or 'n', not {flag!r}")
     path = os.path.abspath(os.fsdecode(file))  # an absolute path is never taken for a URL
     kind = whichdb(path)
-    mode &= ~umask.current()
+    if wanted in ("c", "n"):
+        mode &= ~umask.current()
     if wanted == "n":
         if kind != "coshelf.dbm":
             had = discard(path, lambda: not _is_ours(path), _PATIENCE)

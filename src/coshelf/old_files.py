@@ -25,8 +25,8 @@ _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS)
 
 
 def looks_of(files: list[str]) -> list[tuple[int, ...]]:
-    """What differs when somebody has written to them."""
-    found = (os.stat(file) for file in files)
+    """What differs when somebody has written to them, or moved them."""
+    found = (os.stat(file) for file in files if os.path.lexists(file))
     return [(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns) for status in found]
 
 
@@ -50,7 +50,7 @@ def replace(name: str, old: list[str], before: list[tuple[int, ...]], new: str) 
     """
     with _alone(os.path.dirname(name)):
         if looks_of(old) != before:
-            raise StorageError(f"{name} was written to while it was copied; nothing was changed")
+            raise StorageError(f"{name} was written to or moved while it was copied; nothing was changed")
         refuse_taken(name, old)
         try:
             for file in old:
@@ -93,9 +93,12 @@ def _keep(file: str) -> None:
 
 def _is_same(file: str, kept: str) -> bool:
     """Whether it is a link to the file, or a copy of it where there are no hard links."""
-    if os.path.samestat(os.lstat(file), os.lstat(kept)):
+    status, other = os.lstat(file), os.lstat(kept)
+    if os.path.samestat(status, other):
         return True
-    return os.path.isfile(file) and os.path.isfile(kept) and filecmp.cmp(file, kept, shallow=False)
+    if status.st_mtime_ns != other.st_mtime_ns or not (os.path.isfile(file) and os.path.isfile(kept)):
+        return False  # a copy that somebody made later, to have the old shelf back
+    return filecmp.cmp(file, kept, shallow=False)
 
 
 def _unlink(file: str) -> None:

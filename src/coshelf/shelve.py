@@ -194,12 +194,14 @@ class Shelf(MutableMapping[str, Any]):
 
     def clear(self) -> None:
         """Remove all entries; nothing is unpickled."""
-        if type(self).__delitem__ is Shelf.__delitem__ and hasattr(self.dict, "clear"):
-            self.cache.clear()
-            self.dict.clear()
-        else:
+        if type(self).__delitem__ is not Shelf.__delitem__ or not hasattr(self.dict, "clear"):
             for key in list(self):
                 del self[key]
+        elif self.writeback:
+            self._kept_values().clear(self)
+        else:
+            self.cache.clear()
+            self.dict.clear()
 
     def has_key(self, key: str) -> bool:
         """Whether there is such an entry, as it was spelled in Python 2."""

@@ -59,8 +59,13 @@ class KeptValues:
             self._holders.note(key)  # from here on no other thread forgets it
             if key in shelf.cache:
                 return shelf.cache[key]
-        stored = shelf.dict[key.encode(shelf.keyencoding)]
-        value = shelf.deserializer(stored)
+        try:
+            stored = shelf.dict[key.encode(shelf.keyencoding)]
+            value = shelf.deserializer(stored)
+        except BaseException:
+            with self._lock:
+                self._holders.release(key)
+            raise
         dumped = self._dumped(shelf, value, stored)
         with self._lock:
             found = shelf.cache.setdefault(key, value)
@@ -96,6 +101,13 @@ class KeptValues:
             self._stores += 1
             shelf.cache.pop(key, None)
 
+    def clear(self, shelf: Shelf) -> None:
+        """Remove all entries."""
+        with self._writing:
+            shelf.dict.clear()
+            self._stores += 1
+            shelf.cache.clear()
+
     def write_back(self, shelf: Shelf, *, plain: bool) -> None:
         """Store what was changed, and forget what no other thread was handed.
 
@@ -108,7 +120,7 @@ class KeptValues:
                 self._adopt(shelf, key)
             failed: Exception | None = None
             written: dict[str, Any] = {}
-            store = self._store_changed if plain else _store_by_subclass
+            store = self._store_changed if plain else self._store_by_subclass
             for key, value in list(shelf.cache.items()):
                 try:
                     store(shelf, key, value)
@@ -136,6 +148,14 @@ class KeptValues:
             # A signal handler or a finalizer stored something between the two, which is newer.
             value = shelf.cache.get(key, value)
 
+    def _store_by_subclass(self, shelf: Shelf, key: str, value: Any) -> None:
+        shelf.writeback = False  # so that it is not cached once more
+        try:
+            shelf[key] = value
+        finally:
+            shelf.writeback = True
+        self._marks.pop(key, None)  # only the subclass knows what was stored
+
     def _forget(self, shelf: Shelf, written: dict[str, Any]) -> None:
         with self._lock:
             held = self._holders.release_all()
@@ -144,7 +164,7 @@ class KeptValues:
                     del shelf.cache[key]
                     self._marks.pop(key, None)
         for key in [key for key in written if key in held]:
-            if not self._is_as_stored(shelf, key):
+            if key in self._marks and not self._is_as_stored(shelf, key):
                 with self._lock:
                     shelf.cache.pop(key, None)  # another process has stored something else since
 
@@ -177,11 +197,3 @@ class KeptValues:
         for key in self._inherited:
             cache.pop(key, None)
         self._inherited = set()
-
-
-def _store_by_subclass(shelf: Shelf, key: str, value: Any) -> None:
-    shelf.writeback = False  # so that it is not cached once more
-    try:
-        shelf[key] = value
-    finally:
-        shelf.writeback = True

@@ -25,11 +25,13 @@ def replace_empty(path: str, timeout: float, make: Callable[[int], bool]) -> boo
         timeout: seconds to wait for another process that does the same.
         make: makes the shelf, of these permission bits, and renames it to ``path``.
     """
-    with contextlib.suppress(OSError):  # opening it will say why
-        if _is_fresh(os.lstat(path)):
-            with _locked(path, timeout) as status:
-                return status is not None and _is_fresh(status) and make(stat.S_IMODE(status.st_mode))
-    return False
+    try:
+        if not _is_fresh(os.lstat(path)) or not os.access(path, os.R_OK):
+            return False
+    except OSError:  # opening it will say why
+        return False
+    with _locked(path, timeout) as status:
+        return status is not None and _is_fresh(status) and make(stat.S_IMODE(status.st_mode))
 
 
 def discard(path: str, is_unwanted: Callable[[], bool], timeout: float) -> int | None:
@@ -69,7 +71,11 @@ def _is_fresh(status: os.stat_result) -> bool:
 @contextlib.contextmanager
 def _locked(path: str, timeout: float) -> Iterator[os.stat_result | None]:
     """Keep out those who take the place of the same file; None if somebody has by now."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except FileNotFoundError:
+        yield None
+        return
     try:
         end = time.monotonic() + timeout
         while True:

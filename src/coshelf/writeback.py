@@ -95,7 +95,9 @@ class WritebackCache:
         """Remember a value that was just loaded, or stored with this fingerprint; return the one to hand out."""
         entries = self._entries()
         if is_immutable(value):
-            entries.pop(encoded, None)
+            with self._lock:
+                entries.pop(encoded, None)
+                self._holders.release(encoded)
             return value
         if fingerprint is not None:
             with self._lock:
@@ -108,6 +110,11 @@ class WritebackCache:
             fingerprint = None
         with self._lock:  # of two threads that load at once, both get the object of the first
             return entries.setdefault(encoded, _Kept(key, value, fingerprint, version)).value
+
+    def miss(self, encoded: bytes) -> None:
+        """There was nothing to be handed out for a key."""
+        with self._lock:
+            self._holders.release(encoded)
 
     def forget_unchanged(self, keys: Iterable[bytes]) -> None:
         """Forget values that a commit has overtaken. Those changed in place stay, to be reported as conflicts."""
@@ -231,10 +238,16 @@ class WritebackShelf(Shelf[K, V]):
 
     def _get(self, key: Any) -> V:
         if not self.closed:
-            kept = self._cache.find(self._namespace.encode(key))
+            encoded = self._namespace.encode(key)
+            kept = self._cache.find(encoded)
             if kept is not None:
                 value: V = kept.value
                 return value
+            try:
+                return super()._get(key)
+            except BaseException:
+                self._cache.miss(encoded)
+                raise
         return super()._get(key)
 
     def _items(self, selection: Selection) -> Iterator[tuple[Any, V]]:

@@ -82,6 +82,16 @@ def test_shelf_that_is_written_to_meanwhile_stays_as_it_is(path: str, monkeypatc
         assert dict(shelf) == ENTRIES | {"new": 1}
 
 
+def test_old_shelf_that_was_copied_back_stays(path: str) -> None:
+    make_dumb(path)
+    shelve.migrate(path)
+    for suffix in (".dat", ".dir"):
+        Path(path + suffix).write_bytes(Path(path + suffix + ".before-coshelf").read_bytes())
+    assert shelve.migrate(path) == len(ENTRIES)
+    assert os.path.exists(path + ".dat")
+    assert os.path.exists(path + ".dir")
+
+
 def test_permission_bits_and_links_stay(path: str) -> None:
     make_dumb(path)
     for suffix in (".dat", ".dir", ".bak"):

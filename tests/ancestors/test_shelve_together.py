@@ -107,6 +107,29 @@ def test_change_between_reading_and_appending_is_not_lost_to_the_sync_of_another
     assert pickle.loads(shelf.dict[b"l"]) == ["other", "one"]
 
 
+def test_subclass_that_stores_by_itself_loses_no_change_of_another_thread() -> None:
+    class Own(shelve.Shelf):
+        def __setitem__(self, key: str, value: Any) -> None:
+            super().__setitem__(key, value)
+
+    shelf = Own({b"l": pickle.dumps([])}, writeback=True)
+
+    def one() -> Any:
+        found = shelf["l"]
+        yield
+        found.append("one")
+        shelf.sync()
+
+    def other() -> Any:
+        shelf["l"].append("other")
+        shelf.sync()
+        yield
+
+    first, second = one(), other()
+    step_by_step(first, second, first)
+    assert pickle.loads(shelf.dict[b"l"]) == ["other", "one"]
+
+
 def test_sync_of_one_thread_empties_the_cache_of_what_it_has_itself() -> None:
     shelf = shelve.Shelf({}, writeback=True)
 
@@ -123,6 +146,13 @@ def test_sync_of_one_thread_empties_the_cache_of_what_it_has_itself() -> None:
     step_by_step(other(), one())
     shelf.sync()
     assert not shelf.cache  # the threads have ended
+
+
+def test_nothing_is_remembered_of_keys_that_are_not_there() -> None:
+    shelf = shelve.Shelf({}, writeback=True)
+    for number in range(100):
+        assert shelf.get(f"{number}") is None
+    assert not shelf._kept._holders._asked
 
 
 def test_what_another_thread_holds_unchanged_does_not_hide_what_another_process_stored() -> None:

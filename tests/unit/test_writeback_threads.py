@@ -157,6 +157,13 @@ def test_sync_in_a_transaction_is_refused_while_another_thread_waits_for_its_end
     assert dict(pair.theirs) == {"a": [1, 2], "b": 1}
 
 
+def test_nothing_is_remembered_of_what_is_not_kept(pair: Pair) -> None:
+    pair.theirs.update({number: number for number in range(100)})
+    for number in range(200):
+        assert pair.mine.get(number) == (number if number < 100 else None)
+    assert not pair.mine._cache._holders._asked
+
+
 # --- who was handed what ---------------------------------------------------------------------------------------------
 
 
