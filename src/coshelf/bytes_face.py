@@ -142,6 +142,10 @@ class BytesFace(MutableMapping[bytes, bytes]):
         """Return when everything that was stored so far is safe from power loss."""
         self._shelf.sync()
 
+    def reorganize(self) -> None:
+        """Give unused space back to the disk. As :meth:`coshelf.Shelf.compact`: nobody else may have it open."""
+        self._shelf.compact()
+
     def close(self) -> None:
         """Close the shelf. Once more does no harm."""
         self._opened.close()

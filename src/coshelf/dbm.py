@@ -14,16 +14,20 @@ made 0666 less the umask, and what is opened is trusted.
 
 from __future__ import annotations
 
-import contextlib
 import dbm
+import errno
 import os
+import stat
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from coshelf import umask
 from coshelf.bytes_face import BytesFace
 from coshelf.codecs.pickled import PickleCodec
+from coshelf.errors import NotAShelf, ShelfNotFound
+from coshelf.old_shelves import SUFFIXES, found_beside
 from coshelf.opening import open_with_codec
+from coshelf.taking_place import discard
 
 if TYPE_CHECKING:
     from coshelf.engines.contract import Flag
@@ -33,12 +37,29 @@ __all__ = ["Database", "error", "open", "open_face", "whichdb"]
 
 Filename = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 
-error = OSError
-"""What dbm functions raise, as in ``dbm.dumb``: our own errors of files are OSErrors as well."""
+
+class _DbmError(OSError):
+    """What the functions here raise by themselves."""
+
+
+_DbmError.__name__ = _DbmError.__qualname__ = "error"
+
+
+class _NoDatabase(ShelfNotFound, _DbmError):
+    """There is no database of that name."""
+
+
+class _UnknownDatabase(NotAShelf, _DbmError):
+    """What lies there was made by no module that is known here."""
+
+
+error = (_DbmError, OSError)
+"""What dbm functions raise, for ``except``, as in the original: its own class, and that of all errors of files."""
 
 _their_whichdb = dbm.whichdb  # as it is now: a program may put ours in its place
 _LMDB = 0xBEEFC0DE.to_bytes(4, "little")
 _LMDB_AT = 16
+_PATIENCE = 5.0  # seconds for a file that is to be replaced to be unlocked
 
 
 class Database(BytesFace):
@@ -50,7 +71,7 @@ class Database(BytesFace):
     @property
     def _shelf(self) -> Shelf[Any, bytes]:
         if self._opened.closed:
-            raise error("DBM object has already been closed")
+            raise _DbmError("DBM object has already been closed")
         return self._opened
 
     def firstkey(self) -> bytes | None:
@@ -93,17 +114,29 @@ def open_face(
         raise ValueError(f"flag must be 'r', 'w', 'c' or 'n', not {flag!r}")
     path = os.path.abspath(os.fsdecode(file))  # an absolute path is never taken for a URL
     kind = whichdb(path)
+    if wanted in ("c", "n"):
+        mode &= ~umask.current()
     if wanted == "n":
         if kind != "coshelf.dbm":
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(path)  # a new database is made whatever there was, as all dbm modules do
+            had = discard(path, lambda: not _is_ours(path), _PATIENCE)
+            mode = mode if had is None else had
     elif kind == "":
-        raise error(f"db type could not be determined: {path}")
+        raise _UnknownDatabase(f"db type could not be determined: {path}")
     elif kind is not None and kind != "coshelf.dbm":
-        others: Any = flag
-        return dbm.open(path, others, mode)
+        return _open_old(path, flag, mode, kind)
+    elif kind is None and wanted in ("r", "w") and not os.path.lexists(path):
+        raise _NoDatabase(errno.ENOENT, "db file doesn't exist; use 'c' or 'n' flag to create a new db", path)
     chosen: Flag = wanted  # type: ignore[assignment]
-    return face(open_with_codec(path, chosen, codec, mode=mode & ~umask.current()))
+    return face(open_with_codec(path, chosen, codec, mode=mode))
+
+
+def _open_old(path: str, flag: Any, mode: int, kind: str) -> Any:
+    try:
+        if _their_whichdb(path) is None:  # a file that only its module would know
+            raise _UnknownDatabase(f"db type is {kind}, but the module is not available: {path}")
+        return dbm.open(path, flag, mode)
+    except dbm.error[0] as failure:  # which is no OSError
+        raise _UnknownDatabase(f"{failure}: {path}") from failure
 
 
 def whichdb(filename: Filename) -> str | None:
@@ -114,9 +147,25 @@ def whichdb(filename: Filename) -> str | None:
     path = os.fsdecode(filename)
     if _is_ours(path):
         return "coshelf.dbm"
-    kind = _their_whichdb(path)
+    kind = "" if _waits(path) else _their_whichdb(path)
     # It may have been made between the two looks: ours appear whole, or not at all.
-    return "coshelf.dbm" if kind == "" and _is_ours(path) else kind
+    if kind == "" and _is_ours(path):
+        return "coshelf.dbm"
+    if kind is None and not os.path.lexists(path) and (old := found_beside(path)) is not None:
+        return old.kind  # of a module that this Python does not have
+    return kind
+
+
+def _waits(path: str) -> bool:
+    """Whether looking at a database of this name would wait for ever: the original opens whatever lies there."""
+    for suffix in ("", *SUFFIXES):
+        try:
+            mode = os.stat(path + suffix).st_mode
+        except (OSError, ValueError):  # opening it will say why
+            continue
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+            return True
+    return False
 
 
 def _is_ours(path: str) -> bool:

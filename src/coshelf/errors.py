@@ -53,6 +53,10 @@ __all__ = [
 class CoshelfError(Exception):
     """The base of every error of this library."""
 
+    def __str__(self) -> str:
+        # A path need not be UTF-8, and whoever prints the message must not fail by it.
+        return super().__str__().encode("utf-8", "backslashreplace").decode()
+
 
 # --- opening ---------------------------------------------------------------------------------------------------------
 

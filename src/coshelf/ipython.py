@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, MutableMapping
+from contextlib import suppress
 from typing import Any
 
 from coshelf.errors import DamagedRecord, UnreadableValue, UnsafeFilesystem
@@ -39,7 +40,11 @@ class ProfileDatabase(MutableMapping[str, Any]):
         self.shelf[key] = value
 
     def __delitem__(self, key: str) -> None:
-        self.shelf.pop(key, None)
+        with suppress(KeyError):
+            del self.shelf[key]  # whether or not its value can be unpickled
+
+    def clear(self) -> None:
+        self.shelf.clear()
 
     def __contains__(self, key: object) -> bool:
         return key in self.shelf

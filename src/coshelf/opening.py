@@ -205,20 +205,23 @@ def open_with_codec(
         raise
 
 
-def reopen(trusting: Trusting, target: str, options: OpenOptions, writeback: bool, prefix: str) -> Shelf[Any, Any]:
+def reopen(
+    how: Trusting | Callable[[], PickleCodec], target: str, options: OpenOptions, writeback: bool, prefix: str
+) -> Shelf[Any, Any]:
     """Open a shelf, or a namespace in it, that was pickled in another process."""
-    engine = open_engine(target, options)
-    return _shelf(engine, trusting, options.flag, Namespace(prefix), writeback=writeback)
+    codec = how if isinstance(how, Trusting) else how()
+    return _shelf(open_engine(target, options), codec, options.flag, Namespace(prefix), writeback=writeback)
 
 
 def _shelf(
     engine: Engine, codec: PickleCodec | Trusting, flag: Flag, namespace: Namespace, *, writeback: bool
 ) -> Shelf[Any, Any]:
-    trusting = codec if isinstance(codec, Trusting) else Trusting(codec.protocol, True, ())
+    # What is pickled with a shelf is how its codec is made: a front door's own, or one that suits what is found.
+    how = codec if isinstance(codec, Trusting) else functools.partial(codec.__class__, codec.protocol)
     codec = codec.codec(engine, flag) if isinstance(codec, Trusting) else codec
     if codec.takes_blobs:
         codec.blobs = engine.blobs
-    again = functools.partial(reopen, trusting)
+    again = functools.partial(reopen, how)
     if not writeback:
         return Shelf(Handle(engine, codec, flag, again), namespace)
     cache = WritebackCache(codec)

@@ -16,8 +16,12 @@ opened is trusted, and files are made 0666 less the umask. docs/coming-from-shel
 from __future__ import annotations
 
 import contextlib
+import os
 import pickle
-from collections.abc import Callable, Iterator, MutableMapping
+import weakref
+from collections.abc import Callable, ItemsView, Iterator, MutableMapping, ValuesView
+from io import BytesIO
+from pickle import DEFAULT_PROTOCOL, Pickler, Unpickler
 from types import TracebackType
 from typing import Any, NoReturn, Self
 
@@ -25,9 +29,11 @@ from coshelf.bytes_face import BytesFace
 from coshelf.codecs.pickled import PickleCodec
 from coshelf.codecs.raw_pickles import RawPickles
 from coshelf.dbm import Filename, open_face
-from coshelf.ending import finalizer
+from coshelf.errors import DamagedRecord, DamagedShelf, ShelfClosed
 from coshelf.migration import migrate
 from coshelf.shelf import Shelf as Shared
+from coshelf.shelve_cache import KeptValues
+from coshelf.transaction import MISSING
 
 __all__ = ["BsdDbShelf", "DbfilenameShelf", "Shelf", "ShelveError", "migrate", "open"]
 
@@ -37,6 +43,10 @@ Deserializer = Callable[[Any], Any]
 
 class ShelveError(Exception):
     """A serializer was given without a deserializer, or the reverse."""
+
+
+class DamagedPickle(DamagedRecord, pickle.UnpicklingError):
+    """What is stored is not what was written: what programs of ``shelve`` expect of a damaged file."""
 
 
 class _ClosedDict(MutableMapping[Any, Any]):
@@ -51,87 +61,24 @@ class _ClosedDict(MutableMapping[Any, Any]):
         return "<Closed Dictionary>"
 
 
-class _Contents:
-    """What a shelf holds, apart from the shelf, so that it can be written back once that has been collected.
-
-    ``clean`` has what each value of the cache would have been stored as when it was put there: what is still the same
-    is not written.
-    """
-
-    def __init__(
-        self,
-        mapping: Any,
-        protocol: int,
-        writeback: bool,
-        keyencoding: str,
-        serializer: Serializer,
-        deserializer: Deserializer,
-    ) -> None:
-        self.dict = mapping
-        self.protocol = protocol
-        self.writeback = writeback
-        self.keyencoding = keyencoding
-        self.serializer = serializer
-        self.deserializer = deserializer
-        self.cache: dict[str, Any] = {}
-        self.clean: dict[str, Any] = {}
-        self.rests = False
-
-    def remember(self, key: str, value: Any) -> None:
-        self.cache[key] = value
-        with contextlib.suppress(Exception):  # then it counts as changed, and sync() says why it cannot be stored
-            self.clean[key] = self.serializer(value, self.protocol)
-
-    def forget(self, key: str) -> None:
-        self.cache.pop(key, None)
-        self.clean.pop(key, None)
-
-    def sync(self) -> None:
-        failed: Exception | None = None
-        for key, value in list(self.cache.items()):
-            try:
-                dumped = self.serializer(value, self.protocol)
-                if dumped != self.clean.get(key):
-                    self.dict[key.encode(self.keyencoding)] = dumped
-            except Exception as error:
-                failed = failed or error
-            else:
-                self.forget(key)
-        if failed is not None:
-            raise failed
-        if hasattr(self.dict, "sync"):
-            self.dict.sync()
-
-    def rest(self) -> None:
-        """The interpreter ends, and somebody may still write."""
-        self.rests = True
-        self.sync()
-
-    def close(self) -> None:
-        if isinstance(self.dict, _ClosedDict):
-            return
-        try:
-            try:
-                self.sync()
-            finally:
-                if hasattr(self.dict, "close"):
-                    self.dict.close()
-        finally:
-            self.dict = _ClosedDict()
+def _pickled(value: Any, protocol: int) -> bytes:
+    """By this module's ``Pickler``, which programs replace, for instance by dill's."""
+    if Pickler is pickle.Pickler:
+        return pickle.dumps(value, protocol)
+    file = BytesIO()
+    Pickler(file, protocol).dump(value)
+    return file.getvalue()
 
 
-def _of_contents(name: str) -> Any:
-    def get(self: Shelf) -> Any:
-        return getattr(self._contents, name)
-
-    def set(self: Shelf, value: Any) -> None:
-        setattr(self._contents, name, value)
-
-    return property(get, set)
+def _unpickled(stored: Any) -> Any:
+    """By this module's ``Unpickler``, which programs replace."""
+    if Unpickler is pickle.Unpickler:
+        return pickle.loads(stored)
+    return Unpickler(BytesIO(stored)).load()
 
 
 class Shelf(MutableMapping[str, Any]):
-    """A shelf over any mapping of bytes, as ``shelve.Shelf``.
+    """A shelf over any mapping of bytes, as ``shelve.Shelf``. It is made to be a base class, as that is.
 
     Args:
         dict: the mapping; a dbm object, a dict, or what has the same methods.
@@ -145,6 +92,13 @@ class Shelf(MutableMapping[str, Any]):
         ShelveError: only one of serializer and deserializer was given.
     """
 
+    dict: Any
+    writeback: bool
+
+    # For subclasses that set the attributes themselves and never call __init__.
+    serializer: Serializer = staticmethod(_pickled)
+    deserializer: Deserializer = staticmethod(_unpickled)
+
     def __init__(
         self,
         dict: Any,
@@ -156,23 +110,17 @@ class Shelf(MutableMapping[str, Any]):
         deserializer: Deserializer | None = None,
     ) -> None:
         _refuse_half(serializer, deserializer)
-        self._contents = _Contents(
-            dict,
-            pickle.DEFAULT_PROTOCOL if protocol is None else protocol,
-            writeback,
-            keyencoding,
-            serializer or pickle.dumps,
-            deserializer or pickle.loads,
-        )
-        self._finalizer = finalizer(self, self._contents.close, self._contents.rest)
+        self.dict = dict
+        self._protocol = DEFAULT_PROTOCOL if protocol is None else protocol
+        self.writeback = writeback
+        self.cache: Any = {}
+        self.keyencoding = keyencoding
+        self.serializer = serializer or _pickled
+        self.deserializer = deserializer or _unpickled
+        self._kept = KeptValues()
+        self._watch_exit()
 
-    dict = _of_contents("dict")
-    cache = _of_contents("cache")
-    writeback = _of_contents("writeback")
-    keyencoding = _of_contents("keyencoding")
-    serializer = _of_contents("serializer")
-    deserializer = _of_contents("deserializer")
-    _protocol = _of_contents("protocol")
+    # --- the mapping -------------------------------------------------------------------------------------------------
 
     def __iter__(self) -> Iterator[str]:
         for key in self.dict.keys():  # noqa: SIM118 (what is given may iterate in other ways)
@@ -185,47 +133,109 @@ class Shelf(MutableMapping[str, Any]):
         return key.encode(self.keyencoding) in self.dict  # type: ignore[attr-defined]
 
     def get(self, key: str, default: Any = None) -> Any:
+        # A __getitem__ of a subclass may have an answer for every key, and is not asked for those that are not there.
+        if type(self).__getitem__ is not Shelf.__getitem__ and key.encode(self.keyencoding) not in self.dict:
+            return default
         try:
             return self[key]
         except KeyError:
             return default
 
     def __getitem__(self, key: str) -> Any:
+        if self.writeback:
+            return self._kept_values().get(self, key)
         try:
             return self.cache[key]
         except KeyError:
             pass
-        value = self.deserializer(self.dict[key.encode(self.keyencoding)])
-        if self.writeback:
-            self._contents.remember(key, value)
-        return value
+        return self.deserializer(self.dict[key.encode(self.keyencoding)])
 
     def __setitem__(self, key: str, value: Any) -> None:
-        dumped = self.serializer(value, self._protocol)
-        self.dict[key.encode(self.keyencoding)] = dumped
         if self.writeback:
-            self.cache[key], self._contents.clean[key] = value, dumped
+            self._kept_values().set(self, key, value)
+        else:
+            self.dict[key.encode(self.keyencoding)] = self.serializer(value, self._protocol)
 
     def __delitem__(self, key: str) -> None:
-        del self.dict[key.encode(self.keyencoding)]
-        self._contents.forget(key)
+        if self.writeback:
+            self._kept_values().delete(self, key)
+        else:
+            del self.dict[key.encode(self.keyencoding)]
+            self.cache.pop(key, None)
+
+    def items(self) -> ItemsView[str, Any]:
+        """A view of the items. Those that others remove meanwhile are passed over."""
+        return _Items(self)
+
+    def values(self) -> ValuesView[Any]:
+        """A view of the values. Those that others remove meanwhile are passed over."""
+        return _Values(self)
+
+    def pop(self, key: str, default: Any = MISSING) -> Any:
+        """Remove an entry and return its value; what cannot be unpickled stays."""
+        try:
+            value = self[key]
+            del self[key]
+        except KeyError:
+            if default is MISSING:
+                raise
+            return default
+        return value
+
+    def popitem(self) -> tuple[str, Any]:
+        """Remove and return an item."""
+        for key in self:
+            try:
+                return key, self.pop(key)
+            except KeyError:  # somebody else took it
+                if key in self:
+                    raise
+        raise KeyError("popitem(): the shelf is empty")
 
     def clear(self) -> None:
         """Remove all entries; nothing is unpickled."""
-        self.dict.clear()
-        self.cache.clear()
-        self._contents.clean.clear()
+        if type(self).__delitem__ is not Shelf.__delitem__ or not hasattr(self.dict, "clear"):
+            for key in list(self):
+                del self[key]
+        elif self.writeback:
+            self._kept_values().clear(self)
+        else:
+            self.cache.clear()
+            self.dict.clear()
 
     def has_key(self, key: str) -> bool:
         """Whether there is such an entry, as it was spelled in Python 2."""
         return key in self
 
+    # --- writing back ------------------------------------------------------------------------------------------------
+
+    def _kept_values(self) -> KeptValues:
+        """What is known of the values in the cache."""
+        try:
+            kept = self._kept
+        except AttributeError:  # of a subclass that does not call __init__
+            kept = self.__dict__.setdefault("_kept", KeptValues())
+        if kept.pid != os.getpid():
+            self._kept = kept = kept.of_child(self.cache)
+        return kept
+
+    @property
+    def _is_plain(self) -> bool:
+        """Whether values are stored as this class does it, and not by a subclass that encrypts or packs them."""
+        return type(self).__setitem__ is Shelf.__setitem__
+
     def sync(self) -> None:
         """Store what changed of the values handed out, and empty the cache; then sync the mapping.
 
-        If entries cannot be stored, all others are first. Those stay in the cache, and the first error is raised.
+        If entries cannot be stored, all others are first. Those stay in the cache, and the first error is raised. What
+        another thread was handed stays until that thread syncs, since it may be about to change it.
         """
-        self._contents.sync()
+        try:
+            if self.writeback and self.cache and not isinstance(self.dict, _ClosedDict):
+                self._kept_values().write_back(self, plain=self._is_plain)
+        finally:
+            if hasattr(self.dict, "sync"):
+                self.dict.sync()
 
     def reorganize(self) -> None:
         """Sync, then have the mapping give back unused space if it has a method for that."""
@@ -235,13 +245,42 @@ class Shelf(MutableMapping[str, Any]):
 
     def close(self) -> None:
         """Sync and close. From here on operations raise ValueError; closing again does no harm."""
-        self._finalizer.detach()
-        self._contents.close()
+        if self.dict is None:
+            return
+        try:
+            try:
+                self.sync()
+            finally:
+                if hasattr(self.dict, "close"):
+                    self.dict.close()
+        finally:
+            self.dict = _ClosedDict()
+            if "_finalizer" in self.__dict__:
+                self._finalizer.detach()
 
     def __del__(self) -> None:
-        contents = self.__dict__.get("_contents")
-        if contents is not None and contents.rests:  # the interpreter's end: finalizers are not called any more
-            contents.close()
+        # It may never have been made, or outlive this module, long after the exit has stored its cache.
+        if hasattr(self, "writeback") and _ClosedDict is not None:
+            self._leave_to_parent()
+            self.close()
+
+    def _watch_exit(self) -> None:
+        """Write back while the program's classes can still be pickled, should it never be closed."""
+        self._finalizer = weakref.finalize(self, _write_back_at_exit, weakref.ref(self))
+
+    def _leave_to_parent(self) -> None:
+        """Forget what a process that forked this one had changed: it has not been asked for here."""
+        if self.writeback and self.cache:
+            self._kept_values().forget_inherited(self.cache)
+
+    def __getstate__(self) -> Any:
+        """As for another process: what is in the cache is for this one to write."""
+        state = {name: value for name, value in self.__dict__.items() if name not in ("_kept", "_finalizer")}
+        return state | {"cache": {}}
+
+    def __setstate__(self, state: Any) -> None:
+        self.__dict__.update(state)
+        self._watch_exit()
 
     def __enter__(self) -> Self:
         return self
@@ -250,6 +289,35 @@ class Shelf(MutableMapping[str, Any]):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+
+class _Items(ItemsView[str, Any]):
+    _mapping: Shelf
+
+    def __iter__(self) -> Iterator[tuple[str, Any]]:
+        for key in self._mapping:
+            try:
+                value = self._mapping[key]
+            except KeyError:
+                if key in self._mapping:
+                    raise
+            else:
+                yield key, value
+
+
+class _Values(ValuesView[Any]):
+    _mapping: Shelf
+
+    def __iter__(self) -> Iterator[Any]:
+        for _, value in _Items(self._mapping):
+            yield value
+
+
+def _write_back_at_exit(reference: weakref.ref[Shelf]) -> None:
+    shelf = reference()
+    if shelf is not None:  # or it was collected, and has been closed by that
+        shelf._leave_to_parent()
+        shelf.sync()
 
 
 class BsdDbShelf(Shelf):
@@ -299,7 +367,7 @@ class DbfilenameShelf(BsdDbShelf):
         _refuse_half(serializer, deserializer)
         # What a serializer makes need not be a pickle: it is stored as a value of type bytes.
         codec = RawPickles() if serializer is None else PickleCodec()
-        opened = open_face(filename, flag, 0o666, codec, _face)
+        opened = open_face(filename, flag, 0o666, codec, _Pickles)
         super().__init__(opened, protocol, writeback, serializer=serializer, deserializer=deserializer)
 
 
@@ -329,8 +397,32 @@ def open(
     return DbfilenameShelf(filename, flag, protocol, writeback, serializer=serializer, deserializer=deserializer)
 
 
-def _face(shelf: Shared[Any, bytes]) -> BytesFace:
-    return BytesFace(shelf, "", _to_str, str.encode)
+class _Pickles(BytesFace):
+    """The str keys of a shelf; damage is what programs of ``shelve`` recover from."""
+
+    def __init__(self, shelf: Shared[Any, bytes]) -> None:
+        super().__init__(shelf, "", _to_str, str.encode)
+
+    def __getitem__(self, key: bytes) -> bytes:
+        try:
+            return super().__getitem__(key)
+        except DamagedShelf as error:
+            raise _damaged(error) from error
+
+    def _move(self, **where: Any) -> tuple[bytes, bytes]:
+        try:
+            return super()._move(**where)
+        except DamagedShelf as error:
+            raise _damaged(error) from error
+
+    def sync(self) -> None:
+        # At exit the shelf below may have been closed first, which has made everything durable.
+        with contextlib.suppress(ShelfClosed):
+            super().sync()
+
+
+def _damaged(error: DamagedShelf) -> DamagedPickle:
+    return DamagedPickle(str(error), error.key if isinstance(error, DamagedRecord) else None)
 
 
 def _to_str(key: Any) -> str:

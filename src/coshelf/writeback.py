@@ -15,8 +15,16 @@ from typing import Any, TypeVar
 
 from coshelf.codecs.pickled import PickleCodec
 from coshelf.engines.contract import Absent, Batch, Entry
-from coshelf.errors import BatchTooLarge, Conflict, InvalidKey, TransactionInProgress, UnwritableValue
+from coshelf.errors import (
+    BatchTooLarge,
+    Conflict,
+    InvalidKey,
+    ReadOnlyShelf,
+    TransactionInProgress,
+    UnwritableValue,
+)
 from coshelf.handle import Commit, Handle
+from coshelf.holders import Holders
 from coshelf.keys import FIRST, LAST, shown
 from coshelf.mutability import is_immutable
 from coshelf.namespace import Namespace
@@ -41,6 +49,14 @@ class _Kept:
     version: int | str | Absent
 
 
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """What a value has become."""
+
+    fingerprint: bytes
+    body: bytes
+
+
 class WritebackCache:
     """Encoded key to value, for the mutable values that a shelf handed out. Threads may share it.
 
@@ -49,29 +65,43 @@ class WritebackCache:
 
     def __init__(self, codec: PickleCodec) -> None:
         self._codec = codec
-        self._lock = threading.RLock()
-        self._kept: dict[bytes, _Kept] = {}
+        self._begin()
+
+    def _begin(self) -> None:
         self._pid = os.getpid()
+        self._lock = threading.RLock()  # of what is here, for a moment
+        self._writing = threading.RLock()  # of who stores, so that threads do not take each other for somebody else
+        self._kept: dict[bytes, _Kept] = {}
+        self._holders = Holders()
 
     def _entries(self) -> dict[bytes, _Kept]:
         if self._pid != os.getpid():
-            self._pid = os.getpid()
-            self._lock = threading.RLock()
-            self._kept = {}
+            self._begin()
         return self._kept
 
+    def writing(self) -> threading.RLock:
+        """To be held while entries are stored that may be in here."""
+        self._entries()
+        return self._writing
+
     def find(self, encoded: bytes) -> _Kept | None:
-        """What was handed out for a key."""
-        return self._entries().get(encoded)
+        """What was handed out for a key. From here on it stays until this thread has synced."""
+        entries = self._entries()
+        with self._lock:
+            self._holders.note(encoded)
+            return entries.get(encoded)
 
     def keep(self, key: Any, encoded: bytes, value: Any, version: int | str, fingerprint: bytes | None = None) -> Any:
         """Remember a value that was just loaded, or stored with this fingerprint; return the one to hand out."""
         entries = self._entries()
         if is_immutable(value):
-            entries.pop(encoded, None)
+            with self._lock:
+                entries.pop(encoded, None)
+                self._holders.release(encoded)
             return value
         if fingerprint is not None:
             with self._lock:
+                self._holders.note(encoded)
                 entries[encoded] = _Kept(key, value, fingerprint, version)
             return value
         try:
@@ -81,21 +111,26 @@ class WritebackCache:
         with self._lock:  # of two threads that load at once, both get the object of the first
             return entries.setdefault(encoded, _Kept(key, value, fingerprint, version)).value
 
+    def miss(self, encoded: bytes) -> None:
+        """There was nothing to be handed out for a key."""
+        with self._lock:
+            self._holders.release(encoded)
+
     def forget_unchanged(self, keys: Iterable[bytes]) -> None:
         """Forget values that a commit has overtaken. Those changed in place stay, to be reported as conflicts."""
         entries = self._entries()
         with self._lock:
             chosen = {encoded: entries[encoded] for encoded in keys if encoded in entries}
-        changed, failures = self._changes(chosen)
-        self._forget({encoded: kept for encoded, kept in chosen.items() if encoded not in changed | failures})
-
-    def _forget(self, chosen: dict[bytes, _Kept]) -> None:
-        """Forget values, unless another thread has kept newer ones."""
-        entries = self._entries()
+        changes, failures = self._changes(chosen)
         with self._lock:
             for encoded, kept in chosen.items():
-                if entries.get(encoded) is kept:
+                if encoded not in changes and encoded not in failures and entries.get(encoded) is kept:
                     del entries[encoded]
+
+    def forget_overtaken(self, version: Callable[[bytes], int | str | None]) -> None:
+        """Forget unchanged values of which somebody else has stored another version, or none."""
+        entries = self._entries()
+        self.forget_unchanged([key for key, kept in list(entries.items()) if version(key) != kept.version])
 
     def drop(self, start: bytes, stop: bytes) -> None:
         """Forget the values of a range of keys, changes included."""
@@ -104,34 +139,63 @@ class WritebackCache:
             for encoded in [encoded for encoded in entries if start <= encoded < stop]:
                 del entries[encoded]
 
-    def write_back(self, commit: Commit, only: bytes | None = None) -> None:
-        """Commit the values that were changed in place, and forget all but those that cannot be pickled.
+    def has_changes(self, only: bytes | None = None) -> bool:
+        """Whether there is something to write back, or that cannot be."""
+        return any(self._changes(self._chosen(only)))
 
-        The lock is not held while committing, which may have to wait for a transaction.
+    def write_back(self, commit: Commit, only: bytes | None = None) -> None:
+        """Commit the values that were changed in place, and forget them, but for two kinds.
+
+        Those that cannot be pickled stay, and those that another thread was handed: it may be about to change them.
 
         Raises :class:`Conflict` and :class:`UnwritableValue` after everything else has been committed.
         """
-        entries = self._entries()
-        with self._lock:
-            chosen = {encoded: kept for encoded, kept in entries.items() if only is None or encoded == only}
-        changed, failures = self._changes(chosen)
-        conflicts = _commit(changed, chosen, commit)
-        self._forget({encoded: kept for encoded, kept in chosen.items() if encoded not in failures})
+        if not self._chosen(only):
+            return
+        with self._writing:
+            chosen = self._chosen(only)
+            changes, failures = self._changes(chosen)
+            bodies = {encoded: change.body for encoded, change in changes.items()}
+            versions, conflicts = _commit(bodies, chosen, commit)
+            # One that a signal handler or a finalizer has stored meanwhile is no conflict.
+            conflicts = [encoded for encoded in conflicts if self._kept.get(encoded) is chosen[encoded]]
+            with self._lock:
+                for encoded, kept in chosen.items():
+                    if encoded not in failures:
+                        fingerprint = changes[encoded].fingerprint if encoded in changes else kept.fingerprint
+                        current = _Kept(kept.key, kept.value, fingerprint, versions.get(encoded, kept.version))
+                        self._let_go(encoded, kept, None if encoded in conflicts else current)
         _report(
             {chosen[encoded].key: chosen[encoded].value for encoded in conflicts},
             {chosen[encoded].key: failure for encoded, failure in failures.items()},
         )
 
-    def _changes(self, chosen: dict[bytes, _Kept]) -> tuple[dict[bytes, bytes], dict[bytes, UnwritableValue]]:
-        changed: dict[bytes, bytes] = {}
+    def _chosen(self, only: bytes | None) -> dict[bytes, _Kept]:
+        entries = self._entries()
+        with self._lock:
+            return {encoded: kept for encoded, kept in entries.items() if only is None or encoded == only}
+
+    def _let_go(self, encoded: bytes, kept: _Kept, current: _Kept | None) -> None:
+        """Forget a value that is stored, unless another thread has kept a newer one or may change this one."""
+        is_held = self._holders.release(encoded)
+        if self._kept.get(encoded) is kept:
+            if is_held and current is not None:
+                self._kept[encoded] = current
+            else:
+                del self._kept[encoded]
+
+    def _changes(self, chosen: dict[bytes, _Kept]) -> tuple[dict[bytes, _Change], dict[bytes, UnwritableValue]]:
+        changes: dict[bytes, _Change] = {}
         failures: dict[bytes, UnwritableValue] = {}
         for encoded, kept in chosen.items():
             try:
-                if self._codec.fingerprint(kept.key, encoded, kept.value) != kept.fingerprint:
-                    changed[encoded] = self._codec.dump(kept.key, encoded, kept.value)
+                # In this order: what another thread changes between the two is found the next time.
+                fingerprint = self._codec.fingerprint(kept.key, encoded, kept.value)
+                if fingerprint != kept.fingerprint:
+                    changes[encoded] = _Change(fingerprint, self._codec.dump(kept.key, encoded, kept.value))
             except UnwritableValue as error:
                 failures[encoded] = error
-        return changed, failures
+        return changes, failures
 
 
 class WritebackShelf(Shelf[K, V]):
@@ -152,13 +216,19 @@ class WritebackShelf(Shelf[K, V]):
 
     def _write_back(self, key: Any = MISSING) -> None:
         """Write back and forget one value, or all, before the shelf is changed in another way."""
-        if key is MISSING:
-            self._cache.write_back(self._handle.commit)
-            return
+        encoded = None
+        if key is not MISSING:
+            try:
+                encoded = self._namespace.encode(key)
+            except InvalidKey:
+                return  # the operation itself will say so
         try:
-            encoded = self._namespace.encode(key)
-        except InvalidKey:
-            return  # the operation itself will say so
+            self._handle.refuse_in_transaction()
+        except (TransactionInProgress, ReadOnlyShelf):
+            # Without the lock of who writes: that thread may wait for the end of this one's transaction.
+            if self._cache.has_changes(encoded):
+                raise
+            return
         self._cache.write_back(self._handle.commit, encoded)
 
     # --- reading -----------------------------------------------------------------------------------------------------
@@ -168,10 +238,16 @@ class WritebackShelf(Shelf[K, V]):
 
     def _get(self, key: Any) -> V:
         if not self.closed and not (self._handle.inside and self._joined() is not None):
-            kept = self._cache.find(self._namespace.encode(key))
+            encoded = self._namespace.encode(key)
+            kept = self._cache.find(encoded)
             if kept is not None:
                 value: V = kept.value
                 return value
+            try:
+                return super()._get(key)
+            except BaseException:
+                self._cache.miss(encoded)
+                raise
         return super()._get(key)
 
     def _items(self, selection: Selection) -> Iterator[tuple[Any, V]]:
@@ -210,24 +286,30 @@ class WritebackShelf(Shelf[K, V]):
         self._handle.refuse_in_transaction()
         stored = {self._namespace.encode(key): (key, value) for key, value in pairs(other, more)}
         puts = {encoded: self._codec.dump(key, encoded, value) for encoded, (key, value) in stored.items()}
-        if puts:
+        if not puts:
+            return
+        with self._cache.writing():
             version = self._handle.commit(Batch(puts=puts))
             for encoded, (key, value) in stored.items():
                 fingerprint = self._codec.fingerprint(key, encoded, value, puts[encoded])
                 self._cache.keep(key, encoded, value, version, fingerprint)
 
     def clear(self) -> None:
-        super().clear()
-        for start, stop in self._namespace.ranges:
-            self._cache.drop(start, stop)
+        self._handle.refuse_in_transaction()
+        with self._cache.writing():
+            super().clear()
+            for start, stop in self._namespace.ranges:
+                self._cache.drop(start, stop)
 
     def _committed(self, batch: Batch) -> None:
         self._cache.forget_unchanged([*batch.puts, *batch.deletes])
 
     def __delitem__(self, key: K) -> None:
-        super().__delitem__(key)
-        encoded = self._namespace.encode(key)
-        self._cache.drop(encoded, encoded + b"\x00")
+        self._handle.refuse_in_transaction()
+        with self._cache.writing():
+            super().__delitem__(key)
+            encoded = self._namespace.encode(key)
+            self._cache.drop(encoded, encoded + b"\x00")
 
     def pop(self, key: K, /, default: Any = MISSING) -> Any:
         self._write_back(key)
@@ -274,16 +356,25 @@ class WritebackShelf(Shelf[K, V]):
             self._cache.drop(FIRST, LAST)
         else:
             self._write_back()
+            self._cache.forget_overtaken(self._stored_version)
         super().sync()
 
+    def _stored_version(self, encoded: bytes) -> int | str | None:
+        entry = self._handle.engine.get(encoded)
+        return None if entry is None else entry.version
 
-def _commit(changed: dict[bytes, bytes], chosen: dict[bytes, _Kept], commit: Commit) -> list[bytes]:
-    """Commit what nobody else has changed; return the rest."""
+
+def _commit(
+    changed: dict[bytes, bytes], chosen: dict[bytes, _Kept], commit: Commit
+) -> tuple[dict[bytes, int | str], list[bytes]]:
+    """Commit what nobody else has changed; return its versions, and the rest."""
     conflicts: list[bytes] = []
+    versions: dict[bytes, int | str] = {}
     try:
         while changed:
             try:
-                commit(Batch(puts=changed, checks={encoded: chosen[encoded].version for encoded in changed}))
+                version = commit(Batch(puts=changed, checks={encoded: chosen[encoded].version for encoded in changed}))
+                versions = dict.fromkeys(changed, version)
                 break
             except Conflict as conflict:
                 conflicts.extend(conflict.keys)
@@ -291,8 +382,11 @@ def _commit(changed: dict[bytes, bytes], chosen: dict[bytes, _Kept], commit: Com
     except BatchTooLarge:  # of an engine that checks one entry at a time, which is enough here
         if len(changed) == 1:
             raise
-        return [key for encoded, body in changed.items() for key in _commit({encoded: body}, chosen, commit)]
-    return conflicts
+        for encoded, body in changed.items():
+            one, theirs = _commit({encoded: body}, chosen, commit)
+            versions |= one
+            conflicts += theirs
+    return versions, conflicts
 
 
 def _report(conflicts: dict[Any, Any], failures: dict[Any, UnwritableValue]) -> None:

@@ -34,6 +34,7 @@ def use_backend() -> None:
 
     backend = types.ModuleType(KIND)
     vars(backend).update({name: value for name, value in vars(coshelf.dbm).items() if name != "__name__"})
+    backend.error = coshelf.dbm.error[0]  # type: ignore[attr-defined]  # of a backend it is a class, of dbm a tuple
     sys.modules[KIND] = backend
 
     def install(module: Any) -> Any:

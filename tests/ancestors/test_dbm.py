@@ -5,12 +5,17 @@ from __future__ import annotations
 import dbm
 import dbm.dumb
 import os
+import stat
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import coshelf
 import coshelf.dbm
+from coshelf import shelve
 
 
 def test_bytes_and_str_in_bytes_out(path: str) -> None:
@@ -93,3 +98,76 @@ def test_read_only_database_refuses_with_an_error_of_dbm(path: str) -> None:
     coshelf.dbm.open(path, "c").close()
     with coshelf.dbm.open(path) as database, pytest.raises(dbm.error):
         database["a"] = b"1"
+
+
+def test_error_is_a_tuple_of_classes_as_in_the_original(path: str) -> None:
+    for caught in ((KeyError,) + coshelf.dbm.error, coshelf.dbm.error[0], coshelf.dbm.error, coshelf.ShelfNotFound):  # noqa: RUF005 (as programs write it)
+        with pytest.raises(caught):
+            coshelf.dbm.open(path, "r")
+    assert coshelf.dbm.error[1] is dbm.error[1] is OSError
+    assert coshelf.dbm.error[0].__name__ == dbm.error[0].__name__
+    Path(path).write_bytes(b"something else")
+    with pytest.raises(coshelf.dbm.error[0], match="could not be determined"):
+        coshelf.dbm.open(path, "c")
+    raised = coshelf.dbm.error[0]("of a program's own")
+    assert isinstance(raised, OSError)
+
+
+def test_error_of_a_module_that_is_not_there_is_one_of_ours(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The original's is no OSError."""
+    Path(path).write_bytes(0x13579ACE.to_bytes(4, "little") + bytes(100))
+    monkeypatch.setattr(dbm, "_modules", {})
+    monkeypatch.setattr(dbm, "_defaultmod", dbm.dumb)
+    with pytest.raises(coshelf.dbm.error[0], match=r"dbm\.gnu"):
+        coshelf.dbm.open(path, "w")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a device")
+@pytest.mark.parametrize("opened", [coshelf.dbm.open, shelve.open])
+def test_flag_n_refuses_a_device(opened: Any, path: str) -> None:
+    os.mknod(path, 0o666 | stat.S_IFCHR, os.makedev(1, 3))
+    with pytest.raises(OSError, match="no regular file"):
+        opened(path, "n")
+    assert stat.S_ISCHR(os.lstat(path).st_mode)
+
+
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo])
+def test_flag_n_refuses_what_is_no_file(make: Any, path: str) -> None:
+    make(path)
+    with pytest.raises(OSError, match=r"no regular file|directory"):
+        coshelf.dbm.open(path, "n")
+    assert not stat.S_ISREG(os.lstat(path).st_mode)
+
+
+@pytest.mark.parametrize("suffix", ["", ".db", ".pag", ".dir", ".dat"])
+def test_nobody_waits_for_a_fifo(suffix: str, path: str) -> None:
+    os.mkfifo(path + suffix)
+    with pytest.raises(OSError, match="could not be determined"):
+        coshelf.dbm.open(path, "c")
+
+
+@pytest.mark.parametrize("content", [b"", b"something else"])
+def test_flag_n_keeps_a_link_and_the_permission_bits(content: bytes, path: str) -> None:
+    Path(path + " itself").write_bytes(content)
+    os.chmod(path + " itself", 0o600)
+    os.symlink(path + " itself", path)
+    before = os.umask(0)
+    try:
+        with coshelf.dbm.open(path, "n") as database:
+            database["a"] = b"1"
+    finally:
+        os.umask(before)
+    assert os.path.islink(path)
+    assert stat.S_IMODE(os.stat(path + " itself").st_mode) == 0o600
+    assert coshelf.dbm.whichdb(path + " itself") == "coshelf.dbm"
+
+
+def test_flag_n_of_many_processes_at_once_makes_one_database(path: str) -> None:
+    code = "import coshelf.dbm, sys; d = coshelf.dbm.open(sys.argv[1], 'n'); d[sys.argv[2]] = b'1'; d.sync(); d.close()"
+    for _ in range(3):
+        Path(path).write_bytes(b"something else")
+        started = [subprocess.Popen([sys.executable, "-c", code, path, str(number)]) for number in range(5)]
+        assert [process.wait(60) for process in started] == [0] * 5
+        with coshelf.dbm.open(path, "w") as database:
+            assert len(database) >= 1
+        os.unlink(path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,27 @@ def test_database_has_the_manners_that_ipython_expects() -> None:
         assert database.get("dhist", "gone") == "gone"
         with pytest.raises(KeyError):
             database["nothing"]
+
+
+def test_value_whose_class_is_gone_can_be_deleted_and_overwritten() -> None:
+    class Gone:
+        """What cannot be found again when it is unpickled."""
+
+    with coshelf.open("memory:") as shelf, pytest.MonkeyPatch.context() as patch:
+        module = types.ModuleType("a_module")
+        Gone.__module__, Gone.__qualname__ = "a_module", "Gone"
+        module.Gone = Gone  # type: ignore[attr-defined]
+        patch.setitem(sys.modules, "a_module", module)
+        database = ProfileDatabase(shelf)
+        database.update(dict.fromkeys("abcde", Gone()))
+        patch.delitem(sys.modules, "a_module")
+        assert database.pop("a", "not given up") == "not given up"
+        assert list(database) == ["a", "b", "c", "d", "e"]
+        del database["a"]
+        database["b"] = 1
+        assert list(database) == ["b", "c", "d", "e"]
+        database.clear()
+        assert list(database) == []
 
 
 def test_notebooks_show_keys_and_sizes_and_decode_nothing(tmp_path: Path) -> None:

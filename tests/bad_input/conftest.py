@@ -95,7 +95,8 @@ def refused() -> Callable[..., coshelf.CoshelfError]:
 
 # Everything is imported before: the interpreter may lie where only root can read.
 _BECOME = """
-import coshelf.engines.files, coshelf.engines.lmdb, coshelf.engines.mapping, ctypes, random, os, stat, sys, traceback
+import coshelf.engines.files, coshelf.engines.lmdb, coshelf.engines.mapping, coshelf.engines.sqlite
+import ctypes, random, os, stat, sys, traceback
 coshelf.open("memory:").close()
 os.setgroups([])
 os.setgid({0})

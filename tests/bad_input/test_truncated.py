@@ -28,7 +28,7 @@ lengths = {0, 1, 15, 16, 40, 151, 152, 4095, 4096, 4097, 8191, 8192, len(whole) 
 lengths |= set(range(4096, len(whole), 4096))
 opened = 0
 for length in sorted(lengths):
-    for flag in "rwcn":
+    for flag in "rwcn" if length else "rwc":  # an empty file is a fresh start for flag n
         with open(path, "wb") as file:
             file.write(whole[:length])
         print(length, flag, flush=True)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import errno
+import functools
 import os
 from typing import Any
 
-from coshelf import trust
+from coshelf import old_shelves, trust
 from coshelf.engines.contract import Engine, OpenOptions
 from coshelf.engines.filesystem import refuse_shared_filesystem
 from coshelf.engines.lmdb import creation, environment
 from coshelf.engines.lmdb.engine import LmdbEngine
 from coshelf.engines.lmdb.registry import REGISTRY
 from coshelf.errors import NotAShelf, ShelfNotFound
+from coshelf.taking_place import replace_empty
 
 __all__ = ["open_engine"]
 
@@ -30,10 +32,14 @@ def open_engine(target: Any, options: OpenOptions) -> Engine:
     REGISTRY.refuse_gone(path)
     create = options.flag in ("c", "n")
     for _ in range(_ATTEMPTS):
-        made = None
+        made = False
         if create and not os.path.lexists(path):
             trust.check_secret()
-            made = creation.create(path, options.mode)
+            if options.flag == "c" and (told := old_shelves.told_beside(path)):
+                raise NotAShelf(told)
+            made = creation.create(path, options.mode) is not None
+        elif options.flag == "n":
+            made = replace_empty(path, options.timeout, functools.partial(_make_over, path))
         try:
             opened = environment.acquire(
                 path, write=options.flag != "r", timeout=options.timeout, trusted=options.trusted
@@ -41,13 +47,20 @@ def open_engine(target: Any, options: OpenOptions) -> Engine:
         except ShelfNotFound:
             if create:
                 continue  # it was removed between the two
+            if told := old_shelves.told_beside(path):
+                raise ShelfNotFound(errno.ENOENT, told, path) from None
             raise
         engine = LmdbEngine(opened, options)
         try:
-            if made is not None:
+            if made:
                 engine.trust()
         except BaseException:
             engine.close()
             raise
         return engine
     raise ShelfNotFound(errno.ENOENT, "the shelf was removed each time it was made", path)
+
+
+def _make_over(path: str, mode: int) -> bool:
+    trust.check_secret()
+    return creation.create_over(path, mode)

@@ -104,7 +104,7 @@ def _read(descriptor: int, path: str) -> Iterator[lmdb.Transaction[bytes]]:
     with (
         translated(path, "read"),
         contextlib.closing(
-            lmdb.open(name, subdir=False, readonly=True, lock=False, create=False, lib_version=0)
+            lmdb.open(os.fsencode(name), subdir=False, readonly=True, lock=False, create=False, lib_version=0)
         ) as environment,
         environment.begin() as transaction,
     ):

@@ -24,7 +24,7 @@ from coshelf.engines.lmdb.shelf_row import ROW_KEY, ShelfRow, new_row
 from coshelf.engines.lmdb.sidecar_directory import is_reserved
 from coshelf.errors import CoshelfError, NotAShelf, ShelfNotFound, ShelfPermissionError, StorageError, StorageFull
 
-__all__ = ["create", "making", "place", "sweep"]
+__all__ = ["create", "create_over", "making", "place", "sweep"]
 
 _SUFFIX = ".new"
 _MADE = re.compile(r"\..*\.coshelf-[a-z0-9_]{8}\.new", re.DOTALL)  # as mkstemp fills them in
@@ -40,6 +40,17 @@ def create(path: str, mode: int) -> ShelfRow | None:
         row = _fill(temporary, path)
         os.fsync(descriptor)
         return row if place(temporary, path) else None
+
+
+def create_over(path: str, mode: int) -> bool:
+    """Make an empty shelf in the place of a file, which the caller keeps others from replacing."""
+    with making(path) as (descriptor, temporary):
+        os.fchmod(descriptor, mode)
+        _fill(temporary, path)
+        os.fsync(descriptor)
+        os.rename(temporary, path)
+        sync_directory(os.path.dirname(path))
+    return True
 
 
 @contextlib.contextmanager
@@ -90,7 +101,9 @@ def _fill(temporary: str, path: str) -> ShelfRow:
     row = new_row()
     with translated(path, "create"):
         # Alone on a file of our own, so without a lock file.
-        environment = lmdb.open(temporary, map_size=1 << 20, subdir=False, lock=False, create=False, lib_version=0)
+        environment = lmdb.open(
+            os.fsencode(temporary), map_size=1 << 20, subdir=False, lock=False, create=False, lib_version=0
+        )
         try:
             with environment.begin(write=True) as transaction:
                 transaction.put(ROW_KEY, row.pack())

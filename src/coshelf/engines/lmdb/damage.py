@@ -132,7 +132,7 @@ def _damaged_rows(descriptor: int, path: str) -> Iterator[bytes]:
         translated(path, "read"),
         contextlib.closing(
             lmdb.open(
-                opened if os.path.exists(opened) else path,
+                os.fsencode(opened if os.path.exists(opened) else path),
                 subdir=False,
                 readonly=True,
                 lock=False,

@@ -69,7 +69,7 @@ def check_row(descriptor: int, path: str) -> ShelfRow:
     opened = f"/proc/self/fd/{descriptor}"
     with translated(path, "open"):
         environment = lmdb.open(
-            opened if os.path.exists(opened) else path,
+            os.fsencode(opened if os.path.exists(opened) else path),
             subdir=False,
             readonly=True,
             lock=False,

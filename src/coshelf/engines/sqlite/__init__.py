@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import os
 from typing import Any
 
@@ -14,6 +15,7 @@ from coshelf.engines.sqlite.database import create, look_at
 from coshelf.engines.sqlite.engine import SqliteEngine
 from coshelf.engines.sqlite.sidecars import Sidecars
 from coshelf.errors import NotAShelf, ShelfNotFound
+from coshelf.taking_place import replace_empty
 
 __all__ = ["open_engine"]
 
@@ -33,6 +35,8 @@ def open_engine(target: Any, options: OpenOptions) -> Engine:
         if options.flag in ("c", "n") and not os.path.lexists(path):
             trust.check_secret()
             made = create(path, options.mode)
+        elif options.flag == "n":
+            made = replace_empty(path, options.timeout, functools.partial(_make_over, path))
         try:
             sidecars = Sidecars(path)
         except ShelfNotFound:
@@ -51,3 +55,8 @@ def open_engine(target: Any, options: OpenOptions) -> Engine:
             raise
         return engine
     raise ShelfNotFound(errno.ENOENT, "the shelf was removed each time it was made", path)
+
+
+def _make_over(path: str, mode: int) -> bool:
+    trust.check_secret()
+    return create(path, mode, over=True)

@@ -48,12 +48,14 @@ class Row:
     created: float
 
 
-def create(path: str, mode: int) -> bool:
-    """Make an empty shelf under a temporary name, durably, and give it its own; False if something has that by now."""
+def create(path: str, mode: int, *, over: bool = False) -> bool:
+    """Make an empty shelf under a temporary name, durably, and give it its own; False if something has that by now.
+
+    With ``over`` it takes the place of what is there, which the caller keeps others from replacing.
+    """
+    prefix = f".{os.fsdecode(os.fsencode(os.path.basename(path))[:100])}.coshelf-"
     try:
-        descriptor, temporary = tempfile.mkstemp(
-            ".new", f".{os.path.basename(path)[:100]}.coshelf-", os.path.dirname(path)
-        )
+        descriptor, temporary = tempfile.mkstemp(".new", prefix, os.path.dirname(path))
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ShelfNotFound(errno.ENOENT, "there is no such directory to make the shelf in", path) from error
     except OSError as error:
@@ -67,7 +69,10 @@ def create(path: str, mode: int) -> bool:
         finally:
             os.close(descriptor)  # before others can open it: closing drops the locks that this process has on a file
         try:
-            os.link(temporary, path)
+            if over:
+                os.rename(temporary, path)
+            else:
+                os.link(temporary, path)
         except FileExistsError:
             return False
         sync_directory(os.path.dirname(path))

@@ -1,0 +1,74 @@
+"""Which files belong to a shelf that a dbm module made, where its name has a suffix for each.
+
+``shelve.open("recipes")`` makes ``recipes.dat``, ``recipes.dir`` and ``recipes.bak`` with one module, ``recipes.db`` or
+``recipes.pag`` and ``recipes.dir`` with another. A file that merely has such a name is somebody else's.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+__all__ = ["SUFFIXES", "OldShelf", "found_beside", "told_beside"]
+
+SUFFIXES = (".db", ".pag", ".dir", ".dat", ".bak")
+"""Of all files that dbm modules make."""
+
+_BERKELEY_AT = 12
+_BERKELEY = frozenset(
+    (0x061561).to_bytes(4, order) for order in ("little", "big")
+)  # a hash of Berkeley DB, as its ndbm makes them
+
+
+@dataclass(frozen=True)
+class OldShelf:
+    """A shelf of several files, or of one whose name has a suffix.
+
+    Attributes:
+        kind: the module that made it, as ``dbm.whichdb`` names it.
+        files: all that belong to it, none of them more.
+    """
+
+    kind: str
+    files: tuple[str, ...]
+
+
+def found_beside(path: str) -> OldShelf | None:
+    """The shelf that dbm modules know under this name, though no file has exactly that."""
+    if _begins(path + ".pag") is not None and _begins(path + ".dir") is not None:
+        return OldShelf("dbm.ndbm", (path + ".pag", path + ".dir"))
+    berkeley = _begins(path + ".db")
+    if berkeley is not None and berkeley[_BERKELEY_AT:] in _BERKELEY:
+        return OldShelf("dbm.ndbm", (path + ".db",))
+    index = _begins(path + ".dir")
+    if index is not None and index[:1] in (b"", b"'", b'"') and os.path.lexists(path + ".dat"):
+        files = (path + suffix for suffix in (".dat", ".dir", ".bak"))
+        return OldShelf("dbm.dumb", tuple(file for file in files if os.path.lexists(file)))
+    return None
+
+
+def told_beside(path: str) -> str | None:
+    """What to tell whoever opens a path at which there is no shelf, if an older one lies under this name."""
+    found = found_beside(path)
+    if found is None:
+        return None
+    names = ", ".join(map(os.path.basename, found.files))
+    return (
+        f"there is no shelf at {path}, but one that {found.kind} made lies beside: {names}. Nothing was changed\n"
+        f"  hint: convert it: coshelf.shelve.migrate({path!r}); or copy it: coshelf import {path} NEW\n"
+        '  hint: flag "n" makes a new shelf at this path, and coshelf.shelve finds that one from then on'
+    )
+
+
+def _begins(path: str) -> bytes | None:
+    """How a file begins; None if there is none that can be read."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError:
+        return None
+    try:
+        return os.read(descriptor, _BERKELEY_AT + 4)
+    except OSError:  # a directory, a FIFO
+        return None
+    finally:
+        os.close(descriptor)
