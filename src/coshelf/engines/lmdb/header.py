@@ -21,8 +21,8 @@ _MAGIC = 0xBEEFC0DE
 _DATA_VERSION = 1  # of LMDB 0.9; a file of 1.0 has even its magic elsewhere
 _PAGE = struct.Struct("<Q2xH")  # number, flags; from byte 0 of a page
 _META = struct.Struct("<IIQ8xI")  # magic, version, address, (map size), page size; from byte 16 of a page
-# Size of keys, flags, depth, counts, root; of the free pages from byte 40, of the rows from byte 88. The size of keys is
-# that of a page where the free pages are.
+# Size of keys, flags, depth, counts, root; of the free pages from byte 40, of the rows from byte 88. Of the free pages,
+# the first is the size of a page.
 _TREE = struct.Struct("<IHHQQQQQ")
 _TAIL = struct.Struct("<QQ")  # last page, transaction; from byte 136
 _META_AT = 16
@@ -99,7 +99,7 @@ def wrong_with(metas: list[Meta]) -> str | None:
     if newer.transaction != older.transaction + 1 or newer.transaction > _LARGEST:
         return f"its headers are of transactions {older.transaction} and {newer.transaction}, one not after the other"
     if newer.transaction % 2 != newer.place:
-        return f"the header of transaction {newer.transaction} is in page {newer.place}, where that of the one before is"
+        return f"the header of transaction {newer.transaction} is in page {newer.place}, that of the one before"
     return None
 
 

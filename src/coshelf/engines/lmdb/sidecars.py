@@ -26,6 +26,7 @@ from coshelf.engines.lmdb.delta_files import (
 )
 from coshelf.engines.lmdb.delta_state import DIRECT, DeltaIdentity
 from coshelf.engines.lmdb.header import check_header, missing_bytes, newest_transaction
+from coshelf.engines.lmdb.left_delta import refuse_malformed_delta
 from coshelf.engines.lmdb.lock_guard import FLOCK
 from coshelf.engines.lmdb.shelf_row import ShelfRow, check_row
 from coshelf.engines.lmdb.sidecar_files import lock_path, make_file, make_lock_file, remove_file, state_path
@@ -212,7 +213,7 @@ def _try_open(path: str, descriptor: int, write: bool, *, trusted: bool) -> tupl
             _sync_name(path)  # its maker may have died before
         if information.st_nlink > 1:
             sweep(path, information.st_ino)
-        made = _make_sidecars(path, information, row)
+        made = _make_sidecars(path, descriptor, information, row, trusted=trusted)
         if made is not None:
             page, fresh = made
             page.has_damage = has_damage
@@ -303,7 +304,7 @@ def _another_name(path: str) -> OpenUnderAnotherName:
 
 
 def _make_sidecars(
-    path: str, information: os.stat_result, row: ShelfRow
+    path: str, descriptor: int, information: os.stat_result, row: ShelfRow, *, trusted: bool
 ) -> tuple[StatePage, DeltaIdentity | None] | None:
     """Make lock file and state page anew, with the owner and mode of the shelf; None where this user may not.
 
@@ -317,6 +318,8 @@ def _make_sidecars(
         if left is not None:
             identity = left.delta.identity()
             if belongs(path, row, left.delta):
+                if not trusted:
+                    refuse_malformed_delta(descriptor, path, row, left.delta)
                 make_lock_file(path, information)
                 make_lock_file(delta_path(path, identity.generation), information)
                 left.forget_processes()
@@ -334,6 +337,8 @@ def _make_sidecars(
     except OSError as error:
         if left is not None:
             left.abandon()
+        if isinstance(error, DamagedShelf):
+            raise
         for name in made:
             remove_file(name)
         if error.errno in _NO_RIGHT:
