@@ -378,9 +378,8 @@ def use(path: str, trust: bool | None) -> Outcome:
         coshelf.check(path)
     with doing("salvage"):
         coshelf.salvage(path, path + ".salvaged")
-    with doing("reopen"), coshelf.open(path, "r", trust=trust, timeout=2) as again:
-        with doing("look again"):
-            sum(1 for _ in again)
+    with doing("reopen"), coshelf.open(path, "r", trust=trust, timeout=2) as again, doing("look again"):
+        sum(1 for _ in again)
     for name in (trials.UNTYPED, trials.TOLD):
         if name in found:
             return Outcome(name, found[name][:300])

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import os
 import struct
-import zlib
 from itertools import chain
 
 from coshelf import records
 from coshelf.engines.contract import RESERVED
+from coshelf.engines.lmdb.delta import is_deletion
 from coshelf.engines.lmdb.delta_files import delta_path
 from coshelf.engines.lmdb.delta_state import MAPPED, DeltaIdentity, DeltaState
 from coshelf.engines.lmdb.header import Meta, read_metas, wrong_with
@@ -84,10 +84,9 @@ def _wrong_numbers(
         return f"its state page names a map of {identity.map_size} bytes for {meta.last_page + 1} pages"
     if not 0 <= identity.generation < _MOST_GENERATIONS:
         return f"its state page says that it is the delta number {identity.generation}"
-    if not (
-        -_LARGEST_NUMBER < identity.offset and row.sequence <= identity.offset + meta.transaction < _LARGEST_NUMBER
-    ):
-        return f"its last commit has the number {identity.offset + meta.transaction}, and the shelf has {row.sequence}"
+    last = identity.offset + meta.transaction
+    if not row.sequence <= last < _LARGEST_NUMBER or identity.offset <= -_LARGEST_NUMBER:
+        return f"its last commit has the number {last}, and that of the shelf is {row.sequence}"
     if identity.kind == MAPPED and not allocated <= min(identity.map_size, information.st_blocks * _BLOCK):
         return f"its state page counts {allocated} bytes on the disk, and there are {information.st_blocks * _BLOCK}"
     return None
@@ -130,7 +129,6 @@ def _is_possible(node: Node, key: bytes) -> bool:
 
 def _is_sealed(key: bytes, record: bytes) -> bool:
     """Whether a record, or what says that its key was deleted, was made for this key."""
-    return len(record) >= records.TRAILER and zlib.crc32(record, zlib.crc32(key)) == _RESIDUE
-
-
-_RESIDUE = 0x2144DF1C  # the CRC-32 of anything that ends in its own
+    if not is_deletion(record):
+        return records.is_intact(key, record)
+    return record == records.seal(b"", records.checksum(key, b""), records.version(record))
