@@ -9,16 +9,18 @@ from __future__ import annotations
 import argparse
 import contextlib
 import importlib
+import json
 import os
 import pkgutil
 import random
 import re
 import shutil
+import signal
 import struct
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 sys.path.insert(0, os.path.dirname(__file__))
@@ -44,9 +46,11 @@ from coshelf.engines.lmdb.page_walk import Pages
 from coshelf.engines.lmdb.sidecar_files import state_path
 from coshelf.reports import Report
 
-__all__ = ["Left", "left_shelves", "main", "run", "use"]
+__all__ = ["Left", "left_shelves", "main", "run_many"]
 
 PAGE = 4096
+_SECONDS = 60  # in which a trial ends, or it hangs
+_TOGETHER = 20  # trials in one process, as long as it lives
 _NUMBERS = (0, 1, 2, 3, 4, 7, 8, 15, 16, 255, 4095, 4096, 65535, 1 << 16, 1 << 31, (1 << 32) - 1, 1 << 40, 1 << 62,
             (1 << 63) - 1, 1 << 63, (1 << 64) - 2, (1 << 64) - 1)  # fmt: skip
 _KINDS_OF_PAGE = (0, 1, 2, 3, 4, 6, 8, 0x10, 0x12, 0x20, 0x22, 0x40, 0x42, 0x62, 0x4002, 0x8002, 0x8001)
@@ -356,8 +360,10 @@ def make(place: str, left: Left, chance: random.Random) -> list[str]:
 # --- using -----------------------------------------------------------------------------------------------------------
 
 
-def use(path: str, trust: bool | None) -> Outcome:
-    """Do all that one does with a shelf; only that no signal ends it counts, and what errors there are."""
+def use(path: str, chance: random.Random) -> Outcome:
+    """Do what one does with a shelf; only that no signal ends it counts, and what errors there are."""
+    trust = chance.choice((None, False))
+    thorough = chance.random() < 0.3
     found: dict[str, str] = {}
 
     @contextlib.contextmanager
@@ -371,22 +377,25 @@ def use(path: str, trust: bool | None) -> Outcome:
 
     with doing("open"):
         shelf = coshelf.open(path, "w", trust=trust, timeout=2)
-        _work(shelf, path, doing)
+        _work(shelf, doing)
+        if thorough:
+            _care_for(shelf, path, doing)
         with doing("close"):
             shelf.close()
-    with doing("check closed"):
-        coshelf.check(path)
-    with doing("salvage"):
-        coshelf.salvage(path, path + ".salvaged")
-    with doing("reopen"), coshelf.open(path, "r", trust=trust, timeout=2) as again, doing("look again"):
-        sum(1 for _ in again)
+    if thorough:
+        with doing("check closed"):
+            coshelf.check(path)
+        with doing("salvage"):
+            coshelf.salvage(path, path + ".salvaged")
+        with doing("reopen"), coshelf.open(path, "r", trust=trust, timeout=2) as again, doing("look again"):
+            sum(1 for _ in again)
     for name in (trials.UNTYPED, trials.TOLD):
         if name in found:
             return Outcome(name, found[name][:300])
     return Outcome(trials.RIGHT, "")
 
 
-def _work(shelf: Any, path: str, doing: Callable[[str], Any]) -> None:
+def _work(shelf: Any, doing: Callable[[str], Any]) -> None:
     keys: list[Any] = []
     with doing("len"):
         len(shelf)
@@ -395,26 +404,24 @@ def _work(shelf: Any, path: str, doing: Callable[[str], Any]) -> None:
     with doing("items"):
         for _ in shelf.items():
             pass
-    for key in keys[:20]:
-        with doing("get"):
-            shelf.get(key)
     with doing("write"):
         shelf.update({("added", number): "n" * 60 for number in range(60)})
         shelf["added"] = bytes(30_000)
     with doing("sync"):
         shelf.sync()
-    for key in keys[:: max(1, len(keys) // 20)]:
-        with doing("delete"):
-            del shelf[key]
-    with doing("sync"):
+    with doing("delete"), shelf.transaction() as transaction:
+        for key in keys[:: max(1, len(keys) // 20)]:
+            del transaction[key]
+    with doing("rewrite"):
+        shelf.update(dict.fromkeys(keys, "again"))
         shelf.sync()
+
+
+def _care_for(shelf: Any, path: str, doing: Callable[[str], Any]) -> None:
     with doing("check"):
         shelf.check()
     with doing("backup"):
         shelf.backup(path + ".backup")
-    with doing("rewrite"):
-        shelf.update(dict.fromkeys(keys, "again"))
-        shelf.sync()
     with doing("clear"):
         shelf.clear()
         shelf.sync()
@@ -424,15 +431,42 @@ def _work(shelf: Any, path: str, doing: Callable[[str], Any]) -> None:
 
 
 def run(shelves: list[Left], seed: int, number: int, directory: str) -> tuple[list[str], Outcome]:
-    """One trial."""
+    """One trial, in this process."""
     chance = random.Random(f"{seed} {number}")
     place = tempfile.mkdtemp(dir=directory)
     try:
         done = make(place, shelves[number % len(shelves)], chance)
-        trust = chance.choice((None, False))
-        return done, trials.in_child(lambda: use(os.path.join(place, "a.shelf"), trust))
+        signal.alarm(_SECONDS)
+        return done, use(os.path.join(place, "a.shelf"), chance)
     finally:
+        signal.alarm(0)
         shutil.rmtree(place)
+
+
+def run_many(shelves: list[Left], seed: int, numbers: range, directory: str) -> Iterator[tuple[int, Outcome]]:
+    """Trials, in children: who dies is followed by another one, which goes on behind that."""
+    at = numbers.start
+    while at < numbers.stop:
+        reading, writing = os.pipe()
+        child = os.fork()
+        if child == 0:
+            try:
+                for number in range(at, min(at + _TOGETHER, numbers.stop)):
+                    done, outcome = run(shelves, seed, number, directory)
+                    os.write(writing, json.dumps([outcome.name, f"{outcome.how}; {done}"]).encode() + b"\n")
+            finally:
+                os._exit(0)
+        os.close(writing)
+        with open(reading, "rb") as pipe:
+            for line in pipe.read().splitlines():
+                yield at, Outcome(*json.loads(line))
+                at += 1
+        status = os.waitpid(child, 0)[1]
+        if os.WIFSIGNALED(status):
+            dead_of = os.WTERMSIG(status)
+            name = trials.HANG if dead_of == signal.SIGALRM else trials.CRASH
+            yield at, Outcome(name, signal.Signals(dead_of).name)
+            at += 1
 
 
 def main() -> None:
@@ -448,13 +482,14 @@ def main() -> None:
     try:
         shelves = left_shelves(directory)
         os.environ["XDG_STATE_HOME"] = os.path.join(directory, "victim")
-        for number in range(given.trials) if given.only is None else [given.only]:
-            done, outcome = run(shelves, given.seed, number, directory)
+        numbers = range(given.trials) if given.only is None else range(given.only, given.only + 1)
+        for number, outcome in run_many(shelves, given.seed, numbers, directory):
             outcomes[outcome.name] += 1
-            if outcome.name in (trials.CRASH, trials.HANG, trials.UNTYPED) or given.only is not None:
-                bad += outcome.name in (trials.CRASH, trials.HANG, trials.UNTYPED)
-                print(f"{number} {outcome.name}: {outcome.how}; {done}", flush=True)
-            if number % 1_000 == 999:
+            is_bad = outcome.name in (trials.CRASH, trials.HANG, trials.UNTYPED)
+            bad += is_bad
+            if is_bad or given.only is not None:
+                print(f"{number} {outcome.name}: {outcome.how}", flush=True)
+            if number % 500 == 499:
                 print(f"{number + 1:,} trials: {dict(outcomes)}", flush=True)
     finally:
         shutil.rmtree(directory)

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import coshelf
 from coshelf import CoshelfError
 
-__all__ = ["CRASH", "HANG", "MISSING", "RIGHT", "TOLD", "UNTYPED", "WRONG", "Outcome", "in_child", "trial"]
+__all__ = ["CRASH", "HANG", "MISSING", "RIGHT", "TOLD", "UNTYPED", "WRONG", "Outcome", "trial"]
 
 RIGHT = "right"  # everything as if nothing had happened
 TOLD = "told"  # an error of our tree, and nothing wrong besides
@@ -134,21 +134,13 @@ def trial(content: bytes, use_it: Callable[[str], Outcome], directory: str) -> O
     path = os.path.join(place, "my.shelf")
     with open(path, "wb") as file:
         file.write(content)
-    try:
-        return in_child(lambda: use_it(path))
-    finally:
-        shutil.rmtree(place)
-
-
-def in_child(use_it: Callable[[], Outcome]) -> Outcome:
-    """What comes of something that is done in a child of this process, which may die of it."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
         status = 1
         try:
             signal.alarm(_SECONDS)
-            outcome = use_it()
+            outcome = use_it(path)
             os.write(writing, f"{outcome.name}\n{outcome.how}".encode(errors="backslashreplace"))
             status = 0
         finally:
@@ -158,6 +150,7 @@ def in_child(use_it: Callable[[], Outcome]) -> Outcome:
     with open(reading, "rb") as pipe:
         said = pipe.read().decode()
     status = os.waitpid(child, 0)[1]
+    shutil.rmtree(place)
     if os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
         return Outcome(HANG if number == signal.SIGALRM else CRASH, signal.Signals(number).name)
