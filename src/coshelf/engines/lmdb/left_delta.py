@@ -40,7 +40,8 @@ def refuse_malformed_delta(descriptor: int, path: str, row: ShelfRow, state: Del
 
     Only by who is alone with the shelf.
     """
-    if is_own(descriptor, path):
+    meta = max(read_metas(descriptor, path), key=lambda meta: meta.transaction)
+    if is_own(Pages(descriptor, meta.page_size), meta, path):
         return
     name = delta_path(path, state.identity().generation)
     try:

@@ -46,7 +46,9 @@ def refuse_malformed(descriptor: int, path: str) -> None:
     metas = read_metas(descriptor, path)
     problem = wrong_with(metas)
     if problem is None:
-        if not missing_bytes(descriptor, path) and is_own(descriptor, path):
+        meta = _newest(metas)
+        pages = Pages(descriptor, meta.page_size)
+        if meta.last_page * meta.page_size <= pages.length and is_own(pages, meta, path):
             return
         found = first_problem(descriptor, path)
         problem = None if found is None else str(found)
@@ -62,16 +64,14 @@ def first_problem(descriptor: int, path: str) -> Problem | None:
     from coshelf.engines.lmdb.checking import StateCheck
     from coshelf.reports import Report
 
-    meta = _newest(descriptor, path)
+    meta = _newest(read_metas(descriptor, path))
     report = Report(path)
     StateCheck(Pages(descriptor, meta.page_size), meta, report, None).look_at_structure()
     return report.problems[0] if report.problems else None
 
 
-def is_own(descriptor: int, path: str) -> bool:
+def is_own(pages: Pages, meta: Meta, path: str) -> bool:
     """Whether this user made the file on this machine: the rows that tell are the first of all."""
-    meta = _newest(descriptor, path)
-    pages = Pages(descriptor, meta.page_size)
     information = pages.status
     rows = {node.key: pages.value(node) for node in _first_rows(pages, meta)}
     try:
@@ -83,8 +83,8 @@ def is_own(descriptor: int, path: str) -> bool:
     return trust.is_marked(store_id, information.st_dev, information.st_ino, row)
 
 
-def _newest(descriptor: int, path: str) -> Meta:
-    return max(read_metas(descriptor, path), key=lambda meta: meta.transaction)
+def _newest(metas: list[Meta]) -> Meta:
+    return max(metas, key=lambda meta: meta.transaction)
 
 
 def _first_rows(pages: Pages, meta: Meta) -> Iterator[Node]:
