@@ -103,6 +103,14 @@ def _write(
     return kind
 
 
+def _commit_behind_a_reader(environment: lmdb.Environment, chance: random.Random, keys: int) -> None:
+    """Many commits whose old pages cannot be used again, so that the list of free pages becomes a tree."""
+    with environment.begin():
+        for _ in range(chance.choice((50, 200, 500))):
+            with environment.begin(write=True) as transaction:
+                transaction.put(_key(chance, keys), bytes(chance.randrange(200)))
+
+
 def _of_lmdb(chance: random.Random, path: str, kind: str) -> Iterator[tuple[str, list[str]]]:
     """The states of one file that LMDB alone writes."""
     keys = chance.choice((5, 60, 600))
@@ -123,6 +131,9 @@ def _of_lmdb(chance: random.Random, path: str, kind: str) -> Iterator[tuple[str,
                 readers.pop(chance.randrange(len(readers))).abort()
             elif len(readers) < 3 and chance.random() < 0.1:
                 readers.append(environment.begin())
+            if chance.random() < 0.05:
+                _commit_behind_a_reader(environment, chance, keys)
+                yield f"{kind}, behind a reader", problems_of(path, rows=False)
             if chance.random() < 0.05:
                 for reader in readers:
                     reader.abort()

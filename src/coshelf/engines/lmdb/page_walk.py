@@ -218,9 +218,9 @@ class TreeWalk:
                 self._lose(number, found[-1][0] if found else low, high, f"has a key of {length} bytes at {offset}")
                 continue
             child = first | second << 16 | third << 32
+            if not _is_possible_length(length, integers) and (at or length):  # the first one is not looked at
+                self.report(number, f"has a key of {length} bytes at {offset}")
             if at:
-                if not _is_possible_length(length, integers):
-                    self.report(number, f"has a key of {length} bytes at {offset}")
                 key = _in_order(key, integers)
                 if not (found and found[-1][0] < key and (high is None or key < high)):
                     self.report(number, "leads to pages that are not in order")
