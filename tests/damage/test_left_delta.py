@@ -146,6 +146,15 @@ def test_what_is_wrong_with_a_delta_of_somebody_else_s_is_told(change: str, stra
         assert shelf["turn"] == 0
 
 
+def test_rows_of_a_delta_that_is_said_to_be_empty_are_there_for_all_who_read(strangers: str) -> None:
+    change_state(lambda state: state.clean())(strangers)
+    with coshelf.open(strangers) as shelf:
+        assert shelf["new", 149] == "n" * 149
+        assert ("new", 149) in list(shelf)
+        del shelf["new", 149]
+        assert ("new", 149) not in shelf
+
+
 @pytest.mark.parametrize("when", [float("nan"), float("inf"), 1e300, -1.0])
 def test_time_of_a_flush_that_never_was_puts_off_no_other(when: float, strangers: str) -> None:
     def change(state: DeltaState) -> None:

@@ -38,7 +38,8 @@ _LENGTH = struct.Struct("<I")
 def refuse_malformed_delta(descriptor: int, path: str, row: ShelfRow, state: DeltaState) -> None:
     """Raise :class:`DamagedShelf` for a left delta that LMDB or we could stumble over, unless the shelf is this user's.
 
-    Only by who is alone with the shelf.
+    Only by who is alone with the shelf. That nothing waits in the delta is not believed: its rows would be there for
+    some who read, and not for others.
     """
     meta = max(read_metas(descriptor, path), key=lambda meta: meta.transaction)
     if is_own(Pages(descriptor, meta.page_size), meta, path):
@@ -59,6 +60,8 @@ def refuse_malformed_delta(descriptor: int, path: str, row: ShelfRow, state: Del
             f"{name}, which holds the last commits to {path}, is damaged, or was made to look so: {wrong}\n"
             "  hint: if nobody misses those commits, delete this file; the shelf opens without it"
         )
+
+    state.soil()
 
 
 def _wrong_with(descriptor: int, name: str, row: ShelfRow, state: DeltaState) -> str | None:
