@@ -69,7 +69,9 @@ class SalvageReport(Report):
         entries: how many were taken.
         pages: of the damaged file.
         unreadable_pages: those of them that are not what they should be.
-        lost: entries that are known to have been there and could not be taken.
+        lost: entries that are known to have been there and could not be taken: those that are named in ``problems``,
+            and those that the file's own count says are missing.
+        lost_is_known: whether that is all; if not, since the count is lost or damaged itself, it is the least.
         resurrected: entries taken from pages that may no longer have been in use: each may be an older value, or have
             been deleted. ``problems`` names them.
     """
@@ -77,6 +79,7 @@ class SalvageReport(Report):
     pages: int = 0
     unreadable_pages: int = 0
     lost: int = 0
+    lost_is_known: bool = True
     resurrected: int = 0
 
 

@@ -213,3 +213,73 @@ def test_nothing_is_made_of_nothing(content: bytes, path: str) -> None:
     with pytest.raises(coshelf.NotAShelf):
         coshelf.salvage(path, path + ".salvaged")
     assert os.listdir(os.path.dirname(path)) == ["a.shelf"]
+
+
+# --- what is missing -------------------------------------------------------------------------------------------------
+
+
+def counted_shelf(path: str) -> tuple[bytes, dict[int, set[bytes]]]:
+    """The bytes of a shelf of 5,000 entries that was written once, and its leaf pages."""
+    with coshelf.open(path) as shelf:
+        shelf.update({f"key {number:05}": "x" * (number % 60) for number in range(5_000)})
+        shelf.compact()  # no page has an older state of another
+    return Path(path).read_bytes(), tree_of(path)[1]
+
+
+def test_entries_that_the_header_counts_and_nothing_names_are_lost(path: str) -> None:
+    content, leaves = counted_shelf(path)
+    number = sorted(leaves)[len(leaves) // 2]
+    entries, report = salvaged(path, blank(content, number))
+    assert report.lost == 5_000 - len(entries) == len(leaves[number])
+    assert report.lost_is_known
+    assert any("counts 5,000 entries" in problem.message for problem in report.problems)
+
+
+def test_entries_that_an_older_state_of_a_page_lacks_are_lost(path: str) -> None:
+    """The page looks right in every way: only the count tells."""
+    content, leaves = counted_shelf(path)
+    number = sorted(leaves)[len(leaves) // 2]
+    page = bytearray(page_of(content, number))
+    lower = int.from_bytes(page[12:14], "little")
+    last = int.from_bytes(page[lower - 2 : lower], "little")  # written in order: the last row lies first
+    upper = int.from_bytes(page[14:16], "little")
+    assert last == upper
+    before = int.from_bytes(page[lower - 4 : lower - 2], "little")
+    page[12:14], page[14:16] = (lower - 2).to_bytes(2, "little"), before.to_bytes(2, "little")
+    damaged = content[: number * PAGE] + bytes(page) + content[(number + 1) * PAGE :]
+    _, report = salvaged(path, damaged)
+    assert (report.lost, report.lost_is_known) == (1, True)
+    without_stamp = bytearray(damaged)
+    for header in (0, 1):
+        without_stamp[header * PAGE + 512 : (header + 1) * PAGE] = bytes(PAGE - 512)
+    _, report = salvaged(path, bytes(without_stamp))
+    assert (report.lost, report.lost_is_known) == (1, False)
+
+
+@pytest.mark.parametrize("gone", ["count", "headers", "shelf row"])
+def test_salvage_says_that_it_does_not_know_what_is_lost_where_the_count_is_damaged(gone: str, path: str) -> None:
+    content, leaves = counted_shelf(path)
+    with open(path, "rb") as file:
+        header = max(read_metas(file.fileno(), path), key=lambda meta: meta.transaction).place
+    if gone == "count":
+        at = header * PAGE + 120
+        content = content[:at] + (1 << 40).to_bytes(8, "little") + content[at + 8 :]
+    else:
+        row = next(number for number, rows in leaves.items() if b"\0shelf" in rows)
+        content = blank(content, *([0, 1] if gone == "headers" else [row]))
+    _, report = salvaged(path, content)
+    assert not report.lost_is_known
+    assert report.lost < 5_000
+
+
+def test_command_says_what_is_lost_and_what_is_not_known(path: str) -> None:
+    from click.testing import CliRunner
+
+    from coshelf.cli.salvage_command import salvage_command
+
+    content, leaves = counted_shelf(path)
+    last = max(leaves)
+    for pages, expected in (([last], f"{len(leaves[last])} lost"), ([0, 1], "how many are lost is not known")):
+        Path(path).write_bytes(blank(content, *pages))
+        Path(path + ".new").unlink(missing_ok=True)
+        assert expected in CliRunner().invoke(salvage_command, [path, path + ".new"]).output

@@ -12,6 +12,7 @@ from coshelf.cli.check_command import list_problems
 from coshelf.cli.errors import SOMETHING_LEFT
 from coshelf.cli.progress import progress
 from coshelf.cli.shelves import JSON
+from coshelf.reports import SalvageReport
 
 __all__ = ["salvage_command"]
 
@@ -33,8 +34,14 @@ def salvage_command(source: str, target: str, as_json: bool) -> None:
     else:
         list_problems(report)
     parts = [f"{report.entries:,} entries taken"]
-    parts += [f"{report.lost:,} lost"] if report.lost else []
+    parts += [_lost(report)] if report.lost or not report.lost_is_known else []
     parts += [f"{report.resurrected:,} may be older, or have been deleted"] if report.resurrected else []
     click.echo(f"{target}: {', '.join(parts)}", err=True)
     if report.problems:
         sys.exit(SOMETHING_LEFT)
+
+
+def _lost(report: SalvageReport) -> str:
+    if report.lost_is_known:
+        return f"{report.lost:,} lost"
+    return f"at least {report.lost:,} lost" if report.lost else "how many are lost is not known"

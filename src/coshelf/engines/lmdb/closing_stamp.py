@@ -15,7 +15,7 @@ from typing import NamedTuple
 from coshelf.engines.lmdb.header import Meta
 from coshelf.engines.lmdb.inner_pages import inner_checksum
 
-__all__ = ["ALL", "INNER", "Stamp", "make_stamp", "read_stamp", "take_checksums", "write_stamp"]
+__all__ = ["ALL", "INNER", "Stamp", "is_stamped_header", "make_stamp", "read_stamp", "take_checksums", "write_stamp"]
 
 ALL = 1
 INNER = 2
@@ -90,11 +90,23 @@ def take_checksums(descriptor: int, meta: Meta, kind: int) -> tuple[int, ...] | 
 
     The older header has none: of it only the number counts, and LMDB leaves it changed when writing it failed.
     """
-    header = zlib.crc32(os.pread(descriptor, AT, meta.transaction % 2 * meta.page_size))
+    header = _header_checksum(descriptor, meta)
     if kind == ALL:
         return header, *_of_pages(descriptor, meta)
     inner = inner_checksum(descriptor, meta)
     return None if inner is None else (header, inner)
+
+
+def is_stamped_header(descriptor: int, meta: Meta) -> bool | None:
+    """Whether the newer header is what it was when the shelf was closed; None if no stamp tells."""
+    known = read_stamp(descriptor, meta.page_size)
+    if known is None or known.transaction != meta.transaction or not known.checksums:
+        return None
+    return known.checksums[0] == _header_checksum(descriptor, meta)
+
+
+def _header_checksum(descriptor: int, meta: Meta) -> int:
+    return zlib.crc32(os.pread(descriptor, AT, meta.transaction % 2 * meta.page_size))
 
 
 def _of_pages(descriptor: int, meta: Meta) -> list[int]:

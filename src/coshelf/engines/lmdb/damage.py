@@ -13,9 +13,10 @@ from coshelf import records
 from coshelf.engines.lmdb import long_keys
 from coshelf.engines.lmdb.closing_stamp import ALL, Stamp, make_stamp, read_stamp, take_checksums, write_stamp
 from coshelf.engines.lmdb.failures import translated
-from coshelf.engines.lmdb.header import Meta, read_metas
+from coshelf.engines.lmdb.header import Meta, read_metas, wrong_with
 from coshelf.engines.lmdb.inner_pages import children, nodes, overflow
 from coshelf.engines.lmdb.shelf_row import ROW_KEY
+from coshelf.engines.lmdb.structure import first_problem
 from coshelf.errors import DamagedShelf
 from coshelf.keys import FIRST
 
@@ -45,9 +46,14 @@ def stamp(descriptor: int, path: str, *, has_damage: bool, unchanged: int | None
 def find_damage(descriptor: int, path: str) -> bool:
     """Whether records are damaged, or their keys; the rest is as it was when it was closed. Only by who is alone.
 
-    Raises :class:`DamagedShelf` if more than records changed. Nothing is found in what was not closed properly.
+    Raises :class:`DamagedShelf` if more than records changed. In what was not closed properly only the headers are
+    looked at: LMDB would follow the wrong one.
     """
-    older, meta = _in_order(descriptor, path)
+    metas = read_metas(descriptor, path)
+    wrong = wrong_with(metas)
+    if wrong is not None:
+        raise DamagedShelf(f"{path} is damaged: {wrong}{_HINT}")
+    older, meta = sorted(metas, key=lambda meta: meta.transaction)
     known = read_stamp(descriptor, meta.page_size)
     if known is None:
         return False
@@ -99,14 +105,9 @@ def is_older(known: Stamp, older: Meta, newer: Meta) -> bool:
 
 def _find_damaged_records(descriptor: int, path: str, meta: Meta, known: Stamp, found: tuple[int, ...]) -> bool:
     """Whether damaged records are all there is. This takes long, some 10 ms a megabyte, and is rare."""
-    from lmdb import verify
-
-    try:
-        problems = verify.verify(path, subdir=False)  # type: ignore[no-untyped-call]
-    except verify.VerifyError as error:
-        problems = [str(error)]
-    if problems:
-        raise DamagedShelf(f"{path} is damaged: {problems[0]}{_HINT}")
+    problem = first_problem(descriptor, path)
+    if problem is not None:
+        raise DamagedShelf(f"{path} is damaged: {problem}{_HINT}")
     damaged = set(_damaged_rows(descriptor, path))
     changed = {page for page, (was, now) in enumerate(zip(known.checksums, found, strict=False), 1) if was != now}
     if found[0] != known.checksums[0]:

@@ -15,7 +15,7 @@ from coshelf.engines.lmdb.checking import Progress, StateCheck
 from coshelf.engines.lmdb.closing_stamp import ALL, read_stamp, take_checksums
 from coshelf.engines.lmdb.damage import is_older
 from coshelf.engines.lmdb.delta import is_deletion
-from coshelf.engines.lmdb.header import Meta, read_metas
+from coshelf.engines.lmdb.header import Meta, read_metas, wrong_with
 from coshelf.engines.lmdb.left_delta import left_rows
 from coshelf.engines.lmdb.page_walk import Pages
 from coshelf.engines.lmdb.shelf_row import ShelfRow
@@ -134,12 +134,12 @@ def _check_whole(descriptor: int, report: Report, progress: Progress | None, lef
     meta = metas[-1]
     if len(metas) < 2:
         report.add("header", f"page {1 - meta.transaction % 2}", "is no header any more")
+    elif wrong := wrong_with(metas):
+        report.add("header", "header", wrong)
     state = StateCheck(Pages(descriptor, meta.page_size), meta, report, progress, left)
     state.run()
     if len(metas) == 2:
         _compare_stamp(descriptor, metas[0], meta, state.used, report)
-    if report.ok:
-        _ask_lmdb(report)
 
 
 def _compare_stamp(descriptor: int, older: Meta, meta: Meta, used: bytearray, report: Report) -> None:
@@ -165,15 +165,3 @@ def _compare_stamp(descriptor: int, older: Meta, meta: Meta, used: bytearray, re
     for number, (was, now) in enumerate(zip(known.checksums[1:], found[1:], strict=False), 2):
         if was != now and number < len(used) and used[number]:
             report.add("stamp", f"page {number}", "is not what it was when the shelf was closed")
-
-
-def _ask_lmdb(report: Report) -> None:
-    """A second opinion: py-lmdb's verifier, which does not ask LMDB either."""
-    from lmdb import verify
-
-    try:
-        problems = verify.verify(report.name, subdir=False)  # type: ignore[no-untyped-call]
-    except verify.VerifyError as error:
-        problems = [str(error)]
-    for problem in problems:
-        report.add("page", "pages", str(problem))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from coshelf.engines.lmdb.header import Meta
+from coshelf.engines.lmdb.header import Counts, Meta
 from coshelf.engines.lmdb.layer_map import LayerMap, is_link
 from coshelf.engines.lmdb.page_walk import BRANCH, LEAF, Node, Pages, TreeWalk, first_child, free_pages, nodes_of
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, ShelfRow, unpack_row
@@ -18,6 +18,7 @@ from coshelf.errors import CoshelfError
 __all__ = ["FoundTree", "Survey", "find_tree"]
 
 _MOST = 64  # trees that are tried
+_MOST_ROWS = 65536 // 22  # in a leaf page: each takes 2 bytes, 8, a key, and a record of more than 12
 
 
 class Survey:
@@ -76,7 +77,7 @@ class FoundTree:
         lost: ranges of rows that lie below those.
         free: the pages that are known to be free; None if that is not known.
         row: its shelf row.
-        leaf_pages: how many it has, by its header; None if no header says that.
+        counts: how many pages and rows it has, by its header; None if no header says that.
         is_guess: whether no header says that this is the newest one.
     """
 
@@ -85,12 +86,21 @@ class FoundTree:
     lost: list[tuple[bytes, bytes | None]] = field(default_factory=list)
     free: set[int] | None = None
     row: ShelfRow | None = None
-    leaf_pages: int | None = None
+    counts: Counts | None = None
     is_guess: bool = False
 
     @property
     def count(self) -> int:
         return sum(map(len, self.rows))
+
+    @property
+    def entries(self) -> int | None:
+        """How many entries of the user's it had, by its header and its shelf row; None where they cannot be right."""
+        if self.counts is None or self.row is None or self.is_guess:
+            return None
+        rows, extra = self.counts.rows, self.row.extra_rows
+        possible = max(self.count, extra) <= rows <= _MOST_ROWS * self.counts.leaf_pages
+        return rows - extra if possible else None
 
 
 def find_tree(survey: Survey, metas: list[Meta]) -> FoundTree:
@@ -99,7 +109,7 @@ def find_tree(survey: Survey, metas: list[Meta]) -> FoundTree:
     if metas:
         best = _follow(survey, metas[0].main_root, metas[0].main_depth)
         best.free = _free(survey, metas[0])
-        best.leaf_pages = metas[0].main_counts.leaf_pages
+        best.counts = metas[0].main_counts
         is_newest = len(metas) == 2 or (survey.row is not None and not _is_before(best, survey.row))
         if is_newest and (not best.problems or best.free is not None):
             return best

@@ -2,6 +2,9 @@
 
 A file that is shorter than its pages say is a SIGBUS in LMDB, not an error. So the two meta pages are read here with
 plain reads and compared with the size of the file.
+
+LMDB takes the greater of the two transaction numbers, and then the meta page that this number's parity names. It uses
+the roots of that one alone; of the other one it uses the number, and writes its next transaction over it.
 """
 
 from __future__ import annotations
@@ -13,20 +16,33 @@ from typing import NamedTuple
 
 from coshelf.errors import DamagedShelf, FormatTooNew, NotAShelf
 
-__all__ = ["Counts", "Meta", "check_header", "may_be_begun", "missing_bytes", "newest_transaction", "read_metas"]
+__all__ = [
+    "Counts",
+    "Meta",
+    "check_header",
+    "may_be_begun",
+    "missing_bytes",
+    "newest_transaction",
+    "read_metas",
+    "wrong_with",
+]
 
 _MAGIC = 0xBEEFC0DE
 _DATA_VERSION = 1  # of LMDB 0.9; a file of 1.0 has even its magic elsewhere
-_META = struct.Struct("<II8x8xI")  # magic, version, (address, map size), page size; from byte 16 of a page
-_TREE = struct.Struct(
-    "<4xHHQQQQQ"
-)  # flags, depth, counts, root; of the free pages from byte 40, of the rows from byte 88
+_PAGE = struct.Struct("<Q2xH")  # number, flags; from byte 0 of a page
+_META = struct.Struct("<IIQ8xI")  # magic, version, address, (map size), page size; from byte 16 of a page
+# Size of keys, flags, depth, counts, root; of the free pages from byte 40, of the rows from byte 88. Of the free pages,
+# the first is the size of a page.
+_TREE = struct.Struct("<IHHQQQQQ")
 _TAIL = struct.Struct("<QQ")  # last page, transaction; from byte 136
 _META_AT = 16
 _FREE_AT = 40
 _MAIN_AT = 88
 _TAIL_AT = 136
 _NEEDED = 152
+_IS_META = 0x08
+_PAGE_SIZES = (4096, 8192, 16384, 32768)  # of what machines there are; LMDB takes no larger ones
+_LARGEST = 1 << 62  # number of a transaction: none is ever reached by counting
 
 
 class Counts(NamedTuple):
@@ -39,7 +55,7 @@ class Counts(NamedTuple):
 
 
 class Meta(NamedTuple):
-    """One of the two meta pages."""
+    """One of the two meta pages. ``place`` is where it was found, the rest is what it says."""
 
     page_size: int
     last_page: int
@@ -52,6 +68,11 @@ class Meta(NamedTuple):
     main_counts: Counts
     free_flags: int
     main_flags: int
+    place: int
+    number: int
+    kind: int
+    address: int
+    key_size: int
 
 
 def may_be_begun(descriptor: int) -> bool:
@@ -74,6 +95,32 @@ def check_header(descriptor: int, path: str) -> None:
         raise DamagedShelf(f"{path} is damaged: one of its two header pages is missing or overwritten ({size} bytes)")
 
 
+def wrong_with(metas: list[Meta]) -> str | None:
+    """Why LMDB would read other pages than those of the newest header, or others than we do; None if it would not.
+
+    Only for who is alone with the file, or has just made it: the two are not read at the same time.
+    """
+    if len(metas) < 2:
+        return "one of its two header pages is missing or overwritten"
+    older, newer = sorted(metas, key=lambda meta: meta.transaction)
+    if older.page_size != newer.page_size:
+        return f"its headers name pages of {older.page_size} and of {newer.page_size} bytes"
+    for meta in metas:
+        if (meta.number, meta.kind) != (meta.place, _IS_META):
+            return f"header page {meta.place} says that it is page {meta.number} of kind {meta.kind:#x}"
+        if meta.address:
+            return f"header page {meta.place} names an address in memory"
+        if meta.key_size:
+            return f"header page {meta.place} names keys of {meta.key_size} bytes each"
+    if newer.transaction == older.transaction == 0:  # as it was made
+        return None
+    if newer.transaction != older.transaction + 1 or newer.transaction > _LARGEST:
+        return f"its headers are of transactions {older.transaction} and {newer.transaction}, one not after the other"
+    if newer.transaction % 2 != newer.place:
+        return f"the header of transaction {newer.transaction} is in page {newer.place}, that of the one before"
+    return None
+
+
 def missing_bytes(descriptor: int, path: str) -> int:
     """By how much the file is shorter than the pages that its header counts."""
     newest = max(read_metas(descriptor, path), key=lambda meta: meta.transaction)
@@ -92,25 +139,26 @@ def read_metas(descriptor: int, path: str) -> list[Meta]:
     """The header pages, without those that are none."""
     first = _read_meta(descriptor, 0, path)
     # Without the first page the size of a page is not known; 4096 is what nearly every machine has.
-    second = _read_meta(descriptor, first.page_size if first else 4096, path)
+    second = _read_meta(descriptor, first.page_size if first else 4096, path, place=1)
     return [meta for meta in (first, second) if meta is not None]
 
 
-def _read_meta(descriptor: int, at: int, path: str) -> Meta | None:
+def _read_meta(descriptor: int, at: int, path: str, place: int = 0) -> Meta | None:
     page = os.pread(descriptor, _NEEDED, at)
     if len(page) < _NEEDED:
         return None
-    magic, version, page_size = _META.unpack_from(page, _META_AT)
+    number, kind = _PAGE.unpack_from(page)
+    magic, version, address, page_size = _META.unpack_from(page, _META_AT)
     if magic != _MAGIC:
         return None
     if version != _DATA_VERSION:
         raise FormatTooNew(f"{path} has LMDB data format {version}; this version of coshelf reads {_DATA_VERSION}")
-    if page_size < 512 or page_size > 65536 or page_size & (page_size - 1):
+    if page_size not in _PAGE_SIZES:
         return None
     last_page, transaction = _TAIL.unpack_from(page, _TAIL_AT)
-    free_flags, free_depth, *free_counts, free_root = _TREE.unpack_from(page, _FREE_AT)
-    main_flags, main_depth, *main_counts, main_root = _TREE.unpack_from(page, _MAIN_AT)
+    _, free_flags, free_depth, *free_counts, free_root = _TREE.unpack_from(page, _FREE_AT)
+    key_size, main_flags, main_depth, *main_counts, main_root = _TREE.unpack_from(page, _MAIN_AT)
     return Meta(
         page_size, last_page, transaction, free_depth, free_root, main_depth, main_root,
-        Counts(*free_counts), Counts(*main_counts), free_flags, main_flags,
+        Counts(*free_counts), Counts(*main_counts), free_flags, main_flags, place, number, kind, address, key_size,
     )  # fmt: skip

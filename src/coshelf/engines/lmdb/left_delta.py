@@ -13,6 +13,7 @@ import lmdb
 
 from coshelf import records
 from coshelf.engines.lmdb.delta import all_rows
+from coshelf.engines.lmdb.delta_check import refuse_malformed_delta
 from coshelf.engines.lmdb.delta_files import belongs
 from coshelf.engines.lmdb.delta_state import DeltaIdentity, DeltaState
 from coshelf.engines.lmdb.exposed_sidecars import refuse_exposed, refuse_exposed_sidecars
@@ -20,7 +21,6 @@ from coshelf.engines.lmdb.failures import translated
 from coshelf.engines.lmdb.shelf_row import ShelfRow
 from coshelf.engines.lmdb.sidecar_directory import delta_path, state_path
 from coshelf.engines.lmdb.state_page import SIZE, StatePage
-from coshelf.engines.lmdb.structure import refuse_malformed_tree
 from coshelf.errors import ShelfPermissionError, StorageError
 
 __all__ = ["left_rows"]
@@ -41,6 +41,7 @@ def left_rows(path: str, descriptor: int, row: ShelfRow) -> dict[bytes, bytes]:
         state = _state_page(path, descriptor)
         if state is None or state.is_clean() or not belongs(path, row, state):
             return {}
+        refuse_malformed_delta(descriptor, path, row, state)
         return _newer(path, descriptor, state.identity(), row.sequence)
     except ShelfPermissionError:
         raise
@@ -69,7 +70,6 @@ def _newer(path: str, descriptor: int, identity: DeltaIdentity, flushed: int) ->
     delta = os.open(name, _FLAGS)
     try:
         refuse_exposed(path, descriptor, name, delta)
-        refuse_malformed_tree(delta, name)
         opened = f"/proc/self/fd/{delta}"
         with (
             translated(path, "read"),

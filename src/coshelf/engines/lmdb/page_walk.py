@@ -2,7 +2,8 @@
 
 Nothing that a page says is believed before it is looked at: no damage can crash, hang or mislead this. It reads with
 plain reads, so what it walks must stay as it is: a closed file, or what a read transaction keeps. docs/format.md says
-what lies in the rows, reference is LMDB's own layout of pages.
+what lies in the rows, reference is LMDB's own layout of pages. docs/design.md, "Damage", lists what is demanded, and
+what of LMDB's source guarantees it: nothing is demanded that LMDB does not keep to.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ NONE = (1 << 64) - 1
 _HEADER = 16
 _DEEPEST = 32
 _ELSEWHERE = 1  # the value is in overflow pages
+_LONGEST_KEY = 511
 _CHUNK = 1 << 20
 _NO_FILE_IS_LARGER = 1 << 62
 
@@ -79,7 +81,7 @@ class Pages:
         return os.pread(self._descriptor, size, at) if size > 0 and at < _NO_FILE_IS_LARGER else b""
 
     def overflow_pages(self, node: Node) -> int:
-        """How many pages the value of a node takes that is not in its leaf."""
+        """How many pages the value of a node needs that is not in its leaf. LMDB may have given it more."""
         return (_HEADER + node.size - 1) // self.size + 1
 
     def value(self, node: Node) -> bytes:
@@ -143,27 +145,30 @@ class TreeWalk:
     def counts(self) -> Counts:
         return Counts(self._branches, self._leaves, self._overflow, self._rows)
 
-    def leaves(self, root: int, depth: int, *, by_order: bool = True) -> Iterator[list[Node]]:
-        """The rows of the tree, leaf by leaf, those that can be reached. ``by_order``: rows come in memcmp order."""
-        if root == NONE:
+    def leaves(self, root: int, depth: int, *, integers: bool = False) -> Iterator[list[Node]]:
+        """The rows of the tree, leaf by leaf, those that can be reached.
+
+        Their keys are in the order of their bytes; ``integers``: they are numbers of 8 bytes, in their own order.
+        """
+        if root == NONE and depth == 0:
             return
-        if not 0 < depth <= _DEEPEST:
+        if not 0 < depth <= _DEEPEST or root == NONE:
             self._lose(root, b"", None, f"is the root of a tree of depth {depth}")
             return
-        yield from self._below(root, depth, b"", None, by_order)
+        yield from self._below(root, depth, b"", None, integers)
 
-    def _below(self, number: int, depth: int, low: bytes, high: bytes | None, by_order: bool) -> Iterator[list[Node]]:
+    def _below(self, number: int, depth: int, low: bytes, high: bytes | None, integers: bool) -> Iterator[list[Node]]:
         page = self._read(number, BRANCH if depth > 1 else LEAF, low, high)
         if page is None:
             return
         if depth == 1:
-            yield self._leaf(number, page, low, high, by_order)
+            yield self._leaf(number, page, low, high, integers)
             return
         self._branches += 1
-        below = self._children(number, page, low, high, by_order)
+        below = self._children(number, page, low, high, integers)
         for at, (key, child) in enumerate(below):
             last = at + 1 == len(below)
-            yield from self._below(child, depth - 1, key, high if last else below[at + 1][0], by_order)
+            yield from self._below(child, depth - 1, key, high if last else below[at + 1][0], integers)
 
     def _read(self, number: int, kind: int, low: bytes, high: bytes | None) -> bytes | None:
         """A page, if it is one of this kind and in place."""
@@ -189,7 +194,8 @@ class TreeWalk:
             return f"says that it is page {named}"
         if flags != kind:
             return f"is of kind {flags:#x} instead of {kind:#x}"
-        if not _HEADER < lower <= upper <= self._pages.size or lower % 2:
+        least = _HEADER + (4 if kind == BRANCH else 2)  # LMDB ends the process at a branch page with one child
+        if not least <= lower <= upper <= self._pages.size or lower % 2 or upper % 2:
             return f"has rows up to {lower} and from {upper} of {self._pages.size} bytes"
         return None if _is_filled(page, kind, upper) else "has rows that overlap, or gaps between them"
 
@@ -198,7 +204,7 @@ class TreeWalk:
         self.lost.append((low, high))
 
     def _children(
-        self, number: int, page: bytes, low: bytes, high: bytes | None, by_order: bool
+        self, number: int, page: bytes, low: bytes, high: bytes | None, integers: bool
     ) -> list[tuple[bytes, int]]:
         """Each child with the least key that it may have."""
         found: list[tuple[bytes, int]] = []
@@ -212,24 +218,30 @@ class TreeWalk:
                 self._lose(number, found[-1][0] if found else low, high, f"has a key of {length} bytes at {offset}")
                 continue
             child = first | second << 16 | third << 32
-            if by_order and at and not (found and found[-1][0] < key and (high is None or key < high)):
-                self.report(number, "leads to pages that are not in order")
-                key = found[-1][0] if found else low
+            if not _is_possible_length(length, integers) and (at or length):  # the first one is not looked at
+                self.report(number, f"has a key of {length} bytes at {offset}")
+            if at:
+                key = _in_order(key, integers)
+                if not (found and found[-1][0] < key and (high is None or key < high)):
+                    self.report(number, "leads to pages that are not in order")
+                    key = found[-1][0] if found else low
             found.append((key, child))
         return found
 
-    def _leaf(self, number: int, page: bytes, low: bytes, high: bytes | None, by_order: bool) -> list[Node]:
+    def _leaf(self, number: int, page: bytes, low: bytes, high: bytes | None, integers: bool) -> list[Node]:
         self._leaves += 1
         rows: list[Node] = []
         wrong = 0
+        before: bytes | None = None
         for node in nodes_of(number, page):
             if node is None:
                 wrong += 1
                 continue
-            if by_order and not (
-                (rows[-1].key < node.key if rows else low <= node.key) and (high is None or node.key < high)
-            ):
+            key = _in_order(node.key, integers)
+            in_order = low <= key if before is None else before < key
+            if not in_order or (high is not None and key >= high) or not _is_possible_length(len(key), integers):
                 wrong += 1
+            before = key
             if node.value is None:
                 self._take_overflow(node)
             rows.append(node)
@@ -240,7 +252,20 @@ class TreeWalk:
         return rows
 
     def _take_overflow(self, node: Node) -> None:
-        count = self._pages.overflow_pages(node)
+        """Look at the pages of a value, of which there may be more than it needs.
+
+        LMDB writes a value that is overwritten in the same transaction into the pages that it has, however few of them
+        are still needed.
+        """
+        needed = self._pages.overflow_pages(node)
+        page = self._pages.read(node.first) if 2 <= node.first <= self._last_page else None
+        count = needed
+        is_first = False
+        if page is not None:
+            named, _, flags, low, high = _PAGE.unpack_from(page)
+            said = low | high << 16
+            is_first = (named, flags) == (node.first, OVERFLOW) and said >= needed
+            count = said if is_first else needed
         last = node.first + count - 1
         if not (node.first >= 2 and last <= self._last_page):
             self.report(node.page, f"leads to a value in pages {node.first} to {last}")
@@ -249,14 +274,19 @@ class TreeWalk:
             self.report(node.first, "is in use twice")
         self.seen[node.first : last + 1] = b"\1" * count
         self._overflow += count
-        page = self._pages.read(node.first)
         if page is None or (last + 1) * self._pages.size > self._pages.length:
             self.report(node.first, "lies behind the end of the file, or what follows it does")
-            return
-        named, _, flags = struct.unpack_from("<QHH", page)
-        said = struct.unpack_from("<I", page, 12)[0]
-        if (named, flags, said) != (node.first, OVERFLOW, count):
-            self.report(node.first, f"should be the first of {count} pages with a value, and is not")
+        elif not is_first:
+            self.report(node.first, f"should be the first of {count} pages or more with a value, and is not")
+
+
+def _in_order(key: bytes, integers: bool) -> bytes:
+    """A key, or for a number what has its place in the order of bytes."""
+    return key[::-1] if integers else key
+
+
+def _is_possible_length(length: int, integers: bool) -> bool:
+    return length == 8 if integers else 0 < length <= _LONGEST_KEY
 
 
 def first_child(page: bytes) -> int:
@@ -268,6 +298,7 @@ def first_child(page: bytes) -> int:
 def nodes_of(number: int, page: bytes) -> Iterator[Node | None]:
     """The rows of a leaf page; None for one that cannot be."""
     size = len(page)
+    largest = _largest_in_leaf(size)
     for offset in _offsets(page):
         if not _HEADER <= offset <= size - _NODE.size:
             yield None
@@ -276,13 +307,20 @@ def nodes_of(number: int, page: bytes) -> Iterator[Node | None]:
         value_at = offset + 8 + length
         value_size = low | high << 16
         end = value_at + (8 if flags & _ELSEWHERE else value_size)
-        if end > size or flags & ~_ELSEWHERE or not length:
+        if end > size or flags & ~_ELSEWHERE or not 0 < length <= _LONGEST_KEY:
             yield None
         elif flags:
             first = int.from_bytes(page[value_at : value_at + 8], "little")
             yield Node(number, page[offset + 8 : value_at], value_size, None, first)
+        elif end - offset > largest:
+            yield None
         else:
             yield Node(number, page[offset + 8 : value_at], value_size, page[value_at:end])
+
+
+def _largest_in_leaf(size: int) -> int:
+    """How many bytes LMDB gives a row in a page at most: two have to fit in. A larger value has pages of its own."""
+    return ((size - _HEADER) // 2 & -2) - 2
 
 
 def _is_filled(page: bytes, kind: int, upper: int) -> bool:
@@ -307,11 +345,12 @@ def _offsets(page: bytes) -> tuple[int, ...]:
 def free_pages(walk: TreeWalk, pages: Pages, meta: Meta) -> Iterator[int]:
     """The pages that the list of free pages names; the walk reports what is wrong with the list."""
     before = 0
-    for leaf in walk.leaves(meta.free_root, meta.free_depth, by_order=False):
+    for leaf in walk.leaves(meta.free_root, meta.free_depth, integers=True):
         for node in leaf:
             value = pages.value(node)
             count = int.from_bytes(value[:8], "little") if len(value) == node.size >= 8 else -1
-            if len(node.key) != 8 or (count + 1) * 8 != node.size:
+            # Of what LMDB reserves for pages that it then uses itself, a whole row may be left over, and stay empty.
+            if len(node.key) != 8 or node.size % 8 or (count and (count + 1) * 8 != node.size):
                 walk.seen[node.page] = 1
                 walk.report(node.page, "is part of the list of free pages and names none")
                 continue

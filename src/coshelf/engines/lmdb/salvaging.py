@@ -17,6 +17,7 @@ from coshelf.engines.contract import RESERVED
 from coshelf.engines.lmdb.blobs.blob_file import open_blob, problem_with
 from coshelf.engines.lmdb.blobs.catalogue import is_about_blobs
 from coshelf.engines.lmdb.blobs.folder import blob_path, folder_of
+from coshelf.engines.lmdb.closing_stamp import is_stamped_header
 from coshelf.engines.lmdb.copies import write_new
 from coshelf.engines.lmdb.file_check import opened_alone
 from coshelf.engines.lmdb.found_trees import FoundTree, Survey, find_tree
@@ -180,7 +181,7 @@ class _Salvage:
         free = self._tree.free
         in_use = [] if free is None else [number for number in others if number not in free]
         self._look_in(in_use, lost, sequence, _IN_USE)
-        if len(whole) + len(in_use) != self._tree.leaf_pages:
+        if self._tree.counts is None or len(whole) + len(in_use) != self._tree.counts.leaf_pages:
             self._look_in(sorted(set(others) - set(in_use)), lost, sequence, _DOUBTFUL)
 
     def _look_in(
@@ -220,6 +221,7 @@ class _Salvage:
                 if key is None or key not in self._found:
                     report.lost += 1
                     report.add("lost", f"page {node.page}, key {shown_key(key or node.key)}", "its record is damaged")
+        self._compare_count()
         for key, found in self._found.items():
             self.newest = max(self.newest, found.version)
             if key >= FIRST:
@@ -231,6 +233,25 @@ class _Salvage:
                     report.add("resurrected?", where, "may be an older value, or have been deleted")
         if report.resurrected > _NAMED:
             report.add("resurrected?", "all", f"{report.resurrected} entries in all may be older, or have been deleted")
+
+    def _compare_count(self) -> None:
+        """Say how many entries are missing that nothing names, or that this is not known."""
+        report, tree = self._report, self._tree
+        stamped = is_stamped_header(self._descriptor, self._metas[0]) if len(self._metas) == 2 else False
+        counted = None if stamped is False else tree.entries
+        if counted is None:
+            report.lost_is_known = False
+            report.add(
+                "lost", "header", "how many entries there were is not known: more may be lost than are named here"
+            )
+            return
+        missing = counted - sum(key >= FIRST for key in self._found)
+        if missing > report.lost:
+            report.lost = missing
+            # A page that is an older state of itself looks right, and so does a count that is another one.
+            report.lost_is_known = bool(stamped or tree.problems)
+            doubt = "" if report.lost_is_known else ", if that count is right"
+            report.add("lost", "header", f"counts {counted:,} entries; {missing:,} are nowhere in the file{doubt}")
 
     # --- writing -----------------------------------------------------------------------------------------------------
 

@@ -21,6 +21,7 @@ _MAGIC = b"coshelf\0"
 _FORMAT = 1
 _LAYOUT = struct.Struct("<8sHHIII16sQQQ16s")
 _CHECKSUM = struct.Struct("<I")
+_NO_MORE_COMMITS = 1 << 62  # a number that is never reached by counting
 
 BLOBS = 1 << 0
 """The feature, to be known by a writer, of having blobs: who overwrites an entry says what is no longer named."""
@@ -78,9 +79,12 @@ def check_row(descriptor: int, path: str) -> ShelfRow:
         )
         try:
             with environment.begin() as transaction:
-                return unpack_row(transaction.get(ROW_KEY), path)
+                row = unpack_row(transaction.get(ROW_KEY), path)
         finally:
             environment.close()
+    if row.sequence >= _NO_MORE_COMMITS:
+        raise DamagedShelf(f"{path} is damaged, or was made to look so: its last commit has the number {row.sequence}")
+    return row
 
 
 def new_row(sequence: int = 0, store_id: bytes = b"") -> ShelfRow:

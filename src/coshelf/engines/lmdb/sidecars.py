@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from coshelf.durable_files import sync_directory
 from coshelf.engines.lmdb.creation import sweep
 from coshelf.engines.lmdb.damage import find_damage, stamp
+from coshelf.engines.lmdb.delta_check import refuse_malformed_delta
 from coshelf.engines.lmdb.delta_files import (
     belongs,
     decide_kind,
@@ -239,7 +240,7 @@ def _try_open(path: str, descriptor: int, write: bool, *, trusted: bool) -> tupl
         if information.st_nlink > 1:
             sweep(path, information.st_ino)
         try:
-            made = _make_sidecars(path, descriptor, information, row)
+            made = _make_sidecars(path, descriptor, information, row, trusted=trusted)
         except StorageFull:
             if write:
                 raise
@@ -360,7 +361,7 @@ def _another_name(path: str) -> OpenUnderAnotherName:
 
 
 def _make_sidecars(
-    path: str, descriptor: int, information: os.stat_result, row: ShelfRow
+    path: str, descriptor: int, information: os.stat_result, row: ShelfRow, *, trusted: bool
 ) -> tuple[StatePage, DeltaIdentity | None] | None:
     """Make the sidecars anew, with the owner and mode of the shelf; None where this user may not.
 
@@ -375,6 +376,8 @@ def _make_sidecars(
         if left is not None:
             identity = left.delta.identity()
             if belongs(path, row, left.delta):
+                if not trusted:
+                    refuse_malformed_delta(descriptor, path, row, left.delta)
                 make_lock_file(base_path(path), information)
                 make_lock_file(delta_path(path, identity.generation), information)
                 left.forget_processes()
@@ -392,6 +395,8 @@ def _make_sidecars(
     except OSError as error:
         if left is not None:
             left.abandon()
+        if isinstance(error, DamagedShelf):
+            raise
         for name in made:
             remove_file(name)
         remove_directory(path)

@@ -107,6 +107,8 @@ class StatePage:
         """Clear all but what is said of the delta. Only by who is alone with a page that others left."""
         _NUMBER.pack_into(self._page, _NAMESPACE, pid_namespace())
         self._page[_EXCLUSIVE:_DELTA] = bytes(_DELTA - _EXCLUSIVE)
+        if not 0 <= self.delta.last_flush <= time.monotonic():  # a later one, or none, would put off every other
+            self.delta.last_flush = 0.0
 
     # --- the exclusive lock ------------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from coshelf import records, trust
-from coshelf.engines.lmdb.header import Meta, missing_bytes, read_metas
+from coshelf.engines.lmdb.header import Meta, missing_bytes, read_metas, wrong_with
 from coshelf.engines.lmdb.page_walk import Node, Pages, first_child, nodes_of
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, ShelfRow, unpack_row
 from coshelf.errors import CoshelfError, DamagedShelf
@@ -21,10 +21,9 @@ from coshelf.errors import CoshelfError, DamagedShelf
 if TYPE_CHECKING:
     from coshelf.reports import Problem
 
-__all__ = ["check_short_file", "refuse_malformed", "refuse_malformed_tree", "row_without_lmdb"]
+__all__ = ["check_short_file", "first_problem", "is_own", "refuse_malformed", "row_without_lmdb"]
 
 _DEEPEST = 32
-_LEAST = 512  # bytes of a page
 
 
 def check_short_file(descriptor: int, path: str) -> None:
@@ -34,21 +33,25 @@ def check_short_file(descriptor: int, path: str) -> None:
     commit may be short and whole all the same. All pages are looked at; only a short file needs that.
     """
     short = missing_bytes(descriptor, path)
-    if short and _problem(descriptor, _in_order(descriptor, path)[-1], path) is not None:
+    if short and first_problem(descriptor, path) is not None:
         size = os.fstat(descriptor).st_size
         raise DamagedShelf(f"{path} is truncated: it has {size} bytes and needs {size + short}")
 
 
 def refuse_malformed(descriptor: int, path: str) -> None:
-    """Raise :class:`DamagedShelf` for a file that LMDB could stumble over, unless it bears this user's mark."""
-    metas = _in_order(descriptor, path)
-    if len(metas) < 2:
-        return  # LMDB refuses it itself
-    meta = metas[-1]
-    pages = Pages(descriptor, meta.page_size)
-    if meta.last_page * meta.page_size <= pages.length and _is_own(pages, meta, path):
-        return
-    problem = _problem(descriptor, meta, path)
+    """Raise :class:`DamagedShelf` for a file that LMDB could stumble over, unless it bears this user's mark.
+
+    Only by who is alone with it.
+    """
+    metas = read_metas(descriptor, path)
+    problem = wrong_with(metas)
+    if problem is None:
+        meta = _newest(metas)
+        pages = Pages(descriptor, meta.page_size)
+        if meta.last_page * meta.page_size <= pages.length and is_own(pages, meta, path):
+            return
+        found = first_problem(descriptor, path)
+        problem = None if found is None else str(found)
     if problem is not None:
         raise DamagedShelf(
             f"{path} is damaged, or was made to look so: {problem}\n"
@@ -56,23 +59,12 @@ def refuse_malformed(descriptor: int, path: str) -> None:
         )
 
 
-def refuse_malformed_tree(descriptor: int, path: str) -> None:
-    """Raise :class:`DamagedShelf` for an LMDB file that LMDB could stumble over, whoever made it."""
-    metas = _in_order(descriptor, path)
-    problem = None if len(metas) < 2 else _problem(descriptor, metas[-1], path)
-    if len(metas) < 2 or problem is not None:
-        raise DamagedShelf(f"{path} is damaged: {problem or 'it has no two headers'}")
-
-
-def _in_order(descriptor: int, path: str) -> list[Meta]:
-    return sorted(read_metas(descriptor, path), key=lambda meta: meta.transaction)
-
-
-def _problem(descriptor: int, meta: Meta, path: str) -> Problem | None:
-    """The first thing in the structure that is not as it should be."""
+def first_problem(descriptor: int, path: str) -> Problem | None:
+    """The first thing in the structure that is not as it should be: in the tree of the newest header, and around it."""
     from coshelf.engines.lmdb.checking import StateCheck
     from coshelf.reports import Report
 
+    meta = _newest(read_metas(descriptor, path))
     report = Report(path)
     StateCheck(Pages(descriptor, meta.page_size), meta, report, None).look_at_structure()
     return report.problems[0] if report.problems else None
@@ -80,18 +72,19 @@ def _problem(descriptor: int, meta: Meta, path: str) -> Problem | None:
 
 def row_without_lmdb(descriptor: int, path: str) -> ShelfRow | None:
     """The shelf row of a file that may be of any kind, and in any state; None if none is found."""
-    metas = _in_order(descriptor, path)
+    metas = read_metas(descriptor, path)
     if not metas:
         return None
-    pages = Pages(descriptor, metas[-1].page_size)
-    rows = {node.key: pages.value(node) for node in _first_rows(pages, metas[-1])}
+    meta = _newest(metas)
+    pages = Pages(descriptor, meta.page_size)
+    rows = {node.key: pages.value(node) for node in _first_rows(pages, meta)}
     try:
         return unpack_row(rows.get(ROW_KEY), path)
     except CoshelfError:
         return None
 
 
-def _is_own(pages: Pages, meta: Meta, path: str) -> bool:
+def is_own(pages: Pages, meta: Meta, path: str) -> bool:
     """Whether this user made the file on this machine: the rows that tell are the first of all."""
     information = pages.status
     rows = {node.key: pages.value(node) for node in _first_rows(pages, meta)}
@@ -104,12 +97,16 @@ def _is_own(pages: Pages, meta: Meta, path: str) -> bool:
     return trust.is_marked(store_id, information.st_dev, information.st_ino, row)
 
 
+def _newest(metas: list[Meta]) -> Meta:
+    return max(metas, key=lambda meta: meta.transaction)
+
+
 def _first_rows(pages: Pages, meta: Meta) -> Iterator[Node]:
     """The first two rows of the tree, if they are where they should be."""
     number = meta.main_root
     for depth in range(min(meta.main_depth, _DEEPEST), 0, -1):
         page = pages.read(number)
-        if page is None or len(page) < _LEAST:
+        if page is None:
             return
         if depth == 1:
             yield from (node for node in islice(nodes_of(number, page), 2) if node is not None)
