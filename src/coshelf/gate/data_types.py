@@ -17,7 +17,7 @@ from coshelf.gate.states import user_string_of, uuid_of
 if TYPE_CHECKING:
     from coshelf.gate.interpreter import Interpreter
 
-__all__ = ["current_name", "data_type", "inert_class"]
+__all__ = ["current_name", "data_type", "inert_class", "is_inert"]
 
 _EXCEPTIONS = (
     "ArithmeticError AssertionError AttributeError BaseException BaseExceptionGroup BlockingIOError BrokenPipeError "
@@ -68,10 +68,15 @@ def data_type(module: str, name: str) -> Known | None:
     return _data_type(*current_name(module, name))
 
 
+def is_inert(kind: type) -> bool:
+    """Whether a class is written in C, so that neither it nor what it makes has attributes to set."""
+    return bool(kind.__flags__ & 1 << 8) or not kind.__flags__ & 1 << 9
+
+
 _UNCHANGEABLE = {
     ("datetime", each.__name__): each
     for each in (datetime.date, datetime.datetime, datetime.time, datetime.timedelta, datetime.timezone)
-    if each.__flags__ & 1 << 8 or not each.__flags__ & 1 << 9  # neither the class nor what it makes: written in C
+    if is_inert(each)
 }
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import copyreg
+import importlib
 import io
+import marshal
 import pickle
 import types
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from coshelf.errors import UntrustedValue
-from coshelf.gate.bounds import survey
-from coshelf.gate.data_types import data_type, inert_class
+from coshelf.gate.bounds import MOST_LEVELS, survey
+from coshelf.gate.data_types import data_type, inert_class, is_inert
+from coshelf.gate.grammar import has_calls_of_scalars, has_flat_tuples, is_without_tuples, openers
 from coshelf.gate.known import Known
 
 __all__ = ["Gate"]
@@ -27,8 +30,11 @@ _TUPLES, _AGAIN = b"t\x85\x86\x87", b"2hjg"
 _FEW_TUPLES, _FEW_TIMES = 1, 12
 
 
+_IS_IN_C = isinstance(pickle.loads, types.BuiltinFunctionType)
+
+
 class _Care(Exception):
-    """A name was met for which each instruction is to be looked at."""
+    """There is something in a pickle for which each instruction is to be looked at."""
 
 
 class _Quick(pickle.Unpickler):
@@ -39,6 +45,51 @@ class _Quick(pickle.Unpickler):
         if found is None:
             raise _Care
         return found
+
+
+class _QuickWhenSmall(_Quick):
+    """One for pickles so small that no number in them takes long to read."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) == ("decimal", "Decimal") and is_inert(found := importlib.import_module(module).Decimal):
+            return found
+        return super().find_class(module, name)
+
+
+class _QuickForUuids(_Quick):
+    """One for pickles that change nothing but a UUID that they just made."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) == ("uuid", "UUID"):
+            return importlib.import_module(module).UUID
+        return super().find_class(module, name)
+
+
+def _quick(data: bytes, is_small: bool) -> Any:
+    """The value, if the form of the pickle lets the interpreter's own unpickler make it. Raises :class:`_Care`."""
+    if b"UUID" in data and openers(data) <= MOST_LEVELS and has_calls_of_scalars(data):
+        return _QuickForUuids(io.BytesIO(data)).load()
+    if is_small:
+        return _QuickWhenSmall(io.BytesIO(data)).load()
+    if is_without_tuples(data) or has_flat_tuples(data):
+        value = pickle.loads(data)
+        if openers(data) > MOST_LEVELS:
+            _measure(value)
+        return value
+    if openers(data) <= MOST_LEVELS and has_calls_of_scalars(data):
+        return _Quick(io.BytesIO(data)).load()
+    raise _Care
+
+
+def _measure(value: Any) -> None:
+    """Raise :class:`_Care` for what nests so deep that it is to be looked at: lists and dicts, which are not hashed.
+
+    The module that writes Python's own code files stops at some 2000 levels, and does it at the speed of C.
+    """
+    try:
+        marshal.dumps(value)
+    except ValueError:
+        raise _Care from None
 
 
 class Gate:
@@ -63,7 +114,7 @@ class Gate:
 
     def _maker(self) -> Callable[..., Any]:
         # Python's own unpickler, unlike that in C, takes the end for the end of a line.
-        quickest, small = pickle.loads, _SMALL if isinstance(pickle.loads, types.BuiltinFunctionType) else -1
+        quickest, small = pickle.loads, _SMALL if _IS_IN_C else -1
         careful = self._careful
 
         def loads(data: Any, buffers: Iterable[Any] | None = None) -> Any:
@@ -82,20 +133,21 @@ class Gate:
 
     def _careful(self, data: Any, buffers: Iterable[Any] | None, is_small: bool = False) -> Any:
         """The value of a pickle that is large, or asks for something by name."""
-        # What the program has registered as an extension is unpickled without being asked for by name.
-        is_quick = not copyreg._extension_registry and pickle.Unpickler is not pickle._Unpickler  # type: ignore[attr-defined]
-        if is_small and is_quick:
-            try:
-                return _Quick(io.BytesIO(data)).load()
-            except _Care:
-                pass
         data = data if type(data) is bytes else bytes(data)
-        found = survey(data)
-        if is_quick and buffers is None and not found.calls and not found.big:
+        # What the program has registered as an extension is unpickled without being asked for by name.
+        is_quick = buffers is None and not copyreg._extension_registry and _IS_IN_C  # type: ignore[attr-defined]
+        if is_quick:
             try:
-                return _Quick(io.BytesIO(data)).load()
+                return _quick(data, is_small=is_small)
             except _Care:
                 pass
+        if len(data) > _SMALL:
+            found = survey(data)
+            if is_quick and not found.calls and not found.big:
+                try:
+                    return _Quick(io.BytesIO(data)).load()
+                except _Care:
+                    pass
         from coshelf.gate.interpreter import Interpreter
 
         return Interpreter(data, self._name, buffers).run()
