@@ -100,7 +100,7 @@ def allowed_name(named: Callable[..., Any], classes: frozenset[type]) -> Known:
         machine.hashable(arguments)
         return named(*arguments)
 
-    def new(machine: Interpreter, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+    def new(_machine: Interpreter, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         if not isinstance(named, type):
             raise refused(f"an instance of {label}")
         return named.__new__(named, *arguments, **keywords)

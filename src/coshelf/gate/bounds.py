@@ -1,8 +1,7 @@
 """How deep a pickle nests and how much it asks to be hashed, told from its instructions before it is unpickled.
 
-The stack and the memo are followed with numbers in the place of objects. Python hashes, compares and frees nested
-tuples by recursion in C, without a limit, and hashes a tuple anew each time: thirty tuples that each hold the one before
-twice take minutes.
+The stack and the memo are followed with numbers in the place of objects. Python hashes nested tuples by recursion in C,
+without a limit, and hashes a tuple anew each time: forty tuples that each hold the one before twice take hours.
 """
 
 from __future__ import annotations
@@ -128,7 +127,7 @@ class _Surveyor:
             return 1
         depth = max(values) >> _DEPTH
         if min(values) < 0:
-            depth = max(depth, max(self.levels[-value] for value in values if value < 0))
+            depth = max(depth, *(self.levels[-value] for value in values if value < 0))
         if depth >= MOST_LEVELS:
             raise UntrustedValue(f"data nested more than {MOST_LEVELS} levels deep is not unpickled", "deep nesting")
         return depth + 1

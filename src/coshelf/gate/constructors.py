@@ -40,7 +40,7 @@ def _is_int(value: Any, bits: int = MOST_BITS) -> bool:
 
 
 def only(name: str, *kinds: type, fewest: int = 1, most: int = 1) -> Constructor:
-    """Calls a builtin class with so many arguments of exactly these types; ints are not larger than is computed with."""
+    """Calls a builtin class with so many arguments of exactly these types, and ints of a size that is computed with."""
     import importlib
 
     module, _, attribute = name.rpartition(".")
@@ -103,8 +103,7 @@ def _defaultdict(machine: Interpreter, arguments: Arguments) -> Any:
 
 
 def _deque(machine: Interpreter, arguments: Arguments) -> Any:
-    items, length = (*arguments, None, None)[:2] if arguments else ((), None)
-    length = length if len(arguments) > 1 else None
+    items, length = (*arguments, *((), None)[len(arguments) :])[:2]
     right = type(items) in (list, tuple) and (length is None or (_is_int(length, 62) and length >= 0))
     if len(arguments) > 2 or not right:
         raise _wrong("deque", arguments)
@@ -161,7 +160,7 @@ def _decimal(machine: Interpreter, arguments: Arguments) -> Any:
     return Decimal(arguments[0])
 
 
-def _is_uuid(machine: Interpreter, arguments: Arguments) -> Any:
+def _is_uuid(_machine: Interpreter, arguments: Arguments) -> Any:
     from uuid import SafeUUID
 
     if len(arguments) != 1 or type(arguments[0]) not in (int, type(None)) or arguments[0] not in (0, -1, None):
@@ -176,7 +175,7 @@ def _zone_key(arguments: Arguments) -> str:
     return key
 
 
-def _zone(machine: Interpreter, arguments: Arguments) -> Any:
+def _zone(_machine: Interpreter, arguments: Arguments) -> Any:
     from zoneinfo import ZoneInfo
 
     if len(arguments) != 1:
@@ -184,7 +183,7 @@ def _zone(machine: Interpreter, arguments: Arguments) -> Any:
     return ZoneInfo(_zone_key(arguments))
 
 
-def _unpickled_zone(machine: Interpreter, arguments: Arguments) -> Any:
+def _unpickled_zone(_machine: Interpreter, arguments: Arguments) -> Any:
     from zoneinfo import ZoneInfo
 
     if len(arguments) != 2 or type(arguments[1]) not in (int, bool):
@@ -207,7 +206,7 @@ def _path(name: str) -> Constructor:
 def _address(name: str) -> Constructor:
     """Addresses are pickled as numbers, networks and interfaces as text."""
 
-    def make(machine: Interpreter, arguments: Arguments) -> Any:
+    def make(_machine: Interpreter, arguments: Arguments) -> Any:
         import ipaddress
 
         right = len(arguments) == 1 and (_is_int(arguments[0], 128) or type(arguments[0]) is str)
@@ -219,16 +218,16 @@ def _address(name: str) -> Constructor:
 
 
 def _moment(name: str) -> Constructor:
-    def make(machine: Interpreter, arguments: Arguments) -> Any:
-        import datetime
+    def make(_machine: Interpreter, arguments: Arguments) -> Any:
+        import datetime as dt
         from zoneinfo import ZoneInfo
 
-        kinds = (bytes, str, int, bool, float, type(None), datetime.timezone, datetime.timedelta, ZoneInfo)
+        kinds = (bytes, str, int, bool, float, type(None), dt.timezone, dt.timedelta, ZoneInfo)
         if len(arguments) > 9 or not all(type(each) in kinds for each in arguments):
             raise _wrong(name, arguments)
         if any(type(each) is int and each.bit_length() > 128 for each in arguments):
             raise _wrong(name, arguments)
-        return getattr(datetime, name)(*arguments)
+        return getattr(dt, name)(*arguments)
 
     return make
 
@@ -243,7 +242,7 @@ def _array(machine: Interpreter, arguments: Arguments) -> Any:
     if len(arguments) > 2 or not right or (type(items) is str and code not in "uw"):
         raise _wrong("array", arguments)
     machine.spend(len(items))
-    return array(code, items)  # type: ignore[arg-type]
+    return array(code, items)
 
 
 def _array_again(machine: Interpreter, arguments: Arguments) -> Any:
@@ -259,18 +258,19 @@ def _array_again(machine: Interpreter, arguments: Arguments) -> Any:
     return _array_reconstructor(array, code, form, data)
 
 
-def _memoryview(machine: Interpreter, arguments: Arguments) -> Any:
+def _memoryview(_machine: Interpreter, arguments: Arguments) -> Any:
     if len(arguments) != 1 or type(arguments[0]) not in (bytes, bytearray, memoryview):
         raise _wrong("memoryview", arguments)
     return memoryview(arguments[0])
 
 
-def _shaped(machine: Interpreter, arguments: Arguments) -> Any:
-    buffer, form, shape = arguments if len(arguments) == 3 else (None, None, None)
+def _shaped(_machine: Interpreter, arguments: Arguments) -> Any:
+    parts: Arguments = arguments if len(arguments) == 3 else (None, None, None)
+    buffer, form, shape = parts
     right = type(buffer) in (bytes, bytearray, memoryview) and type(form) is str and type(shape) is tuple
-    if not right or not all(_is_int(length, 62) and length >= 0 for length in shape):  # type: ignore[union-attr]
+    if not right or not all(_is_int(length, 62) and length >= 0 for length in shape):
         raise _wrong("shaped", arguments)
-    return shaped(buffer, form, shape)  # type: ignore[arg-type]
+    return shaped(buffer, form, shape)
 
 
 def exception(name: str) -> Constructor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-import datetime
+import datetime as dt
 import functools
 import importlib
 from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
@@ -34,7 +34,10 @@ _EXCEPTIONS = (
 
 _CLASSES = frozenset(
     (
-        *(("builtins", name) for name in "bool complex dict float frozenset int list object range set slice str".split()),
+        *(
+            ("builtins", name)
+            for name in "bool complex dict float frozenset int list object range set slice str".split()
+        ),
         *(("builtins", name) for name in ("tuple", "memoryview", "bytes", "bytearray", *_EXCEPTIONS)),
         *(("collections", name) for name in ("Counter", "OrderedDict", "defaultdict", "deque")),
         *(("collections", name) for name in ("ChainMap", "UserDict", "UserList", "UserString")),
@@ -75,7 +78,7 @@ def is_inert(kind: type) -> bool:
 
 _UNCHANGEABLE = {
     ("datetime", each.__name__): each
-    for each in (datetime.date, datetime.datetime, datetime.time, datetime.timedelta, datetime.timezone)
+    for each in (dt.date, dt.datetime, dt.time, dt.timedelta, dt.timezone)
     if is_inert(each)
 }
 
@@ -112,7 +115,7 @@ def _data_type(module: str, name: str) -> Known | None:
 def _empty(kind: Any) -> Callable[[Interpreter, tuple[Any, ...], dict[str, Any]], Any]:
     """Makes an instance to which a state may be given."""
 
-    def new(machine: Interpreter, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
+    def new(_machine: Interpreter, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
         if arguments or named:
             raise refused(f"an instance of {kind.__qualname__} of arguments")
         return kind()
@@ -143,7 +146,8 @@ def _attribute(machine: Interpreter, arguments: tuple[Any, ...]) -> Any:
 
 def _reconstruct(machine: Interpreter, arguments: tuple[Any, ...]) -> Any:
     """As ``copyreg._reconstructor``, how protocols 0 and 1 make an instance without calling its class."""
-    made, base, state = arguments if len(arguments) == 3 else (None, None, None)
+    parts: tuple[Any, ...] = arguments if len(arguments) == 3 else (None, None, None)
+    made, base, state = parts
     known = machine.known(made)
     if known is None:
         raise TypeError("a pickle of data makes no instance of this class without calling it")
@@ -155,6 +159,7 @@ def _reconstruct(machine: Interpreter, arguments: tuple[Any, ...]) -> Any:
         return machine.noted(object.__new__(made), known)
     if not isinstance(base, type) or not isinstance(made, type) or not issubclass(made, base):
         raise refused(f"an instance of {made!r} made of {base!r}")
-    instance = base.__new__(made, state)
-    base.__init__(instance, state)  # type: ignore[misc]
+    kind: Any = base
+    instance = kind.__new__(made, state)
+    kind.__init__(instance, state)
     return machine.noted(instance, known)

@@ -79,8 +79,8 @@ def _expressions() -> tuple[Run, Run, Run]:
     number = rb"(?:\x8a(?:\x11.{16}\x00|\x10.{15}[\x00-\x7f])|K.|M..)"
     uuid = rb"\)%(m)s\x81%(m)s}%(m)s(?:\x8c\x03int%(m)s|h.)%(n)s%(m)ssb" % {b"m": memo, b"n": number}
     # Arguments that are used at once may hold what the memo gives, since what is called here takes no tuples.
-    call = rb"(?:h.C[\x04\x06\x0a](?:(?<=\x04).{4}|(?<=\x06).{6}|(?<=\x0a).{10})%(m)s(?:h.\x86|\x85)%(m)sR%(m)s)++|[\x85\x86\x87]%(m)sR"
-    call %= {b"m": memo}
+    data = rb"C[\x04\x06\x0a](?:(?<=\x04).{4}|(?<=\x06).{6}|(?<=\x0a).{10})"
+    call = rb"(?:h.%(d)s%(m)s(?:h.\x86|\x85)%(m)sR%(m)s)++|[\x85\x86\x87]%(m)sR" % {b"d": data, b"m": memo}
     return (
         re.compile(b"(?:%s|%s)*+" % (scalar, filling), re.DOTALL).match,
         re.compile(b"(?:%s|%s)*+" % (flat, filling), re.DOTALL).match,

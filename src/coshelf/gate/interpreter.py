@@ -1,7 +1,7 @@
 """The gate's own interpreter of pickles, for those that call anything but dates.
 
-Each instruction does one thing to objects of exact types that are listed here. No object's own methods are looked up,
-so that classes, functions, members of enumerations and numpy's objects can lie on the stack and nothing happens to them.
+Each instruction does one thing to objects of exact types that are listed here. No method of an object is looked up, so
+that classes, functions, members of enumerations and numpy's objects can lie on the stack and nothing happens to them.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ class Interpreter:
         return self.noted(known.new(self, arguments, named), known)
 
     def noted(self, made: Any, known: Known) -> Any:
-        """The same object. What code of the program made is its own, unless it is a new instance of an allowed class."""
+        """The same object. What the program's code made is its own, unless it is an instance of an allowed class."""
         if known.owner is not None:
             self._kept.append(made)
             if known.owner.owns(made):
@@ -310,7 +310,7 @@ def _quoted(line: bytes) -> str:
 
     if len(line) < 2 or line[:1] != line[-1:] or line[:1] not in (b"'", b'"'):
         raise UnpicklingError("the STRING opcode argument must be quoted")
-    return codecs.escape_decode(line[1:-1])[0].decode("ascii")  # type: ignore[attr-defined,no-any-return]
+    return codecs.escape_decode(line[1:-1])[0].decode("ascii")
 
 
 for _code, _value in ((0x4E, None), (0x88, True), (0x89, False), (0x29, ())):
@@ -320,7 +320,7 @@ for _code, _kind in ((0x5D, list), (0x7D, dict), (0x8F, set)):
 for _code, _form in ((0x4B, "<B"), (0x4D, "<H"), (0x4A, "<i"), (0x47, ">d")):
     _fixed(_code, _form)
 for _code, _width, _decode in (
-    *((code, width, lambda data: data.decode("utf-8", "surrogatepass")) for code, width in ((0x8C, 1), (0x58, 4), (0x8D, 8))),
+    *((code, width, lambda data: str(data, "utf-8", "surrogatepass")) for code, width in ((0x8C, 1), (0x58, 4), (0x8D, 8))),
     *((code, width, bytes) for code, width in ((0x43, 1), (0x42, 4), (0x8E, 8))),
     *((code, width, lambda data: data.decode("ascii")) for code, width in ((0x55, 1), (0x54, 4))),
     *((code, width, decode_long) for code, width in ((0x8A, 1), (0x8B, 4))),
@@ -342,7 +342,7 @@ def _proto(machine: Interpreter, at: int) -> int:
 
 
 @_step(0x95)
-def _frame(machine: Interpreter, at: int) -> int:
+def _frame(_machine: Interpreter, at: int) -> int:
     return at + 8
 
 

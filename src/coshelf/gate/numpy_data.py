@@ -55,7 +55,7 @@ def _kind_begun(machine: Interpreter, arguments: tuple[Any, ...]) -> Any:
 
 
 def _kind(machine: Interpreter, kind: str, state: Any) -> Any:
-    """The dtype that numpy makes after the description in a state: it believes states themselves, and crashes on some."""
+    """The dtype that numpy makes by a description: it believes states themselves, and crashes on some."""
     import numpy as np
 
     if type(state) is not tuple or len(state) not in (8, 9) or state[0] not in (3, 4):
@@ -76,23 +76,28 @@ def _described(made: Any, state: tuple[Any, ...]) -> Any:
     """The dtype that a state describes, made by numpy."""
     import numpy as np
 
-    _, order, part, names, fields, size, _, flags = state[:8]
+    parts: tuple[Any, ...] = state[:8]
+    _, order, part, names, fields, size, _, flags = parts
     if type(order) is not str or order not in ("<", ">", "|", "="):
         raise _refused("a dtype with a strange byte order")
     if made.kind in "mM":
         unit = _unit(state[8]) if len(state) == 9 else None
         if unit is None or (part, names, fields) != (None, None, None):
             raise _refused("a date or span of time without a unit")
-        return np.dtype(f"{made.kind}8{unit}").newbyteorder(order)
+        return _ordered(np.dtype(f"{made.kind}8{unit}"), order)
     if len(state) == 9:
         raise _refused("a dtype with metadata")
     if names is None and fields is None and part is None:
-        return made.newbyteorder(order)
+        return _ordered(made, order)
     if part is not None and names is None and fields is None:
         return _with_parts(part)
     if part is not None or made.kind != "V":
         raise _refused("a dtype with fields and parts")
     return _with_fields(names, fields, size, flags)
+
+
+def _ordered(kind: Any, order: str) -> Any:
+    return kind.newbyteorder(order)
 
 
 def _with_parts(part: Any) -> Any:
@@ -161,11 +166,12 @@ def _array_begun(machine: Interpreter, arguments: tuple[Any, ...]) -> Any:
     return machine.begin(_array, None)
 
 
-def _array(machine: Interpreter, arguments: None, state: Any) -> Any:
+def _array(machine: Interpreter, _arguments: None, state: Any) -> Any:
     """An array with memory of its own, as numpy makes it."""
     import numpy as np
 
-    version, shape, kind, is_fortran, data = state if type(state) is tuple and len(state) == 5 else (None,) * 5
+    parts: tuple[Any, ...] = state if type(state) is tuple and len(state) == 5 else (None,) * 5
+    version, shape, kind, is_fortran, data = parts
     right = type(version) is int and version == 1 and isinstance(kind, np.dtype) and _is_shape(shape)
     if not right or type(is_fortran) not in (bool, int):
         raise _refused("an array with a strange state")
@@ -195,7 +201,7 @@ def _of_objects(machine: Interpreter, kind: Any, shape: Any, order: Any, items: 
     return made.reshape(shape, order=order)
 
 
-def _scalar(machine: Interpreter, arguments: tuple[Any, ...]) -> Any:
+def _scalar(_machine: Interpreter, arguments: tuple[Any, ...]) -> Any:
     import numpy as np
 
     kind, data = arguments if len(arguments) == 2 else (None, None)
@@ -205,10 +211,11 @@ def _scalar(machine: Interpreter, arguments: tuple[Any, ...]) -> Any:
     return _seen(data, kind, (1,), "C", copy=True)[0]
 
 
-def _from_buffer(machine: Interpreter, arguments: tuple[Any, ...]) -> Any:
+def _from_buffer(_machine: Interpreter, arguments: tuple[Any, ...]) -> Any:
     import numpy as np
 
-    data, kind, shape, order = arguments if len(arguments) == 4 else (None,) * 4
+    parts: tuple[Any, ...] = arguments if len(arguments) == 4 else (None,) * 4
+    data, kind, shape, order = parts
     shape = (shape,) if type(shape) is int else shape
     right = type(data) in (bytes, bytearray, memoryview) and type(order) is str and order in ("C", "F")
     if not right or not isinstance(kind, np.dtype) or kind.hasobject or not _is_shape(shape):

@@ -24,8 +24,8 @@ __all__ = ["Gate"]
 # Without any of them in it, wherever they may stand, there is nothing that it could call or change.
 _NAMING = b"\n\x93\x82\x83\x84"
 _SMALL = 1000  # bytes, in which nothing can nest deeper than is allowed
-# Hashing takes longer than unpickling where tuples hold others that were there before. These are the bytes of what makes
-# tuples, and of what takes something once more: with one tuple, or so few times, it cannot take long in so few bytes.
+# Hashing takes long where tuples hold others that were there before. These are the bytes of what makes tuples, and of
+# what takes something once more: with one tuple, or so few times, it cannot take long in so few bytes.
 _TUPLES, _AGAIN = b"t\x85\x86\x87", b"2hjg"
 _FEW_TUPLES, _FEW_TIMES = 1, 12
 
@@ -114,19 +114,15 @@ class Gate:
 
     def _maker(self) -> Callable[..., Any]:
         # Python's own unpickler, unlike that in C, takes the end for the end of a line.
-        quickest, small = pickle.loads, _SMALL if _IS_IN_C else -1
-        careful = self._careful
+        quickest, small, careful = pickle.loads, _SMALL if _IS_IN_C else -1, self._careful
+        without, again, tuples, naming = bytes.translate, _AGAIN, _TUPLES, _NAMING
 
         def loads(data: Any, buffers: Iterable[Any] | None = None) -> Any:
-            if buffers is None and type(data) is bytes and len(data) <= small:
-                size = len(data)
-                if (
-                    size - len(data.translate(None, _AGAIN)) <= _FEW_TIMES
-                    or size - len(data.translate(None, _TUPLES)) <= _FEW_TUPLES
-                ):
-                    if len(data.translate(None, _NAMING)) == size:
-                        return quickest(data)
-                    return careful(data, None, is_small=True)
+            if type(data) is bytes and buffers is None and (size := len(data)) <= small:
+                few = size - len(without(data, None, again)) <= _FEW_TIMES
+                if few or size - len(without(data, None, tuples)) <= _FEW_TUPLES:
+                    is_unnamed = len(without(data, None, naming)) == size
+                    return quickest(data) if is_unnamed else careful(data, None, is_small=True)
             return careful(data, buffers)
 
         return loads
