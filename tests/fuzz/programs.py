@@ -112,15 +112,29 @@ def operands() -> list[bytes]:
     """States, arguments and items: what fits, what nearly does, and what would take for ever or run something."""
     interface = {"shape": (4,), "typestr": "<f8", "data": (4096, False), "version": 3}
     values: list[Any] = [
-        *(None, 0, 1, -1, 10**9, 1 << 200, "x", "idna", b"", b"x" * 16, "1e99999999", "9" * 4000, (), (1,), [], [1, 2]),
-        *({}, {"a": 1}, {"int": 5}, {"int": "x"}, {"int": 1 << 999}, {"int": 5, "is_safe": 0}, {"data": {}}, {"data": [1]}),
-        *({"maps": [{}]}, {"_value_": 5, "_name_": "x"}, {"__class__": 1}, {"__array_interface__": interface}),
+        *(None, 0, 1, -1, 10**9, 1 << 200, "x", "idna", b"", b"x" * 16, "1e99999999", "9" * 4000),
+        *((), (1,), [], [1, 2]),
+        *({}, {"a": 1}, {"maps": [{}]}, {"int": 5}, {"int": "x"}, {"int": 1 << 999}, {"int": 5, "is_safe": 0}),
+        *(
+            {"data": {}},
+            {"data": [1]},
+            {"_value_": 5, "_name_": "x"},
+            {"__class__": 1},
+            {"__array_interface__": interface},
+        ),
         *((None, {"x": 1}), ({"x": 1}, {"__class__": 1}), (range(10**18),), (range(10**18), 0), ("1e9999999",)),
-        *((b"", "idna"), ("a" * 50, "punycode"), (10**9,), (1, 2), ([1, 2], 3), ([],), ({},), ("d", [1.5]), ("x", (1, 2, 3, 4))),
-        *(("msg", range(10**18)), (10**18,), (1 << 4000, 3), (3, "<", None, None, None, -1, -1, 0)),
+        *((b"", "idna"), ("a" * 50, "punycode"), (10**9,), (1, 2), ([1, 2], 3), ([],), ({},)),
+        *(
+            ("d", [1.5]),
+            ("x", (1, 2, 3, 4)),
+            ("msg", range(10**18)),
+            (10**18,),
+            (1 << 4000, 3),
+            (3, "<", None, None, None, -1, -1, 0),
+        ),
         *((3, "|", None, ("a",), {"a": (1, 0)}, 8, 1, 16), ("V8", False, True), ("O8", False, True)),
         *((bytearray(16), "d", (2,)), ("utf-8", b"x", 5, 9, "r")),
-    ]  # fmt: skip
+    ]
     found = [_body(value) for value in values if _can(value, 3)]
     array_of = b"(K\x01K\x02\x85" + _f8() + b"\x89"
     found += [array_of + _body(b"x" * 16) + b"t", array_of + _body(b"x" * 8) + b"t", array_of + _body([{}, []]) + b"t"]

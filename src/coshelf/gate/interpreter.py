@@ -319,13 +319,13 @@ for _code, _kind in ((0x5D, list), (0x7D, dict), (0x8F, set)):
     _empty(_code, _kind)
 for _code, _form in ((0x4B, "<B"), (0x4D, "<H"), (0x4A, "<i"), (0x47, ">d")):
     _fixed(_code, _form)
-for _code, _width, _decode in (
-    *((code, width, lambda data: str(data, "utf-8", "surrogatepass")) for code, width in ((0x8C, 1), (0x58, 4), (0x8D, 8))),
-    *((code, width, bytes) for code, width in ((0x43, 1), (0x42, 4), (0x8E, 8))),
-    *((code, width, lambda data: data.decode("ascii")) for code, width in ((0x55, 1), (0x54, 4))),
-    *((code, width, decode_long) for code, width in ((0x8A, 1), (0x8B, 4))),
-    (0x96, 8, bytearray),
-):  # fmt: skip
+for _code, _width in ((0x8C, 1), (0x58, 4), (0x8D, 8)):
+    _sized(_code, _width, lambda text: text.decode("utf-8", "surrogatepass"))
+for _code, _width in ((0x55, 1), (0x54, 4)):
+    _sized(_code, _width, lambda text: text.decode("ascii"))
+for _code, _width in ((0x43, 1), (0x42, 4), (0x8E, 8)):
+    _sized(_code, _width, bytes)
+for _code, _width, _decode in ((0x8A, 1, decode_long), (0x8B, 4, decode_long), (0x96, 8, bytearray)):
     _sized(_code, _width, _decode)
 for _code, _read in (
     (0x49, _int), (0x4C, lambda line: int(line.removesuffix(b"L"))), (0x46, float), (0x53, _quoted),
