@@ -47,9 +47,11 @@ _START = 60.0  # seconds until the first, while everything is imported
 def input_of(target: str, seed: int, number: int) -> tuple[bytes, bool]:
     """An input, and whether its checksum is to be repaired: three of four are, and a key has none."""
     chance = random.Random(f"{target} {seed} {number}")
-    if target == "gate":  # seed 0 begins with all combinations, each with both gates
-        in_order = number // 2 if seed == 0 and number < 2 * programs.combinations() else None
-        return programs.program(chance, in_order), number % 2 == 0
+    if target == "gate":  # seed 0 begins with all combinations, each with both gates; others have some of them
+        many = programs.combinations()
+        in_order = seed == 0 and number < 2 * many
+        which = number // 2 if in_order else chance.randrange(many) if number % 4 > 1 else None
+        return programs.program(chance, which), number % 2 == 0
     return MAKERS[target](chance), chance.random() < 0.75
 
 

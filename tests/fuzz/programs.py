@@ -14,7 +14,7 @@ from typing import Any
 
 import samples
 
-__all__ = ["combinations", "program"]
+__all__ = ["TOUCHES", "combinations", "program", "subjects", "touched"]
 
 _NAMES = [
     *(
@@ -157,7 +157,7 @@ def operands() -> list[bytes]:
     return found
 
 
-_TOUCHES = [
+TOUCHES = [
     b"%sb",
     b"%sa",
     b"(%se",
@@ -174,9 +174,14 @@ _TOUCHES = [
 ]
 
 
+def touched(number: int) -> list[str]:
+    """The instructions of a touch."""
+    return [code.name for code, _, _ in pickletools.genops(TOUCHES[number] % b"N" + b".")]
+
+
 def combinations() -> int:
     """How many programs there are of one subject and one instruction."""
-    return len(subjects()) * len(operands()) * len(_TOUCHES) * len(_HOLDERS) * 2
+    return len(subjects()) * len(operands()) * len(TOUCHES) * len(_HOLDERS) * 2
 
 
 def program(chance: random.Random, number: int | None = None) -> bytes:
@@ -184,17 +189,17 @@ def program(chance: random.Random, number: int | None = None) -> bytes:
     if number is not None:
         number, twice = divmod(number, 2)
         number, holder = divmod(number, len(_HOLDERS))
-        number, touch = divmod(number, len(_TOUCHES))
+        number, touch = divmod(number, len(TOUCHES))
         number, operand = divmod(number, len(operands()))
         body = subjects()[number % len(subjects())] + _HOLDERS[holder]
-        body += (_TOUCHES[touch] % operands()[operand]) * (1 + twice)
+        body += (TOUCHES[touch] % operands()[operand]) * (1 + twice)
         return _ended(body)
     body = b""
     for _ in range(chance.randrange(1, 4)):
         body += chance.choice(subjects()) + chance.choice(_HOLDERS)
         for _ in range(chance.randrange(4)):
             given = chance.choice(operands() if chance.random() < 0.7 else subjects())
-            body += (chance.choice(_TOUCHES) % given) * chance.choice((1, 1, 2))
+            body += (chance.choice(TOUCHES) % given) * chance.choice((1, 1, 2))
         body += chance.choice((b"", b"\x94", b"0h\xfa", b"\x85", b"2\x86", b"q\xfc", b"h\xfc", b"h\xfb"))
     return _ended(body)
 

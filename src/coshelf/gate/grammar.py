@@ -43,10 +43,10 @@ def _is_all(data: bytes, run: Run) -> bool:
     if data[:1] != b"\x80":
         return False
     at, size = 2, len(data)
-    while True:
+    while at < size:
         found = run(data, at)
         at = found.end() if found else at
-        if at >= size:
+        if at == size:
             return False
         code = data[at]
         if code == _STOP:
@@ -58,6 +58,7 @@ def _is_all(data: bytes, run: Run) -> bool:
             at += int.from_bytes(data[at - _LONG[code] : at], "little")
         else:
             return False
+    return False
 
 
 @functools.cache
