@@ -206,7 +206,9 @@ def gate_program(data: bytes, repaired: bool) -> str:
         try:
             value = gate.loads(data)
         except MemoryError:
-            raise AssertionError("a small pickle asked for more memory than there is") from None
+            if gate is PLAIN_GATE:  # what an allowed class does with a range, say, is its own
+                raise AssertionError("a small pickle asked for more memory than there is") from None
+            told = "MemoryError"
         except Exception as error:
             told = type(error).__name__
         else:
