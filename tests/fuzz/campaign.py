@@ -118,8 +118,8 @@ class Campaign:
             errors = Path(place, "errors")
             with errors.open("wb") as stderr:
                 # What was freed, and what lies around it, is filled with patterns, so that its use is a crash.
-                environment = os.environ | ({"PYTHONMALLOC": "debug"} if self.target == "gate" else {})
-                command = [sys.executable, "-X", "faulthandler", __file__, "--work", *arguments]
+                debug = {"PYTHONMALLOC": "debug", "PYTHONFAULTHANDLER": "1"} if self.target == "gate" else {}
+                environment, command = os.environ | debug, [sys.executable, __file__, "--work", *arguments]
                 child = subprocess.Popen(command, stderr=stderr, env=environment)
                 number, stood_still = self._watch(child, Path(place, "at"))
             result = Path(place, "result")

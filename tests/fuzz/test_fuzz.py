@@ -25,7 +25,7 @@ from coshelf.keys import decode, encode
 
 HERE = Path(__file__).parent
 GUIDED = HERE / "guided.py"
-COUNTS = {"record": 4_000, "layered record": 2_000, "signed record": 1_000, "gate": 8_000, "key": 4_000, "file": 200}
+COUNTS = {"record": 4_000, "layered record": 2_000, "signed record": 1_000, "gate": 4_000, "key": 4_000, "file": 200}
 
 
 @pytest.fixture(scope="module", autouse=True)
