@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copyreg
+import functools
 import importlib
 import io
 import marshal
@@ -47,11 +48,16 @@ class _Quick(pickle.Unpickler):
         return found
 
 
+@functools.cache
+def _class_of(module: str, name: str) -> Any:
+    return getattr(importlib.import_module(module), name)
+
+
 class _QuickWhenSmall(_Quick):
     """One for pickles so small that no number in them takes long to read."""
 
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) == ("decimal", "Decimal") and is_inert(found := importlib.import_module(module).Decimal):
+        if (module, name) == ("decimal", "Decimal") and is_inert(found := _class_of(module, name)):
             return found
         return super().find_class(module, name)
 
@@ -61,7 +67,7 @@ class _QuickForUuids(_Quick):
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ("uuid", "UUID"):
-            return importlib.import_module(module).UUID
+            return _class_of(module, name)
         return super().find_class(module, name)
 
 
