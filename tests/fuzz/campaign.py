@@ -26,6 +26,7 @@ from typing import Any
 sys.path.insert(0, os.path.dirname(__file__))
 
 import mutations
+import programs
 
 __all__ = ["SHARES", "Campaign", "input_of"]
 
@@ -33,11 +34,12 @@ MAKERS = {
     "record": mutations.mutated_pickle,
     "layered record": mutations.mutated_layered,
     "signed record": mutations.mutated_pickle,
+    "gate": programs.program,
     "key": mutations.mutated_key,
     "file": mutations.mutated_file,
 }
 # Of all inputs, in thousandths: a file takes some thirty times as long as a record.
-SHARES = {"record": 500, "layered record": 100, "signed record": 100, "key": 250, "file": 50}
+SHARES = {"record": 400, "gate": 100, "layered record": 100, "signed record": 100, "key": 250, "file": 50}
 PATIENCE = 20.0  # seconds for one input
 _START = 60.0  # seconds until the first, while everything is imported
 
@@ -45,6 +47,11 @@ _START = 60.0  # seconds until the first, while everything is imported
 def input_of(target: str, seed: int, number: int) -> tuple[bytes, bool]:
     """An input, and whether its checksum is to be repaired: three of four are, and a key has none."""
     chance = random.Random(f"{target} {seed} {number}")
+    if target == "gate":  # seed 0 begins with all combinations, each with both gates; others have some of them
+        many = programs.combinations()
+        in_order = seed == 0 and number < 2 * many
+        which = number // 2 if in_order else chance.randrange(many) if number % 4 > 1 else None
+        return programs.program(chance, which), number % 2 == 0
     return MAKERS[target](chance), chance.random() < 0.75
 
 
@@ -110,7 +117,10 @@ class Campaign:
             arguments = [self.target, str(self.seed), str(start), str(stop), place]
             errors = Path(place, "errors")
             with errors.open("wb") as stderr:
-                child = subprocess.Popen([sys.executable, __file__, "--work", *arguments], stderr=stderr)
+                # What was freed, and what lies around it, is filled with patterns, so that its use is a crash.
+                debug = {"PYTHONMALLOC": "debug", "PYTHONFAULTHANDLER": "1"} if self.target == "gate" else {}
+                environment, command = os.environ | debug, [sys.executable, __file__, "--work", *arguments]
+                child = subprocess.Popen(command, stderr=stderr, env=environment)
                 number, stood_still = self._watch(child, Path(place, "at"))
             result = Path(place, "result")
             if child.returncode == 0 and result.exists():

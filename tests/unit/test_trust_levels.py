@@ -254,7 +254,7 @@ def test_container_without_a_home_has_a_secret_file(tmp_path: Path, monkeypatch:
 
 _AS_ANOTHER = """
 import os, sys
-import coshelf, coshelf.engines.lmdb, coshelf.engines.files, coshelf.gate.careful, coshelf.private_place
+import coshelf, coshelf.engines.lmdb, coshelf.engines.files, coshelf.gate.interpreter, coshelf.private_place
 import grp, pwd, random
 os.setgroups([]); os.setgid(65534); os.setuid(65534)
 with coshelf.open(sys.argv[1], "r") as shelf:

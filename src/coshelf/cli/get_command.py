@@ -25,7 +25,7 @@ from coshelf.cli.shelves import (
 from coshelf.cli.values import written
 from coshelf.codecs import described
 from coshelf.codecs.layered import EveryCodec
-from coshelf.errors import UntrustedValue
+from coshelf.errors import UnreadableValue, UntrustedValue
 from coshelf.keys import shown
 from coshelf.preview import Preview, instructions, payload_of
 from coshelf.shelf import Shelf
@@ -81,7 +81,14 @@ def get_command(
         else:
             with opened(shelf, "r", sign=sign, encrypt=encrypt, trust=trust_pickle) as source:
                 value = _value(source, name)
-                out = _line(name, value) if as_json else _json_of(source, name) or written(value)
+                try:
+                    out = _line(name, value) if as_json else _json_of(source, name) or written(value)
+                except RecursionError:
+                    raise UnreadableValue(
+                        f"the value for key {shown(name)} is nested too deep to be written\n"
+                        "  hint: --preview tells its beginning, --pickle writes it as it is",
+                        name,
+                    ) from None
             _out(out)
     except KeyError:
         click.echo(f"{shown(name)} is not in {shelf}", err=True)
