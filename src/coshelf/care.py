@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from coshelf.errors import Unsupported
+from coshelf.paths import expanded
 
 if TYPE_CHECKING:
     from coshelf.handle import Handle
@@ -55,7 +56,7 @@ def check(path: Path, *, progress: Progress | None = None) -> Report:
 
     report = None
     if is_file(path):
-        path = os.path.realpath(os.fsdecode(path))
+        path = os.path.realpath(expanded(path))
         report = check_closed(path, progress)
     if report is None:
         with open_with_codec(path, "r", UnreadValues()) as shelf:
@@ -94,7 +95,7 @@ def salvage(source: Path, target: Path, *, progress: Progress | None = None) -> 
     """
     from coshelf.engines.lmdb.salvaging import salvage as take_all
 
-    return take_all(os.path.realpath(os.fsdecode(source)), target, progress)
+    return take_all(os.path.realpath(expanded(source)), target, progress)
 
 
 class Cared:

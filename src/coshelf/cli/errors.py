@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from coshelf.cli.wording import in_options
 from coshelf.errors import CoshelfError
 from coshelf.screen import plain
 
@@ -33,7 +34,7 @@ def reported() -> Iterator[None]:
 
 
 def _tell(error: Exception) -> None:
-    first, *rest = plain(_words(error), keep="\n").split("\n")
+    first, *rest = plain(in_options(_words(error)), keep="\n").split("\n")
     sys.stderr.write("\n".join([f"error: {first}", *(f"  {line.strip()}" for line in rest)]) + "\n")
 
 

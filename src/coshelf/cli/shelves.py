@@ -18,6 +18,7 @@ from coshelf.engines.contract import Flag
 from coshelf.errors import CoshelfError
 from coshelf.opening import open as open_shelf
 from coshelf.opening import open_with_codec
+from coshelf.paths import expanded
 from coshelf.screen import plain
 from coshelf.shelf import Shelf
 
@@ -45,7 +46,7 @@ _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 
 def target_of(name: str) -> str:
     """A directory is one of the files engine."""
-    return f"files:{name}" if not _URL.match(name) and os.path.isdir(name) else name
+    return f"files:{name}" if not _URL.match(name) and os.path.isdir(expanded(name)) else name
 
 
 def opened(

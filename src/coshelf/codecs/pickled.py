@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from collections.abc import Callable, Iterable, Iterator
 from hashlib import blake2b
 from typing import Any
@@ -13,12 +14,16 @@ from coshelf.codecs import buffers
 from coshelf.codecs.described import undecoded
 from coshelf.errors import CoshelfError, DamagedRecord, FormatTooNew, UnreadableValue, UntrustedValue, UnwritableValue
 from coshelf.keys import shown
+from coshelf.screen import plain
 
 __all__ = ["OLD", "PROTOCOL", "PickleCodec", "damaged", "unreadable"]
 
 OLD = bytes([records.OLD_PICKLE])
 PROTOCOL = 5
 """Of pickles that a shelf writes unless it is asked for another: the first that can pass large buffers on."""
+
+_SHOWN = 500  # characters of an error that is not ours
+_OF_A_SCRIPT = re.compile("'([^']+)' on <module '__main__'|module '__main__' has no attribute '([^']+)'")
 
 
 class PickleCodec:
@@ -113,7 +118,7 @@ class PickleCodec:
             if tag == records.OLD_PICKLE:
                 return self.loads(memoryview(record)[1:])
         except UntrustedValue as error:
-            raise UntrustedValue(f"the value for key {shown(key)}: {error}{self._ways_on}", error.name, key) from None
+            raise UntrustedValue(f"the value for key {shown(key)}: {_told(error)}{self._ways_on}", error.name, key) from None
         except CoshelfError:
             raise
         except Exception as error:
@@ -143,7 +148,7 @@ class PickleCodec:
         try:
             return self.loads(pickle) if buffers is None else self.loads(pickle, buffers=buffers)
         except UntrustedValue as error:
-            raise UntrustedValue(f"the value for key {shown(key)}: {error}{self._ways_on}", error.name, key) from None
+            raise UntrustedValue(f"the value for key {shown(key)}: {_told(error)}{self._ways_on}", error.name, key) from None
         except CoshelfError:
             raise
         except Exception as error:
@@ -180,7 +185,7 @@ def _unwritable(key: Any, value: Any, error: Exception) -> UnwritableValue:
 def unreadable(key: Any, error: Exception) -> UnreadableValue:
     return UnreadableValue(
         f"the value for key {shown(key)} is intact but cannot be unpickled here: {_reason(error)}\n"
-        "  hint: the class or module may have been renamed or removed since it was stored",
+        f"  hint: {_way_on(error)}",
         key,
     )
 
@@ -195,4 +200,23 @@ def damaged(key: Any, record: bytes) -> DamagedRecord:
 
 
 def _reason(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"
+    return f"{type(error).__name__}: {_told(error)}"
+
+
+def _told(error: Exception) -> str:
+    """What an error says, which can be text of whoever wrote the pickle."""
+    text = plain(str(error))
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
+
+
+def _way_on(error: Exception) -> str:
+    found = _OF_A_SCRIPT.search(_told(error)) if isinstance(error, AttributeError) else None
+    # What a process of multiprocessing calls the script that started it.
+    if found is None and not (isinstance(error, ModuleNotFoundError) and error.name == "__mp_main__"):
+        return "the class or module may have been renamed or removed since it was stored"
+    name = (found.group(1) or found.group(2)) if found is not None else "CLASS"
+    return (
+        f"the class was defined in a script or notebook, and other programs do not find it there. Move it to a module, "
+        "import it from there, and store the value again\n"
+        f"  to read what is stored: import __main__, MODULE; __main__.{name} = MODULE.{name}"
+    )

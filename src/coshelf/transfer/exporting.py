@@ -18,6 +18,7 @@ from coshelf.durable_files import sync_directory
 from coshelf.errors import CoshelfError, InvalidKey, KeyTooLong, NotAShelf
 from coshelf.keys import shown
 from coshelf.opening import open_with_codec
+from coshelf.paths import expanded
 from coshelf.transfer.importing import Progress
 from coshelf.transfer.json_lines import line_of, same_in_json
 from coshelf.transfer.report import Left, Report
@@ -68,12 +69,12 @@ def export_entries(
     1
     {"key": ["b", 1], "value": {"x": [1.5, null]}}
     """
-    place = os.fspath(target)
+    place = expanded(os.fspath(target))
     kind = kind or ("pickleshare" if place.endswith("/") or place.startswith("files:") else "jsonl")
     if kind not in TARGETS:
         raise ValueError(f"there is no kind {kind!r} of target; there are {', '.join(TARGETS)}")
     report = Report(kind)
-    with ShelfSource(os.fspath(source), SourceOptions()) as opened:
+    with ShelfSource(expanded(os.fspath(source)), SourceOptions()) as opened:
         if place == "-":
             _copy(opened, _JsonLines(sys.stdout, trust_pickle), report, dry_run, progress)
             sys.stdout.flush()

@@ -11,6 +11,7 @@ from coshelf.codecs.raw_pickles import RawPickles
 from coshelf.errors import DamagedRecord, InvalidKey, KeyTooLong, ShelfNotFound, UnreadableValue, ValueTooLarge
 from coshelf.keys import shown
 from coshelf.opening import open_with_codec
+from coshelf.paths import expanded
 from coshelf.shelf import Shelf
 from coshelf.transfer.detection import open_source
 from coshelf.transfer.report import Left, Report
@@ -75,7 +76,7 @@ def import_entries(
     "".encode(keyencoding)  # LookupError, before anything is made
     options = SourceOptions(trust_pickle, keyencoding, values, table)
     with ExitStack() as stack:
-        opened = stack.enter_context(open_source(os.fspath(source), kind, options))
+        opened = stack.enter_context(open_source(expanded(os.fspath(source)), kind, options))
         shelf = stack.enter_context(_target(os.fspath(target), dry_run))
         report = Report(opened.kind)
         total = opened.count()
