@@ -11,8 +11,8 @@ from typing import Any
 
 import click
 
-from coshelf.cli.errors import SOMETHING_LEFT
 from coshelf.cli.draft import Draft, drafted
+from coshelf.cli.errors import SOMETHING_LEFT
 from coshelf.cli.output import say
 from coshelf.cli.shelves import ENCRYPT, KEY, KEY_FORM, SHELF, SIGN, TIMEOUT, key_of, opened, shown_target
 from coshelf.cli.values import parsed

@@ -161,7 +161,11 @@ def ENCRYPT(command: _F) -> _F:  # noqa: N802
 def KEY_FORM(command: _F) -> _F:  # noqa: N802
     """The options ``--literal-key`` and ``--str-key``."""
     literal = click.option(
-        "-k", "--literal-key", "key_form", flag_value="literal", help="KEY is a Python literal: 15, ('a', 1), b'x', None."
+        "-k",
+        "--literal-key",
+        "key_form",
+        flag_value="literal",
+        help="KEY is a Python literal: 15, ('a', 1), b'x', None.",
     )
     exact = click.option("-s", "--str-key", "key_form", flag_value="str", help="KEY is a str, exactly as it is typed.")
     return literal(exact(command))

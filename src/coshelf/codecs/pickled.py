@@ -118,7 +118,9 @@ class PickleCodec:
             if tag == records.OLD_PICKLE:
                 return self.loads(memoryview(record)[1:])
         except UntrustedValue as error:
-            raise UntrustedValue(f"the value for key {shown(key)}: {_told(error)}{self._ways_on}", error.name, key) from None
+            raise UntrustedValue(
+                f"the value for key {shown(key)}: {_told(error)}{self._ways_on}", error.name, key
+            ) from None
         except CoshelfError:
             raise
         except Exception as error:
@@ -148,7 +150,9 @@ class PickleCodec:
         try:
             return self.loads(pickle) if buffers is None else self.loads(pickle, buffers=buffers)
         except UntrustedValue as error:
-            raise UntrustedValue(f"the value for key {shown(key)}: {_told(error)}{self._ways_on}", error.name, key) from None
+            raise UntrustedValue(
+                f"the value for key {shown(key)}: {_told(error)}{self._ways_on}", error.name, key
+            ) from None
         except CoshelfError:
             raise
         except Exception as error:
