@@ -14,7 +14,14 @@ from coshelf.snapshot import Snapshot
 from coshelf.transaction import Transaction
 
 if TYPE_CHECKING:
-    from coshelf import dbm, engines, ipython, pickleshare, shelve, testing, transfer, trusting
+    from coshelf import dbm as dbm
+    from coshelf import engines as engines
+    from coshelf import ipython as ipython
+    from coshelf import pickleshare as pickleshare
+    from coshelf import shelve as shelve
+    from coshelf import testing as testing
+    from coshelf import transfer as transfer
+    from coshelf import trusting as trusting
 
 __version__ = "0.1.0"
 

@@ -50,10 +50,11 @@ def check(path: Path, *, progress: Progress | None = None) -> Report:
     True
     """
     from coshelf.codecs.unread import UnreadValues
-    from coshelf.engines import is_file
+    from coshelf.engines import is_file, refuse_credentials
     from coshelf.engines.lmdb.file_check import check_closed
     from coshelf.opening import open_with_codec
 
+    refuse_credentials(path)
     report = None
     if is_file(path):
         path = os.path.realpath(expanded(path))
@@ -93,8 +94,11 @@ def salvage(source: Path, target: Path, *, progress: Progress | None = None) -> 
     ...     report.entries, report.lost, report.resurrected
     (1, 0, 0)
     """
+    from coshelf.engines import refuse_credentials
     from coshelf.engines.lmdb.salvaging import salvage as take_all
 
+    refuse_credentials(source)
+    refuse_credentials(target)
     return take_all(os.path.realpath(expanded(source)), target, progress)
 
 
@@ -131,9 +135,11 @@ class Cared:
         ...         copied, dict(copy)
         (2, {'a': 1, 'b': 2})
         """
+        from coshelf.engines import refuse_credentials
         from coshelf.engines.lmdb.copies import copy_to
 
         self._refuse_part("backup")
+        refuse_credentials(path)
         engine = self._handle.engine
         with engine.snapshot() as snapshot:
             return copy_to(

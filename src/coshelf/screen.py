@@ -1,9 +1,8 @@
-"""What may be shown on a screen: text in which no character moves the cursor, hides, or reverses what stands beside it."""
+"""What may be shown on a screen: text in which no character moves the cursor, is invisible, or reverses others."""
 
 from __future__ import annotations
 
 import re
-import unicodedata
 
 __all__ = ["is_plain", "plain"]
 
@@ -34,6 +33,8 @@ def plain(text: str, *, keep: str = "") -> str:
 def _is_harmless(each: str) -> bool:
     if each.isprintable():
         return _HIDDEN.match(each) is None
+    import unicodedata  # for what is rare
+
     return unicodedata.category(each) == "Zs"  # blanks of other widths
 
 

@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from types import FrameType
 
 import click
 
@@ -66,7 +66,7 @@ def drafted(text: str, suffix: str, *, is_secret: bool) -> Iterator[Draft]:
             except BaseException as error:
                 stays = draft.is_worth_keeping() and (not is_secret or _wants_to_keep(draft, error))
                 if stays:
-                    say(f"  hint: what you wrote is in {draft.path} (not encrypted, for this user alone)")
+                    say(f"  hint: as plain text, what you wrote is in {draft.path}")
                 raise
     finally:
         if stays:
@@ -118,5 +118,5 @@ def _signals_as_exits() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _exit(number: int, frame: Any) -> None:
+def _exit(number: int, _: FrameType | None) -> None:
     sys.exit(128 + number)

@@ -45,7 +45,8 @@ def edit_command(
 
     Text is edited as it is, other plain data as JSON where that is exact, and as a Python literal otherwise. Nobody
     waits meanwhile: if somebody else has changed the value by the end, it stays, and what was written is kept in a
-    file, which is told; with --encrypt-with only if you say so. Exit code 1: there is no such key, or it was changed meanwhile.
+    file, which is told; with --encrypt-with only if you say so. Exit code 1: there is no such key, or it was changed
+    meanwhile.
     """
     name = key_of(key, key_form)
     with opened(shelf, "c" if create else "r", sign=sign, encrypt=encrypt, timeout=timeout) as source:

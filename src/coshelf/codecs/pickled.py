@@ -158,6 +158,9 @@ class PickleCodec:
         except Exception as error:
             raise unreadable(key, error) from error
 
+    def _untrusted(self, key: Any, error: UntrustedValue) -> UntrustedValue:
+        return UntrustedValue(f"the value for key {shown(key)}: {_told(error)}{self._ways_on}", error.name, key)
+
     def _beside(self, key: Any, record: bytes) -> tuple[memoryview, list[memoryview]]:
         """The pickle in a record that names a blob, and the buffers of that."""
         found = records.read_headers(record)

@@ -13,7 +13,7 @@ from coshelf.engines.contract import Engine, OpenOptions
 from coshelf.errors import CoshelfError, MissingExtra, UnknownEngine
 from coshelf.paths import expanded
 
-__all__ = ["holds_bare_pickles", "is_file", "open_engine"]
+__all__ = ["holds_bare_pickles", "is_file", "open_engine", "refuse_credentials"]
 
 # URL scheme to module. Others come from the entry-point group below, which is read only when one is asked for.
 _BUILT_IN = {
@@ -60,8 +60,8 @@ def open_engine(target: object, options: OpenOptions) -> Engine:
     or, with a slash at its end, a directory of the files engine, and a mutable mapping is used as it is. ``~`` at the
     beginning of a path is the home directory. Raises :class:`UnknownEngine` for a scheme that nobody registered.
     """
+    refuse_credentials(target)
     if isinstance(target, str):
-        _refuse_credentials(target)
         scheme = _SCHEME.match(target)
         if scheme:
             return _find(scheme.group(1).lower())(expanded(target), options)
@@ -74,8 +74,10 @@ def open_engine(target: object, options: OpenOptions) -> Engine:
     raise TypeError(f"a shelf is opened by path, URL or mapping of bytes, not by {type(target).__name__}")
 
 
-def _refuse_credentials(target: str) -> None:
+def refuse_credentials(target: object) -> None:
     """Raise :class:`UnknownEngine` for what was meant as a URL: as a path, it would be shown, with its password."""
+    if not isinstance(target, str):
+        return
     scheme = _SCHEME.match(target)
     name = None if scheme is None else scheme.group(1).lower()
     if scheme is None and has_credentials(target):

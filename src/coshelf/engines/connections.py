@@ -22,7 +22,7 @@ OF_PATHS = ("files", "lmdb", "memory", "sqlite")
 
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")  # of two characters at least, so that a drive letter is no scheme
 _QUERY = re.compile("[?#]")
-_CREDENTIALS = re.compile("//[^/]*@|:.*@", re.DOTALL)
+_CREDENTIALS = re.compile("//[^/]*@|:.*@|^//[^/].*[?]", re.DOTALL)
 _HOST = r"(?:[A-Za-z0-9._~-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]+)?"
 _PLACE = re.compile(rf"{_HOST}(?:,{_HOST})*(?:/[^\s]*)?")
 

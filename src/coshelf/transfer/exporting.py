@@ -15,6 +15,7 @@ from typing import IO, Any
 
 from coshelf.codecs.raw_pickles import RawPickles
 from coshelf.durable_files import sync_directory
+from coshelf.engines import refuse_credentials
 from coshelf.errors import CoshelfError, InvalidKey, KeyTooLong, NotAShelf
 from coshelf.keys import shown
 from coshelf.opening import open_with_codec
@@ -69,6 +70,8 @@ def export_entries(
     1
     {"key": ["b", 1], "value": {"x": [1.5, null]}}
     """
+    refuse_credentials(source)
+    refuse_credentials(target)
     place = expanded(os.fspath(target))
     kind = kind or ("pickleshare" if place.endswith("/") or place.startswith("files:") else "jsonl")
     if kind not in TARGETS:

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from coshelf.codecs.raw_pickles import RawPickles
+from coshelf.engines import refuse_credentials
 from coshelf.errors import DamagedRecord, InvalidKey, KeyTooLong, ShelfNotFound, UnreadableValue, ValueTooLarge
 from coshelf.keys import shown
 from coshelf.opening import open_with_codec
@@ -84,6 +85,7 @@ def import_entries(
     for name, given, possible in (("values", values, VALUES), ("keys", keys, KEYS), ("disk", disk, DISKS)):
         if given not in possible and (name == "values" or given is not None):
             raise ValueError(f"{name} must be one of {', '.join(possible)}, not {given!r}")
+    refuse_credentials(source)
     "".encode(keyencoding)  # LookupError, before anything is made
     options = SourceOptions(trust_pickle, keyencoding, values, table, keys, disk, drop_expiry)
     with ExitStack() as stack:

@@ -25,6 +25,6 @@ def entry(key: Any, data: object) -> Entry | Left:
     if not is_whole(bytes(data), 0.0):
         return Left(
             shown(key),
-            f"the value, of {len(data)} bytes, is no whole pickle (--values bytes takes any bytes, --values json and pickle-zlib what they say)",
+            f"the value, of {len(data)} bytes, is no whole pickle (--values bytes takes any bytes)",
         )
     return Entry(key, bytes(data))

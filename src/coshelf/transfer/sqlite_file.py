@@ -1,8 +1,8 @@
-"""An SQLite file that is read, beside writers and without a trace: nothing of it is changed, and nothing lies beside it.
+"""An SQLite file that is read beside its writers and without a trace: nothing is changed, nothing left beside it.
 
-Opening a file with a write-ahead log, SQLite makes two files beside it, which only a connection that may write removes.
-So such a file is opened for writing by somebody who does not write; and what another process left in the middle of a
-write is read in a copy, since SQLite would have to repair the file.
+To read a file with a write-ahead log, SQLite makes two files beside it, which only a connection that may write removes
+again. So such a file is opened for writing, and not written. What a process left behind in the middle of a write is
+read in a copy, since SQLite would have to repair the file.
 """
 
 from __future__ import annotations

@@ -58,8 +58,9 @@ def parse(url: str, timeout: float) -> Address:
     """
     try:
         parts = urlsplit(url)
-        # So that nothing is taken for the host that is a part of a password, and shown as such.
-        is_clear = "@" not in parts.path and _PORTS.fullmatch(parts.netloc.rpartition("@")[2]) is not None
+        # So that nothing is taken for the host that is a part of a password: libpq ends it at the first "@".
+        place = parts.netloc.rpartition("@")[2]
+        is_clear = parts.netloc.count("@") <= 1 and "@" not in parts.path and _PORTS.fullmatch(place) is not None
     except ValueError:  # quotes what it was given
         is_clear = False
     if not is_clear:
