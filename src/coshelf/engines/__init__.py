@@ -6,9 +6,10 @@ import importlib
 import os
 import re
 from collections.abc import Callable, MutableMapping
+from contextlib import nullcontext
 from typing import Any, Protocol, cast
 
-from coshelf.engines.connections import OF_PATHS, has_credentials
+from coshelf.engines.connections import OF_PATHS, has_credentials, told_if_slow
 from coshelf.engines.contract import Engine, OpenOptions
 from coshelf.errors import CoshelfError, MissingExtra, UnknownEngine
 from coshelf.paths import expanded
@@ -64,7 +65,9 @@ def open_engine(target: object, options: OpenOptions) -> Engine:
     if isinstance(target, str):
         scheme = _SCHEME.match(target)
         if scheme:
-            return _find(scheme.group(1).lower())(expanded(target), options)
+            name = scheme.group(1).lower()
+            with nullcontext() if name in OF_PATHS else told_if_slow(target, options.timeout):
+                return _find(name)(expanded(target), options)
     if isinstance(target, (str, bytes, os.PathLike)):
         path = expanded(target)
         engine = "coshelf.engines.files" if path.endswith("/") else _LMDB

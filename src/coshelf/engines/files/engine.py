@@ -48,6 +48,7 @@ from coshelf.errors import (
 )
 from coshelf.keys import FIRST, LAST, encode, prefix_end
 from coshelf.private_place import exposure_of
+from coshelf.provenance import unmarked
 
 __all__ = ["FilesEngine", "Stamp", "open_engine"]
 
@@ -195,7 +196,7 @@ class FilesEngine(Engine):
         information = os.fstat(self._tree.descriptor)
         store_id = self._store_id()
         if not store_id or not trust.is_marked(store_id, information.st_dev, information.st_ino, None):
-            return f"{self.where} was not made by this user on this machine"
+            return unmarked(self.where, store_id)
         return exposure_of(self.where, information)
 
     def guard(self) -> None:

@@ -41,6 +41,7 @@ from coshelf.engines.lmdb.spooled import SpooledPuts
 from coshelf.errors import FormatTooNew, ReadOnlyShelf, SnapshotLost, StorageError, StorageFull, TransactionInProgress
 from coshelf.keys import FIRST, LAST
 from coshelf.private_place import exposure, exposure_of_directory, exposure_of_folder
+from coshelf.provenance import unmarked
 
 if TYPE_CHECKING:
     from coshelf.reports import Compaction, Report
@@ -271,7 +272,7 @@ class LmdbEngine(Engine):
         row = self.get(trust.ROW_KEY)
         body = None if row is None else row.record[: -records.TRAILER]
         if not trust.is_marked(self.row.store_id, information.st_dev, information.st_ino, body):
-            return f"{self.where} was not made by this user on this machine"
+            return unmarked(self.where, self.row.store_id)
         directory = exposure_of_directory(os.path.dirname(self.where)) or exposure_of_folder(folder_of(self.where))
         return directory or next(filter(None, map(exposure, (self.where, *existing_sidecars(self.where)))), None)
 

@@ -30,6 +30,7 @@ from coshelf.engines.sqlite.failures import translated
 from coshelf.engines.sqlite.reading import COUNT, GET, SqliteSnapshot, entry_of
 from coshelf.errors import ReadOnlyShelf, ShelfPermissionError, TransactionInProgress, ValueTooLarge
 from coshelf.private_place import exposure, exposure_of_directory
+from coshelf.provenance import unmarked
 
 if TYPE_CHECKING:
     from coshelf.reports import Compaction, Report
@@ -228,7 +229,7 @@ class SqliteEngine(Engine):
         row = self.get(trust.ROW_KEY)
         body = None if row is None else row.record[: -records.TRAILER]
         if not trust.is_marked(self.store_id, status.st_dev, status.st_ino, body):
-            return f"{self._path} was not made by this user on this machine"
+            return unmarked(self._path, self.store_id)
         directory = exposure_of_directory(os.path.dirname(self._path))
         beside = (self._path, *(self._path + suffix for suffix in _BESIDE))
         return directory or next(filter(None, map(exposure, beside)), None)
