@@ -81,7 +81,7 @@ def _mark_in(directory: Path, store_id: bytes, device: int, inode: int) -> Path 
 
 
 def marked_elsewhere(store_id: bytes) -> str | None:
-    """Where a shelf with this id lies that bears this user's mark, if one of the marks says so and it is still there."""
+    """Where a shelf with this id lies that bears this user's mark, if a mark says so and it is still there."""
     for directory in _state_directories():
         try:
             secret = (directory / "secret").read_bytes()

@@ -14,7 +14,7 @@ import pytest
 
 import coshelf
 from coshelf.cli import main
-from coshelf.engines.connections import without_secrets
+from coshelf.engines.urls import without_secrets
 
 SECRET = "geheimnis"
 SEED = 11
@@ -58,7 +58,9 @@ def malformed() -> Iterator[str]:
     every = list(itertools.product(SCHEMES, FORMS, PASSWORDS))
     random.Random(SEED).shuffle(every)
     # An absolute path may well have a colon and an "@".
-    possible = (each for each in every if each[0] not in ("files", "lmdb", "sqlite") or not each[1].startswith("{scheme}:/u"))
+    possible = (
+        each for each in every if each[0] not in ("files", "lmdb", "sqlite") or not each[1].startswith("{scheme}:/u")
+    )
     for scheme, form, password in itertools.islice(possible, 500):
         yield form.format(scheme=scheme, password=password.format(SECRET))
 

@@ -40,7 +40,7 @@ class _Commands(click.Group):
         try:
             return super().invoke(context)
         except click.ClickException as error:  # which click prints itself
-            error.message = plain(error.message, keep="\n")
+            error.message = plain(error.message, keep="\n")  # type: ignore[misc]  # for want of a hook
             raise
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from coshelf.engines.connections import without_secrets
+from coshelf.engines.urls import without_secrets
 from coshelf.screen import plain
 
 __all__ = ["Progress", "progress"]

@@ -13,8 +13,8 @@ from click.shell_completion import CompletionItem
 from coshelf.cli.key_text import read_key, read_literal, text_of_key
 from coshelf.codecs.raw_pickles import RawPickles
 from coshelf.codecs.unread import UnreadValues
-from coshelf.engines.connections import without_secrets
 from coshelf.engines.contract import Flag
+from coshelf.engines.urls import without_secrets
 from coshelf.errors import CoshelfError
 from coshelf.opening import open as open_shelf
 from coshelf.opening import open_with_codec

@@ -6,11 +6,10 @@ import importlib
 import os
 import re
 from collections.abc import Callable, MutableMapping
-from contextlib import nullcontext
 from typing import Any, Protocol, cast
 
-from coshelf.engines.connections import OF_PATHS, has_credentials, told_if_slow
 from coshelf.engines.contract import Engine, OpenOptions
+from coshelf.engines.urls import OF_PATHS, has_credentials
 from coshelf.errors import CoshelfError, MissingExtra, UnknownEngine
 from coshelf.paths import expanded
 
@@ -66,8 +65,12 @@ def open_engine(target: object, options: OpenOptions) -> Engine:
         scheme = _SCHEME.match(target)
         if scheme:
             name = scheme.group(1).lower()
-            with nullcontext() if name in OF_PATHS else told_if_slow(target, options.timeout):
+            if name in OF_PATHS:
                 return _find(name)(expanded(target), options)
+            from coshelf.engines.connections import told_if_slow
+
+            with told_if_slow(target, options.timeout):
+                return _find(name)(target, options)
     if isinstance(target, (str, bytes, os.PathLike)):
         path = expanded(target)
         engine = "coshelf.engines.files" if path.endswith("/") else _LMDB

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from coshelf.engines.connections import without_secrets
+from coshelf.engines.urls import without_secrets
 
 __all__ = ["Address"]
 

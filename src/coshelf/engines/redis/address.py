@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import parse_qsl, unquote, urlencode
 
-from coshelf.engines.connections import without_secrets
+from coshelf.engines.urls import without_secrets
 from coshelf.extras import imported
 
 __all__ = ["Address", "parse"]
