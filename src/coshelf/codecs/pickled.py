@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from hashlib import blake2b
 from typing import Any
@@ -23,7 +24,7 @@ PROTOCOL = 5
 """Of pickles that a shelf writes unless it is asked for another: the first that can pass large buffers on."""
 
 _SHOWN = 500  # characters of an error that is not ours
-_OF_A_SCRIPT = re.compile("'([^']+)' on <module '__main__'|module '__main__' has no attribute '([^']+)'")
+_MISSING = re.compile("'(?P<name>[^']+)' on <module '(?P<module>[^']+)'|module '([^']+)' has no attribute '([^']+)'")
 
 
 class PickleCodec:
@@ -216,12 +217,23 @@ def _told(error: Exception) -> str:
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
 
 
+def _missing_in_script(error: Exception) -> str | None:
+    """The name that is looked for in this program's script, since another script defined it; None if it is not so."""
+    if isinstance(error, ModuleNotFoundError):
+        # What a process of multiprocessing calls the script that started it.
+        return "CLASS" if error.name == "__mp_main__" else None
+    found = _MISSING.search(_told(error)) if isinstance(error, AttributeError) else None
+    if found is None:
+        return None
+    specification = getattr(sys.modules.get("__main__"), "__spec__", None)  # of python -m
+    is_of_script = (found["module"] or found[3]) in ("__main__", getattr(specification, "name", None))
+    return (found["name"] or found[4]) if is_of_script else None
+
+
 def _way_on(error: Exception) -> str:
-    found = _OF_A_SCRIPT.search(_told(error)) if isinstance(error, AttributeError) else None
-    # What a process of multiprocessing calls the script that started it.
-    if found is None and not (isinstance(error, ModuleNotFoundError) and error.name == "__mp_main__"):
+    name = _missing_in_script(error)
+    if name is None:
         return "the class or module may have been renamed or removed since it was stored"
-    name = (found.group(1) or found.group(2)) if found is not None else "CLASS"
     return (
         f"the class was defined in a script or notebook, and other programs do not find it there. Move it to a module, "
         "import it from there, and store the value again\n"
