@@ -118,7 +118,7 @@ def _json_of(source: Shelf[Any, Any], name: Any) -> bytes | None:
 def _line(name: Any, value: Any) -> bytes:
     if not same_in_json(value):
         raise click.UsageError(f"{type(value).__name__} is not exactly a value of JSON: leave --json out")
-    return line_of(name, value=value).replace("\x7f", r"\u007f").encode()
+    return line_of(name, value=value).encode()
 
 
 def _tell(found: Preview, *, as_json: bool) -> None:

@@ -73,5 +73,5 @@ def _line(key: Any, value: Preview | None, *, literal: bool, as_json: bool) -> s
     if value is None:
         return text_of_key(key, literal=literal)
     if as_json:
-        return json.dumps({"key": key_notation(key), **value.as_dict()}).replace("\x7f", r"\u007f")
+        return json.dumps({"key": key_notation(key), **value.as_dict()})
     return f"{value.size:>12,}  {value.type:20}  {text_of_key(key, literal=literal)}  {value.text}"

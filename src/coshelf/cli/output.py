@@ -38,7 +38,7 @@ def write(data: bytes) -> None:
 
 def write_json(value: Any) -> None:
     """Write a line of JSON to standard output."""
-    write(json.dumps(value).replace("\x7f", r"\u007f").encode() + b"\n")
+    write(json.dumps(value).encode() + b"\n")
 
 
 def json_text(text: str) -> str:
