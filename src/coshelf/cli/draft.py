@@ -17,7 +17,8 @@ from coshelf.cli.output import say
 
 __all__ = ["Draft", "drafted"]
 
-_ENDING = ("SIGTERM", "SIGHUP")
+_ENDING = (signal.SIGTERM, signal.SIGHUP)
+_ENDED = tuple(128 + number for number in _ENDING)
 
 
 class Draft:
@@ -86,7 +87,8 @@ def _private_place() -> str | None:
 
 
 def _wants_to_keep(draft: Draft, error: BaseException) -> bool:
-    if isinstance(error, Exception) and sys.stdin.isatty() and sys.stderr.isatty():
+    was_ended = isinstance(error, KeyboardInterrupt) or (isinstance(error, SystemExit) and error.code in _ENDED)
+    if not was_ended and sys.stdin.isatty() and sys.stderr.isatty():
         what = f"Nothing was stored. Keep what you wrote, not encrypted, in {draft.path}?"
         return click.confirm(what, default=False, err=True)
     say("what you wrote was removed, since it would stay there not encrypted")
@@ -107,8 +109,7 @@ def _remove_all_but(path: str) -> None:
 def _signals_as_exits() -> Iterator[None]:
     """What would end the process at once ends the block first."""
     before = {}
-    for name in _ENDING:
-        number = getattr(signal, name)
+    for number in _ENDING:
         if signal.getsignal(number) == signal.SIG_DFL:
             before[number] = signal.signal(number, _exit)
     try:

@@ -45,6 +45,4 @@ def json_text(text: str) -> str:
     """JSON for a screen: what cannot be shown is escaped as JSON escapes it, so that it stays the same JSON."""
     if is_plain(text):
         return text
-    return "".join(each if each in _LINES or is_plain(each) else json.dumps(each)[1:-1] for each in text).replace(
-        "\x7f", r"\u007f"
-    )
+    return "".join(each if each in _LINES or is_plain(each) else json.dumps(each)[1:-1] for each in text)
