@@ -66,24 +66,7 @@ def test_key_that_is_shown_is_read_as_the_same_key(key: Any) -> None:
 
 
 def test_keys_that_look_alike_are_listed_apart_and_each_names_its_entry(sh, tmp_path: Path) -> None:
-    alike = [
-        None,
-        "None",
-        1,
-        "1",
-        "True",
-        1.5,
-        "1.5",
-        b"x",
-        "b'x'",
-        ("a", 1),
-        "('a', 1)",
-        "'q'",
-        "",
-        " a ",
-        "a b",
-        "-n",
-    ]
+    alike = [None, "None", 1, "1", ("a", 1), " a "]
     with coshelf.open(tmp_path / "a.shelf") as shelf:
         shelf.update({key: f"value of {key!r}" for key in alike})
     lines = sh("coshelf ls a.shelf")[0].splitlines()
