@@ -15,7 +15,7 @@ def unmarked(where: str, store_id: bytes) -> str:
     """Why a shelf without this user's mark is not trusted: it is a copy of one that has it, or somebody else's."""
     original = trust.marked_elsewhere(store_id)
     if original is not None:
-        return f"{where} is a copy of {original}, and a copy is not trusted because its original is"
+        return f"{where} is a copy of {original}, which others may have changed, so it is not trusted as that is"
     return f"{where} was not made by this user on this machine, or was copied or moved to where it is"
 
 
