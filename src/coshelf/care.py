@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from coshelf.errors import Unsupported
+from coshelf.paths import expanded
 
 if TYPE_CHECKING:
     from coshelf.handle import Handle
@@ -49,13 +50,14 @@ def check(path: Path, *, progress: Progress | None = None) -> Report:
     True
     """
     from coshelf.codecs.unread import UnreadValues
-    from coshelf.engines import is_file
+    from coshelf.engines import is_file, refuse_credentials
     from coshelf.engines.lmdb.file_check import check_closed
     from coshelf.opening import open_with_codec
 
+    refuse_credentials(path)
     report = None
     if is_file(path):
-        path = os.path.realpath(os.fsdecode(path))
+        path = os.path.realpath(expanded(path))
         report = check_closed(path, progress)
     if report is None:
         with open_with_codec(path, "r", UnreadValues()) as shelf:
@@ -92,9 +94,12 @@ def salvage(source: Path, target: Path, *, progress: Progress | None = None) -> 
     ...     report.entries, report.lost, report.resurrected
     (1, 0, 0)
     """
+    from coshelf.engines import refuse_credentials
     from coshelf.engines.lmdb.salvaging import salvage as take_all
 
-    return take_all(os.path.realpath(os.fsdecode(source)), target, progress)
+    refuse_credentials(source)
+    refuse_credentials(target)
+    return take_all(os.path.realpath(expanded(source)), target, progress)
 
 
 class Cared:
@@ -130,9 +135,11 @@ class Cared:
         ...         copied, dict(copy)
         (2, {'a': 1, 'b': 2})
         """
+        from coshelf.engines import refuse_credentials
         from coshelf.engines.lmdb.copies import copy_to
 
         self._refuse_part("backup")
+        refuse_credentials(path)
         engine = self._handle.engine
         with engine.snapshot() as snapshot:
             return copy_to(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from coshelf.keys import shown
 from coshelf.preview import preview_of
+from coshelf.screen import plain
 
 if TYPE_CHECKING:
     from coshelf.shelf import Shelf
@@ -20,7 +21,7 @@ _STEPS = 500  # of a preview
 
 def as_html(shelf: Shelf[Any, Any]) -> str:
     """A table of the first keys, each with a preview of what is stored."""
-    head = f"<code>{escape(repr(shelf))}</code>"
+    head = f"<code>{escape(plain(repr(shelf)))}</code>"
     if shelf.closed:
         return head
     found = shelf._select().scan(shelf._reader())

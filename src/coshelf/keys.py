@@ -20,6 +20,7 @@ from collections.abc import Iterable
 from typing import Any, TypeAlias
 
 from coshelf.errors import DamagedRecord, InvalidKey
+from coshelf.screen import plain
 
 __all__ = [
     "FIRST",
@@ -132,12 +133,12 @@ def _equal_number(key: Any) -> float | None:
 
 
 def shown(key: Any) -> str:
-    """A key for a message: its repr, cut short, whatever it is."""
+    """A key for a message: its repr, cut short, whatever it is, with nothing that a screen would take for a command."""
     try:
         text = repr(key)
     except Exception as error:  # an int of too many digits, or a subclass with a repr of its own
         return f"<{type(key).__name__} that cannot be shown: {type(error).__name__}>"
-    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
+    return plain(text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}...")
 
 
 def prefix_end(prefix: bytes) -> bytes:

@@ -135,9 +135,11 @@ class Trusting:
             if self.trust is None:
                 engine.guard()
             return chosen(engine, flag, self.asked, self.protocol)
-        hint = f"if you trust whoever writes it: python -m coshelf trust {engine.where}\n  or open it with"
-        if type(engine).trust is Engine.trust:  # it has no place to note that
-            hint = "if you trust whoever writes it, open it with"
+        from coshelf.provenance import can_be_trusted
+
+        hint = "if you trust whoever writes it, open it with"
+        if self.trust is None and can_be_trusted(engine):
+            hint = f"if you trust whoever writes it: python -m coshelf trust {engine.where}\n  or open it with"
         ways_on = f"; {reason}\n  hint: {hint} trust=True, or with allow=[...] for the classes that you expect"
         from coshelf.gate import Gate
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from coshelf.errors import DamagedRecord
 from coshelf.keys import FIRST, LAST, decode, shown
+from coshelf.screen import plain
 
 __all__ = ["Compaction", "Problem", "Report", "SalvageReport", "check_record", "shown_key", "user_key"]
 
@@ -54,7 +55,7 @@ class Report:
 
     def add(self, kind: str, where: str, message: str) -> None:
         """Note a problem."""
-        self.problems.append(Problem(kind, where, message))
+        self.problems.append(Problem(kind, plain(where), plain(message)))
 
     def as_dict(self) -> dict[str, Any]:
         """All of it, for JSON."""

@@ -12,12 +12,13 @@ import stat
 import tempfile
 from hashlib import blake2b
 from hmac import compare_digest
+from itertools import islice
 from pathlib import Path
 
 from coshelf.durable_files import sync_directory
 from coshelf.errors import StorageError
 
-__all__ = ["ROW_KEY", "check_secret", "is_marked", "mark", "unmark"]
+__all__ = ["ROW_KEY", "check_secret", "has_place_for_mark", "is_marked", "mark", "marked_elsewhere", "unmark"]
 
 ROW_KEY = b"\x01trust"
 _SECRET_FILE = "COSHELF_SECRET_FILE"
@@ -25,6 +26,7 @@ _CONTEXT = b"coshelf trust 1\0"
 _SECRET_BYTES = 32
 _LEAST_SECRET = 16
 _MOST = 1 << 20  # bytes that are read of a secret
+_MOST_MARKS = 500  # that are looked at for a message
 
 
 def mark(store_id: bytes, device: int, inode: int, path: str) -> bytes | None:
@@ -97,6 +99,34 @@ def _read(path: Path, flags: int = 0) -> bytes:
             return file.read(_MOST)
     finally:
         os.close(descriptor)
+
+
+def marked_elsewhere(store_id: bytes) -> str | None:
+    """Where a shelf with this id lies that bears this user's mark, if a mark says so and it is still there."""
+    for directory in _state_directories():
+        try:
+            secret = _read(directory / "secret", os.O_NOFOLLOW)
+            with os.scandir(directory / "trusted") as marks:
+                for mark in islice(marks, _MOST_MARKS):
+                    path = os.fsdecode(_read(Path(mark.path), os.O_NOFOLLOW).removesuffix(b"\n"))
+                    with contextlib.suppress(OSError, ValueError):  # of a path that is none any more
+                        found = os.stat(path)
+                        if _name(secret, store_id, found.st_dev, found.st_ino) == mark.name:
+                            return path
+        except OSError:
+            continue
+    return None
+
+
+def has_place_for_mark(path: str) -> bool:
+    """Whether a shelf at this path could be marked by this user."""
+    if os.environ.get(_SECRET_FILE):
+        return os.access(path, os.W_OK)  # the mark is a row of the shelf
+    for directory in _state_directories():
+        there = next(place for place in (directory, *directory.parents) if place.exists())
+        if os.access(there, os.W_OK | os.X_OK):
+            return True
+    return False
 
 
 def check_secret() -> None:

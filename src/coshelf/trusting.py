@@ -8,6 +8,7 @@ import stat
 from coshelf.engines import open_engine
 from coshelf.engines.contract import OpenOptions
 from coshelf.errors import ShelfPermissionError
+from coshelf.paths import expanded
 
 __all__ = ["revoke", "trust_shelf"]
 
@@ -23,6 +24,7 @@ def trust_shelf(path: str) -> None:
     ...     coshelf.open(os.path.join(place, "a.shelf")).close()
     ...     coshelf.trusting.trust_shelf(os.path.join(place, "a.shelf"))
     """
+    path = expanded(path)
     # The mark lies elsewhere, as a rule, so that what cannot be written can be trusted, too.
     engine = open_engine(
         _target(path), OpenOptions(flag="w" if os.access(path.removeprefix("sqlite:"), os.W_OK) else "r")
@@ -41,7 +43,7 @@ def trust_shelf(path: str) -> None:
 
 def revoke(path: str) -> bool:
     """Take this user's note of trust away; return whether there was one."""
-    engine = open_engine(_target(path), OpenOptions(flag="r"))
+    engine = open_engine(_target(expanded(path)), OpenOptions(flag="r"))
     try:
         return engine.revoke()
     finally:

@@ -76,7 +76,8 @@ def test_keys_of_all_types_are_named_as_literals(sh, tmp_path: Path, typed: str,
     assert stored(tmp_path, key) == "v"
     assert sh(f"coshelf get a.shelf -k {shlex.quote(typed)}")[0] == "v"
     assert sh("coshelf ls a.shelf")[0] == f"{typed}\n"
-    sh(f"coshelf get a.shelf {shlex.quote(typed)}", 1)
+    assert sh(f"coshelf get a.shelf {shlex.quote(typed)}")[0] == "v"
+    sh(f"coshelf get a.shelf -s {shlex.quote(typed)}", 1)
     sh(f"coshelf del a.shelf -k {shlex.quote(typed)}")
     assert sh("coshelf ls a.shelf")[0] == ""
 
@@ -244,15 +245,20 @@ def test_values_are_edited_in_a_form_that_fits_them(sh, tmp_path: Path) -> None:
     sh("VISUAL='sed -i $a\\made' EDITOR=false coshelf edit a.shelf none --create; coshelf get a.shelf none", 0)
 
 
+def kept_in(said: str) -> Path:
+    """The file that a command says it has left."""
+    (line,) = [line for line in said.splitlines() if "as plain text, what you wrote is in " in line]
+    return Path(line.rpartition(" is in ")[2])
+
+
 def test_what_is_no_value_any_more_is_kept_for_its_writer(sh, a_shelf: str, tmp_path: Path) -> None:
     _, said = sh("EDITOR='sed -i s/15/nonsense/' coshelf edit a.shelf hello < /dev/null", 2)
-    kept = Path(said.split("The text is in ")[1].strip())
+    kept = kept_in(said)
     assert kept.read_text() == "nonsense\n"
-    kept.unlink()
+    shutil.rmtree(kept.parent)
     assert stored(tmp_path, "hello") == 15
     _, said = sh("EDITOR=false coshelf edit a.shelf hello", 2)
-    assert "nothing was stored" in said
-    Path(said.split("The text is in ")[1].strip()).unlink()
+    assert "nothing was stored" in said and "what you wrote" not in said  # for nothing was written
     _, said = sh("EDITOR=no-such-editor coshelf edit a.shelf hello", 3)
     assert "no-such-editor" in said
 
@@ -263,9 +269,9 @@ def test_what_somebody_else_changed_meanwhile_stays(sh, a_shelf: str, tmp_path: 
     editor.chmod(0o755)
     _, said = sh("EDITOR=./editor coshelf edit a.shelf hello", 1)
     assert said.startswith("'hello' in a.shelf was changed by somebody else meanwhile, and stays\n")
-    kept = Path(said.split("what you wrote is in ")[1].strip())
+    kept = kept_in(said)
     assert kept.read_text() == "16\n"
-    kept.unlink()
+    shutil.rmtree(kept.parent)
     assert stored(tmp_path, "hello") == "theirs"
 
 

@@ -26,6 +26,7 @@ from typing import Any
 sys.path.insert(0, os.path.dirname(__file__))
 
 import mutations
+
 import programs
 
 __all__ = ["SHARES", "Campaign", "input_of"]

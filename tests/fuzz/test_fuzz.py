@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import campaign
-import programs
 import pytest
 import targets
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from watch import CodeRan, watching
 
+import programs
 from coshelf.errors import CoshelfError, DamagedRecord
 from coshelf.keys import decode, encode
 

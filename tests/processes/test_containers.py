@@ -51,7 +51,7 @@ def _refuse(worker: Worker) -> None:
     said = worker.hear()
     assert said.startswith("refused")
     assert "is open in another pid namespace, probably another container" in said
-    assert "hint: let the containers share a pid namespace" in said
+    assert "hint: sqlite:PATH works" in said and "let the containers share a pid namespace" in said
     worker.finish()
 
 

@@ -264,8 +264,12 @@ def test_diskcache_keys_values_and_expiry_of_every_kind(tmp_path: Path) -> None:
     report = import_entries(tmp_path / "old", tmp_path / "new.shelf")
     assert sorted(left.reason for left in report.skipped) == [
         "it expired",
+        "it expires in 1,000 s, and would stay for ever (--drop-expiry takes it)",
         "its key must be unpickled (--trust-pickle)",
     ]
+    with coshelf.open(tmp_path / "new.shelf") as shelf:
+        assert dict(shelf) == content
+    import_entries(tmp_path / "old", tmp_path / "new.shelf", drop_expiry=True)
     with coshelf.open(tmp_path / "new.shelf") as shelf:
         assert dict(shelf) == content | {"stays": 1}
     import_entries(tmp_path / "old", tmp_path / "new.shelf", trust_pickle=True)

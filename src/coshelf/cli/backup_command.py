@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
+from coshelf.cli.output import say, write_json
 from coshelf.cli.progress import progress
 from coshelf.cli.shelves import JSON, SHELF, opened_unread
 
@@ -25,5 +24,5 @@ def backup_command(shelf: str, target: str, overwrite: bool, as_json: bool) -> N
     with opened_unread(shelf, "r") as source, progress(shelf) as tell:
         entries = source.backup(target, overwrite=overwrite, progress=tell)
     if as_json:
-        click.echo(json.dumps({"target": target, "entries": entries}))
-    click.echo(f"{target}: {entries:,} entries", err=True)
+        write_json({"target": target, "entries": entries})
+    say(f"{target}: {entries:,} entries")

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import sys
 
 import click
 
 from coshelf.care import check
 from coshelf.cli.errors import SOMETHING_LEFT
+from coshelf.cli.output import say, show, write_json
 from coshelf.cli.progress import progress
-from coshelf.cli.shelves import JSON, SHELF, target_of
+from coshelf.cli.shelves import JSON, SHELF, shown_target, target_of
 from coshelf.reports import Report
 
 __all__ = ["check_command", "list_problems"]
@@ -27,19 +27,20 @@ def check_command(shelf: str, as_json: bool) -> None:
     with progress(shelf) as tell:
         report = check(target_of(shelf), progress=tell)
     if as_json:
-        click.echo(json.dumps(report.as_dict()))
+        write_json(report.as_dict())
     else:
         list_problems(report)
     count = len(report.problems)
     said = f"{count:,} problem{'s' if count > 1 else ''}" if count else "no damage"
-    click.echo(f"{shelf}: {said}; {report.entries:,} entries of {report.bytes:,} bytes are whole", err=True)
+    name = shown_target(shelf)
+    say(f"{name}: {said}; {report.entries:,} entries of {report.bytes:,} bytes are whole")
     if report.problems:
         if not as_json:
-            click.echo(f"  hint: restore a backup, or: coshelf salvage {shelf} NEW", err=True)
+            say(f"  hint: restore a backup, or: coshelf salvage {name} NEW")
         sys.exit(SOMETHING_LEFT)
 
 
 def list_problems(report: Report) -> None:
     """Each problem on a line."""
     for problem in report.problems:
-        click.echo(str(problem))
+        show(str(problem))

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib
+from typing import Any
 
 import click
+
+from coshelf.screen import plain
 
 __all__ = ["NAMES", "coshelf"]
 
@@ -32,6 +35,13 @@ NAMES = (
 class _Commands(click.Group):
     def list_commands(self, context: click.Context) -> list[str]:
         return list(NAMES)
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except click.ClickException as error:  # which click prints itself
+            error.message = plain(error.message, keep="\n")  # type: ignore[misc]  # for want of a hook
+            raise
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         if name not in NAMES:

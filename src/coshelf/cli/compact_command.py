@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
-from coshelf.cli.shelves import JSON, SHELF, TIMEOUT, opened_unread
+from coshelf.cli.output import say, write_json
+from coshelf.cli.shelves import JSON, SHELF, TIMEOUT, opened_unread, shown_target
 
 __all__ = ["compact_command"]
 
@@ -23,5 +22,5 @@ def compact_command(shelf: str, timeout: float, as_json: bool) -> None:
     with opened_unread(shelf, "w", timeout=timeout) as target:
         done = target.compact()
     if as_json:
-        click.echo(json.dumps(done.as_dict()))
-    click.echo(f"{shelf}: {done.before:,} bytes before, {done.after:,} now", err=True)
+        write_json(done.as_dict())
+    say(f"{shown_target(shelf)}: {done.before:,} bytes before, {done.after:,} now")

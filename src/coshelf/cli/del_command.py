@@ -7,7 +7,9 @@ import sys
 import click
 
 from coshelf.cli.errors import SOMETHING_LEFT
-from coshelf.cli.shelves import KEY, LITERAL_KEY, SHELF, TIMEOUT, key_of, opened_unread, text_of_key
+from coshelf.cli.key_text import text_of_key
+from coshelf.cli.output import say, show
+from coshelf.cli.shelves import KEY, KEY_FORM, SHELF, TIMEOUT, key_of, opened_unread, shown_target
 from coshelf.keys import shown
 
 __all__ = ["del_command"]
@@ -16,13 +18,19 @@ __all__ = ["del_command"]
 @click.command("del", short_help="Delete entries, all in one commit.")
 @click.argument("shelf", type=SHELF)
 @click.argument("keys", metavar="KEY...", type=KEY, nargs=-1)
-@LITERAL_KEY
+@KEY_FORM
 @click.option("--prefix", help="All str keys that begin with this.")
 @click.option("--dry-run", is_flag=True, help="List what would be deleted; delete nothing.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask, on a terminal.")
 @TIMEOUT
 def del_command(
-    shelf: str, keys: tuple[str, ...], literal: bool, prefix: str | None, dry_run: bool, yes: bool, timeout: float
+    shelf: str,
+    keys: tuple[str, ...],
+    key_form: str | None,
+    prefix: str | None,
+    dry_run: bool,
+    yes: bool,
+    timeout: float,
 ) -> None:
     """Delete entries from SHELF, all in one commit.
 
@@ -30,15 +38,15 @@ def del_command(
     """
     if bool(keys) == (prefix is not None):
         raise click.UsageError("name keys, or give --prefix")
-    names = [key_of(key, literal=literal) for key in keys]
+    names = [key_of(key, key_form) for key in keys]
     with opened_unread(shelf, "r" if dry_run else "w", timeout=timeout) as target:
         if not yes and not dry_run and sys.stdin.isatty():
             what = f"{len(names)} named entries" if names else f"{len(target.keys(prefix=prefix)):,} entries"
-            click.confirm(f"Delete {what} from {shelf}?", abort=True, err=True)
+            click.confirm(f"Delete {what} from {shown_target(shelf)}?", abort=True, err=True)
         if dry_run:
             found = [name for name in names if name in target] if names else list(target.keys(prefix=prefix))
             for name in found:
-                click.echo(text_of_key(name, literal=literal))
+                show(text_of_key(name, literal=key_form == "literal"))
         else:
             with target.transaction(timeout) as transaction:
                 found = (
@@ -48,7 +56,7 @@ def del_command(
                     del transaction[name]
     missing = [name for name in names if name not in found]
     for name in missing:
-        click.echo(f"{shown(name)} is not in {shelf}", err=True)
-    click.echo(f"{len(found):,} {'would be deleted' if dry_run else 'deleted'}", err=True)
+        say(f"{shown(name)} is not in {shown_target(shelf)}")
+    say(f"{len(found):,} {'would be deleted' if dry_run else 'deleted'}")
     if missing:
         sys.exit(SOMETHING_LEFT)

@@ -7,7 +7,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from coshelf.cli.wording import in_options
 from coshelf.errors import CoshelfError
+from coshelf.screen import plain
 
 __all__ = ["SOMETHING_LEFT", "STORE_ERROR", "USAGE", "reported"]
 
@@ -24,12 +26,16 @@ def reported() -> Iterator[None]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(STORE_ERROR)
     except (CoshelfError, OSError) as error:
-        first, *rest = _words(error).splitlines()
-        sys.stderr.write("\n".join([f"error: {first}", *(f"  {line.strip()}" for line in rest)]) + "\n")
+        _tell(error)
         sys.exit(STORE_ERROR)
     except (ValueError, LookupError, TypeError) as error:
-        sys.stderr.write(f"error: {error}\n")
+        _tell(error)
         sys.exit(USAGE)
+
+
+def _tell(error: Exception) -> None:
+    first, *rest = plain(in_options(_words(error)), keep="\n").split("\n")
+    sys.stderr.write("\n".join([f"error: {first}", *(f"  {line.strip()}" for line in rest)]) + "\n")
 
 
 def _words(error: Exception) -> str:

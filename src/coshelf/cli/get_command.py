@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import Any
 
@@ -10,19 +9,21 @@ import click
 
 from coshelf import records
 from coshelf.cli.errors import SOMETHING_LEFT
+from coshelf.cli.output import is_terminal, say, show, write, write_json
 from coshelf.cli.shelves import (
     ENCRYPT,
     JSON,
     KEY,
-    LITERAL_KEY,
+    KEY_FORM,
     SHELF,
     SIGN,
     key_of,
     opened,
     opened_raw,
     opened_unread,
+    shown_target,
 )
-from coshelf.cli.values import written
+from coshelf.cli.values import json_line, written
 from coshelf.codecs import described
 from coshelf.codecs.layered import EveryCodec
 from coshelf.errors import UnreadableValue, UntrustedValue
@@ -37,7 +38,7 @@ __all__ = ["get_command"]
 @click.command("get", short_help="Write a value to standard output.")
 @click.argument("shelf", type=SHELF)
 @click.argument("key", type=KEY)
-@LITERAL_KEY
+@KEY_FORM
 @click.option("--preview", is_flag=True, help="Tell type, size and beginning, without unpickling the value.")
 @click.option("--opcodes", is_flag=True, help="List the instructions of the pickle, without unpickling it.")
 @click.option("--pickle", "as_pickle", is_flag=True, help="Write the pickle itself, byte for byte.")
@@ -50,7 +51,7 @@ __all__ = ["get_command"]
 def get_command(
     shelf: str,
     key: str,
-    literal: bool,
+    key_form: str | None,
     preview: bool,
     opcodes: bool,
     as_pickle: bool,
@@ -67,7 +68,9 @@ def get_command(
     """
     if sum((preview, opcodes, as_pickle, trust_pickle)) > 1 or (as_json and (opcodes or as_pickle)):
         raise click.UsageError("--preview, --opcodes, --pickle and --trust-pickle exclude each other")
-    name = key_of(key, literal=literal)
+    if as_pickle and is_terminal():
+        raise click.UsageError("a pickle is not written to a terminal: send it to a file or a pipe")
+    name = key_of(key, key_form)
     try:
         if preview:
             with opened_unread(shelf, "r") as source:
@@ -77,7 +80,7 @@ def get_command(
                 _list_instructions(source, name)
         elif as_pickle:
             with opened_raw(shelf, "r") as source:
-                _out(source[name])
+                write(source[name])
         else:
             with opened(shelf, "r", sign=sign, encrypt=encrypt, trust=trust_pickle) as source:
                 value = _value(source, name)
@@ -89,9 +92,9 @@ def get_command(
                         "  hint: --preview tells its beginning, --pickle writes it as it is",
                         name,
                     ) from None
-            _out(out)
+            write(out)
     except KeyError:
-        click.echo(f"{shown(name)} is not in {shelf}", err=True)
+        say(f"{shown(name)} is not in {shown_target(shelf)}")
         sys.exit(SOMETHING_LEFT)
 
 
@@ -116,7 +119,7 @@ def _json_of(source: Shelf[Any, Any], name: Any) -> bytes | None:
     if entry is None or entry.record[0] != records.HEADERED or not isinstance(codec, EveryCodec):
         return None
     number, payload = codec.opened(name, encoded, entry.record)
-    return payload + b"\n" if number == described.JSON else None
+    return json_line(payload) if number == described.JSON else None
 
 
 def _line(name: Any, value: Any) -> bytes:
@@ -125,19 +128,14 @@ def _line(name: Any, value: Any) -> bytes:
     return line_of(name, value=value).encode()
 
 
-def _out(data: bytes) -> None:
-    sys.stdout.buffer.write(data)
-    sys.stdout.buffer.flush()
-
-
 def _tell(found: Preview, *, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps(found.as_dict()))
+        write_json(found.as_dict())
         return
     for name, said in found.as_dict().items():
         if said:
             text = ", ".join(said) if isinstance(said, tuple) else f"{said:,}" if name == "size" else said
-            click.echo(f"{name.replace('_', ' '):10} {text}")
+            show(f"{name.replace('_', ' '):10} {text}")
 
 
 def _list_instructions(source: Shelf[Any, Any], name: Any) -> None:
@@ -149,7 +147,7 @@ def _list_instructions(source: Shelf[Any, Any], name: Any) -> None:
         raise click.UsageError(f"the record is no pickle, but {said}")
     try:
         for each in instructions(entry.record, start, len(entry.record)):
-            click.echo(str(each))
+            show(str(each))
     except ValueError as error:
-        click.echo(f"no whole pickle: {error}", err=True)
+        say(f"no whole pickle: {error}")
         sys.exit(SOMETHING_LEFT)

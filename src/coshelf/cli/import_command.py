@@ -7,6 +7,8 @@ import click
 from coshelf.cli.progress import progress
 from coshelf.cli.transfers import finish
 from coshelf.transfer.detection import KINDS
+from coshelf.transfer.diskcache_source import DISKS
+from coshelf.transfer.encodings import KEYS, VALUES
 from coshelf.transfer.importing import import_entries
 
 __all__ = ["import_command"]
@@ -28,11 +30,18 @@ __all__ = ["import_command"]
 @click.option("--keyencoding", default="utf-8", show_default=True, help="How the keys of a dbm database became bytes.")
 @click.option(
     "--values",
-    type=click.Choice(["pickle", "bytes"]),
+    type=click.Choice(VALUES),
     default="pickle",
     show_default=True,
-    help="What a dbm database holds: pickles (a shelf), or bytes to be kept as bytes.",
+    help="How the values of a dbm database or of sqlitedict became bytes; with bytes they are kept as bytes.",
 )
+@click.option(
+    "--keys",
+    type=click.Choice(KEYS),
+    help="How the keys of sqlitedict became text; pickle-base64 is sqlitedict.encode_key. No code is run.",
+)
+@click.option("--disk", type=click.Choice(DISKS), help="Which Disk of diskcache wrote; json is JSONDisk.")
+@click.option("--drop-expiry", is_flag=True, help="Take entries of diskcache that will expire, to stay for ever.")
 @click.option("--table", help="Which table of sqlitedict, if the file has several.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON to standard output.")
 def import_command(
@@ -45,6 +54,9 @@ def import_command(
     keyencoding: str,
     values: str,
     table: str | None,
+    keys: str | None,
+    disk: str | None,
+    drop_expiry: bool,
     as_json: bool,
 ) -> None:
     """Copy the entries of SOURCE into the shelf TARGET, which is made if it is missing.
@@ -63,6 +75,9 @@ def import_command(
             keyencoding=keyencoding,
             values=values,
             table=table,
+            keys=keys,
+            disk=disk,
+            drop_expiry=drop_expiry,
             replace=replace,
             dry_run=dry_run,
             progress=tell,

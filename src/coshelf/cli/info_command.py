@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
+from coshelf.cli.output import write_json
 from coshelf.cli.shelves import JSON, SHELF, opened_unread
 from coshelf.cli.tables import table
 
@@ -20,7 +19,7 @@ def info_command(shelf: str, as_json: bool) -> None:
     with opened_unread(shelf, "r") as source:
         info = source.info()
     if as_json:
-        click.echo(json.dumps(info.as_dict()))
+        write_json(info.as_dict())
         return
     trusted = "yes" if info.trusted else f"no: {info.reason}"
     table(

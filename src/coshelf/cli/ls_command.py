@@ -10,7 +10,8 @@ from typing import Any
 
 import click
 
-from coshelf.cli.shelves import SHELF, opened_unread, text_of_key
+from coshelf.cli.key_text import text_of_key
+from coshelf.cli.shelves import SHELF, opened_unread
 from coshelf.cli.values import bytes_of
 from coshelf.preview import Preview, preview_of
 from coshelf.shelf import Shelf
@@ -43,7 +44,8 @@ def ls_command(
 ) -> None:
     """List the keys of SHELF in order, one a line; those that match GLOB ("*" stops at "/", "**" does not).
 
-    A str key that can be printed is written as it is, any other key as a Python literal. Values are not unpickled.
+    A str key is written as it is, where "get" reads it as that; any other key, and any other str, as a Python literal.
+    Values are not unpickled.
     """
     out = sys.stdout.buffer
     with opened_unread(shelf, "r") as source:

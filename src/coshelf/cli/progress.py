@@ -6,6 +6,9 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from coshelf.engines.urls import without_secrets
+from coshelf.screen import plain
+
 __all__ = ["Progress", "progress"]
 
 Progress = Callable[[int, int | None], object]
@@ -18,11 +21,12 @@ def progress(what: str) -> Iterator[Progress | None]:
         if not sys.stderr.isatty():
             raise ImportError
         from rich.console import Console
+        from rich.markup import escape
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
     except ImportError:
         yield None
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=None)
+        task = bar.add_task(escape(plain(without_secrets(what))), total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 
 import click
@@ -10,6 +9,7 @@ import click
 from coshelf.care import salvage
 from coshelf.cli.check_command import list_problems
 from coshelf.cli.errors import SOMETHING_LEFT
+from coshelf.cli.output import say, write_json
 from coshelf.cli.progress import progress
 from coshelf.cli.shelves import JSON
 from coshelf.reports import SalvageReport
@@ -30,13 +30,13 @@ def salvage_command(source: str, target: str, as_json: bool) -> None:
     with progress(source) as tell:
         report = salvage(source, target, progress=tell)
     if as_json:
-        click.echo(json.dumps(report.as_dict()))
+        write_json(report.as_dict())
     else:
         list_problems(report)
     parts = [f"{report.entries:,} entries taken"]
     parts += [_lost(report)] if report.lost or not report.lost_is_known else []
     parts += [f"{report.resurrected:,} may be older, or have been deleted"] if report.resurrected else []
-    click.echo(f"{target}: {', '.join(parts)}", err=True)
+    say(f"{target}: {', '.join(parts)}")
     if report.problems:
         sys.exit(SOMETHING_LEFT)
 

@@ -7,10 +7,11 @@ import sys
 import click
 
 from coshelf.cli.errors import SOMETHING_LEFT
+from coshelf.cli.output import say
 from coshelf.cli.shelves import (
     ENCRYPT,
     KEY,
-    LITERAL_KEY,
+    KEY_FORM,
     SHELF,
     SIGN,
     TIMEOUT,
@@ -18,6 +19,7 @@ from coshelf.cli.shelves import (
     opened,
     opened_raw,
     opened_unread,
+    shown_target,
 )
 from coshelf.cli.values import bytes_of, parsed
 from coshelf.errors import ShelfNotFound
@@ -32,7 +34,7 @@ __all__ = ["set_command"]
 @click.argument("shelf", type=SHELF)
 @click.argument("key", type=KEY)
 @click.argument("value", required=False)
-@LITERAL_KEY
+@KEY_FORM
 @click.option("--json", "form", flag_value="json", help="The value is JSON.")
 @click.option("--literal", "form", flag_value="literal", help="The value is a Python literal: {'a': (1, 2)}, b'x'.")
 @click.option("--bytes", "form", flag_value="bytes", help="The value is bytes, whatever they are.")
@@ -45,7 +47,7 @@ def set_command(
     shelf: str,
     key: str,
     value: str | None,
-    literal: bool,
+    key_form: str | None,
     form: str | None,
     only_new: bool,
     sign: str | None,
@@ -57,7 +59,7 @@ def set_command(
     VALUE is text, or bytes where SHELF holds bytes, and is stored as all its values are. Without it, or with "-", the
     value is standard input, to the byte: what "get" writes, "set" stores.
     """
-    name = key_of(key, literal=literal)
+    name = key_of(key, key_form)
     data = sys.stdin.buffer.read() if value in (None, "-") else bytes_of(value)
     if form == "pickle":
         if sign is not None or encrypt is not None:
@@ -77,7 +79,7 @@ def set_command(
             if name not in transaction:
                 transaction[name] = stored
                 return
-    click.echo(f"{shown(name)} is in {shelf} already", err=True)
+    say(f"{shown(name)} is in {shown_target(shelf)} already")
     sys.exit(SOMETHING_LEFT)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import os
 import re
 from collections.abc import Callable
@@ -11,19 +10,23 @@ from typing import Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
+from coshelf.cli.key_text import read_key, read_literal, text_of_key
 from coshelf.codecs.raw_pickles import RawPickles
 from coshelf.codecs.unread import UnreadValues
 from coshelf.engines.contract import Flag
+from coshelf.engines.urls import without_secrets
 from coshelf.errors import CoshelfError
 from coshelf.opening import open as open_shelf
 from coshelf.opening import open_with_codec
+from coshelf.paths import expanded
+from coshelf.screen import plain
 from coshelf.shelf import Shelf
 
 __all__ = [
     "ENCRYPT",
     "JSON",
     "KEY",
-    "LITERAL_KEY",
+    "KEY_FORM",
     "SHELF",
     "SIGN",
     "TIMEOUT",
@@ -31,8 +34,8 @@ __all__ = [
     "opened",
     "opened_raw",
     "opened_unread",
+    "shown_target",
     "target_of",
-    "text_of_key",
 ]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -43,7 +46,7 @@ _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 
 def target_of(name: str) -> str:
     """A directory is one of the files engine."""
-    return f"files:{name}" if not _URL.match(name) and os.path.isdir(name) else name
+    return f"files:{name}" if not _URL.match(name) and os.path.isdir(expanded(name)) else name
 
 
 def opened(
@@ -77,19 +80,21 @@ def opened_raw(name: str, flag: Flag, *, timeout: float = 60) -> Shelf[Any, Any]
     return open_with_codec(target_of(name), flag, RawPickles(), timeout=timeout)
 
 
-def key_of(text: str, *, literal: bool) -> Any:
-    """The key that is named: the text itself, or what it says as a Python literal."""
-    if not literal:
+def key_of(text: str, form: str | None) -> Any:
+    """The key that is named: as :func:`read_key` reads it, or in a form that was asked for."""
+    if form == "str":
         return text
+    if form is None:
+        return read_key(text)
     try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError, RecursionError) as error:
-        raise click.BadParameter(f"{text!r} is no Python literal such as 15, ('a', 1) or b'x'") from error
+        return read_literal(text)
+    except ValueError as error:
+        raise click.BadParameter(f"{error} such as 15, ('a', 1) or b'x'") from error
 
 
-def text_of_key(key: Any, *, literal: bool = False) -> str:
-    """A key in a list: as it is typed, if it can be, and as a Python literal otherwise."""
-    return key if isinstance(key, str) and key.isprintable() and key and not literal else repr(key)
+def shown_target(name: str) -> str:
+    """A shelf's name for a message: no password, and no control character."""
+    return plain(without_secrets(name))
 
 
 class _ShelfName(click.types.StringParamType):
@@ -112,7 +117,7 @@ class _KeyName(click.types.StringParamType):
         try:
             with opened_unread(context.params["shelf"], "r", timeout=1) as shelf:
                 found = zip(shelf.keys(prefix=incomplete), range(_COMPLETIONS), strict=False)
-                return [CompletionItem(key) for key, _ in found if key.isprintable()]
+                return [CompletionItem(key) for key, _ in found if text_of_key(key) == key]
         except (CoshelfError, OSError, KeyError, ValueError):
             return []  # nothing to offer; the command itself will say why
 
@@ -153,8 +158,14 @@ def ENCRYPT(command: _F) -> _F:  # noqa: N802
     )(command)
 
 
-def LITERAL_KEY(command: _F) -> _F:  # noqa: N802
-    """The option ``--literal-key``."""
-    return click.option(
-        "-k", "--literal-key", "literal", is_flag=True, help="KEY is a Python literal: 15, ('a', 1), b'x', None."
-    )(command)
+def KEY_FORM(command: _F) -> _F:  # noqa: N802
+    """The options ``--literal-key`` and ``--str-key``."""
+    literal = click.option(
+        "-k",
+        "--literal-key",
+        "key_form",
+        flag_value="literal",
+        help="KEY is a Python literal: 15, ('a', 1), b'x', None.",
+    )
+    exact = click.option("-s", "--str-key", "key_form", flag_value="str", help="KEY is a str, exactly as it is typed.")
+    return literal(exact(command))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
+from coshelf.cli.output import show, write_json
 from coshelf.cli.shelves import JSON, SHELF, opened_unread
 from coshelf.cli.tables import table
 from coshelf.engines.contract import Figures
+from coshelf.screen import plain
 from coshelf.statistics import Stats
 
 __all__ = ["stats_command"]
@@ -33,7 +33,7 @@ def stats_command(shelf: str, prefix_depth: int, largest: int, cheap: bool, as_j
     with opened_unread(shelf, "r") as source:
         stats = source.stats(prefix_depth=prefix_depth, largest=largest, cheap=cheap)
     if as_json:
-        click.echo(json.dumps(stats.as_dict()))
+        write_json(stats.as_dict())
         return
     rows = [("shelf", stats.name), ("engine", stats.engine), ("entries", stats.entries), ("bytes", stats.bytes)]
     table([*rows, *(_rows(stats.file) if stats.file is not None else ())])
@@ -63,10 +63,10 @@ def _rows(file: Figures) -> list[tuple[str, object]]:
 
 def _list_sizes(stats: Stats) -> None:
     if stats.prefixes:
-        click.echo("\n     entries         bytes  prefix")
+        show("\n     entries         bytes  prefix")
         for prefix, (entries, size) in stats.prefixes.items():
-            click.echo(f"{entries:>12,}  {size:>12,}  {prefix}")
+            show(f"{entries:>12,}  {size:>12,}  {plain(prefix)}")
     if stats.largest:
-        click.echo("\n       bytes  largest")
+        show("\n       bytes  largest")
         for key, size in stats.largest:
-            click.echo(f"{size:>12,}  {key}")
+            show(f"{size:>12,}  {plain(key)}")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import click
+from coshelf.cli.output import show
+from coshelf.screen import plain
 
 __all__ = ["table"]
 
@@ -15,7 +16,7 @@ def table(rows: Iterable[tuple[str, Any]]) -> None:
     known = [(name, _shown(value)) for name, value in rows if value is not None]
     width = max((len(name) for name, _ in known), default=0)
     for name, value in known:
-        click.echo(f"{name:{width}}  {value}")
+        show(f"{name:{width}}  {plain(value)}")
 
 
 def _shown(value: Any) -> str:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import sys
 
-import click
-
 from coshelf.cli.errors import SOMETHING_LEFT
+from coshelf.cli.output import say, write_json
+from coshelf.screen import plain
 from coshelf.transfer.report import Left, Report
 
 __all__ = ["finish"]
@@ -18,11 +17,11 @@ _SHOWN = 20
 def finish(report: Report, did: str, *, as_json: bool) -> None:
     """Say what was done, and exit with 1 if something was left behind."""
     if as_json:
-        click.echo(json.dumps(report.as_dict()))
+        write_json(report.as_dict())
     parts = [f"{report.done:,} {did}"]
     parts += [f"{report.unchanged:,} unchanged"] if report.unchanged else []
     parts += [f"{len(of):,} {name}" for name, of in (("skipped", report.skipped), ("failed", report.failed)) if of]
-    click.echo(f"{report.kind}: {', '.join(parts)}", err=True)
+    say(f"{report.kind}: {', '.join(parts)}")
     for name, of in (("skipped", report.skipped), ("failed", report.failed)):
         _list(name, of)
     if not report.is_complete():
@@ -31,6 +30,6 @@ def finish(report: Report, did: str, *, as_json: bool) -> None:
 
 def _list(name: str, left: list[Left]) -> None:
     for each in left[:_SHOWN]:
-        click.echo(f"  {name} {each.key}: {each.reason}", err=True)
+        say(f"  {name} {plain(each.key)}: {plain(each.reason)}")
     if len(left) > _SHOWN:
-        click.echo(f"  and {len(left) - _SHOWN:,} more {name} (--json has all)", err=True)
+        say(f"  and {len(left) - _SHOWN:,} more {name} (--json has all)")

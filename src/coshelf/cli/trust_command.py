@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from coshelf.cli.output import say
+from coshelf.cli.shelves import shown_target
 from coshelf.trusting import revoke, trust_shelf
 
 __all__ = ["trust_command"]
@@ -18,7 +20,7 @@ def trust_command(path: str, is_revoked: bool) -> None:
     What you made yourself on this machine is trusted already. Only do it if you trust whoever wrote it.
     """
     if is_revoked:
-        click.echo(f"{path}: {'no longer trusted' if revoke(path) else 'was not trusted'}", err=True)
+        say(f"{shown_target(path)}: {'no longer trusted' if revoke(path) else 'was not trusted'}")
     else:
         trust_shelf(path)
-        click.echo(f"{path}: trusted", err=True)
+        say(f"{shown_target(path)}: trusted")

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import ast
 import json
-import sys
 from typing import Any
 
 import click
 
+from coshelf.cli.output import is_terminal, json_text
 from coshelf.keys import shown
+from coshelf.screen import plain
 from coshelf.transfer.json_lines import same_in_json
 
-__all__ = ["bytes_of", "is_terminal", "parsed", "written"]
+__all__ = ["bytes_of", "json_line", "parsed", "written"]
+
+_LINES = "\n\t"
 
 
 def bytes_of(text: str) -> bytes:
@@ -20,20 +23,27 @@ def bytes_of(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
-def is_terminal() -> bool:
-    """Whether a person reads standard output."""
-    return sys.stdout.isatty()
-
-
 def written(value: Any) -> bytes:
-    """A value for standard output: text and bytes as they are, JSON where that is exact, else as Python writes it."""
-    if isinstance(value, (bytes, bytearray)):
-        return repr(value).encode() + b"\n" if is_terminal() else bytes(value)
+    """A value for standard output: text and bytes as they are, JSON where that is exact, else as Python writes it.
+
+    To a terminal it goes without control characters, which are escaped, and with a line end.
+    """
+    to_screen = is_terminal()
+    if isinstance(value, (bytes, bytearray)) and not to_screen:
+        return bytes(value)
     if isinstance(value, str):
-        return value.encode("utf-8", "surrogatepass") + (b"\n" if is_terminal() else b"")
-    if same_in_json(value):
-        return json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n"
-    return repr(value).encode("utf-8", "surrogatepass") + b"\n"
+        text = f"{plain(value, keep=_LINES)}\n" if to_screen else value
+    elif same_in_json(value):
+        return json_line(json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass"))
+    else:
+        text = repr(value) + "\n"
+        text = plain(text, keep=_LINES) if to_screen else text
+    return text.encode("utf-8", "surrogatepass")
+
+
+def json_line(data: bytes) -> bytes:
+    """JSON for standard output: to the byte, or to a terminal with what cannot be shown escaped."""
+    return json_text(data.decode("utf-8", "replace")).encode() + b"\n" if is_terminal() else data + b"\n"
 
 
 def parsed(data: bytes, form: str) -> Any:

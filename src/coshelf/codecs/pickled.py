@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import re
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from hashlib import blake2b
 from typing import Any
@@ -13,12 +15,16 @@ from coshelf.codecs import buffers
 from coshelf.codecs.described import undecoded
 from coshelf.errors import CoshelfError, DamagedRecord, FormatTooNew, UnreadableValue, UntrustedValue, UnwritableValue
 from coshelf.keys import shown
+from coshelf.screen import plain
 
 __all__ = ["OLD", "PROTOCOL", "PickleCodec", "damaged", "unreadable"]
 
 OLD = bytes([records.OLD_PICKLE])
 PROTOCOL = 5
 """Of pickles that a shelf writes unless it is asked for another: the first that can pass large buffers on."""
+
+_SHOWN = 500  # characters of an error that is not ours
+_MISSING = re.compile("'(?P<name>[^']+)' on <module '(?P<module>[^']+)'|module '([^']+)' has no attribute '([^']+)'")
 
 
 class PickleCodec:
@@ -113,7 +119,9 @@ class PickleCodec:
             if tag == records.OLD_PICKLE:
                 return self.loads(memoryview(record)[1:])
         except UntrustedValue as error:
-            raise UntrustedValue(f"the value for key {shown(key)}: {error}{self._ways_on}", error.name, key) from None
+            raise UntrustedValue(
+                f"the value for key {shown(key)}: {_told(error)}{self._ways_on}", error.name, key
+            ) from None
         except CoshelfError:
             raise
         except Exception as error:
@@ -143,11 +151,16 @@ class PickleCodec:
         try:
             return self.loads(pickle) if buffers is None else self.loads(pickle, buffers=buffers)
         except UntrustedValue as error:
-            raise UntrustedValue(f"the value for key {shown(key)}: {error}{self._ways_on}", error.name, key) from None
+            raise UntrustedValue(
+                f"the value for key {shown(key)}: {_told(error)}{self._ways_on}", error.name, key
+            ) from None
         except CoshelfError:
             raise
         except Exception as error:
             raise unreadable(key, error) from error
+
+    def _untrusted(self, key: Any, error: UntrustedValue) -> UntrustedValue:
+        return UntrustedValue(f"the value for key {shown(key)}: {_told(error)}{self._ways_on}", error.name, key)
 
     def _beside(self, key: Any, record: bytes) -> tuple[memoryview, list[memoryview]]:
         """The pickle in a record that names a blob, and the buffers of that."""
@@ -180,7 +193,7 @@ def _unwritable(key: Any, value: Any, error: Exception) -> UnwritableValue:
 def unreadable(key: Any, error: Exception) -> UnreadableValue:
     return UnreadableValue(
         f"the value for key {shown(key)} is intact but cannot be unpickled here: {_reason(error)}\n"
-        "  hint: the class or module may have been renamed or removed since it was stored",
+        f"  hint: {_way_on(error)}",
         key,
     )
 
@@ -195,4 +208,34 @@ def damaged(key: Any, record: bytes) -> DamagedRecord:
 
 
 def _reason(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"
+    return f"{type(error).__name__}: {_told(error)}"
+
+
+def _told(error: Exception) -> str:
+    """What an error says, which can be text of whoever wrote the pickle."""
+    text = plain(str(error))
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
+
+
+def _missing_in_script(error: Exception) -> str | None:
+    """The name that is looked for in this program's script, since another script defined it; None if it is not so."""
+    if isinstance(error, ModuleNotFoundError):
+        # What a process of multiprocessing calls the script that started it.
+        return "CLASS" if error.name == "__mp_main__" else None
+    found = _MISSING.search(_told(error)) if isinstance(error, AttributeError) else None
+    if found is None:
+        return None
+    specification = getattr(sys.modules.get("__main__"), "__spec__", None)  # of python -m
+    is_of_script = (found["module"] or found[3]) in ("__main__", getattr(specification, "name", None))
+    return (found["name"] or found[4]) if is_of_script else None
+
+
+def _way_on(error: Exception) -> str:
+    name = _missing_in_script(error)
+    if name is None:
+        return "the class or module may have been renamed or removed since it was stored"
+    return (
+        f"the class was defined in a script or notebook, and other programs do not find it there. Move it to a module, "
+        "import it from there, and store the value again\n"
+        f"  to read what is stored: import __main__, MODULE; __main__.{name} = MODULE.{name}"
+    )

@@ -9,9 +9,11 @@ from collections.abc import Callable, MutableMapping
 from typing import Any, Protocol, cast
 
 from coshelf.engines.contract import Engine, OpenOptions
-from coshelf.errors import UnknownEngine
+from coshelf.engines.urls import OF_PATHS, has_credentials
+from coshelf.errors import CoshelfError, MissingExtra, UnknownEngine
+from coshelf.paths import expanded
 
-__all__ = ["holds_bare_pickles", "is_file", "open_engine"]
+__all__ = ["holds_bare_pickles", "is_file", "open_engine", "refuse_credentials"]
 
 # URL scheme to module. Others come from the entry-point group below, which is read only when one is asked for.
 _BUILT_IN = {
@@ -30,8 +32,15 @@ _BUILT_IN = {
     "rediss+sentinel": "coshelf.engines.redis",
     "s3": "coshelf.engines.objects",
     "sqlite": "coshelf.engines.sqlite",
+    "valkey": "coshelf.engines.redis",
+    "valkey+cluster": "coshelf.engines.redis",
+    "valkey+sentinel": "coshelf.engines.redis",
+    "valkeys": "coshelf.engines.redis",
+    "valkeys+cluster": "coshelf.engines.redis",
+    "valkeys+sentinel": "coshelf.engines.redis",
 }
 _ENTRY_POINTS = "coshelf.engines"
+_LMDB = "coshelf.engines.lmdb"
 
 # Two characters at least, so that a drive letter is no scheme.
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
@@ -48,20 +57,45 @@ def open_engine(target: object, options: OpenOptions) -> Engine:
     """Open the engine that a target names.
 
     A ``str`` that begins with ``scheme:`` is a URL, any other str, bytes or path-like object a file of the lmdb engine
-    or, with a slash at its end, a directory of the files engine, and a mutable mapping is used as it is. Raises
-    :class:`UnknownEngine` for a scheme that nobody registered.
+    or, with a slash at its end, a directory of the files engine, and a mutable mapping is used as it is. ``~`` at the
+    beginning of a path is the home directory. Raises :class:`UnknownEngine` for a scheme that nobody registered.
     """
+    refuse_credentials(target)
     if isinstance(target, str):
         scheme = _SCHEME.match(target)
         if scheme:
-            return _find(scheme.group(1).lower())(target, options)
+            name = scheme.group(1).lower()
+            if name in OF_PATHS:
+                return _find(name)(expanded(target), options)
+            from coshelf.engines.connections import told_if_slow
+
+            with told_if_slow(target, options.timeout):
+                return _find(name)(target, options)
     if isinstance(target, (str, bytes, os.PathLike)):
-        path = os.fsdecode(target)
-        engine = "coshelf.engines.files" if path.endswith("/") else "coshelf.engines.lmdb"
+        path = expanded(target)
+        engine = "coshelf.engines.files" if path.endswith("/") else _LMDB
         return _built_in(engine).open_engine(path, options)
     if isinstance(target, MutableMapping) or _quacks_like_dbm(target):
         return _built_in("coshelf.engines.mapping").open_engine(target, options)
     raise TypeError(f"a shelf is opened by path, URL or mapping of bytes, not by {type(target).__name__}")
+
+
+def refuse_credentials(target: object) -> None:
+    """Raise :class:`UnknownEngine` for what was meant as a URL: as a path, it would be shown, with its password."""
+    if not isinstance(target, str):
+        return
+    scheme = _SCHEME.match(target)
+    name = None if scheme is None else scheme.group(1).lower()
+    if scheme is None and has_credentials(target):
+        raise UnknownEngine(
+            "the target looks like a URL, but does not begin with a scheme and a colon. It is not shown, since it may "
+            "have a password. If it is the name of a file, put './' before it or pass a pathlib.Path"
+        )
+    if scheme is not None and name in OF_PATHS and has_credentials(target[scheme.end() :]):
+        raise UnknownEngine(
+            f"what follows '{name}:' is a path, and this looks like a user, a password and a host. It is not shown. "
+            f"If it is the name of a file, write '{name}:./' before it"
+        )
 
 
 def is_file(target: object) -> bool:
@@ -95,7 +129,17 @@ def _find(scheme: str) -> _Opener:
 
 
 def _built_in(module: str) -> _EngineModule:
-    return cast("_EngineModule", importlib.import_module(module))
+    try:
+        return cast("_EngineModule", importlib.import_module(module))
+    except ImportError as error:
+        if module != _LMDB or isinstance(error, CoshelfError) or (error.name or "").startswith("coshelf"):
+            raise
+        where = "in a subinterpreter" if "subinterpreter" in str(error) else "here"
+        raise MissingExtra(
+            f"the lmdb engine cannot be used {where}, since lmdb cannot be imported: {error}\n"
+            "  hint: sqlite:PATH needs the standard library alone, and works in subinterpreters",
+            name="lmdb",
+        ) from error
 
 
 def _quacks_like_dbm(target: object) -> bool:

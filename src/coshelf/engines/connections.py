@@ -1,31 +1,48 @@
-"""What engines that talk to a server have in common: addresses without secrets, and reads that are tried again."""
+"""What engines that talk to a server have in common: waits that are told, and reads that are tried again."""
 
 from __future__ import annotations
 
 import random
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
-from urllib.parse import urlsplit
 
+from coshelf.engines.urls import without_secrets
 from coshelf.errors import Unavailable
+from coshelf.screen import plain
 
-__all__ = ["repeated", "without_secrets"]
+__all__ = ["repeated", "told_if_slow"]
 
 T = TypeVar("T")
 
 _FIRST_PAUSE = 0.05  # seconds
 _LONGEST_PAUSE = 1.0
+_SILENCE = 2.0  # seconds after which a wait is told
 
 
-def without_secrets(url: str) -> str:
-    """A URL as messages may show it: without user, password and query.
+@contextmanager
+def told_if_slow(target: str, timeout: float) -> Iterator[None]:
+    """Say after two seconds that the block waits for a server, to the logger ``coshelf``: on a terminal, by default."""
+    if timeout <= _SILENCE:
+        yield
+        return
+    timer = threading.Timer(_SILENCE, _tell_waiting, (without_secrets(target), timeout))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
-    >>> without_secrets("postgresql://ann:secret@db.example:5432/shelves?sslpassword=secret")
-    'postgresql://db.example:5432/shelves'
-    """
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+def _tell_waiting(where: str, timeout: float, reason: str = "it has not answered yet") -> None:
+    import logging  # which takes its time
+
+    logging.getLogger("coshelf").warning(
+        "%s", plain(f"waiting for {where}: {reason}; gives up after {timeout:g} s in all")
+    )
 
 
 def repeated(read: Callable[[], T], is_lost: Callable[[Exception], bool], *, where: str, timeout: float) -> T:
@@ -45,6 +62,7 @@ def repeated(read: Callable[[], T], is_lost: Callable[[Exception], bool], *, whe
     began = time.monotonic()
     pause = _FIRST_PAUSE
     attempts = 0
+    is_told = False
     while True:
         attempts += 1
         try:
@@ -58,5 +76,8 @@ def repeated(read: Callable[[], T], is_lost: Callable[[Exception], bool], *, whe
                     f"cannot reach {where}: {type(error).__name__}: {str(error).strip() or 'no reason given'}\n"
                     f"  tried {attempts} times in {waited:.1f} s (timeout {timeout:g} s)"
                 ) from error
+            if waited > _SILENCE and not is_told:
+                is_told = True
+                _tell_waiting(where, timeout, f"{type(error).__name__}: {str(error).strip() or 'no reason given'}")
         time.sleep(pause * random.uniform(0.5, 1.0))
         pause = min(pause * 2, _LONGEST_PAUSE)

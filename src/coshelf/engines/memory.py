@@ -37,7 +37,7 @@ _CAPABILITIES = Capabilities(
 def open_engine(target: Any, options: OpenOptions) -> Engine:
     """A new, empty engine. The only URL is ``memory:``."""
     if target != "memory:":
-        raise UnknownEngine(f"a shelf in memory has no name: write 'memory:', not {target!r}")
+        raise UnknownEngine("a shelf in memory has no name: write 'memory:' alone")
     return MemoryEngine(options)
 
 

@@ -15,6 +15,7 @@ from coshelf.errors import MissingExtra
 from coshelf.preview.instructions import instructions
 from coshelf.preview.msgpack import beginning
 from coshelf.preview.outline import follow
+from coshelf.screen import is_plain, plain
 
 __all__ = ["Preview", "payload_of", "preview_of"]
 
@@ -48,13 +49,28 @@ class Preview:
 
 
 def preview_of(record: bytes, *, length: int = 80, steps: int = _STEPS) -> Preview:
-    """Look at a record.
+    """Look at a record. No text of the preview has control characters, whatever the record says.
 
     Args:
         record: body and trailer.
         length: about how many characters ``text`` may have.
         steps: how many instructions are followed at most.
     """
+    found = _preview_of(record, length, steps)
+    said = (found.type, found.text, found.stored_as, *found.names, found.problem or "")
+    if all(map(is_plain, said)):
+        return found
+    return dataclasses.replace(
+        found,
+        type=plain(found.type),
+        text=plain(found.text),
+        stored_as=plain(found.stored_as),
+        names=tuple(map(plain, found.names)),
+        problem=found.problem and plain(found.problem),
+    )
+
+
+def _preview_of(record: bytes, length: int, steps: int) -> Preview:
     size = len(record) - records.TRAILER
     said, start = payload_of(record)
     if start is not None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from coshelf.keys import shown
-from coshelf.transfer.pickles import entry, pickled
+from coshelf.transfer.encodings import decoded_value
 from coshelf.transfer.report import Left
 from coshelf.transfer.source import Entry, Source, SourceError, SourceOptions
 
@@ -54,6 +54,4 @@ def as_entry(key: bytes, value: object, options: SourceOptions) -> Entry | Left:
         name = key.decode(options.keyencoding)
     except UnicodeDecodeError as error:
         return Left(shown(key), f"the key is not {options.keyencoding}: {error.reason} (--keyencoding)")
-    if options.values == "bytes" and isinstance(value, bytes):
-        return Entry(name, pickled(value))
-    return entry(name, value)
+    return decoded_value(name, value, options.values)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from contextlib import closing
 
 from coshelf.dbm import whichdb
 from coshelf.transfer.dbm_source import DbmSource
@@ -12,7 +13,8 @@ from coshelf.transfer.diskcache_source import DiskCacheSource, shards
 from coshelf.transfer.json_lines import JsonLinesSource
 from coshelf.transfer.shelf_source import PickleShareSource, ShelfSource
 from coshelf.transfer.source import Source, SourceError, SourceOptions
-from coshelf.transfer.sqlite_sources import DbmSqliteSource, SqliteDictSource, connected, reported, tables
+from coshelf.transfer.sqlite_file import SqliteFile
+from coshelf.transfer.sqlite_sources import DbmSqliteSource, SqliteDictSource
 
 __all__ = ["KINDS", "kind_of", "open_source"]
 
@@ -63,12 +65,8 @@ def kind_of(path: str) -> str:
 
 
 def _kind_of_sqlite(path: str) -> str:
-    connection = connected(path)
-    try:
-        with reported(path):
-            found = tables(connection)
-    finally:
-        connection.close()
+    with closing(SqliteFile(path)) as file:
+        found = file.tables()
     if "Cache" in found and "filename" in found["Cache"]:
         raise SourceError(f"{path} is the database of a diskcache\n  hint: import its directory")
     if found.get("Dict") == ["key", "value"] and len(found) == 1:

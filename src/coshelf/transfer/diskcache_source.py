@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import glob
+import json
 import os
 import pickle
-import sqlite3
 import stat
 import time
+import zlib
 from collections.abc import Iterator
+from typing import Any, NamedTuple, cast
 
 from coshelf.keys import shown
+from coshelf.transfer.encodings import inflated
 from coshelf.transfer.pickles import entry, pickled
 from coshelf.transfer.report import Left
 from coshelf.transfer.source import Entry, Skipped, Source, SourceError, SourceOptions
-from coshelf.transfer.sqlite_sources import connected, reported, tables
+from coshelf.transfer.sqlite_file import SqliteFile
 
-__all__ = ["DATABASE", "DiskCacheSource", "shards"]
+__all__ = ["DATABASE", "DISKS", "DiskCacheSource", "shards"]
 
 DATABASE = "cache.db"
+DISKS = ("pickle", "json")
+"""What can have written a cache: diskcache's Disk and JSONDisk."""
+
 _RAW, _BINARY, _TEXT, _PICKLE = 1, 2, 3, 4
-_ROWS = "SELECT key, raw, expire_time, mode, filename, value FROM Cache ORDER BY rowid"
+_COLUMNS = "key, raw, expire_time, mode, filename, value"
+_DISK_SETTINGS = {"disk_min_file_size", "disk_pickle_protocol", "disk_compress_level"}  # the last of JSONDisk
 
 Row = tuple[object, int, float | None, int, str | None, object]
 
@@ -40,12 +47,16 @@ class DiskCacheSource(Source):
 
     def __init__(self, directory: str, options: SourceOptions) -> None:
         self._options = options
-        self._shards: list[tuple[str, sqlite3.Connection]] = []
+        self._shards: list[tuple[str, SqliteFile]] = []
         try:
             for shard in shards(directory):
-                self._shards.append((shard, connected(os.path.join(shard, DATABASE))))
-                if "Cache" not in tables(self._shards[-1][1]):
+                file = SqliteFile(os.path.join(shard, DATABASE))
+                self._shards.append((shard, file))
+                found = file.tables()
+                if "Cache" not in found:
                     raise SourceError(f"{shard}/{DATABASE} has no table of diskcache")
+                if options.disk is None and "Settings" in found:
+                    _refuse_other_disks(directory, file)
         except BaseException:
             self.close()
             raise
@@ -53,46 +64,94 @@ class DiskCacheSource(Source):
             raise SourceError(f"{directory} is no directory of diskcache: it has no {DATABASE}")
 
     def count(self) -> int | None:
-        total = 0
-        for directory, connection in self._shards:
-            with reported(directory):
-                total += connection.execute("SELECT count(*) FROM Cache").fetchone()[0]
-        return total
+        return sum(file.count("Cache") for _, file in self._shards)
 
     def entries(self) -> Iterator[Entry | Left]:
         now = time.time()
-        for directory, connection in self._shards:
-            with reported(directory):
-                for row in connection.execute(_ROWS):
-                    yield self._entry(directory, row, now)
+        for directory, file in self._shards:
+            for row in file.rows("Cache", _COLUMNS):
+                yield self._entry(directory, cast("Row", row), now)
 
     def _entry(self, directory: str, row: Row, now: float) -> Entry | Left:
         stored, raw, expires, mode, filename, value = row
-        key: object = stored
+        as_json = _of_json_disk(stored, raw) if self._options.disk != "pickle" else None
+        if as_json is None and self._options.disk == "json":
+            return Left(shown(stored), "its key is not written as JSONDisk writes keys (--disk pickle)")
+        key: object = stored if as_json is None else as_json.key
         if not raw:
             if not self._options.trust_pickle:
-                return Skipped(repr(stored), "its key must be unpickled (--trust-pickle)")
+                return Skipped(shown(stored), "its key must be unpickled (--trust-pickle)")
             try:
                 key = pickle.loads(stored)  # type: ignore[arg-type]
             except Exception as error:  # whatever a pickle raises
-                return Left(repr(stored), f"its key cannot be unpickled: {error!r}")
+                return Left(shown(stored), f"its key cannot be unpickled: {error!r}")
         if expires is not None and expires < now:
             return Skipped(shown(key), "it expired")
+        if expires is not None and not self._options.drop_expiry:
+            return Skipped(
+                shown(key), f"it expires in {expires - now:,.0f} s, and would stay for ever (--drop-expiry takes it)"
+            )
         try:
             data = value if filename is None else _read_inside(directory, filename)
-            if mode == _PICKLE:
-                return entry(key, data)
-            if mode == _TEXT and isinstance(data, bytes):
-                return Entry(key, pickled(data.decode("utf-8")))
-            if mode in (_RAW, _BINARY) and isinstance(data, (bytes, str, int, float)):
-                return Entry(key, pickled(data))
-        except (OSError, UnicodeDecodeError) as error:
+        except OSError as error:
             return Left(shown(key), f"its file cannot be read: {error}")
-        return Left(shown(key), f"its value is stored in a way that is not known (mode {mode})")
+        return _json_value(key, data) if as_json is not None else _plain_value(key, data, mode)
 
     def close(self) -> None:
-        for _, connection in self._shards:
-            connection.close()
+        for _, file in self._shards:
+            file.close()
+
+
+def _refuse_other_disks(directory: str, file: SqliteFile) -> None:
+    """Raise :class:`SourceError` for settings of a Disk that is not diskcache's own."""
+    names = {str(name) for (name,) in file.rows("Settings", "key")}
+    others = sorted(name for name in names if name.startswith("disk_") and name not in _DISK_SETTINGS)
+    if others:
+        raise SourceError(
+            f"{directory} was written by a Disk class of its own, which has the settings {', '.join(others)}\n"
+            "  hint: --disk pickle or --disk json says that it writes as diskcache's Disk or JSONDisk does"
+        )
+
+
+class _JsonKey(NamedTuple):
+    key: object
+
+
+def _of_json_disk(stored: object, raw: int) -> _JsonKey | None:
+    """The key that JSONDisk has written; None if it has not. No other Disk has compressed JSON for keys."""
+    if not raw or not isinstance(stored, bytes) or stored[:1] != b"x":
+        return None
+    try:
+        return _JsonKey(_hashable(json.loads(inflated(stored))))
+    except (ValueError, RecursionError, zlib.error):
+        return None
+
+
+def _hashable(key: Any) -> Any:
+    """JSON has lists for tuples."""
+    return tuple(map(_hashable, key)) if isinstance(key, list) else key
+
+
+def _json_value(key: object, data: object) -> Entry | Left:
+    try:
+        if isinstance(data, bytes):
+            return Entry(key, pickled(json.loads(inflated(data))))
+    except (ValueError, RecursionError, zlib.error) as error:
+        return Left(shown(key), f"its value is not written as JSONDisk writes values: {error}")
+    return Left(shown(key), "its value is not written as JSONDisk writes values (--disk pickle)")
+
+
+def _plain_value(key: object, data: object, mode: int) -> Entry | Left:
+    if mode == _PICKLE:
+        return entry(key, data)
+    try:
+        if mode == _TEXT and isinstance(data, bytes):
+            return Entry(key, pickled(data.decode("utf-8")))
+    except UnicodeDecodeError as error:
+        return Left(shown(key), f"its file cannot be read: {error}")
+    if mode in (_RAW, _BINARY) and isinstance(data, (bytes, str, int, float)):
+        return Entry(key, pickled(data))
+    return Left(shown(key), f"its value is stored in a way that is not known (mode {mode})")
 
 
 def _read_inside(directory: str, filename: str) -> bytes:

@@ -15,10 +15,11 @@ from typing import IO, Any
 
 from coshelf.codecs.raw_pickles import RawPickles
 from coshelf.durable_files import sync_directory
-from coshelf.engines import files
+from coshelf.engines import files, refuse_credentials
 from coshelf.engines.contract import OpenOptions
 from coshelf.errors import CoshelfError, InvalidKey, KeyTooLong, NotAShelf
 from coshelf.keys import encode, shown
+from coshelf.paths import expanded
 from coshelf.transfer.importing import Progress
 from coshelf.transfer.json_lines import line_of, same_in_json
 from coshelf.transfer.report import Left, Report
@@ -69,12 +70,14 @@ def export_entries(
     1
     {"key": ["b", 1], "value": {"x": [1.5, null]}}
     """
-    place = os.fspath(target)
+    refuse_credentials(source)
+    refuse_credentials(target)
+    place = expanded(os.fspath(target))
     kind = kind or ("pickleshare" if place.endswith("/") or place.startswith("files:") else "jsonl")
     if kind not in TARGETS:
         raise ValueError(f"there is no kind {kind!r} of target; there are {', '.join(TARGETS)}")
     report = Report(kind)
-    with ShelfSource(os.fspath(source), SourceOptions()) as opened:
+    with ShelfSource(expanded(os.fspath(source)), SourceOptions()) as opened:
         if place == "-":
             _copy(opened, _JsonLines(sys.stdout, trust_pickle), report, dry_run, progress)
             sys.stdout.flush()

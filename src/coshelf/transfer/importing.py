@@ -8,11 +8,15 @@ from contextlib import ExitStack
 from typing import Any
 
 from coshelf.codecs.raw_pickles import RawPickles
+from coshelf.engines import refuse_credentials
 from coshelf.errors import DamagedRecord, InvalidKey, KeyTooLong, ShelfNotFound, UnreadableValue, ValueTooLarge
 from coshelf.keys import shown
 from coshelf.opening import open_with_codec
+from coshelf.paths import expanded
 from coshelf.shelf import Shelf
 from coshelf.transfer.detection import open_source
+from coshelf.transfer.diskcache_source import DISKS
+from coshelf.transfer.encodings import KEYS, VALUES
 from coshelf.transfer.report import Left, Report
 from coshelf.transfer.source import Entry, Skipped, SourceOptions
 
@@ -34,6 +38,9 @@ def import_entries(
     keyencoding: str = "utf-8",
     values: str = "pickle",
     table: str | None = None,
+    keys: str | None = None,
+    disk: str | None = None,
+    drop_expiry: bool = False,
     replace: bool = False,
     dry_run: bool = False,
     progress: Progress | None = None,
@@ -50,8 +57,13 @@ def import_entries(
         trust_pickle: unpickle where a source cannot be read without: pickleshare's hashed categories, diskcache's keys
             that are no str, int, float or bytes. Unpickling runs what a pickle says.
         keyencoding: how a dbm module's keys became bytes.
-        values: "pickle", or "bytes" for a dbm database that is no shelf.
+        values: how the values of a dbm database or of sqlitedict became bytes: "pickle", "json", "pickle-zlib", or
+            "bytes" for what is to be kept as bytes.
         table: which table of sqlitedict, if there are several.
+        keys: how keys of sqlitedict became text: "text", or "pickle-base64" for ``sqlitedict.encode_key``. None: as
+            text, and what looks like the other fails.
+        disk: the Disk of diskcache that wrote: "pickle" for its own, "json" for JSONDisk. None looks.
+        drop_expiry: take entries of diskcache that will expire, to stay for ever. Otherwise they are skipped.
         replace: whether a value that the target has under the same key gives way.
         dry_run: only read and report; the target is neither made nor changed.
         progress: called now and then with (entries so far, entries in all or None).
@@ -70,12 +82,14 @@ def import_entries(
     ...         report.done, dict(shelf)
     (1, {'a': [1]})
     """
-    if values not in ("pickle", "bytes"):
-        raise ValueError(f"values must be 'pickle' or 'bytes', not {values!r}")
+    for name, given, possible in (("values", values, VALUES), ("keys", keys, KEYS), ("disk", disk, DISKS)):
+        if given not in possible and (name == "values" or given is not None):
+            raise ValueError(f"{name} must be one of {', '.join(possible)}, not {given!r}")
+    refuse_credentials(source)
     "".encode(keyencoding)  # LookupError, before anything is made
-    options = SourceOptions(trust_pickle, keyencoding, values, table)
+    options = SourceOptions(trust_pickle, keyencoding, values, table, keys, disk, drop_expiry)
     with ExitStack() as stack:
-        opened = stack.enter_context(open_source(os.fspath(source), kind, options))
+        opened = stack.enter_context(open_source(expanded(os.fspath(source)), kind, options))
         shelf = stack.enter_context(_target(os.fspath(target), dry_run))
         report = Report(opened.kind)
         total = opened.count()
@@ -100,12 +114,19 @@ def _target(target: str, dry_run: bool) -> Shelf[Any, bytes]:
 def _batches(entries: Iterator[Entry | Left], report: Report) -> Iterator[dict[Any, bytes]]:
     """The entries, in batches; what is none goes into the report."""
     batch: dict[Any, bytes] = {}
+    numbers: dict[Any, str] = {}
     size = 0
     for found in entries:
         if isinstance(found, Left):
             (report.skipped if isinstance(found, Skipped) else report.failed).append(found)
             continue
         try:
+            # Equal keys are one key, whatever their types. Texts are equal only to themselves.
+            if not isinstance(found.key, (str, bytes)):
+                first = numbers.setdefault(found.key, shown(found.key))
+                if first != shown(found.key):
+                    report.failed.append(Left(shown(found.key), f"it equals the key {first}, which came first"))
+                    continue
             batch[found.key] = found.pickle
         except TypeError as error:  # not hashable, from somebody's pickle
             report.failed.append(Left(shown(found.key), str(error)))

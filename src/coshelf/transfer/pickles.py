@@ -21,7 +21,10 @@ def pickled(value: Any) -> bytes:
 def entry(key: Any, data: object) -> Entry | Left:
     """An entry whose value is said to be a pickle."""
     if not isinstance(data, (bytes, bytearray, memoryview)):
-        return Left(shown(key), f"the value is no pickle, but of type {type(data).__name__}")
+        return Left(shown(key), f"the value is no pickle, but of type {type(data).__name__} (--values json?)")
     if not is_whole(bytes(data), 0.0):
-        return Left(shown(key), f"the value, of {len(data)} bytes, is no whole pickle (--values bytes takes any bytes)")
+        return Left(
+            shown(key),
+            f"the value, of {len(data)} bytes, is no whole pickle (--values bytes takes any bytes)",
+        )
     return Entry(key, bytes(data))

@@ -37,14 +37,20 @@ class SourceOptions:
     Attributes:
         trust_pickle: whether pickles may be loaded where a source cannot be read without.
         keyencoding: how a dbm module's keys became bytes.
-        values: "pickle", or "bytes" for a database of bytes that are no pickles.
+        values: how the values of a dbm database or of sqlitedict became bytes.
         table: which table of an SQLite file, if it has several.
+        keys: how the keys of sqlitedict became text; None for what they look like.
+        disk: which Disk of diskcache wrote; None for what it looks like.
+        drop_expiry: whether entries that expire are taken, to stay for ever.
     """
 
     trust_pickle: bool = False
     keyencoding: str = "utf-8"
     values: str = "pickle"
     table: str | None = None
+    keys: str | None = None
+    disk: str | None = None
+    drop_expiry: bool = False
 
 
 class Source(ABC):

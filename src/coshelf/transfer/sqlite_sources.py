@@ -5,80 +5,38 @@ They are read with SQLite itself, whichever Python made them.
 
 from __future__ import annotations
 
-import os
-import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
-from urllib.parse import quote
 
 from coshelf.keys import shown
 from coshelf.transfer.dbm_source import as_entry
-from coshelf.transfer.pickles import entry
+from coshelf.transfer.encodings import decoded_key, decoded_value
 from coshelf.transfer.report import Left
 from coshelf.transfer.source import Entry, Source, SourceError, SourceOptions
+from coshelf.transfer.sqlite_file import SqliteFile
 
-__all__ = ["DbmSqliteSource", "SqliteDictSource", "connected", "tables"]
-
-
-def connected(path: str) -> sqlite3.Connection:
-    """A connection that only reads."""
-    try:
-        connection = sqlite3.connect(f"file:{quote(os.path.abspath(path))}?mode=ro", uri=True)
-        try:
-            connection.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
-            connection.execute("SELECT count(*) FROM sqlite_master")
-        except BaseException:
-            connection.close()
-            raise
-    except sqlite3.Error as error:
-        raise SourceError(f"{path} cannot be read: {error}") from error
-    return connection
-
-
-@contextmanager
-def reported(path: str) -> Iterator[None]:
-    """SQLite's errors as ours."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise SourceError(f"{path} cannot be read any further: {error}") from error
-
-
-def tables(connection: sqlite3.Connection) -> dict[str, list[str]]:
-    """The tables of a file and their columns."""
-    names = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-    return {name: [row[1] for row in connection.execute(f"PRAGMA table_info({quoted(name)})")] for name in names}
-
-
-def quoted(name: str) -> str:
-    """A name in an SQL statement."""
-    return '"' + name.replace('"', '""') + '"'
+__all__ = ["DbmSqliteSource", "SqliteDictSource"]
 
 
 class _TableSource(Source):
     """Keys and values in one table."""
 
-    def __init__(self, path: str, table: str, options: SourceOptions) -> None:
-        self._path = path
-        self._table = quoted(table)
+    def __init__(self, file: SqliteFile, table: str, options: SourceOptions) -> None:
+        self._file = file
+        self._table = table
         self._options = options
-        self._connection = connected(path)
 
     def count(self) -> int | None:
-        with reported(self._path):
-            found: int = self._connection.execute(f"SELECT count(*) FROM {self._table}").fetchone()[0]  # noqa: S608
-        return found
+        return self._file.count(self._table)
 
     def entries(self) -> Iterator[Entry | Left]:
-        with reported(self._path):
-            for key, value in self._connection.execute(f"SELECT key, value FROM {self._table}"):  # noqa: S608
-                yield self._entry(key, value)
+        for key, value in self._file.rows(self._table, "key, value"):
+            yield self._entry(key, value)
 
     def _entry(self, key: object, value: object) -> Entry | Left:
         raise NotImplementedError
 
     def close(self) -> None:
-        self._connection.close()
+        self._file.close()
 
 
 class DbmSqliteSource(_TableSource):
@@ -87,11 +45,11 @@ class DbmSqliteSource(_TableSource):
     kind = "dbm.sqlite3"
 
     def __init__(self, path: str, options: SourceOptions) -> None:
-        super().__init__(path, "Dict", options)
+        super().__init__(SqliteFile(path), "Dict", options)
 
     def _entry(self, key: object, value: object) -> Entry | Left:
         if not isinstance(key, bytes):
-            return Left(repr(key), "the key is not bytes")
+            return Left(shown(key), "the key is not bytes")
         return as_entry(key, value, self._options)
 
 
@@ -101,22 +59,25 @@ class SqliteDictSource(_TableSource):
     kind = "sqlitedict"
 
     def __init__(self, path: str, options: SourceOptions) -> None:
-        connection = connected(path)
+        file = SqliteFile(path)
         try:
-            with reported(path):
-                found = [name for name, columns in tables(connection).items() if columns == ["key", "value"]]
-        finally:
-            connection.close()
-        if options.table is not None and options.table not in found:
-            raise SourceError(f"{path} has no table {options.table!r} of sqlitedict; it has {_listed(found)}")
-        if options.table is None and len(found) != 1:
-            raise SourceError(f"{path} has {len(found)} tables of sqlitedict: {_listed(found)}\n  hint: --table NAME")
-        super().__init__(path, options.table or found[0], options)
+            found = [name for name, columns in file.tables().items() if columns == ["key", "value"]]
+            if options.table is not None and options.table not in found:
+                raise SourceError(f"{path} has no table {options.table!r} of sqlitedict; it has {_listed(found)}")
+            if options.table is None and len(found) != 1:
+                raise SourceError(
+                    f"{path} has {len(found)} tables of sqlitedict: {_listed(found)}\n  hint: --table NAME"
+                )
+        except BaseException:
+            file.close()
+            raise
+        super().__init__(file, options.table or found[0], options)
 
     def _entry(self, key: object, value: object) -> Entry | Left:
         if not isinstance(key, str):
             return Left(shown(key), f"the key is of type {type(key).__name__}, not str")
-        return entry(key, value)
+        name = decoded_key(key, self._options.keys)
+        return name if isinstance(name, Left) else decoded_value(name.key, value, self._options.values)
 
 
 def _listed(names: list[str]) -> str:

@@ -47,6 +47,7 @@ from coshelf.errors import (
 )
 from coshelf.keys import FIRST, LAST, decode, encode, prefix_end, shown
 from coshelf.private_place import exposure_above, exposure_of
+from coshelf.provenance import unmarked
 
 __all__ = ["FilesEngine"]
 
@@ -220,7 +221,7 @@ class FilesEngine(Engine):
         information = os.fstat(self._tree.descriptor)
         store_id = self._store_id()
         if not store_id or not trust.is_marked(store_id, information.st_dev, information.st_ino, None):
-            return f"{self.where} was not made by this user on this machine"
+            return unmarked(self.where, store_id)
         return self.exposure()
 
     def exposure(self) -> str | None:

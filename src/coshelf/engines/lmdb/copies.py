@@ -23,6 +23,7 @@ from coshelf.engines.lmdb.shelf_row import ShelfRow, new_row
 from coshelf.engines.lmdb.whole_file import fill, refuse_damage
 from coshelf.errors import DamagedShelf, NotAShelf, ShelfExists, ShelfLocked, ShelfPermissionError, StorageError
 from coshelf.keys import FIRST, LAST
+from coshelf.paths import expanded
 from coshelf.reports import shown_key, user_key
 
 __all__ = ["Progress", "copy_to", "write_new"]
@@ -72,7 +73,7 @@ def write_new(
 
     The blobs that they name come from ``views``.
     """
-    target = os.path.realpath(os.fsdecode(path))
+    target = os.path.realpath(expanded(path))
     refuse_shared_filesystem(target)
     trust.check_secret()
     entries = 0

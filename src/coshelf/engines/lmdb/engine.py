@@ -48,6 +48,7 @@ from coshelf.errors import (
 )
 from coshelf.keys import FIRST, LAST
 from coshelf.private_place import exposure_above, exposure_of, exposure_of_folder
+from coshelf.provenance import unmarked
 
 if TYPE_CHECKING:
     from coshelf.reports import Compaction, Report
@@ -282,7 +283,7 @@ class LmdbEngine(Engine):
         row = self.get(trust.ROW_KEY)
         body = None if row is None else row.record[: -records.TRAILER]
         if not trust.is_marked(self.row.store_id, information.st_dev, information.st_ino, body):
-            return f"{self.where} was not made by this user on this machine"
+            return unmarked(self.where, self.row.store_id)
         return self.exposure()
 
     def exposure(self) -> str | None:

@@ -79,7 +79,8 @@ def translate(error: lmdb.Error, path: str, doing: str) -> CoshelfError:
     if isinstance(error, lmdb.LockError):
         return StorageError(
             f"cannot {doing} {path}: its lock file is in use by a process with this one's pid ({os.getpid()}), "
-            "probably in another container\n  hint: let the containers share a pid namespace"
+            "probably in another container\n"
+            "  hint: sqlite:PATH works between containers that share a volume; or let them share a pid namespace"
         )
     if error.code in (errno.EACCES, errno.EPERM, errno.EROFS):
         return ShelfPermissionError(error.code, f"this user may not {doing} the shelf", path)

@@ -281,7 +281,8 @@ def _try_open(path: str, descriptor: int, write: bool, *, trusted: bool) -> tupl
         return None, StorageError(
             f"{path} is open in another pid namespace, probably another container: LMDB's locks know threads by their "
             "numbers, which mean other threads there, so that a death could let two writers in\n"
-            "  hint: let the containers share a pid namespace, as with docker run --pid=container:NAME"
+            "  hint: sqlite:PATH works between containers that share a volume; or let the containers share a pid "
+            "namespace, as with docker run --pid=container:NAME"
         )
     delta = page.delta.identity()
     try:

@@ -7,11 +7,12 @@ import re
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from coshelf.engines.connections import without_secrets
+from coshelf.engines.urls import without_secrets
 
 __all__ = ["Address"]
 
 _SEGMENT = re.compile(r"[A-Za-z0-9!._*'()=+@,:-]+")
+_BUCKET = re.compile(r"[A-Za-z0-9!._*'()=+,-]+")  # no colon: what has one is a user and a secret
 _LONGEST_PREFIX = 500  # of 1024 bytes of a name
 # Everything else that a URL could say may be a secret, or the name of one.
 _NO_SECRETS = {
@@ -49,17 +50,24 @@ class Address:
     @classmethod
     def parse(cls, url: str) -> Address:
         """Raises ValueError for what is no such URL. Its message has no secret in it."""
-        parts = urlsplit(url)
-        scheme, shown = parts.scheme.lower(), without_secrets(url)
+        shown = without_secrets(url)
+        try:
+            parts = urlsplit(url)
+        except ValueError:  # quotes what it was given
+            raise ValueError(f"{shown} names no bucket: write SCHEME://BUCKET/PREFIX") from None
+        scheme = parts.scheme.lower()
         user, _, bucket = parts.netloc.rpartition("@")
         prefix = parts.path.strip("/")
-        if not bucket or not _SEGMENT.fullmatch(bucket) or parts.fragment:
-            raise ValueError(f"{shown} names no bucket: write {scheme}://BUCKET/PREFIX")
+        if not _BUCKET.fullmatch(bucket) or parts.fragment:
+            raise ValueError(
+                f"{shown} names no bucket: write {scheme}://BUCKET/PREFIX, and in a secret %2F for '/' and %23 for '#'"
+            )
         for segment in prefix.split("/") if prefix else ():
             if not _SEGMENT.fullmatch(segment) or segment in {".", ".."}:
                 raise ValueError(f"{shown}: a part of the prefix is letters, digits and !._*'()=+@,:- alone")
         if len(prefix) > _LONGEST_PREFIX:
             raise ValueError(f"{shown}: a prefix has at most {_LONGEST_PREFIX} bytes, this one has {len(prefix)}")
+        shown = f"{scheme}://{bucket}/{prefix}"
         options = dict(parse_qsl(parts.query, keep_blank_values=True))
         if user:
             name, _, secret = user.partition(":")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
@@ -16,6 +17,8 @@ _SHELF = "default"
 _CONNECTIONS = 32
 _SECRETS = ("password", "sslpassword", "passfile", "oauth_client_secret")
 _LONGEST_NAME = 200  # bytes
+_HOST = r"(?:[^:\[\]]*|\[[^\]]*\])(?::[0-9]*)?"
+_PORTS = re.compile(rf"{_HOST}(?:,{_HOST})*")
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,17 @@ def parse(url: str, timeout: float) -> Address:
     >>> parse("postgresql://ann:secret@db.example/app?shelf=recipes&sslmode=require", 5).where
     'postgresql://db.example/app?shelf=recipes'
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        # So that nothing is taken for the host that is a part of a password: libpq ends it at the first "@".
+        place = parts.netloc.rpartition("@")[2]
+        is_clear = parts.netloc.count("@") <= 1 and "@" not in parts.path and _PORTS.fullmatch(place) is not None
+    except ValueError:  # quotes what it was given
+        is_clear = False
+    if not is_clear:
+        raise _refused(
+            "its host and port cannot be told from its password, in which '@' is written %40, '/' %2F, ':' %3A"
+        )
     ours = {"shelf": _SHELF, "connections": str(_CONNECTIONS)}
     libpqs = []
     for name, value in parse_qsl(parts.query, keep_blank_values=True):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import parse_qsl, unquote, urlencode
 
-from coshelf.engines.connections import without_secrets
+from coshelf.engines.urls import without_secrets
 from coshelf.extras import imported
 
 __all__ = ["Address", "parse"]
@@ -24,6 +25,8 @@ _FORMS = {
     "cluster": "redis+cluster://[user:password@]host[:port],...[/name]",
 }
 MOST_BUCKETS = 1024
+_VALKEY = re.compile("^valkey")
+_ESCAPED = "in a password, '@' is written %40, '/' %2F, ':' %3A, '?' %3F and '#' %23"
 _USER, _PASSWORD = "COSHELF_REDIS_USERNAME", "COSHELF_REDIS_PASSWORD"
 
 
@@ -57,13 +60,16 @@ class Address:
 def parse(url: str) -> Address:
     """Take a URL apart. Raises ValueError, which shows no secrets, for what is none of ours."""
     scheme, _, rest = url.partition("://")
+    scheme = _VALKEY.sub("redis", scheme.lower(), count=1)
     secure = scheme.startswith("rediss")
-    kind = _KINDS.get(scheme.lower().replace("rediss", "redis", 1))
+    kind = _KINDS.get(scheme.replace("rediss", "redis", 1))
     where = without_secrets(url)
     if kind is None or not rest:
         raise ValueError(f"{where} is none of {', '.join(_FORMS.values())}")
     beginning, _, query = rest.partition("?")
     authority, _, path = beginning.partition("/")
+    if "@" in path or "@" in query:
+        raise ValueError(f"{where} has an '@' behind the host: {_ESCAPED}")
     credentials, _, listed = authority.rpartition("@")
     parts = [unquote(part) for part in path.split("/") if part]
     service = parts.pop(0) if kind == "sentinel" and parts else ""
@@ -72,12 +78,15 @@ def parse(url: str) -> Address:
     if parts or (kind == "sentinel" and not service):
         raise ValueError(f"{where} is not of the form {_FORMS[kind]}")
     if len(name) > _LONGEST_NAME or not name.isprintable() or set(name) & set("{}/ "):
-        raise ValueError(f"{name!r} cannot be the name of a shelf on Redis: no braces, slashes and spaces")
+        raise ValueError(
+            f"{where} ends in what cannot be the name of a shelf on Redis: it has no braces, slashes and spaces, and "
+            f"at most {_LONGEST_NAME} characters"
+        )
     options = dict(parse_qsl(query, keep_blank_values=True))
     buckets = _number(where, options, "buckets", 1, MOST_BUCKETS)
     evicts = options.pop("evicts", "")
     if evicts not in ("", "allowed"):
-        raise ValueError(f"evicts={evicts} ({where}): the only thing to say is evicts=allowed")
+        raise ValueError(f"{where} has an evicts= that is not evicts=allowed")
     wait = _number(where, options, "wait", 0, 100) or 0
     settings = _settings(where, secure, credentials, database, options)
     hosts = tuple(_host(where, host, _PORTS[kind]) for host in listed.split(","))
@@ -93,7 +102,7 @@ def _number(where: str, options: dict[str, str], name: str, least: int, most: in
     if given is None:
         return None
     if not given.isdecimal() or not least <= int(given) <= most:
-        raise ValueError(f"{name}={given} ({where}) is not a number from {least} to {most}")
+        raise ValueError(f"{where} has a {name}= that is not a number from {least} to {most}")
     return int(given)
 
 
@@ -102,7 +111,7 @@ def _host(where: str, host: str, port: int) -> tuple[str, int]:
     if not colon or (host.startswith("[") and host.endswith("]")):
         name, number = host, str(port)
     if not number.isdecimal() or not 0 < int(number) < 65536:
-        raise ValueError(f"{where}: {number!r} is no port")
+        raise ValueError(f"{where} has a port that is no number from 1 to 65535: {_ESCAPED}")
     return name.strip("[]") or "localhost", int(number)
 
 

@@ -31,6 +31,7 @@ from coshelf.engines.sqlite.sidecars import LockFile, Sidecars, lock_path
 from coshelf.engines.whereabouts import missed
 from coshelf.errors import ReadOnlyShelf, TransactionInProgress, ValueTooLarge
 from coshelf.private_place import exposure, exposure_above, exposure_of
+from coshelf.provenance import unmarked
 
 if TYPE_CHECKING:
     from coshelf.reports import Compaction, Report
@@ -217,7 +218,7 @@ class SqliteEngine(Engine):
         row = self.get(trust.ROW_KEY)
         body = None if row is None else row.record[: -records.TRAILER]
         if not trust.is_marked(self.store_id, *self._identity(), body):
-            return f"{self._path} was not made by this user on this machine"
+            return unmarked(self._path, self.store_id)
         return self.exposure()
 
     def exposure(self) -> str | None:

@@ -1,0 +1,52 @@
+"""Errors in the words of the command line: they name options and commands, where the library names arguments."""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["in_options"]
+
+# The longer phrases first. A phrase is matched as the library writes it, so that no key or value is reworded.
+_PHRASES: tuple[tuple[str, str], ...] = (
+    (r"; trust=False was given\n[^\n]*(\n *or open it with[^\n]*)?", "\n  hint: get --trust-pickle loads any object"),
+    (r"trust=False was given", "commands load plain data alone"),
+    (r"open it with trust=False for plain data, or with trust=True if you[^\n]*", "get --trust-pickle loads it"),
+    (r"[,;]? (or )?open it with trust=True, or with allow=[^\n]*", "get --trust-pickle loads any object"),
+    (r",? or open it with trust=True", ""),
+    (r"trust=True, or with allow=[^\n]*", "get --trust-pickle"),
+    (r"leave codec=, type=, compress= and encrypt= out to use[^\n]*", "leave --encrypt-with out to use what it has"),
+    (r"codec=, type=, compress= and encrypt= need an engine", "--encrypt-with needs an engine"),
+    (
+        r"encrypt=\[new, old\] reads what an old secret encrypted",
+        "--encrypt-with names the file of the secret that it was encrypted with",
+    ),
+    (r"(open the shelf with|give) encrypt=", "give --encrypt-with FILE"),
+    (r"(^|\n|\berror: )encrypt= needs", r"\1--encrypt-with needs"),
+    (r"open the shelf with sign=", "give --sign-with FILE"),
+    (r"not signed; opened with sign=", "not signed; --sign-with was given"),
+    (r"store it there anew with sign=", "store it there anew with set --sign-with"),
+    (r"a secret for (encrypt|sign)= has", r"the secret of --\1-with has"),
+    (r"wait longer with timeout=", "wait longer with --timeout SECONDS"),
+    (r"overwrite=True replaces a shelf", "--overwrite replaces a shelf"),
+    (r"(name its primary), or use flag 'r'", r"\1"),
+    (r"read it with flag 'r', or use", "read it alone, or use"),
+    (r"was opened with flag 'r' and cannot be written", "was opened to be read alone"),
+    (r"coshelf\.check\(path\) tells all", "coshelf check PATH tells all"),
+    (r"coshelf\.salvage\(path, new\)", "coshelf salvage PATH NEW"),
+    (r"coshelf\.salvage\(\) copies", "coshelf salvage copies"),
+    (r"(use its|make a compact copy with) backup\(\)", r"\1 coshelf backup"),
+    (r"open it with coshelf\.open\b", "get --preview tells what it is"),
+    (r"compact\(\): ", ""),
+)
+_COMPILED = tuple((re.compile(phrase), words) for phrase, words in _PHRASES)
+
+
+def in_options(message: str) -> str:
+    """A message of the library as a command tells it.
+
+    >>> in_options("shelf is locked: a.shelf\\n  hint: wait longer with timeout=")
+    'shelf is locked: a.shelf\\n  hint: wait longer with --timeout SECONDS'
+    """
+    for phrase, words in _COMPILED:
+        message = phrase.sub(words, message)
+    return message

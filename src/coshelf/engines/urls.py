@@ -1,0 +1,53 @@
+"""Paths and URLs as messages may show them: without passwords, also where a URL is malformed."""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["OF_PATHS", "has_credentials", "without_secrets"]
+
+OF_PATHS = ("files", "lmdb", "memory", "sqlite")
+"""Schemes that a path follows."""
+
+_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")  # of two characters at least, so that a drive letter is no scheme
+_QUERY = re.compile("[?#]")
+_CREDENTIALS = re.compile("//[^/]*@|:.*@|^//[^/].*[?]", re.DOTALL)
+_HOST = r"(?:[A-Za-z0-9._~-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]+)?"
+_PLACE = re.compile(rf"{_HOST}(?:,{_HOST})*(?:/[^\s]*)?")
+
+
+def without_secrets(target: str) -> str:
+    """A path or URL as messages may show it: of a URL neither user, password and query, nor what may be part of them.
+
+    Where it cannot be told what is a password, as in a URL that is malformed, nothing is shown but the scheme.
+
+    >>> without_secrets("postgresql://ann:secret@db.example:5432/shelves?sslpassword=secret")
+    'postgresql://db.example:5432/shelves'
+    >>> without_secrets("redis://ann:se/cr@et@host/0"), without_secrets("redis://ann:secret")
+    ('redis://host/0', 'redis:...')
+    >>> without_secrets("recipes.shelf")
+    'recipes.shelf'
+    """
+    found = _URL.match(target)
+    if found is None:
+        return "(a URL without a scheme)" if has_credentials(target) else target
+    scheme, rest = found.group(1), target[found.end() :]
+    if scheme.lower() in OF_PATHS:
+        return f"{scheme}:..." if has_credentials(rest) else target
+    credentials, _, place = rest.rpartition("@")
+    place = _QUERY.split(place, maxsplit=1)[0].removeprefix("//")
+    # With an "@" behind a "?", either may belong to a password.
+    if _QUERY.search(credentials) or not _PLACE.fullmatch(place):
+        return f"{scheme}:..."
+    return f"{scheme}://{place}"
+
+
+def has_credentials(path: str) -> bool:
+    """Whether what should be a path is rather what follows the scheme of a URL, with a user and a password in it.
+
+    >>> [has_credentials(path) for path in ("//ann:secret@host/0", "ann:secret@host", "/data/a:b@c", "./a:b@c")]
+    [True, True, False, False]
+    """
+    if path.startswith((".", "/", "~")) and not path.startswith("//"):
+        return False
+    return _CREDENTIALS.search(path) is not None or "://" in path

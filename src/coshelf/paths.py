@@ -1,0 +1,25 @@
+"""Paths as users write them."""
+
+from __future__ import annotations
+
+import os
+import re
+
+__all__ = ["expanded"]
+
+_SCHEME = re.compile(r"(files|lmdb|sqlite):(?=~)", re.IGNORECASE)
+
+
+def expanded(target: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> str:
+    """A path, or a URL of one, with ``~`` as this user's home directory, and ``~ann`` as Ann's.
+
+    >>> expanded("./~/recipes.shelf"), expanded("redis://host/0/~")
+    ('./~/recipes.shelf', 'redis://host/0/~')
+    >>> expanded("sqlite:~/recipes.db") == "sqlite:" + os.path.expanduser("~/recipes.db")
+    True
+    """
+    text = os.fsdecode(target)
+    scheme = _SCHEME.match(text)
+    if scheme is not None and isinstance(target, str):
+        return scheme.group() + os.path.expanduser(text[scheme.end() :])
+    return os.path.expanduser(text) if text[:1] == "~" else text

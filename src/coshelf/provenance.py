@@ -1,0 +1,27 @@
+"""Where a shelf comes from that this user has no mark for, and what can be done about it where it lies."""
+
+from __future__ import annotations
+
+from coshelf import trust
+from coshelf.engines.contract import Engine
+
+__all__ = ["can_be_trusted", "unmarked"]
+
+
+def unmarked(where: str, store_id: bytes) -> str:
+    """Why a shelf without this user's mark is not trusted: it is a copy of one that has it, or somebody else's."""
+    original = trust.marked_elsewhere(store_id)
+    if original is not None:
+        return f"{where} is a copy of {original}, which others may have changed, so it is not trusted as that is"
+    return f"{where} was not made by this user on this machine, or was copied or moved to where it is"
+
+
+def can_be_trusted(engine: Engine) -> bool:
+    """Whether ``coshelf trust`` would do: there is a place for the mark, and nobody else can write the shelf."""
+    if type(engine).trust is Engine.trust:
+        return False
+    path = engine.where.removeprefix("sqlite:")
+    try:
+        return engine.exposure() is None and trust.has_place_for_mark(path)
+    except OSError:
+        return False
