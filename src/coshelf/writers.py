@@ -61,10 +61,15 @@ def _attribute(opened: int | str, name: str) -> bytes | None:
     if not sys.platform.startswith("linux"):
         return None
     try:
-        # By its name in /proc, since nothing can be asked of a descriptor that was opened for its path alone.
-        if isinstance(opened, int):
+        if isinstance(opened, str):
+            return os.getxattr(opened, name, follow_symlinks=False)
+        try:
+            return os.getxattr(opened, name)
+        except OSError as error:
+            if error.errno != errno.EBADF:
+                raise
+            # It was opened for its path alone, and can be asked for nothing but by its name in /proc.
             return os.getxattr(f"/proc/self/fd/{opened}", name)
-        return os.getxattr(opened, name, follow_symlinks=False)
     except OSError as error:
         if error.errno not in _NO_LIST:
             raise

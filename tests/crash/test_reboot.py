@@ -46,9 +46,9 @@ def _lose_memory(root: str, seed: int) -> None:
     """Of what was never synced, leave what the kernel had come to write: of each page something or nothing."""
     chance = random.Random(seed)
     kept = chance.choice([0.0, 0.5, 0.9, 1.0])
-    for name in os.listdir(os.path.join(root, "shelf")):
-        if name.endswith("-delta"):
-            with open(os.path.join(root, "shelf", name), "r+b") as file:
+    for directory, _, names in os.walk(os.path.join(root, "shelf")):
+        if "delta" in names:
+            with open(os.path.join(directory, "delta"), "r+b") as file:
                 for page in range(min(256, os.fstat(file.fileno()).st_size // PAGE)):
                     if chance.random() >= kept:
                         os.pwrite(file.fileno(), bytes(PAGE), page * PAGE)

@@ -10,6 +10,8 @@ from strace import Call, mentions
 
 __all__ = ["Blind", "Reader"]
 
+_DESCRIPTORS = b"/proc/self/fd/"
+
 
 @dataclass(slots=True, eq=False)
 class _Opened:
@@ -37,6 +39,7 @@ class Reader:
         self.tree = Directory(self.root)
         self.events: list[Event] = []
         self._names: dict[bytes, Node] = {self.root: self.tree}
+        self._links: dict[bytes, Node | bytes] = {}  # that exist for a moment, and nothing depends on
         self._opened: dict[int, _Opened] = {}
         self._since: dict[int, int] = {}  # the line of the log that gave out a descriptor
         self._files = 0
@@ -73,7 +76,7 @@ class Reader:
         """A path argument if it is inside the tree."""
         path = call.text(place)
         if directory is not None:
-            path = os.path.join(call.path_of(directory), path)
+            path = os.path.normpath(os.path.join(call.path_of(directory), path))
         return path if path.startswith(self.root + b"/") or path == self.root else None
 
     def _at(self, call: Call, place: int = 0) -> _Opened | None:
@@ -87,11 +90,13 @@ class Reader:
         if path is None:
             return None
         flags = frozenset(call.arguments[2].split("|"))
-        node = self._names.get(path)
+        path = self._followed(path)
+        node = path if isinstance(path, (File, Directory)) else self._names.get(path)
         event: Event | None = None
         if node is None:
             if "O_CREAT" not in flags:
                 raise Blind(f"opened, but never made: {call}")
+            assert isinstance(path, bytes)
             node = self._new_file()
             event = self._name(path, node)
         elif "O_TRUNC" in flags and isinstance(node, File):
@@ -99,6 +104,9 @@ class Reader:
         self._opened[call.result] = _Opened(node, flags)
         self._since[call.result] = call.ended
         return event
+
+    def _followed(self, path: bytes) -> bytes | Node:
+        return self._links.get(path, path)
 
     def _close(self, call: Call) -> None:
         descriptor = call.descriptor(0)
@@ -227,10 +235,26 @@ class Reader:
         return Named(directory=gone.directory, names={**gone.names, **made.names})
 
     def _removed(self, path: bytes | None) -> Event | None:
-        return None if path is None else self._name(path, None)
+        if path is None or self._links.pop(path, None) is not None:
+            return None
+        return self._name(path, None)
 
     def _made(self, path: bytes | None) -> Event | None:
         return None if path is None else self._name(path, Directory(path))
+
+    def _linked_softly(self, target: bytes, path: bytes | None) -> None:
+        if path is None:
+            return
+        if target.startswith(_DESCRIPTORS):
+            self._links[path] = self._opened[int(target.removeprefix(_DESCRIPTORS))].node
+        else:
+            self._links[path] = os.path.join(os.path.dirname(path), target)
+
+    def _symlink(self, call: Call) -> None:
+        self._linked_softly(call.text(0), self._path(call, 1))
+
+    def _symlinkat(self, call: Call) -> None:
+        self._linked_softly(call.text(0), self._path(call, 2, 1))
 
     def _link(self, call: Call) -> Event | None:
         return self._linked(self._path(call, 0), self._path(call, 1))

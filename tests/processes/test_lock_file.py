@@ -27,8 +27,9 @@ def copy_folder():
     shutil.copytree(os.path.dirname(path), copy, dirs_exist_ok=True)
     shutil.rmtree(copy)
 def open_and_close():
-    for name in os.listdir(os.path.dirname(path)):
-        open(os.path.join(os.path.dirname(path), name), "rb").close()
+    for directory, _, names in os.walk(os.path.dirname(path)):
+        for name in names:
+            open(os.path.join(directory, name), "rb").close()
 disturb = {"copy": copy_folder, "close": open_and_close}[sys.argv[2]]
 """
 

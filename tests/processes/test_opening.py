@@ -201,6 +201,7 @@ def test_sidecars_of_another_boot_or_another_file_do_no_harm(path: str) -> None:
     with coshelf.open(path) as shelf:
         shelf["a"] = 1
     for name in [path.removesuffix("a.shelf") + name for name in SIDECARS]:
+        Path(name).parent.mkdir(exist_ok=True)
         Path(name).write_bytes(b"\xff" * 8192)
     with coshelf.open(path, timeout=5) as shelf:
         assert dict(shelf) == {"a": 1}

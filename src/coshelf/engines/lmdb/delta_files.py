@@ -11,7 +11,7 @@ import stat
 from coshelf.engines.filesystem import type_of
 from coshelf.engines.lmdb.delta_state import DIRECT, MAPPED, PLAIN, DeltaIdentity, DeltaState, boot_id
 from coshelf.engines.lmdb.shelf_row import ShelfRow
-from coshelf.engines.lmdb.sidecar_directory import delta_path
+from coshelf.engines.lmdb.sidecar_directory import delta_path, is_of_delta, sidecar_directory
 from coshelf.engines.lmdb.sidecar_files import lock_path, make_file, make_lock_file, remove_file
 
 __all__ = ["belongs", "decide_kind", "make_delta_files", "remove_all_delta_files", "remove_delta_files"]
@@ -71,7 +71,9 @@ def remove_delta_files(path: str, generation: int) -> None:
     remove_file(lock_path(name))
 
 
-def remove_all_delta_files(path: str, generation: int) -> None:
-    """Remove the files of a delta, and of those before and after it, in whose making or removal somebody died."""
-    for number in {0, max(generation - 1, 0), generation, generation + 1}:
-        remove_delta_files(path, number)
+def remove_all_delta_files(path: str) -> None:
+    """Remove the files of every delta: of the last, and of those in whose making or removal somebody died."""
+    directory = sidecar_directory(path)
+    for name in os.listdir(directory):
+        if is_of_delta(name):
+            remove_file(os.path.join(directory, name))

@@ -23,6 +23,7 @@ __all__ = [
     "base_path",
     "blob_directory",
     "delta_path",
+    "is_of_delta",
     "is_reserved",
     "is_sidecar",
     "make_directory",
@@ -79,6 +80,10 @@ def is_sidecar(name: str) -> bool:
     return _SIDECAR.fullmatch(name) is not None
 
 
+def is_of_delta(name: str) -> bool:
+    return name.startswith("delta") and is_sidecar(name)
+
+
 def refuse_stranger(shelf: str) -> None:
     """Raise if something else has the name of the shelf's directory. Nothing is changed."""
     directory = sidecar_directory(shelf)
@@ -118,13 +123,17 @@ def _has_state_page(shelf: str) -> bool:
         os.close(descriptor)
 
 
-def make_directory(shelf: str, like: os.stat_result) -> None:
-    """Make the directory, or take one that was left, with the shelf's owner and mode. Only by who is alone."""
-    directory = sidecar_directory(shelf)
+def make_directory(shelf: str, like: os.stat_result) -> bool:
+    """Make the directory, or take one that was left, with the shelf's owner and mode; return whether it is a new one.
+
+    Only by who is alone.
+    """
+    directory, is_new = sidecar_directory(shelf), True
     try:
         os.mkdir(directory, 0o700)
     except FileExistsError:
         refuse_stranger(shelf)
+        is_new = False
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         if os.geteuid() in (0, os.fstat(descriptor).st_uid):
@@ -133,6 +142,7 @@ def make_directory(shelf: str, like: os.stat_result) -> None:
             os.fchmod(descriptor, mode | (mode & 0o444) >> 2)
     finally:
         os.close(descriptor)
+    return is_new
 
 
 def remove_directory(shelf: str) -> None:

@@ -126,7 +126,7 @@ class Files:
     def remove_sidecars(self) -> None:
         """Only by who is alone."""
         assert self.page is not None
-        remove_all_delta_files(self.path, self.page.delta.identity().generation)
+        remove_all_delta_files(self.path)
         remove_file(lock_path(base_path(self.path)))
         remove_directory(self.path)
 
@@ -370,8 +370,8 @@ def _make_sidecars(
     left: StatePage | None = None
     made: list[str] = []
     try:
-        make_directory(path, information)
-        left = _left_state_page(path, descriptor, information)
+        is_new = make_directory(path, information)
+        left = None if is_new else _left_state_page(path, descriptor, information)
         if left is not None:
             identity = left.delta.identity()
             if belongs(path, row, left.delta):
@@ -381,8 +381,8 @@ def _make_sidecars(
                 return left, None
             left.abandon()
             left = None
-            remove_all_delta_files(path, identity.generation)
-        remove_all_delta_files(path, 0)
+        if not is_new:
+            remove_all_delta_files(path)
         state = make_file(state_path(path), information, PAGE_SIZE)
         made.append(state_path(path))
         left = StatePage.make(state, information.st_dev, information.st_ino)

@@ -16,7 +16,7 @@ from coshelf.engines.files.locks import LockedDirectory
 from coshelf.engines.hidden_names import with_suffix
 from coshelf.errors import NotAShelf, ShelfNotFound, ShelfPermissionError, StorageError
 from coshelf.private_place import exposure_of, exposure_to_others_than
-from coshelf.writers import writers_of
+from coshelf.writers import Writers, writers_of
 
 __all__ = ["LockFile", "Sidecars", "lock_path"]
 
@@ -25,8 +25,6 @@ _MAGIC = {
     "-wal": (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83"),
 }
 _SUFFIXES = ("-journal", "-wal", "-shm")
-# For the path alone: closing what was opened for more would drop the locks that SQLite has in this process.
-_LOOK = getattr(os, "O_PATH", os.O_RDONLY) | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 
 
 def lock_path(path: str) -> str:
@@ -59,44 +57,36 @@ class Sidecars:
     def _look(self) -> None:
         """Raises :class:`NotAShelf`, or :class:`ShelfPermissionError` for what others could have written."""
         self._found = {}
+        # By name, as SQLite opens them: to open and close a file would drop the locks that SQLite has on it here.
         try:
-            database = os.open(self._path, _LOOK)
+            self.database = os.lstat(self._path)
         except FileNotFoundError as error:
             raise ShelfNotFound(errno.ENOENT, "there is no shelf here", self._path) from error
         except OSError as error:
             raise NotAShelf(f"{self._path} cannot be opened as a file: {error.strerror}") from error
-        try:
-            self.database = os.fstat(database)
-            if not stat.S_ISREG(self.database.st_mode):
-                raise NotAShelf(f"{self._path} is no file; it has not been changed")
-            allowed = writers_of(self.database, database)
-        finally:
-            os.close(database)
+        if not stat.S_ISREG(self.database.st_mode):
+            raise NotAShelf(f"{self._path} is no file; it has not been changed")
+        allowed = writers_of(self.database, self._path)
         for suffix in _SUFFIXES:
-            path = self._path + suffix
-            try:
-                opened = os.open(path, _LOOK)
-            except FileNotFoundError:
-                continue
-            except OSError as error:
-                raise NotAShelf(f"{path} cannot be opened as a file: {error.strerror}") from error
-            try:
-                found = os.fstat(opened)
-                if not stat.S_ISREG(found.st_mode):
-                    raise NotAShelf(f"{path} is no file, as what SQLite keeps beside {self._path} is")
-                exposed = exposure_to_others_than(allowed, path, found, opened)
-            finally:
-                os.close(opened)
-            if exposed is not None:
-                raise ShelfPermissionError(
-                    errno.EPERM,
-                    f"{exposed}, but not {self._path} itself, so nothing is taken from there; "
-                    "if nobody has the shelf open, and what others left there is not wanted, remove it",
-                    path,
-                )
-            if suffix in _MAGIC and found.st_size:
-                _refuse_other_files(path, found, suffix)
-            self._found[suffix] = found
+            with suppress(FileNotFoundError):
+                self._found[suffix] = self._looked_at(suffix, allowed)
+
+    def _looked_at(self, suffix: str, allowed: Writers) -> os.stat_result:
+        path = self._path + suffix
+        found = os.lstat(path)
+        if not stat.S_ISREG(found.st_mode):
+            raise NotAShelf(f"{path} is no file, as what SQLite keeps beside {self._path} is")
+        exposed = exposure_to_others_than(allowed, path, found, path)
+        if exposed is not None:
+            raise ShelfPermissionError(
+                errno.EPERM,
+                f"{exposed}, but not {self._path} itself, so nothing is taken from there; "
+                "if nobody has the shelf open, and what others left there is not wanted, remove it",
+                path,
+            )
+        if suffix in _MAGIC and found.st_size:
+            _refuse_other_files(path, found, suffix)
+        return found
 
     def exposure(self) -> str | None:
         """Why somebody else than this user could write what lies beside; None if nobody can."""
