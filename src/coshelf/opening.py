@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
+import warnings
 from collections.abc import Callable, Iterable, MutableMapping
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -64,7 +65,8 @@ def open(
         require: capabilities without which opening is refused: ``"snapshots"``, ``"exclusive=processes"``, ...
         trust: whether values may be any objects, so that loading one may run code. None: if this user made the shelf on
             this machine, and nobody else can write it. Otherwise values are plain data, and what is more than that is
-            :class:`~coshelf.errors.UntrustedValue` when it is read. Storing is free.
+            :class:`~coshelf.errors.UntrustedValue` when it is read, and
+            :class:`~coshelf.errors.UnwritableValue` when it is stored. With False, storing is free.
         allow: classes and functions that are loaded beside plain data where the shelf is not trusted.
         sign: a secret of 16 bytes or more. Each value that is stored is signed with it; what is not, or was changed or
             moved since, is :class:`~coshelf.errors.UntrustedValue` before anything is unpickled, and what is may be any
@@ -135,8 +137,15 @@ class Trusting:
             if self.trust is None:
                 engine.guard()
             return chosen(engine, flag, self.asked, self.protocol)
-        from coshelf.provenance import can_be_trusted
+        from coshelf.provenance import can_be_trusted, has_no_place_for_mark
 
+        if self.trust is None and flag != "r" and has_no_place_for_mark(engine):
+            warnings.warn(
+                f"{engine.where} is not known as this user's own: there is no directory for the mark that says so, "
+                "since this user has no home directory. Values are plain data, and other objects are refused\n"
+                "  hint: let COSHELF_SECRET_FILE name a file of 16 or more random bytes, or give trust=True",
+                stacklevel=5,
+            )
         hint = "if you trust whoever writes it, open it with"
         if self.trust is None and can_be_trusted(engine):
             hint = f"if you trust whoever writes it: python -m coshelf trust {engine.where}\n  or open it with"
@@ -145,6 +154,7 @@ class Trusting:
 
         codec = chosen(engine, flag, self.asked, self.protocol, ways_on)
         codec.loads = Gate(self.allow).loads
+        codec.refuses_objects = self.trust is None
         return codec
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from coshelf import trust
 from coshelf.engines.contract import Engine
 
-__all__ = ["can_be_trusted", "unmarked"]
+__all__ = ["can_be_trusted", "has_no_place_for_mark", "unmarked"]
 
 
 def unmarked(where: str, store_id: bytes) -> str:
@@ -14,6 +14,11 @@ def unmarked(where: str, store_id: bytes) -> str:
     if original is not None:
         return f"{where} is a copy of {original}, which others may have changed, so it is not trusted as that is"
     return f"{where} was not made by this user on this machine, or was copied or moved to where it is"
+
+
+def has_no_place_for_mark(engine: Engine) -> bool:
+    """Whether a shelf cannot be marked as this user's own, though it is a kind of shelf that can be."""
+    return type(engine).trust is not Engine.trust and not trust.has_place()
 
 
 def can_be_trusted(engine: Engine) -> bool:

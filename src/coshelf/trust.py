@@ -18,7 +18,16 @@ from pathlib import Path
 from coshelf.durable_files import sync_directory
 from coshelf.errors import StorageError
 
-__all__ = ["ROW_KEY", "check_secret", "has_place_for_mark", "is_marked", "mark", "marked_elsewhere", "unmark"]
+__all__ = [
+    "ROW_KEY",
+    "check_secret",
+    "has_place",
+    "has_place_for_mark",
+    "is_marked",
+    "mark",
+    "marked_elsewhere",
+    "unmark",
+]
 
 ROW_KEY = b"\x01trust"
 _SECRET_FILE = "COSHELF_SECRET_FILE"
@@ -122,6 +131,13 @@ def has_place_for_mark(path: str) -> bool:
     """Whether a shelf at this path could be marked by this user."""
     if os.environ.get(_SECRET_FILE):
         return os.access(path, os.W_OK)  # the mark is a row of the shelf
+    return has_place()
+
+
+def has_place() -> bool:
+    """Whether this user has a place for marks: a secret of ``COSHELF_SECRET_FILE``, or a directory for state."""
+    if os.environ.get(_SECRET_FILE):
+        return True
     for directory in _state_directories():
         there = next(place for place in (directory, *directory.parents) if place.exists())
         if os.access(there, os.W_OK | os.X_OK):

@@ -111,7 +111,11 @@ def test_only_what_works_is_offered(what: str, tmp_path: Path, monkeypatch: pyte
     if what == "no place for the mark":
         monkeypatch.setattr("coshelf.trust._state_directories", list)
     trust = False if what == "trust=False" else None
-    with coshelf.open(tmp_path / "b.shelf", trust=trust) as shelf, pytest.raises(coshelf.UntrustedValue) as caught:
+    flag = "r" if what == "no place for the mark" else "c"  # opening it to write is a warning then
+    with (
+        coshelf.open(tmp_path / "b.shelf", flag, trust=trust) as shelf,
+        pytest.raises(coshelf.UntrustedValue) as caught,
+    ):
         shelf["k"]
     assert "coshelf trust" not in str(caught.value)
     assert "open it with trust=True" in str(caught.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import pickle
 import shutil
@@ -94,9 +95,32 @@ def test_copy_loads_plain_data_and_runs_nothing(target: str, alarm: Path) -> Non
             ):
                 read()
         repr(shelf)
-        shelf["mine"] = Mine()  # storing is free
+        with pytest.raises(coshelf.UnwritableValue, match=r"would not be read again.*Mine"):
+            shelf["mine"] = Mine()
+        with pytest.raises(coshelf.UnwritableValue, match="would not be read again"):
+            shelf.update(first=1, second=Mine())
+        assert "first" not in shelf
+        assert "mine" not in shelf
+        shelf["also data"] = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
         del shelf["trap"]
     assert not alarm.exists()
+
+
+@pytest.mark.parametrize("protocol", [0, 2, 5])
+def test_storing_is_free_for_a_program_that_asks_for_plain_data(target: str, protocol: int) -> None:
+    coshelf.open(target).close()
+    other = copy(target)
+    with coshelf.open(other, protocol=protocol) as shelf:
+        with pytest.raises(coshelf.UnwritableValue, match="would not be read again"):
+            shelf["mine"] = Mine()
+        shelf["text"] = "a \x93 that names nothing"
+    with coshelf.open(other, trust=False, protocol=protocol) as shelf:
+        shelf["mine"] = Mine()
+    with coshelf.open(other, trust=True) as shelf:
+        assert shelf["mine"] == Mine()
+    with coshelf.open(other, allow=[Mine], protocol=protocol) as shelf:
+        shelf["another"] = Mine()
+        assert shelf["another"] == Mine()
 
 
 def test_error_names_key_class_and_the_ways_on(target: str) -> None:
@@ -229,8 +253,9 @@ def test_pickled_shelf_is_trusted_as_it_was(target: str) -> None:
 
 def test_mapping_is_plain_data_and_memory_is_not(alarm: Path) -> None:
     mapping: dict[bytes, bytes] = {}
-    with coshelf.open(mapping) as shelf:
+    with coshelf.open(mapping, trust=False) as shelf:
         shelf.update({"trap": Trap(alarm), "data": 1})
+    with coshelf.open(mapping) as shelf:
         assert shelf["data"] == 1
         with pytest.raises(UntrustedValue):
             shelf["trap"]

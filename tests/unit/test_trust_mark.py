@@ -201,7 +201,7 @@ def test_without_a_place_for_state_there_is_no_mark_and_no_error(
 
 _NO_HOME = """
 import os, sys
-import coshelf.engines.lmdb, pwd, tempfile
+import coshelf.engines.lmdb, coshelf.gate.interpreter, coshelf.provenance, pwd, tempfile
 if os.geteuid() == 0:
     os.setgroups([])
     os.setgid(54321)
@@ -214,14 +214,32 @@ if os.geteuid() == 0:
         sys.exit("somebody has this uid")
 os.environ.pop("HOME", None)
 os.environ.pop("XDG_STATE_HOME", None)
-with coshelf.open(sys.argv[1]) as shelf:
+import warnings
+class Mine: pass
+with warnings.catch_warnings(record=True) as told:
+    warnings.simplefilter("always")
+    opened = coshelf.open(sys.argv[1])
+(warning,) = told
+assert "COSHELF_SECRET_FILE" in str(warning.message) and warning.filename == "<string>", warning
+with opened as shelf:
     shelf["a"] = 1
+    try:
+        shelf["b"] = Mine()
+    except coshelf.UnwritableValue as error:
+        assert "would not be read again" in str(error)
+    else:
+        sys.exit("took what it does not give back")
     assert dict(shelf) == {"a": 1}
+with coshelf.open(sys.argv[1], trust=True) as shelf:  # and says nothing
+    shelf["b"] = Mine()
+    shelf["b"]
+    del shelf["b"]
+coshelf.open(sys.argv[1], "r").close()
 """
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become a user without an entry in passwd")
-def test_user_without_a_home_has_no_mark_and_no_error(tmp_path: Path) -> None:
+def test_user_without_a_home_is_told_and_stores_what_can_be_read_again(tmp_path: Path) -> None:
     import tempfile
 
     with tempfile.TemporaryDirectory() as place:

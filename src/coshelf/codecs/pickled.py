@@ -23,6 +23,8 @@ OLD = bytes([records.OLD_PICKLE])
 PROTOCOL = 5
 """Of pickles that a shelf writes unless it is asked for another: the first that can pass large buffers on."""
 
+# From this protocol on a pickle names classes and functions by this instruction alone.
+_NAMES_BY_ONE_INSTRUCTION, _STACK_GLOBAL = 4, b"\x93"
 _SHOWN = 500  # characters of an error that is not ours
 _MISSING = re.compile("'(?P<name>[^']+)' on <module '(?P<module>[^']+)'|module '([^']+)' has no attribute '([^']+)'")
 
@@ -36,12 +38,14 @@ class PickleCodec:
         trusts: whether a front door that uses it trusts whatever it opens, as its original does.
         takes_blobs: whether it can be given them.
         blobs: where large buffers go, and come from; None where they stay in the pickle.
+        refuses_objects: whether a value is refused that ``loads`` would not give back.
         writes: whether values are written with it at all.
     """
 
     trusts = True
     writes = True
     takes_blobs = True
+    refuses_objects = False
     blobs: Blobs | None = None
 
     def __init__(self, protocol: int | None = None, ways_on: str = "") -> None:
@@ -58,10 +62,7 @@ class PickleCodec:
         if self.blobs is None or self.protocol < buffers.FIRST_PROTOCOL:
             body = self.pickled(key, value)
             return body if body[0] == records.PICKLE else OLD + body
-        try:
-            body, large = buffers.separate(value, self.protocol)
-        except Exception as error:
-            raise _unwritable(key, value, error) from error
+        body, large = self._separated(key, value)
         if not large:
             return body
         blob = self.blobs.write(encoded_key, large)
@@ -70,9 +71,35 @@ class PickleCodec:
     def pickled(self, key: Any, value: Any) -> bytes:
         """The pickle of a value, whole. Raises as :meth:`dump`."""
         try:
-            return buffers.dumps(value, self.protocol)
+            body = buffers.dumps(value, self.protocol)
         except Exception as error:
             raise _unwritable(key, value, error) from error
+        if self.refuses_objects:
+            self._refuse_object(key, body)
+        return body
+
+    def _separated(self, key: Any, value: Any) -> tuple[bytes, list[memoryview]]:
+        """The pickle of a value, and its large buffers. Raises as :meth:`dump`."""
+        try:
+            body, large = buffers.separate(value, self.protocol)
+        except Exception as error:
+            raise _unwritable(key, value, error) from error
+        if self.refuses_objects:
+            self._refuse_object(key, body, large)
+        return body, large
+
+    def _refuse_object(self, key: Any, body: bytes, large: Iterable[Any] = ()) -> None:
+        """Raise :class:`UnwritableValue` for a pickle that could not be loaded here again, since it is not trusted."""
+        if self.protocol >= _NAMES_BY_ONE_INSTRUCTION and _STACK_GLOBAL not in body:
+            return
+        try:
+            self.loads(body, buffers=large)
+        except UntrustedValue as error:
+            raise UnwritableValue(
+                f"the value for key {shown(key)} is not stored, since it would not be read again: "
+                f"{_told(error)}{self._ways_on}",
+                (key,),
+            ) from None
 
     def fingerprint(self, key: Any, encoded_key: bytes, value: Any, body: bytes | None = None) -> bytes:
         """What differs when a value has changed; ``body`` is its dump, if that was made. Raises as :meth:`dump`."""
@@ -80,10 +107,7 @@ class PickleCodec:
             return body
         if self.blobs is None or self.protocol < buffers.FIRST_PROTOCOL:
             return self.dump(key, encoded_key, value)
-        try:
-            body, large = buffers.separate(value, self.protocol)
-        except Exception as error:
-            raise _unwritable(key, value, error) from error
+        body, large = self._separated(key, value)
         return b"".join((body, *(blake2b(buffer).digest() for buffer in large)))
 
     def load_pages(
