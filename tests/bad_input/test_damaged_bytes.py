@@ -176,7 +176,7 @@ def test_record_under_another_key_is_damage(path: Path) -> None:
     assert (broken[first : first + 2], broken[second : second + 2]) == (one, other)
     broken[first : first + 2], broken[second : second + 2] = other, one
     path.write_bytes(broken)
-    with pytest.raises(coshelf.DamagedShelf, match="out of order"):
+    with pytest.raises(coshelf.DamagedShelf, match="not in order"):
         coshelf.open(path)
     forget_stamp(path)
     with coshelf.open(path, "r") as shelf, pytest.raises(coshelf.DamagedRecord):

@@ -136,9 +136,11 @@ def test_failed_edit_leaves_the_entry_as_it_was_written_back(pair: Pair) -> None
 
 
 def test_value_read_inside_a_transaction_does_not_hide_what_it_commits(pair: Pair) -> None:
-    pair.mine["a"] = [1]
+    pair.mine["a"], pair.mine["n"] = [1], 1
     with pair.mine.transaction() as t:
-        assert pair.mine["a"] == [1]
+        assert pair.mine["n"] == 1
+        with pytest.raises(coshelf.TransactionInProgress, match="does not write back"):
+            pair.mine["a"]
         t["a"] = [2]
     assert pair.mine["a"] == [2]
 

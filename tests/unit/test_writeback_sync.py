@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -87,7 +88,10 @@ def test_sync_inside_a_transaction_is_refused_if_there_is_something_to_write(pai
     pair.mine["a"] = [1]
     with pair.mine.transaction() as t:
         t["b"] = 1
-        pair.mine["a"].append(2)
+        pair.mine.sync()
+        other = threading.Thread(target=lambda: pair.mine["a"].append(2))  # here it would be refused
+        other.start()
+        other.join()
         with pytest.raises(coshelf.TransactionInProgress):
             pair.mine.sync()
     pair.mine.sync()

@@ -146,7 +146,7 @@ def test_sync_in_a_transaction_is_refused_while_another_thread_waits_for_its_end
 
     with pair.mine.transaction() as transaction:
         transaction["b"] = 1
-        pair.mine["a"].append(2)
+        other(lambda: pair.mine["a"].append(2))
         thread = threading.Thread(target=write_back)
         thread.start()
         assert begun.wait(60)

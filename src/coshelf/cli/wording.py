@@ -36,6 +36,11 @@ _PHRASES: tuple[tuple[str, str], ...] = (
     (r"coshelf\.salvage\(\) copies", "coshelf salvage copies"),
     (r"(use its|make a compact copy with) backup\(\)", r"\1 coshelf backup"),
     (r"open it with coshelf\.open\b", "get --preview tells what it is"),
+    (r", or open it once with recode=True, and with the codec=[^\n]*", ""),
+    (r"the secret of encrypt=", "the secret of --encrypt-with"),
+    (r" random bytes, or give trust=True", " random bytes"),
+    (r"hint: backup\(\) still copies", "hint: coshelf backup still copies"),
+    (r"hint: flag 'r' needs none", "hint: commands that only read need none"),
     (r"compact\(\): ", ""),
 )
 _COMPILED = tuple((re.compile(phrase), words) for phrase, words in _PHRASES)
