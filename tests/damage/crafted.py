@@ -38,12 +38,11 @@ import coshelf.preview
 from coshelf import CoshelfError
 from coshelf.engines.lmdb import closing_stamp
 from coshelf.engines.lmdb.checking import StateCheck
-from coshelf.engines.lmdb.delta_files import delta_path
 from coshelf.engines.lmdb.delta_state import MAPPED, PLAIN, DeltaState
 from coshelf.engines.lmdb.flusher import Flusher
 from coshelf.engines.lmdb.header import read_metas
 from coshelf.engines.lmdb.page_walk import Pages
-from coshelf.engines.lmdb.sidecar_files import state_path
+from coshelf.engines.lmdb.sidecar_directory import delta_path, sidecar_directory, state_path
 from coshelf.reports import Report
 
 __all__ = ["Left", "left_shelves", "main", "run_many"]
@@ -104,9 +103,8 @@ def left_shelves(directory: str, names: Iterable[str] = SHAPES) -> list[Left]:
                 last = max(read_metas(file.fileno(), delta), key=lambda meta: meta.transaction).last_page
                 begun = file.read((last + 1) * PAGE)
             found.append(Left(f"{name} {turn}", *content, begun, os.path.getsize(delta)))
-            for each in os.listdir(directory):
-                if each.startswith("a.shelf"):
-                    os.unlink(os.path.join(directory, each))
+            os.unlink(path)
+            shutil.rmtree(sidecar_directory(path))
     return found
 
 
@@ -338,6 +336,7 @@ def make(place: str, left: Left, chance: random.Random) -> list[str]:
     struct.pack_into("=QQ", state, 8, information.st_dev, information.st_ino)
     known = DeltaState(state)
     kind = chance.choice((MAPPED, MAPPED, PLAIN))
+    os.mkdir(sidecar_directory(path), 0o700)
     with open(delta_path(path, 0), "wb") as file:
         if kind == MAPPED:
             os.posix_fallocate(file.fileno(), 0, known.allocated)

@@ -12,10 +12,9 @@ from crafted import Left, left_shelves
 
 import coshelf
 from coshelf.engines.lmdb import delta_check
-from coshelf.engines.lmdb.delta_files import delta_path
 from coshelf.engines.lmdb.delta_state import MAPPED, PLAIN, DeltaState
 from coshelf.engines.lmdb.header import read_metas
-from coshelf.engines.lmdb.sidecar_files import state_path
+from coshelf.engines.lmdb.sidecar_directory import delta_path, sidecar_directory, state_path
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +36,7 @@ def lay_out(left: Left, place: Path, kind: int) -> str:
     state = bytearray(left.state)
     struct.pack_into("=QQ", state, 8, os.stat(path).st_dev, os.stat(path).st_ino)
     known = DeltaState(state)
+    os.mkdir(sidecar_directory(path), 0o700)
     with open(delta_path(path, 0), "wb") as file:
         os.posix_fallocate(file.fileno(), 0, known.allocated)
         file.write(left.delta)
@@ -126,9 +126,9 @@ CHANGES: dict[str, Callable[[str], None]] = {
 def beginnings(path: str) -> dict[str, bytes]:
     """What lies beside the shelf, with as much of it as there is anything in."""
     found = {}
-    for name in os.listdir(os.path.dirname(path)):
-        with Path(path).with_name(name).open("rb") as file:
-            found[name] = file.read(1 << 20)
+    for place in (path, *Path(sidecar_directory(path)).iterdir()):
+        with open(place, "rb") as file:
+            found[str(place)] = file.read(1 << 20)
     return found
 
 

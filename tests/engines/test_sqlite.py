@@ -202,7 +202,7 @@ def test_own_shelf_is_trusted_and_its_copy_is_not(path: Path) -> None:
 
 
 def test_shelf_that_a_group_may_write_is_plain_data(path: Path) -> None:
-    with coshelf.open(f"sqlite:{path}", mode=0o666) as shelf:
+    with coshelf.open(f"sqlite:{path}", mode=0o666, trust=False) as shelf:
         shelf["a"] = Mine
         with pytest.raises(UntrustedValue):
             _ = coshelf.open(f"sqlite:{path}")["a"]

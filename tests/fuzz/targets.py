@@ -11,6 +11,7 @@ import os
 import pickle
 import resource
 import tempfile
+import unicodedata  # noqa: F401 (so that it is no event when a message is made plain)
 import warnings
 import zoneinfo
 from collections import ChainMap, UserDict
