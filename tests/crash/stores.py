@@ -213,8 +213,8 @@ def _shelf_that_empties_first(root: str) -> Store:
     """A shelf that takes commits out of the delta before they are in the base, to see that this is noticed."""
     copy = flusher.Flusher._copy
 
-    def copy_and_empty(self: Any, delta: Any, writer: Any, nonce: bytes) -> tuple[int, bool, set[bytes]]:
-        copied = copy(self, delta, writer, nonce)
+    def copy_and_empty(self: Any, delta: Any, *more: Any) -> tuple[int, bool, set[bytes]]:
+        copied = copy(self, delta, *more)
         with delta.begin_write() as transaction:
             delta.keep_only(transaction, [])
         return copied
