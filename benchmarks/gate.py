@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 
 import coshelf
-from coshelf.codecs.pickled import PickleCodec
-from coshelf.codecs.signed import SignedPickles
-from coshelf.gate import Gate
 from coshelf.keys import encode
 from coshelf.records import checksum, seal
+from coshelf.trust.gate import Gate
+from coshelf.values.pickled import PickleCodec
+from coshelf.values.signed import SignedPickles
 from data import KINDS, value
 
 __all__ = ["main"]

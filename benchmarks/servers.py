@@ -25,7 +25,7 @@ from typing import Any
 
 import coshelf
 from coshelf import records
-from coshelf.engines.contract import Batch
+from coshelf.contract import Batch
 from coshelf.keys import FIRST, LAST, encode
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))

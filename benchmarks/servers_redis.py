@@ -68,7 +68,7 @@ class Bare:
 
     def commit(self, keys: list[bytes], number: int) -> None:
         bucket = self.bucket
-        arguments = _arguments(coshelf.engines.contract.Batch(puts=dict.fromkeys(keys, self.body)), number)
+        arguments = _arguments(coshelf.contract.Batch(puts=dict.fromkeys(keys, self.body)), number)
         names = (bucket.state, bucket.records, bucket.keys, bucket.reserved, bucket.ticket(b"bare"), bucket.bell)
         command = COMMIT.call(names, self.store_id, number.to_bytes(8, "little"), "PUBLISH", *arguments)
         self.client.execute_command(*command)

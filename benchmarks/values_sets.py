@@ -23,10 +23,10 @@ from typing import Any
 import msgspec
 
 import coshelf
-from coshelf.blobs import reference_in
-from coshelf.engines.contract import Batch
+from coshelf.contract import Batch
 from coshelf.keys import encode
 from coshelf.records import TRAILER
+from coshelf.values.blobs import reference_in
 from real_values import Character, arrays, records, texts
 
 __all__ = ["main"]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from coshelf import ReadOnlyShelf, ShelfClosed, records
-from coshelf.engines.contract import ABSENT, Batch, Capabilities, Engine, Entry, OpenOptions, Reader, Snapshot
+from coshelf.contract import ABSENT, Batch, Capabilities, Engine, Entry, OpenOptions, Reader, Snapshot
 
 
 def open_engine(target: Any, options: OpenOptions) -> Engine:

@@ -3,15 +3,15 @@
 from typing import TYPE_CHECKING, Any
 
 from coshelf import errors
-from coshelf.care import check, salvage
-from coshelf.codecs.compression import Zstd
-from coshelf.cursor import Cursor
-from coshelf.engines.contract import Capabilities
+from coshelf.contract import Capabilities
 from coshelf.errors import *  # noqa: F403 (the error tree is public as a whole)
+from coshelf.inspection.files import check, salvage
+from coshelf.mapping.cursor import Cursor
+from coshelf.mapping.shelf import Shelf
+from coshelf.mapping.snapshot import Snapshot
+from coshelf.mapping.transaction import Transaction
 from coshelf.opening import open
-from coshelf.shelf import Shelf
-from coshelf.snapshot import Snapshot
-from coshelf.transaction import Transaction
+from coshelf.values.compression import Zstd
 
 if TYPE_CHECKING:
     from coshelf import dbm as dbm
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from coshelf import shelve as shelve
     from coshelf import testing as testing
     from coshelf import transfer as transfer
-    from coshelf import trusting as trusting
+    from coshelf import trust as trust
 
 __version__ = "0.1.0"
 
@@ -29,7 +29,7 @@ __all__ = ["Capabilities", "Cursor", "Shelf", "Snapshot", "Transaction", "Zstd",
 __all__ += errors.__all__
 
 # Imported when they are asked for: `import coshelf` is for programs that need none of them.
-_MODULES = frozenset({"dbm", "engines", "ipython", "pickleshare", "shelve", "testing", "transfer", "trusting"})
+_MODULES = frozenset({"dbm", "engines", "ipython", "pickleshare", "shelve", "testing", "transfer", "trust"})
 
 
 def __getattr__(name: str) -> Any:

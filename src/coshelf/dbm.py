@@ -21,17 +21,17 @@ import stat
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from coshelf import umask
-from coshelf.bytes_face import BytesFace
-from coshelf.codecs.pickled import PickleCodec
+from coshelf.dropin.bytes_face import BytesFace
+from coshelf.engines.old_shelves import SUFFIXES, found_beside
 from coshelf.errors import NotAShelf, ShelfNotFound
-from coshelf.old_shelves import SUFFIXES, found_beside
 from coshelf.opening import open_with_codec
-from coshelf.taking_place import discard
+from coshelf.system import umask
+from coshelf.system.taking_place import discard
+from coshelf.values.pickled import PickleCodec
 
 if TYPE_CHECKING:
-    from coshelf.engines.contract import Flag
-    from coshelf.shelf import Shelf
+    from coshelf.contract import Flag
+    from coshelf.mapping.shelf import Shelf
 
 __all__ = ["Database", "error", "open", "open_face", "whichdb"]
 

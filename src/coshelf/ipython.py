@@ -12,8 +12,8 @@ from contextlib import suppress
 from typing import Any
 
 from coshelf.errors import DamagedRecord, UnreadableValue, UnsafeFilesystem
+from coshelf.mapping.shelf import Shelf
 from coshelf.opening import open as open_shelf
-from coshelf.shelf import Shelf
 
 __all__ = ["ProfileDatabase", "load_ipython_extension", "unload_ipython_extension"]
 

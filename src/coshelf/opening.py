@@ -9,20 +9,20 @@ import warnings
 from collections.abc import Callable, Iterable, MutableMapping
 from typing import TYPE_CHECKING, Any, Literal
 
-from coshelf.codecs.choice import SETTINGS_ROW, chosen, start_afresh
-from coshelf.codecs.compression import Zstd
-from coshelf.codecs.pickled import PROTOCOL, PickleCodec
+from coshelf.contract import Durability, Engine, Flag, OpenOptions
 from coshelf.engines import holds_bare_pickles, open_engine
-from coshelf.engines.contract import Durability, Engine, Flag, OpenOptions
 from coshelf.errors import CodecMismatch, Unsupported
-from coshelf.handle import Handle
-from coshelf.namespace import Namespace
-from coshelf.shelf import Shelf
-from coshelf.timeouts import usable_timeout
-from coshelf.writeback import WritebackCache, WritebackShelf
+from coshelf.mapping.handle import Handle
+from coshelf.mapping.namespace import Namespace
+from coshelf.mapping.shelf import Shelf
+from coshelf.mapping.writeback import WritebackCache, WritebackShelf
+from coshelf.system.timeouts import usable_timeout
+from coshelf.values.choosing import SETTINGS_ROW, chosen, start_afresh
+from coshelf.values.compression import Zstd
+from coshelf.values.pickled import PROTOCOL, PickleCodec
 
 if TYPE_CHECKING:
-    from coshelf.settings import Asked
+    from coshelf.values.settings import Asked
 
 __all__ = ["Codec", "open", "open_with_codec", "reopen"]
 
@@ -97,7 +97,7 @@ def open(
     """
     trusting = _trusting(protocol, trust, allow, sign)
     if codec is not None or type is not None or compress is not None or encrypt or recode:
-        from coshelf import settings
+        from coshelf.values import settings
 
         trusting = dataclasses.replace(trusting, asked=settings.asked(codec, type, compress, encrypt, recode=recode))
     return open_with_codec(
@@ -137,7 +137,7 @@ class Trusting:
             if self.trust is None:
                 engine.guard()
             return chosen(engine, flag, self.asked, self.protocol)
-        from coshelf.provenance import can_be_trusted, has_no_place_for_mark
+        from coshelf.trust.provenance import can_be_trusted, has_no_place_for_mark
 
         if self.trust is None and flag != "r" and has_no_place_for_mark(engine):
             warnings.warn(
@@ -150,7 +150,7 @@ class Trusting:
         if self.trust is None and can_be_trusted(engine):
             hint = f"if you trust whoever writes it: python -m coshelf trust {engine.where}\n  or open it with"
         ways_on = f"; {reason}\n  hint: {hint} trust=True, or with allow=[...] for the classes that you expect"
-        from coshelf.gate import Gate
+        from coshelf.trust.gate import Gate
 
         codec = chosen(engine, flag, self.asked, self.protocol, ways_on)
         codec.loads = Gate(self.allow).loads
@@ -166,12 +166,12 @@ def _trusting(
         raise TypeError(f"trust must be True, False or None, not {trust!r}")
     classes = tuple(allow)
     if classes:
-        from coshelf.gate import Gate
+        from coshelf.trust.gate import Gate
 
         Gate(classes)
     keys: tuple[bytes, ...] = ()
     if sign:
-        from coshelf.codecs.secret_keys import usable
+        from coshelf.values.secret_keys import usable
 
         keys = usable(sign, "sign=")
     return Trusting(PickleCodec(PROTOCOL if protocol is None else protocol).protocol, trust, classes, keys)
@@ -245,7 +245,7 @@ def _refuse_layers(engine: Engine) -> None:
     """Refuse to write plain pickles where that is not how values are written: least of all where they are encrypted."""
     if not engine.keeps_settings or engine.get(SETTINGS_ROW) is None:
         return
-    from coshelf.settings import remembered
+    from coshelf.values.settings import remembered
 
     found = remembered(engine)
     if found is not None and not found.are_default:

@@ -19,9 +19,7 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from coshelf import umask
-from coshelf.ending import finalizer
-from coshelf.engines.contract import EVERYTHING_GONE, Batch, Doorbell, OpenOptions, PollingBell
+from coshelf.contract import EVERYTHING_GONE, Batch, Doorbell, OpenOptions, PollingBell
 from coshelf.engines.files.engine import FilesEngine
 from coshelf.engines.files.opening import open_engine
 from coshelf.engines.files.pickle_files import YOUNG
@@ -37,6 +35,8 @@ from coshelf.errors import (
     ShelfPermissionError,
 )
 from coshelf.keys import encode
+from coshelf.system import umask
+from coshelf.system.ending import finalizer
 
 __all__ = ["PickleShareDB", "PickleShareLink", "gethashfile"]
 
@@ -421,6 +421,6 @@ def _strength(bucket: str) -> tuple[bool, str]:
 
 
 if __name__ == "__main__":
-    from coshelf.pickleshare_commands import main
+    from coshelf.dropin.pickleshare_commands import main
 
     sys.exit(main(sys.argv[1:]))

@@ -25,15 +25,15 @@ from pickle import DEFAULT_PROTOCOL, Pickler, Unpickler
 from types import TracebackType
 from typing import Any, NoReturn, Self
 
-from coshelf.bytes_face import BytesFace
-from coshelf.codecs.pickled import PickleCodec
-from coshelf.codecs.raw_pickles import RawPickles
 from coshelf.dbm import Filename, open_face
+from coshelf.dropin.bytes_face import BytesFace
+from coshelf.dropin.migration import migrate
+from coshelf.dropin.shelve_cache import KeptValues
 from coshelf.errors import DamagedRecord, DamagedShelf, ShelfClosed
-from coshelf.migration import migrate
-from coshelf.shelf import Shelf as Shared
-from coshelf.shelve_cache import KeptValues
-from coshelf.transaction import MISSING
+from coshelf.mapping.shelf import Shelf as Shared
+from coshelf.mapping.transaction import MISSING
+from coshelf.values.pickled import PickleCodec
+from coshelf.values.raw_pickles import RawPickles
 
 __all__ = ["BsdDbShelf", "DbfilenameShelf", "Shelf", "ShelveError", "migrate", "open"]
 

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 import coshelf
-from coshelf import old_files, shelve
+from coshelf import shelve
+from coshelf.dropin import old_files
 
 ENTRIES = {f"key {number}": [number] * number for number in range(20)}
 
@@ -114,7 +115,8 @@ def test_shelf_that_root_converts_stays_its_owners(path: str) -> None:
 
 KILLED = """
 import os, sys
-from coshelf import old_files, shelve
+from coshelf.dropin import old_files
+from coshelf import shelve
 calls = 0
 def counted(function):
     def call(*arguments, **options):
@@ -218,7 +220,7 @@ def test_what_a_killed_writer_left_in_sqlites_log_goes_along(path: str) -> None:
 
 def test_sqlite_shelf_that_is_open_elsewhere_stays_as_it_is(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     sqlite = pytest.importorskip("dbm.sqlite3")
-    monkeypatch.setattr("coshelf.migration._PATIENCE", 0.1)
+    monkeypatch.setattr("coshelf.dropin.migration._PATIENCE", 0.1)
     with original.Shelf(sqlite.open(path, "c")) as shelf:
         shelf["a"] = 1
         with pytest.raises(coshelf.StorageError):

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import coshelf
-from coshelf.engines import filesystem
+from coshelf.system import filesystem
 
 MOUNTS = textwrap.dedent(r"""
     22 28 0:21 / /proc rw,nosuid,nodev,noexec,relatime shared:13 - proc proc rw

@@ -20,7 +20,7 @@ import lmdb
 import pytest
 
 import coshelf
-from coshelf.engines.lmdb import sidecars
+from coshelf.engines.lmdb.files import sidecars
 
 FLAGS = ["r", "w", "c", "n"]
 

@@ -157,7 +157,7 @@ def test_directory_in_the_place_of_a_sidecar_is_a_clear_error(
 def test_no_descriptors_left_is_no_statement_about_the_file(tmp_path: Path, python: Any) -> None:
     code = """
 import coshelf, os, resource, sys
-from coshelf.engines import lmdb  # while modules can be loaded
+from coshelf.engines import lmdb# while modules can be loaded
 with coshelf.open(sys.argv[1]) as shelf:
     shelf["a"] = 1
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))

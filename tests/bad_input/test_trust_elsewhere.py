@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import coshelf
-from coshelf.trusting import trust_shelf
+from coshelf.trust.granting import trust_shelf
 
 SOURCE = str(Path(coshelf.__file__).parents[1])
 NOBODY = 65534
@@ -58,7 +58,7 @@ def test_copy_on_a_mount_that_is_read_only_is_plain_data(mounted: Callable[..., 
 
 
 COLLEAGUE = """
-import coshelf, coshelf.engines.lmdb, coshelf.gate.interpreter, coshelf.private_place, os, sys, grp, pwd, random
+import coshelf, coshelf.engines.lmdb, coshelf.trust.gate.interpreter, coshelf.trust.exposure, os, sys, grp, pwd, random
 os.setgroups([]); os.setgid(65534); os.setuid(65534)
 os.environ["XDG_STATE_HOME"] = sys.argv[2]
 with coshelf.open(sys.argv[1]) as shelf:

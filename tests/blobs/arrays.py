@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from coshelf.blobs import LARGE
+from coshelf.values.blobs import LARGE
 
 __all__ = ["LARGE", "blob_paths", "blobs", "is_whole", "signed", "write_over"]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import coshelf
-from coshelf.blobs import LARGE
-from coshelf.engines.lmdb import copies
+from coshelf.engines.lmdb.files import copies
+from coshelf.values.blobs import LARGE
 
 
 def test_a_backup_whose_name_cannot_be_made_durable_keeps_its_blobs(

@@ -13,9 +13,9 @@ from arrays import LARGE, blob_paths, blobs, is_whole, signed, write_over
 from support import Crew, beside
 
 import coshelf
-from coshelf.blobs import MissingBlob
 from coshelf.engines.lmdb.blobs import folder
 from coshelf.errors import DamagedRecord, StorageError
+from coshelf.values.blobs import MissingBlob
 
 
 def _removed(blob: str, _: str) -> None:

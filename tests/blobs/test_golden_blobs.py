@@ -13,8 +13,8 @@ from insides import until
 
 import coshelf
 from coshelf import records
-from coshelf.blobs import reference_in
 from coshelf.keys import encode
+from coshelf.values.blobs import reference_in
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 

@@ -13,9 +13,9 @@ from insides import environment_of, flush_all, until
 from support import Crew, Worker, beside
 
 import coshelf
-from coshelf.blobs import Body
-from coshelf.engines.contract import Batch
-from coshelf.engines.lmdb.committer import Committer
+from coshelf.contract import Batch
+from coshelf.engines.lmdb.delta.committer import Committer
+from coshelf.values.blobs import Body
 
 LENGTHS = [1, 480, 488, 489, 490, 491, 492, 493, 500, 983, 990, 3000]  # of keys, around where rows are split
 

@@ -14,7 +14,7 @@ import pytest
 from support import Crew
 
 import coshelf
-from coshelf import trust
+from coshelf.trust import marks
 
 ENTRIES: dict[Any, Any] = {
     "a": 1,
@@ -99,7 +99,7 @@ def test_backup_is_trusted_by_a_secret_file(path: str, tmp_path: Path, monkeypat
     assert is_trusted(path + ".copy")
     with coshelf.open(path + ".copy") as copied:
         assert dict(copied) == {"a": 1}
-        assert copied._handle.engine.get(trust.ROW_KEY) is not None
+        assert copied._handle.engine.get(marks.ROW_KEY) is not None
 
 
 def test_backup_works_from_a_shelf_opened_for_reading(path: str) -> None:
@@ -110,7 +110,7 @@ def test_backup_works_from_a_shelf_opened_for_reading(path: str) -> None:
 
 
 def test_backup_has_the_settings_of_the_shelf(path: str) -> None:
-    from coshelf.engines.contract import Batch
+    from coshelf.contract import Batch
 
     with coshelf.open(path) as shelf:
         engine = shelf._handle.engine

@@ -15,10 +15,10 @@ from shapes import SHAPES, Shape, make
 from support import Crew
 
 import coshelf
-from coshelf.engines.lmdb.checking import StateCheck
-from coshelf.engines.lmdb.header import read_metas
-from coshelf.engines.lmdb.page_walk import Pages
-from coshelf.reports import Report
+from coshelf.engines.lmdb.checks.records import StateCheck
+from coshelf.engines.lmdb.pages.header import read_metas
+from coshelf.engines.lmdb.pages.page_walk import Pages
+from coshelf.inspection.reports import Report
 
 TRIALS = 8
 

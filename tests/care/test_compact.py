@@ -135,7 +135,7 @@ def test_damaged_shelf_is_not_compacted(path: str) -> None:
         assert shelf["a"] == 1
 
 
-SOURCE = Path(coshelf.__file__).parent / "engines" / "lmdb" / "compaction.py"
+SOURCE = Path(coshelf.__file__).parent.joinpath(*"engines lmdb files compaction.py".split())
 POINTS = re.findall(r'reach\("([^"]+)"\)', SOURCE.read_text())
 COMPACT = "with coshelf.open(path) as shelf:\n    shelf.compact()"
 

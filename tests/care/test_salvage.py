@@ -13,9 +13,9 @@ from kinds import KINDS, PAGE
 from shapes import SHAPES, Shape, make
 
 import coshelf
-from coshelf.engines.lmdb.header import read_metas
-from coshelf.engines.lmdb.inner_pages import children, nodes, overflow
-from coshelf.reports import SalvageReport
+from coshelf.engines.lmdb.pages.header import read_metas
+from coshelf.engines.lmdb.pages.inner_pages import children, nodes, overflow
+from coshelf.inspection.reports import SalvageReport
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +163,7 @@ def test_damaged_record_is_named(path: str) -> None:
 
 
 def test_settings_and_versions_are_saved(path: str) -> None:
-    from coshelf.engines.contract import Batch
+    from coshelf.contract import Batch
 
     with coshelf.open(path) as shelf:
         engine = shelf._handle.engine

@@ -23,10 +23,10 @@ import coshelf
 from coshelf import keys
 from coshelf.cli import main
 from coshelf.cli.key_text import read_key, read_literal, text_of_key
-from coshelf.codecs.raw_pickles import RawPickles
-from coshelf.html import as_html
+from coshelf.inspection.notebook import as_html
 from coshelf.opening import open_with_codec
 from coshelf.screen import is_plain, plain
+from coshelf.values.raw_pickles import RawPickles
 
 HOSTILE = "\x1b]0;owned\x07\x1b[2J\x9b1m\u202eabc\u2066\u200b\u00ad\ufe0f\u2028\x7f\r"
 CONTROLS = re.compile(

@@ -24,7 +24,7 @@ from planting import plant
 from stores import STORES, ShelfOfBuffers
 from writer import run_of
 
-from coshelf.engines.lmdb import delta_state
+from coshelf.engines.lmdb.delta import state
 
 AFTER = {"after the cut": "written", "long after the cut" * 100: b"written" * 900}
 
@@ -154,14 +154,14 @@ def _pipes(process: subprocess.Popen[str]) -> tuple[IO[str], IO[str]]:
 
 
 def main() -> None:
-    real = delta_state._BOOT_ID
+    real = state._BOOT_ID
     other_boot = tempfile.NamedTemporaryFile("w")  # noqa: SIM115 (for as long as this runs)
     other_boot.write(AFTERWARDS)
     other_boot.flush()
     for line in sys.stdin:
         root, store, which, least, most, rebooted = json.loads(line)
         os.environ["XDG_STATE_HOME"] = os.path.join(root, "state")
-        delta_state._BOOT_ID = other_boot.name if rebooted else real
+        state._BOOT_ID = other_boot.name if rebooted else real
         try:
             answer = (check(root, store, which, least, most, rebooted=rebooted), "")
         except Exception as error:

@@ -12,10 +12,10 @@ import shutil
 import lmdb
 
 from coshelf import keys, records
-from coshelf.engines.lmdb.delta_state import PLAIN, DeltaIdentity, DeltaState
+from coshelf.engines.lmdb.delta.state import PLAIN, DeltaIdentity, DeltaState
+from coshelf.engines.lmdb.files.sidecar_directory import delta_path, make_directory, sidecar_directory, state_path
+from coshelf.engines.lmdb.files.state_page import StatePage
 from coshelf.engines.lmdb.shelf_row import check_row
-from coshelf.engines.lmdb.sidecar_directory import delta_path, make_directory, sidecar_directory, state_path
-from coshelf.engines.lmdb.state_page import StatePage
 
 MAP = 1 << 20
 POISON = "nobody stored this"

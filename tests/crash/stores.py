@@ -15,9 +15,10 @@ import lmdb
 from history import Operation, State
 
 import coshelf
-from coshelf.codecs import buffers, pickle_surgery
-from coshelf.engines.lmdb import delta_files, flusher, lmdb_file
+from coshelf.engines.lmdb import lmdb_file
 from coshelf.engines.lmdb.blobs import folder
+from coshelf.engines.lmdb.delta import files, flusher
+from coshelf.values import buffers, pickle_surgery
 
 INTERVAL = 0.05
 
@@ -225,7 +226,7 @@ def _shelf_that_empties_first(root: str) -> Store:
 
 def _shelf_of_any_boot(root: str) -> Store:
     """A shelf that does not notice a reboot, to see that this is noticed."""
-    delta_files.boot_id = lambda: bytes(16)
+    files.boot_id = lambda: bytes(16)
     return Shelf(root, flush_interval=INTERVAL, pause=INTERVAL / 3)
 
 

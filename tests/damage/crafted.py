@@ -30,20 +30,20 @@ from shapes import SHAPES
 from trials import Outcome
 
 import coshelf
-import coshelf.care
-import coshelf.codecs
 import coshelf.engines.lmdb
-import coshelf.gate
-import coshelf.preview
+import coshelf.inspection.files
+import coshelf.inspection.preview
+import coshelf.trust.gate
+import coshelf.values
 from coshelf import CoshelfError
-from coshelf.engines.lmdb import closing_stamp
-from coshelf.engines.lmdb.checking import StateCheck
-from coshelf.engines.lmdb.delta_state import MAPPED, PLAIN, DeltaState
-from coshelf.engines.lmdb.flusher import Flusher
-from coshelf.engines.lmdb.header import read_metas
-from coshelf.engines.lmdb.page_walk import Pages
-from coshelf.engines.lmdb.sidecar_directory import delta_path, sidecar_directory, state_path
-from coshelf.reports import Report
+from coshelf.engines.lmdb.checks.records import StateCheck
+from coshelf.engines.lmdb.delta.flusher import Flusher
+from coshelf.engines.lmdb.delta.state import MAPPED, PLAIN, DeltaState
+from coshelf.engines.lmdb.files.sidecar_directory import delta_path, sidecar_directory, state_path
+from coshelf.engines.lmdb.pages import closing_stamp
+from coshelf.engines.lmdb.pages.header import read_metas
+from coshelf.engines.lmdb.pages.page_walk import Pages
+from coshelf.inspection.reports import Report
 
 __all__ = ["Left", "left_shelves", "main", "run_many"]
 
@@ -110,7 +110,7 @@ def left_shelves(directory: str, names: Iterable[str] = SHAPES) -> list[Left]:
 
 def _import_everything() -> None:
     """Once, and not in each child."""
-    for package in (coshelf.engines.lmdb, coshelf.gate, coshelf.preview, coshelf.codecs):
+    for package in (coshelf.engines.lmdb, coshelf.trust.gate, coshelf.inspection.preview, coshelf.values):
         for module in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
             with contextlib.suppress(ImportError):  # what is not installed here
                 importlib.import_module(module.name)

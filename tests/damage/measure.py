@@ -23,8 +23,9 @@ from kinds import KINDS
 from shapes import SHAPES, Shape, make
 
 from coshelf import CoshelfError
-from coshelf.engines.lmdb import closing_stamp, sidecars
-from coshelf.engines.lmdb.header import read_metas
+from coshelf.engines.lmdb.files import sidecars
+from coshelf.engines.lmdb.pages import closing_stamp
+from coshelf.engines.lmdb.pages.header import read_metas
 
 __all__ = ["STAMPS"]
 

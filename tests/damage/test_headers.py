@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import coshelf
-from coshelf.engines.lmdb.header import read_metas, wrong_with
+from coshelf.engines.lmdb.pages.header import read_metas, wrong_with
 
 PAGE = 4096
 SECOND = PAGE + 512

@@ -11,10 +11,10 @@ import pytest
 from crafted import Left, left_shelves
 
 import coshelf
-from coshelf.engines.lmdb import delta_check
-from coshelf.engines.lmdb.delta_state import MAPPED, PLAIN, DeltaState
-from coshelf.engines.lmdb.header import read_metas
-from coshelf.engines.lmdb.sidecar_directory import delta_path, sidecar_directory, state_path
+from coshelf.engines.lmdb.delta import check
+from coshelf.engines.lmdb.delta.state import MAPPED, PLAIN, DeltaState
+from coshelf.engines.lmdb.files.sidecar_directory import delta_path, sidecar_directory, state_path
+from coshelf.engines.lmdb.pages.header import read_metas
 
 
 @pytest.fixture(scope="module")
@@ -170,8 +170,8 @@ def test_time_of_a_flush_that_never_was_puts_off_no_other(when: float, strangers
 def test_delta_of_one_s_own_is_not_looked_at(strangers: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """It would take time."""
     looked: list[str] = []
-    monkeypatch.setattr(delta_check, "first_problem", lambda *_: looked.append("walked"))
-    monkeypatch.setattr(delta_check, "is_own", lambda *_: True)
+    monkeypatch.setattr(check, "first_problem", lambda *_: looked.append("walked"))
+    monkeypatch.setattr(check, "is_own", lambda *_: True)
     with coshelf.open(strangers) as shelf:
         assert shelf["new", 149] == "n" * 149
     assert not looked

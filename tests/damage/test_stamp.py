@@ -16,9 +16,9 @@ import pytest
 
 import coshelf
 from coshelf import records
-from coshelf.engines.lmdb import closing_stamp, inner_pages
-from coshelf.engines.lmdb.closing_stamp import Stamp, read_stamp
-from coshelf.engines.lmdb.header import Meta, read_metas
+from coshelf.engines.lmdb.pages import closing_stamp, inner_pages
+from coshelf.engines.lmdb.pages.closing_stamp import Stamp, read_stamp
+from coshelf.engines.lmdb.pages.header import Meta, read_metas
 from coshelf.keys import encode
 
 PAGE = 4096
@@ -166,7 +166,7 @@ def test_a_write_error_while_stamping_is_no_error_of_close(path: Path, monkeypat
 
 def pages_of(path: Path) -> tuple[set[int], set[int]]:
     """The pages in use, and the others, as LMDB's verifier and our own walk agree."""
-    from coshelf.engines.lmdb.damage import _pages_in_use
+    from coshelf.engines.lmdb.checks.damage import _pages_in_use
 
     with path.open("rb") as file:
         used = {page for page, _ in _pages_in_use(file.fileno(), newest(path))}

@@ -14,8 +14,8 @@ import pytest
 from whole_files import problems_of
 
 import coshelf
-from coshelf.engines.lmdb.header import read_metas
-from coshelf.engines.lmdb.page_walk import Pages, TreeWalk
+from coshelf.engines.lmdb.pages.header import read_metas
+from coshelf.engines.lmdb.pages.page_walk import Pages, TreeWalk
 
 SCRIPT = str(Path(__file__).parent / "whole_files.py")
 

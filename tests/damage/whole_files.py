@@ -17,11 +17,11 @@ from collections.abc import Iterator
 import lmdb
 
 import coshelf
-from coshelf.engines.lmdb.checking import StateCheck
-from coshelf.engines.lmdb.delta_files import delta_path
-from coshelf.engines.lmdb.header import read_metas, wrong_with
-from coshelf.engines.lmdb.page_walk import Pages
-from coshelf.reports import Report
+from coshelf.engines.lmdb.checks.records import StateCheck
+from coshelf.engines.lmdb.delta.files import delta_path
+from coshelf.engines.lmdb.pages.header import read_metas, wrong_with
+from coshelf.engines.lmdb.pages.page_walk import Pages
+from coshelf.inspection.reports import Report
 
 __all__ = ["main", "states"]
 

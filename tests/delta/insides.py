@@ -9,11 +9,12 @@ from collections.abc import Callable
 from typing import Any
 
 from coshelf import records
-from coshelf.engines.lmdb import delta_state, failpoints
 from coshelf.engines.lmdb import environment as environment_module
-from coshelf.engines.lmdb.delta import Delta, is_deletion
+from coshelf.engines.lmdb import failpoints
+from coshelf.engines.lmdb.delta import state
+from coshelf.engines.lmdb.delta.rows import Delta, is_deletion
 from coshelf.engines.lmdb.environment import Environment
-from coshelf.engines.lmdb.header import newest_transaction
+from coshelf.engines.lmdb.pages.header import newest_transaction
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, ShelfRow, unpack_row
 
 HERE = os.path.dirname(__file__)
@@ -97,7 +98,7 @@ def flush_all(shelf: Any) -> None:
 def use_kind(kind: str) -> None:
     """In a worker: from here on shelves that this process opens first have a delta of this kind, or none."""
     if kind == "DIRECT":
-        delta_state._BOOT_ID = "/proc/there/is/no/boot_id"
+        state._BOOT_ID = "/proc/there/is/no/boot_id"
 
 
 def use_small_maps(size: int) -> None:

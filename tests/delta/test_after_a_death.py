@@ -223,7 +223,7 @@ def test_a_flush_thread_that_another_killed_left_nothing_to_stays_away(crew: Cre
         victim = crew.start(
             """
             from insides import *
-            from coshelf.engines.lmdb.flusher import Flusher
+            from coshelf.engines.lmdb.delta.flusher import Flusher
             Flusher.notice = lambda self: None
             shelf = coshelf.open(path)
             shelf["a"] = 1

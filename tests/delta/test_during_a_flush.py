@@ -11,7 +11,7 @@ from insides import environment_of, until
 from support import Worker
 
 import coshelf
-from coshelf.engines.lmdb.committer import Committer
+from coshelf.engines.lmdb.delta.committer import Committer
 
 PLACES = [
     *("flush-locked", "flush-copied", "flush-announced", "flush-committed"),

@@ -8,7 +8,7 @@ import pytest
 from insides import flush_all, flush_threads, until, waiting
 
 import coshelf
-from coshelf.engines.lmdb.flusher import Flusher
+from coshelf.engines.lmdb.delta.flusher import Flusher
 
 
 class Disk:

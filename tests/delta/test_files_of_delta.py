@@ -11,7 +11,7 @@ from insides import MODES, environment_of, flush_all
 from support import SIDECARS, Crew, beside
 
 import coshelf
-from coshelf.engines.lmdb.sidecar_directory import delta_path
+from coshelf.engines.lmdb.files.sidecar_directory import delta_path
 
 ROOT = os.geteuid() == 0
 
@@ -57,7 +57,7 @@ def test_only_a_private_file_is_written_through_its_map(path: str, kind: str, mo
 def test_another_file_system_than_those_known_is_not_written_through_the_map(
     path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("coshelf.engines.lmdb.delta_files.type_of", lambda _: "btrfs")
+    monkeypatch.setattr("coshelf.engines.lmdb.delta.files.type_of", lambda _: "btrfs")
     with coshelf.open(path) as shelf:
         shelf["a"] = 1
         assert environment_of(shelf).page.delta.identity().kind == 1

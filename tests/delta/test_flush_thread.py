@@ -11,7 +11,7 @@ from insides import base_row, commits_to_base, environment_of, flush_all, flush_
 from support import Crew
 
 import coshelf
-from coshelf.engines.lmdb.flusher import Flusher
+from coshelf.engines.lmdb.delta.flusher import Flusher
 
 LONG = 1000.0  # seconds; a flush that comes all the same has another reason
 
@@ -120,7 +120,7 @@ def test_sixteen_megabytes_are_flushed_before_the_interval_ends(path: str) -> No
 def test_a_flush_that_fails_in_the_background_is_tried_again_and_nobody_is_disturbed(
     path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("coshelf.engines.lmdb.flusher._AFTER_FAILURE", 0.01)
+    monkeypatch.setattr("coshelf.engines.lmdb.delta.flusher._AFTER_FAILURE", 0.01)
     flush, attempts = Flusher.flush, []
 
     def fail_twice(self: Flusher) -> int:

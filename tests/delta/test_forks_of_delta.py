@@ -114,7 +114,7 @@ def test_a_child_whose_parent_replaced_the_delta_meanwhile_follows(crew: Crew, p
     crew.run(
         """
         from insides import *
-        from coshelf.engines.lmdb.committer import Committer
+        from coshelf.engines.lmdb.delta.committer import Committer
         shelf = coshelf.open(path, flush_interval=1000)
         shelf["a"] = 1
         children = []

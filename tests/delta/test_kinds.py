@@ -11,11 +11,11 @@ from insides import MODES
 from support import Crew, Worker, beside
 
 import coshelf
-from coshelf.engines.lmdb import delta_state
+from coshelf.engines.lmdb.delta import state
 
 OPEN = """
 from insides import *
-from coshelf.engines.lmdb.sidecar_directory import delta_path
+from coshelf.engines.lmdb.files.sidecar_directory import delta_path
 kind = sys.argv[2]
 use_kind(kind)
 
@@ -38,7 +38,7 @@ with open_shelf() as shelf:
     assert shelf.capabilities.acknowledged == ("durable" if kind == "DIRECT" else "machine")
     environment = environment_of(shelf)
     assert environment.has_delta == os.path.exists(delta_path(path, 0)) == (kind != "DIRECT")
-    assert environment.page.delta.identity().kind == getattr(delta_state, kind)
+    assert environment.page.delta.identity().kind == getattr(state, kind)
     before = commits_to_base(path)
     shelf["a"] = 1
     shelf["b"] = 1
@@ -59,7 +59,7 @@ def test_who_comes_later_does_as_the_first_though_it_would_have_decided_otherwis
     os.chmod(path, 0o600 if kind == "PLAIN" else 0o660)
     with coshelf.open(path) as shelf:
         environment = shelf._handle.engine._environment  # type: ignore[attr-defined]
-        assert environment.page.delta.identity().kind == getattr(delta_state, kind)
+        assert environment.page.delta.identity().kind == getattr(state, kind)
         assert shelf["a"] == 1
         shelf["b"] = 2
     holder.tell()

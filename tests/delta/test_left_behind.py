@@ -16,10 +16,10 @@ from insides import base_row, environment_of, is_clean, until, waiting
 from support import SIDECARS, Crew, Worker, beside
 
 import coshelf
-from coshelf.engines.lmdb import delta_state
-from coshelf.engines.lmdb.delta_state import DeltaState
+from coshelf.engines.lmdb.delta import state
+from coshelf.engines.lmdb.delta.state import DeltaState
+from coshelf.engines.lmdb.files.sidecar_directory import delta_path, sidecar_directory, state_path
 from coshelf.engines.lmdb.shelf_row import check_row
-from coshelf.engines.lmdb.sidecar_directory import delta_path, sidecar_directory, state_path
 
 # "kept" is in the base; "waiting" and the deletion of "gone" are in the delta alone.
 VICTIM = """
@@ -120,7 +120,7 @@ def test_killed_again_and_again_before_a_flush_everything_adds_up(crew: Crew, le
     for turn in range(3):
         victim = crew.start(
             """
-            from coshelf.engines.lmdb.flusher import Flusher
+            from coshelf.engines.lmdb.delta.flusher import Flusher
             Flusher.notice = lambda self: None  # nobody comes to flush
             shelf = coshelf.open(path)
             shelf["turn", int(sys.argv[2])] = 1
@@ -220,8 +220,8 @@ def test_a_real_reboot_is_another_boot_id(left: str) -> None:
     """As the next opener sees it after one: what the kernel says has changed, not the state page."""
     script = f"""
 import coshelf, sys
-from coshelf.engines.lmdb import delta_state
-delta_state._BOOT_ID = sys.argv[2]
+from coshelf.engines.lmdb.delta import state
+state._BOOT_ID = sys.argv[2]
 with coshelf.open(sys.argv[1]) as shelf:
     assert dict(shelf) == {BASE}, dict(shelf)
 """
@@ -237,8 +237,8 @@ def test_a_boot_id_that_says_nothing_is_none(tmp_path: object, monkeypatch: pyte
     name = f"{tmp_path}/boot_id"
     with open(name, "wb") as file:
         file.write(content)
-    monkeypatch.setattr(delta_state, "_BOOT_ID", name)
-    assert delta_state.boot_id() is None
+    monkeypatch.setattr(state, "_BOOT_ID", name)
+    assert state.boot_id() is None
 
 
 READ = """

@@ -10,7 +10,7 @@ from support import Crew
 
 import coshelf
 from coshelf import keys
-from coshelf.engines.contract import ABSENT, Batch
+from coshelf.contract import ABSENT, Batch
 from coshelf.errors import Conflict
 
 FLUSHING = """

@@ -193,8 +193,8 @@ shelf.close()
 STEPS = (
     FILL
     + """
-from coshelf.engines.lmdb.committer import Committer
-from coshelf.engines.lmdb.flusher import Flusher
+from coshelf.engines.lmdb.delta.committer import Committer
+from coshelf.engines.lmdb.delta.flusher import Flusher
 replace = Committer.replace_delta
 step = int(sys.argv[2])
 count = 0

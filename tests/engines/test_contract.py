@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from coshelf.contract import Engine, OpenOptions
 from coshelf.engines import open_engine
-from coshelf.engines.contract import Engine, OpenOptions
-from coshelf.engines.lmdb import delta_state
+from coshelf.engines.lmdb.delta import state
 from coshelf.testing import EngineContract
 
 
@@ -45,7 +45,7 @@ class TestLmdbWithoutADelta(TestLmdbWithCommitDurability):
 
     def open_engine(self, place: Path, options: OpenOptions) -> Engine:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(delta_state, "_BOOT_ID", "/proc/there/is/no/boot_id")
+            patch.setattr(state, "_BOOT_ID", "/proc/there/is/no/boot_id")
             return open_engine(place / "under.test", options)
 
 

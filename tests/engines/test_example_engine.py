@@ -12,7 +12,7 @@ from types import ModuleType
 import pytest
 
 import coshelf
-from coshelf.engines.contract import Engine, OpenOptions
+from coshelf.contract import Engine, OpenOptions
 from coshelf.testing import EngineContract
 
 ROOT = Path(__file__).resolve().parent.parent.parent

@@ -11,7 +11,7 @@ from typing import Any, cast
 from hypothesis import HealthCheck, Phase, settings
 
 import coshelf
-from coshelf.engines.contract import Flag
+from coshelf.contract import Flag
 from coshelf.testing import ShelfMachine
 
 # The rest is from the profile in tests/conftest.py. Shrinking a failure takes minutes, so it is left to who looks into

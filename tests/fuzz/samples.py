@@ -19,9 +19,9 @@ from array import array
 from typing import Any
 
 import coshelf
-from coshelf import extras
-from coshelf.codecs.serializers import serializer
 from coshelf.keys import encode
+from coshelf.system import extras
+from coshelf.values.serializers import serializer
 
 __all__ = ["files", "keys", "layered", "pickles"]
 

@@ -27,18 +27,19 @@ from samples import pickles
 from watch import watching
 
 import coshelf
-from coshelf import extras, records
-from coshelf.codecs.compression import Decompressor
-from coshelf.codecs.layered import EveryCodec, Layers
-from coshelf.codecs.pickled import PickleCodec
-from coshelf.codecs.signed import SignedPickles
-from coshelf.engines.lmdb import closing_stamp
-from coshelf.engines.lmdb.header import read_metas
+from coshelf import records
+from coshelf.engines.lmdb.pages import closing_stamp
+from coshelf.engines.lmdb.pages.header import read_metas
 from coshelf.errors import CoshelfError, DamagedRecord, UnreadableValue
-from coshelf.gate import Gate
-from coshelf.gate.known import Known
+from coshelf.inspection.preview import preview_of
 from coshelf.keys import decode, encode
-from coshelf.preview import preview_of
+from coshelf.system import extras
+from coshelf.trust.gate import Gate
+from coshelf.trust.gate.known import Known
+from coshelf.values.compression import Decompressor
+from coshelf.values.layered import EveryCodec, Layers
+from coshelf.values.pickled import PickleCodec
+from coshelf.values.signed import SignedPickles
 
 try:
     import numpy as np

@@ -11,13 +11,13 @@ import sys
 from typing import Any
 
 from coshelf import records
-from coshelf.codecs.compression import Compressor, Decompressor
-from coshelf.codecs.described import IDS
-from coshelf.codecs.encryption import Cipher, check_value, key_id
-from coshelf.codecs.layered import LayeredCodec, Layers
-from coshelf.codecs.signed import SignedPickles
-from coshelf.extras import zstd
 from coshelf.keys import encode
+from coshelf.system.extras import zstd
+from coshelf.values.compression import Compressor, Decompressor
+from coshelf.values.encryption import Cipher, check_value, key_id
+from coshelf.values.headers import IDS
+from coshelf.values.layered import LayeredCodec, Layers
+from coshelf.values.signed import SignedPickles
 
 SECRET, SHELF_ID = bytes(range(32)), bytes(range(16))
 VALUES: dict[str, Any] = {

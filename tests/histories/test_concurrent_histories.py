@@ -103,11 +103,11 @@ def test_a_broken_store_is_convicted(crew: Crew, path: str, store: str, mix: str
 
 SABOTAGES = {
     "a transaction beside which others write": """
-        from coshelf.engines.lmdb.state_page import StatePage
+        from coshelf.engines.lmdb.files.state_page import StatePage
         StatePage.is_claimed = lambda self: False
     """,
     "a commit that does not look whether what it read has changed": """
-        from coshelf.engines.contract import Batch
+        from coshelf.contract import Batch
         Batch.refuse_conflicts = lambda *_: None
     """,
     "a read of the base before that of the delta": """

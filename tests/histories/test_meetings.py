@@ -100,7 +100,7 @@ def test_a_failpoint_that_nobody_reaches_is_noticed(crew: Crew, path: str) -> No
 def test_a_meeting_convicts(crew: Crew, path: str) -> None:
     """A flush that empties the delta of what came meanwhile."""
     sabotage = """
-from coshelf.engines.lmdb.delta import Delta
+from coshelf.engines.lmdb.delta.rows import Delta
 Delta.newer = lambda *_: []
 # The second time is in sync(); the first, in the background, may be long over for the thread that commits.
 meet("flush-committed", "pause", "interval", 10.0, False, turn=2, stays=True)

@@ -41,7 +41,7 @@ def test_kill_storm(crew: Crew, path: str, durability: str, flush_interval: floa
 # Each takes away something that the engine's promises rest on.
 SABOTAGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "a flush that leaves nothing in the delta": ("""
-        from coshelf.engines.lmdb.delta import Delta
+        from coshelf.engines.lmdb.delta.rows import Delta
         Delta.newer = lambda *_: []
     """, ()),
     "a flush that counts one commit too many": ("""
@@ -50,14 +50,14 @@ SABOTAGES: dict[str, tuple[str, tuple[str, ...]]] = {
         BaseWriter.finish = lambda self, last, *nonce: finish(self, last + 1, *nonce)
     """, ()),
     "a large commit that does not take its number": ("""
-        from coshelf.engines.lmdb.delta import Delta
+        from coshelf.engines.lmdb.delta.rows import Delta
         def take_number(self):
             with self.begin() as reading:
                 return self.number(reading) + 1
         Delta.take_number = take_number
     """, ("direct-committed",)),
     "an opener that never takes up what was left": ("""
-        from coshelf.engines.lmdb import sidecars
+        from coshelf.engines.lmdb.files import sidecars
         sidecars.belongs = lambda *_: False
     """, ()),
 }  # fmt: skip

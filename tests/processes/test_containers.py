@@ -77,7 +77,7 @@ def test_another_pid_namespace_is_refused_with_the_cause_and_nothing_is_lost(cre
 
 
 def test_where_nothing_tells_of_namespaces_equal_pids_are_refused_by_lmdb(crew: Crew, path: str) -> None:
-    unknown = "import coshelf.engines.lmdb.state_page as page; page.pid_namespace = lambda: 0\n"
+    unknown = "import coshelf.engines.lmdb.files.state_page as page; page.pid_namespace = lambda: 0\n"
     holder = crew.start(unknown + HOLDER, path, within=NAMESPACE)
     holder.expect("holding")
     for end in (lambda: holder.expect("disturbed"), holder.finish):

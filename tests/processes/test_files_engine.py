@@ -173,8 +173,8 @@ def test_wait_wakes_for_directories_that_are_made_and_removed_meanwhile(crew: Cr
     place = Path(root.removeprefix("files:"))
     waiter = crew.start(
         """
-        import coshelf.shelf
-        coshelf.shelf._LONGEST_SLEEP = 1000.0  # a wake that is missed is a test that hangs
+        import coshelf.mapping.shelf
+        coshelf.mapping.shelf._LONGEST_SLEEP = 1000.0  # a wake that is missed is a test that hangs
         with coshelf.open(path) as shelf:
             say("ready")
             say(shelf.wait("a/b/c/d"))

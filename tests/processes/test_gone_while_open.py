@@ -58,7 +58,7 @@ each_move = pytest.mark.parametrize("move", MOVED)
 @pytest.fixture(params=["interval", "commit", "no delta"])
 def opened(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], coshelf.Shelf]:
     if request.param == "no delta":
-        monkeypatch.setattr("coshelf.engines.lmdb.sidecars.decide_kind", lambda *_: 0)
+        monkeypatch.setattr("coshelf.engines.lmdb.files.sidecars.decide_kind", lambda *_: 0)
     options = {"durability": "commit"} if request.param == "commit" else {"flush_interval": 1000}
     return lambda path: coshelf.open(path, **options)  # type: ignore[arg-type]
 
@@ -90,7 +90,7 @@ def test_no_commit_sync_or_close_returns_as_if_it_had_stored_anything(
 @pytest.fixture
 def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is flushed in the background."""
-    monkeypatch.setattr("coshelf.engines.lmdb.flusher.Flusher.notice", lambda self: None)
+    monkeypatch.setattr("coshelf.engines.lmdb.delta.flusher.Flusher.notice", lambda self: None)
 
 
 @each_loss

@@ -13,11 +13,11 @@ import pytest
 from support import SIDECARS, Crew, beside
 
 import coshelf
-from coshelf.engines.lmdb import lock_guard
-from coshelf.engines.lmdb.lock_guard import LockGuard
+from coshelf.engines.lmdb.files.sidecar_directory import base_path, sidecar_directory
+from coshelf.engines.lmdb.files.sidecar_files import lock_path
+from coshelf.engines.lmdb.locks import lock_guard
+from coshelf.engines.lmdb.locks.lock_guard import LockGuard
 from coshelf.engines.lmdb.registry import REGISTRY
-from coshelf.engines.lmdb.sidecar_directory import base_path, sidecar_directory
-from coshelf.engines.lmdb.sidecar_files import lock_path
 
 # What drops LMDB's own locks in the process that does it.
 DISTURB = """
@@ -299,7 +299,9 @@ def test_a_child_that_python_does_not_know_of_keeps_no_lock_after_the_close(crew
 
 def test_without_such_locks_a_second_process_is_refused_and_nothing_is_lost(crew: Crew, path: str) -> None:
     """The trap itself: so it was before the guard, and so it is where the kernel has no OFD locks."""
-    holder = crew.start("import coshelf.engines.lmdb.lock_guard as g; g._SUPPORTED = False\n" + HOLDS, path, "close")
+    holder = crew.start(
+        "import coshelf.engines.lmdb.locks.lock_guard as g; g._SUPPORTED = False\n" + HOLDS, path, "close"
+    )
     holder.expect("holding")
     with pytest.raises(coshelf.OpenUnderAnotherName, match="another name"):
         coshelf.open(path, timeout=0.1)

@@ -9,7 +9,7 @@ import pytest
 from support import Crew, beside
 
 import coshelf
-from coshelf.engines.lmdb import lmdb_descriptors
+from coshelf.engines.lmdb.files import descriptors
 
 COUNT = """
 def descriptors():
@@ -161,7 +161,7 @@ def test_programs_that_are_started_inherit_no_descriptor(crew: Crew, path: str) 
 
 
 def test_where_lmdbs_descriptors_are_not_found_it_works_with_others(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lmdb_descriptors, "_are_usable", lambda: False)
+    monkeypatch.setattr(descriptors, "_are_usable", lambda: False)
     for turn in range(3):
         with coshelf.open(path) as shelf:
             shelf["turn"] = turn

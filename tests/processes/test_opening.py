@@ -70,7 +70,7 @@ def test_many_new_shelves_are_made_by_many_at_once(crew: Crew, path: str) -> Non
 def test_a_file_in_the_making_that_another_takes_for_a_leftover_is_made_again(crew: Crew, path: str) -> None:
     crew.run(
         """
-        from coshelf.engines.lmdb import creation
+        from coshelf.engines.lmdb.files import creation
         os.umask(0)
         make = creation.tempfile.mkstemp
         swept = []

@@ -12,9 +12,9 @@ from coshelf.errors import WaitTimeout
 
 # Without the look that a wait takes every second in any case, a wake that is missed is a test that hangs.
 PATIENT = """
-import coshelf.shelf
-assert coshelf.shelf._LONGEST_SLEEP
-coshelf.shelf._LONGEST_SLEEP = 1000.0
+import coshelf.mapping.shelf
+assert coshelf.mapping.shelf._LONGEST_SLEEP
+coshelf.mapping.shelf._LONGEST_SLEEP = 1000.0
 """
 
 
@@ -100,7 +100,7 @@ def test_a_waiter_looks_only_when_something_was_written(crew: Crew, path: str) -
     waiter = crew.start(
         PATIENT
         + """
-from coshelf.engines.lmdb.state_page import Bell
+from coshelf.engines.lmdb.files.state_page import Bell
 sleeps = 0
 sleep = Bell.wait
 def counted(*arguments):
@@ -185,7 +185,7 @@ with coshelf.open(path) as shelf:
 def test_closing_the_shelf_ends_a_wait_in_another_thread(crew: Crew, path: str) -> None:
     crew.run(
         """
-        import coshelf.engines.lmdb.state_page as state_page
+        import coshelf.engines.lmdb.files.state_page as state_page
         asleep = threading.Event()
         sleep = state_page.Bell.wait
         def told(*arguments):

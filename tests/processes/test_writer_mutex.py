@@ -15,9 +15,9 @@ import pytest
 from support import Crew
 
 import coshelf
-from coshelf.engines.lmdb.sidecar_directory import base_path, delta_path
-from coshelf.engines.lmdb.sidecar_files import lock_path
-from coshelf.engines.lmdb.writer_mutex import WriterMutex
+from coshelf.engines.lmdb.files.sidecar_directory import base_path, delta_path
+from coshelf.engines.lmdb.files.sidecar_files import lock_path
+from coshelf.engines.lmdb.locks.writer_mutex import WriterMutex
 
 pytestmark = pytest.mark.skipif(
     platform.libc_ver()[0] != "glibc" or platform.machine() not in ("x86_64", "aarch64"),
@@ -90,7 +90,7 @@ def test_a_process_that_has_waited_can_fork_without_a_warning(crew: Crew, path: 
     with coshelf.open(path):
         sleeper = crew.start(
             """
-            from coshelf.engines.lmdb import writer_mutex
+            from coshelf.engines.lmdb.locks import writer_mutex
 
             writer_mutex._PERIOD = 1000
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from coshelf.engines.contract import Batch, OpenOptions
+from coshelf.contract import Batch, OpenOptions
 from coshelf.engines.redis.engine import RedisEngine, open_engine
 from coshelf.engines.redis.layout import Layout
 

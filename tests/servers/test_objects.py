@@ -18,8 +18,8 @@ from obstore.store import from_url
 
 import coshelf
 from coshelf import records
+from coshelf.contract import Batch, OpenOptions
 from coshelf.engines import open_engine
-from coshelf.engines.contract import Batch, OpenOptions
 from coshelf.engines.objects.names import before, key_of, longest_key, name_of
 from coshelf.keys import encode
 from coshelf.testing.contract.key_samples import long_keys

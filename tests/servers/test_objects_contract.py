@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 import objects
 import pytest
 
+from coshelf.contract import Engine, OpenOptions
 from coshelf.engines import open_engine
-from coshelf.engines.contract import Engine, OpenOptions
 from coshelf.testing import EngineContract
 
 # What an object store has to grant: a test that is skipped for want of one of these is a failure.

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 import coshelf
-from coshelf.engines.contract import Flag
+from coshelf.contract import Flag
 from coshelf.testing import ShelfMachine
 
 

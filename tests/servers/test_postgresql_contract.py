@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 
 import coshelf
+from coshelf.contract import Engine, Flag, OpenOptions
 from coshelf.engines import open_engine
-from coshelf.engines.contract import Engine, Flag, OpenOptions
 from coshelf.testing import EngineContract, ShelfMachine
 from servers.postgresql import Postgresql
 

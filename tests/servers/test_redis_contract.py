@@ -9,8 +9,8 @@ import pytest
 from one_of_many import open_one_of_many
 from valkey_servers import Cluster, Server
 
+from coshelf.contract import Batch, Engine, OpenOptions
 from coshelf.engines import open_engine
-from coshelf.engines.contract import Batch, Engine, OpenOptions
 from coshelf.testing import EngineContract
 from coshelf.testing.contract.requirements import grants
 

@@ -17,8 +17,8 @@ import pytest
 from valkey_servers import Cluster, Server, a_name, eventually, single
 
 import coshelf
+from coshelf.contract import ABSENT, Batch, OpenOptions
 from coshelf.engines import open_engine
-from coshelf.engines.contract import ABSENT, Batch, OpenOptions
 from coshelf.engines.redis import commits
 from coshelf.errors import (
     Conflict,

@@ -11,10 +11,10 @@ from valkey_servers import Cluster, Server, a_name
 
 import coshelf
 from coshelf import opening
-from coshelf.codecs.pickled import PickleCodec
-from coshelf.engines.contract import EVERYTHING_GONE, Flag, OpenOptions
-from coshelf.namespace import Namespace
+from coshelf.contract import EVERYTHING_GONE, Flag, OpenOptions
+from coshelf.mapping.namespace import Namespace
 from coshelf.testing import ShelfMachine
+from coshelf.values.pickled import PickleCodec
 
 # Shrinking a failure takes minutes, so it is left to who looks into one.
 BOUNDED = settings(

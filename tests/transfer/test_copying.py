@@ -13,8 +13,8 @@ import pytest
 
 import coshelf
 from coshelf import records
+from coshelf.contract import Batch, OpenOptions
 from coshelf.engines import open_engine
-from coshelf.engines.contract import Batch, OpenOptions
 from coshelf.errors import Unsupported
 from coshelf.keys import encode
 from coshelf.transfer import copy_entries, copying, records_apart

@@ -19,10 +19,10 @@ from typing import Any
 import pytest
 
 import coshelf
-import coshelf.trusting
+import coshelf.trust.granting
 from coshelf.errors import NotAShelf, ShelfPermissionError
-from coshelf.private_place import exposure_of
-from coshelf.writers import Writers, writers_of
+from coshelf.trust.exposure import exposure_of
+from coshelf.trust.writers import Writers, writers_of
 
 SOURCE = str(Path(coshelf.__file__).parents[1])
 SECOND, THIRD = 65533, 65532
@@ -213,7 +213,7 @@ def test_a_list_of_nfs_that_names_a_writer_is_noticed(place: Path, monkeypatch: 
     lists = {b"": own, b"named": own + entry(0, 0x2, b"second@example.org"), b"denied": own + entry(1, 2, b"x@y")}
     for which, expected in ((b"", False), (b"named", True), (b"denied", False)):
         monkeypatch.setattr(
-            "coshelf.writers._attribute",
+            "coshelf.trust.writers._attribute",
             lambda _, name, which=which: struct.pack(">I", 3) + lists[which] if name == "system.nfs4_acl" else None,
         )
         assert (exposure_of(str(path), path.stat()) is not None) == expected
@@ -240,14 +240,14 @@ def test_a_group_that_is_the_first_of_another_user_is_not_ones_own(
 def test_a_refused_trust_leaves_no_mark(engine: str, place: Path) -> None:
     target = made(place, engine)
     path = place / "shelf"
-    coshelf.trusting.revoke(str(path) if engine != "sqlite" else target)
+    coshelf.trust.granting.revoke(str(path) if engine != "sqlite" else target)
     mode = path.stat().st_mode & 0o777
     path.chmod(mode | 0o022)
     with pytest.raises(ShelfPermissionError, match="cannot be trusted"):
-        coshelf.trusting.trust_shelf(str(path) if engine != "sqlite" else target)
+        coshelf.trust.granting.trust_shelf(str(path) if engine != "sqlite" else target)
     path.chmod(mode)
     assert not is_trusted(target)
-    coshelf.trusting.trust_shelf(str(path) if engine != "sqlite" else target)
+    coshelf.trust.granting.trust_shelf(str(path) if engine != "sqlite" else target)
     assert is_trusted(target)
 
 
@@ -255,10 +255,10 @@ def test_a_refused_trust_leaves_no_mark(engine: str, place: Path) -> None:
 
 FORGE = """
 import shutil
-from coshelf.engines.lmdb.delta_state import PLAIN, DeltaIdentity, DeltaState, boot_id
+from coshelf.engines.lmdb.delta.state import PLAIN, DeltaIdentity, DeltaState, boot_id
 from coshelf.engines.lmdb.shelf_row import check_row
-from coshelf.engines.lmdb.state_page import StatePage
-from coshelf.engines.lmdb.sidecar_directory import delta_path, make_directory, state_path
+from coshelf.engines.lmdb.files.state_page import StatePage
+from coshelf.engines.lmdb.files.sidecar_directory import delta_path, make_directory, state_path
 from coshelf import keys, records
 import lmdb
 path = sys.argv[1]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import coshelf
-from coshelf.engines.lmdb import creation
+from coshelf.engines.lmdb.files import creation
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ import numpy as np
 import pytest
 
 from coshelf.errors import UntrustedValue
-from coshelf.gate import Gate
+from coshelf.trust.gate import Gate
 
 NOW = dt.datetime(2026, 11, 24, 12, 30, 1, 5)  # noqa: DTZ001
 DATA: list[Any] = [

@@ -20,9 +20,9 @@ import pytest
 
 from coshelf import keys
 from coshelf.errors import DamagedRecord, UntrustedValue
-from coshelf.gate import Gate
-from coshelf.gate.bounds import MOST_LEVELS, survey
-from coshelf.gate.grammar import has_calls_of_scalars, has_flat_tuples, is_without_tuples
+from coshelf.trust.gate import Gate
+from coshelf.trust.gate.bounds import MOST_LEVELS, survey
+from coshelf.trust.gate.grammar import has_calls_of_scalars, has_flat_tuples, is_without_tuples
 
 REFUSED = (UntrustedValue, TypeError, pickle.UnpicklingError, AttributeError)
 
@@ -106,7 +106,7 @@ def test_numpy_is_not_in_the_hands_of_a_pickle(gate: Gate, body: bytes) -> None:
 def test_names_of_numpy_stand_for_nothing_of_numpy(gate: Gate) -> None:
     for module, attribute in (("numpy", "ndarray"), ("numpy", "dtype"), ("numpy._core.multiarray", "_reconstruct")):
         found = gate.loads(b"\x80\x03" + name(module, attribute) + b".")
-        assert type(found).__module__.startswith("coshelf.gate")
+        assert type(found).__module__.startswith("coshelf.trust.gate")
 
 
 def test_the_same_array_twice_is_one_array(gate: Gate) -> None:

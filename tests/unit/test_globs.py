@@ -10,7 +10,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 import coshelf
-from coshelf.globs import Glob
+from coshelf.mapping.globs import Glob
 
 ALPHABET = "ab/\n0.[]é-!"
 

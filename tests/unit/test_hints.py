@@ -16,7 +16,7 @@ import coshelf
 from coshelf.cli.wording import in_options
 from coshelf.engines import _BUILT_IN
 from coshelf.engines.redis.address import parse
-from coshelf.trusting import trust_shelf
+from coshelf.trust.granting import trust_shelf
 
 
 class Mine:
@@ -109,7 +109,7 @@ def test_only_what_works_is_offered(what: str, tmp_path: Path, monkeypatch: pyte
     if what == "others can write it":
         (tmp_path / "b.shelf").chmod(0o666)
     if what == "no place for the mark":
-        monkeypatch.setattr("coshelf.trust._state_directories", list)
+        monkeypatch.setattr("coshelf.trust.marks._state_directories", list)
     trust = False if what == "trust=False" else None
     flag = "r" if what == "no place for the mark" else "c"  # opening it to write is a warning then
     with (
@@ -169,7 +169,7 @@ def test_modules_are_there_after_the_import() -> None:
     code = """
         import coshelf, sys
         assert "coshelf.transfer" not in sys.modules and "coshelf.shelve" not in sys.modules
-        assert coshelf.transfer.import_entries and coshelf.trusting.trust_shelf and coshelf.shelve.open
+        assert coshelf.transfer.import_entries and coshelf.trust.trust_shelf and coshelf.shelve.open
         assert coshelf.dbm.whichdb and coshelf.pickleshare.PickleShareDB and coshelf.errors.CoshelfError
         try:
             coshelf.nothing

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 import coshelf
-from coshelf.engines.lmdb import creation
-from coshelf.engines.lmdb.sidecar_directory import blob_directory, delta_path, sidecar_directory, state_path
+from coshelf.engines.lmdb.files import creation
+from coshelf.engines.lmdb.files.sidecar_directory import blob_directory, delta_path, sidecar_directory, state_path
 
 SUFFIXES = ["-state", "-lock", "-delta", "-delta-lock", "-delta-1", "-delta-1-lock", "-blobs", ".new", "-wal", "-shm"]
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import coshelf
 from coshelf import records
-from coshelf.preview import Preview, instructions, preview_of
+from coshelf.inspection.preview import Preview, instructions, preview_of
 
 LITERALS = st.recursive(
     st.none()

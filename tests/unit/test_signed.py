@@ -11,10 +11,10 @@ import pytest
 
 import coshelf
 from coshelf import records
-from coshelf.codecs.signed import SignedPickles
-from coshelf.engines.contract import Batch
+from coshelf.contract import Batch
 from coshelf.errors import DamagedRecord, Unsupported, UntrustedValue
 from coshelf.keys import encode
+from coshelf.values.signed import SignedPickles
 
 KEY, OTHER = b"k" * 16, b"o" * 100
 

@@ -17,7 +17,7 @@ import pytest
 
 import coshelf
 from coshelf.errors import ShelfPermissionError, UntrustedValue
-from coshelf.trusting import revoke, trust_shelf
+from coshelf.trust.granting import revoke, trust_shelf
 
 SOURCE = str(Path(coshelf.__file__).parents[1])
 
@@ -281,7 +281,7 @@ def test_container_without_a_home_has_a_secret_file(tmp_path: Path, monkeypatch:
 
 _AS_ANOTHER = """
 import os, sys
-import coshelf, coshelf.engines.lmdb, coshelf.engines.files, coshelf.gate.interpreter, coshelf.private_place
+import coshelf, coshelf.engines.lmdb, coshelf.engines.files, coshelf.trust.gate.interpreter, coshelf.trust.exposure
 import grp, pwd, random
 os.setgroups([]); os.setgid(65534); os.setuid(65534)
 with coshelf.open(sys.argv[1], "r") as shelf:

@@ -15,8 +15,9 @@ import lmdb
 import pytest
 
 import coshelf
-from coshelf import records, trust
+from coshelf import records
 from coshelf.engines.lmdb.shelf_row import ROW_KEY
+from coshelf.trust import marks
 
 SOURCE = str(Path(coshelf.__file__).parents[1])
 
@@ -52,7 +53,7 @@ def own_row(path: Path) -> bytes | None:
 
 def is_marked(path: Path) -> bool:
     status = path.stat()
-    return trust.is_marked(store_id(path), status.st_dev, status.st_ino, own_row(path))
+    return marks.is_marked(store_id(path), status.st_dev, status.st_ino, own_row(path))
 
 
 def described(secret: bytes, path: Path) -> str:
@@ -201,7 +202,7 @@ def test_without_a_place_for_state_there_is_no_mark_and_no_error(
 
 _NO_HOME = """
 import os, sys
-import coshelf.engines.lmdb, coshelf.gate.interpreter, coshelf.provenance, pwd, tempfile
+import coshelf.engines.lmdb, coshelf.trust.gate.interpreter, coshelf.trust.provenance, pwd, tempfile
 if os.geteuid() == 0:
     os.setgroups([])
     os.setgid(54321)

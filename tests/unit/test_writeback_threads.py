@@ -11,7 +11,7 @@ import pytest
 from unit_support import Pair
 
 import coshelf
-from coshelf.holders import Holders
+from coshelf.mapping.holders import Holders
 
 
 def in_threads(*works: Callable[[], None]) -> None:
@@ -183,5 +183,5 @@ def test_key_is_held_until_every_thread_that_asked_has_synced(other: Other) -> N
 def test_thread_that_has_not_asked_for_long_holds_nothing(other: Other, monkeypatch: pytest.MonkeyPatch) -> None:
     holders = Holders()
     other(lambda: holders.note("a"))
-    monkeypatch.setattr("coshelf.holders._LONGEST", -1.0)
+    monkeypatch.setattr("coshelf.mapping.holders._LONGEST", -1.0)
     assert not holders.release("a")

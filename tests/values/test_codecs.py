@@ -16,7 +16,7 @@ from values_support import KEY, LARGE, SMALL, Holder, Line, Person, Plain, Point
 
 import coshelf
 from coshelf import records
-from coshelf.codecs.serializers import serializer
+from coshelf.values.serializers import serializer
 
 CODECS = list(SMALL)
 
@@ -56,10 +56,10 @@ def test_signed_values_have_every_codec_and_layer(path: Path, codec: str, compre
         with coshelf.open(path, "n", codec=codec, compress=compress, encrypt=encrypt, sign=KEY) as shelf:
             shelf.update(small=SMALL[codec], large=LARGE[codec])
             assert dict(shelf) == {"small": SMALL[codec], "large": LARGE[codec]}
-            shelf._handle.engine.commit(coshelf.engines.contract.Batch(puts={b"0other": body_of(shelf, "small")}))
+            shelf._handle.engine.commit(coshelf.contract.Batch(puts={b"0other": body_of(shelf, "small")}))
             with pytest.raises(coshelf.UntrustedValue, match="does not fit"):
                 shelf["other"]
-            bare = coshelf.codecs.layered.LayeredCodec(None, shelf._codec.layers)
+            bare = coshelf.values.layered.LayeredCodec(None, shelf._codec.layers)
             shelf._handle.engine.put(b"0bare", bare.dump("bare", b"0bare", SMALL[codec]))
             with pytest.raises(coshelf.UntrustedValue, match="not signed"):
                 shelf["bare"]

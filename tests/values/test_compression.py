@@ -12,8 +12,8 @@ from values_support import KEY, OTHER, body_of, run
 
 import coshelf
 from coshelf import records
-from coshelf.codecs import compression
-from coshelf.codecs.dictionaries import row_key
+from coshelf.values import compression
+from coshelf.values.dictionaries import row_key
 
 
 def users(count: int = 1_000, start: int = 0) -> dict[int, Any]:
@@ -43,7 +43,7 @@ def dictionaries_come_into_use_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_record_is_as_the_format_describes(opened: Any) -> None:
-    from coshelf.extras import zstd
+    from coshelf.system.extras import zstd
 
     shelf = opened(codec="str", compress="zstd")
     shelf["k"] = text = "again and again " * 20
@@ -211,7 +211,7 @@ def test_dictionary_that_is_not_there_is_said(path: Path) -> None:
         shelf.update(users())
     with coshelf.open(path) as shelf:
         engine = shelf._handle.engine
-        engine.commit(coshelf.engines.contract.Batch(deletes=frozenset((row_key(done.dictionary),))))
+        engine.commit(coshelf.contract.Batch(deletes=frozenset((row_key(done.dictionary),))))
         with pytest.raises(coshelf.UnreadableValue, match=f"dictionary {done.dictionary:08x}"):
             shelf[5]
         engine.put(row_key(done.dictionary), records.write_headers([(records.CODEC, b"\x03")]) + b"no dictionary")

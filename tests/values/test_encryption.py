@@ -15,8 +15,8 @@ from values_support import KEY, OTHER, body_of, plant
 
 import coshelf
 from coshelf import records
-from coshelf.codecs.encryption import key_id
 from coshelf.keys import encode
+from coshelf.values.encryption import key_id
 
 SECRET = b"a secret of mine"
 
@@ -77,7 +77,7 @@ def test_wrong_key_and_none_are_told_at_opening(opened: Any, engine: str) -> Non
 
 
 def test_secret_with_the_same_id_is_told_from_the_right_one(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from coshelf.codecs import encryption
+    from coshelf.values import encryption
 
     monkeypatch.setattr(encryption, "key_id", lambda _: b"same")
     with coshelf.open(path, encrypt=KEY) as shelf:

@@ -12,11 +12,11 @@ import pytest
 
 import coshelf
 from coshelf import records
-from coshelf.codecs.compression import Decompressor
-from coshelf.codecs.described import IDS
-from coshelf.codecs.encryption import Cipher, check_value, key_id
-from coshelf.codecs.layered import LayeredCodec, Layers
-from coshelf.codecs.signed import SignedPickles
+from coshelf.values.compression import Decompressor
+from coshelf.values.encryption import Cipher, check_value, key_id
+from coshelf.values.headers import IDS
+from coshelf.values.layered import LayeredCodec, Layers
+from coshelf.values.signed import SignedPickles
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 FOUND = json.loads((GOLDEN / "values1.json").read_text("ascii"))

@@ -13,8 +13,8 @@ from values_support import KEY, OTHER, SMALL, User, body_of, plant, run
 import coshelf
 from coshelf import dbm as coshelf_dbm
 from coshelf import records, shelve
-from coshelf.codecs.raw_pickles import RawPickles
 from coshelf.opening import open_with_codec
+from coshelf.values.raw_pickles import RawPickles
 
 CODECS = ["msgspec", "json", "bytes", "str"]
 
@@ -124,7 +124,7 @@ def test_flag_n_starts_afresh(opened: Any, engine: str) -> None:
 def test_two_that_open_a_new_shelf_at_the_same_time_agree_or_are_told(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from coshelf import settings
+    from coshelf.values import settings
 
     look = settings.look
     answers = [True]
@@ -208,7 +208,7 @@ def test_what_cannot_be_decoded_is_an_error_of_ours_and_others_stay(options: Any
 
 
 def test_bomb_gives_no_more_than_it_says(path: Path) -> None:
-    from coshelf.extras import zstd
+    from coshelf.system.extras import zstd
 
     bomb = zstd().compress(bytes(10_000_000), 19)
     with coshelf.open(path, codec="bytes") as shelf:
@@ -368,7 +368,7 @@ def test_missing_extra_loses_nothing(path: Path) -> None:
 def test_plain_shelves_import_nothing_of_it(path: Path) -> None:
     code = (
         "import sys, coshelf; shelf = coshelf.open(sys.argv[1]); shelf['a'] = 1; shelf['a']; "
-        "print([name for name in ('msgspec', 'backports', 'cryptography', 'coshelf.codecs.layered') "
+        "print([name for name in ('msgspec', 'backports', 'cryptography', 'coshelf.values.layered') "
         "if name in sys.modules])"
     )
     assert run(code, path) == "[]\n"

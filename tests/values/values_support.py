@@ -12,7 +12,7 @@ import msgspec
 
 import coshelf
 from coshelf import records
-from coshelf.engines.contract import Batch
+from coshelf.contract import Batch
 from coshelf.keys import encode
 
 KEY, OTHER = b"k" * 16, b"o" * 100

@@ -14,7 +14,7 @@ def main() -> None:
     except ImportError:
         if sys.argv[1:2] == ["trust"] and len(sys.argv) == 3 and not sys.argv[2].startswith("-"):
             from coshelf.cli.errors import reported
-            from coshelf.trusting import trust_shelf
+            from coshelf.trust.granting import trust_shelf
 
             with reported():
                 trust_shelf(sys.argv[2])

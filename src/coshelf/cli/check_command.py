@@ -6,12 +6,12 @@ import sys
 
 import click
 
-from coshelf.care import check
 from coshelf.cli.errors import SOMETHING_LEFT
 from coshelf.cli.output import say, show, write_json
 from coshelf.cli.progress import progress
 from coshelf.cli.shelves import JSON, SHELF, shown_target, target_of
-from coshelf.reports import Report
+from coshelf.inspection.files import check
+from coshelf.inspection.reports import Report
 
 __all__ = ["check_command", "list_problems"]
 

@@ -24,13 +24,13 @@ from coshelf.cli.shelves import (
     shown_target,
 )
 from coshelf.cli.values import json_line, written
-from coshelf.codecs import described
-from coshelf.codecs.layered import EveryCodec
 from coshelf.errors import UnreadableValue, UntrustedValue
+from coshelf.inspection.preview import Preview, instructions, payload_of
 from coshelf.keys import shown
-from coshelf.preview import Preview, instructions, payload_of
-from coshelf.shelf import Shelf
+from coshelf.mapping.shelf import Shelf
 from coshelf.transfer.json_lines import line_of, same_in_json
+from coshelf.values import headers
+from coshelf.values.layered import EveryCodec
 
 __all__ = ["get_command"]
 
@@ -119,7 +119,7 @@ def _json_of(source: Shelf[Any, Any], name: Any) -> bytes | None:
     if entry is None or entry.record[0] != records.HEADERED or not isinstance(codec, EveryCodec):
         return None
     number, payload = codec.opened(name, encoded, entry.record)
-    return json_line(payload) if number == described.JSON else None
+    return json_line(payload) if number == headers.JSON else None
 
 
 def _line(name: Any, value: Any) -> bytes:

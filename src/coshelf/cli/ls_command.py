@@ -13,8 +13,8 @@ import click
 from coshelf.cli.key_text import text_of_key
 from coshelf.cli.shelves import SHELF, opened_unread
 from coshelf.cli.values import bytes_of
-from coshelf.preview import Preview, preview_of
-from coshelf.shelf import Shelf
+from coshelf.inspection.preview import Preview, preview_of
+from coshelf.mapping.shelf import Shelf
 from coshelf.transfer.json_lines import key_notation
 
 __all__ = ["ls_command"]

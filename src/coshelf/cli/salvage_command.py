@@ -6,13 +6,13 @@ import sys
 
 import click
 
-from coshelf.care import salvage
 from coshelf.cli.check_command import list_problems
 from coshelf.cli.errors import SOMETHING_LEFT
 from coshelf.cli.output import say, write_json
 from coshelf.cli.progress import progress
 from coshelf.cli.shelves import JSON
-from coshelf.reports import SalvageReport
+from coshelf.inspection.files import salvage
+from coshelf.inspection.reports import SalvageReport
 
 __all__ = ["salvage_command"]
 

@@ -11,16 +11,16 @@ import click
 from click.shell_completion import CompletionItem
 
 from coshelf.cli.key_text import read_key, read_literal, text_of_key
-from coshelf.codecs.raw_pickles import RawPickles
-from coshelf.codecs.unread import UnreadValues
-from coshelf.engines.contract import Flag
+from coshelf.contract import Flag
 from coshelf.engines.urls import without_secrets
 from coshelf.errors import CoshelfError
+from coshelf.mapping.shelf import Shelf
 from coshelf.opening import open as open_shelf
 from coshelf.opening import open_with_codec
-from coshelf.paths import expanded
 from coshelf.screen import plain
-from coshelf.shelf import Shelf
+from coshelf.system.paths import expanded
+from coshelf.values.raw_pickles import RawPickles
+from coshelf.values.unread import UnreadValues
 
 __all__ = [
     "ENCRYPT",

@@ -7,9 +7,9 @@ import click
 from coshelf.cli.output import show, write_json
 from coshelf.cli.shelves import JSON, SHELF, opened_unread
 from coshelf.cli.tables import table
-from coshelf.engines.contract import Figures
+from coshelf.contract import Figures
+from coshelf.inspection.stats import Stats
 from coshelf.screen import plain
-from coshelf.statistics import Stats
 
 __all__ = ["stats_command"]
 

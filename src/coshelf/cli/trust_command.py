@@ -6,7 +6,7 @@ import click
 
 from coshelf.cli.output import say
 from coshelf.cli.shelves import shown_target
-from coshelf.trusting import revoke, trust_shelf
+from coshelf.trust.granting import revoke, trust_shelf
 
 __all__ = ["trust_command"]
 

@@ -8,10 +8,10 @@ import re
 from collections.abc import Callable, MutableMapping
 from typing import Any, Protocol, cast
 
-from coshelf.engines.contract import Engine, OpenOptions
+from coshelf.contract import Engine, OpenOptions
 from coshelf.engines.urls import OF_PATHS, has_credentials
 from coshelf.errors import CoshelfError, MissingExtra, UnknownEngine
-from coshelf.paths import expanded
+from coshelf.system.paths import expanded
 
 __all__ = ["holds_bare_pickles", "is_file", "open_engine", "refuse_credentials"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NoReturn
 
-from coshelf.engines.contract import Batch, Engine, Entry, OpenOptions, Snapshot
+from coshelf.contract import Batch, Engine, Entry, OpenOptions, Snapshot
 from coshelf.errors import ShelfClosed
 
 __all__ = ["ClosedEngine"]

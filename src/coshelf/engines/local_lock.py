@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import ParamSpec, TypeVar
 
-from coshelf.cooperation import Gates, acquire, new_lock, new_reentrant_lock
-from coshelf.engines.contract import Doorbell
+from coshelf.contract import Doorbell
 from coshelf.errors import ShelfLocked, TransactionInProgress
+from coshelf.system.cooperation import Gates, acquire, new_lock, new_reentrant_lock
 
 __all__ = ["LocalBell", "LocalLock"]
 

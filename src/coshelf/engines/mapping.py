@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from coshelf import records
-from coshelf.engines.contract import (
+from coshelf.contract import (
     ABSENT,
     Batch,
     Capabilities,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from coshelf.engines.contract import Entry
+from coshelf.contract import Entry
 
 __all__ = ["merge"]
 

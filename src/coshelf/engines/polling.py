@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from coshelf.engines.contract import Doorbell
+from coshelf.contract import Doorbell
 
 __all__ = ["PatientBell"]
 

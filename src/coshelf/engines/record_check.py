@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from coshelf import records
+from coshelf.inspection.reports import Report, check_record
 from coshelf.keys import FIRST, LAST
-from coshelf.reports import Report, check_record
 
 if TYPE_CHECKING:
-    from coshelf.engines.contract import Engine
+    from coshelf.contract import Engine
 
 __all__ = ["check_records"]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 
-from coshelf.engines.contract import Entry
+from coshelf.contract import Entry
 
 __all__ = ["SortedTable"]
 

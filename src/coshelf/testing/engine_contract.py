@@ -1,4 +1,4 @@
-"""The contract of engines as tests: each sentence of :mod:`coshelf.engines.contract` is one claim here."""
+"""The contract of engines as tests: each sentence of :mod:`coshelf.contract` is one claim here."""
 
 from __future__ import annotations
 

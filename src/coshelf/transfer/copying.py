@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from coshelf import records, trust
+from coshelf import records
+from coshelf.contract import ABSENT, Absent, Batch, Engine, Entry, OpenOptions, Reader, Snapshot
 from coshelf.engines import open_engine
-from coshelf.engines.contract import ABSENT, Absent, Batch, Engine, Entry, OpenOptions, Reader, Snapshot
 from coshelf.errors import (
     Conflict,
     DamagedRecord,
@@ -23,11 +23,12 @@ from coshelf.errors import (
     Unsupported,
     ValueTooLarge,
 )
+from coshelf.inspection.reports import shown_key
 from coshelf.keys import FIRST, LAST
-from coshelf.reports import shown_key
-from coshelf.shelf import Shelf
+from coshelf.mapping.shelf import Shelf
 from coshelf.transfer.records_apart import Apart, take_apart
 from coshelf.transfer.report import Left, Report
+from coshelf.trust import marks
 
 __all__ = ["Copied", "copy_entries"]
 
@@ -280,7 +281,7 @@ class _Copy:
             rows = list(self._reader.reserved())
         else:
             rows = [(key, entry.record) for key, entry in self._reader.scan(*_SETTINGS) if entry is not None]
-        return [row for row in rows if _SETTINGS[0] <= row[0] < _SETTINGS[1] and row[0] != trust.ROW_KEY]
+        return [row for row in rows if _SETTINGS[0] <= row[0] < _SETTINGS[1] and row[0] != marks.ROW_KEY]
 
     def _copy_chunk(self, chunk: dict[bytes, Apart]) -> None:
         stored: set[bytes] = set()

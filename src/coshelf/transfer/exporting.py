@@ -13,18 +13,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, Any
 
-from coshelf.codecs.raw_pickles import RawPickles
-from coshelf.durable_files import sync_directory
+from coshelf.contract import OpenOptions
 from coshelf.engines import files, refuse_credentials
-from coshelf.engines.contract import OpenOptions
 from coshelf.errors import CoshelfError, InvalidKey, KeyTooLong, NotAShelf
 from coshelf.keys import encode, shown
-from coshelf.paths import expanded
+from coshelf.system.durable_files import sync_directory
+from coshelf.system.paths import expanded
 from coshelf.transfer.importing import Progress
 from coshelf.transfer.json_lines import line_of, same_in_json
 from coshelf.transfer.report import Left, Report
 from coshelf.transfer.shelf_source import ShelfSource
 from coshelf.transfer.source import SourceOptions
+from coshelf.values.raw_pickles import RawPickles
 
 __all__ = ["TARGETS", "export_entries"]
 

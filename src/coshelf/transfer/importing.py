@@ -7,18 +7,18 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
-from coshelf.codecs.raw_pickles import RawPickles
 from coshelf.engines import refuse_credentials
 from coshelf.errors import DamagedRecord, InvalidKey, KeyTooLong, ShelfNotFound, UnreadableValue, ValueTooLarge
 from coshelf.keys import shown
+from coshelf.mapping.shelf import Shelf
 from coshelf.opening import open_with_codec
-from coshelf.paths import expanded
-from coshelf.shelf import Shelf
+from coshelf.system.paths import expanded
 from coshelf.transfer.detection import open_source
 from coshelf.transfer.diskcache_source import DISKS
 from coshelf.transfer.encodings import KEYS, VALUES
 from coshelf.transfer.report import Left, Report
 from coshelf.transfer.source import Entry, Skipped, SourceOptions
+from coshelf.values.raw_pickles import RawPickles
 
 __all__ = ["Progress", "import_entries"]
 

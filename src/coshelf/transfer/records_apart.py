@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from coshelf import records
-from coshelf.blobs import LARGE, Blobs, Body, unpack
-from coshelf.codecs.pickle_surgery import inline, lifted
 from coshelf.errors import DamagedRecord, Unsupported
-from coshelf.reports import shown_key
+from coshelf.inspection.reports import shown_key
+from coshelf.values.blobs import LARGE, Blobs, Body, unpack
+from coshelf.values.pickle_surgery import inline, lifted
 
 __all__ = ["Apart", "take_apart"]
 

@@ -9,15 +9,15 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from coshelf.codecs.raw_pickles import RawPickles
 from coshelf.engines.files import FilesEngine
 from coshelf.errors import CoshelfError, DamagedShelf
 from coshelf.keys import shown
+from coshelf.mapping.shelf import Shelf
 from coshelf.opening import open_with_codec
-from coshelf.shelf import Shelf
 from coshelf.transfer.pickles import entry, pickled
 from coshelf.transfer.report import Left
 from coshelf.transfer.source import Entry, Skipped, Source, SourceOptions
+from coshelf.values.raw_pickles import RawPickles
 
 __all__ = ["PickleShareSource", "ShelfSource"]
 

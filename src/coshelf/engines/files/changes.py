@@ -14,7 +14,7 @@ import weakref
 from collections.abc import Iterable
 from typing import Any
 
-from coshelf.engines.contract import Doorbell
+from coshelf.contract import Doorbell
 from coshelf.engines.files.paths import Parts
 from coshelf.engines.files.tree import Tree, is_missing
 

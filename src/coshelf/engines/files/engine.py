@@ -11,9 +11,8 @@ import weakref
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
-from coshelf import records, trust
-from coshelf.durable_files import sync_file_system
-from coshelf.engines.contract import (
+from coshelf import records
+from coshelf.contract import (
     ABSENT,
     Batch,
     Capabilities,
@@ -34,7 +33,6 @@ from coshelf.engines.files.root import Root, folds_names
 from coshelf.engines.files.staging import Staging
 from coshelf.engines.files.stamps import SECOND, Stamp, stamp_after, stamp_of, version_of
 from coshelf.engines.files.tree import OPEN_DIRECTORY, Tree, is_missing, mode_of_directories, translated
-from coshelf.engines.filesystem import shared
 from coshelf.engines.memory import TableSnapshot
 from coshelf.engines.sorted_table import SortedTable
 from coshelf.errors import (
@@ -46,8 +44,11 @@ from coshelf.errors import (
     UntrustedValue,
 )
 from coshelf.keys import FIRST, LAST, decode, encode, prefix_end, shown
-from coshelf.private_place import exposure_above, exposure_of
-from coshelf.provenance import unmarked
+from coshelf.system.durable_files import sync_file_system
+from coshelf.system.filesystem import shared
+from coshelf.trust import marks
+from coshelf.trust.exposure import exposure_above, exposure_of
+from coshelf.trust.provenance import unmarked
 
 __all__ = ["FilesEngine"]
 
@@ -215,12 +216,12 @@ class FilesEngine(Engine):
 
     def revoke(self) -> bool:
         information = os.fstat(self._tree.descriptor)
-        return trust.unmark(self._store_id(), information.st_dev, information.st_ino)
+        return marks.unmark(self._store_id(), information.st_dev, information.st_ino)
 
     def distrust(self) -> str | None:
         information = os.fstat(self._tree.descriptor)
         store_id = self._store_id()
-        if not store_id or not trust.is_marked(store_id, information.st_dev, information.st_ino, None):
+        if not store_id or not marks.is_marked(store_id, information.st_dev, information.st_ino, None):
             return unmarked(self.where, store_id)
         return self.exposure()
 
@@ -251,7 +252,7 @@ class FilesEngine(Engine):
             os.setxattr(self._tree.descriptor, _STORE_ID, store_id)
         except OSError as error:
             raise Unsupported(f"{self.where} cannot be marked: {error.strerror}") from error
-        trust.mark(store_id, information.st_dev, information.st_ino, self.where)
+        marks.mark(store_id, information.st_dev, information.st_ino, self.where)
 
     def doorbell(self, key: bytes) -> Doorbell:
         if self.capabilities.watch == "doorbell":

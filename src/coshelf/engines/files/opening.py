@@ -7,7 +7,7 @@ import stat
 from contextlib import suppress
 from typing import Any
 
-from coshelf.engines.contract import OpenOptions
+from coshelf.contract import OpenOptions
 from coshelf.engines.files.engine import FilesEngine
 from coshelf.engines.files.tree import OPEN_DIRECTORY, mode_of_directories, translated
 from coshelf.errors import NotAShelf, ShelfNotFound, Unsupported

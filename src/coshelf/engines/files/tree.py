@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
-from coshelf.cooperation import new_reentrant_lock
 from coshelf.engines.files.names import TRAILER, is_long, key_in_trailer
 from coshelf.engines.files.paths import OWN, Parts, is_part
 from coshelf.engines.files.pickle_files import YOUNG, begins_as_pickle, could_be_pickle, is_whole
 from coshelf.errors import CoshelfError, DamagedRecord, InvalidKey, ShelfPermissionError, StorageError, StorageFull
+from coshelf.system.cooperation import new_reentrant_lock
 
 __all__ = [
     "OPEN_DIRECTORY",

@@ -7,14 +7,16 @@ import functools
 import os
 from typing import Any
 
-from coshelf import old_shelves, trust
-from coshelf.engines.contract import Engine, OpenOptions
-from coshelf.engines.filesystem import refuse_shared_filesystem
-from coshelf.engines.lmdb import creation, environment
+from coshelf.contract import Engine, OpenOptions
+from coshelf.engines import old_shelves
+from coshelf.engines.lmdb import environment
 from coshelf.engines.lmdb.engine import LmdbEngine
+from coshelf.engines.lmdb.files import creation
 from coshelf.engines.lmdb.registry import REGISTRY
 from coshelf.errors import NotAShelf, ShelfNotFound
-from coshelf.taking_place import replace_empty
+from coshelf.system.filesystem import refuse_shared_filesystem
+from coshelf.system.taking_place import replace_empty
+from coshelf.trust import marks
 
 __all__ = ["open_engine"]
 
@@ -34,7 +36,7 @@ def open_engine(target: Any, options: OpenOptions) -> Engine:
     for _ in range(_ATTEMPTS):
         made = False
         if create and not os.path.lexists(path):
-            trust.check_secret()
+            marks.check_secret()
             if options.flag == "c" and (told := old_shelves.told_beside(path)):
                 raise NotAShelf(told)
             made = creation.create(path, options.mode) is not None
@@ -62,5 +64,5 @@ def open_engine(target: Any, options: OpenOptions) -> Engine:
 
 
 def _make_over(path: str, mode: int) -> bool:
-    trust.check_secret()
+    marks.check_secret()
     return creation.create_over(path, mode)

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 import lmdb
 
-from coshelf import records, trust
-from coshelf.blobs import Blobs, NewBlob, Reference
-from coshelf.engines.contract import (
+from coshelf import records
+from coshelf.contract import (
     RESERVED,
     Batch,
     Capabilities,
@@ -30,8 +29,8 @@ from coshelf.engines.contract import (
 from coshelf.engines.lmdb import long_keys
 from coshelf.engines.lmdb.blobs.catalogue import with_blob_rows
 from coshelf.engines.lmdb.blobs.folder import folder_of
-from coshelf.engines.lmdb.committer import Committer, is_large
-from coshelf.engines.lmdb.delta import SMALL, DeltaFull, is_deletion
+from coshelf.engines.lmdb.delta.committer import Committer, is_large
+from coshelf.engines.lmdb.delta.rows import SMALL, DeltaFull, is_deletion
 from coshelf.engines.lmdb.environment import Environment
 from coshelf.engines.lmdb.failures import translate, translated
 from coshelf.engines.lmdb.instant import LmdbSnapshot, take_instant
@@ -47,11 +46,13 @@ from coshelf.errors import (
     TransactionInProgress,
 )
 from coshelf.keys import FIRST, LAST
-from coshelf.private_place import exposure_above, exposure_of, exposure_of_folder
-from coshelf.provenance import unmarked
+from coshelf.trust import marks
+from coshelf.trust.exposure import exposure_above, exposure_of, exposure_of_folder
+from coshelf.trust.provenance import unmarked
+from coshelf.values.blobs import Blobs, NewBlob, Reference
 
 if TYPE_CHECKING:
-    from coshelf.reports import Compaction, Report
+    from coshelf.inspection.reports import Compaction, Report
 
 __all__ = ["LmdbEngine"]
 
@@ -280,9 +281,9 @@ class LmdbEngine(Engine):
 
     def distrust(self) -> str | None:
         information = self._information()
-        row = self.get(trust.ROW_KEY)
+        row = self.get(marks.ROW_KEY)
         body = None if row is None else row.record[: -records.TRAILER]
-        if not trust.is_marked(self.row.store_id, information.st_dev, information.st_ino, body):
+        if not marks.is_marked(self.row.store_id, information.st_dev, information.st_ino, body):
             return unmarked(self.where, self.row.store_id)
         return self.exposure()
 
@@ -304,13 +305,13 @@ class LmdbEngine(Engine):
 
     def revoke(self) -> bool:
         information = self._information()
-        return trust.unmark(self.row.store_id, information.st_dev, information.st_ino)
+        return marks.unmark(self.row.store_id, information.st_dev, information.st_ino)
 
     def trust(self) -> None:
         information = self._information()
-        row = trust.mark(self.row.store_id, information.st_dev, information.st_ino, self.where)
+        row = marks.mark(self.row.store_id, information.st_dev, information.st_ino, self.where)
         if row is not None:
-            self.commit(Batch(puts={trust.ROW_KEY: row}))
+            self.commit(Batch(puts={marks.ROW_KEY: row}))
 
     def doorbell(self, key: bytes) -> Doorbell:
         with self._environment.inside():
@@ -347,7 +348,7 @@ class LmdbEngine(Engine):
         self.sync()  # the registry does the rest, for all who share the environment
 
     def check(self, progress: Callable[[int, int], object] | None) -> Report:
-        from coshelf.engines.lmdb.file_check import check_open
+        from coshelf.engines.lmdb.checks.file_check import check_open
 
         for _ in range(_PATIENCE):
             with self.snapshot() as snapshot, suppress(SnapshotLost):
@@ -362,7 +363,7 @@ class LmdbEngine(Engine):
             return figures_of(self._environment)
 
     def compact(self) -> Compaction:
-        from coshelf.engines.lmdb.compaction import compact
+        from coshelf.engines.lmdb.files.compaction import compact
 
         with self.exclusive():
             return compact(self._environment)

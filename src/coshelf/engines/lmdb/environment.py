@@ -10,22 +10,22 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from coshelf.engines.contract import Doorbell, PollingBell
+from coshelf.contract import Doorbell, PollingBell
 from coshelf.engines.lmdb.blobs.folder import BlobFolder
-from coshelf.engines.lmdb.delta import Delta
-from coshelf.engines.lmdb.delta_files import make_delta_files, remove_delta_files
-from coshelf.engines.lmdb.delta_state import DIRECT, MAPPED, PLAIN, DeltaIdentity, DeltaState
-from coshelf.engines.lmdb.exclusive import ExclusiveLock
+from coshelf.engines.lmdb.delta.files import make_delta_files, remove_delta_files
+from coshelf.engines.lmdb.delta.flusher import Flusher
+from coshelf.engines.lmdb.delta.rows import Delta
+from coshelf.engines.lmdb.delta.state import DIRECT, MAPPED, PLAIN, DeltaIdentity, DeltaState
 from coshelf.engines.lmdb.failures import translated
-from coshelf.engines.lmdb.flusher import Flusher
-from coshelf.engines.lmdb.lending import close_files, lend, take_back
+from coshelf.engines.lmdb.files.sidecar_directory import delta_path
+from coshelf.engines.lmdb.files.sidecars import Files, open_files
+from coshelf.engines.lmdb.files.state_page import Bell, StatePage
 from coshelf.engines.lmdb.lmdb_file import BaseFile, LmdbFile
+from coshelf.engines.lmdb.locks.exclusive import ExclusiveLock
+from coshelf.engines.lmdb.locks.lending import close_files, lend, take_back
+from coshelf.engines.lmdb.locks.turns import again_when_overtaken
 from coshelf.engines.lmdb.registry import REGISTRY
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, ShelfRow, unpack_row
-from coshelf.engines.lmdb.sidecar_directory import delta_path
-from coshelf.engines.lmdb.sidecars import Files, open_files
-from coshelf.engines.lmdb.state_page import Bell, StatePage
-from coshelf.engines.lmdb.turns import again_when_overtaken
 from coshelf.engines.whereabouts import OpenName
 from coshelf.errors import (
     CoshelfError,

@@ -9,15 +9,15 @@ from typing import TypeVar
 import lmdb
 
 from coshelf import records
-from coshelf.engines.contract import RESERVED, Entry, Snapshot
+from coshelf.contract import RESERVED, Entry, Snapshot
 from coshelf.engines.lmdb import long_keys
-from coshelf.engines.lmdb.damage import refuse_absence, visibly_damaged
-from coshelf.engines.lmdb.delta import is_deletion
+from coshelf.engines.lmdb.checks.damage import refuse_absence, visibly_damaged
+from coshelf.engines.lmdb.checks.scan_check import ScanCheck
+from coshelf.engines.lmdb.delta.rows import is_deletion
 from coshelf.engines.lmdb.environment import Environment
 from coshelf.engines.lmdb.failures import translate
+from coshelf.engines.lmdb.pages.row_pages import RowPages
 from coshelf.engines.lmdb.read_transaction import ReadTransaction
-from coshelf.engines.lmdb.row_pages import RowPages
-from coshelf.engines.lmdb.scan_check import ScanCheck
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, unpack_row
 from coshelf.engines.merging import merge
 from coshelf.errors import CoshelfError, DamagedShelf, ShelfClosed, StorageError

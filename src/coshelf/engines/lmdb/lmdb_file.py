@@ -11,16 +11,16 @@ from typing import Any, TypeVar
 
 import lmdb
 
-from coshelf.cooperation import this_thread
 from coshelf.engines.lmdb.failures import translate, translated
-from coshelf.engines.lmdb.header import missing_bytes, newest_transaction
-from coshelf.engines.lmdb.lmdb_descriptors import Descriptors, find_descriptors
-from coshelf.engines.lmdb.lock_guard import LockGuard, has_namesake
-from coshelf.engines.lmdb.sidecar_directory import base_path, name_for_lmdb, refuse_another
-from coshelf.engines.lmdb.sidecar_files import MAX_READERS, lock_path
-from coshelf.engines.lmdb.turns import WriteTurns
-from coshelf.engines.lmdb.writer_mutex import WriterMutex
+from coshelf.engines.lmdb.files.descriptors import Descriptors, find_descriptors
+from coshelf.engines.lmdb.files.sidecar_directory import base_path, name_for_lmdb, refuse_another
+from coshelf.engines.lmdb.files.sidecar_files import MAX_READERS, lock_path
+from coshelf.engines.lmdb.locks.lock_guard import LockGuard, has_namesake
+from coshelf.engines.lmdb.locks.turns import WriteTurns
+from coshelf.engines.lmdb.locks.writer_mutex import WriterMutex
+from coshelf.engines.lmdb.pages.header import missing_bytes, newest_transaction
 from coshelf.errors import DamagedShelf, ReadOnlyShelf, SnapshotLost, StorageError
+from coshelf.system.cooperation import this_thread
 
 __all__ = ["BaseFile", "LmdbFile", "with_largest_map"]
 
@@ -114,7 +114,7 @@ class LmdbFile:
     def begin_write(self) -> lmdb.Transaction[bytes]:
         """A write transaction, to be ended by this thread, soon. Waits for LMDB's writer mutex.
 
-        A handler that interrupts this thread may end it, to write: see :mod:`coshelf.engines.lmdb.turns`.
+        A handler that interrupts this thread may end it, to write: see :mod:`coshelf.engines.lmdb.locks.turns`.
         """
         self._commits += 1
         if self._commits % _READER_CHECK_EVERY == 0:

@@ -16,8 +16,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from coshelf.cooperation import new_reentrant_lock
 from coshelf.errors import OpenUnderAnotherName, ReadOnlyShelf, ShelfLocked
+from coshelf.system.cooperation import new_reentrant_lock
 
 if TYPE_CHECKING:
     from coshelf.engines.lmdb.environment import Environment
@@ -139,7 +139,7 @@ class Registry:
             with contextlib.suppress(ImportError):
                 import ctypes
 
-                from coshelf.engines.lmdb.inherited_maps import can_replace_maps, replace_maps
+                from coshelf.engines.lmdb.files.inherited_maps import can_replace_maps, replace_maps
 
                 self._increase_references = lambda kept: ctypes.pythonapi.Py_IncRef(ctypes.py_object(kept))
                 self._replace_maps = replace_maps if can_replace_maps() else None

@@ -10,7 +10,7 @@ from heapq import merge
 from operator import itemgetter
 from typing import IO
 
-from coshelf.blobs import Body, NewBlob
+from coshelf.values.blobs import Body, NewBlob
 
 __all__ = ["SpooledPuts"]
 

@@ -14,7 +14,7 @@ from coshelf.engines.connections import repeated
 from coshelf.engines.objects.address import Address
 from coshelf.engines.objects.failures import Changed, Lost, translated
 from coshelf.errors import CoshelfError, OutcomeUnknown, ShelfPermissionError, StorageError, Unsupported
-from coshelf.extras import imported
+from coshelf.system.extras import imported
 
 __all__ = ["NEW", "Client", "Found", "Listed", "Token"]
 

@@ -20,7 +20,7 @@ from itertools import islice, pairwise
 from typing import Any
 
 from coshelf import records
-from coshelf.engines.contract import (
+from coshelf.contract import (
     ABSENT,
     Absent,
     Batch,

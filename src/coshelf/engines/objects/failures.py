@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from coshelf.errors import ShelfNotFound, ShelfPermissionError, StorageError
-from coshelf.extras import imported
+from coshelf.system.extras import imported
 
 __all__ = ["Changed", "Lost", "translated"]
 

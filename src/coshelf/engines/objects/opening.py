@@ -11,7 +11,7 @@ import os
 from typing import Any
 
 from coshelf import records
-from coshelf.engines.contract import Capabilities, Engine, OpenOptions
+from coshelf.contract import Capabilities, Engine, OpenOptions
 from coshelf.engines.objects.address import Address
 from coshelf.engines.objects.client import NEW, Client
 from coshelf.engines.objects.engine import ENTRIES, ObjectsEngine

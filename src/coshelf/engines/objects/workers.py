@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from typing import TypeVar
 
-from coshelf.cooperation import new_reentrant_lock
 from coshelf.errors import ShelfClosed
+from coshelf.system.cooperation import new_reentrant_lock
 
 __all__ = ["MOST", "Workers"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from coshelf.engines.contract import Engine, OpenOptions
-from coshelf.extras import imported
+from coshelf.contract import Engine, OpenOptions
+from coshelf.system.extras import imported
 
 __all__ = ["open_engine"]
 

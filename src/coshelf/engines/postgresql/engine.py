@@ -11,8 +11,8 @@ from typing import Any, NoReturn
 import psycopg
 
 from coshelf import records
+from coshelf.contract import ABSENT, Batch, Capabilities, Engine, Flag, OpenOptions
 from coshelf.engines.connections import repeated
-from coshelf.engines.contract import ABSENT, Batch, Capabilities, Engine, Flag, OpenOptions
 from coshelf.engines.polling import PatientBell
 from coshelf.engines.postgresql.address import parse
 from coshelf.engines.postgresql.failures import is_lost, reason, translate

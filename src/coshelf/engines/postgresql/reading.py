@@ -12,12 +12,12 @@ from typing import Any
 import psycopg
 
 from coshelf import records
-from coshelf.cooperation import new_reentrant_lock
-from coshelf.engines.contract import Entry, Reader, Snapshot
+from coshelf.contract import Entry, Reader, Snapshot
 from coshelf.engines.postgresql.failures import is_lost, reason, translate
 from coshelf.engines.postgresql.server import Connection, Server, of_parents, rows_of
 from coshelf.engines.postgresql.tables import Shelf, Statements
 from coshelf.errors import DamagedRecord, ShelfClosed, TransactionInProgress, Unavailable
+from coshelf.system.cooperation import new_reentrant_lock
 
 __all__ = ["FIRST_PAGE", "PostgresqlSnapshot", "RowReader", "has_large"]
 

@@ -15,10 +15,10 @@ from psycopg import errors
 from psycopg.pq import TransactionStatus
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from coshelf.cooperation import new_reentrant_lock
 from coshelf.engines.connections import repeated
 from coshelf.engines.postgresql.address import Address
 from coshelf.engines.postgresql.failures import ServerSilentError, hopeless, is_lost, reason, translate
+from coshelf.system.cooperation import new_reentrant_lock
 
 __all__ = ["Connection", "Server", "of_parents", "rows_of"]
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from urllib.parse import parse_qsl, unquote, urlencode
 
 from coshelf.engines.urls import without_secrets
-from coshelf.extras import imported
+from coshelf.system.extras import imported
 
 __all__ = ["Address", "parse"]
 

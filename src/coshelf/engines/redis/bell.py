@@ -6,7 +6,7 @@ import time
 from contextlib import suppress
 from typing import Any
 
-from coshelf.engines.contract import Doorbell
+from coshelf.contract import Doorbell
 from coshelf.engines.redis.client import Client
 from coshelf.engines.redis.layout import Bucket
 

@@ -14,7 +14,7 @@ from coshelf.engines.connections import repeated
 from coshelf.engines.redis.address import Address
 from coshelf.engines.redis.failures import is_lost, redis, translated
 from coshelf.engines.redis.scripts import in_full
-from coshelf.extras import imported
+from coshelf.system.extras import imported
 
 __all__ = ["Client", "Command", "Sent", "slot_of"]
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from coshelf import records
-from coshelf.engines.contract import Absent, Batch
+from coshelf.contract import Absent, Batch
 from coshelf.engines.redis.client import Client, Command
 from coshelf.engines.redis.failures import is_lost, translated
 from coshelf.engines.redis.layout import Bucket, Layout

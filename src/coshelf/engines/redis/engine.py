@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from coshelf.engines.contract import Batch, Doorbell, Engine, Entry, OpenOptions, Snapshot
+from coshelf.contract import Batch, Doorbell, Engine, Entry, OpenOptions, Snapshot
 from coshelf.engines.redis.address import Address, parse
 from coshelf.engines.redis.bell import CountingBell, SubscribedBell
 from coshelf.engines.redis.client import Client, Command

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from coshelf.errors import CoshelfError, NotAShelf, ShelfPermissionError, StorageError, StorageFull, Unavailable
-from coshelf.extras import imported
+from coshelf.system.extras import imported
 
 __all__ = ["is_lost", "translated"]
 

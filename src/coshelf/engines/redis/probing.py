@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from coshelf.engines.contract import Capabilities, Durability
+from coshelf.contract import Capabilities, Durability
 from coshelf.engines.redis.client import Client
 from coshelf.engines.redis.failures import redis
 from coshelf.errors import Unsupported

@@ -7,15 +7,15 @@ import functools
 import os
 from typing import Any
 
-from coshelf import trust
-from coshelf.engines.contract import Engine, OpenOptions
-from coshelf.engines.filesystem import refuse_shared_filesystem
+from coshelf.contract import Engine, OpenOptions
 from coshelf.engines.sqlite.connections import Connections
 from coshelf.engines.sqlite.database import create, look_at
 from coshelf.engines.sqlite.engine import SqliteEngine
 from coshelf.engines.sqlite.sidecars import Sidecars
 from coshelf.errors import NotAShelf, ShelfNotFound
-from coshelf.taking_place import replace_empty
+from coshelf.system.filesystem import refuse_shared_filesystem
+from coshelf.system.taking_place import replace_empty
+from coshelf.trust import marks
 
 __all__ = ["open_engine"]
 
@@ -33,7 +33,7 @@ def open_engine(target: Any, options: OpenOptions) -> Engine:
     for _ in range(_ATTEMPTS):
         made = False
         if options.flag in ("c", "n") and not os.path.lexists(path):
-            trust.check_secret()
+            marks.check_secret()
             made = create(path, options.mode)
         elif options.flag == "n":
             made = replace_empty(path, options.timeout, functools.partial(_make_over, path))
@@ -58,5 +58,5 @@ def open_engine(target: Any, options: OpenOptions) -> Engine:
 
 
 def _make_over(path: str, mode: int) -> bool:
-    trust.check_secret()
+    marks.check_secret()
     return create(path, mode, over=True)

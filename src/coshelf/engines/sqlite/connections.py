@@ -15,10 +15,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from urllib.parse import quote
 
-from coshelf.cooperation import new_reentrant_lock
-from coshelf.engines.contract import OpenOptions
+from coshelf.contract import OpenOptions
 from coshelf.engines.sqlite.failures import translated
 from coshelf.errors import ShelfClosed, StorageError
+from coshelf.system.cooperation import new_reentrant_lock
 
 __all__ = ["Connections"]
 

@@ -10,7 +10,6 @@ import tempfile
 import time
 from dataclasses import dataclass
 
-from coshelf.durable_files import sync_directory
 from coshelf.engines.sqlite.connections import Connections
 from coshelf.engines.sqlite.failures import translated
 from coshelf.errors import (
@@ -23,6 +22,7 @@ from coshelf.errors import (
     StorageError,
     StorageFull,
 )
+from coshelf.system.durable_files import sync_directory
 
 __all__ = ["Row", "create", "look_at"]
 

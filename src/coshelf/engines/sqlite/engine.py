@@ -10,8 +10,8 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from coshelf import records, trust
-from coshelf.engines.contract import (
+from coshelf import records
+from coshelf.contract import (
     ABSENT,
     Batch,
     Capabilities,
@@ -30,11 +30,12 @@ from coshelf.engines.sqlite.reading import COUNT, GET, SqliteSnapshot, entry_of
 from coshelf.engines.sqlite.sidecars import LockFile, Sidecars, lock_path
 from coshelf.engines.whereabouts import missed
 from coshelf.errors import ReadOnlyShelf, TransactionInProgress, ValueTooLarge
-from coshelf.private_place import exposure, exposure_above, exposure_of
-from coshelf.provenance import unmarked
+from coshelf.trust import marks
+from coshelf.trust.exposure import exposure, exposure_above, exposure_of
+from coshelf.trust.provenance import unmarked
 
 if TYPE_CHECKING:
-    from coshelf.reports import Compaction, Report
+    from coshelf.inspection.reports import Compaction, Report
 
 __all__ = ["SqliteEngine"]
 
@@ -215,9 +216,9 @@ class SqliteEngine(Engine):
     # --- the rest ----------------------------------------------------------------------------------------------------
 
     def distrust(self) -> str | None:
-        row = self.get(trust.ROW_KEY)
+        row = self.get(marks.ROW_KEY)
         body = None if row is None else row.record[: -records.TRAILER]
-        if not trust.is_marked(self.store_id, *self._identity(), body):
+        if not marks.is_marked(self.store_id, *self._identity(), body):
             return unmarked(self._path, self.store_id)
         return self.exposure()
 
@@ -235,12 +236,12 @@ class SqliteEngine(Engine):
         return database.st_dev, database.st_ino
 
     def trust(self) -> None:
-        row = trust.mark(self.store_id, *self._identity(), self._path)
+        row = marks.mark(self.store_id, *self._identity(), self._path)
         if row is not None:
-            self.commit(Batch(puts={trust.ROW_KEY: row}))
+            self.commit(Batch(puts={marks.ROW_KEY: row}))
 
     def revoke(self) -> bool:
-        return trust.unmark(self.store_id, *self._identity())
+        return marks.unmark(self.store_id, *self._identity())
 
     def check(self, progress: Callable[[int, int], object] | None) -> Report:
         report = super().check(progress)
@@ -270,7 +271,7 @@ class SqliteEngine(Engine):
             return lock.committing(self._compact)
 
     def _compact(self) -> Compaction:
-        from coshelf.reports import Compaction
+        from coshelf.inspection.reports import Compaction
 
         with (
             self._connections.lent() as connection,

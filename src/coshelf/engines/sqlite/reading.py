@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from coshelf import records
-from coshelf.engines.contract import Entry, Snapshot
+from coshelf.contract import Entry, Snapshot
 from coshelf.engines.sqlite.connections import Connections
 from coshelf.engines.sqlite.failures import translated
 from coshelf.errors import DamagedRecord, ShelfClosed

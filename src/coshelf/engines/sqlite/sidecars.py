@@ -15,8 +15,8 @@ from contextlib import suppress
 from coshelf.engines.files.locks import Lockable
 from coshelf.engines.hidden_names import with_suffix
 from coshelf.errors import NotAShelf, ShelfNotFound, ShelfPermissionError, StorageError
-from coshelf.private_place import exposure_of, exposure_to_others_than
-from coshelf.writers import Writers, writers_of
+from coshelf.trust.exposure import exposure_of, exposure_to_others_than
+from coshelf.trust.writers import Writers, writers_of
 
 __all__ = ["LockFile", "Sidecars", "lock_path"]
 

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import pytest
 
-from coshelf.engines.contract import Engine, OpenOptions
+from coshelf.contract import Engine, OpenOptions
 from coshelf.testing.contract.requirements import grants
 
 __all__ = ["EngineTests"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from coshelf.engines.contract import Engine
+from coshelf.contract import Engine
 from coshelf.testing.contract.base import EngineTests
 from coshelf.testing.contract.entries import A
 from coshelf.testing.contract.requirements import grants

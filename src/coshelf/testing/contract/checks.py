@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from coshelf.engines.contract import ABSENT, Batch, Engine
+from coshelf.contract import ABSENT, Batch, Engine
 from coshelf.errors import Conflict, Unsupported
 from coshelf.keys import FIRST, LAST
 from coshelf.testing.contract.base import EngineTests

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from coshelf.engines.contract import ABSENT, Batch, Engine
+from coshelf.contract import ABSENT, Batch, Engine
 from coshelf.keys import FIRST, LAST, encode
 from coshelf.testing.contract.base import EngineTests
 from coshelf.testing.contract.entries import A, B, C, D, E, body, contents, put, versions

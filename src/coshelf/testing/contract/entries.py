@@ -6,7 +6,7 @@ import pickle
 from collections.abc import Generator, Mapping
 from typing import Any, cast
 
-from coshelf.engines.contract import Absent, Batch, Engine, Entry, Exclusive, Reader
+from coshelf.contract import Absent, Batch, Engine, Entry, Exclusive, Reader
 from coshelf.errors import Conflict
 from coshelf.keys import FIRST, LAST, encode
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from coshelf.engines.contract import Batch, Engine, OpenOptions
+from coshelf.contract import Batch, Engine, OpenOptions
 from coshelf.errors import Conflict, ShelfLocked
 from coshelf.keys import FIRST, LAST
 from coshelf.testing.contract.base import EngineTests

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from coshelf import records
-from coshelf.engines.contract import Batch, Engine
+from coshelf.contract import Batch, Engine
 from coshelf.errors import KeyTooLong, ValueTooLarge
 from coshelf.keys import FIRST, LAST
 from coshelf.testing.contract.base import EngineTests

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from coshelf.contract import EVERYTHING_GONE, Batch, Engine, OpenOptions
 from coshelf.engines import open_engine
-from coshelf.engines.contract import EVERYTHING_GONE, Batch, Engine, OpenOptions
 from coshelf.errors import ReadOnlyShelf, ShelfNotFound
 from coshelf.keys import FIRST, LAST
 from coshelf.testing.contract.base import EngineTests

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from coshelf.engines.contract import Batch, Engine
+from coshelf.contract import Batch, Engine
 from coshelf.keys import FIRST, LAST, encode
 from coshelf.testing.contract.base import EngineTests
 from coshelf.testing.contract.entries import A, B, C, D, body, loaded, put

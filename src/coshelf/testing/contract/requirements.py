@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from coshelf.engines.contract import Capabilities
+from coshelf.contract import Capabilities
 
 __all__ = ["grants", "needs"]
 

@@ -9,7 +9,7 @@ from itertools import islice
 
 import pytest
 
-from coshelf.engines.contract import Batch, Engine
+from coshelf.contract import Batch, Engine
 from coshelf.keys import FIRST, LAST, encode
 from coshelf.testing.contract.base import EngineTests
 from coshelf.testing.contract.entries import A, B, C, D, E, contents, put, scanning

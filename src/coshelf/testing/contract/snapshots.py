@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 
-from coshelf.engines.contract import Batch, Engine
+from coshelf.contract import Batch, Engine
 from coshelf.keys import FIRST, LAST, encode
 from coshelf.testing.contract.base import EngineTests
 from coshelf.testing.contract.entries import A, B, body, contents, loaded, put, scanning

@@ -6,7 +6,7 @@ import contextlib
 import threading
 from functools import partial
 
-from coshelf.engines.contract import Batch, Engine
+from coshelf.contract import Batch, Engine
 from coshelf.errors import Conflict
 from coshelf.keys import FIRST, LAST, encode
 from coshelf.testing.contract.base import EngineTests

@@ -8,7 +8,7 @@ import pytest
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 
 import coshelf
-from coshelf.engines.contract import Flag
+from coshelf.contract import Flag
 from coshelf.errors import ShelfClosed, Unsupported
 from coshelf.testing.machine.comparisons import check_equal
 from coshelf.testing.machine.model import Model

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
-from coshelf.engines.contract import Flag
+from coshelf.contract import Flag
 from coshelf.errors import ReadOnlyShelf
 from coshelf.testing.machine.base import ShelfRules
 from coshelf.testing.machine.comparisons import check_equal

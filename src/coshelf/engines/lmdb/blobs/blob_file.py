@@ -10,10 +10,10 @@ import struct
 import threading
 from collections.abc import Sequence
 
-from coshelf.blobs import MissingBlob, Reference
 from coshelf.engines.lmdb.blobs.checksums import fastest
 from coshelf.engines.lmdb.blobs.mapping import mapped
 from coshelf.errors import StorageError
+from coshelf.values.blobs import MissingBlob, Reference
 
 __all__ = ["is_blob", "open_blob", "problem_with", "remove_blob", "write_buffers", "write_head"]
 

@@ -12,11 +12,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from coshelf import records
-from coshelf.blobs import ID, Body, reference_in
-from coshelf.durable_files import sync_removals
-from coshelf.engines.contract import Batch
+from coshelf.contract import Batch
 from coshelf.engines.lmdb import long_keys
 from coshelf.engines.lmdb.spooled import SpooledPuts
+from coshelf.system.durable_files import sync_removals
+from coshelf.values.blobs import ID, Body, reference_in
 
 if TYPE_CHECKING:
     import lmdb

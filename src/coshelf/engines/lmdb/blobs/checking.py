@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Container
 
 from coshelf import records
-from coshelf.blobs import ID, Reference, reference_in
 from coshelf.engines.lmdb.blobs.blob_file import problem_with
 from coshelf.engines.lmdb.blobs.catalogue import named_key, rows_of_blob
 from coshelf.engines.lmdb.blobs.folder import blob_path, folder_of
-from coshelf.reports import Report, shown_key
+from coshelf.inspection.reports import Report, shown_key
+from coshelf.values.blobs import ID, Reference, reference_in
 
 __all__ = ["BlobCheck"]
 

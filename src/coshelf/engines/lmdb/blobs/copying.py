@@ -6,12 +6,12 @@ import contextlib
 import os
 from collections.abc import Callable
 
-from coshelf.blobs import MissingBlob, Reference
-from coshelf.durable_files import sync_directory
 from coshelf.engines.lmdb.blobs.blob_file import is_blob, problem_with, remove_blob, write_buffers, write_head
 from coshelf.engines.lmdb.blobs.folder import blob_files, blob_path, folder_of, make_folder
-from coshelf.engines.lmdb.sidecar_files import remove_file
+from coshelf.engines.lmdb.files.sidecar_files import remove_file
 from coshelf.errors import NotAShelf
+from coshelf.system.durable_files import sync_directory
+from coshelf.values.blobs import MissingBlob, Reference
 
 __all__ = ["BlobCopies", "Views"]
 

@@ -18,16 +18,16 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
-from coshelf.blobs import ID, NewBlob, Reference
-from coshelf.cooperation import new_reentrant_lock
-from coshelf.durable_files import sync_directory, sync_file_system, sync_removals
 from coshelf.engines.lmdb.blobs.blob_file import open_blob, remove_blob, write_buffers, write_head
 from coshelf.engines.lmdb.blobs.catalogue import dropped_blobs, rows_of_blob
 from coshelf.engines.lmdb.failpoints import ARMED, reach
 from coshelf.engines.lmdb.failures import translated
-from coshelf.engines.lmdb.sidecar_directory import blob_directory
-from coshelf.engines.lmdb.sidecar_files import give
+from coshelf.engines.lmdb.files.sidecar_directory import blob_directory
+from coshelf.engines.lmdb.files.sidecar_files import give
 from coshelf.errors import CoshelfError, ShelfPermissionError, StorageError, StorageFull
+from coshelf.system.cooperation import new_reentrant_lock
+from coshelf.system.durable_files import sync_directory, sync_file_system, sync_removals
+from coshelf.values.blobs import ID, NewBlob, Reference
 
 if TYPE_CHECKING:
     from coshelf.engines.lmdb.environment import Environment

@@ -1,0 +1,1 @@
+"""What is behind the drop-in modules: ``coshelf.shelve``, ``coshelf.dbm`` and ``coshelf.pickleshare``."""

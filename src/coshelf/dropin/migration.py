@@ -1,0 +1,103 @@
+"""From a shelf that a dbm module made to a coshelf file of the same name."""
+
+from __future__ import annotations
+
+import contextlib
+import dbm
+import glob
+import os
+import secrets
+import sqlite3
+import stat
+from typing import Any
+
+from coshelf.dbm import Filename, whichdb
+from coshelf.dropin import old_files
+from coshelf.engines.old_shelves import found_beside
+from coshelf.errors import NotAShelf, ShelfNotFound, StorageError
+from coshelf.opening import open_with_codec
+from coshelf.values.raw_pickles import RawPickles
+
+__all__ = ["migrate"]
+
+_PATIENCE = 5.0  # seconds for SQLite's other connections to close
+
+
+def migrate(path: Filename, keyencoding: str = "utf-8") -> int:
+    """Convert a shelf that a dbm module made into a coshelf file at exactly this name; return how many entries it has.
+
+    Values are taken over as the pickles they are: none is loaded. The files of the old shelf, and no others, get names
+    that end in ``.before-coshelf``. Whatever fails, the old shelf is as it was; after a kill, call it again. A coshelf
+    file stays as it is.
+
+    Args:
+        path: as it was given to ``shelve.open``.
+        keyencoding: how the old shelf's keys became bytes.
+
+    Raises:
+        ShelfNotFound: there is no shelf of that name.
+        NotAShelf: it is of an unknown kind, or somebody else's file has a name that is needed.
+        StorageError: another process has it open.
+        UnicodeDecodeError: a key is none in that encoding.
+    """
+    name = os.path.abspath(os.fsdecode(path))
+    if os.path.islink(name):
+        name = os.path.realpath(name)  # the link stays one
+    kind = whichdb(name)
+    if kind is None:
+        raise ShelfNotFound(2, "there is no shelf at this path", name)
+    if kind == "":
+        raise NotAShelf(f"{name} was made by no dbm module that this Python knows")
+    if kind == "coshelf.dbm":
+        old_files.finish(name)
+        with open_with_codec(name, "r", RawPickles()) as shelf:
+            return len(shelf)
+    if kind == "dbm.sqlite3":
+        _roll_in_the_log(name)
+    old = _files_of(name, kind)
+    old_files.refuse_taken(name, old)
+    before = old_files.looks_of(old)
+    making = f"{name}.{secrets.token_hex(4)}.migrating"
+    try:
+        count = _copy(name, making, old[0], keyencoding)
+        old_files.replace(name, old, before, making)
+    finally:
+        for left in glob.glob(glob.escape(making) + "*"):
+            os.unlink(left)
+    return count
+
+
+def _files_of(name: str, kind: str) -> list[str]:
+    if kind in ("dbm.gnu", "dbm.sqlite3"):
+        return [name]
+    found = found_beside(name)
+    if found is None or found.kind != kind:
+        raise NotAShelf(f"{name} is a shelf of {kind}, but it cannot be told which files belong to it")
+    return list(found.files)
+
+
+def _roll_in_the_log(name: str) -> None:
+    """Bring what a killed writer left in SQLite's log into the database: the log has no meaning without it."""
+    try:
+        with contextlib.closing(sqlite3.connect(name, timeout=_PATIENCE, isolation_level=None)) as database:
+            database.execute("SELECT count(*) FROM sqlite_master").fetchall()
+            database.execute("PRAGMA journal_mode = DELETE").fetchall()
+    except sqlite3.Error as error:
+        raise StorageError(f"{name} cannot be taken over by itself: {error}; nothing was changed") from error
+    left = [name + suffix for suffix in ("-wal", "-journal") if os.path.lexists(name + suffix)]
+    if left:
+        raise StorageError(f"{name} is open in another process, which writes to {left[0]}; nothing was changed")
+
+
+def _copy(name: str, making: str, original: str, keyencoding: str) -> int:
+    """Make a closed shelf with what the database has, which who could read and write the old one can."""
+    status = os.stat(original)
+    mode = stat.S_IMODE(status.st_mode)
+    database: Any
+    with dbm.open(name, "r") as database, open_with_codec(making, "n", RawPickles(), mode=mode) as shelf:
+        keys = database.keys()
+        shelf.update((key.decode(keyencoding), database[key]) for key in keys)
+        count = len(shelf)
+    if (status.st_uid, status.st_gid) != (os.geteuid(), os.getegid()) and os.geteuid() == 0:
+        os.chown(making, status.st_uid, status.st_gid)
+    return count

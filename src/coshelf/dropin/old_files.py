@@ -1,0 +1,117 @@
+"""The files of a converted shelf get out of the way: all of them, or none.
+
+Each first gets its second name as a hard link, and loses its first name when the new shelf has taken its place. So
+whenever this is killed, the files themselves tell how far it came, and which of them are ours.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import filecmp
+import os
+import shutil
+from collections.abc import Iterator
+
+from coshelf.engines.old_shelves import SUFFIXES
+from coshelf.errors import NotAShelf, StorageError
+from coshelf.system.durable_files import sync_directory
+
+__all__ = ["finish", "looks_of", "refuse_taken", "replace"]
+
+_KEPT = ".before-coshelf"
+_NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS)
+
+
+def looks_of(files: list[str]) -> list[tuple[int, ...]]:
+    """What differs when somebody has written to them, or moved them."""
+    found = (os.stat(file) for file in files if os.path.lexists(file))
+    return [(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns) for status in found]
+
+
+def refuse_taken(name: str, old: list[str]) -> None:
+    """Raise :class:`NotAShelf` if somebody else's file has a name that is needed."""
+    if name not in old and os.path.lexists(name):
+        raise NotAShelf(f"{name} is in the way: it is no part of the old shelf, whose files are {', '.join(old)}")
+    for file in old:
+        if os.path.lexists(file + _KEPT) and not _is_same(file, file + _KEPT):
+            raise NotAShelf(f"{file + _KEPT} is in the way\n  hint: it may be the old shelf of an earlier migration")
+
+
+def replace(name: str, old: list[str], before: list[tuple[int, ...]], new: str) -> None:
+    """Give a new shelf its name, and the old files their second ones.
+
+    Args:
+        name: of the new shelf, which one of the old files may have.
+        old: the old shelf's files.
+        before: their looks when they were copied.
+        new: where the new shelf lies.
+    """
+    with _alone(os.path.dirname(name)):
+        if looks_of(old) != before:
+            raise StorageError(f"{name} was written to or moved while it was copied; nothing was changed")
+        refuse_taken(name, old)
+        try:
+            for file in old:
+                _keep(file)
+            sync_directory(os.path.dirname(name))
+            os.rename(new, name)
+        except BaseException:
+            for file in old:
+                _unlink(file + _KEPT)
+            raise
+        sync_directory(os.path.dirname(name))
+        _drop(name, old)
+
+
+def finish(name: str) -> None:
+    """Let go of the first names of old files, if whoever converted the shelf was killed before."""
+    left = [name + suffix for suffix in SUFFIXES if os.path.lexists(name + suffix + _KEPT)]
+    if left:
+        with _alone(os.path.dirname(name)):
+            _drop(name, [file for file in left if os.path.lexists(file) and _is_same(file, file + _KEPT)])
+
+
+def _drop(name: str, old: list[str]) -> None:
+    for file in old:
+        if file != name:
+            os.unlink(file)
+    sync_directory(os.path.dirname(name))
+
+
+def _keep(file: str) -> None:
+    kept = file + _KEPT
+    _unlink(kept)  # of an attempt that was killed: it is the same file, or there is none
+    try:
+        os.link(file, kept, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        shutil.copy2(file, kept)
+
+
+def _is_same(file: str, kept: str) -> bool:
+    """Whether it is a link to the file, or a copy of it where there are no hard links."""
+    status, other = os.lstat(file), os.lstat(kept)
+    if os.path.samestat(status, other):
+        return True
+    if status.st_mtime_ns != other.st_mtime_ns or not (os.path.isfile(file) and os.path.isfile(kept)):
+        return False  # a copy that somebody made later, to have the old shelf back
+    return filecmp.cmp(file, kept, shallow=False)
+
+
+def _unlink(file: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(file)
+
+
+@contextlib.contextmanager
+def _alone(directory: str) -> Iterator[None]:
+    """Keep out others who convert shelves of this directory."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,199 @@
+"""The cache of a drop-in shelf with ``writeback``: what changed of it, and who may still change it.
+
+The cache itself is the shelf's plain dict ``cache``, which programs look into, empty and replace.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+from coshelf.mapping.holders import Holders
+
+if TYPE_CHECKING:
+    from coshelf.shelve import Shelf
+
+__all__ = ["KeptValues"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """A value of the cache, what it would have been stored as at some moment, and what was stored then."""
+
+    value: Any
+    dumped: Any
+    stored: Any
+
+
+class KeptValues:
+    """What a shelf knows of the values in its cache. Threads may share it.
+
+    A value without a mark counts as changed; so does one that a program put into the cache.
+    """
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self._lock = threading.RLock()  # of what is here, for a moment
+        self._writing = threading.RLock()  # of what is stored; a signal handler may come back into it
+        self._marks: dict[str, _Mark] = {}
+        self._stores = 0
+        self._holders = Holders()
+        self._inherited: set[str] = set()
+
+    def of_child(self, cache: dict[str, Any]) -> Self:
+        """What takes its place in a process that was forked: another thread may have held the locks."""
+        child = type(self)()
+        child._marks = self._marks
+        child._inherited = set(cache)
+        return child
+
+    # --- reading -----------------------------------------------------------------------------------------------------
+
+    def get(self, shelf: Shelf, key: str) -> Any:
+        """The value of a key: the one object that all threads get."""
+        if self._inherited and key in self._inherited:
+            self._adopt(shelf, key)
+        with self._lock:
+            self._holders.note(key)  # from here on no other thread forgets it
+            if key in shelf.cache:
+                return shelf.cache[key]
+        try:
+            stored = shelf.dict[key.encode(shelf.keyencoding)]
+            value = shelf.deserializer(stored)
+        except BaseException:
+            with self._lock:
+                self._holders.release(key)
+            raise
+        dumped = self._dumped(shelf, value, stored)
+        with self._lock:
+            found = shelf.cache.setdefault(key, value)
+            if found is value:
+                self._mark(shelf, key, _Mark(value, dumped, stored))
+        return found
+
+    def _dumped(self, shelf: Shelf, value: Any, stored: Any) -> Any:
+        try:
+            dumped = shelf.serializer(value, shelf._protocol)
+        except Exception:
+            return None  # then it counts as changed, and sync() says why it cannot be stored
+        return stored if dumped == stored else dumped
+
+    # --- writing -----------------------------------------------------------------------------------------------------
+
+    def set(self, shelf: Shelf, key: str, value: Any) -> None:
+        """Store a value, and keep it if that was possible."""
+        with self._writing:
+            dumped = shelf.serializer(value, shelf._protocol)
+            shelf.dict[key.encode(shelf.keyencoding)] = dumped
+            with self._lock:
+                self._stores += 1
+                self._inherited.discard(key)
+                self._holders.note(key)
+                shelf.cache[key] = value
+                self._mark(shelf, key, _Mark(value, dumped, dumped))
+
+    def delete(self, shelf: Shelf, key: str) -> None:
+        """Remove an entry."""
+        with self._writing:
+            del shelf.dict[key.encode(shelf.keyencoding)]
+            self._stores += 1
+            shelf.cache.pop(key, None)
+
+    def clear(self, shelf: Shelf) -> None:
+        """Remove all entries."""
+        with self._writing:
+            shelf.dict.clear()
+            self._stores += 1
+            shelf.cache.clear()
+
+    def write_back(self, shelf: Shelf, *, plain: bool) -> None:
+        """Store what was changed, and forget what no other thread was handed.
+
+        Args:
+            shelf: whose cache it is.
+            plain: whether the shelf's own class stores values; otherwise what it overrides stores all of them.
+        """
+        with self._writing:
+            for key in list(self._inherited):
+                self._adopt(shelf, key)
+            failed: Exception | None = None
+            written: dict[str, Any] = {}
+            store = self._store_changed if plain else self._store_by_subclass
+            for key, value in list(shelf.cache.items()):
+                try:
+                    store(shelf, key, value)
+                except Exception as error:
+                    failed = failed or error
+                else:
+                    written[key] = value
+            self._forget(shelf, written)
+        if failed is not None:
+            raise failed
+
+    def _store_changed(self, shelf: Shelf, key: str, value: Any) -> None:
+        while True:
+            before = self._stores
+            dumped = shelf.serializer(value, shelf._protocol)
+            mark = self._marks.get(key)
+            if mark is not None and mark.value is value and mark.dumped is not None and mark.dumped == dumped:
+                return
+            shelf.dict[key.encode(shelf.keyencoding)] = dumped
+            undisturbed = self._stores == before
+            self._stores += 1
+            self._mark(shelf, key, _Mark(value, dumped, dumped))
+            if undisturbed:
+                return
+            # A signal handler or a finalizer stored something between the two, which is newer.
+            value = shelf.cache.get(key, value)
+
+    def _store_by_subclass(self, shelf: Shelf, key: str, value: Any) -> None:
+        shelf.writeback = False  # so that it is not cached once more
+        try:
+            shelf[key] = value
+        finally:
+            shelf.writeback = True
+        self._marks.pop(key, None)  # only the subclass knows what was stored
+
+    def _forget(self, shelf: Shelf, written: dict[str, Any]) -> None:
+        with self._lock:
+            held = self._holders.release_all()
+            for key, value in written.items():
+                if key not in held and shelf.cache.get(key) is value:
+                    del shelf.cache[key]
+                    self._marks.pop(key, None)
+        for key in [key for key in written if key in held]:
+            if key in self._marks and not self._is_as_stored(shelf, key):
+                with self._lock:
+                    shelf.cache.pop(key, None)  # another process has stored something else since
+
+    # --- what is known -----------------------------------------------------------------------------------------------
+
+    def _mark(self, shelf: Shelf, key: str, mark: _Mark) -> None:
+        self._marks[key] = mark
+        if len(self._marks) > 2 * len(shelf.cache) + 8:  # a program empties the cache by itself
+            self._marks = {key: mark for key, mark in list(self._marks.items()) if key in shelf.cache}
+
+    def _is_as_stored(self, shelf: Shelf, key: str) -> bool:
+        mark = self._marks.get(key)
+        if mark is None:
+            return False
+        try:
+            return bool(shelf.dict[key.encode(shelf.keyencoding)] == mark.stored)
+        except KeyError:
+            return False
+
+    # --- after a fork ------------------------------------------------------------------------------------------------
+
+    def _adopt(self, shelf: Shelf, key: str) -> None:
+        """Take what the parent had for one's own, unless the parent, or somebody else, has stored something since."""
+        if not self._is_as_stored(shelf, key):
+            shelf.cache.pop(key, None)
+        self._inherited.discard(key)
+
+    def forget_inherited(self, cache: dict[str, Any]) -> None:
+        """Leave to the parent what this process has not asked for."""
+        for key in self._inherited:
+            cache.pop(key, None)
+        self._inherited = set()

@@ -1,0 +1,1 @@
+"""Looking for damage in a shelf's file, and saving what is readable."""

@@ -1,0 +1,298 @@
+"""Taking what is readable from a damaged file to a new shelf. The file is read, never changed, and LMDB not asked.
+
+What the newest tree leads to is taken as it is. Where damage cuts off a part of it, the rows of that part are looked
+for in all other pages: first in those that are in use, then in those that may be free, which have what was overwritten
+or deleted, too. So what comes from those is reported.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from coshelf import records
+from coshelf.contract import RESERVED
+from coshelf.engines.lmdb.blobs.blob_file import open_blob, problem_with
+from coshelf.engines.lmdb.blobs.catalogue import is_about_blobs
+from coshelf.engines.lmdb.blobs.folder import blob_path, folder_of
+from coshelf.engines.lmdb.checks.file_check import opened_alone
+from coshelf.engines.lmdb.files.copies import write_new
+from coshelf.engines.lmdb.layer_map import is_in_layer, is_link
+from coshelf.engines.lmdb.pages.closing_stamp import is_stamped_header
+from coshelf.engines.lmdb.pages.found_trees import FoundTree, Survey, find_tree
+from coshelf.engines.lmdb.pages.header import Meta, read_metas
+from coshelf.engines.lmdb.pages.page_walk import Node, Pages, nodes_of
+from coshelf.engines.lmdb.shelf_row import new_row
+from coshelf.errors import DamagedRecord, FormatTooNew, NotAShelf, ShelfLocked
+from coshelf.inspection.reports import SalvageReport, shown_key
+from coshelf.keys import FIRST, LAST, decode
+from coshelf.trust import marks
+from coshelf.values.blobs import Reference, reference_in
+
+__all__ = ["salvage"]
+
+Progress = Callable[[int, int], object]
+
+_PAGE_SIZES = (4096, 16384, 65536, 8192, 32768)
+_AT_ONCE = 256
+_BYTES_AT_ONCE = 1 << 20
+_NAMED = 1_000  # entries of doubtful origin that are named one by one
+_STEP = 256
+
+
+class _Found(NamedTuple):
+    """Where the best record for a key is. The one with the greater doubt loses, then the older one."""
+
+    certainty: int
+    version: int
+    page: int
+    size: int
+
+
+_IN_TREE, _IN_USE, _DOUBTFUL = 2, 1, 0
+
+
+def salvage(
+    source: str, target: str | bytes | os.PathLike[str] | os.PathLike[bytes], progress: Progress | None
+) -> SalvageReport:
+    """Make a new shelf of what can be read in a file."""
+    with opened_alone(source) as descriptor:
+        if descriptor is None:
+            raise ShelfLocked(f"shelf is locked: {source}\n  it is open; close it first, or use its backup()")
+        report = SalvageReport(source)
+        work = _Salvage(descriptor, report, progress)
+        work.find()
+        mark = work.is_marked()
+        row = new_row(work.newest, work.store_id)
+        report.entries = write_new(target, row, work.pages(), source, views=work.views, marked=mark, overwrite=False)
+        return report
+
+
+class _Salvage:
+    """One salvage: what was found where, to be read again when it is written."""
+
+    def __init__(self, descriptor: int, report: SalvageReport, progress: Progress | None) -> None:
+        self._descriptor = descriptor
+        self._report = report
+        self._progress = progress
+        self._folder = folder_of(report.name)
+        self._metas = self._read_metas()
+        self._pages = Pages(descriptor, self._metas[0].page_size if self._metas else self._guess_page_size())
+        self._survey = Survey(self._pages)
+        self._tree = FoundTree()
+        self._found: dict[bytes, _Found] = {}
+        self.newest = 1
+        report.pages = self._survey.last_page + 1
+
+    def _read_metas(self) -> list[Meta]:
+        try:
+            return sorted(read_metas(self._descriptor, self._report.name), key=lambda meta: -meta.transaction)
+        except FormatTooNew:  # or damage that looks so: then the headers are not used
+            return []
+
+    def _guess_page_size(self) -> int:
+        """The size with which most pages have the number that they say they have."""
+
+        def fitting(size: int) -> int:
+            pages = Pages(self._descriptor, size)
+            some = ((number, pages.read(number)) for number in range(2, 1_000))
+            return sum(page is not None and int.from_bytes(page[:8], "little") == number for number, page in some)
+
+        return max(_PAGE_SIZES, key=fitting)
+
+    @property
+    def store_id(self) -> bytes:
+        """Of the shelf that it was, to which its signatures are bound; empty if it is lost."""
+        return b"" if self._survey.row is None else self._survey.row.store_id
+
+    def is_marked(self) -> bool:
+        """Whether the file bears this user's mark, so that what is made of it may, too."""
+        if self._survey.row is None:
+            return False
+        information = os.fstat(self._descriptor)
+        found = self._found.get(marks.ROW_KEY)
+        row = None if found is None else self._read(marks.ROW_KEY, found)[: -records.TRAILER]
+        return marks.is_marked(self._survey.row.store_id, information.st_dev, information.st_ino, row)
+
+    # --- finding -----------------------------------------------------------------------------------------------------
+
+    def find(self) -> None:
+        """Find the best record of each key."""
+        last = self._survey.last_page
+        for number in range(2, last + 1):
+            self._survey.look_at(number)
+            if self._progress is not None and not number % _STEP:
+                self._progress(number, last + 1)
+        if not self._survey.leaves:
+            raise NotAShelf(f"{self._report.name} has no page with entries in it; nothing was made of it")
+        self._survey.layers.resolve()
+        tree = self._tree = find_tree(self._survey, self._metas)
+        for number, wrong in tree.problems:
+            self._report.add("page", f"page {number}", wrong)
+        self._report.unreadable_pages = len({number for number, _ in tree.problems})
+        if len(self._metas) < 2:
+            self._report.add(
+                "header", "header", f"{2 - len(self._metas)} of 2 are lost: the last commit may not be there"
+            )
+        lost = tree.lost
+        for leaf in tree.rows:
+            for node in leaf:
+                if not self._take(node, _IN_TREE):
+                    lost.append((node.key, node.key + b"\0"))
+        if tree.is_guess and self._is_outdated():
+            self._found.clear()
+            self._tree = tree = FoundTree(lost=[(b"", None)])
+            lost = tree.lost
+        sequence = tree.row.sequence if tree.row is not None else None
+        newest = self._survey.row.sequence if self._survey.row is not None else 0
+        if sequence is not None and newest > sequence:
+            self._report.add(
+                "header", "header", "the last commit's is lost: what it deleted is there again, and reported as current"
+            )
+        else:
+            sequence = None
+        if lost or sequence is not None:
+            self._look_elsewhere(lost, sequence)
+        self._report_doubts()
+        if self._progress is not None:
+            self._progress(last + 1, last + 1)
+
+    def _take(self, node: Node, certainty: int) -> bool:
+        """Take a row's record if it is whole, and better than what there is; whether there was nothing to lose."""
+        if is_link(node.key) or node.key < RESERVED[0][0]:
+            return True
+        key = self._survey.layers.key(node.key) if is_in_layer(node.key) else node.key
+        if key is None or key >= LAST or not self._pages.is_record(node, key):
+            return False
+        try:
+            if key >= FIRST:
+                decode(key)
+        except DamagedRecord:
+            return False
+        found = _Found(certainty, self._pages.version(node), node.page, node.size)
+        if key not in self._found or found > self._found[key]:
+            self._found[key] = found
+        return True
+
+    def _look_elsewhere(self, lost: list[tuple[bytes, bytes | None]], sequence: int | None) -> None:
+        """Look for rows that were lost in pages that the tree does not lead to, and for those of later commits."""
+        whole = {leaf[0].page for leaf in self._tree.rows if leaf} - {number for number, _ in self._tree.problems}
+        others = [number for number in self._survey.leaves if number not in whole]
+        free = self._tree.free
+        in_use = [] if free is None else [number for number in others if number not in free]
+        self._look_in(in_use, lost, sequence, _IN_USE)
+        if self._tree.counts is None or len(whole) + len(in_use) != self._tree.counts.leaf_pages:
+            self._look_in(sorted(set(others) - set(in_use)), lost, sequence, _DOUBTFUL)
+
+    def _look_in(
+        self, numbers: list[int], lost: list[tuple[bytes, bytes | None]], sequence: int | None, certainty: int
+    ) -> None:
+        for number in numbers:
+            for node in nodes_of(number, self._pages.read(number) or b""):
+                if node is None:
+                    continue
+                if sequence is not None and self._pages.version(node) > sequence:
+                    self._take(node, _IN_TREE)
+                elif any(low <= node.key and (high is None or node.key < high) for low, high in lost):
+                    self._take(node, certainty)
+
+    def _is_outdated(self) -> bool:
+        """Whether a tree that is but a guess has an older record of a key than another page."""
+        for number in self._survey.leaves:
+            for node in nodes_of(number, self._pages.read(number) or b""):
+                known = None if node is None else self._found.get(node.key)
+                if (
+                    node is not None
+                    and known is not None
+                    and self._pages.version(node) > known.version
+                    and self._pages.is_record(node, node.key)
+                ):
+                    return True
+        return False
+
+    def _report_doubts(self) -> None:
+        """Count what was lost and what may be old, and name it."""
+        report = self._report
+        for leaf in self._tree.rows:
+            for node in leaf:
+                key = self._survey.layers.key(node.key) if is_in_layer(node.key) else node.key
+                if is_link(node.key) or node.key < RESERVED[0][0]:
+                    continue
+                if key is None or key not in self._found:
+                    report.lost += 1
+                    report.add("lost", f"page {node.page}, key {shown_key(key or node.key)}", "its record is damaged")
+        self._compare_count()
+        for key, found in self._found.items():
+            self.newest = max(self.newest, found.version)
+            if key >= FIRST:
+                report.bytes += len(key) + found.size
+            if found.certainty == _DOUBTFUL:
+                report.resurrected += 1
+                if report.resurrected <= _NAMED:
+                    where = f"page {found.page}, key {shown_key(key)}"
+                    report.add("resurrected?", where, "may be an older value, or have been deleted")
+        if report.resurrected > _NAMED:
+            report.add("resurrected?", "all", f"{report.resurrected} entries in all may be older, or have been deleted")
+
+    def _compare_count(self) -> None:
+        """Say how many entries are missing that nothing names, or that this is not known."""
+        report, tree = self._report, self._tree
+        stamped = is_stamped_header(self._descriptor, self._metas[0]) if len(self._metas) == 2 else False
+        counted = None if stamped is False else tree.entries
+        if counted is None:
+            report.lost_is_known = False
+            report.add(
+                "lost", "header", "how many entries there were is not known: more may be lost than are named here"
+            )
+            return
+        missing = counted - sum(key >= FIRST for key in self._found)
+        if missing > report.lost:
+            report.lost = missing
+            # A page that is an older state of itself looks right, and so does a count that is another one.
+            report.lost_is_known = bool(stamped or tree.problems)
+            doubt = "" if report.lost_is_known else ", if that count is right"
+            report.add("lost", "header", f"counts {counted:,} entries; {missing:,} are nowhere in the file{doubt}")
+
+    # --- writing -----------------------------------------------------------------------------------------------------
+
+    def pages(self) -> Iterator[list[tuple[bytes, bytes]]]:
+        """The records found, in the order of their keys, without the mark of marks, which is the file's own."""
+        page: list[tuple[bytes, bytes]] = []
+        size = 0
+        for key in sorted(self._found):
+            if key == marks.ROW_KEY or is_about_blobs(key):
+                continue
+            record = self._read(key, self._found[key])
+            if not self._has_whole_blob(key, record):
+                continue
+            page.append((key, record))
+            size += len(record)
+            if len(page) == _AT_ONCE or size > _BYTES_AT_ONCE:
+                yield page
+                page, size = [], 0
+        yield page
+
+    def _has_whole_blob(self, key: bytes, record: bytes) -> bool:
+        """Whether the blob is whole that a record names, if it does; if not, the entry is lost."""
+        reference = reference_in(record)
+        if reference is None:
+            return True
+        problem = problem_with(blob_path(self._folder, reference.id), self.store_id or None, reference)
+        if problem is not None:
+            self._report.lost += 1
+            self._report.add("lost", f"key {shown_key(key)}", f"its large buffers: {problem}")
+        return problem is None
+
+    def views(self, reference: Reference) -> list[memoryview]:
+        """The buffers of a blob of the damaged shelf."""
+        return open_blob(blob_path(self._folder, reference.id), self.store_id or None, reference)
+
+    def _read(self, key: bytes, found: _Found) -> bytes:
+        for node in nodes_of(found.page, self._pages.read(found.page) or b""):
+            if node is None or node.size != found.size:
+                continue
+            name = self._survey.layers.key(node.key) if is_in_layer(node.key) else node.key
+            if name == key and self._pages.is_record(node, key):
+                return self._pages.value(node)
+        raise DamagedRecord(f"{self._report.name} changed while it was read", key)

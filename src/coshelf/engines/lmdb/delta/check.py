@@ -1,0 +1,138 @@
+"""Looking at a delta that was left beside a shelf of somebody else's, before LMDB maps it.
+
+A folder that was copied or unpacked belongs to whoever did that, its state page and its delta as well. What they say
+is used as sizes, as numbers of commits and as rows of the shelf, so it is compared with the files first. Where this
+user made the shelf, they are its own. docs/format.md has the layout.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from itertools import chain
+
+from coshelf import records
+from coshelf.contract import RESERVED
+from coshelf.engines.lmdb.delta.rows import is_deletion
+from coshelf.engines.lmdb.delta.state import MAPPED, DeltaIdentity, DeltaState
+from coshelf.engines.lmdb.files.sidecar_directory import delta_path
+from coshelf.engines.lmdb.long_keys import CHUNK
+from coshelf.engines.lmdb.pages.header import Meta, read_metas, wrong_with
+from coshelf.engines.lmdb.pages.page_walk import Node, Pages, TreeWalk
+from coshelf.engines.lmdb.pages.structure import first_problem, is_own
+from coshelf.engines.lmdb.shelf_row import ShelfRow
+from coshelf.errors import CoshelfError, DamagedShelf
+from coshelf.keys import FIRST, LAST, decode
+
+__all__ = ["refuse_malformed_delta"]
+
+_LARGEST_MAP = 1 << 32
+_LARGEST_NUMBER = 1 << 62
+_MOST_GENERATIONS = 1 << 31
+_BLOCK = 512  # bytes, in which a file's size on the disk is told
+_NUMBER = b"\x00number"
+_LONG = b"\x02"
+_LENGTH = struct.Struct("<I")
+
+
+def refuse_malformed_delta(descriptor: int, path: str, row: ShelfRow, state: DeltaState) -> None:
+    """Raise :class:`DamagedShelf` for a left delta that LMDB or we could stumble over, unless the shelf is this user's.
+
+    Only by who is alone with the shelf. That nothing waits in the delta is not believed: its rows would be there for
+    some who read, and not for others.
+    """
+    meta = max(read_metas(descriptor, path), key=lambda meta: meta.transaction)
+    if is_own(Pages(descriptor, meta.page_size), meta, path):
+        return
+    name = delta_path(path, state.identity().generation)
+    try:
+        opened = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        raise DamagedShelf(f"{name} cannot be looked at: {error.strerror}") from error
+    try:
+        wrong = _wrong_with(opened, name, row, state)
+    except CoshelfError as error:
+        wrong = str(error)
+    finally:
+        os.close(opened)
+    if wrong is not None:
+        raise DamagedShelf(
+            f"{name}, which holds the last commits to {path}, is damaged, or was made to look so: {wrong}\n"
+            "  hint: if nobody misses those commits, delete this file; the shelf opens without it"
+        )
+
+    state.soil()
+
+
+def _wrong_with(descriptor: int, name: str, row: ShelfRow, state: DeltaState) -> str | None:
+    metas = read_metas(descriptor, name)
+    wrong = wrong_with(metas)
+    if wrong is not None:
+        return wrong
+    meta = max(metas, key=lambda meta: meta.transaction)
+    identity = state.identity()
+    wrong = _wrong_numbers(os.fstat(descriptor), meta, row, identity, state.allocated)
+    if wrong is not None:
+        return wrong
+    problem = first_problem(descriptor, name)
+    if problem is not None:
+        return str(problem)
+    return _wrong_rows(Pages(descriptor, meta.page_size), meta, identity.offset + meta.transaction)
+
+
+def _wrong_numbers(
+    information: os.stat_result, meta: Meta, row: ShelfRow, identity: DeltaIdentity, allocated: int
+) -> str | None:
+    """What the state page says that cannot be, of this file and this shelf."""
+    if identity.map_size % meta.page_size or not meta.last_page * meta.page_size < identity.map_size <= _LARGEST_MAP:
+        return f"its state page names a map of {identity.map_size} bytes for {meta.last_page + 1} pages"
+    if not 0 <= identity.generation < _MOST_GENERATIONS:
+        return f"its state page says that it is the delta number {identity.generation}"
+    last = identity.offset + meta.transaction
+    if not row.sequence <= last < _LARGEST_NUMBER or identity.offset <= -_LARGEST_NUMBER:
+        return f"its last commit has the number {last}, and that of the shelf is {row.sequence}"
+    if identity.kind == MAPPED and not allocated <= min(identity.map_size, information.st_blocks * _BLOCK):
+        return f"its state page counts {allocated} bytes on the disk, and there are {information.st_blocks * _BLOCK}"
+    return None
+
+
+def _wrong_rows(pages: Pages, meta: Meta, last: int) -> str | None:
+    """The first row that no commit up to the last one wrote. The tree itself is sound."""
+    walk = TreeWalk(pages, meta.last_page, bytearray(meta.last_page + 1), lambda *_: None)
+    for node in chain.from_iterable(walk.leaves(meta.main_root, meta.main_depth)):
+        key, record = _entry(node.key, pages.value(node))
+        if not _is_possible(node, key) or not _is_sealed(key, record) or records.version(record) > last:
+            return f"page {node.page} has a row that no commit up to number {last} wrote"
+    return None
+
+
+def _entry(row: bytes, value: bytes) -> tuple[bytes, bytes]:
+    """The key and the record of a row."""
+    if row == _NUMBER:
+        return b"", value
+    if not row.startswith(_LONG) or len(value) < _LENGTH.size:
+        return row, value
+    end = _LENGTH.size + _LENGTH.unpack_from(value)[0]
+    return value[_LENGTH.size : end], value[end:]
+
+
+def _is_possible(node: Node, key: bytes) -> bool:
+    """Whether it is a key of the user's, or of a row of ours that belongs to the shelf, in the place for its length."""
+    if node.key == _NUMBER:
+        return True
+    if (len(key) > CHUNK) != node.key.startswith(_LONG):
+        return False
+    if key < FIRST:
+        return any(start <= key < stop for start, stop in RESERVED)
+    try:
+        decode(key)
+    except CoshelfError:
+        return False
+    return key < LAST
+
+
+def _is_sealed(key: bytes, record: bytes) -> bool:
+    """Whether a record, or what says that its key was deleted, was made for this key."""
+    if not is_deletion(record):
+        return records.is_intact(key, record)
+    return record == records.seal(b"", records.checksum(key, b""), records.version(record))

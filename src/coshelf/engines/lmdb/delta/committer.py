@@ -1,0 +1,251 @@
+"""Committing: into the delta as a rule, into the base what is too large for it, and where there is no delta."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import lmdb
+
+from coshelf import records
+from coshelf.contract import ABSENT, Batch
+from coshelf.engines.lmdb.base_writer import BaseWriter
+from coshelf.engines.lmdb.blobs.catalogue import committed_rows
+from coshelf.engines.lmdb.delta.rows import RESERVE, DeltaFull, Usage, is_deletion
+from coshelf.engines.lmdb.failpoints import ARMED, reach
+from coshelf.engines.lmdb.failures import translate, translated
+from coshelf.engines.lmdb.locks.turns import again_when_overtaken
+from coshelf.engines.lmdb.long_keys import physical
+from coshelf.engines.lmdb.shelf_row import ROW_KEY, unpack_row
+from coshelf.engines.lmdb.spooled import SpooledPuts
+from coshelf.errors import StorageFull
+from coshelf.system.cooperation import this_thread
+
+if TYPE_CHECKING:
+    from coshelf.engines.lmdb.delta.rows import Delta
+    from coshelf.engines.lmdb.environment import Environment
+
+__all__ = ["Committer", "is_large"]
+
+# A batch that is larger goes straight to the base: it would cost both parts, and one sync is little beside it.
+_LARGE_ROWS = 1_000
+_LARGE_BYTES = 1 << 20
+
+
+def is_large(batch: Batch) -> bool:
+    """Whether a batch is too large for the delta."""
+    if batch.clears or len(batch.puts) + len(batch.deletes) > _LARGE_ROWS:
+        return True
+    if isinstance(batch.puts, SpooledPuts) and batch.puts.is_spooled:
+        return True
+    return sum(map(len, batch.puts.values())) > _LARGE_BYTES
+
+
+class Committer:
+    """Commits batches. Each method returns the number of the commit."""
+
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
+
+    # --- into the delta ----------------------------------------------------------------------------------------------
+
+    @again_when_overtaken
+    def into_delta(self, batch: Batch, *, holding: bool) -> int | None:
+        """One transaction of the delta; None, and nothing, if another holds the exclusive lock."""
+        environment = self._environment
+        # What can be computed before the lock: the checksums, but for the number.
+        partial = {key: records.checksum(key, body) for key, body in batch.puts.items()}
+        environment.enter()
+        try:
+            page = environment.page
+            state = page.delta
+            helped = False
+            while True:
+                delta = environment.current_delta()
+                with delta.writing() as transaction:
+                    if not state.is_of(delta.identity):
+                        continue
+                    if not holding and environment.exclusive.is_others():
+                        return None
+                    usage = delta.usage(transaction)
+                    if not helped and delta.needs_help(usage):
+                        transaction.abort()
+                        environment.flusher.flush()  # before, not after: if it fails, nothing of this is committed
+                        helped = True
+                        continue
+                    self._take_room(delta, usage, batch)
+                    if batch.checks:
+                        self._check(delta, transaction, batch)
+                    with translated(environment.path, "write"):
+                        number = delta.apply(transaction, batch, partial)
+                        if ARMED:
+                            reach("commit-applied")
+                        state.soil()
+                        self._commit(transaction, batch)
+                break
+            if ARMED:
+                reach("commit-done")
+            page.ring(number)
+            if delta.fullness(usage) > 1:
+                environment.flusher.hurry()
+        finally:
+            environment.leave()
+        return number
+
+    def put(self, key: bytes, body: bytes, partial: int) -> int | None:
+        """One small entry into the delta, quickly: what most commits are.
+
+        None, and nothing, where that takes more: another holds the exclusive lock, or space is to be taken, or a
+        handler came in between. Then :meth:`into_delta` does it.
+        """
+        environment = self._environment
+        environment.enter()
+        try:
+            # It had a delta when the engine was made: opened again, on a full disk.
+            if environment.name.gone is not None or not environment.has_delta:
+                return None
+            page, delta = environment.page, environment.latest_delta
+            state = page.delta
+            transaction = delta.begin_write()
+            try:
+                number = delta.number(transaction)
+                if page.is_claimed() or not state.is_of(delta.identity) or not delta.has_ample_room(number):
+                    return None
+                transaction.put(key, records.seal(body, partial, number))
+                if ARMED:
+                    reach("commit-applied")
+                state.soil()
+                transaction.commit()
+            except lmdb.Error as error:
+                if delta.turns.has_lost(transaction):
+                    return None
+                raise translate(error, environment.path, "write") from error
+            finally:
+                transaction.abort()
+                delta.turns.own.pop(this_thread(), None)
+            if ARMED:
+                reach("commit-done")
+            page.ring(number)
+            if delta.is_due:
+                environment.flusher.hurry()
+        finally:
+            environment.leave()
+        return number
+
+    def _commit(self, transaction: lmdb.Transaction[bytes], batch: Batch) -> None:
+        if not batch.blobs:
+            transaction.commit()
+            return
+        with self._environment.blobs.naming(batch.blobs):
+            transaction.commit()
+
+    def _take_room(self, delta: Delta, usage: Usage, batch: Batch) -> None:
+        rows = len(batch.puts) + len(batch.deletes)
+        size = sum(map(len, batch.puts)) + sum(map(len, batch.puts.values())) + sum(map(len, batch.deletes))
+        reserve = RESERVE if batch.puts else RESERVE // 4  # on a full disk something can still be deleted
+        if not delta.has_room(usage, rows, size, reserve):
+            raise DeltaFull(for_good=delta.is_at_its_end(usage))
+
+    def _check(self, delta: Delta, transaction: lmdb.Transaction[bytes], batch: Batch) -> None:
+        with self._environment.base.begin() as reading:
+            flushed = unpack_row(reading.get(ROW_KEY), self._environment.path).sequence
+
+            def version(key: bytes) -> object:
+                record = delta.get(transaction, key)
+                if record is None or records.version(record) <= flushed:
+                    record = reading.get(physical(key))
+                elif is_deletion(record):
+                    return ABSENT
+                return ABSENT if record is None else records.version(record)
+
+            batch.refuse_conflicts(version)
+
+    # --- into the base -----------------------------------------------------------------------------------------------
+
+    @again_when_overtaken
+    def into_base(self, batch: Batch) -> int:
+        """One durable transaction of the base, together with all that the delta holds. Under the exclusive lock.
+
+        The number is taken, and committed to the delta, first: it must not be given out again if we die later.
+        """
+        environment = self._environment
+        with environment.inside():
+            base, state = environment.base, environment.page.delta
+            synced = environment.flusher.sync_blobs(blob.reference.id for blob in batch.blobs)
+            with base.writing() as transaction:
+                delta = environment.current_delta()
+                writer = BaseWriter(base, transaction)
+                nonce = os.urandom(16)
+                with translated(base.path, "write"):
+                    with delta.writing() as taking:
+                        number = delta.take_number(taking)
+                        delta.turns.settle(taking)
+                        base.turns.refuse_lost(transaction)
+                        state.announce(writer.row.nonce, nonce)
+                        state.soil()  # so that if we die, the next sync() looks whether ours is durable
+                        taking.commit()
+                    if ARMED:
+                        reach("direct-numbered")
+                    with delta.begin() as reading:
+                        rows = delta.everything(reading)
+                    flushed = writer.row.sequence
+                    current = [row for row in rows if records.version(row[1]) > flushed]
+                    environment.blobs.sync(set(committed_rows(current)) - synced)
+                    writer.take_over(current)
+                    batch.refuse_conflicts(writer.version)
+                    writer.apply(batch, number)
+                    writer.finish(number, nonce)
+                    if ARMED:
+                        reach("direct-announced")
+                    self._commit(transaction, batch)
+                    if ARMED:
+                        reach("direct-committed")
+            base.complete()
+            environment.page.ring(number)
+            environment.flusher.remove(delta, number, nonce)
+            environment.blobs.collect()
+            environment.name.refuse_gone()
+        return number
+
+    @again_when_overtaken
+    def into_base_alone(self, batch: Batch, *, holding: bool) -> int | None:
+        """Where there is no delta; None, and nothing, if another holds the exclusive lock."""
+        environment = self._environment
+        with environment.inside():
+            environment.blobs.sync({blob.reference.id for blob in batch.blobs})
+            with environment.base.writing() as transaction:
+                if not holding and environment.exclusive.is_others():
+                    return None
+                writer = BaseWriter(environment.base, transaction)
+                batch.refuse_conflicts(writer.version)
+                number = writer.row.sequence + 1
+                with translated(environment.path, "write"):
+                    writer.apply(batch, number)
+                    writer.finish(number)
+                    self._commit(transaction, batch)
+            environment.base.complete()
+            environment.page.ring(number)
+            environment.blobs.collect()
+            environment.name.refuse_gone()
+        return number
+
+    # --- another delta -----------------------------------------------------------------------------------------------
+
+    @again_when_overtaken
+    def replace_delta(self) -> None:
+        """Put a fresh delta in the place of one that is used up. Under the exclusive lock.
+
+        A reader that was stopped in the middle of a call keeps the pages of the old one for as long as it likes.
+        """
+        environment = self._environment
+        with environment.inside():
+            environment.flusher.flush()
+            try:
+                with environment.base.writing() as of_base:
+                    old = environment.current_delta()
+                    with old.writing() as transaction:
+                        old.turns.settle(transaction)
+                        environment.base.turns.settle(of_base)
+                        environment.make_next_delta(old, old.number(transaction))
+            except OSError as error:
+                raise StorageFull(f"cannot write {environment.path}: no room for another delta") from error

@@ -1,0 +1,79 @@
+"""The files of the delta: their names, whether left ones still belong to the shelf, and making them anew.
+
+All of this is done by who is alone with the shelf, but for making the delta that takes the place of another.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from coshelf.engines.lmdb.delta.state import DIRECT, MAPPED, PLAIN, DeltaIdentity, DeltaState, boot_id
+from coshelf.engines.lmdb.files.sidecar_directory import delta_path, is_of_delta, sidecar_directory
+from coshelf.engines.lmdb.files.sidecar_files import lock_path, make_file, make_lock_file, remove_file
+from coshelf.engines.lmdb.shelf_row import ShelfRow
+from coshelf.system.filesystem import type_of
+
+__all__ = ["belongs", "decide_kind", "make_delta_files", "remove_all_delta_files", "remove_delta_files"]
+
+# File systems on which space that was taken is there when a page is written through the map.
+_PREALLOCATING = ("ext4", "xfs", "tmpfs")
+
+
+def belongs(path: str, row: ShelfRow, state: DeltaState) -> bool:
+    """Whether the delta that a left state page names is that of this shelf, in this state, from this boot.
+
+    Raises OSError if that cannot be found out.
+    """
+    identity = state.identity()
+    if identity.kind not in (PLAIN, MAPPED) or identity.boot != boot_id() or identity.store_id != row.store_id:
+        return False
+    if not state.knows(row.nonce):
+        return False
+    try:
+        information = os.lstat(delta_path(path, identity.generation))
+    except FileNotFoundError:
+        return False
+    return stat.S_ISREG(information.st_mode) and (information.st_dev, information.st_ino) == (
+        identity.device,
+        identity.inode,
+    )
+
+
+def decide_kind(path: str, information: os.stat_result) -> int:
+    """How a new delta of this shelf is to be written."""
+    if boot_id() is None:
+        return DIRECT
+    private = information.st_uid == os.geteuid() and not stat.S_IMODE(information.st_mode) & 0o077
+    return MAPPED if private and type_of(path) in _PREALLOCATING else PLAIN
+
+
+def make_delta_files(
+    path: str, information: os.stat_result, row: ShelfRow, kind: int, generation: int = 0
+) -> DeltaIdentity:
+    """Make the files of an empty delta, with the owner and mode of the shelf; without a size yet. Raises OSError."""
+    name = delta_path(path, generation)
+    descriptor = make_file(name, information)
+    try:
+        made = os.fstat(descriptor)
+    finally:
+        os.close(descriptor)
+    make_lock_file(name, information)
+    boot = boot_id()
+    assert boot is not None
+    return DeltaIdentity(kind, generation, row.sequence, 0, made.st_dev, made.st_ino, boot, row.store_id)
+
+
+def remove_delta_files(path: str, generation: int) -> None:
+    """Remove the files of one delta."""
+    name = delta_path(path, generation)
+    remove_file(name)
+    remove_file(lock_path(name))
+
+
+def remove_all_delta_files(path: str) -> None:
+    """Remove the files of every delta: of the last, and of those in whose making or removal somebody died."""
+    directory = sidecar_directory(path)
+    for name in os.listdir(directory):
+        if is_of_delta(name):
+            remove_file(os.path.join(directory, name))

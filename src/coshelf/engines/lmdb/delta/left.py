@@ -1,0 +1,86 @@
+"""What a process that died has left in the delta, for who may only read: it cannot be flushed, but it was committed.
+
+That is so for a user without rights, on a read-only file system, and on a full disk.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+
+import lmdb
+
+from coshelf import records
+from coshelf.engines.lmdb.delta.check import refuse_malformed_delta
+from coshelf.engines.lmdb.delta.files import belongs
+from coshelf.engines.lmdb.delta.rows import all_rows
+from coshelf.engines.lmdb.delta.state import DeltaIdentity, DeltaState
+from coshelf.engines.lmdb.failures import translated
+from coshelf.engines.lmdb.files.exposed_sidecars import refuse_exposed, refuse_exposed_sidecars
+from coshelf.engines.lmdb.files.sidecar_directory import delta_path, state_path
+from coshelf.engines.lmdb.files.state_page import SIZE, StatePage
+from coshelf.engines.lmdb.shelf_row import ShelfRow
+from coshelf.errors import ShelfPermissionError, StorageError
+
+__all__ = ["left_rows"]
+
+_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+_ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EACCES, errno.EPERM)
+
+
+def left_rows(path: str, descriptor: int, row: ShelfRow) -> dict[bytes, bytes]:
+    """The rows that wait in the delta of this shelf, in order, and are newer than what the shelf has; mostly none.
+
+    Only by who has the shelf's file locked, so that nobody else has it open. What this user may not read is passed
+    over.
+
+    Raises :class:`ShelfPermissionError` if others could have written them, :class:`DamagedShelf`.
+    """
+    try:
+        state = _state_page(path, descriptor)
+        if state is None or state.is_clean() or not belongs(path, row, state):
+            return {}
+        refuse_malformed_delta(descriptor, path, row, state)
+        return _newer(path, descriptor, state.identity(), row.sequence)
+    except ShelfPermissionError:
+        raise
+    except OSError as error:
+        if isinstance(error, StorageError) or error.errno not in _ABSENT:
+            raise
+        return {}
+
+
+def _state_page(path: str, descriptor: int) -> DeltaState | None:
+    """The state page of this file as it is, to be looked at and not changed."""
+    page = os.open(state_path(path), _FLAGS)
+    try:
+        information = os.fstat(descriptor)
+        refuse_exposed_sidecars(path, descriptor)
+        refuse_exposed(path, descriptor, state_path(path), page)
+        if not StatePage.names(page, information.st_dev, information.st_ino):
+            return None
+        return DeltaState(bytearray(os.pread(page, SIZE, 0)))
+    finally:
+        os.close(page)
+
+
+def _newer(path: str, descriptor: int, identity: DeltaIdentity, flushed: int) -> dict[bytes, bytes]:
+    name = delta_path(path, identity.generation)
+    delta = os.open(name, _FLAGS)
+    try:
+        refuse_exposed(path, descriptor, name, delta)
+        opened = f"/proc/self/fd/{delta}"
+        with (
+            translated(path, "read"),
+            contextlib.closing(
+                lmdb.open(
+                    opened if os.path.exists(opened) else name,
+                    map_size=identity.map_size, subdir=False, readonly=True, lock=False, create=False, lib_version=0,
+                )
+            ) as environment,
+            environment.begin() as transaction,
+        ):  # fmt: skip
+            return {key: record for key, record in all_rows(transaction) if records.version(record) > flushed}
+    finally:
+        os.close(delta)

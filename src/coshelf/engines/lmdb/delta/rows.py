@@ -1,0 +1,333 @@
+"""The delta: a small LMDB file with the commits since the last flush.
+
+Its commits are not synced: all processes see them at once, they survive the death of any process, and a flush
+carries them to the base. Its rows are the user's keys with their records, whose sequence numbers say which are
+current; a record with an empty body says that the key was deleted. docs/format.md, "The delta".
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from hashlib import blake2b
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple
+
+from coshelf import records
+from coshelf.contract import Batch
+from coshelf.engines.lmdb.delta.state import MAPPED, DeltaIdentity, DeltaState
+from coshelf.engines.lmdb.files.shared_memory import shared
+from coshelf.engines.lmdb.files.sidecar_directory import delta_path
+from coshelf.engines.lmdb.lmdb_file import LmdbFile
+from coshelf.engines.lmdb.long_keys import CHUNK
+from coshelf.errors import StorageError, StorageFull
+
+if TYPE_CHECKING:
+    import lmdb
+
+__all__ = ["RESERVE", "SMALL", "Delta", "DeltaFull", "Usage", "all_rows", "is_deletion"]
+
+SMALL = 64 * 1024  # bytes of a body that is written without much ado
+# What may wait before a flush is due. More makes the flush long and what reads have to copy large.
+_DUE_ENTRIES = 20_000
+_DUE_BYTES = 16 << 20
+_HELPED = 4  # times that much, before those who commit help to flush it
+
+_NUMBER = b"\x00number"  # a row that only takes up a number
+_LONG = b"\x02"
+_BEHIND_LONG = b"\x03"
+_LENGTH = struct.Struct("<I")
+_DIGEST = 16
+_ROW_OVERHEAD = 64  # bytes, more than LMDB adds to a row
+
+_USAGE = struct.Struct("<QQQQQQQ")  # of one of LMDB's two meta pages, from byte 96
+_USAGE_AT = 96
+
+# Space is taken a step ahead of its use. Small steps at first: most shelves hold little between two flushes.
+_FIRST_STEP = 1 << 20
+_LARGEST_STEP = 16 << 20
+_PLENTY = 64 << 20
+# Pages that only deleting and emptying the delta may use: it takes pages to give pages back.
+RESERVE = 64
+_AMPLE = 256  # pages, more than a row of SMALL bytes and the reserve can need
+_LARGEST_NEED = 7_000  # pages, of the largest batch that comes here
+_MAP = 512 << 20
+
+
+class DeltaFull(Exception):
+    """There is no room in the delta.
+
+    Attributes:
+        for_good: its map is used up, so another delta is needed; if not, the disk is full.
+    """
+
+    def __init__(self, *, for_good: bool) -> None:
+        super().__init__()
+        self.for_good = for_good
+
+
+class Usage(NamedTuple):
+    """Pages and entries as the last commit left them."""
+
+    branch_pages: int
+    leaf_pages: int
+    overflow_pages: int
+    entries: int
+    root: int
+    last_page: int
+    transaction: int
+
+
+class Delta(LmdbFile):
+    """The delta of a shelf, open."""
+
+    def __init__(self, shelf: str, identity: DeltaIdentity, state: DeltaState) -> None:
+        self.identity = identity
+        self._state = state
+        self._offset = identity.offset
+        self._ample = 0  # bytes that are known to be taken; others may have taken more
+        self.is_due = False
+        path = delta_path(shelf, identity.generation)
+        try:
+            # Before LMDB, which makes a file that is not there.
+            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except OSError as error:
+            raise StorageError(error.errno, f"cannot open the delta: {error.strerror}", path) from error
+        try:
+            if not self._is_at(os.fstat(descriptor)):
+                raise StorageError(f"{path} is not the delta that the state page names")
+            super().__init__(
+                path, shelf, identity.map_size, sync=False, metasync=False, writemap=identity.kind == MAPPED
+            )  # fmt: skip
+            try:
+                self._page_size: int = self.lmdb.stat()["psize"]
+                self._keep_a_descriptor(descriptor)
+                self._header = shared(self.descriptor, 2 * self._page_size, writable=False)
+            except OSError as error:
+                super().close()
+                raise StorageError(error.errno, f"cannot open the delta: {error.strerror}", path) from error
+        finally:
+            os.close(descriptor)
+
+    def _keep_a_descriptor(self, given: int) -> None:
+        """LMDB's; another one of our own where that is not found."""
+        self._is_own = self.descriptors.data is None
+        self.descriptor = os.dup(given) if self.descriptors.data is None else self.descriptors.data
+
+    def _is_at(self, information: os.stat_result) -> bool:
+        return (information.st_dev, information.st_ino) == (self.identity.device, self.identity.inode)
+
+    def is_in_place(self) -> bool:
+        """Whether the file that LMDB opened is the one that was meant. If it was gone by then, LMDB made one."""
+        try:
+            return self._is_at(os.stat(self.path))
+        except FileNotFoundError:
+            return False
+
+    def close(self) -> None:
+        super().close()
+        self._drop()
+
+    def abandon(self) -> object:
+        self._drop()
+        return super().abandon()
+
+    def _drop(self) -> None:
+        self._header.release()
+        if self._is_own:
+            os.close(self.descriptor)
+
+    # --- space -------------------------------------------------------------------------------------------------------
+
+    def usage(self, transaction: lmdb.Transaction[bytes]) -> Usage:
+        """What the commit before this write transaction left. Read from the header: LMDB's own call takes 2 us."""
+        previous = transaction.id() - 1
+        usage = Usage._make(_USAGE.unpack_from(self._header, (previous & 1) * self._page_size + _USAGE_AT))
+        if usage.transaction != previous:
+            raise StorageError(f"{self.path} is in use by something else: its header counts another transaction")
+        return usage
+
+    def has_room(self, usage: Usage, rows: int, size: int, reserve: int = RESERVE) -> bool:
+        """Whether that many rows with so many bytes in all can be written; space for them is taken if need be.
+
+        Without its space taken, writing a page through the map on a full disk would be a SIGBUS.
+        """
+        tree = usage.branch_pages + usage.leaf_pages
+        pages = 16 + min(6 * rows, 2 * tree + 8) + 3 * (size + rows * _ROW_OVERHEAD) // self._page_size + reserve
+        end = (usage.last_page + 1 + pages) * self._page_size
+        if end > self.identity.map_size:
+            return False
+        if self.identity.kind == MAPPED:
+            # What small rows want for their short way, too: as long as less is needed, nothing else would take it.
+            ample = min((usage.last_page + _AMPLE) * self._page_size, self.identity.map_size)
+            if ample > self._state.allocated and self._has_plenty():
+                self._allocate(max(end, ample))
+            if end > self._state.allocated and not self._allocate(end):
+                return False
+        self._ample = self._state.allocated if self.identity.kind == MAPPED else self.identity.map_size
+        return True
+
+    def has_ample_room(self, number: int) -> bool:
+        """Whether a small row can be written, as the commit with this number, without a look at anything else.
+
+        Notes in ``is_due`` whether a flush is.
+        """
+        previous = number - self._offset - 1
+        _, leaf, overflow, entries, _, last_page, found = _USAGE.unpack_from(
+            self._header, (previous & 1) * self._page_size + _USAGE_AT
+        )
+        size = (leaf + overflow) * self._page_size
+        self.is_due = entries > _DUE_ENTRIES or size > _DUE_BYTES
+        return bool(
+            found == previous
+            and (last_page + _AMPLE) * self._page_size <= self._ample
+            and (not self.is_due or (entries < _HELPED * _DUE_ENTRIES and size < _HELPED * _DUE_BYTES))
+        )
+
+    def fullness(self, usage: Usage) -> float:
+        """How much is waiting, as a part of what makes a flush due."""
+        pages = usage.leaf_pages + usage.overflow_pages
+        return max(usage.entries / _DUE_ENTRIES, pages * self._page_size / _DUE_BYTES)
+
+    def needs_help(self, usage: Usage) -> bool:
+        """Whether the flush in the background cannot keep up, so that who commits has to help with it."""
+        return self.fullness(usage) > _HELPED
+
+    def is_at_its_end(self, usage: Usage) -> bool:
+        """Whether it is the map that is used up, and not the disk."""
+        return (usage.last_page + 1 + _LARGEST_NEED) * self._page_size > self.identity.map_size
+
+    def _has_plenty(self) -> bool:
+        """Whether the disk has so much that the base will not miss what is taken before it is needed."""
+        space = os.fstatvfs(self.descriptor)
+        return space.f_bavail * space.f_frsize > _PLENTY
+
+    def _allocate(self, end: int) -> bool:
+        allocated = self._state.allocated
+        step = max(_FIRST_STEP, min(allocated, _LARGEST_STEP))
+        for size in (max(end, allocated + step), end):
+            try:
+                os.posix_fallocate(self.descriptor, allocated, min(size, self.identity.map_size) - allocated)
+            except OSError:
+                continue
+            self._state.allocated = min(size, self.identity.map_size)
+            return True
+        return False
+
+    def take_first_space(self) -> None:
+        """By who makes the delta. Raises :class:`StorageFull`."""
+        self._state.allocated = 0
+        if self.identity.kind == MAPPED and not self._allocate(_FIRST_STEP):
+            raise StorageFull(f"cannot open {self.shelf}: no space left for the {_FIRST_STEP} bytes of its delta")
+
+    # --- numbers -----------------------------------------------------------------------------------------------------
+
+    def number(self, transaction: lmdb.Transaction[bytes]) -> int:
+        """Of the commit that a write transaction makes; of the last one that a read transaction sees."""
+        return transaction.id() + self._offset
+
+    def take_number(self, transaction: lmdb.Transaction[bytes]) -> int:
+        """Have a write transaction commit nothing but a number, so that nobody else has it.
+
+        Raises :class:`DeltaFull`.
+        """
+        usage = self.usage(transaction)
+        if not self.has_room(usage, 1, 0, reserve=0):
+            raise DeltaFull(for_good=self.is_at_its_end(usage))
+        number = self.number(transaction)
+        transaction.put(_NUMBER, records.seal(b"", 0, number))
+        return number
+
+    # --- rows --------------------------------------------------------------------------------------------------------
+
+    def put(self, transaction: lmdb.Transaction[bytes], key: bytes, record: bytes) -> None:
+        if len(key) <= CHUNK:
+            transaction.put(key, record)
+        else:
+            transaction.put(_row_of_long(key), b"".join((_LENGTH.pack(len(key)), key, record)))
+
+    def apply(self, transaction: lmdb.Transaction[bytes], batch: Batch, partial: dict[bytes, int]) -> int:
+        """Write a batch without clears and return its number. ``partial`` holds the checksums of the bodies so far."""
+        number = self.number(transaction)
+        for key in batch.deletes:
+            self.put(transaction, key, records.seal(b"", records.checksum(key, b""), number))
+        for key, body in batch.puts.items():
+            self.put(transaction, key, records.seal(body, partial[key], number))
+        return number
+
+    def get(self, transaction: lmdb.Transaction[bytes], key: bytes) -> bytes | None:
+        """The record that the delta has for a key, current or not."""
+        if len(key) <= CHUNK:
+            return transaction.get(key)
+        row = transaction.get(_row_of_long(key))
+        if row is None:
+            return None
+        found, record = _unpack_long(row)
+        return record if found == key else None
+
+    def rows(self, transaction: lmdb.Transaction[bytes], start: bytes, stop: bytes) -> list[tuple[bytes, bytes]]:
+        """All keys in ``[start, stop)`` with their records, in order, current or not."""
+        cursor = transaction.cursor()
+        rows: list[tuple[bytes, bytes]] = []
+        if cursor.set_range(start):
+            for row in cursor:
+                if row[0] >= stop:
+                    break
+                rows.append(row)
+        long = []
+        if cursor.set_range(_LONG):
+            for name, packed in cursor:
+                if name >= _BEHIND_LONG:
+                    break
+                key, record = _unpack_long(packed)
+                if start <= key < stop:
+                    long.append((key, record))
+        if start < _BEHIND_LONG:
+            rows = [row for row in rows if not row[0].startswith(_LONG)]
+        return sorted(rows + long) if long else rows
+
+    def has_more(self, transaction: lmdb.Transaction[bytes], start: bytes, stop: bytes, limit: int) -> bool:
+        """Whether more than so many rows lie in ``[start, stop)``. Long keys are not counted: there are few."""
+        if transaction.stat()["entries"] <= limit:
+            return False
+        cursor = transaction.cursor()
+        if not cursor.set_range(start):
+            return False
+        last = next(islice(cursor.iternext(values=False), limit, None), stop)
+        return last < stop
+
+    def everything(self, transaction: lmdb.Transaction[bytes]) -> list[tuple[bytes, bytes]]:
+        """All rows, but for what only takes up a number; long keys whole."""
+        return all_rows(transaction)
+
+    def newer(self, transaction: lmdb.Transaction[bytes], flushed: int) -> list[tuple[bytes, bytes]]:
+        """The rows, as they are stored, of commits after this one."""
+        return [row for row in transaction.cursor() if records.version(row[1]) > flushed]
+
+    def keep_only(self, transaction: lmdb.Transaction[bytes], rows: list[tuple[bytes, bytes]]) -> None:
+        """Remove all rows but these."""
+        transaction.drop(self.main_database(transaction), delete=False)
+        if rows:
+            transaction.cursor().putmulti(rows)
+
+
+def all_rows(transaction: lmdb.Transaction[bytes]) -> list[tuple[bytes, bytes]]:
+    """All rows of a delta in order, but for what only takes up a number; long keys whole."""
+    rows = [row for row in transaction.cursor() if row[0] != _NUMBER]
+    if any(name.startswith(_LONG) for name, _ in rows):
+        rows = sorted(_unpack_long(row) if name.startswith(_LONG) else (name, row) for name, row in rows)
+    return rows
+
+
+def is_deletion(record: bytes) -> bool:
+    """Whether a record of the delta says that its key was deleted."""
+    return len(record) == records.TRAILER
+
+
+def _row_of_long(key: bytes) -> bytes:
+    return _LONG + blake2b(key, digest_size=_DIGEST).digest()
+
+
+def _unpack_long(row: bytes) -> tuple[bytes, bytes]:
+    end = _LENGTH.size + _LENGTH.unpack_from(row)[0]
+    return row[_LENGTH.size : end], row[end:]

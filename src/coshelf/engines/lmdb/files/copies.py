@@ -1,0 +1,207 @@
+"""A new file with what a snapshot shows, of whatever engine: what ``Shelf.backup`` makes."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+
+from coshelf import records
+from coshelf.contract import Snapshot
+from coshelf.engines.lmdb.blobs.catalogue import is_about_blobs
+from coshelf.engines.lmdb.blobs.copying import BlobCopies, Views
+from coshelf.engines.lmdb.failpoints import ARMED, reach
+from coshelf.engines.lmdb.files.creation import making, place
+from coshelf.engines.lmdb.files.whole_file import fill, refuse_damage
+from coshelf.engines.lmdb.pages.header import check_header
+from coshelf.engines.lmdb.shelf_row import ShelfRow, new_row
+from coshelf.errors import DamagedShelf, NotAShelf, ShelfExists, ShelfLocked, ShelfPermissionError, StorageError
+from coshelf.inspection.reports import shown_key, user_key
+from coshelf.keys import FIRST, LAST
+from coshelf.system.durable_files import sync_directory
+from coshelf.system.filesystem import refuse_shared_filesystem
+from coshelf.system.paths import expanded
+from coshelf.trust import marks
+from coshelf.values.blobs import Blobs, MissingBlob, reference_in
+
+__all__ = ["Progress", "copy_to", "write_new"]
+
+Progress = Callable[[int, int], object]
+Page = list[tuple[bytes, bytes]]
+
+_MODE = 0o600
+_FIRST_NUMBER = 1  # of the one commit that a copy consists of, where numbers cannot be kept
+
+
+def copy_to(
+    path: str | os.PathLike[str] | bytes | os.PathLike[bytes],
+    snapshot: Snapshot,
+    source: str,
+    *,
+    store_id: bytes,
+    blobs: Blobs | None,
+    marked: bool,
+    overwrite: bool,
+    progress: Progress | None,
+) -> int:
+    """Make a closed shelf of what a snapshot shows; return how many entries it has.
+
+    ``source`` is the name of what is copied, ``store_id`` what its signatures are bound to, if they are, and in
+    ``blobs`` are its large buffers. With
+    ``marked`` the copy bears this user's mark.
+    """
+    number = snapshot.last_commit()
+    row = new_row(_FIRST_NUMBER if number is None else number, store_id)
+    pages = _with_progress(snapshot, source, progress, 0 if number is not None else _FIRST_NUMBER)
+    views = None if blobs is None else blobs.views
+    return write_new(path, row, pages, source, views=views, marked=marked, overwrite=overwrite)
+
+
+def write_new(
+    path: str | os.PathLike[str] | bytes | os.PathLike[bytes],
+    row: ShelfRow,
+    pages: Iterable[Page],
+    source: str,
+    *,
+    views: Views | None,
+    marked: bool,
+    overwrite: bool,
+) -> int:
+    """Make a closed shelf of pages of sealed records in order; return how many of them are entries.
+
+    The blobs that they name come from ``views``.
+    """
+    target = os.path.realpath(expanded(path))
+    refuse_shared_filesystem(target)
+    marks.check_secret()
+    entries = 0
+
+    def counted(copies: BlobCopies | None) -> Iterator[Page]:
+        nonlocal entries
+        for page in pages:
+            entries += sum(key >= FIRST for key, _ in page)
+            for key, record in page if copies is not None else ():
+                reference = reference_in(record)
+                if reference is not None and copies is not None:
+                    with _naming(key, source):
+                        copies.copy(reference)
+            yield page
+
+    with _replaceable(target, source, overwrite=overwrite), making(target) as (descriptor, temporary):
+        os.fchmod(descriptor, _MODE)
+        mark = _mark(descriptor, row, target) if marked else []
+        copies = None if views is None else BlobCopies(target, os.fstat(descriptor), row.store_id, views)
+        is_placed = False
+        try:
+            fill(descriptor, temporary, row, _after(mark, counted(copies)), target)
+            if copies is not None:
+                copies.finish()
+            if ARMED:
+                reach("backup-written")
+            if overwrite:
+                os.rename(temporary, target)
+                is_placed = True  # whatever happens now, it names its blobs
+                sync_directory(os.path.dirname(target))
+            elif not place(temporary, target):
+                raise _exists(target)
+        except BaseException:
+            if copies is not None and not is_placed:
+                copies.discard()
+            raise
+        if ARMED:
+            reach("backup-placed")
+        if copies is not None:
+            copies.remove_others(of_any_shelf=overwrite)
+    return entries
+
+
+def _mark(descriptor: int, row: ShelfRow, target: str) -> Page:
+    """Mark the file that is going to be the copy; the row that says so, if it is a row that does."""
+    information = os.fstat(descriptor)
+    body = marks.mark(row.store_id, information.st_dev, information.st_ino, target)
+    if body is None:
+        return []
+    return [(marks.ROW_KEY, records.seal(body, records.checksum(marks.ROW_KEY, body), row.sequence))]
+
+
+def _after(first: Page, pages: Iterable[Page]) -> Iterator[Page]:
+    if first:
+        yield first
+    yield from pages
+
+
+def _with_progress(snapshot: Snapshot, source: str, progress: Progress | None, number: int) -> Iterator[Page]:
+    """All that a copy needs, verified; sealed anew as the commit with this number, if it is not 0."""
+    yield _sealed(
+        [row for row in snapshot.reserved() if row[0] != marks.ROW_KEY and not is_about_blobs(row[0])], source, number
+    )
+    total = snapshot.count(FIRST, LAST) if progress is not None else 0
+    done = 0
+    for page in snapshot.pages(FIRST, LAST):
+        yield _sealed(page, source, number)
+        done += len(page)
+        if progress is not None:
+            progress(done, total)
+    if progress is not None and not done:
+        progress(0, 0)
+
+
+def _sealed(page: Page, source: str, number: int) -> Page:
+    refuse_damage(page, source)
+    if not number:
+        return page
+    bodies = [(key, record[: -records.TRAILER]) for key, record in page]
+    return [(key, records.seal(body, records.checksum(key, body), number)) for key, body in bodies]
+
+
+@contextmanager
+def _naming(key: bytes, source: str) -> Iterator[None]:
+    """Say which entry it is whose blob cannot be copied."""
+    try:
+        yield
+    except MissingBlob as error:
+        raise MissingBlob(
+            f"the large buffers of the value for key {shown_key(key)} in {source} are damaged, so no copy was made: "
+            f"{error}\n  hint: delete or overwrite this entry, or take what is whole to a new shelf: "
+            "coshelf.salvage(path, new)",
+            user_key(key),
+        ) from None
+
+
+@contextmanager
+def _replaceable(target: str, source: str, *, overwrite: bool) -> Iterator[None]:
+    """Hold what lies at the target, if it may be replaced: a shelf, whole or not, that nobody has open."""
+    if not os.path.lexists(target):
+        yield
+        return
+    if os.path.realpath(source) == target or not overwrite:
+        raise _exists(target)
+    try:
+        descriptor = os.open(target, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
+    except OSError as error:
+        if error.errno in (errno.EACCES, errno.EPERM):
+            raise ShelfPermissionError(error.errno, "this user may not replace this file", target) from error
+        raise StorageError(error.errno, f"cannot replace this file: {error.strerror}", target) from error
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ShelfLocked(
+                f"shelf is locked: {target}\n  it is open, so it is not replaced\n  hint: take another name"
+            ) from error
+        with contextlib.suppress(DamagedShelf):
+            try:
+                check_header(descriptor, target)
+            except IsADirectoryError as error:
+                raise NotAShelf(f"{target} is a directory, not a shelf; it has not been changed") from error
+        yield
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+    finally:
+        os.close(descriptor)
+
+
+def _exists(target: str) -> ShelfExists:
+    return ShelfExists(errno.EEXIST, "there is something at this path; overwrite=True replaces a shelf", target)

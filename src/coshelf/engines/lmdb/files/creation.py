@@ -1,0 +1,180 @@
+"""Making a shelf: whole and durable before it has its name.
+
+LMDB does not sync the first pages of a file that it creates, and a file that appears under its name before it is whole
+would be met by others half made. So it is made under a temporary name, committed once, synced, and linked into place;
+the link fails if another process was first, and then theirs is used.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+
+import lmdb
+
+from coshelf.engines.lmdb.failures import translated
+from coshelf.engines.lmdb.files.sidecar_directory import is_reserved
+from coshelf.engines.lmdb.pages.header import may_be_begun
+from coshelf.engines.lmdb.shelf_row import ROW_KEY, ShelfRow, new_row
+from coshelf.errors import CoshelfError, NotAShelf, ShelfNotFound, ShelfPermissionError, StorageError, StorageFull
+from coshelf.system.durable_files import sync_directory
+
+__all__ = ["create", "create_over", "making", "place", "sweep"]
+
+_SUFFIX = ".new"
+_MADE = re.compile(r"\..*\.coshelf-[a-z0-9_]{8}\.new", re.DOTALL)  # as mkstemp fills them in
+_NAME_LENGTH = (
+    100  # bytes of the shelf's name in the temporary one, which must not be too long where the shelf's is not
+)
+
+
+def create(path: str, mode: int) -> ShelfRow | None:
+    """Make an empty shelf at ``path`` with these permission bits; None if something is there by now."""
+    with making(path) as (descriptor, temporary):
+        os.fchmod(descriptor, mode)
+        row = _fill(temporary, path)
+        os.fsync(descriptor)
+        return row if place(temporary, path) else None
+
+
+def create_over(path: str, mode: int) -> bool:
+    """Make an empty shelf in the place of a file, which the caller keeps others from replacing."""
+    with making(path) as (descriptor, temporary):
+        os.fchmod(descriptor, mode)
+        _fill(temporary, path)
+        os.fsync(descriptor)
+        os.rename(temporary, path)
+        sync_directory(os.path.dirname(path))
+    return True
+
+
+@contextlib.contextmanager
+def making(path: str) -> Iterator[tuple[int, str]]:
+    """A new file beside ``path``, to be filled and given that name: its descriptor and its temporary name.
+
+    It is locked as an opener locks a shelf, so that nobody has it open before the block ends, and gone at the end
+    unless it has been given its name.
+    """
+    directory = os.path.dirname(path)
+    name = os.path.basename(path)
+    if is_reserved(name) or _MADE.fullmatch(name):
+        raise NotAShelf(f"{path} cannot be a shelf: what lies beside shelves has names like this one")
+    sweep(path)
+    try:
+        descriptor, temporary = _make_temporary(directory, _prefix(path))
+    except FileNotFoundError as error:
+        raise ShelfNotFound(errno.ENOENT, "the directory for the shelf does not exist", directory) from error
+    except NotADirectoryError as error:
+        raise ShelfNotFound(errno.ENOTDIR, "the path to the shelf leads through a file", path) from error
+    except OSError as error:
+        raise _failed(error, path) from error
+    try:
+        yield descriptor, temporary
+    except CoshelfError:
+        raise
+    except OSError as error:
+        raise _failed(error, path) from error
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        # Explicitly: it may by now be the shelf, and a child that was forked meanwhile have a copy of the descriptor.
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+        os.close(descriptor)
+
+
+def _make_temporary(directory: str, prefix: str) -> tuple[int, str]:
+    """A new file whose lock tells the sweep of others that its maker is alive."""
+    while True:
+        descriptor, temporary = tempfile.mkstemp(_SUFFIX, prefix, directory)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if os.fstat(descriptor).st_nlink:
+            return descriptor, temporary
+        os.close(descriptor)  # swept away between the two
+
+
+def _fill(temporary: str, path: str) -> ShelfRow:
+    row = new_row()
+    with translated(path, "create"):
+        # Alone on a file of our own, so without a lock file.
+        environment = lmdb.open(
+            os.fsencode(temporary), map_size=1 << 20, subdir=False, lock=False, create=False, lib_version=0
+        )
+        try:
+            with environment.begin(write=True) as transaction:
+                transaction.put(ROW_KEY, row.pack())
+            environment.sync(True)
+        finally:
+            environment.close()
+    return row
+
+
+def place(temporary: str, path: str) -> bool:
+    """Give the file its name, durably; False if something else has it by now."""
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS):
+            raise
+        if not _place_without_links(temporary, path):
+            return False
+    try:
+        sync_directory(os.path.dirname(path))
+    except BaseException:
+        os.unlink(path)  # or others would believe its name durable; we have it locked, so nobody has it open
+        raise
+    return True
+
+
+def _place_without_links(temporary: str, path: str) -> bool:
+    """On a file system without hard links: rename, with those who do likewise kept out by a lock on the directory."""
+    directory = os.open(os.path.dirname(path), os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(directory, fcntl.LOCK_EX)
+        if os.path.lexists(path):
+            return False
+        os.rename(temporary, path)
+        return True
+    finally:
+        os.close(directory)
+
+
+def _prefix(path: str) -> str:
+    return f".{os.fsdecode(os.fsencode(os.path.basename(path))[:_NAME_LENGTH])}.coshelf-"
+
+
+def sweep(path: str, own: int | None = None) -> None:
+    """Remove what creators left behind that died: files whose lock nobody holds.
+
+    ``own`` is the inode of the shelf, if the caller has it locked: a second name of it is such a leftover, too.
+    """
+    directory, prefix = os.path.dirname(path), _prefix(path)
+    try:
+        names = [name for name in os.listdir(directory) if name.startswith(prefix) and _MADE.fullmatch(name)]
+    except OSError:
+        return  # creating will say why
+    for name in names:
+        leftover = os.path.join(directory, name)
+        with contextlib.suppress(OSError):  # another's file, or gone by now: not ours to care for
+            descriptor = os.open(leftover, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+            try:
+                if os.fstat(descriptor).st_ino != own:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if may_be_begun(descriptor):
+                    os.unlink(leftover)
+            finally:
+                os.close(descriptor)
+
+
+def _failed(error: OSError, path: str) -> OSError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StorageFull(f"cannot create {path}: no space left on the device")
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return ShelfPermissionError(error.errno, "this user may not create a shelf here", path)
+    return StorageError(error.errno, f"cannot create the shelf: {error.strerror}", path)

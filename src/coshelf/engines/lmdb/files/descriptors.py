@@ -1,0 +1,81 @@
+"""The descriptors that LMDB keeps for a file: one for its data, one for its headers, one for its lock file.
+
+They serve for all that needs a descriptor of these files, so that a shelf needs no others. py-lmdb does not tell them.
+So they are looked for among those of this process, by the file and by how they were opened: nobody else opens the lock
+file for writing, or headers for synchronous writes; and Python opens nothing that programs inherit, as LMDB does data.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from typing import NamedTuple
+
+__all__ = ["Descriptors", "find_descriptors", "lock_descriptor"]
+
+_NEAR = 8  # as a rule it opens them one after the other, and just now
+_KIND = os.O_ACCMODE | os.O_DSYNC
+
+
+class Descriptors(NamedTuple):
+    """What was found; ``header`` has a position of its own, at which nothing is written."""
+
+    data: int | None
+    header: int | None
+
+
+def find_descriptors(path: str, near: int, *, has_header: bool) -> Descriptors:
+    """Those of a data file that LMDB has just opened for writing. From here on no program inherits them.
+
+    ``near`` is the descriptor of its lock file, which is opened right before them.
+    """
+    file = os.stat(path)
+    data = _find(file, os.O_RDWR, near, inheritable=True)
+    if data is not None:
+        os.set_inheritable(data, False)
+    return Descriptors(data, _find(file, os.O_WRONLY | os.O_DSYNC, near, inheritable=False) if has_header else None)
+
+
+def lock_descriptor(path: str) -> int | None:
+    """That of a lock file; None where it cannot be found."""
+    return _find(os.stat(path), os.O_RDWR, _next(), inheritable=False)
+
+
+def _find(file: os.stat_result, kind: int, near: int, *, inheritable: bool) -> int | None:
+    for descriptor in _candidates(near) if _are_usable() else ():
+        with contextlib.suppress(OSError):  # there is none, or it was closed by another thread
+            if (
+                os.path.samestat(os.fstat(descriptor), file)
+                and fcntl.fcntl(descriptor, fcntl.F_GETFL) & _KIND == kind
+                and os.get_inheritable(descriptor) == inheritable
+            ):
+                return descriptor
+    return None
+
+
+def _are_usable() -> bool:
+    """Whether what is locked by LMDB's descriptors does not stay locked for as long as a forked child lives."""
+    try:
+        from coshelf.engines.lmdb.files.inherited_maps import can_replace_maps
+    except ImportError:  # a Python that was built without ctypes
+        return False
+    return can_replace_maps()
+
+
+def _candidates(near: int) -> Iterator[int]:
+    yield from range(near + 1, near + _NEAR)
+    yield from range(near - 1, max(near - _NEAR, -1), -1)
+    with contextlib.suppress(OSError):
+        yield from map(int, os.listdir("/proc/self/fd"))
+
+
+def _next() -> int:
+    """The number that the next descriptor would have."""
+    try:
+        descriptor = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:  # none is left
+        return 0
+    os.close(descriptor)
+    return descriptor

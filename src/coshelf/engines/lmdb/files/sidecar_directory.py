@@ -1,0 +1,220 @@
+"""The hidden directory beside a shelf in which its sidecars lie, and how it proves to be that. docs/format.md.
+
+Users give files any name, and ``bot-lock`` beside a shelf ``bot`` is theirs. So all sidecars lie in one directory,
+``.bot.coshelf``, and nothing in it is touched unless it bears what only this library puts there.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from coshelf.engines.hidden_names import with_suffix
+from coshelf.engines.lmdb.files.sidecar_files import give, lock_path, remove_file
+from coshelf.engines.lmdb.files.state_page import StatePage
+from coshelf.errors import NotAShelf, StorageError
+
+__all__ = [
+    "base_path",
+    "blob_directory",
+    "delta_path",
+    "is_of_delta",
+    "is_reserved",
+    "is_sidecar",
+    "make_directory",
+    "name_for_lmdb",
+    "refuse_another",
+    "refuse_stranger",
+    "remove_directory",
+    "sidecar_directory",
+    "state_path",
+]
+
+_DIRECTORY = ".coshelf"
+_BLOBS = ".coshelf-blobs"
+_BASE = "base"
+_STATE = "state"
+_OPENING = re.compile(r"opening-[0-9a-f]{16}(-lock)?")
+_SIDECAR = re.compile(r"state|base-lock|delta(-[1-9][0-9]*)?(-lock)?")
+# It is gone, there is more in it, or another user made it.
+_STAYS = (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST, errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+def sidecar_directory(shelf: str) -> str:
+    """The directory of a shelf's sidecars."""
+    place, name = os.path.split(shelf)
+    return os.path.join(place, f".{with_suffix(name, _DIRECTORY)}")
+
+
+def blob_directory(shelf: str) -> str:
+    """The directory of a shelf's large buffers, which belongs to the closed shelf, too."""
+    place, name = os.path.split(shelf)
+    return os.path.join(place, with_suffix(name, _BLOBS))
+
+
+def is_reserved(name: str) -> bool:
+    """Whether a file name is one that the directories beside some shelf may have."""
+    return name.endswith(_BLOBS) or (name.startswith(".") and name.endswith(_DIRECTORY))
+
+
+def base_path(shelf: str) -> str:
+    """The name beside which the lock file of the shelf's own file lies, as LMDB would have it."""
+    return os.path.join(sidecar_directory(shelf), _BASE)
+
+
+def state_path(shelf: str) -> str:
+    return os.path.join(sidecar_directory(shelf), _STATE)
+
+
+def delta_path(shelf: str, generation: int) -> str:
+    return os.path.join(sidecar_directory(shelf), "delta" if generation == 0 else f"delta-{generation}")
+
+
+def is_sidecar(name: str) -> bool:
+    """Whether a file in the directory of the sidecars is one by its name."""
+    return _SIDECAR.fullmatch(name) is not None
+
+
+def is_of_delta(name: str) -> bool:
+    return name.startswith("delta") and is_sidecar(name)
+
+
+def refuse_stranger(shelf: str) -> None:
+    """Raise if something else has the name of the shelf's directory. Nothing is changed."""
+    directory = sidecar_directory(shelf)
+    try:
+        found = os.lstat(directory)
+    except FileNotFoundError:
+        return
+    if not stat.S_ISDIR(found.st_mode):
+        raise NotAShelf(
+            f"{directory} is no directory, and {shelf} needs one of this name for the files beside it\n"
+            "  hint: give it, or the shelf, another name"
+        )
+    # After a power cut any of our files may be missing, and have any content. Their names are proof enough, and among
+    # other files a state page is.
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            is_known = is_sidecar(entry.name) or _OPENING.fullmatch(entry.name)
+            if is_known and not entry.is_file(follow_symlinks=False) and not entry.is_symlink():
+                raise NotAShelf(f"{entry.path} is no file, as the one of this name beside {shelf} is")
+            if not is_known and not _has_state_page(shelf):
+                raise NotAShelf(
+                    f"{directory} has something else in it, {entry.name!r}, than the files beside {shelf}, which need "
+                    "a directory of this name\n  hint: move it away, or give the shelf another name"
+                )
+
+
+def _has_state_page(shelf: str) -> bool:
+    try:
+        descriptor = os.open(state_path(shelf), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ELOOP, errno.ENXIO):
+            return False
+        raise
+    try:
+        return stat.S_ISREG(os.fstat(descriptor).st_mode) and StatePage.is_one(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def make_directory(shelf: str, like: os.stat_result) -> bool:
+    """Make the directory, or take one that was left, with the shelf's owner and mode; return whether it is a new one.
+
+    Only by who is alone.
+    """
+    directory, is_new = sidecar_directory(shelf), True
+    try:
+        os.mkdir(directory, 0o700)
+    except FileExistsError:
+        refuse_stranger(shelf)
+        is_new = False
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        if os.geteuid() in (0, os.fstat(descriptor).st_uid):
+            give(descriptor, like)
+            mode = stat.S_IMODE(like.st_mode) & 0o666
+            os.fchmod(descriptor, mode | (mode & 0o444) >> 2)
+    finally:
+        os.close(descriptor)
+    return is_new
+
+
+def remove_directory(shelf: str) -> None:
+    """Remove state page and directory, once the other sidecars are gone. Only by who is alone.
+
+    With anything else in it both stay: the state page is what proves the directory to be ours then.
+    """
+    directory = sidecar_directory(shelf)
+    try:
+        names = os.listdir(directory)
+        for name in names:
+            if _OPENING.fullmatch(name):
+                remove_file(os.path.join(directory, name))
+        if all(name == _STATE or _OPENING.fullmatch(name) for name in names):
+            remove_file(state_path(shelf))
+            os.rmdir(directory)
+    except OSError as error:
+        if error.errno not in _STAYS:
+            raise
+
+
+@contextmanager
+def name_for_lmdb(shelf: str, descriptor: int) -> Iterator[str]:
+    """A name of the file with this descriptor beside which LMDB finds the lock file, for as long as it is being opened.
+
+    LMDB's lock file has the name of its file with ``-lock``. Two links that exist for a moment let both lie where they
+    lie, and let LMDB open the very file that is open here.
+    """
+    opened = f"/proc/self/fd/{descriptor}"
+    file, lock = opened if os.path.exists(opened) else shelf, lock_path(base_path(shelf))
+    name = os.path.join(sidecar_directory(shelf), f"opening-{os.urandom(8).hex()}")
+    try:
+        _link(name, file, os.path.basename(lock))
+    except OSError:  # no links on this file system, no space, no right to make files; LMDB follows any others
+        with _place_for_links(shelf) as place:
+            name = os.path.join(place, _BASE)
+            _link(name, file, lock)
+            yield name
+        return
+    try:
+        yield name
+    finally:
+        for each in (name, lock_path(name)):
+            remove_file(each)
+
+
+@contextmanager
+def _place_for_links(shelf: str) -> Iterator[str]:
+    try:
+        place = tempfile.TemporaryDirectory(prefix="coshelf-")
+    except OSError as error:
+        raise StorageError(
+            error.errno, f"cannot open the shelf: there is no directory for temporary files: {error.strerror}", shelf
+        ) from error
+    with place as directory:
+        yield directory
+
+
+def _link(name: str, file: str, lock: str) -> None:
+    os.symlink(file, name)
+    try:
+        os.symlink(lock, lock_path(name))
+    except BaseException:
+        remove_file(name)
+        raise
+
+
+def refuse_another(shelf: str, name: str, identity: tuple[int, int]) -> None:
+    """Raise if a name does not lead to the shelf's file."""
+    try:
+        found = os.stat(name)
+    except OSError as error:
+        raise StorageError(error.errno, f"cannot open the shelf by this name: {error.strerror}", name) from error
+    if (found.st_dev, found.st_ino) != identity:
+        raise StorageError(f"{name} leads to another file than {shelf}: something else took its place just now")

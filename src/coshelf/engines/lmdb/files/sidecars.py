@@ -1,0 +1,505 @@
+"""Opening and closing a shelf's files so that one file has one set of sidecars. docs/format.md, "Locks".
+
+The lock is a flock on the shelf's file: shared for as long as it is open, exclusive for the first opener while it makes
+the state page, and for the last closer while it removes the sidecars.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import stat
+import time
+from dataclasses import dataclass, field
+
+from coshelf.engines.lmdb.checks.damage import find_damage, stamp
+from coshelf.engines.lmdb.delta.check import refuse_malformed_delta
+from coshelf.engines.lmdb.delta.files import (
+    belongs,
+    decide_kind,
+    make_delta_files,
+    remove_all_delta_files,
+    remove_delta_files,
+)
+from coshelf.engines.lmdb.delta.left import left_rows
+from coshelf.engines.lmdb.delta.state import DIRECT, DeltaIdentity
+from coshelf.engines.lmdb.files.creation import sweep
+from coshelf.engines.lmdb.files.exposed_sidecars import exposure_of_sidecars, refuse_exposed, refuse_exposed_sidecars
+from coshelf.engines.lmdb.files.sidecar_directory import (
+    base_path,
+    delta_path,
+    make_directory,
+    refuse_stranger,
+    remove_directory,
+    sidecar_directory,
+    state_path,
+)
+from coshelf.engines.lmdb.files.sidecar_files import lock_path, make_file, make_lock_file, remove_file
+from coshelf.engines.lmdb.files.state_page import SIZE as PAGE_SIZE
+from coshelf.engines.lmdb.files.state_page import StatePage
+from coshelf.engines.lmdb.locks.lock_guard import FLOCK
+from coshelf.engines.lmdb.pages.header import check_header, missing_bytes, newest_transaction
+from coshelf.engines.lmdb.pages.structure import check_short_file, refuse_malformed
+from coshelf.engines.lmdb.shelf_row import ShelfRow, check_row
+from coshelf.errors import (
+    CoshelfError,
+    DamagedShelf,
+    NotAShelf,
+    OpenUnderAnotherName,
+    ShelfLocked,
+    ShelfNotFound,
+    ShelfPermissionError,
+    StorageError,
+    StorageFull,
+)
+from coshelf.system.durable_files import sync_directory
+
+__all__ = ["Files", "open_files"]
+
+# How long an opener believes that what it sees is another one half way through its opening or closing.
+_PATIENCE = 3.0
+_NO_RIGHT = (errno.EACCES, errno.EPERM, errno.EROFS)
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_NO_FILE = (errno.ELOOP, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ENXIO, errno.ENODEV, errno.EINVAL)
+
+
+@dataclass(slots=True)
+class Files:
+    """The shelf's own file and its state page, opened by this process.
+
+    Attributes:
+        path: the resolved path.
+        descriptor: of the file; holds the shared flock. Once it is open that is the one of LMDB.
+        page: None if this user cannot have sidecars here and reads without locks.
+        alone: whether the flock is still exclusive, the sidecars being made.
+        fresh: a delta in the making, to be published in the state page by who opens it first.
+        has_damage: whether records were found damaged when it was opened first.
+        transaction: LMDB's newest, when this process opened it.
+        left: what waits in the delta of a process that died, for who cannot flush it.
+        is_lent: whether the descriptor is LMDB's.
+    """
+
+    path: str
+    descriptor: int
+    page: StatePage | None
+    alone: bool
+    fresh: DeltaIdentity | None = None
+    has_damage: bool = False
+    transaction: int = -1
+    is_lent: bool = False
+    left: dict[bytes, bytes] = field(default_factory=dict)
+
+    @property
+    def identity(self) -> tuple[int, int]:
+        information = os.fstat(self.descriptor)
+        return information.st_dev, information.st_ino
+
+    def share(self) -> None:
+        """Let other openers in, once LMDB has its own lock on the lock file."""
+        fcntl.flock(self.descriptor, fcntl.LOCK_SH)
+        self.alone = False
+
+    def close(self, *, has_written: bool | None = None) -> None:
+        """Close the files; if nobody else has the shelf open, remove the sidecars, unless the delta is still needed.
+
+        With LMDB closed, and its descriptor taken back. With ``has_written`` the shelf is stamped; with
+        False only if somebody else has written since it was opened.
+        """
+        try:
+            if self.is_alone():
+                if has_written is not None:
+                    unchanged = None if has_written else self.transaction
+                    stamp(self.descriptor, self.path, has_damage=self.has_damage, unchanged=unchanged)
+                self.remove_sidecars()
+        finally:
+            if self.page is not None:
+                self.page.abandon()
+            _close(self.descriptor)
+
+    def is_alone(self) -> bool:
+        """Whether nobody else has the shelf open, nor can open it from here on, and nothing waits in the delta.
+
+        Asked with LMDB closed: if not, our own lock may be lost, too, so that the shelf must be opened anew.
+        """
+        return self.page is not None and self._alone_again() and self.page.delta.is_clean()
+
+    def remove_sidecars(self) -> None:
+        """Only by who is alone."""
+        assert self.page is not None
+        remove_all_delta_files(self.path)
+        remove_file(lock_path(base_path(self.path)))
+        remove_directory(self.path)
+
+    def exposure_of_sidecars(self) -> str | None:
+        """Why somebody else than this user could write the sidecars that are in use."""
+        return None if self.page is None else exposure_of_sidecars(self.path, self.page.information)
+
+    def refuse_exposed(self, path: str, sidecar: int) -> None:
+        """Raise if an open sidecar could have been written by somebody who may not write the shelf."""
+        refuse_exposed(self.path, self.descriptor, path, sidecar)
+
+    def abandon(self) -> None:
+        """Close what is ours and nothing else: in a forked child the locks stay the parent's."""
+        if not self.is_lent:
+            os.close(self.descriptor)
+        if self.page is not None:
+            self.page.abandon()
+
+    def _alone_again(self) -> bool:
+        try:
+            fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        # The name may by now belong to another file, whose sidecars are not ours to remove.
+        assert self.page is not None
+        return _same(self.path, self.identity) and _same(state_path(self.path), self.page.identity)
+
+
+def open_files(path: str, *, write: bool, timeout: float, trusted: bool) -> Files:
+    """Open a shelf's file and its sidecars. What comes back with ``alone`` set must be shared with ``share()``.
+
+    Unless it is ``trusted``, whoever opens it first looks at all of its pages, if this user did not make it.
+    """
+    end = time.monotonic() + timeout
+    doubt_ends = time.monotonic() + min(timeout, _PATIENCE)
+    pause = 0.0005
+    while True:
+        descriptor, writable = _open_file(path, write)
+        try:
+            check_header(descriptor, path)
+            if writable:
+                files, doubt = _try_open(path, descriptor, write, trusted=trusted)
+            else:
+                files, doubt = _without_rights(path, descriptor, trusted=trusted), None
+            if files is not None:
+                files.transaction = newest_transaction(descriptor, path)
+        except BaseException:
+            _close(descriptor)
+            raise
+        if files is not None:
+            return files
+        _close(descriptor)
+        now = time.monotonic()
+        if doubt is not None and now > doubt_ends:
+            raise doubt
+        if now > end:
+            raise ShelfLocked(
+                f"shelf is locked: {path}\n  another process has been opening or closing it for {timeout:g} s"
+            )
+        time.sleep(pause)
+        pause = min(pause * 2, 0.02)
+
+
+def _open_file(path: str, write: bool) -> tuple[int, bool]:
+    try:
+        try:
+            descriptor, writable = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK), True
+        except OSError as error:
+            if write or error.errno not in _NO_RIGHT:
+                raise
+            descriptor, writable = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), False
+    except FileNotFoundError as error:
+        raise ShelfNotFound(
+            errno.ENOENT, "there is no shelf at this path, and the flag does not allow making one", path
+        ) from error
+    except IsADirectoryError as error:
+        raise NotAShelf(f"{path} is a directory; a shelf is a file") from error
+    except OSError as error:
+        if error.errno in _NO_RIGHT:
+            kind = "write" if write else "read"
+            raise ShelfPermissionError(error.errno, f"this user may not {kind} the shelf", path) from error
+        if error.errno in _NO_FILE:
+            raise NotAShelf(f"{path} cannot be opened as a file: {error.strerror}") from error
+        raise StorageError(error.errno, f"cannot open the shelf: {error.strerror}", path) from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise NotAShelf(f"{path} is no regular file; a shelf is a file")
+    return descriptor, writable
+
+
+def _try_open(path: str, descriptor: int, write: bool, *, trusted: bool) -> tuple[Files | None, OSError | None]:
+    """One attempt: the files, or the reason to give up if things stay as they are (None: only wait)."""
+    information = os.fstat(descriptor)
+    identity = (information.st_dev, information.st_ino)
+    if _flock(descriptor, fcntl.LOCK_EX):
+        if not _same(path, identity):
+            return None, None
+        _refuse_stranger(path, descriptor)
+        # In this order: the lock file of a replaced shelf may be this process's own, and must not be opened.
+        if not _is_left_from_another(path, identity) and _somebody_lives(lock_path(base_path(path))):
+            return None, OpenUnderAnotherName(
+                f"{path} is locked in a way that does not fit: its lock file is in use, but nobody has the shelf open\n"
+                "  hint: a process that had it open may have copied or moved the file; close it there"
+            )
+        check_short_file(descriptor, path)
+        has_damage = _look(descriptor, path, trusted=trusted)
+        row = check_row(descriptor, path)
+        if information.st_nlink > 1 or not row.sequence:
+            _sync_name(path)  # its maker may have died before
+        if information.st_nlink > 1:
+            sweep(path, information.st_ino)
+        try:
+            made = _make_sidecars(path, descriptor, information, row, trusted=trusted)
+        except StorageFull:
+            if write:
+                raise
+            made = None  # reading needs no space
+        if made is not None:
+            page, fresh = made
+            page.has_damage = has_damage
+            return Files(path, descriptor, page, alone=True, fresh=fresh, has_damage=has_damage), None
+        if write:
+            raise ShelfPermissionError(
+                errno.EACCES, "this user may not create files beside the shelf, which writing needs", path
+            )
+        return _without_locks(path, descriptor, has_damage, left_rows(path, descriptor, row)), None
+    if not _flock(descriptor, fcntl.LOCK_SH):
+        return None, None
+    if not _same(path, identity):
+        return None, None
+    if missing_bytes(descriptor, path):  # between somebody's commit and what makes it whole again, or cut from outside
+        return None, DamagedShelf(f"{path} was truncated by something else while others have it open")
+    if not _all_usable(path, [sidecar_directory(path), lock_path(base_path(path)), state_path(path)], write):
+        return _without_locks(path, descriptor), None
+    refuse_exposed_sidecars(path, descriptor)
+    try:
+        page_descriptor = os.open(state_path(path), os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except (FileNotFoundError, NotADirectoryError):
+        return None, _another_name(path)
+    try:
+        refuse_exposed(path, descriptor, state_path(path), page_descriptor)
+    except BaseException:
+        os.close(page_descriptor)
+        raise
+    if not StatePage.names(page_descriptor, *identity) or not _somebody_lives(lock_path(base_path(path))):
+        os.close(page_descriptor)
+        return None, _another_name(path)
+    page = StatePage(page_descriptor)
+    if not page.is_of_this_namespace():
+        page.abandon()
+        return None, StorageError(
+            f"{path} is open in another pid namespace, probably another container: LMDB's locks know threads by their "
+            "numbers, which mean other threads there, so that a death could let two writers in\n"
+            "  hint: sqlite:PATH works between containers that share a volume; or let the containers share a pid "
+            "namespace, as with docker run --pid=container:NAME"
+        )
+    delta = page.delta.identity()
+    try:
+        name = delta_path(path, delta.generation)
+        if delta.kind != DIRECT and not _all_usable(path, [name, lock_path(name)], write):
+            page.abandon()
+            return _without_locks(path, descriptor), None
+    except BaseException:
+        page.abandon()
+        raise
+    return Files(path, descriptor, page, alone=False, has_damage=page.has_damage), None
+
+
+def _all_usable(path: str, sidecars: list[str], write: bool) -> bool:
+    """Whether this user may write a shelf's sidecars; who wants to write, and may not, is told."""
+    for name in sidecars:
+        wanted = os.R_OK | (os.X_OK if os.path.isdir(name) else os.W_OK)
+        if os.path.lexists(name) and not os.access(name, wanted, effective_ids=True):
+            if write:
+                raise ShelfPermissionError(errno.EACCES, f"this user may write {path} but not its sidecar", name)
+            return False
+    return True
+
+
+def _refuse_stranger(path: str, descriptor: int) -> None:
+    try:
+        refuse_stranger(path)
+        refuse_exposed_sidecars(path, descriptor)
+    except OSError as error:
+        if isinstance(error, CoshelfError):
+            raise
+        kind = ShelfPermissionError if error.errno in _NO_RIGHT else StorageError
+        raise kind(
+            error.errno, f"cannot look into the directory beside the shelf: {error.strerror}", sidecar_directory(path)
+        ) from error
+
+
+def _sync_name(path: str) -> None:
+    try:
+        sync_directory(os.path.dirname(path))
+    except OSError as error:
+        raise StorageError(error.errno, f"cannot make the shelf's name durable: {error.strerror}", path) from error
+
+
+def _look(descriptor: int, path: str, *, trusted: bool) -> bool:
+    """Whether records are damaged. Raises :class:`DamagedShelf` if more is. Only by who is alone."""
+    if not trusted:
+        refuse_malformed(descriptor, path)
+    return find_damage(descriptor, path)
+
+
+def _without_rights(path: str, descriptor: int, *, trusted: bool) -> Files:
+    """For a user who may only read; damage is looked for if nobody has it open."""
+    if not _flock(descriptor, fcntl.LOCK_EX):
+        return _without_locks(path, descriptor)
+    check_short_file(descriptor, path)
+    has_damage = _look(descriptor, path, trusted=trusted)
+    left = left_rows(path, descriptor, check_row(descriptor, path))
+    return _without_locks(path, descriptor, has_damage, left)
+
+
+def _without_locks(
+    path: str, descriptor: int, has_damage: bool = False, left: dict[bytes, bytes] | None = None
+) -> Files:
+    """Read without a trace: no flock either, which would keep writers from being alone."""
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
+    check_short_file(descriptor, path)
+    return Files(path, descriptor, page=None, alone=False, has_damage=has_damage, left=left or {})
+
+
+def _another_name(path: str) -> OpenUnderAnotherName:
+    return OpenUnderAnotherName(
+        f"{path} is open elsewhere under another name (a hard link, a bind mount, or it was renamed while open): "
+        "two sets of locks would not know of each other\n"
+        "  hint: open it by the same path everywhere, or close it there first"
+    )
+
+
+def _make_sidecars(
+    path: str, descriptor: int, information: os.stat_result, row: ShelfRow, *, trusted: bool
+) -> tuple[StatePage, DeltaIdentity | None] | None:
+    """Make the sidecars anew, with the owner and mode of the shelf; None where this user may not.
+
+    A delta that was left, and belongs to this shelf as it is, stays, and so does the state page that says so. If not, a
+    new one is made; its identity is returned, to be published in the state page once it is open.
+    """
+    left: StatePage | None = None
+    made: list[str] = []
+    try:
+        is_new = make_directory(path, information)
+        left = None if is_new else _left_state_page(path, descriptor, information)
+        if left is not None:
+            identity = left.delta.identity()
+            if belongs(path, row, left.delta):
+                if not trusted:
+                    refuse_malformed_delta(descriptor, path, row, left.delta)
+                make_lock_file(base_path(path), information)
+                make_lock_file(delta_path(path, identity.generation), information)
+                left.forget_processes()
+                return left, None
+            left.abandon()
+            left = None
+        if not is_new:
+            remove_all_delta_files(path)
+        state = make_file(state_path(path), information, PAGE_SIZE)
+        made.append(state_path(path))
+        left = StatePage.make(state, information.st_dev, information.st_ino)
+        make_lock_file(base_path(path), information)
+        made.append(lock_path(base_path(path)))
+        return left, _make_delta(path, information, row)
+    except OSError as error:
+        if left is not None:
+            left.abandon()
+        if isinstance(error, DamagedShelf):
+            raise
+        for name in made:
+            remove_file(name)
+        remove_directory(path)
+        if error.errno in _NO_RIGHT:
+            return None
+        if error.errno in _NO_ROOM:
+            raise StorageFull(
+                f"cannot open {path}: no space left for the files beside it\n  hint: flag 'r' needs none"
+            ) from error
+        raise StorageError(
+            error.errno, f"cannot make a file beside the shelf: {error.strerror}", error.filename or path
+        ) from error
+
+
+def _make_delta(path: str, information: os.stat_result, row: ShelfRow) -> DeltaIdentity | None:
+    """The files of a new delta; None where there is none: on a full disk, and where boots cannot be told apart."""
+    kind = decide_kind(path, information)
+    if kind == DIRECT:
+        return None
+    try:
+        return make_delta_files(path, information, row, kind)
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        remove_delta_files(path, 0)
+        return None
+
+
+def _left_state_page(path: str, shelf: int, information: os.stat_result) -> StatePage | None:
+    """The state page that a process left which died, if it is that of this file.
+
+    An error while looking is raised: taken for an absence it would cost what the delta holds.
+    """
+    try:
+        descriptor = os.open(state_path(path), os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ELOOP, errno.EISDIR, errno.ENXIO):
+            return None
+        raise
+    try:
+        refuse_exposed(path, shelf, state_path(path), descriptor)
+        ours = StatePage.names(descriptor, information.st_dev, information.st_ino)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    if not ours:
+        os.close(descriptor)
+        return None
+    return StatePage(descriptor)
+
+
+def _close(descriptor: int) -> None:
+    """Close a descriptor, and end its flock even if a child that was forked meanwhile has a copy."""
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
+    os.close(descriptor)
+
+
+def _flock(descriptor: int, kind: int) -> bool:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _same(path: str, identity: tuple[int, int]) -> bool:
+    try:
+        information = os.stat(path)
+    except FileNotFoundError:
+        return False
+    return (information.st_dev, information.st_ino) == identity
+
+
+def _somebody_lives(lock: str) -> bool:
+    """Whether a live process has LMDB's lock on its lock file.
+
+    Opening and closing the file here would drop this process's own such lock; callers make sure that it has none.
+    """
+    try:
+        descriptor = os.open(lock, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        if error.errno not in _NO_RIGHT:
+            raise StorageError(error.errno, f"cannot open the lock file: {error.strerror}", lock) from error
+        raise ShelfPermissionError(error.errno, "this user may not read the lock file", lock) from error
+    try:
+        asked = FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 1, 0)
+        return bool(FLOCK.unpack(fcntl.fcntl(descriptor, fcntl.F_GETLK, asked))[0] != fcntl.F_UNLCK)
+    finally:
+        os.close(descriptor)
+
+
+def _is_left_from_another(path: str, identity: tuple[int, int]) -> bool:
+    """Whether the sidecars are those of a file that was deleted or replaced while somebody has it open."""
+    try:
+        descriptor = os.open(state_path(path), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return False
+    try:
+        return not StatePage.names(descriptor, *identity)
+    except IsADirectoryError:
+        return False
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,84 @@
+"""Writing a whole shelf at once: rows that come in order go to full pages, one after the other.
+
+What is made this way is compact, and as closed as a shelf that its last user left: synced and stamped.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+from coshelf import records
+from coshelf.engines.lmdb.base_writer import BaseWriter
+from coshelf.engines.lmdb.checks.damage import stamp
+from coshelf.engines.lmdb.failures import translated
+from coshelf.engines.lmdb.lmdb_file import LmdbFile, with_largest_map
+from coshelf.engines.lmdb.pages.header import missing_bytes
+from coshelf.engines.lmdb.shelf_row import ROW_KEY, ShelfRow
+from coshelf.errors import DamagedRecord
+from coshelf.inspection.reports import shown_key, user_key
+
+__all__ = ["fill", "refuse_damage"]
+
+# Of one transaction, which LMDB keeps in memory. Each beyond the first leaves a few free pages.
+_BYTES_AT_ONCE = 64 << 20
+
+Rows = Iterable[list[tuple[bytes, bytes]]]
+
+
+def fill(descriptor: int, path: str, row: ShelfRow, pages: Rows, shelf: str) -> None:
+    """Make the empty file at ``path`` a closed shelf with this shelf row and these sealed records.
+
+    Pages of rows come in the order of their keys. ``shelf`` is the name that it will have, for messages. On return
+    it is durable, but for its name.
+    """
+    with translated(shelf, "write"):
+        # Alone on a file of our own, so without a lock file; what is not whole in the end is thrown away, so unsynced.
+        def opened(size: int) -> LmdbFile:
+            return LmdbFile(path, shelf, size, lock=False, sync=False, metasync=False)
+
+        file = with_largest_map(opened, 0)
+        try:
+            _write(file, row, pages)
+            file.lmdb.sync(True)
+        finally:
+            file.close()
+    missing = missing_bytes(descriptor, shelf)
+    if missing:
+        os.posix_fallocate(descriptor, os.fstat(descriptor).st_size, missing)
+    stamp(descriptor, shelf, has_damage=False, unchanged=None)
+    os.fsync(descriptor)
+
+
+def _write(file: LmdbFile, row: ShelfRow, pages: Rows) -> None:
+    transaction = file.begin_write()
+    try:
+        transaction.put(ROW_KEY, row.pack())
+        writer = BaseWriter(file, transaction)
+        written = 0
+        for page in pages:
+            writer.take_over(page)
+            written += sum(len(key) + len(record) for key, record in page)
+            if written > _BYTES_AT_ONCE:
+                writer.finish(row.sequence)
+                transaction.commit()
+                transaction = file.begin_write()
+                writer = BaseWriter(file, transaction)
+                written = 0
+        writer.finish(row.sequence)
+        transaction.commit()
+    except BaseException:
+        transaction.abort()
+        raise
+
+
+def refuse_damage(page: list[tuple[bytes, bytes]], path: str) -> None:
+    """Raise :class:`DamagedRecord` for a record that is not what was written: a copy would pass it on as whole."""
+    for key, record in page:
+        if not records.is_intact(key, record):
+            raise DamagedRecord(
+                f"the record for key {shown_key(key)} in {path} is damaged, so no copy was made\n"
+                "  hint: delete or overwrite this entry, or take what is whole to a new shelf: "
+                "coshelf.salvage(path, new)",
+                user_key(key),
+            )

@@ -1,0 +1,174 @@
+"""The exclusive lock: one transaction at a time among all threads and processes, waited for with a limit.
+
+It is never an open LMDB write transaction, which could not be interrupted and would bind the holder to its thread.
+Between processes it is the flock of the state page, between threads a lock. A plain commit that meets the flag in the
+state page steps back and takes this lock itself.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
+from types import TracebackType
+
+from coshelf.engines.lmdb.files.state_page import StatePage
+from coshelf.errors import ShelfClosed, ShelfLocked, TransactionInProgress
+from coshelf.system.cooperation import Gates, new_reentrant_lock
+
+__all__ = ["ExclusiveLock"]
+
+_FIRST_PAUSE = 0.0002
+_LONGEST_PAUSE = 0.01
+
+
+class ExclusiveLock:
+    """One per environment and process.
+
+    ``inside`` keeps the state page open for a block; ``barrier`` waits until every commit that had not seen the flag
+    has ended, and is told whether the last holder died with the lock.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        page: StatePage,
+        inside: Callable[[], AbstractContextManager[None]],
+        barrier: Callable[..., None],
+    ) -> None:
+        self._path = path
+        self._page = page
+        self._inside = inside
+        self._barrier = barrier
+        self._mutex = new_reentrant_lock()  # guards the hold, for moments only; a collected one may come in between
+        self._freed = Gates()
+        self._hold: _Hold | None = None
+
+    def renew(self, page: StatePage) -> None:
+        """Go on with another state page. By who holds the lock, with everybody else kept out of the shelf."""
+        self._page = page
+
+    def is_mine(self) -> bool:
+        """Whether this thread took the lock and it is still held."""
+        hold = self._hold
+        return hold is not None and hold.thread == threading.get_ident()
+
+    def is_others(self) -> bool:
+        """Whether another thread or process holds it, or died with it. Asked inside a commit."""
+        return self._page.is_claimed() and not self.is_mine()
+
+    def hold(self, timeout: float) -> AbstractContextManager[None]:
+        """Hold the lock for a block. Raises :class:`ShelfLocked` after ``timeout`` seconds; can be interrupted."""
+        return _Hold(self, timeout)
+
+    def take(self, hold: _Hold, timeout: float) -> None:
+        start = time.monotonic()
+        # Once it succeeds this thread counts as the holder, for its signal handlers, too.
+        while not self._lock_threads(hold):
+            left = start + timeout - time.monotonic()
+            if left <= 0:
+                raise self._locked(timeout)
+            self._freed.wait(self._is_free, left)
+        self._lock_processes(start, timeout)
+        with self._inside():
+            after_death = self._page.is_claimed()
+            self._page.claim()
+            self._barrier(after_death=after_death)
+            self._page.confirm()  # if anything stopped us before this, the next one does it all
+
+    def _lock_threads(self, hold: _Hold) -> bool:
+        with self._mutex:
+            if self._hold is None:
+                self._hold = hold
+        if self._hold is hold:
+            return True
+        if self.is_mine():
+            raise TransactionInProgress(
+                f"this thread is inside a transaction, an edit or a large commit of {self._path}, or about to be"
+            )
+        return False
+
+    def _is_free(self) -> bool:
+        return self._hold is None
+
+    def give_back(self, hold: _Hold) -> None:
+        """Release, by any thread, if this hold is the one. A forked child leaves it to its parent."""
+        if self._hold is not hold or os.getpid() != hold.pid:
+            return
+        try:
+            with suppress(ShelfClosed), self._inside():
+                self._page.unlock()
+        finally:
+            with self._mutex:
+                self._hold = None
+            self._freed.open()
+
+    def _lock_processes(self, start: float, timeout: float) -> None:
+        pause = _FIRST_PAUSE
+        while True:
+            with self._inside():
+                if self._page.try_lock():
+                    return
+                if time.monotonic() - start > timeout:
+                    raise self._locked(timeout)
+            # Polled, since flock has no timeout; the jitter keeps waiting processes out of step.
+            time.sleep(pause * random.uniform(0.5, 1.0))
+            pause = min(pause * 1.5, _LONGEST_PAUSE)
+
+    def _locked(self, waited: float) -> ShelfLocked:
+        with self._inside():
+            holder = self._page.holder()
+        if holder is None:
+            return ShelfLocked(f"shelf is locked: {self._path}\n  waited {waited:g} s")
+        held = time.time() - holder.since
+        who = "another thread of this process" if holder.pid == os.getpid() else f"pid {holder.pid} ({holder.command})"
+        return ShelfLocked(
+            f"shelf is locked: {self._path}\n  held by {who} for {held:.1f} s; waited {waited:g} s\n"
+            "  hint: wait longer with timeout=",
+            pid=holder.pid,
+            since=holder.since,
+        )
+
+
+class _Hold:
+    """The lock, held for a ``with`` block, which may be left by another thread than the one that entered it.
+
+    A Ctrl-C may come anywhere, also between two statements of an ``except`` or ``finally``. So giving back is harmless
+    when there is nothing to give, is tried again when interrupted, and is done at the latest when this is collected.
+    """
+
+    _lock: ExclusiveLock | None = None  # until it has one: even __init__ may be interrupted
+
+    def __init__(self, lock: ExclusiveLock, timeout: float) -> None:
+        self.thread = threading.get_ident()
+        self.pid = os.getpid()
+        self._lock = lock
+        self._timeout = timeout
+
+    def __enter__(self) -> None:
+        assert self._lock is not None
+        try:
+            self._lock.take(self, self._timeout)
+        except BaseException:
+            self._give_back()
+            raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._give_back()
+
+    def _give_back(self) -> None:
+        assert self._lock is not None
+        try:
+            self._lock.give_back(self)
+        except BaseException:
+            self._lock.give_back(self)
+            raise
+
+    def __del__(self) -> None:
+        if self._lock is not None:
+            self._lock.give_back(self)

@@ -1,0 +1,128 @@
+"""Write transactions that the same thread may want while it has one: it must never wait for itself.
+
+A signal handler, or a finalizer that the garbage collector calls, runs between any two steps of ours and may write.
+LMDB has one writer at a time, and the handler cannot wait for the one that it interrupted. So it ends that one's
+transaction, of which nothing has been committed, and writes; who was interrupted finds its transaction gone and does
+everything again. For the few steps in which that would not do, a writer *settles*: then the handler gets an error.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Concatenate, ParamSpec, TypeVar
+
+import lmdb
+
+from coshelf.errors import CoshelfError, StorageError, TransactionInProgress
+from coshelf.system.cooperation import this_thread
+
+__all__ = ["Overtaken", "WriteTurns", "again_when_overtaken"]
+
+P = ParamSpec("P")
+S = TypeVar("S")
+T = TypeVar("T")
+
+_MOST = 100
+_PATIENCE = 3  # times that a writer lets itself be overtaken in a row
+
+
+class Overtaken(Exception):
+    """What this thread wanted to commit has to be done again: a handler that interrupted it has written."""
+
+
+class WriteTurns:
+    """The write transactions of one LMDB file in this process, by thread.
+
+    Attributes:
+        own: gives, for the number of a thread that has none, a new one. Beginning and remembering are one step of the
+            interpreter, so that no handler can come in between. Who has ended his takes it out.
+    """
+
+    def __init__(self, shelf: str, begin: Callable[[], lmdb.Transaction[bytes]]) -> None:
+        self._shelf = shelf
+        self.own: defaultdict[int, lmdb.Transaction[bytes]] = defaultdict(begin)
+        self._settled: set[int] = set()
+        self._overtaken = 0  # times in a row; a number that is not exact does no harm
+
+    def make_way(self, thread: int) -> None:
+        """End a transaction that this thread has. Raises :class:`TransactionInProgress` if that must not be."""
+        mine = self.own.get(thread)
+        if mine is not None and _is_open(mine):
+            if thread in self._settled:
+                raise TransactionInProgress(
+                    f"this call interrupted this thread in the middle of a commit to {self._shelf}, at a step that "
+                    "cannot be interrupted\n  hint: in a signal handler or finalizer, only note what is to be "
+                    "written, and write it later"
+                )
+            mine.abort()
+        self.own.pop(thread, None)
+
+    def refuse_hopeless(self, holder: int) -> None:
+        """Raise if the writer that is to be waited for is a thread of this process that will never run again."""
+        if sys.is_finalizing():
+            raise StorageError(
+                f"{self._shelf} cannot be written any more: the interpreter is ending, and another thread (or process, "
+                f"number {holder}) is in the middle of a commit"
+            )
+
+    def has_lost(self, transaction: lmdb.Transaction[bytes]) -> bool:
+        """Whether a transaction of this thread was ended for another one."""
+        return self.own.get(this_thread()) is not transaction
+
+    def settle(self, transaction: lmdb.Transaction[bytes]) -> None:
+        """From here to the end of :meth:`ending` nobody comes in between. Raises :class:`Overtaken` if somebody did."""
+        self._settled.add(this_thread())
+        self.refuse_lost(transaction)
+
+    def refuse_lost(self, transaction: lmdb.Transaction[bytes]) -> None:
+        """Raise :class:`Overtaken` if the transaction was ended for another one."""
+        if self.has_lost(transaction):
+            raise Overtaken
+
+    @contextmanager
+    def ending(self, transaction: lmdb.Transaction[bytes]) -> Iterator[lmdb.Transaction[bytes]]:
+        """End a transaction with the block, unless it was committed, and tell failures from being overtaken."""
+        try:
+            if self._overtaken > _PATIENCE:
+                self.settle(transaction)
+            yield transaction
+            self._overtaken = 0
+        except (lmdb.Error, CoshelfError) as error:
+            if self.has_lost(transaction):
+                raise Overtaken from error
+            raise
+        except Overtaken:
+            self._overtaken += 1
+            raise
+        finally:
+            transaction.abort()
+            thread = this_thread()
+            self._settled.discard(thread)
+            self.own.pop(thread, None)
+
+
+def _is_open(transaction: lmdb.Transaction[bytes]) -> bool:
+    try:
+        transaction.id()
+    except lmdb.Error:
+        return False
+    return True
+
+
+def again_when_overtaken(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], T]:
+    """Let a method that writes do everything again after it was overtaken."""
+
+    def repeated(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        for _ in range(_MOST):
+            try:
+                return method(self, *args, **kwargs)
+            except Overtaken:
+                continue
+        raise TransactionInProgress(
+            f"signal handlers and finalizers of this thread that write kept interrupting it, {_MOST} times in a row"
+        )
+
+    return repeated

@@ -1,0 +1,1 @@
+"""LMDB's pages, read without LMDB."""

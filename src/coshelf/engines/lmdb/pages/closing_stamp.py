@@ -1,0 +1,138 @@
+"""The closing stamp: checksums of the pages of a closed shelf, in a header page of its own file.
+
+LMDB's pages have no checksums, and LMDB follows what it finds in them: a flipped bit can hide entries or end the
+process, and a page that is an older state of itself looks right in every way. So the last closer notes what the pages
+are, and the next opener, who is alone as well, compares before LMDB sees the file. docs/format.md, "The closing stamp".
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from typing import NamedTuple
+
+from coshelf.engines.lmdb.pages.header import Meta
+from coshelf.engines.lmdb.pages.inner_pages import inner_checksum
+
+__all__ = ["ALL", "INNER", "Stamp", "is_stamped_header", "make_stamp", "read_stamp", "take_checksums", "write_stamp"]
+
+ALL = 1
+INNER = 2
+
+# Up to this size each page is summed, at opening and at closing, in some 2 ms at most. Each has its own checksum, since
+# free pages are not what they were after a power cut, and tell nothing. Of what is larger only the pages that lead to
+# others are summed.
+LARGEST = 3_500_000
+
+_MAGIC = b"coshelf\2"
+_LAYOUT = struct.Struct("<8sQQQIII")
+_CHECKSUM = struct.Struct("<I")
+# In its header page, behind what LMDB uses of it and in other sectors, so that writing it cannot tear that.
+AT = 512
+_CHUNK = 1 << 18
+
+
+class Stamp(NamedTuple):
+    """What a closed shelf was.
+
+    Attributes:
+        transaction: the newest LMDB transaction.
+        last_page: the number of the last page that it counts.
+        older_root: the root page of the transaction before.
+        kind: ALL pages are summed, or INNER ones.
+        has_damage: whether records are known to be damaged.
+        checksums: that of the newer header, then those of all pages behind the headers, or one of the inner pages.
+    """
+
+    transaction: int
+    last_page: int
+    older_root: int
+    kind: int
+    has_damage: bool
+    checksums: tuple[int, ...]
+
+
+def read_stamp(descriptor: int, page_size: int) -> Stamp | None:
+    """The newest stamp in the file; None if there is none that is whole."""
+    stamps = [_unpack(os.pread(descriptor, page_size - AT, page * page_size + AT)) for page in (0, 1)]
+    return max((stamp for stamp in stamps if stamp), key=lambda stamp: stamp.transaction, default=None)
+
+
+def make_stamp(descriptor: int, meta: Meta, older: Meta, *, has_damage: bool) -> Stamp | None:
+    """The stamp of the file as it is; None if it cannot have one."""
+    pages = meta.last_page + 1
+    if os.fstat(descriptor).st_size < pages * meta.page_size:
+        return None
+    kind = ALL if pages * meta.page_size <= LARGEST else INNER
+    checksums = take_checksums(descriptor, meta, kind)
+    if checksums is None or AT + _LAYOUT.size + (len(checksums) + 1) * _CHECKSUM.size > meta.page_size:
+        return None
+    return Stamp(meta.transaction, meta.last_page, older.main_root, kind, has_damage, checksums)
+
+
+def write_stamp(descriptor: int, page_size: int, stamp: Stamp) -> None:
+    """Write it beside the older header. Raises OSError.
+
+    Nothing is synced: a stamp that a power cut takes is missed at the next opening, but nothing else depends on it.
+    """
+    layout = _LAYOUT.pack(
+        _MAGIC, stamp.transaction, stamp.last_page, stamp.older_root, stamp.kind, int(stamp.has_damage),
+        len(stamp.checksums),
+    )  # fmt: skip
+    packed = layout + struct.pack(f"<{len(stamp.checksums)}I", *stamp.checksums)
+    older_page = (stamp.transaction + 1) % 2  # transaction n is in page n % 2
+    os.pwrite(descriptor, packed + _CHECKSUM.pack(zlib.crc32(packed)), older_page * page_size + AT)
+
+
+def take_checksums(descriptor: int, meta: Meta, kind: int) -> tuple[int, ...] | None:
+    """The checksums of a file as it is; None if its inner pages cannot be found, or are too many.
+
+    The older header has none: of it only the number counts, and LMDB leaves it changed when writing it failed.
+    """
+    header = _header_checksum(descriptor, meta)
+    if kind == ALL:
+        return header, *_of_pages(descriptor, meta)
+    inner = inner_checksum(descriptor, meta)
+    return None if inner is None else (header, inner)
+
+
+def is_stamped_header(descriptor: int, meta: Meta) -> bool | None:
+    """Whether the newer header is what it was when the shelf was closed; None if no stamp tells."""
+    known = read_stamp(descriptor, meta.page_size)
+    if known is None or known.transaction != meta.transaction or not known.checksums:
+        return None
+    return known.checksums[0] == _header_checksum(descriptor, meta)
+
+
+def _header_checksum(descriptor: int, meta: Meta) -> int:
+    return zlib.crc32(os.pread(descriptor, AT, meta.transaction % 2 * meta.page_size))
+
+
+def _of_pages(descriptor: int, meta: Meta) -> list[int]:
+    """Of all pages behind the headers."""
+    size = meta.page_size
+    checksums: list[int] = []
+    buffer = bytearray(max(size, _CHUNK))
+    end = (meta.last_page + 1) * size
+    for start in range(2 * size, end, len(buffer)):
+        with memoryview(buffer)[: end - start] as wanted:
+            length = os.preadv(descriptor, [wanted], start)
+            checksums.extend(_of_page(wanted[at : min(at + size, length)]) for at in range(0, length, size))
+    return checksums
+
+
+def _of_page(page: memoryview) -> int:
+    """Not the CRC-32 alone: that is the same after a record, which ends in its own, took the place of another."""
+    return zlib.crc32(page, zlib.adler32(page))
+
+
+def _unpack(data: bytes) -> Stamp | None:
+    if data[:8] != _MAGIC or len(data) < _LAYOUT.size:
+        return None
+    _, transaction, last_page, older_root, kind, has_damage, count = _LAYOUT.unpack_from(data)
+    end = _LAYOUT.size + count * _CHECKSUM.size
+    if end + _CHECKSUM.size > len(data) or zlib.crc32(data[:end]) != _CHECKSUM.unpack_from(data, end)[0]:
+        return None
+    checksums = struct.unpack_from(f"<{count}I", data, _LAYOUT.size)
+    return Stamp(transaction, last_page, older_root, kind, bool(has_damage), checksums)

@@ -1,0 +1,178 @@
+"""Finding the newest tree of a damaged file: by its headers, or without them.
+
+Each commit writes the shelf row anew, so the leaf page with the newest one, and all pages that lead to it, belong to
+the newest tree alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from coshelf.engines.lmdb.layer_map import LayerMap, is_link
+from coshelf.engines.lmdb.pages.header import Counts, Meta
+from coshelf.engines.lmdb.pages.page_walk import BRANCH, LEAF, Node, Pages, TreeWalk, first_child, free_pages, nodes_of
+from coshelf.engines.lmdb.shelf_row import ROW_KEY, ShelfRow, unpack_row
+from coshelf.errors import CoshelfError
+
+__all__ = ["FoundTree", "Survey", "find_tree"]
+
+_MOST = 64  # trees that are tried
+_MOST_ROWS = 65536 // 22  # in a leaf page: each takes 2 bytes, 8, a key, and a record of more than 12
+
+
+class Survey:
+    """What all pages of a file say of themselves, whoever leads to them.
+
+    Attributes:
+        leaves: the pages that are leaves.
+        layers: what the links of long keys lead to.
+        row: the newest shelf row.
+        row_page: where it is.
+    """
+
+    def __init__(self, pages: Pages) -> None:
+        self.pages = pages
+        self.leaves: list[int] = []
+        self.layers = LayerMap()
+        self.row: ShelfRow | None = None
+        self.row_page = 0
+        self.above: dict[int, list[int]] = {}  # first children of branch pages, to those pages
+        self.last_page = pages.length // pages.size - 1
+
+    def look_at(self, number: int) -> None:
+        """Take a page into account."""
+        page = self.pages.read(number)
+        if page is None or int.from_bytes(page[:8], "little") != number:
+            return
+        kind = int.from_bytes(page[10:12], "little")
+        if kind == LEAF:
+            self.leaves.append(number)
+            for node in nodes_of(number, page):
+                if node is None:
+                    continue
+                if node.key == ROW_KEY:
+                    self._look_at_row(node)
+                elif is_link(node.key):
+                    self.layers.add_link(node.key)
+        elif kind == BRANCH and 16 < int.from_bytes(page[12:14], "little") <= len(page):
+            self.above.setdefault(first_child(page), []).append(number)
+
+    def _look_at_row(self, node: Node) -> None:
+        try:
+            row = unpack_row(self.pages.value(node), "")
+        except CoshelfError:
+            return
+        if self.row is None or row.sequence > self.row.sequence:
+            self.row, self.row_page = row, node.page
+
+
+@dataclass(slots=True)
+class FoundTree:
+    """A tree, and what of it could be followed.
+
+    Attributes:
+        rows: by leaf.
+        problems: pages that are not what they should be, with what is wrong.
+        lost: ranges of rows that lie below those.
+        free: the pages that are known to be free; None if that is not known.
+        row: its shelf row.
+        counts: how many pages and rows it has, by its header; None if no header says that.
+        is_guess: whether no header says that this is the newest one.
+    """
+
+    rows: list[list[Node]] = field(default_factory=list)
+    problems: list[tuple[int, str]] = field(default_factory=list)
+    lost: list[tuple[bytes, bytes | None]] = field(default_factory=list)
+    free: set[int] | None = None
+    row: ShelfRow | None = None
+    counts: Counts | None = None
+    is_guess: bool = False
+
+    @property
+    def count(self) -> int:
+        return sum(map(len, self.rows))
+
+    @property
+    def entries(self) -> int | None:
+        """How many entries of the user's it had, by its header and its shelf row; None where they cannot be right."""
+        if self.counts is None or self.row is None or self.is_guess:
+            return None
+        rows, extra = self.counts.rows, self.row.extra_rows
+        possible = max(self.count, extra) <= rows <= _MOST_ROWS * self.counts.leaf_pages
+        return rows - extra if possible else None
+
+
+def find_tree(survey: Survey, metas: list[Meta]) -> FoundTree:
+    """The newest tree, as far as it can be followed; ``metas`` from the newest to the oldest."""
+    best = None
+    if metas:
+        best = _follow(survey, metas[0].main_root, metas[0].main_depth)
+        best.free = _free(survey, metas[0])
+        best.counts = metas[0].main_counts
+        is_newest = len(metas) == 2 or (survey.row is not None and not _is_before(best, survey.row))
+        if is_newest and (not best.problems or best.free is not None):
+            return best
+    climbed = [_follow(survey, root, depth) for root, depth in _roots(survey)] if survey.row is not None else []
+    whole = [tree for tree in climbed if not tree.problems and tree.count]
+    if not whole:
+        return best or _nothing()
+    # A page that was an upper one earlier may still lead here: that tree has older rows.
+    newest = max(whole, key=lambda tree: (_newest_version(survey.pages, tree), tree.count))
+    if best is not None and (best.problems or newest.count < best.count // 2):
+        return best
+    newest.is_guess = True
+    # It may be but the beginning of one whose upper pages are gone.
+    newest.lost.append((newest.rows[-1][-1].key + b"\0", None))
+    return newest
+
+
+def _newest_version(pages: Pages, tree: FoundTree) -> int:
+    versions = (
+        pages.version(node) for leaf in tree.rows for node in leaf if node.key != ROW_KEY and not is_link(node.key)
+    )
+    return max(versions, default=0)
+
+
+def _is_before(tree: FoundTree, row: ShelfRow) -> bool:
+    """Whether a tree is of an earlier commit than a shelf row."""
+    return tree.row is not None and tree.row.sequence < row.sequence
+
+
+def _nothing() -> FoundTree:
+    return FoundTree(lost=[(b"", None)])
+
+
+def _follow(survey: Survey, root: int, depth: int) -> FoundTree:
+    tree = FoundTree()
+    last = survey.last_page
+    walk = TreeWalk(survey.pages, last, bytearray(last + 1), lambda page, wrong: tree.problems.append((page, wrong)))
+    tree.rows.extend(walk.leaves(root, depth))
+    tree.lost = walk.lost
+    for node in tree.rows[0] if tree.rows else ():
+        if node.key == ROW_KEY:
+            try:
+                tree.row = unpack_row(survey.pages.value(node), "")
+            except CoshelfError:
+                tree.row = None
+    return tree
+
+
+def _free(survey: Survey, meta: Meta) -> set[int] | None:
+    problems: list[int] = []
+    last = survey.last_page
+    walk = TreeWalk(survey.pages, last, bytearray(last + 1), lambda page, _: problems.append(page))
+    free = set(free_pages(walk, survey.pages, meta))
+    # The list's own pages hold no rows of the shelf.
+    return None if problems else free | {number for number, used in enumerate(walk.seen) if used}
+
+
+def _roots(survey: Survey) -> Iterator[tuple[int, int]]:
+    """The pages from which the newest shelf row is the first row, each with the depth of the tree that it would be."""
+    waiting = [(survey.row_page, 1)]
+    for _ in range(_MOST):
+        if not waiting:
+            return
+        number, depth = waiting.pop(0)
+        yield number, depth
+        waiting.extend((above, depth + 1) for above in survey.above.get(number, ()))

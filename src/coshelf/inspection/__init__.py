@@ -1,0 +1,1 @@
+"""What a shelf is and holds, told without loading a value."""

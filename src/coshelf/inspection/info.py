@@ -1,0 +1,95 @@
+"""What a shelf is, at a glance: what :meth:`coshelf.Shelf.info` says."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import os
+import pwd
+import stat
+from dataclasses import dataclass
+from typing import Any
+
+from coshelf.contract import Engine
+from coshelf.keys import FIRST, LAST
+from coshelf.values.settings import Settings, remembered
+
+__all__ = ["Info", "look_at"]
+
+
+@dataclass(frozen=True, slots=True)
+class Info:
+    """What a shelf is. None stands for what its engine does not have.
+
+    Attributes:
+        name: path or URL.
+        engine: name of the engine.
+        entries: how many there are.
+        store_id: the shelf's id, in hexadecimal.
+        created: when it was made, in ISO 8601.
+        file_size: bytes.
+        owner: the user who owns the file.
+        mode: its permissions, as ls shows them.
+        codec: how values are written: "pickle", "msgspec", ...
+        compression: and compressed, if they are.
+        encryption: the id of the key that they are encrypted with, if they are, in hexadecimal.
+        trusted: whether any object is loaded by default.
+        reason: why not, if not.
+        capabilities: what the engine can do.
+    """
+
+    name: str
+    engine: str
+    entries: int
+    store_id: str | None
+    created: str | None
+    file_size: int | None
+    owner: str | None
+    mode: str | None
+    codec: str
+    compression: str | None
+    encryption: str | None
+    trusted: bool
+    reason: str | None
+    capabilities: dict[str, Any]
+
+    def as_dict(self) -> dict[str, Any]:
+        """All of it, for JSON."""
+        return dataclasses.asdict(self)
+
+
+def look_at(engine: Engine) -> Info:
+    """What is known of an engine without reading its entries."""
+    figures = engine.figures()
+    created = None if figures is None or figures.created is None else figures.created
+    owner, mode = _owner_and_mode(engine.where)
+    reason = engine.distrust()
+    values = remembered(engine) or Settings()
+    return Info(
+        engine.where,
+        engine.name,
+        engine.count(FIRST, LAST),
+        engine.store_id.hex() or None,
+        None if created is None else dt.datetime.fromtimestamp(created, dt.UTC).isoformat(timespec="seconds"),
+        None if figures is None else figures.file_size,
+        owner,
+        mode,
+        values.codec,
+        values.compression,
+        values.key_id.hex() or None,
+        reason is None,
+        reason,
+        dataclasses.asdict(engine.capabilities),
+    )
+
+
+def _owner_and_mode(where: str) -> tuple[str | None, str | None]:
+    try:
+        information = os.stat(where.removeprefix("files:").removeprefix("sqlite:"))
+    except OSError:  # of an engine that is no file
+        return None, None
+    try:
+        owner = pwd.getpwuid(information.st_uid).pw_name
+    except KeyError:
+        owner = str(information.st_uid)
+    return owner, stat.filemode(information.st_mode)

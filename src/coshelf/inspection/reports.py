@@ -1,0 +1,140 @@
+"""What was found out about a shelf, for people and, by ``as_dict``, for JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any
+
+from coshelf.errors import DamagedRecord
+from coshelf.keys import FIRST, LAST, decode, shown
+from coshelf.screen import plain
+
+__all__ = ["Compaction", "Problem", "Report", "SalvageReport", "check_record", "shown_key", "user_key"]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that is not as it was written.
+
+    Attributes:
+        kind: "header", "page", "free list", "count", "record", "key", "long key", "stamp" or "delta"; of a salvage
+            also "lost" and "resurrected?".
+        where: the page, the key, or both, as text.
+        message: what is wrong there.
+    """
+
+    kind: str
+    where: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.message}"
+
+
+@dataclass(slots=True)
+class Report:
+    """What :meth:`coshelf.Shelf.check` and :func:`coshelf.check` found.
+
+    Attributes:
+        name: the path or URL.
+        entries: how many entries are whole.
+        bytes: of their keys and records.
+        problems: what is not as it was written; empty if all is well.
+    """
+
+    name: str
+    entries: int = 0
+    bytes: int = 0
+    problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.problems
+
+    def add(self, kind: str, where: str, message: str) -> None:
+        """Note a problem."""
+        self.problems.append(Problem(kind, plain(where), plain(message)))
+
+    def as_dict(self) -> dict[str, Any]:
+        """All of it, for JSON."""
+        return dataclasses.asdict(self) | {"ok": self.ok}
+
+
+@dataclass(slots=True)
+class SalvageReport(Report):
+    """What :func:`coshelf.salvage` could take, and what it could not.
+
+    Attributes:
+        entries: how many were taken.
+        pages: of the damaged file.
+        unreadable_pages: those of them that are not what they should be.
+        lost: entries that are known to have been there and could not be taken: those that are named in ``problems``,
+            and those that the file's own count says are missing.
+        lost_is_known: whether that is all; if not, since the count is lost or damaged itself, it is the least.
+        resurrected: entries taken from pages that may no longer have been in use: each may be an older value, or have
+            been deleted. ``problems`` names them.
+    """
+
+    pages: int = 0
+    unreadable_pages: int = 0
+    lost: int = 0
+    lost_is_known: bool = True
+    resurrected: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Compaction:
+    """What :meth:`coshelf.Shelf.compact` did.
+
+    Attributes:
+        before: bytes of the file before.
+        after: bytes of the file now.
+    """
+
+    before: int
+    after: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """All of it, for JSON."""
+        return dataclasses.asdict(self)
+
+
+def check_record(
+    report: Report, key: bytes, size: int, damaged: bytes | None, *, page: int | None = None, counted: bool = True
+) -> None:
+    """Count an entry that is whole; note one that is not. ``damaged`` is what there is of that, or None."""
+    where = f"key {shown_key(key)}" if page is None else f"page {page}, key {shown_key(key)}"
+    if damaged is not None:
+        from coshelf.inspection.preview import preview_of
+
+        looks = preview_of(damaged)
+        kind = "" if looks.type == "?" else f"; what is left looks like {looks.type}: {looks.text}"
+        report.add("record", where, f"its {size} bytes do not match their checksum{kind}")
+        return
+    if key < FIRST:
+        return
+    try:
+        if key >= LAST:
+            raise DamagedRecord("begins with a byte that no key begins with")
+        decode(key)
+    except DamagedRecord as error:
+        report.add("key", where, str(error))
+        return
+    if counted:
+        report.entries += 1
+        report.bytes += len(key) + size
+
+
+def user_key(key: bytes) -> Any:
+    """A key as its user knows it, if it can be told; its bytes otherwise."""
+    try:
+        return decode(key) if key >= FIRST else key
+    except DamagedRecord:
+        return key
+
+
+def shown_key(key: bytes) -> str:
+    """A key for a message."""
+    return shown(user_key(key))

@@ -1,0 +1,103 @@
+"""What a shelf consists of: what :meth:`coshelf.Shelf.stats` says."""
+
+from __future__ import annotations
+
+import dataclasses
+import heapq
+from dataclasses import dataclass, field
+from typing import Any
+
+from coshelf.contract import Engine, Figures
+from coshelf.keys import STR, shown
+from coshelf.mapping.namespace import FOREIGN, Namespace
+from coshelf.values.blobs import size_of
+
+__all__ = ["Stats", "gather"]
+
+_SLASH = ord("/")
+_MOST_PREFIXES = 10_000
+
+
+@dataclass(slots=True)
+class Stats:
+    """What a shelf consists of. Bytes of an entry are those of its encoded key, its record, and its large buffers.
+
+    Attributes:
+        name: path or URL.
+        engine: name of the engine.
+        entries: how many there are.
+        bytes: of all of them; None with ``cheap=True``.
+        prefixes: for each beginning of str keys up to a ``/``, how many entries it has and their bytes; under ``""``
+            those that have none.
+        largest: the largest entries, key (as shown) and bytes, the largest first.
+        file: what the engine knows of its file.
+    """
+
+    name: str
+    engine: str
+    entries: int = 0
+    bytes: int | None = None
+    prefixes: dict[str, tuple[int, int]] = field(default_factory=dict)
+    largest: list[tuple[str, int]] = field(default_factory=list)
+    file: Figures | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """All of it, for JSON."""
+        return dataclasses.asdict(self)
+
+
+def gather(engine: Engine, namespace: Namespace, *, prefix_depth: int, largest: int, cheap: bool) -> Stats:
+    """The statistics of a shelf, or of a namespace in it: of its entries as of one instant, of its file as of now."""
+    stats = Stats(engine.where, engine.name, file=engine.figures())
+    if cheap:
+        stats.entries = sum(engine.count(start, stop) for start, stop in namespace.ranges)
+        return stats
+    sizes: dict[str, list[int]] = {}
+    top: list[tuple[int, bytes]] = []
+    stats.bytes = 0
+    with engine.instant() as instant:
+        for (start, stop), exact in zip(namespace.ranges, namespace.exact, strict=True):
+            for page in instant.pages(start, stop):
+                for key, record in page:
+                    if not exact and namespace.decode(key) is FOREIGN:
+                        continue
+                    size = len(key) + size_of(record)
+                    stats.entries += 1
+                    stats.bytes += size
+                    counted = sizes.setdefault(_prefix(key, namespace, prefix_depth), [0, 0])
+                    counted[0] += 1
+                    counted[1] += size
+                    if len(top) < largest:
+                        heapq.heappush(top, (size, key))
+                    elif top and size > top[0][0]:
+                        heapq.heapreplace(top, (size, key))
+                if len(sizes) > _MOST_PREFIXES:
+                    sizes = _only_largest(sizes)
+    stats.prefixes = {prefix: (count, size) for prefix, (count, size) in sorted(sizes.items())}
+    stats.largest = [(shown(namespace.decode(key)), size) for size, key in sorted(top, reverse=True)]
+    return stats
+
+
+def _prefix(key: bytes, namespace: Namespace, depth: int) -> str:
+    """The beginning of a str key up to its slash of this number, or to its last one."""
+    start = len(STR) + len(namespace.prefix.encode("utf-8", "surrogatepass"))
+    if not key.startswith(STR) or depth < 1:
+        return ""
+    end = start
+    for _ in range(depth):
+        slash = key.find(_SLASH, end)
+        if slash < 0:
+            break
+        end = slash + 1
+    return key[start:end].decode("utf-8", "backslashreplace")
+
+
+def _only_largest(sizes: dict[str, list[int]]) -> dict[str, list[int]]:
+    """Half of the prefixes, those with the most bytes; the others are counted as if they had none."""
+    ordered = sorted(sizes, key=lambda prefix: (prefix == "", sizes[prefix][1]), reverse=True)
+    kept = {prefix: sizes[prefix] for prefix in ordered[: _MOST_PREFIXES // 2]}
+    rest = kept.setdefault("", [0, 0])
+    for prefix in ordered[_MOST_PREFIXES // 2 :]:
+        rest[0] += sizes[prefix][0]
+        rest[1] += sizes[prefix][1]
+    return kept

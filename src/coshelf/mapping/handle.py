@@ -1,0 +1,151 @@
+"""What a shelf and its parts share: the open engine, and who is in a transaction of it."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from coshelf.contract import Batch, Engine, Flag
+from coshelf.engines.closed import ClosedEngine
+from coshelf.errors import ReadOnlyShelf, ShelfClosed, TransactionInProgress
+from coshelf.mapping.participants import current_task, current_thread
+from coshelf.system.ending import finalizer
+from coshelf.values.pickled import PickleCodec
+
+if TYPE_CHECKING:
+    from coshelf.mapping.transaction import State
+
+__all__ = ["Commit", "Handle"]
+
+Commit = Callable[[Batch], "int | str"]
+
+
+class Participant:
+    """Who is in a transaction.
+
+    Attributes:
+        task: of the thread, as :func:`current_task` tells it.
+        state: the transaction, while its block runs; None before and after that.
+        deferred: what handlers wrote that interrupted the thread before or after the block, to be committed behind it.
+    """
+
+    def __init__(self) -> None:
+        self.task = current_task()
+        self.state: State | None = None
+        self.deferred: list[Batch] = []
+
+
+class Handle:
+    """What a shelf and its subs share: the open engine, and how values are encoded.
+
+    ``reopen`` is the function that a pickled shelf calls in another process. ``before_close`` is called with the
+    engine's ``commit`` when the shelf is closed, or when it never is: when it is collected, and at exit.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        codec: PickleCodec,
+        flag: Flag,
+        reopen: Callable[..., Any],
+        before_close: Callable[[Commit], None] | None = None,
+    ) -> None:
+        self.engine = engine
+        self.codec = codec
+        self.flag: Flag = flag
+        self.reopen = reopen
+        self.inside: dict[tuple[int, int], Participant] = {}
+        """Who is in a transaction of this handle, by pid and thread."""
+        self._rests = False
+        self._finish = partial(_finish, engine, before_close)
+        self._finalizer = finalizer(self, self._finish, partial(_rest, weakref.ref(self), engine, before_close))
+
+    @property
+    def closed(self) -> bool:
+        return isinstance(self.engine, ClosedEngine)
+
+    def commit(self, batch: Batch) -> int | str:
+        """Commit for the whole shelf; refused inside a transaction of this thread, which it would not be part of."""
+        self.refuse_in_transaction()
+        return self.engine.commit(batch)
+
+    def refuse_in_transaction(self) -> None:
+        if self._is_inside():
+            raise TransactionInProgress(
+                f"this thread is inside a transaction or edit of {self.engine.where}, and this call cannot "
+                "be part of it\n  hint: another task or handle began it, or the call is for the whole shelf; make it "
+                "when the transaction has ended"
+            )
+        if self.flag == "r":
+            raise ReadOnlyShelf(f"{self.engine.where} was opened with flag 'r' and cannot be written")
+
+    def _is_inside(self) -> bool:
+        return self.engine.owns_exclusive() or (bool(self.inside) and current_thread() in self.inside)
+
+    @contextmanager
+    def taking_part(self) -> Iterator[Participant]:
+        """For a block, this task is in a transaction. Another one of the thread finds it in progress."""
+        thread = current_thread()
+        participant = self.inside[thread] = Participant()
+        try:
+            yield participant
+        finally:
+            self.inside.pop(thread, None)
+            while participant.deferred:
+                self.engine.commit(participant.deferred.pop(0))
+
+    def commit_or_defer(self, batch: Batch) -> None:
+        """Commit a batch, or have the call commit it that this one interrupted at the begin or end of a transaction."""
+        participant = self.inside.get(current_thread())
+        if participant is None or participant.state is not None or participant.task != current_task():
+            self.refuse_in_transaction()
+            self.engine.commit(batch)
+        else:
+            participant.deferred.append(batch)
+
+    def state(self) -> State | None:
+        """The transaction that this task is in, if it is in one. Worth a call only if somebody is ``inside``."""
+        participant = self.inside.get(current_thread())
+        return participant.state if participant is not None and participant.task == current_task() else None
+
+    def refuse_closed(self) -> None:
+        if self.closed:
+            raise ShelfClosed(f"the shelf {self.engine.where} has been closed")
+
+    def close(self) -> None:
+        engine = self.engine
+        if isinstance(engine, ClosedEngine):
+            return
+        if self._is_inside():
+            raise TransactionInProgress(f"{engine.where} cannot be closed by a thread that is inside its transaction")
+        self.engine = ClosedEngine(engine)
+        self._finalizer.detach()
+        self._finish()
+
+    def __del__(self) -> None:
+        if self._rests and not self.closed:  # the interpreter's end: finalizers are not called any more
+            # Names may be gone by now. All is durable; the next opener tidies up.
+            with suppress(ImportError, NameError, AttributeError, TypeError):
+                self._finish()
+
+
+def _finish(engine: Engine, before_close: Callable[[Commit], None] | None) -> None:
+    try:
+        if before_close is not None:
+            before_close(engine.commit)
+    finally:
+        engine.close()
+
+
+def _rest(reference: weakref.ref[Handle], engine: Engine, before_close: Callable[[Commit], None] | None) -> None:
+    handle = reference()
+    assert handle is not None
+    handle._rests = True
+    try:
+        if before_close is not None:
+            before_close(engine.commit)
+    finally:
+        engine.rest()

@@ -1,0 +1,188 @@
+"""Writes that are not committed yet, over a reader: what a transaction sees."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from coshelf import records
+from coshelf.contract import ABSENT, Absent, Batch, Entry, Reader, Snapshot
+from coshelf.engines.merging import merge
+from coshelf.errors import TransactionInProgress
+from coshelf.keys import decode, shown
+from coshelf.mapping.namespace import Range
+
+__all__ = ["Overlay"]
+
+Mark = tuple[dict[bytes, bytes | None], list[Range]]
+
+_UNCOMMITTED = -1  # the version of an entry that has none yet
+
+
+class Overlay(Reader):
+    """A reader that shows buffered puts, deletes and clears over a base, and makes a batch of them.
+
+    With ``watched`` it remembers the version of every entry that was read from the base, so that the batch checks them.
+    """
+
+    def __init__(self, base: Reader, *, watched: bool) -> None:
+        self._base = base
+        self._watched = watched
+        self._writes: dict[bytes, bytes | None] = {}
+        self._clears: list[Range] = []
+        self._guarded: set[bytes] = set()
+        self._seen: dict[bytes, int | str | Absent] = {}
+
+    # --- writing -----------------------------------------------------------------------------------------------------
+
+    def put(self, key: bytes, body: bytes) -> None:
+        if self._guarded:
+            self._refuse_guarded((key,))
+        self._writes[key] = body
+
+    def delete(self, key: bytes) -> None:
+        if self._guarded:
+            self._refuse_guarded((key,))
+        self._writes[key] = None
+
+    def clear(self, start: bytes, stop: bytes) -> None:
+        self._refuse_guarded([key for key in self._guarded.copy() if start <= key < stop])
+        for key in [key for key in list(self._writes) if start <= key < stop]:
+            self._writes.pop(key, None)
+        self._clears.append((start, stop))
+
+    def mark(self) -> Mark:
+        """What :meth:`go_back` needs to undo what is written from here on."""
+        return self._writes.copy(), self._clears.copy()
+
+    def go_back(self, mark: Mark) -> None:
+        """Undo what was written since. What was read stays remembered."""
+        self._writes, self._clears = mark
+
+    @contextmanager
+    def guarding(self, key: bytes) -> Iterator[None]:
+        """For a block, let an entry be written by :meth:`put_guarded` alone. Raises if it is guarded already."""
+        self._refuse_guarded((key,))
+        self._guarded.add(key)
+        try:
+            yield
+        finally:
+            self._guarded.discard(key)
+
+    def put_guarded(self, key: bytes, body: bytes) -> None:
+        """Write the entry that the caller guards."""
+        self._writes[key] = body
+
+    def _refuse_guarded(self, keys: Iterable[bytes]) -> None:
+        for key in self._guarded.intersection(keys):
+            raise TransactionInProgress(
+                f"the entry {shown(decode(key))} is being changed by edit() or modify() in this transaction; of two "
+                "changes one would be lost\n"
+                "  hint: change the value that edit() hands out, or return the new one to modify()"
+            )
+
+    def forget(self) -> None:
+        """Let go of what was written: a batch that was made has it, and what is in no batch is not needed any more."""
+        self._writes = {}
+
+    def batch(self, *, of_reads: bool = False) -> Batch | None:
+        """Everything as one batch; None if nothing was written.
+
+        With ``of_reads`` there is one that only checks, if several entries were read.
+        """
+        writes = self._writes.copy()
+        if not writes and not self._clears:
+            return Batch(checks=self._seen) if of_reads and len(self._seen) > 1 else None
+        return Batch(
+            puts={key: body for key, body in writes.items() if body is not None},
+            deletes=frozenset(key for key, body in writes.items() if body is None),
+            checks=self._seen,
+            clears=tuple(self._clears),
+        )
+
+    # --- reading -----------------------------------------------------------------------------------------------------
+
+    def get(self, key: bytes) -> Entry | None:
+        if key in self._writes:
+            return _uncommitted(key, self._writes[key])
+        if self._is_cleared(key):
+            return None
+        return self._see(key, self._base.get(key))
+
+    def scan(
+        self, start: bytes, stop: bytes, *, reverse: bool = False, keys_only: bool = False
+    ) -> Iterator[tuple[bytes, Entry | None]]:
+        # A copy: what is written while the caller iterates is not of this instant.
+        bodies = {key: body for key, body in self._writes.copy().items() if start <= key < stop}
+        written = sorted(bodies)
+        clears = list(self._clears)
+        below = self._base.scan(start, stop, reverse=reverse, keys_only=keys_only and not self._watched)
+        shown = (
+            (key, self._see(key, entry)) for key, entry in below if key not in bodies and not _is_within(key, clears)
+        )
+        own = (
+            (key, _uncommitted(key, bodies[key]))
+            for key in (reversed(written) if reverse else written)
+            if bodies[key] is not None
+        )
+        for key, entry in merge(shown, own, reverse):
+            yield key, None if keys_only else entry
+
+    def count(self, start: bytes, stop: bytes) -> int:
+        if self._clears:
+            return sum(1 for _ in self.scan(start, stop, keys_only=True))
+        total = self._base.count(start, stop)
+        for key, body in self._writes.copy().items():
+            if start <= key < stop:
+                total += (body is not None) - (self._base.get(key) is not None)
+        return total
+
+    def snapshot(self) -> Snapshot:
+        """What the overlay shows now; later writes to it are not seen. What is read is remembered all the same."""
+        now = Overlay(self._base, watched=self._watched)
+        now._writes = self._writes.copy()
+        now._clears = self._clears.copy()
+        now._seen = self._seen
+        return _Handle(now)
+
+    def _see(self, key: bytes, entry: Entry | None) -> Entry | None:
+        if self._watched:
+            self._seen.setdefault(key, ABSENT if entry is None else entry.version)
+        return entry
+
+    def _is_cleared(self, key: bytes) -> bool:
+        return _is_within(key, self._clears)
+
+
+class _Handle(Snapshot):
+    """An overlay that nobody writes to, as a snapshot, for scans that take several steps."""
+
+    def __init__(self, overlay: Overlay) -> None:
+        self._overlay = overlay
+
+    def get(self, key: bytes) -> Entry | None:
+        return self._overlay.get(key)
+
+    def scan(
+        self, start: bytes, stop: bytes, *, reverse: bool = False, keys_only: bool = False
+    ) -> Iterator[tuple[bytes, Entry | None]]:
+        return self._overlay.scan(start, stop, reverse=reverse, keys_only=keys_only)
+
+    def count(self, start: bytes, stop: bytes) -> int:
+        return self._overlay.count(start, stop)
+
+    def snapshot(self) -> Snapshot:
+        return self
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def _uncommitted(key: bytes, body: bytes | None) -> Entry | None:
+    if body is None:
+        return None
+    return Entry(records.seal(body, records.checksum(key, body), 0), _UNCOMMITTED)
+
+
+def _is_within(key: bytes, ranges: list[Range]) -> bool:
+    return any(start <= key < stop for start, stop in ranges)

@@ -1,0 +1,253 @@
+"""The reading half of a shelf, written once for shelves, snapshots and transactions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+
+from coshelf.contract import Entry, Reader
+from coshelf.errors import DamagedRecord, InvalidKey
+from coshelf.mapping.cursor import Cursor
+from coshelf.mapping.namespace import Namespace
+from coshelf.mapping.selection import Selection, select
+from coshelf.mapping.views import ShelfItems, ShelfKeys, ShelfValues
+from coshelf.values.blobs import MissingBlob
+from coshelf.values.pickled import PickleCodec
+
+if TYPE_CHECKING:
+    from coshelf.inspection.preview import Preview
+
+__all__ = ["Readable"]
+
+K = TypeVar("K")
+V = TypeVar("V")
+D = TypeVar("D")
+
+
+class Readable(Mapping[K, V], Generic[K, V]):
+    """A mapping over a reader. Subclasses say where to read and may keep what they hand out."""
+
+    _namespace: Namespace
+    _codec: PickleCodec
+    _hands_out_copies = False  # whether large buffers are the caller's own
+
+    def _reader(self) -> Reader:
+        """Where to read. Raises :class:`coshelf.errors.ShelfClosed` once that is over."""
+        raise NotImplementedError
+
+    def _value(self, key: K, encoded: bytes, entry: Entry) -> V:
+        """The value of an entry, to be handed out."""
+        value: V = self._codec.load(key, encoded, entry.record, self._hands_out_copies)
+        return value
+
+    def _items(self, selection: Selection) -> Iterator[tuple[Any, V]]:
+        """The items that a view shows."""
+        pages = selection.pages(self._reader())
+        if pages is not None:
+            return self._codec.load_pages(self._namespace.decode, pages)
+        return self._items_singly(selection)
+
+    def _items_singly(self, selection: Selection) -> Iterator[tuple[Any, V]]:
+        for key, encoded, entry in selection.scan(self._reader()):
+            assert entry is not None
+            yield key, self._value(key, encoded, entry)
+
+    def _get(self, key: Any) -> V:
+        """The value of a key. Raises KeyError if it is not there and InvalidKey if it cannot be a key."""
+        encoded = self._namespace.encode(key)
+        return self._decoded(key, encoded, self._value)
+
+    def _decoded(self, key: Any, encoded: bytes, decode: Callable[[Any, bytes, Entry], V]) -> V:
+        """The value of a key that was encoded. Its blob may go while it is read, since the entry was overwritten."""
+        last: bytes | None = None
+        while True:
+            entry = self._reader().get(encoded)
+            if entry is None:
+                raise KeyError(key)
+            try:
+                return decode(key, encoded, entry)
+            except MissingBlob:
+                if entry.record == last:
+                    raise
+                last = entry.record
+
+    def preview(self, key: K) -> Preview:
+        """What is stored under a key, told without unpickling it: type, size, the beginning, the names in it.
+
+        Raises:
+            KeyError: there is no such entry.
+
+        >>> import coshelf
+        >>> shelf = coshelf.open("memory:")
+        >>> shelf["a"] = {"b": [1, 2, 3]}
+        >>> shelf.preview("a").type, shelf.preview("a").text
+        ('dict', "{'b': [1, 2, 3]}")
+        """
+        from coshelf.inspection.preview import preview_of
+
+        entry = self._reader().get(self._namespace.encode(key))
+        if entry is None:
+            raise KeyError(key)
+        return preview_of(entry.record)
+
+    def _encoded(self, key: object) -> bytes | None:
+        """The bytes of something that is looked for; None if it cannot be a key. As in a dict, it must be hashable."""
+        try:
+            return self._namespace.encode(key)
+        except InvalidKey:
+            hash(key)
+            return None
+
+    # --- one entry ---------------------------------------------------------------------------------------------------
+
+    def __getitem__(self, key: K) -> V:
+        return self._get(key)
+
+    @overload
+    def get(self, key: K, /, *, copy: bool = False) -> V | None: ...
+    @overload
+    def get(self, key: K, /, default: V | D, *, copy: bool = False) -> V | D: ...
+    def get(self, key: K, /, default: Any = None, *, copy: bool = False) -> Any:
+        """The value of ``key``, or ``default`` if there is none. As ``dict.get``.
+
+        Args:
+            key: of the entry.
+            default: what is returned if there is none.
+            copy: whether large buffers in the value (arrays) are to be the caller's own, which can be written. Without
+                it they are read-only views of what is in memory once for all processes.
+        """
+        try:
+            return self._get_copy(key) if copy else self._get(key)
+        except KeyError:
+            return default
+        except InvalidKey:
+            self._encoded(key)
+            return default
+
+    def _get_copy(self, key: Any) -> V:
+        """As :meth:`_get`, with nothing that is shared."""
+        return self._decoded(key, self._namespace.encode(key), self._copied_value)
+
+    def _copied_value(self, key: K, encoded: bytes, entry: Entry) -> V:
+        value: V = self._codec.load(key, encoded, entry.record, copy=True)
+        return value
+
+    def __contains__(self, key: object) -> bool:
+        encoded = self._encoded(key)
+        try:
+            return encoded is not None and self._reader().get(encoded) is not None
+        except DamagedRecord:  # from an engine that looks at what it reads: there is something
+            return True
+
+    def get_many(self, keys: Iterable[K]) -> dict[K, V]:
+        """The values of those of ``keys`` that are there, all of one instant."""
+        wanted = [(key, encoded) for key in keys if (encoded := self._encoded(key)) is not None]
+        last: list[Entry | None] = []
+        while True:
+            entries = self._reader().get_many([encoded for _, encoded in wanted])
+            try:
+                return {
+                    key: self._value(key, encoded, entry)
+                    for (key, encoded), entry in zip(wanted, entries, strict=True)
+                    if entry is not None
+                }
+            except MissingBlob:  # of an entry that was overwritten meanwhile
+                if entries == last:
+                    raise
+                last = entries
+
+    # --- all entries -------------------------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return self._select().count(self._reader())
+
+    def __bool__(self) -> bool:
+        return any(True for _ in self.keys())
+
+    def __iter__(self) -> Iterator[K]:
+        return iter(self.keys())
+
+    def __reversed__(self) -> Iterator[K]:
+        return iter(self.keys(reverse=True))
+
+    def keys(
+        self,
+        glob: str | None = None,
+        *,
+        prefix: Any = None,
+        start: Any = None,
+        stop: Any = None,
+        reverse: bool = False,
+    ) -> ShelfKeys[K]:
+        """A lazy, ordered view of the keys that meet all conditions given.
+
+        Args:
+            glob: pattern for str keys; ``*`` stops at ``/``, ``**`` crosses it, ``?`` and ``[abc]`` are one character.
+            prefix: what the keys begin with: a str, bytes, or a tuple of first elements.
+            start: the first key that is included.
+            stop: the first key behind it that is not.
+            reverse: from the last to the first.
+
+        >>> import coshelf
+        >>> shelf = coshelf.open("memory:")
+        >>> shelf.update({"a/1": 1, "a/2": 2, "a/b/3": 3})
+        >>> list(shelf.keys("a/*")), list(shelf.keys(start="a/2", reverse=True))
+        (['a/1', 'a/2'], ['a/b/3', 'a/2'])
+        """
+        return ShelfKeys(self, self._select(glob, prefix, start, stop, reverse))
+
+    def items(
+        self,
+        glob: str | None = None,
+        *,
+        prefix: Any = None,
+        start: Any = None,
+        stop: Any = None,
+        reverse: bool = False,
+    ) -> ShelfItems[K, V]:
+        """A lazy, ordered view of the items; conditions as for :meth:`keys`."""
+        return ShelfItems(self, self._select(glob, prefix, start, stop, reverse))
+
+    def values(
+        self,
+        glob: str | None = None,
+        *,
+        prefix: Any = None,
+        start: Any = None,
+        stop: Any = None,
+        reverse: bool = False,
+    ) -> ShelfValues[V]:
+        """A lazy view of the values in the order of their keys; conditions as for :meth:`keys`."""
+        return ShelfValues(self, self._select(glob, prefix, start, stop, reverse))
+
+    def _select(
+        self, glob: str | None = None, prefix: Any = None, start: Any = None, stop: Any = None, reverse: bool = False
+    ) -> Selection:
+        return select(self._namespace, glob, prefix=prefix, start=start, stop=stop, reverse=reverse)
+
+    def copy(self) -> dict[K, V]:
+        """Everything as a dict, of one instant."""
+        return dict(self.items())
+
+    def cursor(self) -> Cursor[K, V]:
+        """A position among the keys that can be moved. See :class:`coshelf.Cursor`."""
+        return Cursor(self)
+
+    # --- with other mappings -----------------------------------------------------------------------------------------
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Mapping):
+            return NotImplemented
+        return self.copy() == dict(other.items())
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __or__(self, other: Mapping[K, V]) -> dict[K, V]:
+        if not isinstance(other, Mapping):
+            return NotImplemented
+        return self.copy() | dict(other.items())
+
+    def __ror__(self, other: Mapping[K, V]) -> dict[K, V]:
+        if not isinstance(other, Mapping):
+            return NotImplemented
+        return dict(other.items()) | self.copy()

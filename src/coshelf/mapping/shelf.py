@@ -1,0 +1,493 @@
+"""The shelf: a dict whose entries lie in an engine."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator, MutableMapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from itertools import islice
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar, overload
+
+from coshelf import contract
+from coshelf.contract import Batch, Capabilities, Flag, Reader, refuse_wide
+from coshelf.errors import Conflict, Unsupported, WaitTimeout
+from coshelf.inspection.files import Cared
+from coshelf.keys import shown
+from coshelf.mapping import snapshot as snapshots
+from coshelf.mapping import transaction as transactions
+from coshelf.mapping.handle import Handle, Participant
+from coshelf.mapping.namespace import Namespace
+from coshelf.mapping.readable import Readable
+from coshelf.mapping.snapshot import Snapshot
+from coshelf.mapping.transaction import MISSING, Transaction, pairs
+from coshelf.system.timeouts import usable_timeout
+from coshelf.values.blobs import MissingBlob
+
+__all__ = ["Shelf"]
+
+K = TypeVar("K")
+V = TypeVar("V")
+D = TypeVar("D")
+T = TypeVar("T")
+
+_COMPLETIONS = 1_000
+_ATTEMPTS = 4  # at an optimistic commit, before the exclusive lock is taken where there is one
+_PATIENT_ATTEMPTS = 400  # where there is none: with pauses, some 20 s
+_FIRST_PAUSE = 0.001
+_LONGEST_PAUSE = 0.1  # eight writers of one counter on a server: the slowest call took 5 s with 0.5
+# The bell is heard at once; this is how long a wait lasts if a ring should ever get lost.
+_LONGEST_SLEEP = 1.0
+
+
+class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
+    """A dict on disk that every process shares. Made by :func:`coshelf.open`.
+
+    Every method that writes is one commit; reads never wait for a lock. Values are copies: to change one in place, use
+    :meth:`edit`. Threads may share a shelf, and so may the two sides of a fork.
+
+    >>> import coshelf
+    >>> with coshelf.open("memory:") as shelf:
+    ...     shelf["hello"] = [15]
+    ...     with shelf.edit("hello") as value:
+    ...         value.append(16)
+    ...     shelf["hello"], list(shelf), len(shelf)
+    ([15, 16], ['hello'], 1)
+    """
+
+    def __init__(self, handle: Handle, namespace: Namespace | None = None) -> None:
+        self._handle = handle
+        self._namespace = namespace if namespace is not None else Namespace()
+        self._codec = handle.codec
+        self._is_part = False  # of another, which is the one to be closed
+
+    # --- what it is --------------------------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """The path or URL, without secrets."""
+        return self._handle.engine.where
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What holds on this shelf's engine."""
+        return self._handle.engine.capabilities
+
+    @property
+    def flag(self) -> Flag:
+        """The flag it was opened with."""
+        return self._handle.flag
+
+    @property
+    def protocol(self) -> int:
+        """The pickle protocol for writing."""
+        return self._handle.codec.protocol
+
+    @property
+    def writeback(self) -> bool:
+        """Whether values handed out are kept and written back."""
+        return False
+
+    @property
+    def closed(self) -> bool:
+        """Whether it has been closed."""
+        return self._handle.closed
+
+    def __repr__(self) -> str:
+        under = f" under {self._namespace.prefix!r}" if self._namespace.prefix else ""
+        return f"<{'closed ' if self.closed else ''}Shelf {self.name!r}{under}>"
+
+    def _repr_html_(self) -> str:
+        from coshelf.inspection.notebook import as_html
+
+        return as_html(self)
+
+    def _ipython_key_completions_(self) -> list[K]:
+        """What a shell offers behind ``shelf["``."""
+        return list(islice(self.keys(), _COMPLETIONS))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled to another process, it reopens itself there (with flag "w" instead of "c" and "n")."""
+        target, options = self._handle.engine.reopen_arguments()
+        return self._handle.reopen, (target, options, self.writeback, self._namespace.prefix)
+
+    # --- reading -----------------------------------------------------------------------------------------------------
+
+    def _reader(self) -> Reader:
+        handle = self._handle
+        if handle.inside and (state := handle.state()) is not None:
+            return state.overlay()
+        return handle.engine
+
+    def _joined(self) -> Transaction[K, V] | None:
+        """The transaction that this task is in, as this part of the shelf sees it."""
+        state = self._handle.state()
+        return None if state is None else Transaction(state, self._namespace, self._codec)
+
+    def __getitem__(self, key: K) -> V:
+        # What _get does, in one step: a call costs as much as a twentieth of a read.
+        encoded = self._namespace.encode(key)
+        handle = self._handle
+        entry = (self._reader() if handle.inside else handle.engine).get(encoded)
+        if entry is None:
+            raise KeyError(key)
+        try:
+            value: V = self._codec.load(key, encoded, entry.record)
+        except MissingBlob:
+            return self._get(key)
+        return value
+
+    def _encoded(self, key: object) -> bytes | None:
+        encoded = super()._encoded(key)
+        if encoded is None:
+            self._handle.refuse_closed()
+        return encoded
+
+    def snapshot(self) -> Snapshot[K, V]:
+        """The shelf as it is now, read-only, for as long as it is held. Use it with ``with``.
+
+        Inside a transaction it shows what is committed, without what the transaction has written.
+
+        >>> import coshelf
+        >>> shelf = coshelf.open("memory:")
+        >>> shelf["a"] = 1
+        >>> with shelf.snapshot() as then:
+        ...     shelf["a"] = 2
+        ...     then["a"], shelf["a"]
+        (1, 2)
+        """
+        engine = self._handle.engine
+        if engine.capabilities.snapshots is None:
+            raise Unsupported(f"snapshot(): the {engine.name} engine cannot keep an instant; copy() what is needed")
+        return snapshots.take(engine.snapshot(), engine.where, self._namespace, self._codec)
+
+    def sub(self, name: str) -> Shelf[Any, V]:
+        """The entries under ``name/`` as a shelf of its own: its key ``"k"`` is this shelf's ``"name/k"``.
+
+        It shares this shelf's handle: closing it closes nothing.
+
+        >>> import coshelf
+        >>> shelf = coshelf.open("memory:")
+        >>> shelf.sub("users")["ann"] = 1
+        >>> dict(shelf)
+        {'users/ann': 1}
+        """
+        part = self._part(self._namespace.sub(name))
+        part._is_part = True
+        return part
+
+    def _part(self, namespace: Namespace) -> Shelf[Any, V]:
+        """A shelf of the same kind on the same handle."""
+        return Shelf(self._handle, namespace)
+
+    def wait(self, key: K, timeout: float | None = None) -> V:
+        """The value of ``key``, as soon as it is there.
+
+        Raises :class:`~coshelf.errors.WaitTimeout` after ``timeout`` seconds; None waits as long as it takes.
+        """
+        end = None if timeout is None else time.monotonic() + usable_timeout(max(timeout, 0))
+        bell = self._handle.engine.doorbell(self._namespace.encode(key))
+        while True:
+            tone = bell.tone()
+            try:
+                return self._get(key)
+            except KeyError:
+                left = _LONGEST_SLEEP if end is None else min(end - time.monotonic(), _LONGEST_SLEEP)
+            if left <= 0:
+                raise WaitTimeout(f"{shown(key)} did not appear in {self.name} within {timeout:g} s")
+            bell.wait(tone, left)
+
+    # --- the dict ----------------------------------------------------------------------------------------------------
+
+    def __setitem__(self, key: K, value: V) -> None:
+        encoded = self._namespace.encode(key)
+        body = self._codec.dump(key, encoded, value)
+        if self._handle.inside:
+            state = self._handle.state()
+            if state is not None:
+                state.overlay().put(encoded, body)
+            else:
+                self._handle.commit_or_defer(Batch(puts={encoded: body}))
+            return
+        self._handle.engine.put(encoded, body)  # refuses by itself what else Handle.commit does
+
+    def __delitem__(self, key: K) -> None:
+        self._atomically(lambda transaction: transaction.__delitem__(key))
+
+    @overload
+    def pop(self, key: K, /) -> V: ...
+    @overload
+    def pop(self, key: K, /, default: V | D) -> V | D: ...
+    def pop(self, key: K, /, default: Any = MISSING) -> Any:
+        """Remove an entry and return its value, or ``default`` if there is none. As ``dict.pop``."""
+        return self._atomically(lambda transaction: transaction.pop(key, default))
+
+    def popitem(self, last: bool = True) -> tuple[K, V]:
+        """Remove and return the item with the greatest key, or with ``last=False`` the smallest."""
+        if self._handle.inside and (joined := self._joined()) is not None:
+            return joined.popitem(last)
+        if self.capabilities.checks == "entry":
+            return self._popitem_singly(last)
+        # Not optimistically: between looking and removing somebody may store an item that comes before.
+        return self._patiently(lambda transaction: transaction.popitem(last))
+
+    def _popitem_singly(self, last: bool) -> tuple[K, V]:
+        """Where nothing but the entry itself can be checked: it was at the end when it was looked for."""
+        for key in self.keys(reverse=last):
+            with suppress(KeyError):  # somebody else took it
+                return key, self.pop(key)
+        raise KeyError("popitem(): the shelf is empty")
+
+    @overload
+    def setdefault(self: Shelf[K, V | None], key: K, default: None = None, /) -> V | None: ...
+    @overload
+    def setdefault(self, key: K, default: V, /) -> V: ...
+    def setdefault(self, key: K, default: Any = None, /) -> Any:
+        """The value of ``key``; if there is none, ``default`` is stored and a copy of it returned."""
+        return self._atomically(lambda transaction: transaction.setdefault(key, default))
+
+    def update(self, other: Any = (), /, **more: Any) -> None:
+        """Store all items of a mapping or of an iterable of pairs, in one commit. As ``dict.update``."""
+        if self._handle.inside and (joined := self._joined()) is not None:
+            joined.update(other, **more)
+            return
+        puts = self._handle.engine.gather()
+        for key, value in pairs(other, more):
+            encoded = self._namespace.encode(key)
+            puts[encoded] = self._codec.dump(key, encoded, value)
+        if puts:
+            self._handle.commit_or_defer(Batch(puts=puts))
+
+    def __ior__(self, other: Any) -> Self:  # type: ignore[override,misc]
+        self.update(other)
+        return self
+
+    def clear(self) -> None:
+        """Remove all entries, in one commit."""
+        if self._handle.inside and (joined := self._joined()) is not None:
+            joined.clear()
+            return
+        if self._namespace.prefix and self.capabilities.checks == "entry":
+            keys = frozenset(encoded for _, encoded, _ in self._select().scan(self._reader(), keys_only=True))
+            self._handle.commit(Batch(deletes=keys))
+        elif self._namespace.prefix:
+            with self.transaction() as transaction:
+                transaction.clear()
+        else:
+            self._handle.commit(Batch(clears=self._namespace.ranges))
+
+    # --- changing a value --------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def edit(self, key: K, default: Any = MISSING) -> Iterator[V]:
+        """Hand out a value to be changed in place; it is stored when the block ends, with other writers kept out.
+
+        If the block raises, the entry stays as it was. What the block does with the shelf is part of the same commit:
+        see :meth:`transaction`.
+
+        Args:
+            key: the entry to edit.
+            default: handed out if there is no such entry.
+
+        Raises:
+            KeyError: there is no such entry and no default.
+            TypeError: the value cannot be changed in place; use :meth:`modify`.
+
+        >>> import coshelf
+        >>> shelf = coshelf.open("memory:")
+        >>> with shelf.edit("log", default=[]) as log:
+        ...     log.append("started")
+        >>> shelf["log"]
+        ['started']
+        """
+        with self._transaction(None) as transaction, transaction.edit(key, default) as value:
+            yield value
+
+    def modify(self, key: K, function: Callable[[V], V], default: Any = MISSING, *, allow_none: bool = False) -> V:
+        """Store ``function(value)`` and return it, with other writers kept out.
+
+        On an engine without an exclusive lock the function may be called again after a conflict.
+
+        Args:
+            key: the entry to modify.
+            function: is given the value, and returns the new one.
+            default: given to the function if there is no such entry.
+            allow_none: whether the function may return None for a value that can be changed in place.
+
+        Raises:
+            KeyError: there is no such entry and no default.
+            TypeError: the function returned None for a list, dict or other value that can be changed in place, as
+                ``list.append`` does. The entry stays as it was.
+
+        >>> import coshelf
+        >>> shelf = coshelf.open("memory:")
+        >>> shelf.modify("count", lambda n: n + 1, default=0)
+        1
+        """
+        if self._handle.engine.capabilities.exclusive is None:
+            return self._atomically(
+                lambda transaction: transaction.modify(key, function, default, allow_none=allow_none), joined=True
+            )
+        with self._transaction(None) as transaction:
+            return transaction.modify(key, function, default, allow_none=allow_none)
+
+    def replace(self, key: K, old: V, new: V) -> bool:
+        """Store ``new`` if there is a value and it equals ``old``; say whether it did. Compare and set.
+
+        >>> import coshelf
+        >>> shelf = coshelf.open("memory:")
+        >>> shelf["state"] = "idle"
+        >>> shelf.replace("state", "idle", "busy"), shelf.replace("state", "idle", "busy")
+        (True, False)
+        """
+        return self._atomically(lambda transaction: transaction.replace(key, old, new))
+
+    # --- several entries together ------------------------------------------------------------------------------------
+
+    def transaction(self, timeout: float | None = None) -> AbstractContextManager[Transaction[K, V]]:
+        """Several reads and writes that happen together: all when the block ends, none if it raises.
+
+        Other writers wait meanwhile, readers do not. Inside the block this shelf, and its subs, are the transaction's
+        view, too, for the thread and the task that began it: functions that use the shelf take part. A transaction
+        within the transaction is part of it, and is undone alone if its block raises.
+
+        Args:
+            timeout: seconds to wait for another transaction, instead of the shelf's own timeout.
+
+        Raises:
+            ShelfLocked: another transaction went on for too long.
+            TransactionInProgress: this thread is inside one already, of another task or another handle.
+            Conflict: at the end of the block, on an engine without an exclusive lock. See :meth:`transact`.
+
+        >>> import coshelf
+        >>> shelf = coshelf.open("memory:")
+        >>> shelf.update(a=1, b=2)
+        >>> with shelf.transaction() as t:
+        ...     t["a"], t["b"] = t["b"], t["a"]
+        >>> dict(shelf)
+        {'a': 2, 'b': 1}
+        """
+        if not self._handle.inside or self._handle.state() is None:
+            self._handle.refuse_in_transaction()
+        return self._transaction(timeout)
+
+    def transact(self, function: Callable[[Transaction[K, V]], T], *, attempts: int = 10) -> T:
+        """Run ``function(transaction)`` and commit; once more after a :class:`Conflict`, up to ``attempts`` times."""
+        return self._transact(function, attempts)
+
+    @contextmanager
+    def _transaction(self, timeout: float | None) -> Iterator[Transaction[K, V]]:
+        if self._handle.inside and (state := self._handle.state()) is not None:
+            with state.nested() as part:
+                yield Transaction(part, self._namespace, self._codec)
+            return
+        self._handle.refuse_in_transaction()
+        engine = self._handle.engine
+        if engine.capabilities.exclusive is None:
+            with self._handle.taking_part() as participant, engine.instant() as base:
+
+                def commit(batch: Batch) -> object:
+                    if isinstance(base, contract.Snapshot):
+                        base.close()  # it may hold a connection, and committing takes another
+                    return engine.commit(batch)
+
+                yield from self._run(participant, base, commit, watched=True)
+            return
+        with (
+            self._handle.taking_part() as participant,
+            engine.exclusive(None if timeout is None else usable_timeout(timeout)) as lock,
+        ):
+            # Nobody else writes now, so the latest state is the instant of this transaction.
+            yield from self._run(participant, engine, lock.commit, watched=False)
+
+    def _run(
+        self, participant: Participant, base: Any, commit: Callable[[Batch], object], *, watched: bool
+    ) -> Iterator[Transaction[K, V]]:
+        state, transaction = transactions.begin(base, self.name, self._namespace, self._codec, watched=watched)
+        try:
+            participant.state = state
+            try:
+                yield transaction
+            finally:
+                participant.state = None
+            # Without an instant, what was read together has to be looked at once more.
+            batch = state.batch(of_reads=watched and base is self._handle.engine)
+        finally:
+            state.end()
+        if batch is not None:
+            refuse_wide(batch, self._handle.engine, whole=True)
+            commit(batch)
+            self._committed(batch)
+
+    def _committed(self, batch: Batch) -> None:
+        """Called after a transaction of this shelf, for those who remember what they read."""
+
+    def _transact(self, function: Callable[[Transaction[K, V]], T], attempts: int = 10) -> T:
+        pause = _FIRST_PAUSE
+        for attempt in range(1, attempts + 1):
+            try:
+                with self._transaction(None) as transaction:
+                    return function(transaction)
+            except Conflict:
+                if attempt == attempts:
+                    raise
+            time.sleep(pause * random.random())
+            pause = min(pause * 2, _LONGEST_PAUSE)
+        raise ValueError("attempts must be at least 1")
+
+    def _atomically(self, step: Callable[[Transaction[K, V]], T], *, joined: bool = False) -> T:
+        """Run a step that may be repeated and commit it, without the exclusive lock unless others keep interfering.
+
+        With ``joined`` what the step does with the shelf itself is part of it: it calls a function of the user's.
+        """
+        if self._handle.inside and (outer := self._joined()) is not None:
+            return step(outer)
+        self._handle.refuse_in_transaction()
+        engine = self._handle.engine
+        for _ in range(_ATTEMPTS):
+            state, transaction = transactions.begin(engine, self.name, self._namespace, self._codec, watched=True)
+            with self._handle.taking_part() if joined else nullcontext() as participant:
+                if participant is not None:
+                    participant.state = state
+                result = step(transaction)
+            batch = state.batch()
+            state.end()
+            if batch is None:
+                return result
+            try:
+                engine.commit(batch)
+            except Conflict:
+                continue
+            self._committed(batch)
+            return result
+        return self._patiently(step)
+
+    def _patiently(self, step: Callable[[Transaction[K, V]], T]) -> T:
+        """Run a step of our own in transactions, until one meets nobody else or that seems hopeless."""
+        return self._transact(step, 1 if self._handle.engine.capabilities.exclusive else _PATIENT_ATTEMPTS)
+
+    # --- the end -----------------------------------------------------------------------------------------------------
+
+    def sync(self) -> None:
+        """Write back what was changed in place (``writeback=True``), and make everything durable.
+
+        Raises, with ``writeback=True``:
+            Conflict: entries were changed here and by somebody else; theirs stay, ``values`` has yours.
+            UnwritableValue: values cannot be pickled any more; ``keys`` names them.
+        """
+        self._handle.engine.sync()
+
+    def close(self) -> None:
+        """Write back and let everything go. Closing twice is fine; any use afterwards is a ``ShelfClosed``."""
+        if not self._is_part:
+            self._handle.close()
+
+    def __enter__(self) -> Self:
+        self._handle.refuse_closed()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,76 @@
+"""A shelf at one instant."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar
+
+from coshelf import contract
+from coshelf.mapping.namespace import Namespace
+from coshelf.mapping.readable import Readable
+from coshelf.values.pickled import PickleCodec
+
+__all__ = ["Snapshot"]
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+_LONG = 600.0  # seconds after which a held snapshot is worth a warning
+
+
+class _Instant:
+    """The reader that a snapshot and its subs share, and since when it is held."""
+
+    def __init__(self, reader: contract.Snapshot, where: str) -> None:
+        self.reader = reader
+        self._where = where
+        self._since: float | None = time.monotonic()
+
+    def read(self) -> contract.Snapshot:
+        if self._since is not None and time.monotonic() - self._since > _LONG:
+            self._since = None
+            warnings.warn(
+                f"a snapshot of {self._where} has been held for more than {_LONG / 60:.0f} minutes: meanwhile "
+                "the space of overwritten entries is not used again, and the file grows",
+                ResourceWarning,
+                stacklevel=4,
+            )
+        return self.reader
+
+
+class Snapshot(Readable[K, V], Generic[K, V]):
+    """A read-only mapping of a shelf as it was at one instant, from :meth:`coshelf.Shelf.snapshot`.
+
+    Writers go on meanwhile. Close it, or use ``with``: while it is held, overwritten entries keep their room on disk.
+    """
+
+    def __init__(self, instant: _Instant, namespace: Namespace, codec: PickleCodec) -> None:
+        self._instant = instant
+        self._namespace = namespace
+        self._codec = codec
+
+    def _reader(self) -> contract.Snapshot:
+        return self._instant.read()
+
+    def sub(self, name: str) -> Snapshot[Any, V]:
+        """The same instant of a namespace. It is closed with this snapshot."""
+        return Snapshot(self._instant, self._namespace.sub(name), self._codec)
+
+    def close(self) -> None:
+        """Let the instant go. Closing twice is fine; any other use afterwards is a ``ShelfClosed``."""
+        self._instant.reader.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def take(reader: contract.Snapshot, where: str, namespace: Namespace, codec: PickleCodec) -> Snapshot[K, V]:
+    """A snapshot over an engine's snapshot."""
+    return Snapshot(_Instant(reader, where), namespace, codec)

@@ -1,0 +1,228 @@
+"""Several reads and writes that happen together or not at all. Written once, above every engine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
+from typing import Any, Final, Generic, Self, TypeVar, overload
+
+from coshelf.contract import Batch, Reader
+from coshelf.errors import InvalidKey, ShelfClosed
+from coshelf.keys import shown
+from coshelf.mapping.immutable import is_immutable
+from coshelf.mapping.namespace import Namespace
+from coshelf.mapping.overlay import Overlay
+from coshelf.mapping.readable import Readable
+from coshelf.values.pickled import PickleCodec
+
+__all__ = ["MISSING", "State", "Transaction", "begin", "pairs"]
+
+K = TypeVar("K")
+V = TypeVar("V")
+D = TypeVar("D")
+
+
+class _Missing:
+    def __repr__(self) -> str:
+        return "<none>"
+
+
+MISSING: Final[Any] = _Missing()
+"""Stands for an argument that was not given, where None would be a value."""
+
+
+class Transaction(Readable[K, V], MutableMapping[K, V], Generic[K, V]):
+    """A read-write view of a shelf whose changes are committed together, from :meth:`coshelf.Shelf.transaction`.
+
+    Reads see the transaction's own writes. It ends with its ``with`` block and cannot be used afterwards.
+    """
+
+    def __init__(self, state: State, namespace: Namespace, codec: PickleCodec) -> None:
+        self._state = state
+        self._namespace = namespace
+        self._codec = codec
+
+    def _reader(self) -> Overlay:
+        return self._state.overlay()
+
+    def sub(self, name: str) -> Transaction[Any, V]:
+        """A namespace within the same transaction."""
+        return Transaction(self._state, self._namespace.sub(name), self._codec)
+
+    # --- the dict ----------------------------------------------------------------------------------------------------
+
+    def __setitem__(self, key: K, value: V) -> None:
+        encoded = self._namespace.encode(key)
+        self._reader().put(encoded, self._codec.dump(key, encoded, value))
+
+    def __delitem__(self, key: K) -> None:
+        encoded = self._namespace.encode(key)
+        overlay = self._reader()
+        if overlay.get(encoded) is None:
+            raise KeyError(key)
+        overlay.delete(encoded)
+
+    @overload
+    def pop(self, key: K, /) -> V: ...
+    @overload
+    def pop(self, key: K, /, default: V | D) -> V | D: ...
+    def pop(self, key: K, /, default: Any = MISSING) -> Any:
+        """Remove an entry and return its value, or ``default`` if there is none. As ``dict.pop``."""
+        try:
+            value = self._get(key)
+        except (KeyError, InvalidKey):
+            self._encoded(key)
+            if default is MISSING:
+                raise KeyError(key) from None
+            return default
+        self._reader().delete(self._namespace.encode(key))
+        return value
+
+    def popitem(self, last: bool = True) -> tuple[K, V]:
+        """Remove and return the item with the greatest key, or the smallest. KeyError if there is none."""
+        for item in self.items(reverse=last):
+            self._reader().delete(self._namespace.encode(item[0]))
+            return item
+        raise KeyError("popitem(): the shelf is empty")
+
+    @overload
+    def setdefault(self: Transaction[K, V | None], key: K, default: None = None, /) -> V | None: ...
+    @overload
+    def setdefault(self, key: K, default: V, /) -> V: ...
+    def setdefault(self, key: K, default: Any = None, /) -> Any:
+        """The value of ``key``; if there is none, ``default`` is stored and a copy of it returned."""
+        try:
+            return self._get(key)
+        except KeyError:
+            self[key] = default
+            return self._get(key)
+
+    def update(self, other: Any = (), /, **more: Any) -> None:
+        """Store all items of a mapping or of an iterable of pairs. As ``dict.update``."""
+        for key, value in pairs(other, more):
+            self[key] = value
+
+    def __ior__(self, other: Any) -> Self:  # type: ignore[override,misc]
+        self.update(other)
+        return self
+
+    def clear(self) -> None:
+        """Remove all entries of this shelf or namespace."""
+        overlay = self._reader()
+        for (start, stop), exact in zip(self._namespace.ranges, self._namespace.exact, strict=True):
+            if exact:
+                overlay.clear(start, stop)
+        if not all(self._namespace.exact):
+            for _, encoded, _ in list(self._select().scan(overlay, keys_only=True)):
+                overlay.delete(encoded)
+
+    # --- changing a value --------------------------------------------------------------------------------------------
+
+    def _get_or(self, key: K, default: Any, *, copy: bool = False) -> V:
+        try:
+            return self._get_copy(key) if copy else self._get(key)
+        except KeyError:
+            if default is MISSING:
+                raise
+            value: V = default
+            return value
+
+    @contextmanager
+    def edit(self, key: K, default: Any = MISSING) -> Iterator[V]:
+        """Hand out a value to be changed in place, and store it when the block ends. As :meth:`coshelf.Shelf.edit`."""
+        overlay, encoded = self._reader(), self._namespace.encode(key)
+        with overlay.guarding(encoded):
+            value = self._get_or(key, default, copy=True)
+            if is_immutable(value):
+                raise TypeError(
+                    f"the value for key {shown(key)} is a {type(value).__name__}, which cannot be changed in place\n"
+                    "  hint: use modify()"
+                )
+            yield value
+            self._reader().put_guarded(encoded, self._codec.dump(key, encoded, value))
+
+    def modify(self, key: K, function: Callable[[V], V], default: Any = MISSING, *, allow_none: bool = False) -> V:
+        """Store ``function(value)`` and return it. As :meth:`coshelf.Shelf.modify`."""
+        overlay, encoded = self._reader(), self._namespace.encode(key)
+        with overlay.guarding(encoded):
+            old = self._get_or(key, default)
+            new = function(old)
+            if new is None and not allow_none and not is_immutable(old):
+                raise TypeError(
+                    f"the function given to modify() returned None for the {type(old).__name__} under key "
+                    f"{shown(key)}; the entry was not changed\n"
+                    "  hint: return the new value, or use edit() to change it in place; allow_none=True stores None"
+                )
+            self._reader().put_guarded(encoded, self._codec.dump(key, encoded, new))
+        return new
+
+    def replace(self, key: K, old: V, new: V) -> bool:
+        """Store ``new`` if there is a value and it equals ``old``. As :meth:`coshelf.Shelf.replace`."""
+        try:
+            value = self._get(key)
+        except KeyError:
+            return False
+        if not (value is old or value == old):
+            return False
+        self[key] = new
+        return True
+
+
+class State:
+    """What a transaction and its subs share: the overlay, and whether it is still going on."""
+
+    def __init__(self, overlay: Overlay, where: str) -> None:
+        self._overlay = overlay
+        self._where = where
+        self._pid = os.getpid()
+        self._ended = False
+
+    def overlay(self) -> Overlay:
+        if self._ended:
+            raise ShelfClosed(f"the transaction on {self._where} has ended")
+        if os.getpid() != self._pid:
+            raise ShelfClosed(f"the transaction on {self._where} belongs to the parent of this process")
+        return self._overlay
+
+    def end(self) -> None:
+        self._ended = True
+        self._overlay.forget()
+
+    @contextmanager
+    def nested(self) -> Iterator[State]:
+        """A part of the transaction, undone alone if its block raises."""
+        overlay = self.overlay()
+        mark = overlay.mark()
+        part = State(overlay, self._where)
+        try:
+            yield part
+        except BaseException:
+            overlay.go_back(mark)
+            raise
+        finally:
+            part._ended = True
+
+    def batch(self, *, of_reads: bool = False) -> Batch | None:
+        """What is to be committed; as :meth:`coshelf.mapping.overlay.Overlay.batch`."""
+        return self.overlay().batch(of_reads=of_reads)
+
+
+def begin(
+    base: Reader, where: str, namespace: Namespace, codec: PickleCodec, *, watched: bool
+) -> tuple[State, Transaction[Any, Any]]:
+    """A transaction over a reader, and the state by which its owner commits and ends it."""
+    state = State(Overlay(base, watched=watched), where)
+    return state, Transaction(state, namespace, codec)
+
+
+def pairs(other: Any, more: Mapping[str, Any]) -> Iterable[tuple[Any, Any]]:
+    """The items that ``update`` was given, as ``dict.update`` takes them."""
+    if isinstance(other, Mapping):
+        yield from other.items()
+    elif hasattr(other, "keys"):
+        for key in other.keys():  # noqa: SIM118 (it need not be iterable)
+            yield key, other[key]
+    else:
+        yield from other
+    yield from more.items()

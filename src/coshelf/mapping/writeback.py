@@ -1,0 +1,410 @@
+"""``writeback=True``: values handed out are kept, with what they were, so that only changes are written back.
+
+The idea is shelve's; what is repaired is that entries which nobody changed are not written, and that nothing of
+somebody else's is overwritten in silence.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from coshelf.contract import Absent, Batch, Entry
+from coshelf.errors import (
+    BatchTooLarge,
+    Conflict,
+    InvalidKey,
+    ReadOnlyShelf,
+    TransactionInProgress,
+    UnwritableValue,
+)
+from coshelf.keys import FIRST, LAST, shown
+from coshelf.mapping.handle import Commit, Handle
+from coshelf.mapping.holders import Holders
+from coshelf.mapping.immutable import is_immutable
+from coshelf.mapping.namespace import Namespace
+from coshelf.mapping.selection import Selection
+from coshelf.mapping.shelf import Shelf
+from coshelf.mapping.transaction import MISSING, Transaction, pairs
+from coshelf.values.pickled import PickleCodec
+
+__all__ = ["WritebackCache", "WritebackShelf"]
+
+K = TypeVar("K")
+V = TypeVar("V")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A value as it was handed out, and the fingerprint of that moment; None if it could not be pickled."""
+
+    key: Any
+    value: Any
+    fingerprint: bytes | None
+    version: int | str | Absent
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """What a value has become."""
+
+    fingerprint: bytes
+    body: bytes
+
+
+class WritebackCache:
+    """Encoded key to value, for the mutable values that a shelf handed out. Threads may share it.
+
+    A forked child begins with an empty one: what the parent changed is the parent's to write.
+    """
+
+    def __init__(self, codec: PickleCodec) -> None:
+        self._codec = codec
+        self._begin()
+
+    def _begin(self) -> None:
+        self._pid = os.getpid()
+        self._lock = threading.RLock()  # of what is here, for a moment
+        self._writing = threading.RLock()  # of who stores, so that threads do not take each other for somebody else
+        self._kept: dict[bytes, _Kept] = {}
+        self._holders = Holders()
+
+    def _entries(self) -> dict[bytes, _Kept]:
+        if self._pid != os.getpid():
+            self._begin()
+        return self._kept
+
+    def writing(self) -> threading.RLock:
+        """To be held while entries are stored that may be in here."""
+        self._entries()
+        return self._writing
+
+    def find(self, encoded: bytes) -> _Kept | None:
+        """What was handed out for a key. From here on it stays until this thread has synced."""
+        entries = self._entries()
+        with self._lock:
+            self._holders.note(encoded)
+            return entries.get(encoded)
+
+    def keep(self, key: Any, encoded: bytes, value: Any, version: int | str, fingerprint: bytes | None = None) -> Any:
+        """Remember a value that was just loaded, or stored with this fingerprint; return the one to hand out."""
+        entries = self._entries()
+        if is_immutable(value):
+            with self._lock:
+                entries.pop(encoded, None)
+                self._holders.release(encoded)
+            return value
+        if fingerprint is not None:
+            with self._lock:
+                self._holders.note(encoded)
+                entries[encoded] = _Kept(key, value, fingerprint, version)
+            return value
+        try:
+            fingerprint = self._codec.fingerprint(key, encoded, value)
+        except UnwritableValue:
+            fingerprint = None
+        with self._lock:  # of two threads that load at once, both get the object of the first
+            return entries.setdefault(encoded, _Kept(key, value, fingerprint, version)).value
+
+    def miss(self, encoded: bytes) -> None:
+        """There was nothing to be handed out for a key."""
+        with self._lock:
+            self._holders.release(encoded)
+
+    def forget_unchanged(self, keys: Iterable[bytes]) -> None:
+        """Forget values that a commit has overtaken. Those changed in place stay, to be reported as conflicts."""
+        entries = self._entries()
+        with self._lock:
+            chosen = {encoded: entries[encoded] for encoded in keys if encoded in entries}
+        changes, failures = self._changes(chosen)
+        with self._lock:
+            for encoded, kept in chosen.items():
+                if encoded not in changes and encoded not in failures and entries.get(encoded) is kept:
+                    del entries[encoded]
+
+    def forget_overtaken(self, version: Callable[[bytes], int | str | None]) -> None:
+        """Forget unchanged values of which somebody else has stored another version, or none."""
+        entries = self._entries()
+        self.forget_unchanged([key for key, kept in list(entries.items()) if version(key) != kept.version])
+
+    def drop(self, start: bytes, stop: bytes) -> None:
+        """Forget the values of a range of keys, changes included."""
+        entries = self._entries()
+        with self._lock:
+            for encoded in [encoded for encoded in entries if start <= encoded < stop]:
+                del entries[encoded]
+
+    def has_changes(self, only: bytes | None = None) -> bool:
+        """Whether there is something to write back, or that cannot be."""
+        return any(self._changes(self._chosen(only)))
+
+    def write_back(self, commit: Commit, only: bytes | None = None) -> None:
+        """Commit the values that were changed in place, and forget them, but for two kinds.
+
+        Those that cannot be pickled stay, and those that another thread was handed: it may be about to change them.
+
+        Raises :class:`Conflict` and :class:`UnwritableValue` after everything else has been committed.
+        """
+        if not self._chosen(only):
+            return
+        with self._writing:
+            chosen = self._chosen(only)
+            changes, failures = self._changes(chosen)
+            bodies = {encoded: change.body for encoded, change in changes.items()}
+            versions, conflicts = _commit(bodies, chosen, commit)
+            # One that a signal handler or a finalizer has stored meanwhile is no conflict.
+            conflicts = [encoded for encoded in conflicts if self._kept.get(encoded) is chosen[encoded]]
+            with self._lock:
+                for encoded, kept in chosen.items():
+                    if encoded not in failures:
+                        fingerprint = changes[encoded].fingerprint if encoded in changes else kept.fingerprint
+                        current = _Kept(kept.key, kept.value, fingerprint, versions.get(encoded, kept.version))
+                        self._let_go(encoded, kept, None if encoded in conflicts else current)
+        _report(
+            {chosen[encoded].key: chosen[encoded].value for encoded in conflicts},
+            {chosen[encoded].key: failure for encoded, failure in failures.items()},
+        )
+
+    def _chosen(self, only: bytes | None) -> dict[bytes, _Kept]:
+        entries = self._entries()
+        with self._lock:
+            return {encoded: kept for encoded, kept in entries.items() if only is None or encoded == only}
+
+    def _let_go(self, encoded: bytes, kept: _Kept, current: _Kept | None) -> None:
+        """Forget a value that is stored, unless another thread has kept a newer one or may change this one."""
+        is_held = self._holders.release(encoded)
+        if self._kept.get(encoded) is kept:
+            if is_held and current is not None:
+                self._kept[encoded] = current
+            else:
+                del self._kept[encoded]
+
+    def _changes(self, chosen: dict[bytes, _Kept]) -> tuple[dict[bytes, _Change], dict[bytes, UnwritableValue]]:
+        changes: dict[bytes, _Change] = {}
+        failures: dict[bytes, UnwritableValue] = {}
+        for encoded, kept in chosen.items():
+            try:
+                # In this order: what another thread changes between the two is found the next time.
+                fingerprint = self._codec.fingerprint(kept.key, encoded, kept.value)
+                if fingerprint != kept.fingerprint:
+                    changes[encoded] = _Change(fingerprint, self._codec.dump(kept.key, encoded, kept.value))
+            except UnwritableValue as error:
+                failures[encoded] = error
+        return changes, failures
+
+
+class WritebackShelf(Shelf[K, V]):
+    """A shelf that remembers the mutable values it handed out, and writes back those that were changed in place."""
+
+    _hands_out_copies = True
+
+    def __init__(self, handle: Handle, namespace: Namespace, cache: WritebackCache) -> None:
+        super().__init__(handle, namespace)
+        self._cache = cache
+
+    @property
+    def writeback(self) -> bool:
+        return True
+
+    def _part(self, namespace: Namespace) -> Shelf[Any, V]:
+        return WritebackShelf(self._handle, namespace, self._cache)
+
+    def _write_back(self, key: Any = MISSING) -> None:
+        """Write back and forget one value, or all, before the shelf is changed in another way."""
+        encoded = None
+        if key is not MISSING:
+            try:
+                encoded = self._namespace.encode(key)
+            except InvalidKey:
+                return  # the operation itself will say so
+        try:
+            self._handle.refuse_in_transaction()
+        except (TransactionInProgress, ReadOnlyShelf):
+            # Without the lock of who writes: that thread may wait for the end of this one's transaction.
+            if self._cache.has_changes(encoded):
+                raise
+            return
+        self._cache.write_back(self._handle.commit, encoded)
+
+    # --- reading -----------------------------------------------------------------------------------------------------
+
+    def __getitem__(self, key: K) -> V:
+        return self._get(key)
+
+    def _get(self, key: Any) -> V:
+        if not self.closed and not (self._handle.inside and self._joined() is not None):
+            encoded = self._namespace.encode(key)
+            kept = self._cache.find(encoded)
+            if kept is not None:
+                value: V = kept.value
+                return value
+            try:
+                return super()._get(key)
+            except BaseException:
+                self._cache.miss(encoded)
+                raise
+        return super()._get(key)
+
+    def _items(self, selection: Selection) -> Iterator[tuple[Any, V]]:
+        return self._items_singly(selection)
+
+    def _value(self, key: K, encoded: bytes, entry: Entry) -> V:
+        if self._handle.inside and self._joined() is not None:
+            return self._value_inside(key, encoded, entry)
+        kept = self._cache.find(encoded)
+        if kept is None:
+            value = super()._value(key, encoded, entry)
+            kept_value: V = self._cache.keep(key, encoded, value, entry.version)
+            return kept_value
+        found: V = kept.value
+        return found
+
+    def _value_inside(self, key: K, encoded: bytes, entry: Entry) -> V:
+        """The value that a transaction sees. Nobody would write back what is changed in it."""
+        value = super()._value(key, encoded, entry)
+        if not is_immutable(value):
+            raise TransactionInProgress(
+                f"the value for key {shown(key)} was read through the shelf inside its own transaction, which does not "
+                "write back what is changed in place\n  hint: read it through the transaction, or change it with edit()"
+            )
+        return value
+
+    # --- writing -----------------------------------------------------------------------------------------------------
+
+    def __setitem__(self, key: K, value: V) -> None:
+        self.update(((key, value),))
+
+    def update(self, other: Any = (), /, **more: Any) -> None:
+        if self._handle.inside and (joined := self._joined()) is not None:
+            joined.update(other, **more)
+            return
+        self._handle.refuse_in_transaction()
+        stored = {self._namespace.encode(key): (key, value) for key, value in pairs(other, more)}
+        puts = {encoded: self._codec.dump(key, encoded, value) for encoded, (key, value) in stored.items()}
+        if not puts:
+            return
+        with self._cache.writing():
+            version = self._handle.commit(Batch(puts=puts))
+            for encoded, (key, value) in stored.items():
+                fingerprint = self._codec.fingerprint(key, encoded, value, puts[encoded])
+                self._cache.keep(key, encoded, value, version, fingerprint)
+
+    def clear(self) -> None:
+        self._handle.refuse_in_transaction()
+        with self._cache.writing():
+            super().clear()
+            for start, stop in self._namespace.ranges:
+                self._cache.drop(start, stop)
+
+    def _committed(self, batch: Batch) -> None:
+        self._cache.forget_unchanged([*batch.puts, *batch.deletes])
+
+    def __delitem__(self, key: K) -> None:
+        self._handle.refuse_in_transaction()
+        with self._cache.writing():
+            super().__delitem__(key)
+            encoded = self._namespace.encode(key)
+            self._cache.drop(encoded, encoded + b"\x00")
+
+    def pop(self, key: K, /, default: Any = MISSING) -> Any:
+        self._write_back(key)
+        return super().pop(key, default)
+
+    def popitem(self, last: bool = True) -> tuple[K, V]:
+        self._write_back()
+        return super().popitem(last)
+
+    def setdefault(self, key: K, default: Any = None, /) -> Any:
+        if key in self:
+            with suppress(KeyError):  # it may be gone by now
+                return self[key]
+        self._write_back(key)
+        value = super().setdefault(key, default)
+        return self.get(key, value)
+
+    @contextmanager
+    def edit(self, key: K, default: Any = MISSING) -> Iterator[V]:
+        self._write_back(key)
+        with super().edit(key, default) as value:
+            yield value
+
+    def modify(self, key: K, function: Callable[[V], V], default: Any = MISSING, *, allow_none: bool = False) -> V:
+        self._write_back(key)
+        return super().modify(key, function, default, allow_none=allow_none)
+
+    def replace(self, key: K, old: V, new: V) -> bool:
+        self._write_back(key)
+        return super().replace(key, old, new)
+
+    def transaction(self, timeout: float | None = None) -> AbstractContextManager[Transaction[K, V]]:
+        if not self._handle.inside or self._joined() is None:
+            self._handle.refuse_in_transaction()
+            self._write_back()
+        return super().transaction(timeout)
+
+    def transact(self, function: Callable[[Transaction[K, V]], T], *, attempts: int = 10) -> T:
+        self._write_back()
+        return super().transact(function, attempts=attempts)
+
+    def sync(self) -> None:
+        if self.flag == "r":
+            self._cache.drop(FIRST, LAST)
+        else:
+            self._write_back()
+            self._cache.forget_overtaken(self._stored_version)
+        super().sync()
+
+    def _stored_version(self, encoded: bytes) -> int | str | None:
+        entry = self._handle.engine.get(encoded)
+        return None if entry is None else entry.version
+
+
+def _commit(
+    changed: dict[bytes, bytes], chosen: dict[bytes, _Kept], commit: Commit
+) -> tuple[dict[bytes, int | str], list[bytes]]:
+    """Commit what nobody else has changed; return its versions, and the rest."""
+    conflicts: list[bytes] = []
+    versions: dict[bytes, int | str] = {}
+    try:
+        while changed:
+            try:
+                version = commit(Batch(puts=changed, checks={encoded: chosen[encoded].version for encoded in changed}))
+                versions = dict.fromkeys(changed, version)
+                break
+            except Conflict as conflict:
+                conflicts.extend(conflict.keys)
+                changed = {encoded: body for encoded, body in changed.items() if encoded not in conflict.keys}
+    except BatchTooLarge:  # of an engine that checks one entry at a time, which is enough here
+        if len(changed) == 1:
+            raise
+        for encoded, body in changed.items():
+            one, theirs = _commit({encoded: body}, chosen, commit)
+            versions |= one
+            conflicts += theirs
+    return versions, conflicts
+
+
+def _report(conflicts: dict[Any, Any], failures: dict[Any, UnwritableValue]) -> None:
+    failed: UnwritableValue | None = None
+    if failures:
+        first = next(iter(failures.values()))
+        failed = UnwritableValue(
+            f"{len(failures)} changed values cannot be pickled and stay in the cache; all others were written: "
+            + "; ".join(str(failure) for failure in failures.values()),
+            tuple(failures),
+        )
+        failed.__cause__ = first.__cause__
+    if conflicts:
+        raise Conflict(
+            f"{len(conflicts)} entries were changed here and meanwhile by somebody else; theirs stay, yours are in "
+            f"this error's values, all others were written: {', '.join(map(repr, conflicts))}",
+            tuple(conflicts),
+            conflicts,
+        ) from failed
+    if failed is not None:
+        raise failed

@@ -1,0 +1,1 @@
+"""What coshelf asks of the operating system and of optional packages."""

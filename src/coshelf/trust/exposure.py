@@ -1,0 +1,162 @@
+"""Whether a file, and every directory above it, can be written by nobody but this user."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from coshelf.trust.writers import Writers, is_member, writers_of, writers_of_new_files
+
+__all__ = [
+    "exposure",
+    "exposure_above",
+    "exposure_of",
+    "exposure_of_folder",
+    "exposure_to_others_than",
+]
+
+_ROOT = 0
+_SEARCH = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
+
+
+def exposure(path: str) -> str | None:
+    """Why somebody else could write a file, in words; None if nobody can, or there is no such file."""
+    try:
+        found = os.lstat(path)
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISREG(found.st_mode):
+        return f"{path} is no regular file"
+    return exposure_of(path, found)
+
+
+def exposure_of_folder(path: str) -> str | None:
+    """As :func:`exposure`, of a folder in which nobody else is to have a file; None if it is not there."""
+    try:
+        found = os.lstat(path)
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISDIR(found.st_mode):
+        return f"{path} is no folder"
+    return exposure_of(path, found)
+
+
+def exposure_of(path: str, found: os.stat_result, opened: int | None = None) -> str | None:
+    """As :func:`exposure`, of what has been looked at already; by its descriptor, if it is ``opened``."""
+    return _exposure_to_others(path, found, path if opened is None else opened, also_roots=False)
+
+
+def exposure_above(path: str, found: os.stat_result) -> str | None:
+    """Why somebody else could put another file in the place of the one that was found at a path; None if nobody can.
+
+    The directory must hold that very file. It, and each one above it, is looked at by descriptors that lead from the
+    one to the other, so that nothing can be exchanged in between. In a sticky directory (/tmp) only the owners of an
+    entry and of the directory can replace it.
+    """
+    place, name = os.path.split(path)
+    try:
+        descriptor = os.open(place or ".", _SEARCH)
+    except OSError as error:
+        return f"{place} cannot be looked at: {error.strerror}"
+    try:
+        if not os.path.samestat(os.stat(name or ".", dir_fd=descriptor), found):
+            return f"{path} is another file than the one that is open"
+        exposed = _exposure_to_new_files(place, descriptor)
+        entry = found
+        while exposed is None:
+            directory = os.fstat(descriptor)
+            exposed = _exposure_of_entry(place, directory, descriptor, entry)
+            above = os.open("..", _SEARCH, dir_fd=descriptor)
+            os.close(descriptor)
+            descriptor = above
+            if os.path.samestat(os.fstat(above), directory):
+                break
+            place, entry = os.path.dirname(place) or "/", directory
+        return exposed
+    except OSError as error:
+        return f"{place} cannot be looked at: {error.strerror}"
+    finally:
+        os.close(descriptor)
+
+
+def _exposure_of_entry(path: str, directory: os.stat_result, opened: int, entry: os.stat_result) -> str | None:
+    """Why somebody else could exchange an entry of a directory."""
+    if not directory.st_mode & stat.S_ISVTX:
+        return _exposure_to_others(path, directory, opened, also_roots=True)
+    for owner in (directory.st_uid, entry.st_uid):
+        if owner not in (_ROOT, os.geteuid()):
+            return f"{path} or what is used in it belongs to {_user(owner)}"
+    return None
+
+
+def _exposure_to_new_files(path: str, opened: int) -> str | None:
+    default = writers_of_new_files(opened)
+    if default.everybody or default.users - {_ROOT, os.geteuid()} or default.groups:
+        return f"what is made in {path} can be written by others, as its default access control list says"
+    return None
+
+
+def _exposure_to_others(path: str, found: os.stat_result, opened: int | str, *, also_roots: bool) -> str | None:
+    user = os.geteuid()
+    if found.st_uid != user and not (also_roots and found.st_uid == _ROOT):
+        return f"{path} belongs to {_user(found.st_uid)}"
+    writers = writers_of(found, opened)
+    if writers.everybody:
+        return f"everybody can write {path}"
+    for other in writers.users - {user, _ROOT}:
+        return f"{_user(other)} can write {path}"
+    for group in writers.groups:
+        if not _is_own_group(group):
+            return f"the group {_group(group)} can write {path}"
+    return None
+
+
+def exposure_to_others_than(
+    allowed: Writers, path: str, found: os.stat_result, opened: int | str
+) -> str | None:  # fmt: skip
+    """Why somebody could write a file who is none of ``allowed``, nor this user, nor root; None if nobody can."""
+    if allowed.everybody:
+        return None
+    writers = writers_of(found, opened)
+    if writers.everybody:
+        return f"everybody can write {path}"
+    for other in writers.users - allowed.users - {os.geteuid(), _ROOT}:
+        if not any(is_member(other, group) for group in allowed.groups):
+            return f"{_user(other)} can write {path}"
+    for group in writers.groups - allowed.groups:
+        if not _is_own_group(group):
+            return f"the group {_group(group)} can write {path}"
+    return None
+
+
+def _is_own_group(number: int) -> bool:
+    """Whether a group is this user's alone, as many systems give each user one, and a umask of 002."""
+    import grp
+    import pwd
+
+    try:
+        user, group = pwd.getpwuid(os.geteuid()), grp.getgrgid(number)
+    except KeyError:
+        return False
+    if number != user.pw_gid or group.gr_name != user.pw_name or not set(group.gr_mem) <= {user.pw_name}:
+        return False
+    # Whose first group it is, is a member that the group's own list does not have.
+    return all(other.pw_name == user.pw_name for other in pwd.getpwall() if other.pw_gid == number)
+
+
+def _user(number: int) -> str:
+    import pwd
+
+    try:
+        return f"the user {pwd.getpwuid(number).pw_name}"
+    except KeyError:
+        return f"the user {number}"
+
+
+def _group(number: int) -> str:
+    import grp
+
+    try:
+        return grp.getgrgid(number).gr_name
+    except KeyError:
+        return str(number)

@@ -1,0 +1,174 @@
+"""The gate: as ``pickle.loads``, for whoever wrote the pickle."""
+
+from __future__ import annotations
+
+import copyreg
+import functools
+import importlib
+import io
+import marshal
+import pickle
+import types
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from coshelf.errors import UntrustedValue
+from coshelf.trust.gate.bounds import MOST_LEVELS, survey
+from coshelf.trust.gate.data_types import data_type, inert_class, is_inert
+from coshelf.trust.gate.grammar import has_calls_of_scalars, has_flat_tuples, is_without_tuples, openers
+from coshelf.trust.gate.known import Known
+
+__all__ = ["Gate"]
+
+
+# A pickle names something by one of six instructions: two are followed by lines, and these are the bytes of the others.
+# Without any of them in it, wherever they may stand, there is nothing that it could call or change.
+_NAMING = b"\n\x93\x82\x83\x84"
+_SMALL = 1000  # bytes, in which nothing can nest deeper than is allowed
+# Hashing takes long where tuples hold others that were there before. These are the bytes of what makes tuples, and of
+# what takes something once more: with one tuple, or so few times, it cannot take long in so few bytes.
+_TUPLES, _AGAIN = b"t\x85\x86\x87", b"2hjg"
+_FEW_TUPLES, _FEW_TIMES = 1, 12
+
+
+_IS_IN_C = isinstance(pickle.loads, types.BuiltinFunctionType)
+
+
+class _Care(Exception):
+    """There is something in a pickle for which each instruction is to be looked at."""
+
+
+class _Quick(pickle.Unpickler):
+    """The interpreter's own, for classes that nothing can change, and whose instances nothing can."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        found = inert_class(module, name)
+        if found is None:
+            raise _Care
+        return found
+
+
+@functools.cache
+def _class_of(module: str, name: str) -> Any:
+    return getattr(importlib.import_module(module), name)
+
+
+class _QuickWhenSmall(_Quick):
+    """One for pickles so small that no number in them takes long to read."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) == ("decimal", "Decimal") and is_inert(found := _class_of(module, name)):
+            return found
+        return super().find_class(module, name)
+
+
+class _QuickForUuids(_Quick):
+    """One for pickles that change nothing but a UUID that they just made."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) == ("uuid", "UUID"):
+            return _class_of(module, name)
+        return super().find_class(module, name)
+
+
+def _quick(data: bytes, is_small: bool) -> Any:
+    """The value, if the form of the pickle lets the interpreter's own unpickler make it. Raises :class:`_Care`."""
+    if b"UUID" in data and openers(data) <= MOST_LEVELS and has_calls_of_scalars(data):
+        return _QuickForUuids(io.BytesIO(data)).load()
+    if is_small:
+        return _QuickWhenSmall(io.BytesIO(data)).load()
+    if is_without_tuples(data) or has_flat_tuples(data):
+        value = pickle.loads(data)
+        if openers(data) > MOST_LEVELS:
+            _measure(value)
+        return value
+    if openers(data) <= MOST_LEVELS and has_calls_of_scalars(data):
+        return _Quick(io.BytesIO(data)).load()
+    raise _Care
+
+
+def _measure(value: Any) -> None:
+    """Raise :class:`_Care` for what nests so deep that it is to be looked at: lists and dicts, which are not hashed.
+
+    The module that writes Python's own code files stops at some 2000 levels, and does it at the speed of C.
+    """
+    try:
+        marshal.dumps(value)
+    except ValueError:
+        raise _Care from None
+
+
+class Gate:
+    """Loads pickles of plain data, and of the classes and functions that are allowed beside it.
+
+    Args:
+        allow: classes and functions of the user. Their instances are made with care, which takes longer.
+
+    >>> import pickle, datetime
+    >>> gate = Gate()
+    >>> gate.loads(pickle.dumps({"at": datetime.date(2026, 11, 24)}))
+    {'at': datetime.date(2026, 11, 24)}
+    >>> gate.loads(pickle.dumps(print))
+    Traceback (most recent call last):
+    ...
+    coshelf.errors.UntrustedValue: builtins.print is no plain data
+    """
+
+    def __init__(self, allow: Iterable[Callable[..., Any]] = ()) -> None:
+        self._allowed = _allowed(allow)
+        self.loads = self._maker()
+
+    def _maker(self) -> Callable[..., Any]:
+        # Python's own unpickler, unlike that in C, takes the end for the end of a line.
+        quickest, small, careful = pickle.loads, _SMALL if _IS_IN_C else -1, self._careful
+        without, again, tuples, naming = bytes.translate, _AGAIN, _TUPLES, _NAMING
+
+        def loads(data: Any, buffers: Iterable[Any] | None = None) -> Any:
+            if type(data) is bytes and buffers is None and (size := len(data)) <= small:
+                few = size - len(without(data, None, again)) <= _FEW_TIMES
+                if few or size - len(without(data, None, tuples)) <= _FEW_TUPLES:
+                    is_unnamed = len(without(data, None, naming)) == size
+                    return quickest(data) if is_unnamed else careful(data, None, is_small=True)
+            return careful(data, buffers)
+
+        return loads
+
+    def _careful(self, data: Any, buffers: Iterable[Any] | None, is_small: bool = False) -> Any:
+        """The value of a pickle that is large, or asks for something by name."""
+        data = data if type(data) is bytes else bytes(data)
+        # What the program has registered as an extension is unpickled without being asked for by name.
+        is_quick = buffers is None and not copyreg._extension_registry and _IS_IN_C  # type: ignore[attr-defined]
+        if is_quick:
+            try:
+                return _quick(data, is_small=is_small)
+            except _Care:
+                pass
+        if len(data) > _SMALL:
+            found = survey(data)
+            if is_quick and not found.calls and not found.big:
+                try:
+                    return _Quick(io.BytesIO(data)).load()
+                except _Care:
+                    pass
+        from coshelf.trust.gate.interpreter import Interpreter
+
+        return Interpreter(data, self._name, buffers).run()
+
+    def _name(self, module: str, name: str) -> Known:
+        found = self._allowed.get((module, name)) or data_type(module, name)
+        if found is None:
+            raise UntrustedValue(f"{module}.{name} is no plain data", f"{module}.{name}")
+        return found
+
+
+def _allowed(allow: Iterable[Callable[..., Any]]) -> dict[tuple[str, str], Known]:
+    """What is allowed, by the names under which pickles ask for it."""
+    from coshelf.trust.gate.allowed import allowed_name
+
+    named = list(allow)
+    for each in named:
+        module, name = getattr(each, "__module__", None), getattr(each, "__qualname__", None)
+        if not isinstance(module, str) or not isinstance(name, str) or not callable(each):
+            raise TypeError(f"allow takes classes and functions, not {each!r}")
+    classes = frozenset(each for each in named if isinstance(each, type))
+    return {(each.__module__, each.__qualname__): allowed_name(each, classes) for each in named}

@@ -1,0 +1,226 @@
+"""The mark that says: this user made this shelf on this machine. docs/format.md, "The trust mark".
+
+A mark can only be made by who knows the user's secret, and fits one file only: store id, device and inode.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+import tempfile
+from hashlib import blake2b
+from hmac import compare_digest
+from itertools import islice
+from pathlib import Path
+
+from coshelf.errors import StorageError
+from coshelf.system.durable_files import sync_directory
+
+__all__ = [
+    "ROW_KEY",
+    "check_secret",
+    "has_place",
+    "has_place_for_mark",
+    "is_marked",
+    "mark",
+    "marked_elsewhere",
+    "unmark",
+]
+
+ROW_KEY = b"\x01trust"
+_SECRET_FILE = "COSHELF_SECRET_FILE"
+_CONTEXT = b"coshelf trust 1\0"
+_SECRET_BYTES = 32
+_LEAST_SECRET = 16
+_MOST = 1 << 20  # bytes that are read of a secret
+_MOST_MARKS = 500  # that are looked at for a message
+
+
+def mark(store_id: bytes, device: int, inode: int, path: str) -> bytes | None:
+    """Mark a shelf as this user's own.
+
+    Returns the body of the row :data:`ROW_KEY` to be stored in the shelf, if the secret is given by
+    ``COSHELF_SECRET_FILE``; otherwise the mark lies in the user's state directory, and None is returned. A user without
+    a place for state has no marks; the shelf then counts as somebody else's.
+    """
+    given = _given_secret()
+    if given is not None:
+        return b"\x02\x00" + _digest(given, store_id)
+    try:
+        directory = _state_directories()[0]
+        (directory / "trusted").mkdir(mode=0o700, parents=True, exist_ok=True)
+        name = _name(_own_secret(directory), store_id, device, inode)
+        _write_whole(directory / "trusted" / name, os.fsencode(path) + b"\n")
+    except (OSError, IndexError):  # IndexError: no home directory
+        return None
+    return None
+
+
+def is_marked(store_id: bytes, device: int, inode: int, row: bytes | None) -> bool:
+    """Whether the shelf bears this user's mark. ``row`` is the body of :data:`ROW_KEY`, if the shelf has it."""
+    try:
+        given = _given_secret()
+    except ValueError:
+        return False
+    if given is not None:
+        return row is not None and compare_digest(row[2:], _digest(given, store_id))
+    return any(_mark_in(directory, store_id, device, inode) is not None for directory in _state_directories())
+
+
+def unmark(store_id: bytes, device: int, inode: int) -> bool:
+    """Take the marks of a shelf away that lie in this user's state directories; return whether there were any."""
+    found = [_mark_in(directory, store_id, device, inode) for directory in _state_directories()]
+    for path in found:
+        if path is not None:
+            path.unlink(missing_ok=True)
+    return any(path is not None for path in found)
+
+
+def _mark_in(directory: Path, store_id: bytes, device: int, inode: int) -> Path | None:
+    try:
+        secret = _read(directory / "secret", os.O_NOFOLLOW)
+    except OSError as error:
+        if error.errno in (errno.EMFILE, errno.ENFILE):  # which says nothing of the mark
+            raise StorageError(
+                error.errno, f"cannot look for marks of trust in {directory}: too many open files"
+            ) from error
+        return None
+    path = directory / "trusted" / _name(secret, store_id, device, inode)
+    return path if len(secret) == _SECRET_BYTES and _is_file(path) else None
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except OSError:
+        return False
+
+
+def _read(path: Path, flags: int = 0) -> bytes:
+    """A small file's content. A pipe or a device is an error, and nobody waits for what it may have to say."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | flags)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is no file", str(path))
+        with os.fdopen(os.dup(descriptor), "rb") as file:
+            return file.read(_MOST)
+    finally:
+        os.close(descriptor)
+
+
+def marked_elsewhere(store_id: bytes) -> str | None:
+    """Where a shelf with this id lies that bears this user's mark, if a mark says so and it is still there."""
+    for directory in _state_directories():
+        try:
+            secret = _read(directory / "secret", os.O_NOFOLLOW)
+            with os.scandir(directory / "trusted") as marks:
+                for mark in islice(marks, _MOST_MARKS):
+                    path = os.fsdecode(_read(Path(mark.path), os.O_NOFOLLOW).removesuffix(b"\n"))
+                    with contextlib.suppress(OSError, ValueError):  # of a path that is none any more
+                        found = os.stat(path)
+                        if _name(secret, store_id, found.st_dev, found.st_ino) == mark.name:
+                            return path
+        except OSError:
+            continue
+    return None
+
+
+def has_place_for_mark(path: str) -> bool:
+    """Whether a shelf at this path could be marked by this user."""
+    if os.environ.get(_SECRET_FILE):
+        return os.access(path, os.W_OK)  # the mark is a row of the shelf
+    return has_place()
+
+
+def has_place() -> bool:
+    """Whether this user has a place for marks: a secret of ``COSHELF_SECRET_FILE``, or a directory for state."""
+    if os.environ.get(_SECRET_FILE):
+        return True
+    for directory in _state_directories():
+        there = next(place for place in (directory, *directory.parents) if place.exists())
+        if os.access(there, os.W_OK | os.X_OK):
+            return True
+    return False
+
+
+def check_secret() -> None:
+    """Raise ValueError if ``COSHELF_SECRET_FILE`` names no usable secret: before a shelf is made, not after."""
+    _given_secret()
+
+
+def _digest(secret: bytes, what: bytes) -> bytes:
+    key = secret if len(secret) <= 64 else blake2b(secret).digest()
+    return blake2b(_CONTEXT + what, key=key, digest_size=32).digest()
+
+
+def _name(secret: bytes, store_id: bytes, device: int, inode: int) -> str:
+    return _digest(secret, store_id + device.to_bytes(8, "little") + inode.to_bytes(8, "little")).hex()
+
+
+def _given_secret() -> bytes | None:
+    path = os.environ.get(_SECRET_FILE)
+    if not path:
+        return None
+    try:
+        secret = _read(Path(path))
+    except OSError as error:
+        raise ValueError(f"{_SECRET_FILE} names {path}, which cannot be read: {error.strerror}") from error
+    if len(secret) < _LEAST_SECRET:
+        raise ValueError(f"{_SECRET_FILE} names a file of {len(secret)} bytes; a secret has at least {_LEAST_SECRET}")
+    return secret
+
+
+def _state_directories() -> list[Path]:
+    """Where this user's state lies: marks are made in the first, and found in all: cron has another environment.
+
+    A directory of somebody else's is none of them: with ``sudo``, the home in the environment is that of another user,
+    who could not use a secret that root made there.
+    """
+    import pwd
+
+    base, home = os.environ.get("XDG_STATE_HOME"), os.environ.get("HOME")
+    found = [Path(base)] if base and os.path.isabs(base) else []
+    found += [Path(home, ".local", "state")] if home and os.path.isabs(home) else []
+    with contextlib.suppress(KeyError):  # a container's user that nobody has heard of
+        found.append(Path(pwd.getpwuid(os.geteuid()).pw_dir, ".local", "state"))
+    return [path / "coshelf" for path in dict.fromkeys(found) if _is_mine(path)]
+
+
+def _is_mine(path: Path) -> bool:
+    """Whether a directory, or the nearest one above it that exists, belongs to this user."""
+    for place in (path, *path.parents):
+        with contextlib.suppress(OSError):
+            return place.stat().st_uid == os.geteuid()
+    return False
+
+
+def _own_secret(directory: Path) -> bytes:
+    path = directory / "secret"
+    try:
+        secret = _read(path, os.O_NOFOLLOW)
+    except FileNotFoundError:
+        os.chmod(directory, 0o700)
+        _write_whole(path, os.urandom(_SECRET_BYTES))
+        secret = _read(path, os.O_NOFOLLOW)  # another process may have been first
+    if len(secret) != _SECRET_BYTES:
+        raise OSError(f"{path} is not a secret of {_SECRET_BYTES} bytes")
+    return secret
+
+
+def _write_whole(path: Path, data: bytes) -> None:
+    """Make a file of mode 0600, whole or not at all, also after a power cut; one that is there already stays."""
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(temporary, path)
+            sync_directory(path.parent)
+        except FileExistsError:
+            return
+    finally:
+        os.unlink(temporary)

@@ -1,0 +1,32 @@
+"""Where a shelf comes from that this user has no mark for, and what can be done about it where it lies."""
+
+from __future__ import annotations
+
+from coshelf.contract import Engine
+from coshelf.trust import marks
+
+__all__ = ["can_be_trusted", "has_no_place_for_mark", "unmarked"]
+
+
+def unmarked(where: str, store_id: bytes) -> str:
+    """Why a shelf without this user's mark is not trusted: it is a copy of one that has it, or somebody else's."""
+    original = marks.marked_elsewhere(store_id)
+    if original is not None:
+        return f"{where} is a copy of {original}, which others may have changed, so it is not trusted as that is"
+    return f"{where} was not made by this user on this machine, or was copied or moved to where it is"
+
+
+def has_no_place_for_mark(engine: Engine) -> bool:
+    """Whether a shelf cannot be marked as this user's own, though it is a kind of shelf that can be."""
+    return type(engine).trust is not Engine.trust and not marks.has_place()
+
+
+def can_be_trusted(engine: Engine) -> bool:
+    """Whether ``coshelf trust`` would do: there is a place for the mark, and nobody else can write the shelf."""
+    if type(engine).trust is Engine.trust:
+        return False
+    path = engine.where.removeprefix("sqlite:")
+    try:
+        return engine.exposure() is None and marks.has_place_for_mark(path)
+    except OSError:
+        return False

@@ -1,0 +1,192 @@
+"""Pickles whose large buffers stay beside them: protocol 5's out-of-band buffers, and what it leaves out of these.
+
+The C pickler passes on the buffers of whatever offers one (numpy, Arrow). Here the same holds for bytearrays,
+memoryviews, and numpy's arrays that do not lie in memory in one piece.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import pickle
+import sys
+from typing import Any, ClassVar
+
+from coshelf.values.blobs import LARGE, MOST_BUFFERS
+
+__all__ = ["FIRST_PROTOCOL", "dumps", "separate", "shaped"]
+
+FIRST_PROTOCOL = 5  # that knows buffers
+
+
+class _NotPlain(Exception):
+    """A buffer was met that needs more than to be copied into the pickle."""
+
+
+def _copied(buffer: pickle.PickleBuffer) -> bool:
+    view = buffer.raw()
+    if view.nbytes >= LARGE or (view.readonly and _is_array_s(view)):
+        raise _NotPlain
+    return True
+
+
+def _is_array_s(view: memoryview) -> bool:
+    return type(view.obj).__module__ == "numpy"
+
+
+def dumps(value: Any, protocol: int) -> bytes:
+    """As ``pickle.dumps``, for memoryviews, too. Arrays come back writable, whatever they were."""
+    try:
+        return pickle.dumps(value, protocol, buffer_callback=_copied if protocol >= FIRST_PROTOCOL else None)
+    except (_NotPlain, TypeError):
+        return _with_care(value, protocol, None)
+
+
+def separate(value: Any, protocol: int) -> tuple[bytes, list[memoryview]]:
+    """The pickle of a value, and the buffers of :data:`LARGE` and more that are not in it."""
+    if type(value) is bytearray and len(value) >= LARGE:
+        value = pickle.PickleBuffer(value)
+    found: list[memoryview] = []
+    payload: bytes | None = None
+    try:
+        payload = pickle.dumps(value, protocol, buffer_callback=_copied)
+    except _NotPlain:
+        payload = _gathered(value, protocol, found)
+    except TypeError:
+        pass
+    if payload is None or (len(payload) >= LARGE and _may_hide_an_array(payload)):
+        found.clear()
+        payload = _with_care(value, protocol, found)
+    return _without_large(payload, found)
+
+
+def _gathered(value: Any, protocol: int, found: list[memoryview]) -> bytes | None:
+    """What :func:`_with_care` gives, quicker, where no buffer needs it: of an array alone, say. None where one does."""
+
+    def is_copied(buffer: pickle.PickleBuffer) -> bool:
+        view = buffer.raw()
+        if view.readonly and _is_array_s(view):
+            raise _NotPlain
+        return not _takes(view, found)
+
+    try:
+        return pickle.dumps(value, protocol, buffer_callback=is_copied)
+    except (_NotPlain, TypeError):
+        return None
+
+
+def _may_hide_an_array(payload: bytes) -> bool:
+    """Whether there are large bytes in the pickle, which may be those of a large array that is not in one piece."""
+    if "numpy" not in sys.modules:
+        return False
+    from coshelf.values.pickle_surgery import has_large_bytes
+
+    return has_large_bytes(payload)
+
+
+def _takes(view: memoryview, found: list[memoryview]) -> bool:
+    """Add a buffer to those that stay beside the pickle, if it is one of them."""
+    if view.nbytes < LARGE or len(found) == MOST_BUFFERS:
+        return False
+    found.append(view)
+    return True
+
+
+def _without_large(payload: bytes, found: list[memoryview]) -> tuple[bytes, list[memoryview]]:
+    if len(payload) < LARGE:
+        return payload, found
+    from coshelf.values.pickle_surgery import lifted
+
+    return lifted(payload, found)
+
+
+def _with_care(value: Any, protocol: int, found: list[memoryview] | None) -> bytes:
+    """The pickle of a value whose large buffers are added to ``found``; where there is none, they are copied."""
+
+    def is_copied(buffer: pickle.PickleBuffer) -> bool:
+        return found is None or not _takes(buffer.raw(), found)
+
+    file = io.BytesIO()
+    # The pickler must not refer to itself: views with exports are nothing that the garbage collector may clear.
+    pickler = _CarefulPickler(file, protocol, buffer_callback=is_copied if protocol >= FIRST_PROTOCOL else None)
+    pickler.protocol = protocol
+    pickler.dump(value)
+    return file.getvalue()
+
+
+class _CarefulPickler(pickle.Pickler):
+    """Pickles memoryviews and arrays in a way of its own."""
+
+    protocol: int
+
+    def reducer_override(self, value: Any) -> Any:
+        if type(value) is memoryview:
+            return self._reduced_view(value)
+        if type(value).__module__ == "numpy" and self.protocol >= FIRST_PROTOCOL:
+            return _reduced_array(value)
+        return NotImplemented
+
+    def _reduced_view(self, view: memoryview) -> Any:
+        flat: Any = view.cast("B") if view.c_contiguous and view.nbytes else bytearray(view.tobytes())
+        if self.protocol < FIRST_PROTOCOL:
+            flat = bytearray(flat)
+        elif view.readonly:
+            flat = pickle.PickleBuffer(_writable(flat) if isinstance(flat, memoryview) else flat)
+        else:
+            flat = pickle.PickleBuffer(flat)
+        if view.format == "B" and view.ndim == 1:
+            return memoryview, (flat,)
+        return shaped, (flat, view.format, view.shape)
+
+
+def shaped(buffer: Any, format: str, shape: tuple[int, ...]) -> memoryview:
+    """A memoryview that has more to it than bytes."""
+    flat = memoryview(buffer)
+    return flat.cast("B").cast(format, shape) if shape else flat.cast(format, ())  # type: ignore[call-overload,no-any-return]
+
+
+def _reduced_array(value: Any) -> Any:
+    """How an array of numpy's own class is pickled whose buffer would be left out, or marked as read-only."""
+    import numpy as np
+
+    if type(value) is not np.ndarray or value.dtype.hasobject:
+        return NotImplemented
+    is_in_pieces = not (value.flags.c_contiguous or value.flags.f_contiguous)
+    has_no_buffer = value.dtype.kind in "mM"  # numpy gives none of dates
+    if is_in_pieces or has_no_buffer:
+        if value.nbytes < LARGE:
+            return NotImplemented
+        value = np.ascontiguousarray(value) if is_in_pieces else value
+    elif value.flags.writeable:
+        return NotImplemented
+    reduced = (value.view(np.int64) if has_no_buffer else value).__reduce_ex__(FIRST_PROTOCOL)
+    if len(reduced) != 2 or not isinstance(reduced[1][0], pickle.PickleBuffer):
+        return NotImplemented
+    function, (buffer, _, *rest) = reduced
+    rest = [value.dtype, *rest]
+    view = buffer.raw()
+    return function, (pickle.PickleBuffer(_writable(view) if view.readonly and view.nbytes else view), *rest)
+
+
+def _writable(view: memoryview) -> memoryview:
+    """The same memory, said to be writable, so that the pickle does not say that it was not. Nobody writes it."""
+    import ctypes
+
+    exported = _exported_type()()
+    ctypes.pythonapi.PyObject_GetBuffer(ctypes.py_object(view), ctypes.byref(exported), 0)
+    address = exported.address
+    ctypes.pythonapi.PyBuffer_Release(ctypes.byref(exported))
+    alias: Any = (ctypes.c_ubyte * view.nbytes).from_address(address)
+    alias.kept = view
+    return memoryview(alias).cast("B")
+
+
+@functools.cache
+def _exported_type() -> Any:
+    """Python's own ``Py_buffer``, of which only the address is of interest."""
+    import ctypes
+
+    class Exported(ctypes.Structure):
+        _fields_: ClassVar = [("address", ctypes.c_void_p), ("owner", ctypes.c_void_p), ("rest", ctypes.c_ubyte * 128)]
+
+    return Exported

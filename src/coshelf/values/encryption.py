@@ -1,0 +1,115 @@
+"""Values that only who has the secret can read: AES-256-GCM. docs/format.md, "Encrypted records"."""
+
+from __future__ import annotations
+
+import functools
+import os
+import struct
+from typing import Any
+
+from coshelf import records
+from coshelf.errors import FormatTooNew, UnreadableValue, UntrustedValue, UnwritableValue, WrongKey
+from coshelf.keys import shown
+from coshelf.system import extras
+from coshelf.values import secret_keys
+
+__all__ = ["Cipher", "check_value", "key_id", "key_ids", "seal"]
+
+_CONTEXT = b"coshelf encryption 1\0"
+_CHECK_CONTEXT = b"coshelf encryption check 1\0"
+_SEAL_CONTEXT = b"coshelf encryption settings 1\0"
+_AES_GCM = b"\x01"
+_NONCE, _KEY, _CHECK, _SEAL = 12, 32, 16, 16
+_DATA = 1 + secret_keys.ID + _NONCE  # bytes of the header's data: algorithm, key id, nonce
+_LENGTH = struct.Struct("<Q").pack
+
+
+class Cipher:
+    """Encrypts with the first of some secrets, and decrypts what any of them encrypted.
+
+    What is encrypted is bound to the shelf, to the key of the entry, and to the headers before: codec and compression.
+    """
+
+    def __init__(self, secrets: tuple[bytes, ...], shelf_id: bytes) -> None:
+        aead = extras.cryptography_aead()
+        keys = {key_id(secret): secret_keys.derived(secret, _CONTEXT + shelf_id, _KEY) for secret in secrets}
+        self._ciphers: dict[bytes, Any] = {name: aead.AESGCM(key) for name, key in keys.items()}
+        self._own = self._ciphers[key_id(secrets[0])]
+        self._begin = _AES_GCM + key_id(secrets[0])
+        self._bound = _CONTEXT + shelf_id
+        self.seal = functools.partial(seal, secrets[0])
+
+    def encrypt(self, key: Any, encoded_key: bytes, headers: bytes, payload: bytes) -> tuple[bytes, bytes]:
+        """Header and encrypted payload; ``headers`` is the record up to there."""
+        nonce = os.urandom(_NONCE)
+        try:
+            encrypted: bytes = self._own.encrypt(nonce, payload, self._associated(encoded_key, headers))
+        except OverflowError as error:
+            raise UnwritableValue(
+                f"the value for key {shown(key)} is too large to be encrypted, {len(payload):,} bytes: {error}", (key,)
+            ) from error
+        return records.header(records.ENCRYPTION, self._begin + nonce), encrypted
+
+    def decrypt(self, key: Any, encoded_key: bytes, headers: bytes, data: bytes, payload: bytes) -> bytes:
+        """The payload as it was. ``data`` is that of the header, ``headers`` is the record up to there.
+
+        Raises :class:`WrongKey` for what another secret encrypted, and :class:`UntrustedValue` for what was changed or
+        moved since.
+        """
+        refuse_unknown(key, data)
+        cipher = self._ciphers.get(data[1:-_NONCE])
+        if cipher is None:
+            raise WrongKey(
+                f"the value for key {shown(key)} is encrypted with the key {data[1:-_NONCE].hex()}, and the shelf was "
+                f"opened with {key_ids(self._ciphers)}\n  hint: encrypt=[new, old] reads what an old secret encrypted",
+                key,
+            )
+        try:
+            decrypted: bytes = cipher.decrypt(data[-_NONCE:], payload, self._associated(encoded_key, headers))
+        except Exception as error:  # InvalidTag, and ValueError for what is too short to have one
+            raise UntrustedValue(
+                f"the value for key {shown(key)} cannot be decrypted: it was changed, or stood under another key, or "
+                "in another shelf",
+                "",
+                key,
+            ) from error
+        return decrypted
+
+    def is_own(self, data: bytes) -> bool:
+        """Whether a header is of what the first of the secrets encrypted."""
+        return data.startswith(self._begin)
+
+    def _associated(self, encoded_key: bytes, headers: bytes) -> bytes:
+        return b"".join((self._bound, _LENGTH(len(encoded_key)), encoded_key, headers))
+
+
+def refuse_unknown(key: Any, data: bytes) -> None:
+    """Raise an error for a header that this version does not know."""
+    if data[:1] != _AES_GCM:
+        raise FormatTooNew(
+            f"the value for key {shown(key)} is encrypted with algorithm {data[:1].hex() or 'none'}, which only a "
+            "later version knows"
+        )
+    if len(data) != _DATA:
+        raise UnreadableValue(f"the value for key {shown(key)} is encrypted, with a header of {len(data)} bytes", key)
+
+
+def key_id(secret: bytes) -> bytes:
+    """What tells a secret from others, and tells nothing of it."""
+    return secret_keys.derived(secret, _CONTEXT, secret_keys.ID)
+
+
+def check_value(secret: bytes, shelf_id: bytes) -> bytes:
+    """What a shelf keeps, to say at once that a secret is the wrong one."""
+    return secret_keys.derived(secret, _CHECK_CONTEXT + shelf_id, _CHECK)
+
+
+def seal(secret: bytes, settings: bytes) -> bytes:
+    """What proves that somebody with the secret has written the settings of a shelf."""
+    return secret_keys.derived(secret, _SEAL_CONTEXT + settings, _SEAL)
+
+
+def key_ids(ids: Any) -> str:
+    """Ids of keys for a message."""
+    found = [name.hex() for name in ids]
+    return f"the key {found[0]}" if len(found) == 1 else f"the keys {', '.join(found)}"

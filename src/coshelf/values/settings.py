@@ -1,0 +1,285 @@
+"""What a shelf remembers of how its values are written: the row ``01 "values"``. docs/format.md, "Settings"."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from hmac import compare_digest
+from typing import Any
+
+from coshelf import records
+from coshelf.contract import ABSENT, Absent, Batch, Engine, Flag
+from coshelf.errors import (
+    CodecMismatch,
+    Conflict,
+    DamagedRecord,
+    FormatTooNew,
+    ReadOnlyShelf,
+    Unsupported,
+    UntrustedValue,
+    WrongKey,
+)
+from coshelf.keys import FIRST, LAST
+from coshelf.values import encryption, secret_keys
+from coshelf.values.choosing import SETTINGS_ROW
+from coshelf.values.compression import DEFAULT_LEVEL, Zstd
+from coshelf.values.headers import IDS
+
+__all__ = ["Asked", "Settings", "asked", "look", "refuse_changed", "remembered", "settle"]
+
+_BEGIN = b"\x02\x00"  # a record with no headers
+_FORMAT = 1
+_TYPED = ("msgspec", "json")
+_ID = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the caller of ``open`` says of values. None: as the shelf has it. ``level`` None: any; 0: no compression."""
+
+    codec: str | None = None
+    kind: Any = None
+    compresses: bool | None = None
+    level: int | None = None
+    secrets: tuple[bytes, ...] = dataclasses.field(default=(), repr=False)
+    recode: bool = False
+
+    def refuse_bare_pickles(self, engine: str) -> None:
+        """Raise :class:`Unsupported` if bare pickles, which are all that an engine has, will not do."""
+        if self.codec not in (None, "pickle") or self.kind is not None or self.compresses or self.secrets:
+            raise Unsupported(
+                "codec=, type=, compress= and encrypt= need an engine with a record format of ours; the "
+                f"{engine} engine holds bare pickles, as others read them\n  hint: use a file of the lmdb engine"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How values are written. Without such a row they are plain pickles.
+
+    Attributes:
+        codec: its name.
+        level: of Zstandard; 0 for no compression.
+        dictionary: the id of the one to compress with, 0 for none.
+        dictionaries: all that there ever were.
+        key_id: which secret encrypts; empty for none.
+        check: by what a secret is told to be the right one.
+        shelf_id: what encrypted values are bound to.
+        seal: of all the others, by the secret that encrypts; empty where there is none.
+    """
+
+    codec: str = "pickle"
+    level: int = 0
+    dictionary: int = 0
+    dictionaries: tuple[int, ...] = ()
+    key_id: bytes = b""
+    check: bytes = dataclasses.field(default=b"", repr=False)
+    shelf_id: bytes = b""
+    seal: bytes = dataclasses.field(default=b"", repr=False)
+
+    @property
+    def are_default(self) -> bool:
+        """Whether values are plain pickles."""
+        return self.codec == "pickle" and not self.level and not self.key_id
+
+    @property
+    def compression(self) -> str | None:
+        """In words."""
+        if not self.level:
+            return None
+        return f"zstd (level {self.level}{f', dictionary {self.dictionary:08x}' if self.dictionary else ''})"
+
+    def with_dictionary(self, dictionary: int) -> Settings:
+        """The same, with another dictionary from now on."""
+        return dataclasses.replace(self, dictionary=dictionary, dictionaries=(*self.dictionaries, dictionary))
+
+    def sealed(self, seal: Callable[[bytes], bytes]) -> Settings:
+        """The same, so that nobody without the secret can change them. ``seal`` computes a seal of bytes."""
+        return dataclasses.replace(self, seal=seal(self._sealed_part()))
+
+    def are_sealed(self, seal: Callable[[bytes], bytes]) -> bool:
+        """Whether they are as a user of the secret has written them."""
+        return compare_digest(self.seal, seal(self._sealed_part()))
+
+    def _sealed_part(self) -> bytes:
+        return json.dumps(self._told()).encode()
+
+    def body(self) -> bytes:
+        """The row, without its trailer."""
+        told = self._told()
+        if self.seal:
+            told["seal"] = self.seal.hex()
+        return _BEGIN + json.dumps(told).encode()
+
+    def _told(self) -> dict[str, Any]:
+        told: dict[str, Any] = {"format": _FORMAT, "codec": self.codec}
+        if self.level:
+            told |= {"compress": "zstd", "level": self.level}
+        if self.dictionaries:
+            told |= {"dictionary": self.dictionary, "dictionaries": list(self.dictionaries)}
+        if self.key_id:
+            told |= {"key": self.key_id.hex(), "check": self.check.hex()}
+        if self.shelf_id:
+            told["id"] = self.shelf_id.hex()
+        return told
+
+    def __str__(self) -> str:
+        words = [f"codec {self.codec!r}"]
+        words += [f"compression {self.compression}"] if self.level else ["no compression"]
+        words += [f"encryption with the key {self.key_id.hex()}"] if self.key_id else ["no encryption"]
+        return ", ".join(words)
+
+
+def asked(codec: str | None, kind: Any, compress: str | Zstd | bool | None, secrets: Any, *, recode: bool) -> Asked:
+    """What the options of ``open`` say. Raises TypeError and ValueError for what they may not be, and
+    :class:`~coshelf.errors.MissingExtra`, before anything is made.
+    """
+    from coshelf.system import extras
+
+    if codec is not None and codec != "pickle" and codec not in IDS:
+        raise ValueError(f"codec must be one of 'pickle', {', '.join(map(repr, IDS))}, not {codec!r}")
+    if kind is not None and codec not in (None, *_TYPED):
+        raise ValueError(f"type= goes with codec 'msgspec' or 'json', not with {codec!r}")
+    if codec not in (None, "pickle") or kind is not None:
+        from coshelf.values.serializers import serializer
+
+        serializer(IDS[codec or "msgspec"], kind)
+    level: int | None = None
+    if isinstance(compress, Zstd):
+        level, compress = compress.level, "zstd"
+    elif compress not in (None, False, "zstd"):
+        raise ValueError(f"compress must be 'zstd', coshelf.Zstd(...), False or None, not {compress!r}")
+    if compress:
+        extras.zstd()
+    given = secret_keys.usable(secrets, "encrypt=")
+    if given:
+        extras.cryptography_aead()
+    return Asked(codec, kind, None if compress is None else bool(compress), level, given, recode)
+
+
+def look(engine: Engine) -> tuple[int | str | Absent, Settings | None]:
+    """The version of the row, and what it says."""
+    entry = engine.get(SETTINGS_ROW) if engine.keeps_settings else None
+    if entry is None:
+        return ABSENT, None
+    if not records.is_intact(SETTINGS_ROW, entry.record):
+        raise DamagedRecord(
+            f"the settings of {engine.where}, which say how values are written, are damaged\n"
+            "  hint: coshelf.salvage() copies what can be read"
+        )
+    return entry.version, _parsed(entry.record[len(_BEGIN) : -records.TRAILER], engine.where)
+
+
+def remembered(engine: Engine) -> Settings | None:
+    """What a shelf remembers; None if that is nothing."""
+    return look(engine)[1]
+
+
+def _parsed(data: bytes, where: str) -> Settings:
+    try:
+        told = json.loads(data)
+        if told["format"] > _FORMAT or told.get("compress", "zstd") != "zstd":
+            raise FormatTooNew(f"the values of {where} are written in a way that only a later version knows")
+        codec = str(told["codec"])
+        if codec != "pickle" and codec not in IDS:
+            raise FormatTooNew(
+                f"the values of {where} are written by codec {codec!r}, which only a later version knows"
+            )
+        return Settings(
+            codec,
+            Zstd(told["level"]).level if "compress" in told else 0,
+            int(told.get("dictionary", 0)),
+            tuple(int(each) for each in told.get("dictionaries", ())),
+            bytes.fromhex(told.get("key", "")),
+            bytes.fromhex(told.get("check", "")),
+            bytes.fromhex(told.get("id", "")),
+            bytes.fromhex(told.get("seal", "")),
+        )
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise DamagedRecord(f"the settings of {where} are none: {error!r}") from error
+
+
+def settle(engine: Engine, flag: Flag, wanted: Asked) -> Settings:
+    """How the values of a shelf are written, by what it remembers and what the caller asks for; noted if that is new.
+
+    Raises :class:`CodecMismatch` and :class:`WrongKey` where the two do not go together, and nothing has changed then.
+    """
+    if not engine.keeps_settings:
+        wanted.refuse_bare_pickles(engine.name)
+        return Settings()
+    if wanted.recode and flag == "r":
+        raise ReadOnlyShelf("recode=True notes in the shelf how values are written, and flag 'r' does not write")
+    while True:
+        version, has = look(engine)
+        agreed = _agreed(wanted, has, engine)
+        if flag == "r" or agreed == has or (has is None and agreed.are_default):
+            return agreed
+        try:
+            engine.commit(Batch(puts={SETTINGS_ROW: agreed.body()}, checks={SETTINGS_ROW: version}))
+        except Conflict:
+            continue  # somebody else opens it at the same time
+        return agreed
+
+
+def _agreed(wanted: Asked, has: Settings | None, engine: Engine) -> Settings:
+    now = has or Settings()
+    codec = wanted.codec or (now.codec if wanted.kind is None or now.codec in _TYPED else "msgspec")
+    level = now.level
+    if wanted.compresses is not None:
+        level = (wanted.level or now.level or DEFAULT_LEVEL) if wanted.compresses else 0
+    if now.key_id:
+        seal = functools.partial(encryption.seal, _right_secret(wanted.secrets, now, engine))
+        if wanted.recode and not now.are_sealed(seal):  # what somebody else wrote there counts for nothing
+            now = dataclasses.replace(now, codec="pickle", level=0, dictionary=0)
+        else:
+            refuse_changed(now, seal, engine.where)
+    agreed = dataclasses.replace(now, codec=codec, level=level)
+    if wanted.secrets:
+        shelf_id = now.shelf_id or engine.store_id or os.urandom(_ID)
+        own = wanted.secrets[0]
+        agreed = dataclasses.replace(
+            agreed,
+            key_id=encryption.key_id(own),
+            check=encryption.check_value(own, shelf_id),
+            shelf_id=shelf_id,
+            # One that was trained before anything was encrypted lies there for all to read, and to change.
+            dictionary=now.dictionary if now.key_id else 0,
+        ).sealed(functools.partial(encryption.seal, own))
+    same = (agreed.codec, agreed.level, bool(agreed.key_id)) == (now.codec, now.level, bool(now.key_id))
+    if not same and not wanted.recode and (has is not None or engine.count(FIRST, LAST)):
+        raise CodecMismatch(
+            f"{engine.where} has {now}; it was to be opened with {agreed}\n"
+            "  hint: leave codec=, type=, compress= and encrypt= out to use what it has, or give recode=True to write "
+            "so from now on: what is there stays readable"
+        )
+    return agreed
+
+
+def refuse_changed(found: Settings, seal: Callable[[bytes], bytes], where: str) -> None:
+    """Raise :class:`UntrustedValue` for settings of an encrypted shelf that somebody without the secret has written.
+
+    They could turn on compression, whose results tell something of the values.
+    """
+    if not found.are_sealed(seal):
+        raise UntrustedValue(
+            f"the settings of {where}, which say how values are written, were changed by something that does not have "
+            "the secret of encrypt=\n"
+            "  hint: put the shelf back from a backup, or open it once with recode=True, and with the codec= and "
+            "compress= that it is to have"
+        )
+
+
+def _right_secret(secrets: tuple[bytes, ...], now: Settings, engine: Engine) -> bytes:
+    """The one of some secrets that encrypts a shelf. Raises :class:`WrongKey` if none of them does."""
+    shelf_id = now.shelf_id or engine.store_id
+    for secret in secrets:
+        if encryption.key_id(secret) == now.key_id and compare_digest(
+            encryption.check_value(secret, shelf_id), now.check
+        ):
+            return secret
+    given = encryption.key_ids(encryption.key_id(secret) for secret in secrets) if secrets else "no key: give encrypt="
+    raise WrongKey(f"{engine.where} is encrypted with the key {now.key_id.hex()}, and was to be opened with {given}")

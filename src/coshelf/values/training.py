@@ -1,0 +1,87 @@
+"""Training a dictionary for a shelf's small values: what :meth:`coshelf.Shelf.train_dictionary` does."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from coshelf.errors import Unsupported
+from coshelf.system import extras
+from coshelf.values.dictionaries import store
+from coshelf.values.layered import EveryCodec, LayeredCodec
+
+if TYPE_CHECKING:
+    from coshelf.contract import Engine
+    from coshelf.mapping.handle import Handle
+    from coshelf.mapping.namespace import Namespace
+
+__all__ = ["Training", "train"]
+
+_LONGEST = 128 * 1024  # bytes of a value that Zstandard looks at
+_LEAST = 8  # samples
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """What :meth:`coshelf.Shelf.train_dictionary` did.
+
+    Attributes:
+        dictionary: its id.
+        size: its bytes.
+        samples: how many values it was trained on.
+        before: bytes of these, each compressed as until now.
+        after: bytes of these, each compressed with the new dictionary.
+    """
+
+    dictionary: int
+    size: int
+    samples: int
+    before: int
+    after: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """All of it, for JSON."""
+        return dataclasses.asdict(self)
+
+
+def train(handle: Handle, namespace: Namespace, *, samples: int, size: int) -> Training:
+    """Train on values of a namespace, and store the dictionary."""
+    codec = handle.codec
+    compressor = codec.layers.compressor if isinstance(codec, LayeredCodec) else None
+    if compressor is None:
+        raise Unsupported(
+            f"train_dictionary(): the values of {handle.engine.where} are not compressed\n"
+            "  hint: open it with compress='zstd', and recode=True if it has entries"
+        )
+    assert isinstance(codec, LayeredCodec)
+    if samples < _LEAST or size < 256:
+        raise ValueError(f"a dictionary has 256 bytes or more, of {_LEAST} samples or more; not {size}, of {samples}")
+    payloads = _payloads(handle.engine, namespace, codec, samples)
+    zstd = extras.zstd()
+    try:
+        found = zstd.train_dict(payloads, size)
+    except (zstd.ZstdError, ValueError) as error:
+        raise ValueError(
+            f"no dictionary can be made of {len(payloads)} values of {sum(map(len, payloads)):,} bytes: {error}\n"
+            "  hint: it takes more values (a hundred times its size together is good), or a smaller size="
+        ) from error
+    before = sum(map(compressor.packed_size, payloads))
+    store(handle.engine, codec, found.dict_id, found.dict_content)
+    compressor.look_again()
+    after = sum(map(compressor.packed_size, payloads))
+    return Training(found.dict_id, len(found.dict_content), len(payloads), before, after)
+
+
+def _payloads(engine: Engine, namespace: Namespace, codec: EveryCodec, samples: int) -> list[bytes]:
+    """Values as they are before they are compressed, evenly from all."""
+    ranges = namespace.ranges
+    step = max(1, sum(engine.count(start, stop) for start, stop in ranges) // samples)
+    payloads: list[bytes] = []
+    number = 0
+    for start, stop in ranges:
+        for encoded, entry in engine.scan(start, stop):
+            if not number % step and entry is not None and len(payloads) < samples:
+                payloads.append(codec.opened(namespace.decode(encoded), encoded, entry.record)[1][:_LONGEST])
+            number += 1
+    return [payload for payload in payloads if payload]
