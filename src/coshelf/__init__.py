@@ -6,7 +6,7 @@ from coshelf import errors
 from coshelf.contract import Capabilities
 from coshelf.errors import *  # noqa: F403 (the error tree is public as a whole)
 from coshelf.inspection.files import check, salvage
-from coshelf.mapping.cursor import Cursor
+from coshelf.mapping.reading import Cursor
 from coshelf.mapping.shelf import Shelf
 from coshelf.mapping.snapshot import Snapshot
 from coshelf.mapping.transaction import Transaction

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequenc
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Literal, Self
+from typing import TYPE_CHECKING, Final, Literal, Protocol, Self, runtime_checkable
 
 from coshelf import records
 from coshelf.errors import BatchTooLarge, Conflict, Unsupported
@@ -41,6 +41,7 @@ __all__ = [
     "OpenOptions",
     "PollingBell",
     "Reader",
+    "SelfChecking",
     "Snapshot",
     "refuse_wide",
 ]
@@ -448,12 +449,6 @@ class Engine(Reader):
         """
         self.close()
 
-    def check(self, progress: Callable[[int, int], object] | None) -> Report:
-        """Look at everything and say what is not as it was written. By default, at each record."""
-        from coshelf.engines.record_check import check_records
-
-        return check_records(self, progress)
-
     def figures(self) -> Figures | None:
         """What is known of the file that the entries lie in; None where there is no such file."""
         return None
@@ -465,6 +460,15 @@ class Engine(Reader):
     def reopen_arguments(self) -> tuple[str, OpenOptions]:
         """What opens the same entries in another process. Raises TypeError where there is no such thing."""
         raise TypeError(f"a shelf on the {self.name} engine cannot be pickled: its entries live in this process")
+
+
+@runtime_checkable
+class SelfChecking(Protocol):
+    """An engine that has more to check than its records, or that knows a better way to read all of them."""
+
+    def check(self, progress: Callable[[int, int], object] | None) -> Report:
+        """Look at everything that is stored, and say what is not as it was written."""
+        ...
 
 
 def refuse_wide(batch: Batch, engine: Engine, *, whole: bool = False) -> None:

@@ -17,9 +17,10 @@ from coshelf.mapping.namespace import Namespace
 from coshelf.mapping.shelf import Shelf
 from coshelf.mapping.writeback import WritebackCache, WritebackShelf
 from coshelf.system.timeouts import usable_timeout
-from coshelf.values.choosing import SETTINGS_ROW, chosen, start_afresh
+from coshelf.values.choosing import chosen, start_afresh
 from coshelf.values.compression import Zstd
 from coshelf.values.pickled import PROTOCOL, PickleCodec
+from coshelf.values.rows import SETTINGS_ROW
 
 if TYPE_CHECKING:
     from coshelf.values.settings import Asked

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +11,11 @@ from coshelf.errors import DamagedRecord
 from coshelf.keys import FIRST, LAST, decode, shown
 from coshelf.screen import plain
 
-__all__ = ["Compaction", "Problem", "Report", "SalvageReport", "check_record", "shown_key", "user_key"]
+__all__ = ["Compaction", "Problem", "Progress", "Report", "SalvageReport", "check_record", "shown_key", "user_key"]
+
+
+Progress = Callable[[int, int], object]
+"""Called now and then with what is done and how much there is in all."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,15 +13,15 @@ from typing import Any, Generic, Self, TypeVar, overload
 from coshelf import contract
 from coshelf.contract import Batch, Capabilities, Flag, Reader, refuse_wide
 from coshelf.errors import Conflict, Unsupported, WaitTimeout
-from coshelf.inspection.files import Cared
 from coshelf.keys import shown
 from coshelf.mapping import snapshot as snapshots
 from coshelf.mapping import transaction as transactions
 from coshelf.mapping.handle import Handle, Participant
 from coshelf.mapping.namespace import Namespace
-from coshelf.mapping.readable import Readable
+from coshelf.mapping.reading import Readable
 from coshelf.mapping.snapshot import Snapshot
 from coshelf.mapping.transaction import MISSING, Transaction, pairs
+from coshelf.mapping.upkeep import Cared
 from coshelf.system.timeouts import usable_timeout
 from coshelf.values.blobs import MissingBlob
 
@@ -99,9 +99,12 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
         return f"<{'closed ' if self.closed else ''}Shelf {self.name!r}{under}>"
 
     def _repr_html_(self) -> str:
-        from coshelf.inspection.notebook import as_html
+        from coshelf.inspection.notebook import as_html, name_as_html
 
-        return as_html(self)
+        if self.closed:
+            return name_as_html(repr(self))
+        found = self._select().scan(self._reader())
+        return as_html(repr(self), ((key, entry.record) for key, _, entry in found if entry is not None), len(self))
 
     def _ipython_key_completions_(self) -> list[K]:
         """What a shell offers behind ``shelf["``."""

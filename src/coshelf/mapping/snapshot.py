@@ -9,7 +9,7 @@ from typing import Any, Generic, Self, TypeVar
 
 from coshelf import contract
 from coshelf.mapping.namespace import Namespace
-from coshelf.mapping.readable import Readable
+from coshelf.mapping.reading import Readable
 from coshelf.values.pickled import PickleCodec
 
 __all__ = ["Snapshot"]

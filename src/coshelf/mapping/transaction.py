@@ -13,7 +13,7 @@ from coshelf.keys import shown
 from coshelf.mapping.immutable import is_immutable
 from coshelf.mapping.namespace import Namespace
 from coshelf.mapping.overlay import Overlay
-from coshelf.mapping.readable import Readable
+from coshelf.mapping.reading import Readable
 from coshelf.values.pickled import PickleCodec
 
 __all__ = ["MISSING", "State", "Transaction", "begin", "pairs"]

@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import re
 
-__all__ = ["expanded"]
+__all__ = ["Path", "expanded"]
+
+Path = str | bytes | os.PathLike[str] | os.PathLike[bytes]
+"""What users may give as a path."""
 
 _SCHEME = re.compile(r"(files|lmdb|sqlite):(?=~)", re.IGNORECASE)
 

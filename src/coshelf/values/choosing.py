@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING, Any
 from coshelf import records
 from coshelf.contract import EVERYTHING_GONE, Batch, Engine, Flag
 from coshelf.values.pickled import PickleCodec
+from coshelf.values.rows import SETTINGS_ROW
 
 if TYPE_CHECKING:
     from coshelf.values.settings import Asked
 
-__all__ = ["SETTINGS_ROW", "chosen", "start_afresh"]
-
-SETTINGS_ROW = b"\x01values"
-"""Where a shelf remembers how its values are written, if they are not plain pickles."""
+__all__ = ["chosen", "start_afresh"]
 
 
 class _PlainPickles(PickleCodec):

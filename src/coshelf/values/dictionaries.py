@@ -11,10 +11,10 @@ from coshelf import records
 from coshelf.contract import ABSENT, Batch, Engine
 from coshelf.errors import Conflict, UnreadableValue, UntrustedValue
 from coshelf.values import settings
-from coshelf.values.choosing import SETTINGS_ROW
 from coshelf.values.compression import Decompressor
 from coshelf.values.layered import EveryCodec, LayeredCodec, Layers
 from coshelf.values.pickled import damaged
+from coshelf.values.rows import SETTINGS_ROW
 
 __all__ = ["Dictionaries", "reader", "renew", "row_key", "store"]
 

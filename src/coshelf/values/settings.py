@@ -25,9 +25,9 @@ from coshelf.errors import (
 )
 from coshelf.keys import FIRST, LAST
 from coshelf.values import encryption, secret_keys
-from coshelf.values.choosing import SETTINGS_ROW
 from coshelf.values.compression import DEFAULT_LEVEL, Zstd
 from coshelf.values.headers import IDS
+from coshelf.values.rows import SETTINGS_ROW
 
 __all__ = ["Asked", "Settings", "asked", "look", "refuse_changed", "remembered", "settle"]
 

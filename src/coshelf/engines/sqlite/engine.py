@@ -244,7 +244,9 @@ class SqliteEngine(Engine):
         return marks.unmark(self.store_id, *self._identity())
 
     def check(self, progress: Callable[[int, int], object] | None) -> Report:
-        report = super().check(progress)
+        from coshelf.inspection.record_check import check_records
+
+        report = check_records(self, progress)
         with self._connections.lent() as connection, translated(self._path, "read", self._connections.timeout):
             for (message,) in connection.execute("PRAGMA integrity_check").fetchall():
                 if message != "ok":

@@ -1,23 +1,21 @@
-"""The reading half of a shelf, written once for shelves, snapshots and transactions."""
+"""The reading half of a dict, written once for shelves, snapshots and transactions: entries, views and cursors."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from coshelf.contract import Entry, Reader
 from coshelf.errors import DamagedRecord, InvalidKey
-from coshelf.mapping.cursor import Cursor
 from coshelf.mapping.namespace import Namespace
 from coshelf.mapping.selection import Selection, select
-from coshelf.mapping.views import ShelfItems, ShelfKeys, ShelfValues
 from coshelf.values.blobs import MissingBlob
 from coshelf.values.pickled import PickleCodec
 
 if TYPE_CHECKING:
     from coshelf.inspection.preview import Preview
 
-__all__ = ["Readable"]
+__all__ = ["Cursor", "Readable", "ShelfItems", "ShelfKeys", "ShelfValues"]
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -251,3 +249,141 @@ class Readable(Mapping[K, V], Generic[K, V]):
         if not isinstance(other, Mapping):
             return NotImplemented
         return dict(other.items()) | self.copy()
+
+
+class _View:
+    """What the three views share: the shelf, and which of its entries are shown."""
+
+    _shelf: Readable[Any, Any]
+    _selection: Selection
+
+    def __len__(self) -> int:
+        return self._selection.count(self._shelf._reader())
+
+    def __bool__(self) -> bool:
+        return any(True for _ in self._keys(self._selection))
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self._shelf!r}>"
+
+    def _items(self, selection: Selection) -> Iterator[tuple[Any, Any]]:
+        return self._shelf._items(selection)
+
+    def _keys(self, selection: Selection) -> Iterator[Any]:
+        return selection.keys(self._shelf._reader())
+
+    def _backwards(self) -> Selection:
+        chosen = self._selection
+        return Selection(chosen.namespace, chosen.ranges, chosen.glob, not chosen.reverse)
+
+
+class ShelfKeys(_View, KeysView[K]):
+    """The keys of a shelf, with the operations of a set."""
+
+    def __init__(self, shelf: Readable[K, Any], selection: Selection) -> None:
+        self._shelf = shelf
+        self._selection = selection
+
+    def __iter__(self) -> Iterator[K]:
+        return self._keys(self._selection)
+
+    def __reversed__(self) -> Iterator[K]:
+        return self._keys(self._backwards())
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._shelf and key in self._selection
+
+
+class ShelfItems(_View, ItemsView[K, V]):
+    """The items of a shelf, with the operations of a set."""
+
+    def __init__(self, shelf: Readable[K, V], selection: Selection) -> None:
+        self._shelf = shelf
+        self._selection = selection
+
+    def __iter__(self) -> Iterator[tuple[K, V]]:
+        return self._items(self._selection)
+
+    def __reversed__(self) -> Iterator[tuple[K, V]]:
+        return self._items(self._backwards())
+
+    def __contains__(self, item: object) -> bool:
+        if not isinstance(item, tuple) or len(item) != 2:
+            return False
+        key, value = item
+        found = self._shelf.get(key, self)
+        return found is not self and key in self._selection and bool(found is value or found == value)
+
+
+class ShelfValues(_View, ValuesView[V]):
+    """The values of a shelf."""
+
+    def __init__(self, shelf: Readable[Any, V], selection: Selection) -> None:
+        self._shelf = shelf
+        self._selection = selection
+
+    def __iter__(self) -> Iterator[V]:
+        return (value for _, value in self._items(self._selection))
+
+    def __reversed__(self) -> Iterator[V]:
+        return (value for _, value in self._items(self._backwards()))
+
+    def __contains__(self, value: object) -> bool:
+        return any(found is value or found == value for found in self)
+
+
+class Cursor(Generic[K, V]):
+    """Moves over the items of a shelf in key order, both ways.
+
+    Where it stands is a key, not a place in a file, so entries may be inserted and deleted around it, and its own as
+    well. Each move sees the shelf of that moment. At an end a move returns None and the cursor stays.
+
+    >>> import coshelf
+    >>> shelf = coshelf.open("memory:")
+    >>> shelf.update(a=1, c=3)
+    >>> cursor = shelf.cursor()
+    >>> cursor.seek("b"), cursor.next(), cursor.previous()
+    (('c', 3), None, ('a', 1))
+    """
+
+    def __init__(self, shelf: Readable[K, V]) -> None:
+        self._shelf = shelf
+        self._position: bytes | None = None
+
+    @property
+    def key(self) -> K:
+        """The key at which the cursor stands. LookupError before the first move."""
+        if self._position is None:
+            raise LookupError("the cursor has not been moved to an entry yet")
+        key: K = self._shelf._namespace.decode(self._position)
+        return key
+
+    def first(self) -> tuple[K, V] | None:
+        """Move to the first item."""
+        return self._move(None, None, reverse=False)
+
+    def last(self) -> tuple[K, V] | None:
+        """Move to the last item."""
+        return self._move(None, None, reverse=True)
+
+    def next(self) -> tuple[K, V] | None:
+        """Move to the item with the next greater key; to the first, if not moved yet."""
+        behind = None if self._position is None else self._position + b"\x00"
+        return self._move(behind, None, reverse=False)
+
+    def previous(self) -> tuple[K, V] | None:
+        """Move to the item with the next smaller key; to the last, if not moved yet."""
+        return self._move(None, self._position, reverse=True)
+
+    def seek(self, key: K) -> tuple[K, V] | None:
+        """Move to the item with this key or the next greater one."""
+        return self._move(self._shelf._namespace.encode(key), None, reverse=False)
+
+    def _move(self, start: bytes | None, stop: bytes | None, *, reverse: bool) -> tuple[K, V] | None:
+        namespace = self._shelf._namespace
+        around = Selection(namespace, tuple(namespace.between(start, stop)), None, reverse)
+        found: tuple[Any, bytes, Any] | None = next(iter(around.scan(self._shelf._reader())), None)
+        if found is None:
+            return None
+        key, self._position, entry = found
+        return key, self._shelf._value(key, self._position, entry)
