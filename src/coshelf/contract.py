@@ -21,7 +21,7 @@ from coshelf.keys import FIRST, LAST, decode, shown
 from coshelf.values.blobs import Blobs, NewBlob
 
 if TYPE_CHECKING:
-    from coshelf.inspection.reports import Compaction, Report
+    from coshelf.inspection.reports import Compaction, Progress, Report
 
 __all__ = [
     "ABSENT",
@@ -466,7 +466,7 @@ class Engine(Reader):
 class SelfChecking(Protocol):
     """An engine that has more to check than its records, or that knows a better way to read all of them."""
 
-    def check(self, progress: Callable[[int, int], object] | None) -> Report:
+    def check(self, progress: Progress | None) -> Report:
         """Look at everything that is stored, and say what is not as it was written."""
         ...
 

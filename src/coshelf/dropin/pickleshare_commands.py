@@ -8,8 +8,8 @@ import pprint
 import sys
 from typing import Any
 
+from coshelf.dropin.pickleshare_database import PickleShareDB
 from coshelf.errors import CoshelfError
-from coshelf.pickleshare import PickleShareDB
 
 __all__ = ["main"]
 

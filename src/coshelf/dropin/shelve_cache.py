@@ -7,15 +7,27 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Protocol, Self
 
 from coshelf.mapping.holders import Holders
 
-if TYPE_CHECKING:
-    from coshelf.shelve import Shelf
-
 __all__ = ["KeptValues"]
+
+
+class CachingShelf(Protocol):
+    """What is asked of the shelf whose cache it is."""
+
+    dict: Any
+    cache: Any
+    writeback: bool
+    keyencoding: str
+    serializer: Callable[[Any, int], Any]
+    deserializer: Callable[[Any], Any]
+    _protocol: int
+
+    def __setitem__(self, key: str, value: Any, /) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +63,7 @@ class KeptValues:
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
-    def get(self, shelf: Shelf, key: str) -> Any:
+    def get(self, shelf: CachingShelf, key: str) -> Any:
         """The value of a key: the one object that all threads get."""
         if self._inherited and key in self._inherited:
             self._adopt(shelf, key)
@@ -73,7 +85,7 @@ class KeptValues:
                 self._mark(shelf, key, _Mark(value, dumped, stored))
         return found
 
-    def _dumped(self, shelf: Shelf, value: Any, stored: Any) -> Any:
+    def _dumped(self, shelf: CachingShelf, value: Any, stored: Any) -> Any:
         try:
             dumped = shelf.serializer(value, shelf._protocol)
         except Exception:
@@ -82,7 +94,7 @@ class KeptValues:
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
-    def set(self, shelf: Shelf, key: str, value: Any) -> None:
+    def set(self, shelf: CachingShelf, key: str, value: Any) -> None:
         """Store a value, and keep it if that was possible."""
         with self._writing:
             dumped = shelf.serializer(value, shelf._protocol)
@@ -94,21 +106,21 @@ class KeptValues:
                 shelf.cache[key] = value
                 self._mark(shelf, key, _Mark(value, dumped, dumped))
 
-    def delete(self, shelf: Shelf, key: str) -> None:
+    def delete(self, shelf: CachingShelf, key: str) -> None:
         """Remove an entry."""
         with self._writing:
             del shelf.dict[key.encode(shelf.keyencoding)]
             self._stores += 1
             shelf.cache.pop(key, None)
 
-    def clear(self, shelf: Shelf) -> None:
+    def clear(self, shelf: CachingShelf) -> None:
         """Remove all entries."""
         with self._writing:
             shelf.dict.clear()
             self._stores += 1
             shelf.cache.clear()
 
-    def write_back(self, shelf: Shelf, *, plain: bool) -> None:
+    def write_back(self, shelf: CachingShelf, *, plain: bool) -> None:
         """Store what was changed, and forget what no other thread was handed.
 
         Args:
@@ -132,7 +144,7 @@ class KeptValues:
         if failed is not None:
             raise failed
 
-    def _store_changed(self, shelf: Shelf, key: str, value: Any) -> None:
+    def _store_changed(self, shelf: CachingShelf, key: str, value: Any) -> None:
         while True:
             before = self._stores
             dumped = shelf.serializer(value, shelf._protocol)
@@ -148,7 +160,7 @@ class KeptValues:
             # A signal handler or a finalizer stored something between the two, which is newer.
             value = shelf.cache.get(key, value)
 
-    def _store_by_subclass(self, shelf: Shelf, key: str, value: Any) -> None:
+    def _store_by_subclass(self, shelf: CachingShelf, key: str, value: Any) -> None:
         shelf.writeback = False  # so that it is not cached once more
         try:
             shelf[key] = value
@@ -156,7 +168,7 @@ class KeptValues:
             shelf.writeback = True
         self._marks.pop(key, None)  # only the subclass knows what was stored
 
-    def _forget(self, shelf: Shelf, written: dict[str, Any]) -> None:
+    def _forget(self, shelf: CachingShelf, written: dict[str, Any]) -> None:
         with self._lock:
             held = self._holders.release_all()
             for key, value in written.items():
@@ -170,12 +182,12 @@ class KeptValues:
 
     # --- what is known -----------------------------------------------------------------------------------------------
 
-    def _mark(self, shelf: Shelf, key: str, mark: _Mark) -> None:
+    def _mark(self, shelf: CachingShelf, key: str, mark: _Mark) -> None:
         self._marks[key] = mark
         if len(self._marks) > 2 * len(shelf.cache) + 8:  # a program empties the cache by itself
             self._marks = {key: mark for key, mark in list(self._marks.items()) if key in shelf.cache}
 
-    def _is_as_stored(self, shelf: Shelf, key: str) -> bool:
+    def _is_as_stored(self, shelf: CachingShelf, key: str) -> bool:
         mark = self._marks.get(key)
         if mark is None:
             return False
@@ -186,7 +198,7 @@ class KeptValues:
 
     # --- after a fork ------------------------------------------------------------------------------------------------
 
-    def _adopt(self, shelf: Shelf, key: str) -> None:
+    def _adopt(self, shelf: CachingShelf, key: str) -> None:
         """Take what the parent had for one's own, unless the parent, or somebody else, has stored something since."""
         if not self._is_as_stored(shelf, key):
             shelf.cache.pop(key, None)

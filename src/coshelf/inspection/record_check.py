@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from coshelf import records
-from coshelf.inspection.reports import Report, check_record
+from coshelf.inspection.reports import Progress, Report, check_record
 from coshelf.keys import FIRST, LAST
 
 if TYPE_CHECKING:
@@ -17,7 +16,7 @@ __all__ = ["check_records"]
 _STEP = 256
 
 
-def check_records(engine: Engine, progress: Callable[[int, int], object] | None) -> Report:
+def check_records(engine: Engine, progress: Progress | None) -> Report:
     """The report of an engine's entries, all of one instant."""
     report = Report(engine.where)
     total = engine.count(FIRST, LAST) if progress is not None else 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from dataclasses import dataclass, field
 from itertools import islice
@@ -27,12 +27,11 @@ from coshelf.inspection.reports import shown_key
 from coshelf.keys import FIRST, LAST
 from coshelf.mapping.shelf import Shelf
 from coshelf.transfer.records_apart import Apart, take_apart
-from coshelf.transfer.report import Left, Report
+from coshelf.transfer.report import Left, Progress, Report
 from coshelf.trust import marks
 
 __all__ = ["Copied", "copy_entries"]
 
-Progress = Callable[[int, int | None], object]
 Place = "str | os.PathLike[str] | Shelf[Any, Any]"
 
 _FIRST_CHUNK = 8  # entries

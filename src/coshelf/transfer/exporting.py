@@ -19,9 +19,8 @@ from coshelf.errors import CoshelfError, InvalidKey, KeyTooLong, NotAShelf
 from coshelf.keys import encode, shown
 from coshelf.system.durable_files import sync_directory
 from coshelf.system.paths import expanded
-from coshelf.transfer.importing import Progress
 from coshelf.transfer.json_lines import line_of, same_in_json
-from coshelf.transfer.report import Left, Report
+from coshelf.transfer.report import Left, Progress, Report
 from coshelf.transfer.shelf_source import ShelfSource
 from coshelf.transfer.source import SourceOptions
 from coshelf.values.raw_pickles import RawPickles

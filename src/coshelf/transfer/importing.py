@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
 
@@ -16,14 +16,12 @@ from coshelf.system.paths import expanded
 from coshelf.transfer.detection import open_source
 from coshelf.transfer.diskcache_source import DISKS
 from coshelf.transfer.encodings import KEYS, VALUES
-from coshelf.transfer.report import Left, Report
+from coshelf.transfer.report import Left, Progress, Report
 from coshelf.transfer.source import Entry, Skipped, SourceOptions
 from coshelf.values.raw_pickles import RawPickles
 
-__all__ = ["Progress", "import_entries"]
+__all__ = ["import_entries"]
 
-Progress = Callable[[int, int | None], object]
-"""Called with the number of entries that were looked at, and how many there are, if that is known."""
 
 _MOST = 1_000  # entries
 _LARGEST = 8 << 20  # bytes

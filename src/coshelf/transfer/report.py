@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Left", "Report"]
+__all__ = ["Left", "Progress", "Report"]
+
+Progress = Callable[[int, int | None], object]
+"""Called now and then with the entries done, and how many there are in all, if that is known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,7 @@ from coshelf.trust.provenance import unmarked
 from coshelf.values.blobs import Blobs, NewBlob, Reference
 
 if TYPE_CHECKING:
-    from coshelf.inspection.reports import Compaction, Report
+    from coshelf.inspection.reports import Compaction, Progress, Report
 
 __all__ = ["LmdbEngine"]
 
@@ -347,7 +347,7 @@ class LmdbEngine(Engine):
     def rest(self) -> None:
         self.sync()  # the registry does the rest, for all who share the environment
 
-    def check(self, progress: Callable[[int, int], object] | None) -> Report:
+    def check(self, progress: Progress | None) -> Report:
         from coshelf.engines.lmdb.checks.file_check import check_open
 
         for _ in range(_PATIENCE):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -35,7 +35,7 @@ from coshelf.trust.exposure import exposure, exposure_above, exposure_of
 from coshelf.trust.provenance import unmarked
 
 if TYPE_CHECKING:
-    from coshelf.inspection.reports import Compaction, Report
+    from coshelf.inspection.reports import Compaction, Progress, Report
 
 __all__ = ["SqliteEngine"]
 
@@ -243,7 +243,7 @@ class SqliteEngine(Engine):
     def revoke(self) -> bool:
         return marks.unmark(self.store_id, *self._identity())
 
-    def check(self, progress: Callable[[int, int], object] | None) -> Report:
+    def check(self, progress: Progress | None) -> Report:
         from coshelf.inspection.record_check import check_records
 
         report = check_records(self, progress)

@@ -14,12 +14,11 @@ from coshelf.engines.lmdb.pages.header import Counts, Meta
 from coshelf.engines.lmdb.pages.page_walk import Node, Pages, TreeWalk, free_pages, nodes_of
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, ShelfRow, unpack_row
 from coshelf.errors import CoshelfError
-from coshelf.inspection.reports import Report, check_record, shown_key
+from coshelf.inspection.reports import Progress, Report, check_record, shown_key
 from coshelf.keys import FIRST
 
 __all__ = ["Progress", "StateCheck"]
 
-Progress = Callable[[int, int], object]
 
 # Bytes that a header may count beyond the end of the file: pages that were taken and never written.
 _UNWRITTEN = 1 << 30

@@ -8,7 +8,7 @@ or deleted, too. So what comes from those is reported.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from coshelf import records
@@ -25,14 +25,13 @@ from coshelf.engines.lmdb.pages.header import Meta, read_metas
 from coshelf.engines.lmdb.pages.page_walk import Node, Pages, nodes_of
 from coshelf.engines.lmdb.shelf_row import new_row
 from coshelf.errors import DamagedRecord, FormatTooNew, NotAShelf, ShelfLocked
-from coshelf.inspection.reports import SalvageReport, shown_key
+from coshelf.inspection.reports import Progress, SalvageReport, shown_key
 from coshelf.keys import FIRST, LAST, decode
 from coshelf.trust import marks
 from coshelf.values.blobs import Reference, reference_in
 
 __all__ = ["salvage"]
 
-Progress = Callable[[int, int], object]
 
 _PAGE_SIZES = (4096, 16384, 65536, 8192, 32768)
 _AT_ONCE = 256

@@ -6,7 +6,7 @@ import contextlib
 import errno
 import fcntl
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from coshelf import records
@@ -19,7 +19,7 @@ from coshelf.engines.lmdb.files.whole_file import fill, refuse_damage
 from coshelf.engines.lmdb.pages.header import check_header
 from coshelf.engines.lmdb.shelf_row import ShelfRow, new_row
 from coshelf.errors import DamagedShelf, NotAShelf, ShelfExists, ShelfLocked, ShelfPermissionError, StorageError
-from coshelf.inspection.reports import shown_key, user_key
+from coshelf.inspection.reports import Progress, shown_key, user_key
 from coshelf.keys import FIRST, LAST
 from coshelf.system.durable_files import sync_directory
 from coshelf.system.filesystem import refuse_shared_filesystem
@@ -29,7 +29,6 @@ from coshelf.values.blobs import Blobs, MissingBlob, reference_in
 
 __all__ = ["Progress", "copy_to", "write_new"]
 
-Progress = Callable[[int, int], object]
 Page = list[tuple[bytes, bytes]]
 
 _MODE = 0o600
