@@ -180,20 +180,24 @@ def _state_directories() -> list[Path]:
     """
     import pwd
 
+    # As text: every opening asks twice, and making Path objects took most of the time.
     base, home = os.environ.get("XDG_STATE_HOME"), os.environ.get("HOME")
-    found = [Path(base)] if base and os.path.isabs(base) else []
-    found += [Path(home, ".local", "state")] if home and os.path.isabs(home) else []
+    found = [base] if base and os.path.isabs(base) else []
+    found += [f"{home}/.local/state"] if home and os.path.isabs(home) else []
     with contextlib.suppress(KeyError):  # a container's user that nobody has heard of
-        found.append(Path(pwd.getpwuid(os.geteuid()).pw_dir, ".local", "state"))
-    return [path / "coshelf" for path in dict.fromkeys(found) if _is_mine(path)]
+        found.append(f"{pwd.getpwuid(os.geteuid()).pw_dir}/.local/state")
+    return [Path(path, "coshelf") for path in dict.fromkeys(map(os.path.normpath, found)) if _is_mine(path)]
 
 
-def _is_mine(path: Path) -> bool:
+def _is_mine(path: str) -> bool:
     """Whether a directory, or the nearest one above it that exists, belongs to this user."""
-    for place in (path, *path.parents):
+    while True:
         with contextlib.suppress(OSError):
-            return place.stat().st_uid == os.geteuid()
-    return False
+            return os.stat(path).st_uid == os.geteuid()
+        above = os.path.dirname(path)
+        if above == path:
+            return False
+        path = above
 
 
 def _own_secret(directory: Path) -> bytes:

@@ -7,6 +7,7 @@ Users give files any name, and ``bot-lock`` beside a shelf ``bot`` is theirs. So
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import re
 import stat
@@ -45,6 +46,7 @@ _SIDECAR = re.compile(r"state|base-lock|delta(-[1-9][0-9]*)?(-lock)?")
 _STAYS = (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST, errno.EACCES, errno.EPERM, errno.EROFS)
 
 
+@functools.lru_cache(maxsize=64)  # asked some twenty times when a shelf is opened and closed
 def sidecar_directory(shelf: str) -> str:
     """The directory of a shelf's sidecars."""
     place, name = os.path.split(shelf)
