@@ -324,24 +324,24 @@ class Snapshot(Reader):
 
 
 class Doorbell(ABC):
-    """Rings when entries change. Take the tone first, then look, then wait for another tone: nothing is missed."""
+    """Rings when entries change. Take the sequence number, then look, then wait for another one: nothing is missed."""
 
     @abstractmethod
-    def tone(self) -> int:
+    def sequence(self) -> int:
         """A number that differs after each change."""
 
     @abstractmethod
-    def wait(self, tone: int, timeout: float | None) -> None:
-        """Sleep until the tone differs, a signal arrives, or ``timeout`` seconds are over. May return early."""
+    def wait(self, sequence: int, timeout: float | None) -> None:
+        """Sleep until the sequence number differs, for up to ``timeout`` seconds. May return early, as for a signal."""
 
 
 class PollingBell(Doorbell):
     """For engines without a bell: who waits looks again every few milliseconds."""
 
-    def tone(self) -> int:
+    def sequence(self) -> int:
         return 0
 
-    def wait(self, tone: int, timeout: float | None) -> None:
+    def wait(self, sequence: int, timeout: float | None) -> None:
         time.sleep(_POLL if timeout is None else min(timeout, _POLL))
 
 

@@ -96,7 +96,7 @@ def open(file: Filename, flag: str = "r", mode: int = 0o666) -> Any:
 
     Raises:
         error: it does not exist, cannot be opened, or is of an unknown kind.
-        ValueError: the flag is none.
+        ValueError: the flag is unknown.
 
     Returns a :class:`Database`, or for a file that another dbm module made what that module returns.
     """
@@ -111,7 +111,7 @@ def open_face(
         raise TypeError(f"flag must be a str, not {type(flag).__name__}")
     wanted = flag[:1]
     if wanted not in ("r", "w", "c", "n") or set(flag[1:]) - set("fsu"):
-        raise ValueError(f"flag must be 'r', 'w', 'c' or 'n', not {flag!r}")
+        raise ValueError(f"unknown flag {flag!r}: it must be 'r', 'w', 'c' or 'n'")
     path = os.path.abspath(os.fsdecode(file))  # an absolute path is never taken for a URL
     kind = whichdb(path)
     if wanted in ("c", "n"):

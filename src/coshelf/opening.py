@@ -192,7 +192,7 @@ def open_with_codec(
 ) -> Shelf[Any, Any]:
     """As :func:`open`, for front doors whose values are encoded in a way of their own."""
     if flag not in ("r", "w", "c", "n"):
-        raise ValueError(f"flag must be 'r', 'w', 'c' or 'n', not {flag!r}")
+        raise ValueError(f"unknown flag {flag!r}: it must be 'r', 'w', 'c' or 'n'")
     if durability not in ("interval", "commit"):
         raise ValueError(f"durability must be 'interval' or 'commit', not {durability!r}")
     options = OpenOptions(

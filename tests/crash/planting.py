@@ -39,6 +39,6 @@ def plant(path: str, boot: bytes) -> None:
     identity = DeltaIdentity(PLAIN, 0, row.sequence, MAP, delta.st_dev, delta.st_ino, boot, row.store_id)
     state = DeltaState(page._page)
     state.announce(row.nonce, row.nonce)
-    state.soil()
+    state.mark_dirty()
     state.set_identity(identity)
     page.abandon()

@@ -279,7 +279,7 @@ shelf, delta = os.fstat(descriptor), os.stat(delta_path(path, 0))
 page = StatePage.make(os.open(state_path(path), os.O_RDWR | os.O_CREAT, 0o600), shelf.st_dev, shelf.st_ino)
 state = DeltaState(page._page)
 state.announce(row.nonce, row.nonce)
-state.soil()
+state.mark_dirty()
 state.set_identity(DeltaIdentity(PLAIN, 0, row.sequence, 1 << 20, delta.st_dev, delta.st_ino, boot_id(), row.store_id))
 page.abandon()
 for name in ("state", "delta"):

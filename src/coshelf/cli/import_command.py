@@ -17,9 +17,7 @@ __all__ = ["import_command"]
 @click.command("import", short_help="Copy entries from other stores.")
 @click.argument("source")
 @click.argument("target")
-@click.option(
-    "--from", "kind", type=click.Choice(KINDS), help="What the source is; by default it is told by its looks."
-)
+@click.option("--from", "kind", type=click.Choice(KINDS), help="What the source is. By default it is recognised.")
 @click.option("--replace", is_flag=True, help="Replace values that the target has under the same keys.")
 @click.option("--dry-run", is_flag=True, help="Read and report; change nothing.")
 @click.option(

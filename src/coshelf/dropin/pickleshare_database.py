@@ -260,13 +260,13 @@ class PickleShareDB(MutableMapping[str, Any]):
         until = time.monotonic() + maxwaittime
         listened, bell = self._bell(key)
         while True:
-            tone = bell.tone()
+            sequence = bell.sequence()
             try:
                 return self[key]
             except KeyError:
                 if time.monotonic() > until:
                     raise
-            bell.wait(tone, max(0.0, min(until - time.monotonic(), _LONGEST_SLEEP)))
+            bell.wait(sequence, max(0.0, min(until - time.monotonic(), _LONGEST_SLEEP)))
             if listened is None or not listened.is_in_place():
                 listened, bell = self._bell(key)
 

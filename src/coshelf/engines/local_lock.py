@@ -162,19 +162,19 @@ class LocalBell(Doorbell):
     def __init__(self) -> None:
         self._gates = Gates()
         self._numbers = itertools.count(1)
-        self._tone = 0
+        self._sequence = 0
 
     def ring(self) -> None:
-        self._tone = next(self._numbers)  # of two threads that ring at once either may be the last
+        self._sequence = next(self._numbers)  # of two threads that ring at once either may be the last
         self._gates.open()
 
-    def tone(self) -> int:
-        return self._tone
+    def sequence(self) -> int:
+        return self._sequence
 
-    def wait(self, tone: int, timeout: float | None) -> None:
+    def wait(self, sequence: int, timeout: float | None) -> None:
         end = None if timeout is None else time.monotonic() + timeout
-        while self._tone == tone:
+        while self._sequence == sequence:
             left = _LOOK_AGAIN if end is None else end - time.monotonic()
             if left <= 0:
                 return
-            self._gates.wait(lambda: self._tone != tone, left)
+            self._gates.wait(lambda: self._sequence != sequence, left)

@@ -18,9 +18,9 @@ class PatientBell(Doorbell):
     def __init__(self) -> None:
         self._pause = _FIRST
 
-    def tone(self) -> int:
+    def sequence(self) -> int:
         return 0
 
-    def wait(self, tone: int, timeout: float | None) -> None:
+    def wait(self, sequence: int, timeout: float | None) -> None:
         time.sleep(self._pause if timeout is None else min(timeout, self._pause))
         self._pause = min(self._pause * 1.3, _LONGEST)

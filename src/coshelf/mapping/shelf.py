@@ -192,14 +192,14 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
         end = None if timeout is None else time.monotonic() + usable_timeout(max(timeout, 0))
         bell = self._handle.engine.doorbell(self._namespace.encode(key))
         while True:
-            tone = bell.tone()
+            sequence = bell.sequence()
             try:
                 return self._get(key)
             except KeyError:
                 left = _LONGEST_SLEEP if end is None else min(end - time.monotonic(), _LONGEST_SLEEP)
             if left <= 0:
                 raise WaitTimeout(f"{shown(key)} did not appear in {self.name} within {timeout:g} s")
-            bell.wait(tone, left)
+            bell.wait(sequence, left)
 
     # --- the dict ----------------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""The umask of this process, which the operating system shows only to who changes it."""
+"""The umask of this process. Where /proc does not tell it, reading it means setting it for a moment."""
 
 from __future__ import annotations
 

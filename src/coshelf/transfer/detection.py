@@ -1,4 +1,4 @@
-"""What lies at a place, told by its looks."""
+"""What kind of store lies at a place, recognised by its files."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def kind_of(path: str) -> str:
         raise SourceError(f"there is nothing to import at {path}")
     if _begins_with(path, _SQLITE):
         return _kind_of_sqlite(path)
-    raise SourceError(f"{path} is of no kind that can be told by its looks\n  hint: --from {'|'.join(KINDS)}")
+    raise SourceError(f"cannot tell what kind of store {path} is\n  hint: name it with --from {'|'.join(KINDS)}")
 
 
 def _kind_of_sqlite(path: str) -> str:

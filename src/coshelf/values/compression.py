@@ -153,6 +153,8 @@ class Decompressor:
             try:
                 found = zstd.ZstdDict(data).as_digested_dict
             except ValueError as error:
-                raise UnreadableValue(f"dictionary {dictionary:08x} is none of Zstandard's: {error}") from error
+                raise UnreadableValue(
+                    f"dictionary {dictionary:08x} is not a dictionary of Zstandard: {error}"
+                ) from error
             self._dictionaries[dictionary, encrypted] = found
         return found

@@ -114,7 +114,7 @@ class _Msgspec(_Checked):
 
 
 class _Json(_Checked):
-    """JSON by the standard library, without what is no JSON: NaN and the infinities."""
+    """JSON by the standard library, without NaN and the infinities, which are not valid JSON."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -131,7 +131,7 @@ class _Json(_Checked):
 
 
 def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not valid JSON")
 
 
 class _Bytes(Serializer):

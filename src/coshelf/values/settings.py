@@ -200,7 +200,9 @@ def _parsed(data: bytes, where: str) -> Settings:
             bytes.fromhex(told.get("seal", "")),
         )
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise DamagedRecord(f"the settings of {where} are none: {error!r}") from error
+        raise DamagedRecord(
+            f"{where} has no readable settings, which say how its values are written: {error!r}"
+        ) from error
 
 
 def settle(engine: Engine, flag: Flag, wanted: Asked) -> Settings:

@@ -127,7 +127,7 @@ class DirectoryBell(Doorbell):
         self._notifier = notifier
         self._tree = tree
         self._directories = directories
-        self._tone = 0
+        self._sequence = 0
 
     def watch(self) -> None:
         """Watch each directory on the way, from the root on: one that is made later is told by the one above it."""
@@ -144,15 +144,15 @@ class DirectoryBell(Doorbell):
                     return
                 raise
 
-    def tone(self) -> int:
+    def sequence(self) -> int:
         if self._notifier.something_happened():
-            self._tone += 1
+            self._sequence += 1
             with self._tree.in_use():
                 self.watch()
-        return self._tone
+        return self._sequence
 
-    def wait(self, tone: int, timeout: float | None) -> None:
-        if self._tone == tone:
+    def wait(self, sequence: int, timeout: float | None) -> None:
+        if self._sequence == sequence:
             poll = select.poll()
             poll.register(self._notifier.descriptor, select.POLLIN)
             poll.poll(None if timeout is None else timeout * 1000)

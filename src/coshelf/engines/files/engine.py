@@ -467,7 +467,7 @@ def _data(body: bytes) -> bytes:
         return body
     if body[:1] == _OLD:
         return body[1:]
-    raise Unsupported("the files engine stores bare pickles, and this value is none")
+    raise Unsupported("the files engine stores bare pickles, and this value is not a pickle")
 
 
 def _content(parts: Parts, key: bytes, data: bytes) -> bytes:

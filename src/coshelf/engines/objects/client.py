@@ -89,7 +89,7 @@ class Client:
                 retry_config={"max_retries": 0, "retry_timeout": dt.timedelta(seconds=self._each)},
             )
         except errors.UnknownConfigurationKeyError:
-            raise ValueError(f"{address.shown}: an option in the URL is none of the client's") from None
+            raise ValueError(f"{address.shown}: the client does not know an option in the URL") from None
         except errors.BaseError:  # its words may quote what it was given
             raise ValueError(f"{address.shown}: the client does not take the options in the URL") from None
 

@@ -353,10 +353,10 @@ class _Nap(Doorbell):
     def __init__(self) -> None:
         self._nap = _FIRST_NAP
 
-    def tone(self) -> int:
+    def sequence(self) -> int:
         return 0
 
-    def wait(self, tone: int, timeout: float | None) -> None:
+    def wait(self, sequence: int, timeout: float | None) -> None:
         time.sleep(self._nap if timeout is None else min(timeout, self._nap))
         self._nap = min(self._nap * 2, _LONGEST_NAP)
 

@@ -90,7 +90,9 @@ def _store_id(client: Client, address: Address) -> bytes | None:
         meta = json.loads(found.data)
         number, store_id = meta["coshelf"], bytes.fromhex(meta["id"])
     except (ValueError, TypeError, KeyError):
-        raise NotAShelf(f"{address.root}{_META} of {client.server} is none of ours; nothing was changed") from None
+        raise NotAShelf(
+            f"{address.root}{_META} of {client.server} was not written by coshelf; nothing was changed"
+        ) from None
     if number != _FORMAT:
         raise FormatTooNew(f"{client.server} has format {number}; this version of coshelf reads format {_FORMAT}")
     return store_id

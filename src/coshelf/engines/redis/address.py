@@ -65,7 +65,7 @@ def parse(url: str) -> Address:
     kind = _KINDS.get(scheme.replace("rediss", "redis", 1))
     where = without_secrets(url)
     if kind is None or not rest:
-        raise ValueError(f"{where} is none of {', '.join(_FORMS.values())}")
+        raise ValueError(f"{where} has none of these forms: {', '.join(_FORMS.values())}")
     beginning, _, query = rest.partition("?")
     authority, _, path = beginning.partition("/")
     if "@" in path or "@" in query:

@@ -17,24 +17,24 @@ _LOOK = 5.0  # seconds; so often a signal is looked at whatever happens
 
 
 class CountingBell(Doorbell):
-    """The tone is the number of changes, which the server counts; who waits looks again now and then."""
+    """The sequence number is the number of changes, which the server counts; who waits looks again now and then."""
 
     def __init__(self, client: Client, bucket: Bucket) -> None:
         self._client = client
         self._bucket = bucket
 
-    def tone(self) -> int:
+    def sequence(self) -> int:
         return int(self._client.read(self._bucket.slot, b"HGET", self._bucket.state, b"changes") or 0)
 
-    def wait(self, tone: int, timeout: float | None) -> None:
+    def wait(self, sequence: int, timeout: float | None) -> None:
         time.sleep(_POLL if timeout is None else min(timeout, _POLL))
 
 
 class SubscribedBell(CountingBell):
     """Who waits hears of a change at once, by a connection of the bell's own.
 
-    A channel keeps nothing for those who are not there. So the subscription is confirmed before the tone is taken, and
-    while there is none, because the connection was lost, waiting is looking again now and then.
+    A channel keeps nothing for those who are not there. So the subscription is confirmed before the sequence number is
+    taken. While there is no subscription, because the connection was lost, waiting is looking again now and then.
     """
 
     def __init__(self, client: Client, bucket: Bucket, *, sharded: bool) -> None:
@@ -42,13 +42,13 @@ class SubscribedBell(CountingBell):
         self._sharded = sharded
         self._subscription: Any = None
 
-    def tone(self) -> int:
+    def sequence(self) -> int:
         if self._subscription is None:
-            with suppress(Exception):  # reading the tone tells what is wrong, if it lasts
+            with suppress(Exception):  # reading the sequence number tells what is wrong, if it lasts
                 self._subscribe()
-        return super().tone()
+        return super().sequence()
 
-    def wait(self, tone: int, timeout: float | None) -> None:
+    def wait(self, sequence: int, timeout: float | None) -> None:
         end = None if timeout is None else time.monotonic() + timeout
         while self._subscription is not None:
             left = None if end is None else end - time.monotonic()
@@ -64,9 +64,9 @@ class SubscribedBell(CountingBell):
             if message["type"] not in ("message", "smessage"):  # the slot moved, say
                 self._give_up()
                 return
-            if int(message["data"]) > tone:
+            if int(message["data"]) > sequence:
                 return
-        super().wait(tone, None if end is None else max(0.0, end - time.monotonic()))
+        super().wait(sequence, None if end is None else max(0.0, end - time.monotonic()))
 
     def _subscribe(self) -> None:
         subscription = self._client.primary(self._bucket.slot).pubsub()

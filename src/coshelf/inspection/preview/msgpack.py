@@ -98,5 +98,5 @@ class _Reader:
             try:
                 found[name] = self.value(depth + 1)
             except TypeError:
-                self._end("a key that is none")
+                self._end("a key that cannot be one")
         return found

@@ -17,41 +17,41 @@ class DoorbellTests(EngineTests):
     @needs("watch=doorbell")
     def test_tone_differs_after_each_change(self, engine: Engine) -> None:
         bell = engine.doorbell(A)
-        tones = [bell.tone()]
+        sequences = [bell.sequence()]
         for batch in (Batch(puts={A: body(1)}), Batch(puts={A: body(1)}), Batch(deletes=frozenset((A,)))):
             engine.commit(batch)
-            tones.append(bell.tone())
+            sequences.append(bell.sequence())
         if engine.capabilities.exclusive:
             with engine.exclusive() as lock:
                 put(lock, {A: 1})
-            tones.append(bell.tone())
-        assert len(set(tones)) == len(tones)
+            sequences.append(bell.sequence())
+        assert len(set(sequences)) == len(sequences)
 
     @needs("watch=doorbell")
     def test_tone_stays_while_nothing_changes(self, engine: Engine) -> None:
         put(engine, {A: 1})
         bell = engine.doorbell(A)
-        tone = bell.tone()
+        sequence = bell.sequence()
         contents(engine)
-        assert bell.tone() == tone
+        assert bell.sequence() == sequence
 
     @needs("watch=doorbell")
     def test_ring_between_looking_and_waiting_is_not_missed(self, engine: Engine) -> None:
         bell = engine.doorbell(A)
-        tone = bell.tone()
+        sequence = bell.sequence()
         put(engine, {A: 1})
-        Task(lambda: bell.wait(tone, None)).finish()
+        Task(lambda: bell.wait(sequence, None)).finish()
 
     @needs("watch=doorbell")
     def test_waiter_wakes_when_another_thread_commits(self, engine: Engine) -> None:
         def wait() -> object:
             bell = engine.doorbell(A)
             while True:
-                tone = bell.tone()
+                sequence = bell.sequence()
                 entry = engine.get(A)
                 if entry is not None:
                     return loaded(entry)
-                bell.wait(tone, None)
+                bell.wait(sequence, None)
 
         waiters = [Task(wait) for _ in range(3)]
         assert all(waiter.still_runs() for waiter in waiters)
@@ -67,10 +67,10 @@ class DoorbellTests(EngineTests):
             bell = engine.doorbell(A)
             for number in range(1, 40):
                 while True:
-                    tone = bell.tone()
+                    sequence = bell.sequence()
                     if loaded(engine.get(theirs)) >= number - lead:
                         break
-                    bell.wait(tone, None)
+                    bell.wait(sequence, None)
                 put(engine, {mine: number})
 
         for task in [Task(partial(follow, A, B, 1)), Task(partial(follow, B, A, 0))]:
@@ -80,7 +80,7 @@ class DoorbellTests(EngineTests):
     @needs("watch=doorbell")
     def test_wait_ends_at_its_timeout(self, engine: Engine) -> None:
         bell = engine.doorbell(A)
-        tone = bell.tone()
-        Task(lambda: bell.wait(tone, 0.01)).finish()
-        Task(lambda: bell.wait(tone, 0)).finish()
-        assert bell.tone() == tone
+        sequence = bell.sequence()
+        Task(lambda: bell.wait(sequence, 0.01)).finish()
+        Task(lambda: bell.wait(sequence, 0)).finish()
+        assert bell.sequence() == sequence

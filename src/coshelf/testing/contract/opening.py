@@ -68,11 +68,11 @@ class OpeningTests(EngineTests):
         old = put(engine, {A: 1, B: 2})
         with engine.instant() as before:
             bell = engine.doorbell(A)
-            tone = bell.tone()
+            sequence = bell.sequence()
             with contextlib.closing(self.open_engine(tmp_path, OpenOptions(flag="n"))) as other:
                 assert contents(engine) == [(A, 1), (B, 2)]  # opening alone does not empty
                 other.commit(EVERYTHING_GONE)
-            assert bell.tone() != tone
+            assert bell.sequence() != sequence
             assert contents(engine) == []
             assert conflicts(engine, {A: old}) == [A]
             if engine.capabilities.snapshots:

@@ -61,7 +61,7 @@ def refuse_malformed_delta(descriptor: int, path: str, row: ShelfRow, state: Del
             "  hint: if nobody misses those commits, delete this file; the shelf opens without it"
         )
 
-    state.soil()
+    state.mark_dirty()
 
 
 def _wrong_with(descriptor: int, name: str, row: ShelfRow, state: DeltaState) -> str | None:

@@ -80,7 +80,7 @@ class Committer:
                         number = delta.apply(transaction, batch, partial)
                         if ARMED:
                             reach("commit-applied")
-                        state.soil()
+                        state.mark_dirty()
                         self._commit(transaction, batch)
                 break
             if ARMED:
@@ -114,7 +114,7 @@ class Committer:
                 transaction.put(key, records.seal(body, partial, number))
                 if ARMED:
                     reach("commit-applied")
-                state.soil()
+                state.mark_dirty()
                 transaction.commit()
             except lmdb.Error as error:
                 if delta.turns.has_lost(transaction):
@@ -182,7 +182,7 @@ class Committer:
                         delta.turns.settle(taking)
                         base.turns.refuse_lost(transaction)
                         state.announce(writer.row.nonce, nonce)
-                        state.soil()  # so that if we die, the next sync() looks whether ours is durable
+                        state.mark_dirty()  # so that if we die, the next sync() looks whether ours is durable
                         taking.commit()
                     if ARMED:
                         reach("direct-numbered")

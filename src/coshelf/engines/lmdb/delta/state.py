@@ -123,7 +123,7 @@ class DeltaState:
         """Whether the delta has nothing that is not in the base."""
         return not self._words[_DIRTY // 4]
 
-    def soil(self) -> None:
+    def mark_dirty(self) -> None:
         """Before a commit, under the delta's write lock."""
         self._words[_DIRTY // 4] = 1
 

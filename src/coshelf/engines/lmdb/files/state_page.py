@@ -170,15 +170,15 @@ class StatePage:
         if self._words[_WAITERS // 4]:
             futex.wake_all(self._page, _BELL)
 
-    def tone(self) -> int:
+    def sequence(self) -> int:
         """What the bell says now. From here on commits wake those who wait."""
         if not self._words[_WAITERS // 4]:
             self._words[_WAITERS // 4] = 1
         return self._words[_BELL // 4]
 
-    def wait(self, tone: int, timeout: float | None) -> None:
+    def wait(self, sequence: int, timeout: float | None) -> None:
         """Sleep until the bell says something else."""
-        futex.sleep_while(self._page, _BELL, tone, timeout)
+        futex.sleep_while(self._page, _BELL, sequence, timeout)
 
 
 class Bell(Doorbell):
@@ -188,13 +188,13 @@ class Bell(Doorbell):
         self._page = page
         self._inside = inside
 
-    def tone(self) -> int:
+    def sequence(self) -> int:
         with self._inside():
-            return self._page().tone()
+            return self._page().sequence()
 
-    def wait(self, tone: int, timeout: float | None) -> None:
+    def wait(self, sequence: int, timeout: float | None) -> None:
         with self._inside():
-            self._page().wait(tone, timeout)
+            self._page().wait(sequence, timeout)
 
 
 def pid_namespace() -> int:
