@@ -30,10 +30,13 @@ ON_THE_FIRST_ONLY = (
     "tests/histories",
     "tests/processes/test_containers.py",
     "tests/processes/test_files_engine.py",
+    "tests/processes/test_gevent.py",
+    "tests/processes/test_gone_while_open.py",
     "tests/processes/test_handles.py",
     "tests/processes/test_kills.py",
     "tests/processes/test_lock_file.py",
     "tests/processes/test_locks.py",
+    "tests/processes/test_many_shelves.py",
     "tests/processes/test_opening.py",
     "tests/processes/test_races.py",
     "tests/processes/test_sharing.py",
@@ -41,9 +44,12 @@ ON_THE_FIRST_ONLY = (
     "tests/servers",
     "tests/transfer",
     "tests/unit/test_costs.py",
+    "tests/unit/test_exposure.py",
     "tests/unit/test_globs.py",
     "tests/unit/test_keys.py",
     "tests/unit/test_long_scans.py",
+    "tests/unit/test_neighbours.py",
+    "tests/unit/test_secrets_in_urls.py",
     "tests/values/test_compression.py",
     "tests/engines/test_files_on_a_network.py",
     "tests/ancestors/test_pickleshare_own_tests.py",
@@ -55,7 +61,7 @@ ENGINES_OF_THE_FIRST = [
     for engine in ("Files", "Sqlite", "Mapping", "LmdbWith")
 ]
 """Beginnings of names: the others have lmdb with its defaults, and memory."""
-NOT_IN_BETWEEN = ("tests/blobs", "tests/engines", "tests/values")
+NOT_IN_BETWEEN = ("tests/blobs", "tests/engines", "tests/reentry", "tests/values")
 """What differs there in a Python between the first and the last differs in the last, too."""
 ROOT = Path(__file__).resolve().parent.parent
 

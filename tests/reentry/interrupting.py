@@ -110,7 +110,7 @@ class Interruption:
         return self._step
 
     def _step(self, frame: FrameType, event: str, argument: object) -> Any:
-        if event == "opcode":
+        if event in ("line", "opcode"):  # early versions of Python 3.12 have lines alone
             self.steps += 1
             if self.steps == self._at:
                 self._call()
