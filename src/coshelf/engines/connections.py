@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
+from coshelf.cooperation import can_start_threads
 from coshelf.engines.urls import without_secrets
 from coshelf.errors import Unavailable
 from coshelf.screen import plain
@@ -25,7 +26,7 @@ _SILENCE = 2.0  # seconds after which a wait is told
 @contextmanager
 def told_if_slow(target: str, timeout: float) -> Iterator[None]:
     """Say after two seconds that the block waits for a server, to the logger ``coshelf``: on a terminal, by default."""
-    if timeout <= _SILENCE:
+    if timeout <= _SILENCE or not can_start_threads():
         yield
         return
     timer = threading.Timer(_SILENCE, _tell_waiting, (without_secrets(target), timeout))

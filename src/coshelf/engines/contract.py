@@ -443,10 +443,10 @@ class Engine(Reader):
     def rest(self) -> None:
         """The interpreter ends: make everything durable, and give back what others would miss.
 
-        An engine that overrides this can still be used afterwards, without threads; its commits are then as durable as
-        they get when they return. By default it is closed.
+        The engine can still be used afterwards, by functions of :mod:`atexit` and by ``__del__``. No thread can be
+        started then, and commits are as durable as they get when they return. By default :meth:`sync`.
         """
-        self.close()
+        self.sync()
 
     def check(self, progress: Callable[[int, int], object] | None) -> Report:
         """Look at everything and say what is not as it was written. By default, at each record."""
