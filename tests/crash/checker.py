@@ -79,7 +79,7 @@ def _check_beside(path: str) -> None:
 
 
 def verify(path: str) -> None:
-    """Look at all pages that LMDB would follow. Its own ``lmdb.verify`` takes longer runs than are needed for damage."""
+    """Look at all pages that LMDB would follow. ``lmdb.verify`` takes runs that are longer than needed for damage."""
     report = Report(path)
     descriptor = os.open(path, os.O_RDONLY)
     try:
