@@ -213,10 +213,11 @@ def _shelf_that_empties_first(root: str) -> Store:
     """A shelf that takes commits out of the delta before they are in the base, to see that this is noticed."""
     copy = flusher.Flusher._copy
 
-    def copy_and_empty(self: Any, delta: Any, writer: Any, nonce: bytes) -> tuple[int, bool, set[bytes]]:
-        copied = copy(self, delta, writer, nonce)
-        with delta.begin_write() as transaction:
+    def copy_and_empty(self: Any, delta: Any, of_base: Any, writer: Any, nonce: bytes) -> tuple[int, bool, set[bytes]]:
+        copied = copy(self, delta, of_base, writer, nonce)
+        with delta.writing() as transaction:
             delta.keep_only(transaction, [])
+            transaction.commit()
         return copied
 
     flusher.Flusher._copy = copy_and_empty  # type: ignore[method-assign]
