@@ -54,7 +54,7 @@ def test_what_is_written_at_exit_and_when_modules_are_torn_down_is_there(
     crew: Crew, path: str, engine: str, durability: str
 ) -> None:
     crew.run(LATE, engine + path, durability)
-    kept = {"": [], "sqlite:": ["a.shelf-lock"], "files:": [".a.shelf.coshelf-staging"]}
+    kept = {"": [], "sqlite:": [".a.shelf.coshelf-lock"], "files:": [".a.shelf.coshelf-staging"]}
     assert sorted(os.listdir(os.path.dirname(path))) == sorted(["a.shelf", *kept[engine]])
     assert _contents(engine + path) == WRITTEN
 
