@@ -444,10 +444,10 @@ class Engine(Reader):
     def rest(self) -> None:
         """The interpreter ends: make everything durable, and give back what others would miss.
 
-        An engine that overrides this can still be used afterwards, without threads; its commits are then as durable as
-        they get when they return. By default it is closed.
+        The engine can still be used afterwards, by functions of :mod:`atexit` and by ``__del__``. No thread can be
+        started then, and commits are as durable as they get when they return. By default :meth:`sync`.
         """
-        self.close()
+        self.sync()
 
     def figures(self) -> Figures | None:
         """What is known of the file that the entries lie in; None where there is no such file."""

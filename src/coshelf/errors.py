@@ -182,7 +182,10 @@ class WaitTimeout(CoshelfError, TimeoutError):
 
 
 class TransactionInProgress(CoshelfError, RuntimeError):
-    """This thread is inside a transaction or edit of the shelf and must write through it."""
+    """This thread is inside a transaction or edit of the shelf and must write through it.
+
+    It is also raised for a call by a signal handler or finalizer that would have to wait for the call it interrupted.
+    """
 
 
 class Conflict(CoshelfError, RuntimeError):

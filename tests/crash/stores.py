@@ -216,8 +216,9 @@ def _shelf_that_empties_first(root: str) -> Store:
 
     def copy_and_empty(self: Any, delta: Any, *more: Any) -> tuple[int, bool, set[bytes]]:
         copied = copy(self, delta, *more)
-        with delta.begin_write() as transaction:
+        with delta.writing() as transaction:
             delta.keep_only(transaction, [])
+            transaction.commit()
         return copied
 
     flusher.Flusher._copy = copy_and_empty  # type: ignore[method-assign]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import os
 
+import lmdb
 import pytest
-from checker import Checker
+from checker import Checker, verify
 from cutting import Found, cut, places
 from events import Directory, Event, Named, Said, Wrote
 from history import DURABLE, Promise
@@ -36,6 +37,30 @@ def test_lmdb_without_syncs_is_found_corrupt(seed: int, scratch: str, capsys: py
 
 def test_lmdb_with_syncs_is_not(scratch: str) -> None:
     assert not [cut for cut in _cuts("lmdb", 1, DURABLE, scratch) if cut.wrong]
+
+
+def test_value_that_shrank_in_one_commit_is_no_damage(scratch: str) -> None:
+    path = os.path.join(scratch, "shrunk")
+    with lmdb.open(path, subdir=False, lock=False) as environment:
+        with environment.begin(write=True) as transaction:
+            transaction.put(b"k", b"x" * 100_000)
+            transaction.put(b"k", b"x" * 10_000)  # keeps the pages that this transaction has taken
+        assert environment.stat()["overflow_pages"] > 4
+    verify(path)
+
+
+def test_page_that_leads_astray_is_damage(scratch: str) -> None:
+    path = os.path.join(scratch, "overwritten")
+    with lmdb.open(path, subdir=False, lock=False) as environment:
+        with environment.begin(write=True) as transaction:
+            transaction.put(b"k", b"v")
+        root = environment.info()["last_pgno"]
+        size = environment.stat()["psize"]
+    with open(path, "r+b") as file:
+        file.seek(root * size)
+        file.write(b"\xff" * size)
+    with pytest.raises(AssertionError, match=f"page {root}"):
+        verify(path)
 
 
 def test_shelf_whose_name_is_not_synced_is_found_missing(scratch: str) -> None:

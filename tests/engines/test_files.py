@@ -249,6 +249,22 @@ def test_broken_file_is_damage_and_not_a_missing_key(
     assert shelf["broken"] == "mended"
 
 
+def test_check_reports_each_broken_file_and_counts_the_others(shelf: coshelf.Shelf[Any, Any], root: Path) -> None:
+    shelf.update({"a": 1, "b": 2, "c/d": 3, "e": 4, ("t", 1): 5})
+    for name in ("a", "c/d"):
+        (root / name).write_bytes(b"\x80\x05broken")
+        long_ago(root / name)
+    seen: list[tuple[int, int]] = []
+    for report in (shelf.check(progress=lambda *step: seen.append(step)), coshelf.check(f"files:{root}")):
+        assert [(problem.kind, problem.where) for problem in report.problems] == [
+            ("record", "key 'a'"),
+            ("record", "key 'c/d'"),
+        ]
+        assert "no whole pickle" in report.problems[0].message
+        assert report.entries == 3
+    assert seen[-1] == (5, 5)
+
+
 @pytest.mark.parametrize("key", ["a", "https://x", ("t", 1), "k" * 300])
 def test_error_of_a_broken_file_has_the_key(shelf: coshelf.Shelf[Any, Any], root: Path, key: Any) -> None:
     shelf[key] = 1

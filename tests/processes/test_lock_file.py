@@ -406,6 +406,17 @@ def test_guard_that_cannot_open_the_lock_file_says_so(path: str, monkeypatch: py
     environment.close()
 
 
+@supported
+def test_guard_follows_no_link_to_another_file(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    environment = _bare(path)
+    monkeypatch.setattr(lock_guard, "lock_descriptor", lambda path: None)  # as where LMDB's own cannot be found
+    Path(path + "-other").touch()
+    Path(path + "-link").symlink_to(path + "-other")
+    with pytest.raises(coshelf.StorageError, match="cannot lock the lock file"):
+        LockGuard(path + "-link").hold(environment)
+    environment.close()
+
+
 def _locks(path: str) -> int:
     """How many locks the kernel has on the lock file.
 

@@ -83,6 +83,15 @@ class Calls:
         self.shelf.sync()
         self.shelf.close()
 
+    def reopen(self) -> None:
+        self.shelf.close()
+        self.shelf = self.open()
+
+    def open_another(self) -> None:
+        with self.open() as another:
+            another["another"] = 1
+            assert another["count"] == self.counted
+
     def check(self) -> None:
         assert self.shelf["count"] == self.counted, f"{self.shelf['count']} instead of {self.counted}"
 

@@ -60,6 +60,13 @@ def test_a_handler_may_sync_and_close_at_any_step(path: str, outer: str) -> None
     _run(path, "lmdb", "interval", outer, "sync_and_close", 25)
 
 
+@pytest.mark.parametrize("engine", ["lmdb", "sqlite", "files"])
+def test_an_opening_that_interrupts_another_works_or_is_refused_at_once(path: str, engine: str) -> None:
+    worked, refused = _run(path, engine, "interval", "reopen", "open_another", 80)
+    assert worked
+    assert bool(refused) == (engine == "lmdb")
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("durability", ["interval", "commit"])
 @pytest.mark.parametrize("outer", _OUTER)

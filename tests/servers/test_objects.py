@@ -282,11 +282,13 @@ def test_all_who_make_it_at_once_have_one_shelf(moto: objects.Server) -> None:
 
 def test_others_can_write_there_so_plain_data_alone_is_loaded(moto: objects.Server) -> None:
     url = moto.url()
-    with coshelf.open(url, trust=False) as shelf:
+    with coshelf.open(url, trust=True) as shelf:
         shelf["object"] = threading.Barrier
     with coshelf.open(url) as shelf:
         shelf["plain"] = {"a": [1]}
         assert shelf["plain"] == {"a": [1]}
+        with pytest.raises(coshelf.UnwritableValue):
+            shelf["another"] = threading.Barrier
         with pytest.raises(coshelf.UntrustedValue, match="may write to the bucket"):
             shelf["object"]
         assert not shelf.info().trusted

@@ -101,8 +101,9 @@ class Writers:
         """What they were told, once all have ended."""
         all_told = []
         for process in self.processes:
-            out = process.communicate(timeout=_PATIENCE)[0]
-            assert process.returncode == 0
+            assert process.stdout is not None
+            out = process.stdout.read()  # communicate() would miss what has come together with the first line
+            assert process.wait(_PATIENCE) == 0
             all_told.append(Told(**json.loads(out)))
         return all_told
 

@@ -20,6 +20,7 @@ import pytest
 
 import coshelf
 import coshelf.trust.granting
+from coshelf.engines.files import tree
 from coshelf.errors import NotAShelf, ShelfPermissionError
 from coshelf.trust.exposure import exposure_of
 from coshelf.trust.writers import Writers, writers_of
@@ -477,3 +478,28 @@ def test_a_pipe_in_the_place_of_a_secret_keeps_nobody_waiting(
         secret.unlink()
         os.mkfifo(secret)
     assert not is_trusted(target)
+
+
+@as_root
+def test_file_is_judged_by_its_own_list_and_not_by_that_of_what_took_its_name(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = made(place, "files")
+    (place / "shelf").chmod(0o755)
+    file = place / "shelf" / "k"
+    content = file.read_bytes()
+    set_acl(file, ACCESS, letting_write(user=SECOND))
+    real = tree._content
+
+    def exchanged_after_reading(descriptor: int, size: int) -> bytes:
+        data = real(descriptor, size)
+        (place / "harmless").write_bytes(content)
+        (place / "harmless").replace(file)
+        return data
+
+    with coshelf.open(target) as shelf:
+        monkeypatch.setattr(tree, "_content", exchanged_after_reading)
+        with pytest.raises(coshelf.UntrustedValue, match="can write"):
+            shelf["k"]
+        monkeypatch.undo()
+        assert shelf["k"] == Anything()

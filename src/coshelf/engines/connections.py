@@ -12,6 +12,7 @@ from typing import TypeVar
 from coshelf.engines.urls import without_secrets
 from coshelf.errors import Unavailable
 from coshelf.screen import plain
+from coshelf.system.cooperation import can_start_threads
 
 __all__ = ["repeated", "told_if_slow"]
 
@@ -25,7 +26,7 @@ _SILENCE = 2.0  # seconds after which a wait is told
 @contextmanager
 def told_if_slow(target: str, timeout: float) -> Iterator[None]:
     """Say after two seconds that the block waits for a server, to the logger ``coshelf``: on a terminal, by default."""
-    if timeout <= _SILENCE:
+    if timeout <= _SILENCE or not can_start_threads():
         yield
         return
     timer = threading.Timer(_SILENCE, _tell_waiting, (without_secrets(target), timeout))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from coshelf import records
-from coshelf.inspection.reports import Progress, Report, check_record
+from coshelf.errors import DamagedRecord
+from coshelf.inspection.reports import Progress, Report, check_record, shown_key
 from coshelf.keys import FIRST, LAST
 
 if TYPE_CHECKING:
-    from coshelf.contract import Engine
+    from coshelf.contract import Engine, Entry
 
 __all__ = ["check_records"]
 
@@ -17,17 +19,44 @@ _STEP = 256
 
 
 def check_records(engine: Engine, progress: Progress | None) -> Report:
-    """The report of an engine's entries, all of one instant."""
+    """The report of an engine's entries: all of one instant, unless the engine cannot even read one of them."""
+    try:
+        return _check(engine, engine.scan(FIRST, LAST), progress)
+    except DamagedRecord:  # which ends a scan, so that nothing is known of the entries behind it
+        return _check(engine, _one_by_one(engine), progress)
+
+
+def _check(
+    engine: Engine,
+    found: Iterable[tuple[bytes, Entry | DamagedRecord | None]],
+    progress: Progress | None,
+) -> Report:
     report = Report(engine.where)
     total = engine.count(FIRST, LAST) if progress is not None else 0
     done = 0
-    for key, entry in engine.scan(FIRST, LAST):
-        assert entry is not None
-        damaged = None if records.is_intact(key, entry.record) else entry.record
-        check_record(report, key, len(entry.record), damaged)
+    for key, entry in found:
+        if isinstance(entry, DamagedRecord):
+            report.add("record", f"key {shown_key(key)}", str(entry).partition("\n")[0])
+        else:
+            assert entry is not None
+            damaged = None if records.is_intact(key, entry.record) else entry.record
+            check_record(report, key, len(entry.record), damaged)
         done += 1
         if progress is not None and not done % _STEP:
             progress(done, total)
     if progress is not None:
         progress(done, done)
     return report
+
+
+def _one_by_one(engine: Engine) -> Iterator[tuple[bytes, Entry | DamagedRecord]]:
+    for key, _ in engine.scan(FIRST, LAST, keys_only=True):
+        try:
+            entry = engine.get(key)
+        except DamagedRecord as error:
+            yield key, error
+            continue
+        if entry is not None:
+            yield key, entry
+        elif engine.count(key, key + b"\0"):  # and not deleted meanwhile
+            yield key, DamagedRecord(f"{engine.where} lists the key, and has no entry for it", key)

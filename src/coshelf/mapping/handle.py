@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from coshelf.contract import Batch, Engine, Flag
 from coshelf.engines.closed import ClosedEngine
 from coshelf.errors import ReadOnlyShelf, ShelfClosed, TransactionInProgress
-from coshelf.mapping.participants import current_task, current_thread
 from coshelf.system.ending import finalizer
+from coshelf.system.participants import current_task, current_thread
 from coshelf.values.pickled import PickleCodec
 
 if TYPE_CHECKING:

@@ -20,6 +20,7 @@ __all__ = [
     "ServiceThread",
     "Wakeup",
     "acquire",
+    "can_start_threads",
     "is_cooperative",
     "new_lock",
     "new_reentrant_lock",
@@ -121,6 +122,11 @@ class Wakeup:
     def clear(self) -> None:
         """Forget that it was rung."""
         self._bell.acquire(blocking=False)
+
+
+def can_start_threads() -> bool:
+    """Whether the interpreter goes on. At its end the main thread counts as ended, and none can be started."""
+    return threading.main_thread().is_alive()
 
 
 class ServiceThread:

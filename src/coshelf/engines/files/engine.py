@@ -10,6 +10,7 @@ import time
 import weakref
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 
 from coshelf import records
 from coshelf.contract import (
@@ -139,7 +140,7 @@ class FilesEngine(Engine):
 
     def _entry(self, key: bytes, parts: Parts) -> Entry | None:
         try:
-            found = self._tree.read(parts)
+            found = self._tree.read(parts, inspect=partial(self._refuse_exposed, key, parts) if self._guards else None)
         except DamagedRecord as error:
             if self._counts(parts):
                 raise DamagedRecord(str(error), decode(key)) from None
@@ -147,8 +148,6 @@ class FilesEngine(Engine):
         if found is None:
             return None
         data, status = found
-        if self._guards:
-            self._refuse_exposed(key, parts, status)
         body = data if data[0] == records.PICKLE else _OLD + data
         return Entry(records.seal(body, records.checksum(key, body), 0), version_of(status))
 
@@ -233,10 +232,10 @@ class FilesEngine(Engine):
         # Nobody else gets through a root that only this user may search.
         self._guards = bool(os.fstat(self._tree.descriptor).st_mode & _OTHERS_SEARCH)
 
-    def _refuse_exposed(self, key: bytes, parts: Parts, status: os.stat_result) -> None:
+    def _refuse_exposed(self, key: bytes, parts: Parts, descriptor: int, status: os.stat_result) -> None:
         """Raise :class:`UntrustedValue` for a file that is not this user's alone: directories may differ in that."""
         name = decode(key)
-        reason = exposure_of(f"{self.where}/{'/'.join(parts)}", status)
+        reason = exposure_of(f"{self.where}/{'/'.join(parts)}", status, descriptor)
         if reason is not None:
             raise UntrustedValue(
                 f"the value for key {shown(name)}: {reason}\n"

@@ -6,7 +6,7 @@ import errno
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
@@ -18,6 +18,7 @@ from coshelf.system.cooperation import new_reentrant_lock
 
 __all__ = [
     "OPEN_DIRECTORY",
+    "Inspect",
     "Standing",
     "Tree",
     "is_missing",
@@ -61,6 +62,10 @@ def translated(where: str) -> Iterator[None]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise StorageFull(message) from error
         raise StorageError(error.errno, message) from error
+
+
+_Read = tuple[bytes, os.stat_result]
+Inspect = Callable[[int, os.stat_result], object]
 
 
 class Standing(NamedTuple):
@@ -188,15 +193,15 @@ class Tree:
         where = "is" if depth == len(parts) else f"would lie below {here!r}, which is"
         raise InvalidKey(f"key {name!r} {where} no regular file in {self.where}; it has not been changed")
 
-    def read(self, parts: Parts, *, patient: bool = True) -> tuple[bytes, os.stat_result] | None:
-        """The value in a file and the file's status, or None.
+    def read(self, parts: Parts, *, patient: bool = True, inspect: Inspect | None = None) -> _Read | None:
+        """The value in a file and the file's status, or None. ``inspect`` is called with the file's descriptor, too.
 
         With ``patient``, a file that an old process is writing in place is read again until it is whole;
         raises :class:`DamagedRecord` for one that stays broken.
         """
         begun = None
         while True:
-            found = self._read_once(parts)
+            found = self._read_once(parts, inspect)
             if found is None or not patient:
                 return found
             data, status = found
@@ -232,7 +237,7 @@ class Tree:
         finally:
             os.close(descriptor)
 
-    def _read_once(self, parts: Parts) -> tuple[bytes, os.stat_result] | None:
+    def _read_once(self, parts: Parts, inspect: Inspect | None) -> _Read | None:
         with self._opened(parts) as descriptor:
             while descriptor is not None:
                 before = os.fstat(descriptor)
@@ -241,6 +246,8 @@ class Tree:
                 data = _content(descriptor, before.st_size)
                 after = os.fstat(descriptor)
                 if (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns):
+                    if inspect is not None:
+                        inspect(descriptor, after)
                     return _value(parts, data), after
         return None
 

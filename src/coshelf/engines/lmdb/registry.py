@@ -16,8 +16,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from coshelf.errors import OpenUnderAnotherName, ReadOnlyShelf, ShelfLocked
+from coshelf.errors import OpenUnderAnotherName, ReadOnlyShelf, ShelfLocked, TransactionInProgress
 from coshelf.system.cooperation import new_reentrant_lock
+from coshelf.system.participants import current_thread
 
 if TYPE_CHECKING:
     from coshelf.engines.lmdb.environment import Environment
@@ -74,20 +75,25 @@ class Registry:
     def _opening_alone(self, path: str, timeout: float) -> Iterator[None]:
         """Keep other threads from opening the same file, and only them, since it may take as long as the timeout."""
         end = time.monotonic() + timeout
+        me = current_thread()
         with self.lock:
+            if path in self._being_closed:  # by this thread, since it has the lock
+                raise _interrupted("closing", path)
             while path in self._being_opened:
+                if self._being_opened[path] == me:
+                    raise _interrupted("opening", path)
                 left = end - time.monotonic()
                 if left <= 0:
                     raise ShelfLocked(
                         f"shelf is locked: {path}\n  another thread has been opening it for {timeout:g} s"
                     )
                 self._opened.wait(left)
-            self._being_opened.add(path)
+            self._being_opened[path] = me
         try:
             yield
         finally:
             with self.lock:
-                self._being_opened.discard(path)
+                self._being_opened.pop(path, None)
                 self._opened.notify_all()
 
     def refuse_gone(self, path: str) -> None:
@@ -112,10 +118,14 @@ class Registry:
         """Close an environment that nobody uses, unless a thread is still inside: then that one does."""
         with self.lock:
             if not environment.users and not environment.is_busy:
-                # By now there may be another one for the same file.
-                if self._open.get(environment.identity) is environment:
-                    del self._open[environment.identity]
-                environment.shut()
+                self._being_closed.add(environment.path)
+                try:
+                    # By now there may be another one for the same file.
+                    if self._open.get(environment.identity) is environment:
+                        del self._open[environment.identity]
+                    environment.shut()
+                finally:
+                    self._being_closed.discard(environment.path)
 
     def move(self, environment: Environment, information: os.stat_result) -> None:
         """Know an environment by the file that took the place of its own. With the lock held."""
@@ -127,7 +137,8 @@ class Registry:
     def _renew_locks(self) -> None:
         self.lock = new_reentrant_lock()
         self._opened = threading.Condition(self.lock)
-        self._being_opened: set[str] = set()
+        self._being_closed: set[str] = set()
+        self._being_opened: dict[str, tuple[int, int]] = {}  # and by which thread
 
     def before_fork(self) -> None:
         # A thread that is there at a fork is a warning from Python 3.12 on, and may need the lock to come to its end.
@@ -197,6 +208,13 @@ class Registry:
                     environment.flusher.sync()
             finally:
                 environment.rest()
+
+
+def _interrupted(doing: str, path: str) -> TransactionInProgress:
+    return TransactionInProgress(
+        f"this call interrupted this thread while it was {doing} {path}, which cannot be opened before that has ended\n"
+        "  hint: in a signal handler or finalizer, only note what is to be done, and do it later"
+    )
 
 
 def _allow_reopening() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 from coshelf.errors import ShelfNotFound, ShelfPermissionError, StorageError
@@ -41,10 +42,16 @@ class Lost(Exception):
         self.is_unsent = is_unsent
 
 
+@cache
+def _errors() -> Any:
+    """The client's classes of errors. Kept, since nothing can be imported any more when the interpreter ends."""
+    return imported("obstore.exceptions", "s3", "an object store")
+
+
 @contextmanager
 def translated(server: str, *, missing: bool = False) -> Iterator[None]:
     """Raise what an error of the client means. With ``missing``, a missing object stays a FileNotFoundError."""
-    errors: Any = imported("obstore.exceptions", "s3", "an object store")
+    errors = _errors()
     try:
         yield
     except FileNotFoundError as error:

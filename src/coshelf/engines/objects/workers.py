@@ -7,7 +7,7 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from typing import TypeVar
 
 from coshelf.errors import ShelfClosed
-from coshelf.system.cooperation import new_reentrant_lock
+from coshelf.system.cooperation import can_start_threads, new_reentrant_lock
 
 __all__ = ["MOST", "Workers"]
 
@@ -18,7 +18,7 @@ MOST = 16
 
 
 class Workers:
-    """Threads that wait for servers."""
+    """Threads that wait for servers. At the interpreter's end, when there can be none, the caller does the work."""
 
     def __init__(self, where: str) -> None:
         self._where = where
@@ -31,10 +31,21 @@ class Workers:
         with self._lock:
             if self._closed:
                 raise ShelfClosed(f"the shelf {self._where} has been closed")
+            if not can_start_threads():
+                return _done_here(tasks)
             if self._executor is None:
                 self._executor = ThreadPoolExecutor(MOST, thread_name_prefix="coshelf-objects")
             executor = self._executor
-        return [executor.submit(task) for task in tasks]
+        futures: list[Future[T]] = []
+        for task in tasks:
+            try:
+                futures.append(executor.submit(task))
+            except RuntimeError as error:
+                # Executors are told of the end before the main thread counts as ended, while other threads go on.
+                if "interpreter shutdown" not in str(error):
+                    raise
+                return futures + _done_here(tasks[len(futures) :])
+        return futures
 
     def all(self, tasks: Sequence[Callable[[], T]]) -> list[T]:
         """What tasks return, in their order. After one that fails none is begun; its error is raised."""
@@ -63,3 +74,15 @@ class Workers:
             executor, self._executor = self._executor, None
         if executor is not None:
             executor.shutdown(wait=False, cancel_futures=True)
+
+
+def _done_here(tasks: Sequence[Callable[[], T]]) -> list[Future[T]]:
+    """Futures of tasks that this thread has done, one after the other, up to the first that fails."""
+    futures: list[Future[T]] = [Future() for _ in tasks]
+    for future, task in zip(futures, tasks, strict=True):
+        try:
+            future.set_result(task())
+        except Exception as error:
+            future.set_exception(error)
+            break
+    return futures

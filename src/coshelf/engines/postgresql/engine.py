@@ -316,6 +316,10 @@ class PostgresqlEngine(RowReader, Engine):
         if self._options.flag != "r" and self._shelf.fsync and not self._shelf.waits:
             self._server.read(lambda connection: connection.execute(Statements.FLUSH))
 
+    def rest(self) -> None:
+        """Do without threads. As at :meth:`close`, the server is not asked to flush: it may be away by now."""
+        self._server.rest()
+
     def close(self) -> None:
         self._server.close()
 

@@ -8,21 +8,23 @@ import os
 import select
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, TypeVar, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
 import psycopg
 from psycopg import errors
 from psycopg.pq import TransactionStatus
-from psycopg_pool import ConnectionPool, PoolTimeout
+from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
 from coshelf.engines.connections import repeated
 from coshelf.engines.postgresql.address import Address
 from coshelf.engines.postgresql.failures import ServerSilentError, hopeless, is_lost, reason, translate
-from coshelf.system.cooperation import new_reentrant_lock
+from coshelf.engines.postgresql.lone_connections import LoneConnections
+from coshelf.system.cooperation import can_start_threads, new_reentrant_lock
 
 __all__ = ["Connection", "Server", "of_parents", "rows_of"]
 
 _T = TypeVar("_T")
+_Pool: TypeAlias = "ConnectionPool[Connection] | LoneConnections[Connection]"
 
 _ATTEMPT = 0.3  # seconds in which a connection must come about, before its failure is looked at
 _LAST_WORDS = 10  # milliseconds between what a server says at its end and the end
@@ -47,6 +49,9 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
     """One that gives up when the server is silent for too long."""
 
     patience = 60.0
+
+    def __del__(self, *_: Any) -> None:
+        """Nothing: one that is open until the interpreter's end ends with the process, and without a warning."""
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
         try:
@@ -91,14 +96,15 @@ class Server:
         self._settings = _SETTINGS | settings
         self._making = new_reentrant_lock()
         self._pid = 0
-        self._pool: ConnectionPool[Connection] | None = None
+        self._pool: _Pool | None = None
         self._last_failure: psycopg.Error | None = None
         self._grace = min(5.0, 0.5 + timeout / 4)  # in which the server itself should have ended a statement
         self._closed = False
+        self._rests = False
 
     # --- connections -------------------------------------------------------------------------------------------------
 
-    def _open_pool(self) -> ConnectionPool[Connection]:
+    def _open_pool(self) -> _Pool:
         pool = self._pool
         if pool is not None and self._pid == os.getpid():
             return pool
@@ -115,7 +121,31 @@ class Server:
                     self._pool.close()
             return self._pool
 
-    def _new_pool(self) -> ConnectionPool[Connection]:
+    def _new_pool(self) -> _Pool:
+        noted = self._noted()
+        parameters = {**self.address.parameters, "autocommit": True}
+        if self._rests or not can_start_threads():
+
+            def connect() -> Connection:
+                connection: Connection = noted.connect(**parameters)
+                self._configure(connection)
+                return connection
+
+            return LoneConnections(connect)
+        logging.getLogger("psycopg.pool").addFilter(_is_not_of_ours)  # the same function is added once
+        return ConnectionPool(
+            name=f"{_NAME}{next(_numbers)}",
+            connection_class=noted,
+            kwargs=parameters,
+            configure=self._configure,
+            min_size=0,
+            max_size=self.address.most_connections,
+            reconnect_timeout=0,
+            num_workers=1,
+            open=True,
+        )
+
+    def _noted(self) -> type[Connection]:
         server = self
 
         class Noted(Connection):
@@ -131,18 +161,7 @@ class Server:
                 made.patience = server.timeout + server._grace
                 return made
 
-        logging.getLogger("psycopg.pool").addFilter(_is_not_of_ours)  # the same function is added once
-        return ConnectionPool(
-            name=f"{_NAME}{next(_numbers)}",
-            connection_class=cast("type[Connection]", Noted),
-            kwargs={**self.address.parameters, "autocommit": True},
-            configure=self._configure,
-            min_size=0,
-            max_size=self.address.most_connections,
-            reconnect_timeout=0,
-            num_workers=1,
-            open=True,
-        )
+        return cast("type[Connection]", Noted)
 
     def _configure(self, connection: Connection) -> None:
         """Once for each session. Its waits end by themselves, somewhat earlier than ours."""
@@ -163,17 +182,21 @@ class Server:
 
     def acquire(self) -> Connection:
         """A connection whose server has not gone away, as far as can be told without asking."""
-        pool = self._open_pool()
         while True:
+            pool = self._open_pool()
             try:
                 connection = pool.getconn(min(_ATTEMPT, max(self.timeout, 0.05)))
             except PoolTimeout:
                 raise self._why_none(pool) from None
+            except PoolClosed:
+                if self._open_pool() is pool:
+                    raise
+                continue  # the interpreter ends, and another one has taken its place
             if connection.is_alive():
                 return connection
             self.discard(connection)
 
-    def _why_none(self, pool: ConnectionPool[Connection]) -> Exception:
+    def _why_none(self, pool: _Pool) -> Exception:
         failure = self._last_failure
         if failure is not None:
             return hopeless(failure, self.where) or psycopg.OperationalError(reason(failure))
@@ -245,6 +268,16 @@ class Server:
     def rows(self, query: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         """The rows of one query."""
         return self.read(lambda connection: rows_of(connection, query, parameters))
+
+    def rest(self) -> None:
+        """The interpreter ends: do without the threads of a pool from now on."""
+        self._rests = True
+        if self._pool is None or self._pid != os.getpid():
+            return
+        with self._making:
+            pool, self._pool = self._pool, self._new_pool()
+        with suppress(psycopg.Error):
+            pool.close(timeout=_ATTEMPT)
 
     def close(self) -> None:
         self._closed = True

@@ -253,6 +253,9 @@ class RedisEngine(Engine):
             touched = ("HINCRBY", bucket.state, b"syncs", 1)
             self._client.repeat(partial(self._client.run, bucket.slot, touched, ("WAITAOF", 1, 0, milliseconds)))
 
+    def rest(self) -> None:
+        """Nothing to do, as for :meth:`close`: the server has what it acknowledged, and may be away by now."""
+
     def close(self) -> None:
         self._client.close()
 

@@ -105,6 +105,13 @@ class OpeningTests(EngineTests):
             self.open_engine(place, OpenOptions(flag=flag))
         assert list(place.iterdir()) == []
 
+    def test_engine_that_rests_at_the_end_of_the_interpreter_can_still_be_used(self, engine: Engine) -> None:
+        put(engine, {A: 1})
+        engine.rest()
+        put(engine, {B: 2})
+        engine.rest()
+        assert contents(engine) == [(A, 1), (B, 2)]
+
     def test_reopen_arguments_open_the_same_entries_or_are_a_type_error(self, engine: Engine) -> None:
         put(engine, {A: 1})
         if engine.capabilities.shared != "processes":

@@ -28,6 +28,7 @@ __all__ = ["FLOCK", "LockGuard", "has_namesake"]
 
 FLOCK = struct.Struct("hhqqi4x")  # struct flock of 64-bit Linux: type, whence, start, length, pid
 
+_FLAGS = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _OPENERS = 0
 _SUPPORTED = sys.platform == "linux" and sys.maxsize > 1 << 32
 _NO_SUCH_LOCKS = (errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
@@ -52,7 +53,7 @@ class LockGuard:
         try:
             self._descriptor = lock_descriptor(self.path)
             if self._descriptor is None:
-                self._descriptor, self._is_own = os.open(self.path, os.O_RDWR | os.O_CLOEXEC), True
+                self._descriptor, self._is_own = os.open(self.path, _FLAGS), True
             if not _SUPPORTED:
                 return
             self._take(fcntl.F_OFD_SETLK, _OPENERS)
