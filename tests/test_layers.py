@@ -1,0 +1,142 @@
+"""Modules import those of their own layer and of layers beneath, without circles: docs/design.md, "Layers".
+
+Imports inside functions and for type checkers count, too: they hide an order, they do not make another one.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+from collections.abc import Mapping
+from pathlib import Path
+
+import coshelf
+
+SOURCE = Path(coshelf.__file__).parent
+LAYERS = [
+    ("errors",),
+    ("system", "screen"),
+    ("keys", "records"),
+    # What a record is, told without an engine: contracts speak of blobs and reports.
+    ("values.blobs", "values.buffers", "values.pickle_surgery", "values.headers"),
+    ("trust.gate", "inspection.preview", "inspection.reports"),
+    ("contract",),
+    ("values", "trust", "inspection.record_check"),
+    ("engines",),
+    ("mapping", "values.training", "inspection"),
+    ("opening",),
+    ("inspection.files", "trust.granting"),
+    ("dropin", "shelve", "dbm", "pickleshare", "ipython", "transfer"),
+    ("cli", "testing", "__main__", "__init__"),
+]
+PERMITTED = {
+    (
+        "trust.__init__",
+        "trust.granting",
+    ): "a public name, imported when it is asked for: granting trust opens the shelf",
+}
+# The open files of a shelf and their life are one object, which the flush, the blobs and the registry hold.
+CIRCLES = [
+    {
+        "engines.lmdb.base_writer",
+        "engines.lmdb.blobs.checking",
+        "engines.lmdb.blobs.folder",
+        "engines.lmdb.checks.damage",
+        "engines.lmdb.checks.records",
+        "engines.lmdb.delta.check",
+        "engines.lmdb.delta.flusher",
+        "engines.lmdb.delta.left",
+        "engines.lmdb.environment",
+        "engines.lmdb.files.sidecars",
+        "engines.lmdb.locks.lending",
+        "engines.lmdb.pages.structure",
+        "engines.lmdb.read_transaction",
+        "engines.lmdb.registry",
+    },
+    # The interpreter of untrusted pickles and its instructions name each other's types.
+    {"trust.gate.instructions", "trust.gate.interpreter", "trust.gate.known", "trust.gate.states"},
+]
+
+
+def modules() -> dict[str, Path]:
+    return {".".join(path.relative_to(SOURCE).with_suffix("").parts): path for path in SOURCE.rglob("*.py")}
+
+
+MODULES = modules()
+
+
+def module_of(name: str) -> str | None:
+    """The module of a dotted name below coshelf: a module, a package, or something in one."""
+    while name:
+        for found in (name, f"{name}.__init__"):
+            if found in MODULES:
+                return found
+        name = name.rpartition(".")[0]
+    return None
+
+
+@functools.cache
+def imports_of(module: str) -> frozenset[str]:
+    found = set()
+    for node in ast.walk(ast.parse(MODULES[module].read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        found |= {module_of(name.removeprefix("coshelf.")) for name in names if name.startswith("coshelf.")}
+    return frozenset(name for name in found if name not in (None, module))
+
+
+def layer_of(module: str) -> int:
+    """Of the longest name in the table that the module's name begins with."""
+    ranked = [
+        (len(name), number)
+        for number, names in enumerate(LAYERS)
+        for name in names
+        if module == name or module.startswith(f"{name}.")
+    ]
+    assert ranked, f"{module} is in no layer"
+    return max(ranked)[1]
+
+
+def test_no_module_imports_one_of_a_layer_above_it() -> None:
+    upward = [
+        f"{module} imports {imported}"
+        for module in sorted(MODULES)
+        for imported in sorted(imports_of(module))
+        if layer_of(imported) > layer_of(module) and (module, imported) not in PERMITTED
+    ]
+    assert upward == []
+
+
+def test_permitted_imports_exist() -> None:
+    assert [pair for pair in PERMITTED if pair[1] not in imports_of(pair[0])] == []
+
+
+def test_modules_name_each_other_in_no_circle_but_those_that_are_known() -> None:
+    imports = {module: imports_of(module) for module in MODULES}
+    imports["__init__"] = frozenset()  # the public face imports everything
+    assert sorted(map(sorted, circles(imports))) == sorted(map(sorted, CIRCLES))
+
+
+def circles(imports: Mapping[str, frozenset[str]]) -> list[set[str]]:
+    """The strongly connected components of more than one module."""
+    reached = {module: reachable(module, imports) for module in imports}
+    found: list[set[str]] = []
+    for module in imports:
+        circle = {other for other in reached[module] if module in reached[other]}
+        if len(circle) > 1 and circle not in found:
+            found.append(circle)
+    return found
+
+
+def reachable(module: str, imports: Mapping[str, frozenset[str]]) -> set[str]:
+    seen: set[str] = set()
+    waiting = [module]
+    while waiting:
+        for imported in imports[waiting.pop()] - seen:
+            seen.add(imported)
+            waiting.append(imported)
+    return seen
