@@ -206,7 +206,8 @@ def gate_program(data: bytes, repaired: bool) -> str:
         try:
             value = gate.loads(data)
         except MemoryError:
-            if gate is PLAIN_GATE:  # what an allowed class does with a range, say, is its own
+            # An allowed list that is given a range of plain data makes what it is asked for; nothing else does.
+            if gate is PLAIN_GATE or b"Listing" not in data:
                 raise AssertionError("a small pickle asked for more memory than there is") from None
             told = "MemoryError"
         except Exception as error:
