@@ -88,8 +88,9 @@ def prepare() -> None:
     extras.zstd()
     with contextlib.suppress(zoneinfo.ZoneInfoNotFoundError):
         zoneinfo.ZoneInfo("No/Such")  # looks for a package of zones, in a module of its own
-    # Python itself writes about some broken pickles to standard error, and from 3.13 on with the help of this module.
-    for name in ("traceback", "linecache", "tokenize", "_colorize"):
+    # Python itself writes about some broken pickles to standard error, and from 3.13 on with the help of these modules.
+    # The preview looks up rare characters in the last one.
+    for name in ("traceback", "linecache", "tokenize", "_colorize", "unicodedata"):
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
     with open("/proc/self/statm", encoding="ascii") as file:
