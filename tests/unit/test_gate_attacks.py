@@ -369,6 +369,11 @@ SLOW = {
     + b"\x85R\x85q\1}("
     + b"h\1N" * 100_000
     + b"u.",
+    "a UUID of a long text again and again": b"\x80\x04\x8c\x04uuid\x8c\x04UUID\x93q\0"
+    + pushed("0" * 32 + "-" * 300_000)
+    + b"q\1](h\0"
+    + b"h\1\x85Rh\0" * 20_000
+    + b"e.",
     "a large memo": b"\x80\x04N" + b"N0" * 600 + b"r\xff\xff\xff\x7f.",
     "a large memo of protocol 0": b"\x80\x04" + b"N0" * 600 + b"Np2147483647\n.",
 }

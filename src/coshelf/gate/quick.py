@@ -24,6 +24,7 @@ __all__ = ["Care", "asks_for_checked", "load_checked", "load_small"]
 _FEWEST_PARTS, _PARTS_PER_BYTE = 1_000_000, 16  # that constructors may copy in one pickle, as in the interpreter
 _LONGEST = 100  # characters of a number, whose hash is made anew each time
 _LONGEST_PATH = 4000
+_MOST_TEXT = 20_000_000  # characters that all calls together may go through
 _LEAVES: dict[tuple[str, str], tuple[int, int, int, type | None]] = {
     **{("pathlib", name): (_LONGEST_PATH, 0, 1000, str) for name in ("PosixPath", "PurePosixPath", "PureWindowsPath")},
     **{
@@ -84,6 +85,7 @@ def load_checked(data: bytes, levels: int) -> Any:
     unpickler = _Checked(io.BytesIO(data))
     unpickler.budget = _Budget(len(data), levels)
     unpickler.stand_ins = {}
+    unpickler.data = data
     value = unpickler.load()
     stand_ins = unpickler.budget.stand_ins
     del unpickler
@@ -129,6 +131,7 @@ class _Budget:
 class _Checked(pickle.Unpickler):
     """Gives functions of this module in the place of classes."""
 
+    data: bytes
     budget: _Budget
     stand_ins: dict[tuple[str, str], Any]
 
@@ -138,6 +141,9 @@ class _Checked(pickle.Unpickler):
             return found
         asked = current_name(module, name)
         if asked == ("uuid", "UUID"):
+            # It is not for calls, where it would go through the same long text again and again.
+            if self.data.count(b"R") * len(self.data) > _MOST_TEXT:
+                raise Care
             return _class_of(*asked)
         stand_in = self.stand_ins.get(asked)
         if stand_in is None:
