@@ -1,11 +1,14 @@
 """What loading through the gate costs beside ``pickle.loads``, a get where nothing is trusted, and a signature.
 
 ``python benchmarks/gate.py`` writes results/gate.json. Contenders take turns; medians of the rounds.
+``python benchmarks/gate.py kinds A/src B/src`` prints a table of the kinds of plain data, for the gates of these other
+versions, too, all in one process.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import importlib
 import json
 import pickle
 import statistics
@@ -13,9 +16,13 @@ import sys
 import tempfile
 import time
 import uuid
+from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable
-from pathlib import Path
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path, PosixPath
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import coshelf
 from coshelf.keys import encode
@@ -45,7 +52,81 @@ def compared(one: Callable[[], Any], other: Callable[[], Any]) -> dict[str, floa
     return {"plain": plain, "gate": gated, "ratio": gated / plain}
 
 
+def kinds() -> dict[str, Any]:
+    """One value of each kind that is loaded in a way of its own."""
+    start, zone = dt.datetime(2026, 1, 1, tzinfo=dt.UTC), ZoneInfo("UTC")
+    return {
+        "small dict": value(KINDS[0], 5, 0),
+        "text of 1 KB": "x" * 1024,
+        "bytes of 1 KB": b"x" * 1024,
+        "bytes of 100 KB": b"x" * 100_000,
+        "UUID": uuid.UUID(int=5 << 90),
+        "60 UUIDs": [uuid.UUID(int=number << 100) for number in range(60)],
+        "Counter of 5": Counter("aabcde"),
+        "Counter of 1,000": Counter({f"word {number}": number for number in range(1000)}),
+        "OrderedDict of 1,000": OrderedDict((f"k{number}", number) for number in range(1000)),
+        "defaultdict of 1,000": defaultdict(list, {f"k{number}": number for number in range(1000)}),
+        "deque of 1,000": deque(range(1000), 2000),
+        "path": PosixPath("/srv/data"),
+        "100 paths": [PosixPath(f"/srv/data/{number}") for number in range(100)],
+        "100 Decimals": [Decimal(number) / 7 for number in range(100)],
+        "100 Fractions": [Fraction(number, 7) for number in range(100)],
+        "100 datetimes, UTC": [start + dt.timedelta(number) for number in range(100)],
+        "100 datetimes, ZoneInfo": [start.replace(tzinfo=zone) + dt.timedelta(number) for number in range(100)],
+        "1,000 dates": [start.date() + dt.timedelta(number) for number in range(1000)],
+        "1,000 rows": [
+            {"id": number, "name": f"n{number}", "part": number / 3, "tags": ["a", "b"], "none": None}
+            for number in range(1000)
+        ],
+        "1,000 tuples": [(number, f"name {number}", number / 7) for number in range(1000)],
+        "1,000 texts": [f"some text {number}" for number in range(1000)],
+        "100,000 ints": list(range(100_000)),
+        "10,000 floats": [number / 7 for number in range(10_000)],
+    }
+
+
+def gate_of(source: str) -> Callable[[bytes], Any]:
+    """The gate of another version, beside this one."""
+    own = {name: sys.modules.pop(name) for name in list(sys.modules) if name.split(".")[0] == "coshelf"}
+    sys.path.insert(0, source)
+    try:
+        found = importlib.import_module("coshelf.trust.gate").Gate().loads
+        for each in kinds().values():  # whatever it imports, it imports now
+            found(pickle.dumps(each))
+    finally:
+        sys.path.remove(source)
+        for name in [name for name in sys.modules if name.split(".")[0] == "coshelf"]:
+            del sys.modules[name]
+        sys.modules.update(own)
+    loads: Callable[[bytes], Any] = found
+    return loads
+
+
+def compare_kinds(sources: list[str]) -> None:
+    """Print a table: microseconds of ``pickle.loads``, and the ratios of the gates to it."""
+    contenders = [pickle.loads, *map(gate_of, sources), Gate().loads]
+    print("| | pickle.loads, us |" + " before |" * len(sources) + " gate |\n|" + " --- |" * (len(contenders) + 1))
+    for name, each in kinds().items():
+        data = pickle.dumps(each)
+        took: list[list[float]] = [[] for _ in contenders]
+        begun = time.perf_counter()
+        pickle.loads(data)
+        times = max(1, min(5000, int(0.005 / max(time.perf_counter() - begun, 1e-6))))
+        for _ in range(ROUNDS):
+            for load, found in zip(contenders, took, strict=True):
+                load(data)
+                begun = time.perf_counter()
+                for _ in range(times):
+                    load(data)
+                found.append((time.perf_counter() - begun) / times * 1e6)
+        plain, *gated = map(statistics.median, took)
+        print(f"| {name} | {plain:.2f} | " + " | ".join(f"{each / plain:.2f}" for each in gated) + " |", flush=True)
+
+
 def main() -> None:
+    if sys.argv[1:2] == ["kinds"]:
+        compare_kinds(sys.argv[2:])
+        return
     loads = Gate().loads
     values = {kind: value(kind, 5, 0) for kind in KINDS}
     values |= {"ten dates": [dt.date(2026, 11, day) for day in range(1, 11)], "UUID": uuid.UUID(int=5)}

@@ -52,6 +52,8 @@ def input_of(target: str, seed: int, number: int) -> tuple[bytes, bool]:
         many = programs.combinations()
         in_order = seed == 0 and number < 2 * many
         which = number // 2 if in_order else chance.randrange(many) if number % 4 > 1 else None
+        if which is None and number % 8 < 2:
+            return programs.quick_program(chance), number % 2 == 0
         return programs.program(chance, which), number % 2 == 0
     return MAKERS[target](chance), chance.random() < 0.75
 

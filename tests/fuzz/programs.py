@@ -14,7 +14,7 @@ from typing import Any
 
 import samples
 
-__all__ = ["TOUCHES", "combinations", "program", "subjects", "touched"]
+__all__ = ["TOUCHES", "combinations", "program", "quick_program", "subjects", "touched"]
 
 _NAMES = [
     *(
@@ -202,6 +202,43 @@ def program(chance: random.Random, number: int | None = None) -> bytes:
             body += (chance.choice(TOUCHES) % given) * chance.choice((1, 1, 2))
         body += chance.choice((b"", b"\x94", b"0h\xfa", b"\x85", b"2\x86", b"q\xfc", b"h\xfc", b"h\xfb"))
     return _ended(body)
+
+
+_QUICK_NAMES = (
+    *(b"OrderedDict", b"defaultdict", b"Counter", b"deque", b"Decimal", b"Fraction", b"IPv", b"PosixPath", b"UUID"),
+    *(b"ZoneInfo", b"getattr", b"timedelta", b"timezone", b"list"),
+)
+QUICK_TOUCHES = [
+    *(b"%sR", b"\x85R", b"\x86R", b"\x87R", b")R", b"%s\x85R", b"%s\x85\x94R", b"%s%s\x86R", b"%s%s\x87R", b"(%s%stR"),
+    *(b"%sa", b"(%s%se", b"%s%ss", b"(%s%s%s%su", b"(%s%s\x90", b"q\xfa", b"\x94", b"h\xfa", b"h\xfa%ss", b"%sh\xfas"),
+    *(b"h\xfa)R", b"h\xfa%s\x85R", b"}%sh\xfas\x85R", b")%s\x86R", b"h\xfa\x85R", b"]h\xfaa", b"}h\xfaNs", b")\x81"),
+    *(b")\x81}\x8c\x03int%ssb", b"%sb", b"%s\x81", b"(h\xfah\xfat", b"\x8fh\xfa\x90", b"h\xfah\xfaR", b"h\xfah\xfas"),
+]
+
+
+@functools.cache
+def _quick_parts() -> tuple[list[bytes], list[bytes]]:
+    """Names and values as protocol 4 writes them, which is what the quick ways know."""
+    pairs = [tuple(part.encode() for part in name.split(" ")) for name in _NAMES]
+    names = [b"".join(b"\x8c%c%s" % (len(part), part) for part in pair) + b"\x93" for pair in pairs]
+    values = [pickletools.optimize(pickle.dumps(value, 4)) for value in samples.VALUES if _can(value, 4)]
+    return names, [value[11 if value[2:3] == b"\x95" else 2 : -1] for value in values]
+
+
+def quick_program(chance: random.Random) -> bytes:
+    """A program that is near to what goes to the interpreter's own unpickler: in protocol 4, small or large."""
+    names, values = _quick_parts()
+    known = [name for name in names if any(each in name for each in _QUICK_NAMES)]
+    body = b""
+    for _ in range(chance.randrange(1, 5)):
+        name = chance.choice(known if chance.random() < 0.8 else names)
+        body += chance.choice((b"", b"", chance.choice(values))) + name + chance.choice((b"", b"q\xfa"))
+        for _ in range(chance.randrange(4)):
+            touch = chance.choice(QUICK_TOUCHES[:9] if chance.random() < 0.4 else QUICK_TOUCHES)
+            given = [chance.choice(values if chance.random() < 0.8 else names) for _ in range(touch.count(b"%s"))]
+            body += touch % tuple(given)
+    padding = b"\x8c\xff" + b"x" * 255
+    return b"\x80\x04](" + body + padding * chance.choice((0, 0, 4)) + chance.choice((b"e.", b"e.", b"0e.", b"."))
 
 
 def _ended(body: bytes) -> bytes:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import platform
+import random
 import re
 import subprocess
 import sys
@@ -22,6 +24,9 @@ from watch import CodeRan, watching
 import programs
 from coshelf.errors import CoshelfError, DamagedRecord
 from coshelf.keys import decode, encode
+from coshelf.trust.gate import Gate, unpickling
+from coshelf.trust.gate.interpreter import Interpreter
+from coshelf.trust.gate.quick import load_checked
 
 HERE = Path(__file__).parent
 GUIDED = HERE / "guided.py"
@@ -61,6 +66,28 @@ def test_the_gates_programs_touch_every_type_with_every_instruction() -> None:
     codes = {code for body in map(programs.touched, range(len(programs.TOUCHES))) for code in body}
     assert {"BUILD", "APPEND", "APPENDS", "SETITEM", "SETITEMS", "ADDITEMS", "REDUCE", "NEWOBJ", "NEWOBJ_EX"} <= codes
     assert len(programs.subjects()) > 150
+
+
+def test_what_the_quick_ways_give_the_interpreter_gives_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of programs that are near to their form: each value of the unpickler in C is one of the gate's interpreter."""
+    gate, quick = Gate(), []
+
+    def noted(data: bytes, levels: int) -> Any:
+        value = load_checked(data, levels)
+        quick.append(value)
+        return value
+
+    monkeypatch.setattr(unpickling, "load_checked", noted)
+    compared = 0
+    for number in range(8_000):
+        data = programs.quick_program(random.Random(f"quick {number}"))
+        quick.clear()
+        with contextlib.suppress(Exception):
+            gate.loads(data)
+        if quick:
+            compared += 1
+            assert repr(Interpreter(data, gate._name, None).run()) == repr(quick[0]), data
+    assert compared > 50
 
 
 def test_inputs_are_the_same_for_the_same_seed() -> None:

@@ -5,14 +5,19 @@ from __future__ import annotations
 import collections
 import contextlib
 import datetime as dt
+import decimal
 import enum
+import fractions
 import functools
+import ipaddress
+import pathlib
 import pickle
 import pickletools
 import random
 import sys
 import types
 import uuid
+import zoneinfo
 from typing import Any, ClassVar
 
 import numpy as np
@@ -266,6 +271,8 @@ DEEP = {
     "lists by the memo": b"]\x94" + chain(b"]\x94%sa"),
     "lists of protocol 0": b"(l" * MANY + b"a" * (MANY - 1),
     "slices": name("builtins", "slice") + b"q\0" + b"h\0" * MANY + b"N" + b"\x85R" * MANY,
+    "deques": b"\x8c\x0bcollections\x8c\x05deque\x93q\0" + b"h\0)R" * 2_000 + b"N" + b"a" * 2_000,
+    "ordered dicts": b"\x8c\x0bcollections\x8c\x0bOrderedDict\x93q\0" + b"h\0)RN" * 2_000 + b"N" + b"s" * 2_000,
     "errors by their cause": name("builtins", "ValueError") + b"q\0" + b"h\0" * MANY + b"N" + b"\x85R" * MANY,
 }
 
@@ -344,6 +351,29 @@ SLOW = {
     + b"e\x85q\1]("
     + b"h\0h\1R" * 100_000
     + b"e.",
+    "a Counter of a large dict again and again": b"\x80\x04"
+    b"\x8c\x0bcollections\x94\x8c\x07Counter\x94\x93q\0}("
+    + b"".join(b"J%sN" % number.to_bytes(4, "little") for number in range(20_000))
+    + b"uq\1](h\0"
+    + b"h\1\x85Rh\0" * 5_000
+    + b"e.",
+    "a long decimal as a key again and again": b"\x80\x03"
+    + name("decimal", "Decimal")
+    + pushed("9" * 500_000)
+    + b"\x85Rq\1}("
+    + b"h\1N" * 100_000
+    + b"u.",
+    "a long decimal in a key again and again": b"\x80\x03"
+    + name("decimal", "Decimal")
+    + pushed("9" * 500_000)
+    + b"\x85R\x85q\1}("
+    + b"h\1N" * 100_000
+    + b"u.",
+    "a UUID of a long text again and again": b"\x80\x04\x8c\x04uuid\x8c\x04UUID\x93q\0"
+    + pushed("0" * 32 + "-" * 300_000)
+    + b"q\1](h\0"
+    + b"h\1\x85Rh\0" * 20_000
+    + b"e.",
     "a large memo": b"\x80\x04N" + b"N0" * 600 + b"r\xff\xff\xff\x7f.",
     "a large memo of protocol 0": b"\x80\x04" + b"N0" * 600 + b"Np2147483647\n.",
 }
@@ -359,6 +389,7 @@ def test_what_would_take_very_long_or_much_is_refused(gate: Gate, data: bytes) -
 
 # --- the quick ways --------------------------------------------------------------------------------------------------
 
+UUID = uuid.UUID(int=5 << 90)
 ROWS: list[Any] = [
     [
         {"id": number, "name": f"n{number}", "part": number / 3, "tags": ["a", "b"], "none": None}
@@ -380,6 +411,59 @@ def test_large_data_passes_by_whichever_way(gate: Gate, value: Any) -> None:
         data = pickle.dumps(value, protocol)
         assert gate.loads(data) == value
         survey(data)
+
+
+NAMES = [collections.Counter, collections.deque, pathlib.PosixPath, decimal.Decimal, int, list, uuid.UUID, dt.date]
+CHECKED: list[Any] = [
+    *(collections.Counter("aab"), collections.OrderedDict(a=[1]), collections.deque([1, (2, "x")], 7)),
+    *(UUID, uuid.UUID(int=0), uuid.UUID(int=(1 << 128) - 1), uuid.UUID(int=5, is_safe=uuid.SafeUUID.safe)),
+    *(
+        collections.defaultdict(list, a=[1]),
+        collections.defaultdict(collections.Counter),
+        collections.defaultdict(None),
+    ),
+    *(pathlib.PosixPath("/a/b"), pathlib.PureWindowsPath("c:/a"), decimal.Decimal("1.50"), decimal.Decimal("9" * 500)),
+    *(fractions.Fraction(-1, 3), fractions.Fraction(7 << 900, 3), ipaddress.ip_network("10.0.0.0/8"), dt.UTC),
+    *(dt.datetime(2026, 11, 24, tzinfo=zoneinfo.ZoneInfo("UTC")), dt.datetime(2026, 11, 24, tzinfo=dt.UTC)),
+    *(
+        {decimal.Decimal(1): {pathlib.PosixPath("a")}},
+        [(pathlib.PosixPath("a"), 1), {"x": (1.5, fractions.Fraction(1))}],
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    "padding", [[], ["x" * 200] * 9, [1 << 80] * 500, list(range(3000)), [[n] for n in range(1500)]]
+)
+def test_values_of_checked_calls_come_back_by_whichever_way(gate: Gate, padding: list[Any]) -> None:
+    for value in CHECKED:
+        for protocol in range(6):
+            found = gate.loads(pickle.dumps([value, value, padding], protocol))
+            assert found == [value, value, padding]
+            assert repr(found) == repr([value, value, padding])
+            assert found[0] is found[1] or isinstance(value, dt.tzinfo)
+
+
+@pytest.mark.parametrize("padding", [[], ["x" * 200] * 9])
+def test_a_class_in_a_value_is_the_class_itself(gate: Gate, padding: list[Any]) -> None:
+    """Where it is called, a function of the gate stands for it, and that is never given away."""
+    for kind in NAMES:
+        for value in (kind, [kind, collections.Counter("a")], {kind: (kind, kind)}, collections.deque([kind], 5)):
+            assert gate.loads(pickle.dumps([value, padding])) == [value, padding]
+
+
+def test_a_function_of_the_gate_is_not_changed(gate: Gate) -> None:
+    for module, attribute in (
+        ("collections", "Counter"),
+        ("pathlib", "PosixPath"),
+        ("uuid", "UUID"),
+        ("builtins", "int"),
+    ):
+        named = b"".join(b"\x8c%c%s" % (len(part), part.encode()) for part in (module, attribute)) + b"\x93"
+        for change in (b"}\x8c\1aNsb", b"N}\x8c\1aNs\x86b", b"\x8c\1aNs", b"(\x8c\1aNu", b"Na", b"(NNe", b"(N\x90"):
+            for padding in (b"", b"\x8c\xff" + b"x" * 255 + b"0"):
+                with pytest.raises(REFUSED):
+                    gate.loads(b"\x80\x04" + padding * 4 + named + change + b".")
 
 
 SMALL: list[Any] = [

@@ -8,13 +8,29 @@ from __future__ import annotations
 
 import functools
 import re
+import struct
 from collections.abc import Callable
 
-__all__ = ["has_calls_of_scalars", "has_flat_tuples", "is_without_tuples", "openers"]
+__all__ = ["has_calls_of_scalars", "has_flat_tuples", "is_one_text", "is_without_tuples", "number_of_uuid", "openers"]
 
-_LONG = {0x58: 4, 0x42: 4, 0x8D: 8, 0x8E: 8}  # instructions with text and bytes, and how wide their lengths are
-_FRAME, _STOP = 0x95, 0x2E
+_LONG = {
+    0x43: 1,
+    0x58: 4,
+    0x42: 4,
+    0x8D: 8,
+    0x8E: 8,
+}  # text and bytes, and how wide their lengths are
+_FRAME, _STOP, _MARK = 0x95, 0x2E, 0x28
+_NUMBERS = {b"K": 2, b"M": 3, b"J": 5, b"G": 9}  # and how long each is
+# A number of at most 128 bits that is not negative, and its bytes, the lowest first.
+_NUMBER_OF_UUID = rb"\x8a(?:\x11.{16}\x00|%s)" % b"|".join(
+    re.escape(bytes((size,))) + b".{%d}[\x00-\x7f]" % (size - 1) for size in range(1, 17)
+)
+_BATCH = 1000  # parts that Python's pickler writes before it ends a list and goes on with it
 _MOST_PARTS = 16  # of a tuple, which may be hashed again and again
+_MANY = _MOST_PARTS + 1  # so many numbers in a row are of a list
+_FRAMED, _BARE = struct.Struct("<HBQBI").unpack_from, struct.Struct("<HBI").unpack_from
+_PROTOCOLS, _TEXTS = (0x0480, 0x0580), (0x58, 0x42)
 
 Run = Callable[[bytes, int], "re.Match[bytes] | None"]
 
@@ -22,6 +38,22 @@ Run = Callable[[bytes, int], "re.Match[bytes] | None"]
 def openers(data: bytes) -> int:
     """At least as many as there are lists, dicts and sets in a pickle."""
     return len(data) - len(data.translate(None, b"]}ld\x8f"))
+
+
+def is_one_text(data: bytes) -> bool:
+    """Whether it is a str or some bytes as Python's pickler writes them, and nothing else: more than 16 bytes."""
+    protocol, code, _, begin, length = _FRAMED(data)
+    start = 16
+    if code != _FRAME:
+        protocol, begin, length = _BARE(data)
+        start = 7
+    return protocol in _PROTOCOLS and begin in _TEXTS and start + length + 2 == len(data) and data[-2:] == b"\x94."
+
+
+def number_of_uuid(data: bytes) -> int | None:
+    """The number of a UUID that is written as Python's pickler does, with nothing else; None if it is not."""
+    found = _one_uuid()(data)
+    return None if found is None else int.from_bytes(found[1][2:], "little")
 
 
 def is_without_tuples(data: bytes) -> bool:
@@ -46,12 +78,14 @@ def _is_all(data: bytes, run: Run) -> bool:
     while at < size:
         found = run(data, at)
         at = found.end() if found else at
-        if at == size:
+        if at >= size:
             return False
         code = data[at]
         if code == _STOP:
             return True
-        if code == _FRAME:
+        if code == _MARK:  # before many numbers of one kind, or it would be matched
+            at = _end_of_numbers(data, at + 1)
+        elif code == _FRAME:
             at += 9
         elif code in _LONG:
             at += 1 + _LONG[code]
@@ -59,6 +93,22 @@ def _is_all(data: bytes, run: Run) -> bool:
         else:
             return False
     return False
+
+
+def _end_of_numbers(data: bytes, at: int) -> int:
+    """Where the numbers end that begin here. Those of one kind are equally long, so that one slice tells how many."""
+    count = _MANY
+    while count >= _MANY and (kind := _NUMBERS.get(data[at : at + 1])):
+        codes = data[at : at + kind * _BATCH : kind]
+        count = len(codes) - len(codes.lstrip(codes[:1]))
+        at += kind * count
+    return at
+
+
+@functools.cache
+def _one_uuid() -> Callable[[bytes], re.Match[bytes] | None]:
+    written = rb"\x80[\x04\x05]\x95.{8}\x8c\x04uuid\x94\x8c\x04UUID\x94\x93\x94\)\x81\x94}\x94\x8c\x03int\x94%ssb\."
+    return re.compile(written % (b"(%s)" % _NUMBER_OF_UUID), re.DOTALL).fullmatch
 
 
 @functools.cache
@@ -69,21 +119,29 @@ def _expressions() -> tuple[Run, Run, Run]:
         lengths = b"|".join(re.escape(bytes((size,))) + b".{%d}" % size for size in range(most + 1))
         return re.escape(code) + b"(?:" + lengths + b")"
 
+    # One list of alternatives each, which are told apart by their first byte: groups within groups take twice as long.
     memo = rb"\x94?+"
-    scalar = b"(?:%s|K.|G.{8}|M..|[N\x88\x89]|J.{4}|%s|%s)" % (sized(b"\x8c", 255), sized(b"C", 32), sized(b"\x8a", 64))
-    filling = rb"[\]}(aesu\x94\x8f\x90]++|[hq].|j.{4}|r..\x00\x00"
-    value = scalar + memo
-    flat = (
-        rb"\((?>(?:%(v)s){0,%(n)d})t|%(v)s(?:%(v)s(?:%(v)s\x87|\x86)|\x85)|(?:%(v)s)|\)"
-        % {b"v": value, b"n": _MOST_PARTS}
-    )  # fmt: skip
-    number = rb"(?:\x8a(?:\x11.{16}\x00|\x10.{15}[\x00-\x7f])|K.|M..)"
-    uuid = rb"\)%(m)s\x81%(m)s}%(m)s(?:\x8c\x03int%(m)s|h.)%(n)s%(m)ssb" % {b"m": memo, b"n": number}
+    text, blob, number = sized(b"\x8c", 255), sized(b"C", 32), sized(b"\x8a", 64)
+    scalar = b"|".join((text + memo, b"[N\x88\x89]++", b"K.", b"G.{8}", b"M..", b"J.{4}", blob + memo, number + memo))
+    value = b"(?:" + b"|".join((text, b"[N\x88\x89]", b"K.", b"G.{8}", b"M..", b"J.{4}", blob, number)) + b")" + memo
+    # Many numbers in a row are left to slices.
+    not_many = b"(?!%s)" % b"|".join(b"(?:%s){%d}" % (one, _MANY) for one in (rb"K.", rb"M..", rb"J.{4}", rb"G.{8}"))
+    mark = rb"\(" + not_many
+    filling = rb"[\]}aesu\x94\x8f\x90]++|q.|j.{4}|r..\x00\x00"
+    plain = b"|".join((rb"h.(?:K.|G.{8}|M..|[N\x88\x89])?+", scalar, mark, filling))
+    # A tuple comes right after its parts: the run of values before it has at least as many.
+    parts = {b"v": value, b"mark": mark, b"rest": _MOST_PARTS - 3}
+    tuples = (
+        rb"%(v)s(?:%(v)s(?:(?:%(v)s)++[\x85\x86\x87]?+|[\x85\x86]?+)|\x85?+)"
+        rb"|%(mark)s(?:t|%(v)s(?:%(v)s(?:%(v)s(?:%(v)s){0,%(rest)d}+[t\x85\x86\x87]?+|[t\x85\x86]?+)|[t\x85]?+))?+|\)"
+    ) % parts
+    flat = b"|".join((tuples, b"h.", filling))
+    uuid_number = rb"(?:%s|K.|M..|J.{3}[\x00-\x7f])" % _NUMBER_OF_UUID
+    key = rb"(?:\x8c\x03int" + memo + rb"|h.)"
+    uuid = rb"\)%(m)s\x81%(m)s}%(m)s%(key)s%(n)s%(m)ssb" % {b"m": memo, b"key": key, b"n": uuid_number}
     # Arguments that are used at once may hold what the memo gives, since what is called here takes no tuples.
     data = rb"C[\x04\x06\x0a](?:(?<=\x04).{4}|(?<=\x06).{6}|(?<=\x0a).{10})"
     call = rb"(?:h.%(d)s%(m)s(?:h.\x86|\x85)%(m)sR%(m)s)++|[\x85\x86\x87]%(m)sR" % {b"d": data, b"m": memo}
-    return (
-        re.compile(b"(?:%s|%s)*+" % (scalar, filling), re.DOTALL).match,
-        re.compile(b"(?:%s|%s)*+" % (flat, filling), re.DOTALL).match,
-        re.compile(b"(?:%s|%s|%s|%s|[\x93R])*+" % (call, uuid, flat, filling), re.DOTALL).match,
-    )
+    forms = (plain, flat, b"|".join((call, uuid, flat, rb"[\x93R]")))
+    first, second, third = (re.compile(b"(?:%s)*+" % form, re.DOTALL).match for form in forms)
+    return first, second, third

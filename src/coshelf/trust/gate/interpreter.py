@@ -7,6 +7,7 @@ that classes, functions, members of enumerations and numpy's objects can lie on 
 from __future__ import annotations
 
 import struct
+import sys
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterable
 from pickle import UnpicklingError
@@ -22,6 +23,7 @@ __all__ = ["Interpreter"]
 _FEWEST_PARTS = 1_000_000  # that constructors may copy or hash in one pickle: a tenth of a second
 _PARTS_PER_BYTE = 16
 _MARK = object()
+_LONG_NUMBERS = ("decimal", "fractions")  # modules of what has many digits, and is no int
 
 _SETTERS: dict[type, Callable[[Any, Any, Any], None]] = {
     each: each.__setitem__ for each in (dict, OrderedDict, defaultdict, Counter)
@@ -89,11 +91,14 @@ class Interpreter:
                 left.append(key)
             elif kind is int and key.bit_length() > 4096:
                 self.spend(key.bit_length() >> 9)
+            elif kind.__module__ in _LONG_NUMBERS:
+                self.spend(_length(key))
         while left:
             parts = left.pop()
             self.spend(len(parts) + 1)
             left.extend(part for part in parts if type(part) is tuple)
             self.parts -= sum(part.bit_length() >> 9 for part in parts if type(part) is int)
+            self.parts -= sum(_length(part) for part in parts if type(part).__module__ in _LONG_NUMBERS)
 
     def known(self, named: Any) -> Known | None:
         """What the pickle asked for by name, by the object that stands for it."""
@@ -230,6 +235,12 @@ class Interpreter:
         if end > len(self.data):
             raise IndexError
         return self.data[start:end], end
+
+
+def _length(number: Any) -> int:
+    """How much hashing a Decimal or Fraction takes, which is done anew each time."""
+    parts = getattr(number, "_numerator", 0), getattr(number, "_denominator", 0), number
+    return sum(map(sys.getsizeof, parts)) >> 7
 
 
 def _told(target: Any) -> str:

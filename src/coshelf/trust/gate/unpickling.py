@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import copyreg
-import functools
-import importlib
-import io
 import marshal
 import pickle
 import types
@@ -14,9 +11,17 @@ from typing import Any
 
 from coshelf.errors import UntrustedValue
 from coshelf.trust.gate.bounds import MOST_LEVELS, survey
-from coshelf.trust.gate.data_types import data_type, inert_class, is_inert
-from coshelf.trust.gate.grammar import has_calls_of_scalars, has_flat_tuples, is_without_tuples, openers
+from coshelf.trust.gate.data_types import data_type
+from coshelf.trust.gate.grammar import (
+    has_calls_of_scalars,
+    has_flat_tuples,
+    is_one_text,
+    is_without_tuples,
+    number_of_uuid,
+    openers,
+)
 from coshelf.trust.gate.known import Known
+from coshelf.trust.gate.quick import Care, asks_for_checked, load_checked, load_small
 
 __all__ = ["Gate"]
 
@@ -34,68 +39,42 @@ _FEW_TUPLES, _FEW_TIMES = 1, 12
 _IS_IN_C = isinstance(pickle.loads, types.BuiltinFunctionType)
 
 
-class _Care(Exception):
-    """There is something in a pickle for which each instruction is to be looked at."""
-
-
-class _Quick(pickle.Unpickler):
-    """The interpreter's own, for classes that nothing can change, and whose instances nothing can."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        found = inert_class(module, name)
-        if found is None:
-            raise _Care
-        return found
-
-
-@functools.cache
-def _class_of(module: str, name: str) -> Any:
-    return getattr(importlib.import_module(module), name)
-
-
-class _QuickWhenSmall(_Quick):
-    """One for pickles so small that no number in them takes long to read."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) == ("decimal", "Decimal") and is_inert(found := _class_of(module, name)):
-            return found
-        return super().find_class(module, name)
-
-
-class _QuickForUuids(_Quick):
-    """One for pickles that change nothing but a UUID that they just made."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) == ("uuid", "UUID"):
-            return _class_of(module, name)
-        return super().find_class(module, name)
+_ANY_LEVELS = 1 << 60
 
 
 def _quick(data: bytes, is_small: bool) -> Any:
-    """The value, if the form of the pickle lets the interpreter's own unpickler make it. Raises :class:`_Care`."""
-    if b"UUID" in data and openers(data) <= MOST_LEVELS and has_calls_of_scalars(data):
-        return _QuickForUuids(io.BytesIO(data)).load()
+    """The value, if the form of the pickle lets the interpreter's own unpickler make it. Raises :class:`Care`."""
     if is_small:
-        return _QuickWhenSmall(io.BytesIO(data)).load()
-    if is_without_tuples(data) or has_flat_tuples(data):
+        if not asks_for_checked(data):
+            return load_small(data)
+        if (number := number_of_uuid(data)) is not None:
+            return _uuid(number)
+    elif is_without_tuples(data) or has_flat_tuples(data):
         value = pickle.loads(data)
         if openers(data) > MOST_LEVELS:
             _measure(value)
         return value
-    if openers(data) <= MOST_LEVELS and has_calls_of_scalars(data):
-        return _Quick(io.BytesIO(data)).load()
-    raise _Care
+    levels = MOST_LEVELS - openers(data)
+    if levels >= 0 and has_calls_of_scalars(data):
+        return load_checked(data, levels)
+    raise Care
+
+
+def _uuid(number: int) -> Any:
+    from uuid import UUID
+
+    return UUID(int=number)
 
 
 def _measure(value: Any) -> None:
-    """Raise :class:`_Care` for what nests so deep that it is to be looked at: lists and dicts, which are not hashed.
+    """Raise :class:`Care` for what nests so deep that it is to be looked at: lists and dicts, which are not hashed.
 
     The module that writes Python's own code files stops at some 2000 levels, and does it at the speed of C.
     """
     try:
         marshal.dumps(value)
     except ValueError:
-        raise _Care from None
+        raise Care from None
 
 
 class Gate:
@@ -129,6 +108,8 @@ class Gate:
                 if few or size - len(without(data, None, tuples)) <= _FEW_TUPLES:
                     is_unnamed = len(without(data, None, naming)) == size
                     return quickest(data) if is_unnamed else careful(data, None, is_small=True)
+            elif type(data) is bytes and buffers is None and small > 0 and is_one_text(data):
+                return quickest(data)
             return careful(data, buffers)
 
         return loads
@@ -141,14 +122,14 @@ class Gate:
         if is_quick:
             try:
                 return _quick(data, is_small=is_small)
-            except _Care:
+            except Care:
                 pass
         if len(data) > _SMALL:
             found = survey(data)
             if is_quick and not found.calls and not found.big:
                 try:
-                    return _Quick(io.BytesIO(data)).load()
-                except _Care:
+                    return load_checked(data, _ANY_LEVELS)
+                except Care:
                     pass
         from coshelf.trust.gate.interpreter import Interpreter
 
