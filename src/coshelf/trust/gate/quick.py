@@ -1,8 +1,8 @@
 """The interpreter's own unpickler in the gate's hands: for classes that nothing can change, and for checked calls.
 
-It gets pickles whose form was looked at before (:mod:`coshelf.trust.gate.grammar`, :mod:`coshelf.trust.gate.bounds`): without
-BUILD, and without NEWOBJ, but for a UUID right where its number is. So the functions that stand for classes can be
-called, and nothing else can be done with them.
+It gets pickles whose form was looked at before (:mod:`coshelf.trust.gate.grammar` and ``bounds``): without BUILD, and
+without NEWOBJ, but for a UUID right where its number is. So the functions that stand for classes can be called, and
+nothing else can be done with them.
 """
 
 from __future__ import annotations
