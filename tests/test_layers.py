@@ -16,7 +16,7 @@ SOURCE = Path(coshelf.__file__).parent
 LAYERS = [
     ("errors",),
     ("system", "screen"),
-    ("keys", "records"),
+    ("keys", "records", "stored"),
     # What a record is, told without an engine: contracts speak of blobs and reports.
     ("values.blobs", "values.buffers", "values.pickle_surgery", "values.headers"),
     ("trust.gate", "inspection.preview", "inspection.reports"),

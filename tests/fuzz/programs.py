@@ -34,7 +34,7 @@ _NAMES = [
     *("collections UserString", "datetime date", "datetime datetime", "datetime timedelta", "datetime timezone"),
     *("decimal Decimal", "fractions Fraction", "ipaddress IPv4Address", "ipaddress IPv6Network", "pathlib PosixPath"),
     *("types SimpleNamespace", "uuid UUID", "uuid SafeUUID", "zoneinfo ZoneInfo", "zoneinfo ZoneInfo._unpickle"),
-    *("coshelf.values.buffers shaped", "numpy ndarray", "numpy dtype", "numpy._core.multiarray _reconstruct"),
+    *("coshelf.stored shaped", "numpy ndarray", "numpy dtype", "numpy._core.multiarray _reconstruct"),
     *("numpy.core.multiarray scalar", "numpy._core.numeric _frombuffer", "numpy.core.numeric _frombuffer"),
     *("targets Colour", "targets Listing", "targets cached", "targets Point"),
 ]

@@ -12,9 +12,10 @@ import pickle
 import sys
 from typing import Any, ClassVar
 
+from coshelf.stored import shaped
 from coshelf.values.blobs import LARGE, MOST_BUFFERS
 
-__all__ = ["FIRST_PROTOCOL", "dumps", "separate", "shaped"]
+__all__ = ["FIRST_PROTOCOL", "dumps", "separate"]
 
 FIRST_PROTOCOL = 5  # that knows buffers
 
@@ -137,12 +138,6 @@ class _CarefulPickler(pickle.Pickler):
         if view.format == "B" and view.ndim == 1:
             return memoryview, (flat,)
         return shaped, (flat, view.format, view.shape)
-
-
-def shaped(buffer: Any, format: str, shape: tuple[int, ...]) -> memoryview:
-    """A memoryview that has more to it than bytes."""
-    flat = memoryview(buffer)
-    return flat.cast("B").cast(format, shape) if shape else flat.cast(format, ())  # type: ignore[call-overload,no-any-return]
 
 
 def _reduced_array(value: Any) -> Any:

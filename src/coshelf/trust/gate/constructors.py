@@ -11,7 +11,7 @@ from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from coshelf.values.buffers import shaped
+from coshelf.stored import shaped
 
 if TYPE_CHECKING:
     from coshelf.trust.gate.interpreter import Interpreter
@@ -321,7 +321,7 @@ CONSTRUCTORS: dict[tuple[str, str], Callable[[], Constructor]] = {
     ("array", "array"): lambda: _array,
     ("array", "_array_reconstructor"): lambda: _array_again,
     ("types", "SimpleNamespace"): lambda: only("types.SimpleNamespace", fewest=0, most=0),
-    ("coshelf.values.buffers", "shaped"): lambda: _shaped,
+    ("coshelf.stored", "shaped"): lambda: _shaped,
     **{("datetime", name): lambda name=name: _moment(name) for name in "date datetime time timedelta timezone".split()},  # type: ignore[misc]
     **{("pathlib", name): lambda name=name: _path(name) for name in ("PosixPath", "PurePosixPath", "PureWindowsPath")},  # type: ignore[misc]
     **{
