@@ -39,7 +39,8 @@ def test_all_but_the_last_interval_is_there_after_a_cut_anywhere(seed: int, coun
     store = "shelf in intervals"
     recording = without_stalls(record(os.path.join(scratch, "root"), store, str(seed)))
     promise = in_intervals(run_of(str(seed)), PATIENCE)
-    assert check_cuts(recording, str(seed), seed, count, scratch, promise=promise, store=store) > count * 0.8
+    # Of those that are drawn, so many differ: between two flushes nothing is written to the disk.
+    assert check_cuts(recording, str(seed), seed, count, scratch, promise=promise, store=store) > count * 0.7
 
 
 @pytest.mark.parametrize("part", [0, *[pytest.param(part, marks=pytest.mark.long) for part in range(1, 6)]])

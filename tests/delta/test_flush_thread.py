@@ -228,10 +228,12 @@ def test_a_fork_finds_no_flush_thread_and_the_parent_has_one_again_after(crew: C
         for turn in range(20):
             shelf["a"] = turn
             assert len(flush_threads()) == 1
+            reading, writing = os.pipe()
             pid = os.fork()
             if pid == 0:
                 assert threading.active_count() == 1
                 assert shelf["a"] == turn
+                os.read(reading, 1)  # what this process flushes, the parent's thread does not have to wait for
                 shelf["child"] = turn
                 assert len(flush_threads()) == 1
                 shelf.close()
@@ -239,7 +241,10 @@ def test_a_fork_finds_no_flush_thread_and_the_parent_has_one_again_after(crew: C
                 os._exit(0)
             assert at_fork.pop() == 1
             assert len(flush_threads()) == 1
+            os.write(writing, b"x")
             assert reap(pid) == 0
+            os.close(reading)
+            os.close(writing)
             assert shelf["child"] == turn
         shelf.close()
         """,
