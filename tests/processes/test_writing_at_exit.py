@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import Any
 
 import pytest
@@ -57,6 +58,42 @@ def test_what_is_written_at_exit_and_when_modules_are_torn_down_is_there(
     kept = {"": [], "sqlite:": [".a.shelf.coshelf-lock"], "files:": [".a.shelf.coshelf-staging"]}
     assert sorted(os.listdir(os.path.dirname(path))) == sorted(["a.shelf", *kept[engine]])
     assert _contents(engine + path) == WRITTEN
+
+
+def test_what_is_written_when_modules_are_torn_down_waits_for_another_process(crew: Crew, path: str) -> None:
+    with coshelf.open(path, flush_interval=1000) as shelf:
+        shelf["a"] = 1
+        worker = crew.start(
+            """
+            class Last:
+                def __init__(self):
+                    self.shelf = coshelf.open(path, flush_interval=1000)
+                    self.read, self.write = os.read, os.write
+                    self.me = self  # a cycle, so that it is collected when modules are torn down
+
+                def __del__(self):
+                    self.write(1, b"late\\n")
+                    self.read(0, 10)
+                    self.shelf["deleted"] = 1
+
+            last = Last()
+            last.shelf["b"] = 2
+            say("open")
+            hear()
+            """,
+            path,
+        )
+        worker.expect("open")
+        worker.tell()
+        worker.expect("late")
+        environment = shelf._handle.engine._environment
+        with environment.inside():
+            commit = environment.current_delta().begin_write()
+            worker.tell()
+            time.sleep(0.3)  # it waits for the end of this commit, or has given up
+            commit.abort()
+        worker.finish()
+        assert dict(shelf) == {"a": 1, "b": 2, "deleted": 1}
 
 
 def test_a_shelf_that_nobody_touches_again_leaves_no_sidecars(crew: Crew, path: str) -> None:

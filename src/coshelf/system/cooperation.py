@@ -143,6 +143,8 @@ class ServiceThread:
 
     def start(self) -> None:
         """Start it. No lock may be held by the caller. RuntimeError if there can be no more threads."""
+        if sys.is_finalizing():  # Python 3.11 would wait for it for ever
+            raise RuntimeError("the interpreter is ending")
         if is_cooperative("threading"):
             _original("start_new_thread")(self._run, ())
         else:

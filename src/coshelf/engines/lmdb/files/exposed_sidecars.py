@@ -72,13 +72,14 @@ def exposure_of_sidecars(shelf: str, state: os.stat_result) -> str | None:
     try:
         exposed = exposure_of(path, os.fstat(directory), directory)
         for name in os.listdir(directory):
-            found = os.stat(name, dir_fd=directory, follow_symlinks=False)
+            try:
+                found = os.stat(name, dir_fd=directory, follow_symlinks=False)
+            except FileNotFoundError:  # another process has opened the shelf, or made another delta, just now
+                continue
             if name == "state" and not os.path.samestat(found, state):
                 return f"{path} holds another state page than the one that is in use"
             if exposed is None and is_sidecar(name):
                 exposed = exposure_of(os.path.join(path, name), found)
         return exposed
-    except FileNotFoundError:
-        return f"{path} is being changed"
     finally:
         os.close(directory)

@@ -8,6 +8,7 @@ everything again. For the few steps in which that would not do, a writer *settle
 
 from __future__ import annotations
 
+import os
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -27,6 +28,12 @@ T = TypeVar("T")
 
 _MOST = 100
 _PATIENCE = 3  # times that a writer lets itself be overtaken in a row
+
+
+def _is_thread_of_this_process(number: int) -> bool:
+    """Whether a thread is one of ours. Another process goes on, and is waited for."""
+    threads = "/proc/self/task"
+    return os.path.exists(f"{threads}/{number}") or not os.path.exists(threads)
 
 
 class Overtaken(Exception):
@@ -62,10 +69,10 @@ class WriteTurns:
 
     def refuse_hopeless(self, holder: int) -> None:
         """Raise if the writer that is to be waited for is a thread of this process that will never run again."""
-        if sys.is_finalizing():
+        if sys.is_finalizing() and _is_thread_of_this_process(holder):
             raise StorageError(
-                f"{self._shelf} cannot be written any more: the interpreter is ending, and another thread (or process, "
-                f"number {holder}) is in the middle of a commit"
+                f"{self._shelf} cannot be written any more: the interpreter is ending, and another thread (number "
+                f"{holder}) is in the middle of a commit"
             )
 
     def has_lost(self, transaction: lmdb.Transaction[bytes]) -> bool:
