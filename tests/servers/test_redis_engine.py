@@ -20,6 +20,7 @@ import coshelf
 from coshelf.contract import ABSENT, Batch, OpenOptions
 from coshelf.engines import open_engine
 from coshelf.engines.redis import commits
+from coshelf.engines.redis.client import Client
 from coshelf.errors import (
     Conflict,
     CrossShard,
@@ -145,6 +146,22 @@ def test_what_is_not_a_shelf_is_never_changed(server: str, server_base: Server, 
     with pytest.raises((NotAShelf, ShelfNotFound)):
         coshelf.open(server, flag)
     assert client.hgetall(key) == {b"field": b"somebody else's"}
+
+
+def test_shelf_that_another_process_makes_meanwhile_is_opened(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    read, opened = Client.read, []
+
+    def read_after_another(self: Client, slot: int, *command: Any) -> Any:
+        if command[0] == "EXISTS" and not opened:
+            opened.append(True)
+            with coshelf.open(server) as other:
+                other["a"] = 1
+        return read(self, slot, *command)
+
+    monkeypatch.setattr(Client, "read", read_after_another)
+    with coshelf.open(server) as shelf:
+        assert opened
+        assert shelf["a"] == 1
 
 
 def test_shelf_of_a_later_format_is_refused(shelf: coshelf.Shelf[Any, Any], server: str, server_base: Server) -> None:

@@ -86,6 +86,10 @@ def _make(client: Client, address: Address, key: bytes, slot: int) -> dict[bytes
     for bucket in Layout.of(address.name, buckets).buckets:
         for name in (bucket.state, bucket.records, bucket.keys, bucket.reserved):
             if client.read(bucket.slot, "EXISTS", name):
+                # Another process may have made the shelf, and this key with it, since it was looked for.
+                meta = _pairs(client.read(slot, "HGETALL", key))
+                if meta:
+                    return meta
                 raise NotAShelf(f"{name.decode()} in {address.where} belongs to no shelf: it has not been changed")
     fields = (b"format", _FORMAT, b"id", os.urandom(16), b"buckets", buckets, b"created", int(time.time()))
     return _pairs(client.read(slot, *CREATE.call((key,), *fields)))
