@@ -1,0 +1,20 @@
+/* What the files of the module share. */
+
+#ifndef COSHELF_NATIVE_H
+#define COSHELF_NATIVE_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+/* How deep plain data nests at most. Deeper data is left to Python, which counts its own recursion. */
+#define MOST_LEVELS 500
+
+/* Each returns a new reference, NULL with an error set, or NULL without one: what it was given is not plain. */
+PyObject *plain_dumps(PyObject *value);
+PyObject *plain_loads(const uint8_t *data, Py_ssize_t size);
+
+#endif
