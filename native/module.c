@@ -22,28 +22,59 @@ native_dumps(PyObject *module, PyObject *value)
     return not_plain(plain_dumps(value));
 }
 
+PyDoc_STRVAR(encode_key_doc,
+"encode_key(key, /)\n--\n\n"
+"What ``coshelf.keys.encode`` gives, for most keys; ``NotImplemented`` for others, and for what is no key.");
+
+static PyObject *
+native_encode_key(PyObject *module, PyObject *key)
+{
+    (void)module;
+    return not_plain(encode_key(key));
+}
+
 PyDoc_STRVAR(loads_doc,
 "loads(data, /)\n--\n\n"
 "The value of a pickle of plain data; ``NotImplemented`` for everything else, and for what is damaged.");
 
+/* Call a function with the bytes of an object. */
 static PyObject *
-native_loads(PyObject *module, PyObject *data)
+with_bytes(PyObject *data, PyObject *(*function)(const uint8_t *, Py_ssize_t))
 {
-    (void)module;
     if (PyBytes_CheckExact(data)) {
-        return not_plain(plain_loads((const uint8_t *)PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data)));
+        return not_plain(function((const uint8_t *)PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data)));
     }
     Py_buffer view;
     if (PyObject_GetBuffer(data, &view, PyBUF_SIMPLE) < 0) {
         return NULL;
     }
-    PyObject *result = not_plain(plain_loads(view.buf, view.len));
+    PyObject *result = not_plain(function(view.buf, view.len));
     PyBuffer_Release(&view);
     return result;
 }
 
+static PyObject *
+native_loads(PyObject *module, PyObject *data)
+{
+    (void)module;
+    return with_bytes(data, plain_loads);
+}
+
+PyDoc_STRVAR(decode_key_doc,
+"decode_key(data, /)\n--\n\n"
+"What ``coshelf.keys.decode`` gives, for most keys; ``NotImplemented`` for others, and for what is damaged.");
+
+static PyObject *
+native_decode_key(PyObject *module, PyObject *data)
+{
+    (void)module;
+    return with_bytes(data, decode_key);
+}
+
 static PyMethodDef methods[] = {
     {"dumps", native_dumps, METH_O, dumps_doc},
+    {"encode_key", native_encode_key, METH_O, encode_key_doc},
+    {"decode_key", native_decode_key, METH_O, decode_key_doc},
     {"loads", native_loads, METH_O, loads_doc},
     {NULL, NULL, 0, NULL},
 };

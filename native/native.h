@@ -16,5 +16,7 @@
 /* Each returns a new reference, NULL with an error set, or NULL without one: what it was given is not plain. */
 PyObject *plain_dumps(PyObject *value);
 PyObject *plain_loads(const uint8_t *data, Py_ssize_t size);
+PyObject *encode_key(PyObject *key);
+PyObject *decode_key(const uint8_t *data, Py_ssize_t size);
 
 #endif
