@@ -13,6 +13,14 @@
 /* How deep plain data nests at most. Deeper data is left to Python, which counts its own recursion. */
 #define MOST_LEVELS 500
 
+/* Larger records are read within a transaction of LMDB, and verified by check() alone. */
+#define LARGEST_COPIED (64 * 1024)
+
+uint32_t checksum(const uint8_t *bytes, size_t length, uint32_t start);
+bool is_intact(const uint8_t *key, size_t key_length, const uint8_t *record, size_t length);
+
+extern PyType_Spec base_reader_spec;
+
 /* Each returns a new reference, NULL with an error set, or NULL without one: what it was given is not plain. */
 PyObject *plain_dumps(PyObject *value);
 PyObject *plain_loads(const uint8_t *data, Py_ssize_t size);

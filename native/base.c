@@ -1,0 +1,530 @@
+/* Reading the base without LMDB: no lock, no registration, no page pinned.
+ *
+ * The newest transaction is the one that the lock file names: LMDB stores its number there after the header with that
+ * number has been written, so it is neither torn nor ahead of the file. A page that a commit frees is written again by
+ * the third commit after it at the earliest, since LMDB reuses only what was freed before the oldest transaction that
+ * may be read, which is at most the one before its own. So what was copied of snapshot S holds if at most S + 1 is the
+ * newest afterwards. Until that is known, whatever is read may be of any kind: each number is bounded before it is
+ * followed. What is not found in this way, be it missing, damaged or large, LMDB itself is asked for.
+ */
+
+#include "native.h"
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#define PAGE_HEADER 16
+#define META_MAGIC 0xBEEFC0DEu
+#define DATA_VERSION 1
+#define MAIN_FLAGS 0x04       /* MDB_DUPSORT: its values are not what they look like */
+#define P_BRANCH 0x01
+#define P_LEAF 0x02
+#define P_OVERFLOW 0x04
+#define P_KIND (0xff & ~0x10) /* all but P_DIRTY */
+#define F_BIGDATA 0x01
+#define NODE_HEADER 8
+#define DEEPEST 32            /* CURSOR_STACK of LMDB */
+#define LOCK_SIZE 64
+#define LOCK_NEWEST 48        /* behind magic, format and a mutex of 40 bytes */
+#define ATTEMPTS 16
+#define CHECK_EVERY 1000000   /* nanoseconds between looks at the size of the file */
+#define FIRST_MAP (64 << 20)
+
+enum found { THERE, MISSING, AGAIN, ASK };
+
+typedef struct {
+    PyObject_HEAD
+    int file;
+    const uint8_t *map;
+    size_t map_size;
+    size_t known;             /* bytes that the file is known to have */
+    size_t page_size;
+    const uint8_t *lock;
+    Py_buffer state;          /* the state page */
+    Py_ssize_t dirty;         /* where it says whether something waits in the delta; -1: nowhere */
+    int64_t checked;          /* when the size was last looked at */
+    uint8_t *copy;            /* of one record */
+    size_t room;
+    bool closed;
+} BaseReader;
+
+typedef struct {
+    const uint8_t *bytes;
+    size_t length;
+} Span;
+
+/* --- numbers of the file, which may change while they are read ----------------------------------------------------- */
+
+static inline uint16_t
+two(const uint8_t *at)
+{
+    uint16_t found;
+    memcpy(&found, at, sizeof(found));
+    return found;
+}
+
+static inline uint32_t
+four(const uint8_t *at)
+{
+    uint32_t found;
+    memcpy(&found, at, sizeof(found));
+    return found;
+}
+
+static inline uint64_t
+eight(const uint8_t *at)
+{
+    uint64_t found;
+    memcpy(&found, at, sizeof(found));
+    return found;
+}
+
+static inline uint64_t
+newest(BaseReader *self)
+{
+    return atomic_load_explicit((const _Atomic uint64_t *)(self->lock + LOCK_NEWEST), memory_order_acquire);
+}
+
+/* --- the size of the file ------------------------------------------------------------------------------------------ */
+
+static bool
+look_at_size(BaseReader *self)
+{
+    struct stat information;
+    if (fstat(self->file, &information) < 0 || (size_t)information.st_size < self->known) {
+        return false; /* it shrank, and its pages are not to be touched */
+    }
+    self->known = (size_t)information.st_size;
+    if (self->known <= self->map_size) {
+        return true;
+    }
+    size_t wanted = self->map_size;
+    while (wanted < self->known) {
+        wanted *= 2;
+    }
+    void *map = mremap((void *)self->map, self->map_size, wanted, MREMAP_MAYMOVE);
+    if (map == MAP_FAILED) {
+        return false;
+    }
+    self->map = map;
+    self->map_size = wanted;
+    return true;
+}
+
+static bool
+is_whole(BaseReader *self)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    int64_t moment = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+    if (moment - self->checked < CHECK_EVERY && moment >= self->checked) {
+        return true;
+    }
+    self->checked = moment;
+    return look_at_size(self);
+}
+
+/* So many pages from a number on; NULL if the file does not have them. */
+static const uint8_t *
+pages_at(BaseReader *self, uint64_t number, uint64_t count)
+{
+    uint64_t most = UINT64_MAX / self->page_size / 2;
+    if (number >= most || count >= most) {
+        return NULL;
+    }
+    if ((number + count) * self->page_size > self->known
+        && (!look_at_size(self) || (number + count) * self->page_size > self->known)) {
+        return NULL;
+    }
+    return self->map + number * self->page_size;
+}
+
+/* --- searching ----------------------------------------------------------------------------------------------------- */
+
+static int
+compare(Span key, const uint8_t *bytes, size_t length)
+{
+    int order = memcmp(key.bytes, bytes, key.length < length ? key.length : length);
+    return order ? order : (key.length > length) - (key.length < length);
+}
+
+/* The node that a page has at a place; NULL if it does not lie within the page. */
+static const uint8_t *
+node_at(BaseReader *self, const uint8_t *page, size_t place, size_t *key_length)
+{
+    size_t offset = two(page + PAGE_HEADER + 2 * place);
+    if (offset < PAGE_HEADER || offset + NODE_HEADER > self->page_size) {
+        return NULL;
+    }
+    *key_length = two(page + offset + 6);
+    return offset + NODE_HEADER + *key_length > self->page_size ? NULL : page + offset;
+}
+
+/* How many nodes a page has; SIZE_MAX if it cannot be. */
+static size_t
+nodes_of(BaseReader *self, const uint8_t *page)
+{
+    size_t lower = two(page + 12);
+    return lower < PAGE_HEADER || lower > self->page_size ? SIZE_MAX : (lower - PAGE_HEADER) / 2;
+}
+
+/* The first of the nodes from ``first`` on whose key is not less; ``equal`` says whether it is the key. */
+static size_t
+search(BaseReader *self, const uint8_t *page, size_t first, size_t count, Span key, bool *equal)
+{
+    size_t low = first, high = count;
+    *equal = false;
+    while (low < high) {
+        size_t middle = (low + high) / 2, length;
+        const uint8_t *node = node_at(self, page, middle, &length);
+        if (node == NULL) {
+            return SIZE_MAX;
+        }
+        int order = compare(key, node + NODE_HEADER, length);
+        if (order == 0) {
+            *equal = true;
+            return middle;
+        }
+        if (order > 0) {
+            low = middle + 1;
+        }
+        else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+/* The leaf that would have the key; NULL if there is something that should not be. */
+static const uint8_t *
+leaf_for(BaseReader *self, uint64_t root, unsigned depth, Span key)
+{
+    uint64_t number = root;
+    for (unsigned level = 1;; level++) {
+        const uint8_t *page = pages_at(self, number, 1);
+        if (page == NULL || eight(page) != number) {
+            return NULL;
+        }
+        unsigned kind = two(page + 10) & P_KIND;
+        if (level == depth) {
+            return kind == P_LEAF ? page : NULL;
+        }
+        size_t count = nodes_of(self, page);
+        if (kind != P_BRANCH || count == SIZE_MAX || count < 1) {
+            return NULL;
+        }
+        bool equal;
+        size_t length, place = search(self, page, 1, count, key, &equal);
+        if (place == SIZE_MAX) {
+            return NULL;
+        }
+        const uint8_t *node = node_at(self, page, equal ? place : place - 1, &length);
+        if (node == NULL) {
+            return NULL;
+        }
+        number = (uint64_t)four(node) | (uint64_t)two(node + 4) << 32;
+    }
+}
+
+static enum found
+copied(BaseReader *self, const uint8_t *bytes, size_t length)
+{
+    if (length > self->room) {
+        uint8_t *made = PyMem_Realloc(self->copy, length);
+        if (made == NULL) {
+            return ASK;
+        }
+        self->copy = made;
+        self->room = length;
+    }
+    memcpy(self->copy, bytes, length);
+    return THERE;
+}
+
+/* Copy a record as snapshot ``number`` has it, if it stays so meanwhile. */
+static enum found
+copy_record(BaseReader *self, uint64_t number, Span key, size_t *length)
+{
+    const uint8_t *meta = self->map + (number & 1) * self->page_size + PAGE_HEADER;
+    const uint8_t *main = meta + 72; /* magic, version, address and map size, then the free pages' tree */
+    unsigned flags = two(main + 4), depth = two(main + 6);
+    uint64_t root = eight(main + 40);
+    atomic_thread_fence(memory_order_acquire);
+    if (eight(meta + 128) != number || newest(self) != number) {
+        return AGAIN;
+    }
+    if (root == UINT64_MAX && !depth) {
+        return MISSING;
+    }
+    if (flags & MAIN_FLAGS || depth < 1 || depth > DEEPEST) {
+        return ASK;
+    }
+    const uint8_t *leaf = leaf_for(self, root, depth, key);
+    size_t count = leaf == NULL ? SIZE_MAX : nodes_of(self, leaf);
+    if (count == SIZE_MAX) {
+        return ASK;
+    }
+    bool equal;
+    size_t key_length, place = search(self, leaf, 0, count, key, &equal);
+    if (place == SIZE_MAX) {
+        return ASK;
+    }
+    if (!equal) {
+        return MISSING;
+    }
+    const uint8_t *node = node_at(self, leaf, place, &key_length);
+    if (node == NULL) {
+        return ASK;
+    }
+    size_t size = (size_t)two(node) | (size_t)two(node + 2) << 16;
+    unsigned node_flags = two(node + 4);
+    const uint8_t *data = node + NODE_HEADER + key_length;
+    if (size > LARGEST_COPIED || node_flags & ~(unsigned)F_BIGDATA) {
+        return ASK;
+    }
+    if (node_flags) {
+        if (data + 8 > leaf + self->page_size) {
+            return ASK;
+        }
+        const uint8_t *run = pages_at(self, eight(data), (PAGE_HEADER + size + self->page_size - 1) / self->page_size);
+        if (run == NULL || (two(run + 10) & P_KIND) != P_OVERFLOW) {
+            return ASK;
+        }
+        data = run + PAGE_HEADER;
+    }
+    else if (data + size > leaf + self->page_size) {
+        return ASK;
+    }
+    *length = size;
+    return copied(self, data, size);
+}
+
+/* The record of a key, copied; MISSING, or ASK if LMDB has to be asked. */
+static enum found
+find_record(BaseReader *self, Span key, size_t *length)
+{
+    if (self->closed || !is_whole(self)) {
+        return ASK;
+    }
+    if (self->dirty >= 0
+        && atomic_load_explicit((const _Atomic uint32_t *)((const uint8_t *)self->state.buf + self->dirty),
+                                memory_order_acquire)) {
+        return ASK;
+    }
+    for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
+        uint64_t number = newest(self);
+        enum found found = copy_record(self, number, key, length);
+        atomic_thread_fence(memory_order_acquire);
+        if (found != AGAIN && newest(self) - number <= 1) {
+            return found;
+        }
+    }
+    return ASK;
+}
+
+/* --- the object ---------------------------------------------------------------------------------------------------- */
+
+static void
+close_reader(BaseReader *self)
+{
+    if (self->map != NULL) {
+        munmap((void *)self->map, self->map_size);
+        self->map = NULL;
+    }
+    if (self->lock != NULL) {
+        munmap((void *)self->lock, LOCK_SIZE);
+        self->lock = NULL;
+    }
+    if (self->state.obj != NULL) {
+        PyBuffer_Release(&self->state);
+    }
+    PyMem_Free(self->copy);
+    self->copy = NULL;
+    self->room = 0;
+    self->closed = true;
+}
+
+/* Whether the headers and the lock file are what this code knows. */
+static bool
+is_understood(BaseReader *self)
+{
+    const uint8_t *meta = self->map + PAGE_HEADER;
+    self->page_size = four(meta + 24);
+    if (four(meta) != META_MAGIC || four(meta + 4) != DATA_VERSION || self->page_size < 512
+        || self->page_size > 65536 || self->page_size & (self->page_size - 1) || self->known < 2 * self->page_size) {
+        return false;
+    }
+    const uint8_t *other = meta + self->page_size;
+    uint64_t last = newest(self);
+    return four(other) == META_MAGIC && four(self->lock) == META_MAGIC
+           && (eight(meta + 128) == last || eight(other + 128) == last);
+}
+
+static int
+open_reader(BaseReader *self, int lock)
+{
+    struct stat information;
+    if (fstat(self->file, &information) < 0) {
+        PyErr_SetFromErrno(PyExc_OSError);
+        return -1;
+    }
+    self->known = (size_t)information.st_size;
+    self->map_size = FIRST_MAP;
+    while (self->map_size < self->known) {
+        self->map_size *= 2;
+    }
+    void *map = mmap(NULL, self->map_size, PROT_READ, MAP_SHARED | MAP_NORESERVE, self->file, 0);
+    if (map == MAP_FAILED) {
+        PyErr_SetFromErrno(PyExc_OSError);
+        return -1;
+    }
+    self->map = map;
+    map = mmap(NULL, LOCK_SIZE, PROT_READ, MAP_SHARED, lock, 0);
+    if (map == MAP_FAILED) {
+        PyErr_SetFromErrno(PyExc_OSError);
+        return -1;
+    }
+    self->lock = map;
+    if (fstat(lock, &information) < 0 || information.st_size < LOCK_SIZE || self->known < PAGE_HEADER + 136
+        || !is_understood(self)) {
+        PyErr_SetString(PyExc_ValueError, "these are not the files of an LMDB that can be read without it");
+        return -1;
+    }
+    return 0;
+}
+
+static PyObject *
+reader_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
+{
+    static char *names[] = {"file", "lock", "state", "dirty", NULL};
+    int file, lock;
+    PyObject *state = Py_None;
+    Py_ssize_t dirty = -1;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "ii|On:BaseReader", names, &file, &lock, &state, &dirty)) {
+        return NULL;
+    }
+    BaseReader *self = (BaseReader *)type->tp_alloc(type, 0);
+    if (self == NULL) {
+        return NULL;
+    }
+    self->file = file;
+    self->dirty = -1;
+    if (open_reader(self, lock) < 0
+        || (state != Py_None && PyObject_GetBuffer(state, &self->state, PyBUF_SIMPLE) < 0)) {
+        Py_DECREF(self);
+        return NULL;
+    }
+    if (state != Py_None) {
+        if (dirty < 0 || dirty % 4 || dirty + 4 > self->state.len) {
+            PyErr_SetString(PyExc_ValueError, "dirty is no place of a word in the state page");
+            Py_DECREF(self);
+            return NULL;
+        }
+        self->dirty = dirty;
+    }
+    return (PyObject *)self;
+}
+
+static void
+reader_dealloc(BaseReader *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    close_reader(self);
+    type->tp_free((PyObject *)self);
+    Py_DECREF(type);
+}
+
+PyDoc_STRVAR(reader_get_doc,
+"get(key, /)\n--\n\n"
+"The record of an encoded key, None if there is none; ``NotImplemented`` where LMDB has to be asked.");
+
+static PyObject *
+reader_get(BaseReader *self, PyObject *key)
+{
+    if (!PyBytes_CheckExact(key)) {
+        Py_RETURN_NOTIMPLEMENTED;
+    }
+    size_t length;
+    Span span = {(const uint8_t *)PyBytes_AS_STRING(key), (size_t)PyBytes_GET_SIZE(key)};
+    switch (find_record(self, span, &length)) {
+    case THERE: return PyBytes_FromStringAndSize((const char *)self->copy, (Py_ssize_t)length);
+    case MISSING: Py_RETURN_NONE;
+    default: Py_RETURN_NOTIMPLEMENTED;
+    }
+}
+
+PyDoc_STRVAR(reader_load_doc,
+"load(key, /)\n--\n\n"
+"The value of a key, if it is plain data and its record is intact; ``NotImplemented`` otherwise.");
+
+static PyObject *
+reader_load(BaseReader *self, PyObject *key)
+{
+    PyObject *encoded = encode_key(key), *value = NULL;
+    if (encoded == NULL) {
+        return PyErr_Occurred() ? NULL : Py_NewRef(Py_NotImplemented);
+    }
+    size_t length;
+    Span span = {(const uint8_t *)PyBytes_AS_STRING(encoded), (size_t)PyBytes_GET_SIZE(encoded)};
+    if (find_record(self, span, &length) == THERE && is_intact(span.bytes, span.length, self->copy, length)) {
+        /* Loading may run a collection, and that any code, which may read by this object: the copy is not its own. */
+        uint8_t *record = self->copy;
+        size_t room = self->room;
+        self->copy = NULL;
+        self->room = 0;
+        value = plain_loads(record, (Py_ssize_t)length);
+        if (self->copy == NULL && !self->closed) {
+            self->copy = record;
+            self->room = room;
+        }
+        else {
+            PyMem_Free(record);
+        }
+    }
+    Py_DECREF(encoded);
+    if (value == NULL && !PyErr_Occurred()) {
+        Py_RETURN_NOTIMPLEMENTED;
+    }
+    return value;
+}
+
+PyDoc_STRVAR(reader_close_doc,
+"close()\n--\n\n"
+"Give up the maps. The descriptors stay open.");
+
+static PyObject *
+reader_close(BaseReader *self, PyObject *Py_UNUSED(nothing))
+{
+    close_reader(self);
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef reader_methods[] = {
+    {"get", (PyCFunction)reader_get, METH_O, reader_get_doc},
+    {"load", (PyCFunction)reader_load, METH_O, reader_load_doc},
+    {"close", (PyCFunction)reader_close, METH_NOARGS, reader_close_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+PyDoc_STRVAR(reader_doc,
+"BaseReader(file, lock, state=None, dirty=-1)\n--\n\n"
+"Reads records of an LMDB file by its descriptor and that of its lock file, which stay the caller's.\n\n"
+"``state`` is a buffer whose word at ``dirty`` says, unless it is 0, that LMDB has to be asked.");
+
+static PyType_Slot reader_slots[] = {
+    {Py_tp_doc, (void *)reader_doc},
+    {Py_tp_new, reader_new},
+    {Py_tp_dealloc, reader_dealloc},
+    {Py_tp_methods, reader_methods},
+    {0, NULL},
+};
+
+PyType_Spec base_reader_spec = {
+    .name = "coshelf._native.BaseReader",
+    .basicsize = sizeof(BaseReader),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = reader_slots,
+};
