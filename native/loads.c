@@ -349,7 +349,12 @@ load_bytes(Unpickler *self, int width)
 {
     Py_ssize_t length;
     const uint8_t *bytes = counted(self, width, &length);
-    return bytes == NULL ? -1 : push_scalar(self, PyBytes_FromStringAndSize((const char *)bytes, length));
+    /* As pickle does it: made from its byte at once, bytes of one would be the object that others are. */
+    PyObject *made = bytes == NULL ? NULL : PyBytes_FromStringAndSize(NULL, length);
+    if (made != NULL) {
+        memcpy(PyBytes_AS_STRING(made), bytes, (size_t)length);
+    }
+    return push_scalar(self, made);
 }
 
 static int

@@ -1,98 +1,168 @@
-/* coshelf._native: what the hot paths of coshelf do in C. Each function has a twin in Python. */
+/* coshelf._native: what the hot paths of coshelf do in C. src/coshelf/native.py gives it out, and says what it is. */
 
 #include "native.h"
 
-static PyObject *
-not_plain(PyObject *result)
-{
-    if (result == NULL && !PyErr_Occurred()) {
-        Py_RETURN_NOTIMPLEMENTED;
-    }
-    return result;
-}
+typedef struct {
+    PyTypeObject *either;
+} State;
 
-PyDoc_STRVAR(dumps_doc,
-"dumps(value, /)\n--\n\n"
-"What ``pickle.dumps(value, 5)`` gives for plain data; ``NotImplemented`` for everything else.");
-
-static PyObject *
-native_dumps(PyObject *module, PyObject *value)
-{
-    (void)module;
-    return not_plain(plain_dumps(value));
-}
-
-PyDoc_STRVAR(encode_key_doc,
-"encode_key(key, /)\n--\n\n"
-"What ``coshelf.keys.encode`` gives, for most keys; ``NotImplemented`` for others, and for what is no key.");
-
-static PyObject *
-native_encode_key(PyObject *module, PyObject *key)
-{
-    (void)module;
-    return not_plain(encode_key(key));
-}
-
-PyDoc_STRVAR(loads_doc,
-"loads(data, /)\n--\n\n"
-"The value of a pickle of plain data; ``NotImplemented`` for everything else, and for what is damaged.");
-
-/* Call a function with the bytes of an object. */
 static PyObject *
 with_bytes(PyObject *data, PyObject *(*function)(const uint8_t *, Py_ssize_t))
 {
     if (PyBytes_CheckExact(data)) {
-        return not_plain(function((const uint8_t *)PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data)));
+        return function((const uint8_t *)PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data));
     }
     Py_buffer view;
     if (PyObject_GetBuffer(data, &view, PyBUF_SIMPLE) < 0) {
+        PyErr_Clear(); /* the function in Python says so */
         return NULL;
     }
-    PyObject *result = not_plain(function(view.buf, view.len));
+    PyObject *result = function(view.buf, view.len);
     PyBuffer_Release(&view);
     return result;
 }
 
 static PyObject *
-native_loads(PyObject *module, PyObject *data)
+loads_of(PyObject *data)
 {
-    (void)module;
     return with_bytes(data, plain_loads);
 }
 
-PyDoc_STRVAR(decode_key_doc,
-"decode_key(data, /)\n--\n\n"
-"What ``coshelf.keys.decode`` gives, for most keys; ``NotImplemented`` for others, and for what is damaged.");
-
 static PyObject *
-native_decode_key(PyObject *module, PyObject *data)
+decode_key_of(PyObject *data)
 {
-    (void)module;
     return with_bytes(data, decode_key);
 }
 
+/* --- functions with one in Python behind them ---------------------------------------------------------------------- */
+
+static const struct {
+    const char *name;
+    Attempt attempt;
+} attempts[] = {
+    {"dumps", plain_dumps},
+    {"loads", loads_of},
+    {"encode_key", encode_key},
+    {"decode_key", decode_key_of},
+};
+
+PyDoc_STRVAR(either_doc,
+"either(name, fallback, /)\n--\n\n"
+"A function that does what ``fallback`` does, most of it in C. ``name`` is dumps, loads, encode_key or decode_key.");
+
+static PyObject *
+native_either(PyObject *module, PyObject *arguments)
+{
+    const char *name;
+    PyObject *fallback;
+    if (!PyArg_ParseTuple(arguments, "sO:either", &name, &fallback)) {
+        return NULL;
+    }
+    for (size_t i = 0; i < sizeof(attempts) / sizeof(attempts[0]); i++) {
+        if (strcmp(name, attempts[i].name) == 0) {
+            return make_either(((State *)PyModule_GetState(module))->either, attempts[i].attempt, fallback);
+        }
+    }
+    PyErr_Format(PyExc_ValueError, "unknown function %s", name);
+    return NULL;
+}
+
+/* --- records ------------------------------------------------------------------------------------------------------- */
+
+static int
+two_buffers(PyObject *const *arguments, Py_ssize_t count, const char *name, Py_buffer *first, Py_buffer *second)
+{
+    if (count != 2) {
+        PyErr_Format(PyExc_TypeError, "%s() takes 2 arguments, not %zd", name, count);
+        return -1;
+    }
+    if (PyObject_GetBuffer(arguments[0], first, PyBUF_SIMPLE) < 0) {
+        return -1;
+    }
+    if (PyObject_GetBuffer(arguments[1], second, PyBUF_SIMPLE) < 0) {
+        PyBuffer_Release(first);
+        return -1;
+    }
+    return 0;
+}
+
+PyDoc_STRVAR(checksum_doc, "checksum(key, body, /)\n--\n\nAs :func:`coshelf.records.checksum`.");
+
+static PyObject *
+native_checksum(PyObject *Py_UNUSED(module), PyObject *const *arguments, Py_ssize_t count)
+{
+    Py_buffer key, body;
+    if (two_buffers(arguments, count, "checksum", &key, &body) < 0) {
+        return NULL;
+    }
+    PyThreadState *others = body.len > LARGEST_COPIED ? PyEval_SaveThread() : NULL;
+    uint32_t found = checksum(body.buf, (size_t)body.len, checksum(key.buf, (size_t)key.len, 0));
+    if (others != NULL) {
+        PyEval_RestoreThread(others);
+    }
+    PyBuffer_Release(&key);
+    PyBuffer_Release(&body);
+    return PyLong_FromUnsignedLong(found);
+}
+
+PyDoc_STRVAR(is_intact_doc, "is_intact(key, record, /)\n--\n\nAs :func:`coshelf.records.is_intact`.");
+
+static PyObject *
+native_is_intact(PyObject *Py_UNUSED(module), PyObject *const *arguments, Py_ssize_t count)
+{
+    Py_buffer key, record;
+    if (two_buffers(arguments, count, "is_intact", &key, &record) < 0) {
+        return NULL;
+    }
+    PyThreadState *others = record.len > LARGEST_COPIED ? PyEval_SaveThread() : NULL;
+    bool found = is_intact(key.buf, (size_t)key.len, record.buf, (size_t)record.len);
+    if (others != NULL) {
+        PyEval_RestoreThread(others);
+    }
+    PyBuffer_Release(&key);
+    PyBuffer_Release(&record);
+    return PyBool_FromLong(found);
+}
+
+/* --- the module ---------------------------------------------------------------------------------------------------- */
+
 static PyMethodDef methods[] = {
-    {"dumps", native_dumps, METH_O, dumps_doc},
-    {"encode_key", native_encode_key, METH_O, encode_key_doc},
-    {"decode_key", native_decode_key, METH_O, decode_key_doc},
-    {"loads", native_loads, METH_O, loads_doc},
+    {"either", native_either, METH_VARARGS, either_doc},
+    {"checksum", (PyCFunction)(void (*)(void))native_checksum, METH_FASTCALL, checksum_doc},
+    {"is_intact", (PyCFunction)(void (*)(void))native_is_intact, METH_FASTCALL, is_intact_doc},
     {NULL, NULL, 0, NULL},
 };
 
 static int
-add_types(PyObject *module)
+fill(PyObject *module)
 {
-    PyObject *type = PyType_FromModuleAndSpec(module, &base_reader_spec, NULL);
-    if (type == NULL) {
+    PyObject *reader = PyType_FromModuleAndSpec(module, &base_reader_spec, NULL);
+    if (reader == NULL) {
         return -1;
     }
-    int failed = PyModule_AddObjectRef(module, "BaseReader", type);
-    Py_DECREF(type);
-    return failed;
+    int failed = PyModule_AddObjectRef(module, "BaseReader", reader);
+    Py_DECREF(reader);
+    State *state = PyModule_GetState(module);
+    state->either = (PyTypeObject *)PyType_FromModuleAndSpec(module, &either_spec, NULL);
+    return failed < 0 || state->either == NULL ? -1 : 0;
+}
+
+static int
+traverse(PyObject *module, visitproc visit, void *arg)
+{
+    Py_VISIT(((State *)PyModule_GetState(module))->either);
+    return 0;
+}
+
+static int
+clear(PyObject *module)
+{
+    Py_CLEAR(((State *)PyModule_GetState(module))->either);
+    return 0;
 }
 
 static PyModuleDef_Slot slots[] = {
-    {Py_mod_exec, add_types},
+    {Py_mod_exec, fill},
 #if PY_VERSION_HEX >= 0x030c0000
     {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
 #endif
@@ -103,9 +173,11 @@ static struct PyModuleDef definition = {
     .m_base = PyModuleDef_HEAD_INIT,
     .m_name = "coshelf._native",
     .m_doc = "What the hot paths of coshelf do in C.",
-    .m_size = 0,
+    .m_size = sizeof(State),
     .m_methods = methods,
     .m_slots = slots,
+    .m_traverse = traverse,
+    .m_clear = clear,
 };
 
 PyMODINIT_FUNC

@@ -5,6 +5,7 @@
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
+#include <structmember.h>
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -20,6 +21,12 @@ uint32_t checksum(const uint8_t *bytes, size_t length, uint32_t start);
 bool is_intact(const uint8_t *key, size_t key_length, const uint8_t *record, size_t length);
 
 extern PyType_Spec base_reader_spec;
+
+/* What a function in C gives for one argument, as those below do. */
+typedef PyObject *(*Attempt)(PyObject *);
+
+PyObject *make_either(PyTypeObject *type, Attempt attempt, PyObject *fallback);
+extern PyType_Spec either_spec;
 
 /* Each returns a new reference, NULL with an error set, or NULL without one: what it was given is not plain. */
 PyObject *plain_dumps(PyObject *value);

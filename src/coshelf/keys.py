@@ -20,6 +20,7 @@ from collections.abc import Iterable
 from typing import Any, TypeAlias
 
 from coshelf.errors import DamagedRecord, InvalidKey
+from coshelf.native import faster
 from coshelf.screen import plain
 
 __all__ = [
@@ -302,3 +303,7 @@ def _decode_number(tag: int, data: bytes, position: int) -> tuple[float, int]:
     if (isinstance(value, float) and math.isnan(value)) or _number(value) != data[start:position]:
         raise DamagedRecord(f"stored key is not written as its number is: {data[:40]!r}")
     return value, position
+
+
+encode = faster("encode_key", encode)
+decode = faster("decode_key", decode)

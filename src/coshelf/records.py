@@ -9,6 +9,8 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable
 
+from coshelf.native import instead
+
 __all__ = [
     "BLOB",
     "CODEC",
@@ -107,3 +109,7 @@ def read_headers(record: bytes) -> tuple[dict[int, bytes], int] | None:
 def needs_later_version(headers: Iterable[int], known: Iterable[int]) -> int | None:
     """The first kind of header that a reader must know, and that is none of those it knows."""
     return next((kind for kind in headers if kind < _MAY_BE_SKIPPED and kind not in known), None)
+
+
+checksum = instead("checksum", checksum)
+is_intact = instead("is_intact", is_intact)

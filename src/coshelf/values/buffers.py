@@ -12,6 +12,7 @@ import pickle
 import sys
 from typing import Any, ClassVar
 
+from coshelf.native import faster
 from coshelf.stored import shaped
 from coshelf.values.blobs import LARGE, MOST_BUFFERS
 
@@ -35,10 +36,16 @@ def _is_array_s(view: memoryview) -> bool:
     return type(view.obj).__module__ == "numpy"
 
 
+@functools.partial(faster, "dumps")
+def _copying(value: Any) -> bytes:
+    """The pickle of a value whose buffers are all plain."""
+    return pickle.dumps(value, FIRST_PROTOCOL, buffer_callback=_copied)
+
+
 def dumps(value: Any, protocol: int) -> bytes:
     """As ``pickle.dumps``, for memoryviews, too. Arrays come back writable, whatever they were."""
     try:
-        return pickle.dumps(value, protocol, buffer_callback=_copied if protocol >= FIRST_PROTOCOL else None)
+        return _copying(value) if protocol == FIRST_PROTOCOL else pickle.dumps(value, protocol)
     except (_NotPlain, TypeError):
         return _with_care(value, protocol, None)
 
@@ -50,7 +57,7 @@ def separate(value: Any, protocol: int) -> tuple[bytes, list[memoryview]]:
     found: list[memoryview] = []
     payload: bytes | None = None
     try:
-        payload = pickle.dumps(value, protocol, buffer_callback=_copied)
+        payload = _copying(value)
     except _NotPlain:
         payload = _gathered(value, protocol, found)
     except TypeError:

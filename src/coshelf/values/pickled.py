@@ -12,6 +12,7 @@ from typing import Any
 from coshelf import records
 from coshelf.errors import CoshelfError, DamagedRecord, FormatTooNew, UnreadableValue, UntrustedValue, UnwritableValue
 from coshelf.keys import shown
+from coshelf.native import faster
 from coshelf.screen import plain
 from coshelf.values import buffers
 from coshelf.values.blobs import Blobs, Body, MissingBlob, unpack
@@ -27,6 +28,9 @@ PROTOCOL = 5
 _NAMES_BY_ONE_INSTRUCTION, _STACK_GLOBAL = 4, b"\x93"
 _SHOWN = 500  # characters of an error that is not ours
 _MISSING = re.compile("'(?P<name>[^']+)' on <module '(?P<module>[^']+)'|module '([^']+)' has no attribute '([^']+)'")
+
+
+_loads = faster("loads", pickle.loads)
 
 
 class PickleCodec:
@@ -54,7 +58,7 @@ class PickleCodec:
         if protocol is not None and not -1 <= protocol <= pickle.HIGHEST_PROTOCOL:
             raise ValueError(f"pickle protocol {protocol} is not between 0 and {pickle.HIGHEST_PROTOCOL}")
         self.protocol = pickle.DEFAULT_PROTOCOL if protocol is None else protocol
-        self.loads: Callable[..., Any] = pickle.loads
+        self.loads: Callable[..., Any] = _loads
         self._ways_on = ways_on
 
     def dump(self, key: Any, encoded_key: bytes, value: Any) -> bytes:
