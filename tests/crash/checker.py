@@ -26,7 +26,7 @@ from writer import run_of
 from coshelf.engines.lmdb.checks.records import StateCheck
 from coshelf.engines.lmdb.delta import state
 from coshelf.engines.lmdb.pages.header import read_metas, wrong_with
-from coshelf.engines.lmdb.pages.page_walk import Pages
+from coshelf.engines.lmdb.pages.reading import Pages
 from coshelf.inspection.reports import Report
 
 AFTER = {"after the cut": "written", "long after the cut" * 100: b"written" * 900}

@@ -42,7 +42,7 @@ from coshelf.engines.lmdb.delta.state import MAPPED, PLAIN, DeltaState
 from coshelf.engines.lmdb.files.sidecar_directory import delta_path, sidecar_directory, state_path
 from coshelf.engines.lmdb.pages import closing_stamp
 from coshelf.engines.lmdb.pages.header import read_metas
-from coshelf.engines.lmdb.pages.page_walk import Pages
+from coshelf.engines.lmdb.pages.reading import Pages
 from coshelf.inspection.reports import Report
 
 __all__ = ["Left", "left_shelves", "main", "run_many"]

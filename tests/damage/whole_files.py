@@ -20,7 +20,7 @@ import coshelf
 from coshelf.engines.lmdb.checks.records import StateCheck
 from coshelf.engines.lmdb.delta.files import delta_path
 from coshelf.engines.lmdb.pages.header import read_metas, wrong_with
-from coshelf.engines.lmdb.pages.page_walk import Pages
+from coshelf.engines.lmdb.pages.reading import Pages
 from coshelf.inspection.reports import Report
 
 __all__ = ["main", "states"]

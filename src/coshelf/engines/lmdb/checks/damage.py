@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-import struct
 from collections.abc import Iterator
+from typing import TypeVar
 
 import lmdb
 
@@ -14,13 +14,16 @@ from coshelf.engines.lmdb import long_keys
 from coshelf.engines.lmdb.failures import translated
 from coshelf.engines.lmdb.pages.closing_stamp import ALL, Stamp, make_stamp, read_stamp, take_checksums, write_stamp
 from coshelf.engines.lmdb.pages.header import Meta, read_metas, wrong_with
-from coshelf.engines.lmdb.pages.inner_pages import children, nodes, overflow
+from coshelf.engines.lmdb.pages.layout import children, nodes_of, overflow_length
+from coshelf.engines.lmdb.pages.reading import Pages
 from coshelf.engines.lmdb.pages.structure import first_problem
 from coshelf.engines.lmdb.shelf_row import ROW_KEY
 from coshelf.errors import DamagedShelf
 from coshelf.keys import FIRST
 
 __all__ = ["find_damage", "is_older", "refuse_absence", "stamp", "visibly_damaged"]
+
+_T = TypeVar("_T")
 
 _HINT = "\n  hint: restore it from a copy; it has not been changed"
 
@@ -150,23 +153,21 @@ def _damaged_rows(descriptor: int, path: str) -> Iterator[bytes]:
 
 def _pages_in_use(descriptor: int, meta: Meta) -> Iterator[tuple[int, bytes]]:
     """The pages in use, each with the rows on it, or none. Only where they are sound."""
-
-    def read(number: int) -> bytes:
-        return os.pread(descriptor, meta.page_size, number * meta.page_size)
-
+    pages = Pages(descriptor, meta.page_size)
     for root, depth in ((meta.free_root, meta.free_depth), (meta.main_root, meta.main_depth)):
         level = [root] if depth else []
         for _ in range(depth - 1):
             yield from ((number, b"") for number in level)
-            level = [child for number in level for child in children(read(number))]
+            level = [child for number in level for child in children(_sound(pages.read(number)))]
         for number in level:
-            page = read(number)
             yield number, b""
-            for node in nodes(page):
-                length = struct.unpack_from("<H", page, node + 6)[0]
-                row = page[node + 8 : node + 8 + length]
-                yield number, row
-                first = overflow(page, node)
-                if first is not None:
-                    count = struct.unpack_from("<I", read(first), 12)[0]
-                    yield from ((each, row) for each in range(first, first + count))
+            for node in map(_sound, nodes_of(number, _sound(pages.read(number)))):
+                yield number, node.key
+                if node.value is None:
+                    count = overflow_length(_sound(pages.read(node.first)))
+                    yield from ((each, node.key) for each in range(node.first, node.first + count))
+
+
+def _sound(found: _T | None) -> _T:
+    assert found is not None, "only where pages are sound"
+    return found

@@ -17,7 +17,8 @@ from coshelf.engines.lmdb.delta.left import left_rows
 from coshelf.engines.lmdb.delta.rows import is_deletion
 from coshelf.engines.lmdb.pages.closing_stamp import ALL, read_stamp, take_checksums
 from coshelf.engines.lmdb.pages.header import Meta, read_metas, wrong_with
-from coshelf.engines.lmdb.pages.page_walk import Pages
+from coshelf.engines.lmdb.pages.layout import FIRST_PAGE, header_page_of
+from coshelf.engines.lmdb.pages.reading import Pages
 from coshelf.engines.lmdb.pages.structure import row_without_lmdb
 from coshelf.engines.lmdb.shelf_row import ShelfRow
 from coshelf.errors import (
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
     from coshelf.engines.lmdb.instant import LmdbSnapshot
 
 __all__ = ["check_closed", "check_open", "opened_alone"]
-
-_PATIENCE = 50  # attempts to see a header before two more commits have overwritten it
 
 
 def check_closed(path: str, progress: Progress | None) -> Report | None:
@@ -133,7 +132,7 @@ def _check_whole(descriptor: int, report: Report, progress: Progress | None, lef
         return
     meta = metas[-1]
     if len(metas) < 2:
-        report.add("header", f"page {1 - meta.transaction % 2}", "is no header any more")
+        report.add("header", f"page {header_page_of(meta.transaction + 1)}", "is no header any more")
     elif wrong := wrong_with(metas):
         report.add("header", "header", wrong)
     state = StateCheck(Pages(descriptor, meta.page_size), meta, report, progress, left)
@@ -161,7 +160,11 @@ def _compare_stamp(descriptor: int, older: Meta, meta: Meta, used: bytearray, re
         report.add("stamp", "inner pages", "are not what they were when the shelf was closed")
         return
     if found[0] != known.checksums[0]:
-        report.add("stamp", f"page {meta.transaction % 2}", "the header is not what it was when the shelf was closed")
-    for number, (was, now) in enumerate(zip(known.checksums[1:], found[1:], strict=False), 2):
+        report.add(
+            "stamp",
+            f"page {header_page_of(meta.transaction)}",
+            "the header is not what it was when the shelf was closed",
+        )
+    for number, (was, now) in enumerate(zip(known.checksums[1:], found[1:], strict=False), FIRST_PAGE):
         if was != now and number < len(used) and used[number]:
             report.add("stamp", f"page {number}", "is not what it was when the shelf was closed")

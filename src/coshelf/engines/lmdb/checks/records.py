@@ -11,7 +11,9 @@ from coshelf import records
 from coshelf.engines.lmdb.blobs.checking import BlobCheck
 from coshelf.engines.lmdb.layer_map import LayerMap, is_in_layer, is_link
 from coshelf.engines.lmdb.pages.header import Counts, Meta
-from coshelf.engines.lmdb.pages.page_walk import Node, Pages, TreeWalk, free_pages, nodes_of
+from coshelf.engines.lmdb.pages.layout import FILE_WITHOUT_DIRECTORY, FIRST_PAGE, INTEGER_KEYS, Node, nodes_of
+from coshelf.engines.lmdb.pages.page_walk import TreeWalk, free_pages
+from coshelf.engines.lmdb.pages.reading import Pages
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, ShelfRow, unpack_row
 from coshelf.errors import CoshelfError
 from coshelf.inspection.reports import Progress, Report, check_record, shown_key
@@ -22,8 +24,6 @@ __all__ = ["Progress", "StateCheck"]
 
 # Bytes that a header may count beyond the end of the file: pages that were taken and never written.
 _UNWRITTEN = 1 << 30
-_INTEGER_KEYS = 0x08  # of the list of free pages
-_ENVIRONMENT_FLAGS = 0x4000  # kept beside those of that list: a file of its own, in no directory
 _LARGEST_SHOWN = 1 << 20  # bytes of a damaged record that is looked at
 
 
@@ -77,7 +77,7 @@ class StateCheck:
         if not self._is_possible():
             self._report.add("header", "header", f"counts {meta.last_page} pages")
             return None
-        if meta.main_flags or meta.free_flags & ~_ENVIRONMENT_FLAGS != _INTEGER_KEYS:
+        if meta.main_flags or meta.free_flags & ~FILE_WITHOUT_DIRECTORY != INTEGER_KEYS:
             self._report.add("header", "header", f"has trees of kinds {meta.free_flags:#x} and {meta.main_flags:#x}")
             return None
         before = len(self._report.problems)
@@ -165,7 +165,7 @@ class StateCheck:
         """Each page is in use or free, not both, and not neither."""
         listed = bytearray(len(self.used))
         for number in free:
-            if not 2 <= number < len(listed):
+            if not FIRST_PAGE <= number < len(listed):
                 self._report.add("free list", f"page {number}", "is listed as free, and there is no such page")
             elif self.used[number]:
                 self._report.add("free list", f"page {number}", "is in use, and listed as free")
@@ -173,7 +173,7 @@ class StateCheck:
                 self._report.add("free list", f"page {number}", "is listed as free twice")
             else:
                 listed[number] = 1
-        neither = len(listed) - 2 - sum(listed) - sum(self.used)
+        neither = len(listed) - FIRST_PAGE - sum(listed) - sum(self.used)
         if neither > 0:
             self._report.add(
                 "free list", "list of free pages", f"{neither} pages are neither in use nor listed as free"

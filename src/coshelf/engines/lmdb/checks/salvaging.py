@@ -22,7 +22,8 @@ from coshelf.engines.lmdb.layer_map import is_in_layer, is_link
 from coshelf.engines.lmdb.pages.closing_stamp import is_stamped_header
 from coshelf.engines.lmdb.pages.found_trees import FoundTree, Survey, find_tree
 from coshelf.engines.lmdb.pages.header import Meta, read_metas
-from coshelf.engines.lmdb.pages.page_walk import Node, Pages, nodes_of
+from coshelf.engines.lmdb.pages.layout import FIRST_PAGE, PAGE_SIZES, Node, nodes_of, number_of
+from coshelf.engines.lmdb.pages.reading import Pages
 from coshelf.engines.lmdb.shelf_row import new_row
 from coshelf.errors import DamagedRecord, FormatTooNew, NotAShelf, ShelfLocked
 from coshelf.inspection.reports import Progress, SalvageReport, shown_key
@@ -33,7 +34,6 @@ from coshelf.values.blobs import Reference, reference_in
 __all__ = ["salvage"]
 
 
-_PAGE_SIZES = (4096, 16384, 65536, 8192, 32768)
 _AT_ONCE = 256
 _BYTES_AT_ONCE = 1 << 20
 _NAMED = 1_000  # entries of doubtful origin that are named one by one
@@ -95,10 +95,10 @@ class _Salvage:
 
         def fitting(size: int) -> int:
             pages = Pages(self._descriptor, size)
-            some = ((number, pages.read(number)) for number in range(2, 1_000))
-            return sum(page is not None and int.from_bytes(page[:8], "little") == number for number, page in some)
+            some = ((number, pages.read(number)) for number in range(FIRST_PAGE, 1_000))
+            return sum(page is not None and number_of(page) == number for number, page in some)
 
-        return max(_PAGE_SIZES, key=fitting)
+        return max(PAGE_SIZES, key=fitting)
 
     @property
     def store_id(self) -> bytes:
@@ -119,7 +119,7 @@ class _Salvage:
     def find(self) -> None:
         """Find the best record of each key."""
         last = self._survey.last_page
-        for number in range(2, last + 1):
+        for number in range(FIRST_PAGE, last + 1):
             self._survey.look_at(number)
             if self._progress is not None and not number % _STEP:
                 self._progress(number, last + 1)

@@ -18,7 +18,9 @@ from coshelf.engines.lmdb.delta.state import MAPPED, DeltaIdentity, DeltaState
 from coshelf.engines.lmdb.files.sidecar_directory import delta_path
 from coshelf.engines.lmdb.long_keys import CHUNK
 from coshelf.engines.lmdb.pages.header import Meta, read_metas, wrong_with
-from coshelf.engines.lmdb.pages.page_walk import Node, Pages, TreeWalk
+from coshelf.engines.lmdb.pages.layout import Node
+from coshelf.engines.lmdb.pages.page_walk import TreeWalk
+from coshelf.engines.lmdb.pages.reading import Pages
 from coshelf.engines.lmdb.pages.structure import first_problem, is_own
 from coshelf.engines.lmdb.shelf_row import ShelfRow
 from coshelf.errors import CoshelfError, DamagedShelf

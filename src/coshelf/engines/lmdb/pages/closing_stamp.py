@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from coshelf.engines.lmdb.pages.header import Meta
 from coshelf.engines.lmdb.pages.inner_pages import inner_checksum
+from coshelf.engines.lmdb.pages.layout import FIRST_PAGE, header_page_of
 
 __all__ = ["ALL", "INNER", "Stamp", "is_stamped_header", "make_stamp", "read_stamp", "take_checksums", "write_stamp"]
 
@@ -81,7 +82,7 @@ def write_stamp(descriptor: int, page_size: int, stamp: Stamp) -> None:
         len(stamp.checksums),
     )  # fmt: skip
     packed = layout + struct.pack(f"<{len(stamp.checksums)}I", *stamp.checksums)
-    older_page = (stamp.transaction + 1) % 2  # transaction n is in page n % 2
+    older_page = header_page_of(stamp.transaction + 1)  # the next transaction overwrites the older header
     os.pwrite(descriptor, packed + _CHECKSUM.pack(zlib.crc32(packed)), older_page * page_size + AT)
 
 
@@ -106,7 +107,7 @@ def is_stamped_header(descriptor: int, meta: Meta) -> bool | None:
 
 
 def _header_checksum(descriptor: int, meta: Meta) -> int:
-    return zlib.crc32(os.pread(descriptor, AT, meta.transaction % 2 * meta.page_size))
+    return zlib.crc32(os.pread(descriptor, AT, header_page_of(meta.transaction) * meta.page_size))
 
 
 def _of_pages(descriptor: int, meta: Meta) -> list[int]:
@@ -115,7 +116,7 @@ def _of_pages(descriptor: int, meta: Meta) -> list[int]:
     checksums: list[int] = []
     buffer = bytearray(max(size, _CHUNK))
     end = (meta.last_page + 1) * size
-    for start in range(2 * size, end, len(buffer)):
+    for start in range(FIRST_PAGE * size, end, len(buffer)):
         with memoryview(buffer)[: end - start] as wanted:
             length = os.preadv(descriptor, [wanted], start)
             checksums.extend(_of_page(wanted[at : min(at + size, length)]) for at in range(0, length, size))

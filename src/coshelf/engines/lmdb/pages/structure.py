@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from coshelf import records
 from coshelf.engines.lmdb.pages.header import Meta, missing_bytes, read_metas, wrong_with
-from coshelf.engines.lmdb.pages.page_walk import Node, Pages, first_child, nodes_of
+from coshelf.engines.lmdb.pages.layout import DEEPEST, Node, first_child, nodes_of
+from coshelf.engines.lmdb.pages.reading import Pages
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, ShelfRow, unpack_row
 from coshelf.errors import CoshelfError, DamagedShelf
 from coshelf.trust import marks
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from coshelf.inspection.reports import Problem
 
 __all__ = ["check_short_file", "first_problem", "is_own", "refuse_malformed", "row_without_lmdb"]
-
-_DEEPEST = 32
 
 
 def check_short_file(descriptor: int, path: str) -> None:
@@ -105,7 +104,7 @@ def _newest(metas: list[Meta]) -> Meta:
 def _first_rows(pages: Pages, meta: Meta) -> Iterator[Node]:
     """The first two rows of the tree, if they are where they should be."""
     number = meta.main_root
-    for depth in range(min(meta.main_depth, _DEEPEST), 0, -1):
+    for depth in range(min(meta.main_depth, DEEPEST), 0, -1):
         page = pages.read(number)
         if page is None:
             return
