@@ -80,6 +80,7 @@ class SalvageReport(Report):
         lost_is_known: whether that is all; if not, since the count is lost or damaged itself, it is the least.
         resurrected: entries taken from pages that may no longer have been in use: each may be an older value, or have
             been deleted. ``problems`` names them.
+        from_delta: entries taken from the delta, which a process that was killed had not flushed.
     """
 
     pages: int = 0
@@ -87,6 +88,7 @@ class SalvageReport(Report):
     lost: int = 0
     lost_is_known: bool = True
     resurrected: int = 0
+    from_delta: int = 0
 
 
 @dataclass(frozen=True, slots=True)
