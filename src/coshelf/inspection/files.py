@@ -36,7 +36,7 @@ def check(path: Path, *, progress: Progress | None = None) -> Report:
     True
     """
     from coshelf.engines import is_file, refuse_credentials
-    from coshelf.engines.lmdb.checks.file_check import check_closed
+    from coshelf.engines.lmdb.checks.file import check_closed
     from coshelf.opening import open_with_codec
     from coshelf.values.unread import UnreadValues
 

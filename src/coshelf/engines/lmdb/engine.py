@@ -348,7 +348,7 @@ class LmdbEngine(Engine):
         self.sync()  # the registry does the rest, for all who share the environment
 
     def check(self, progress: Progress | None) -> Report:
-        from coshelf.engines.lmdb.checks.file_check import check_open
+        from coshelf.engines.lmdb.checks.file import check_open
 
         for _ in range(_PATIENCE):
             with self.snapshot() as snapshot, suppress(SnapshotLost):

@@ -16,7 +16,7 @@ from coshelf.contract import RESERVED
 from coshelf.engines.lmdb.blobs.blob_file import open_blob, problem_with
 from coshelf.engines.lmdb.blobs.catalogue import is_about_blobs
 from coshelf.engines.lmdb.blobs.folder import blob_path, folder_of
-from coshelf.engines.lmdb.checks.file_check import opened_alone
+from coshelf.engines.lmdb.checks.file import opened_alone
 from coshelf.engines.lmdb.checks.left_delta import waiting_rows
 from coshelf.engines.lmdb.delta.rows import is_deletion
 from coshelf.engines.lmdb.files.copies import write_new
