@@ -18,7 +18,7 @@ from coshelf.engines.lmdb.delta.rows import is_deletion
 from coshelf.engines.lmdb.delta.state import MAPPED, DeltaIdentity, DeltaState
 from coshelf.engines.lmdb.files.sidecar_directory import delta_path
 from coshelf.engines.lmdb.long_keys import CHUNK
-from coshelf.engines.lmdb.pages.header import Meta, read_metas, wrong_with
+from coshelf.engines.lmdb.pages.header import Meta, newest_of, read_metas, wrong_with
 from coshelf.engines.lmdb.pages.layout import Node
 from coshelf.engines.lmdb.pages.page_walk import TreeWalk
 from coshelf.engines.lmdb.pages.reading import Pages
@@ -86,7 +86,7 @@ def refuse_malformed_delta(descriptor: int, path: str, row: ShelfRow, state: Del
     Only by who is alone with the shelf. That nothing waits in the delta is not believed: its rows would be there for
     some who read, and not for others.
     """
-    meta = max(read_metas(descriptor, path), key=lambda meta: meta.transaction)
+    meta = newest_of(read_metas(descriptor, path))
     if is_own(Pages(descriptor, meta.page_size), meta, path):
         return
     name = delta_path(path, state.identity().generation)
@@ -127,7 +127,7 @@ def _newest_header(
     wrong = wrong_with(metas)
     if wrong is not None:
         return None, wrong
-    meta = max(metas, key=lambda meta: meta.transaction)
+    meta = newest_of(metas)
     wrong = _wrong_numbers(os.fstat(descriptor), meta, row, state.identity(), state.allocated)
     return (meta, None) if wrong is None else (None, wrong)
 

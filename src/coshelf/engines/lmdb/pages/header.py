@@ -36,8 +36,10 @@ __all__ = [
     "Counts",
     "Meta",
     "check_header",
+    "in_order",
     "may_be_begun",
     "missing_bytes",
+    "newest_of",
     "newest_transaction",
     "read_metas",
     "wrong_with",
@@ -103,7 +105,7 @@ def wrong_with(metas: list[Meta]) -> str | None:
     """
     if len(metas) < 2:
         return "one of its two header pages is missing or overwritten"
-    older, newer = sorted(metas, key=lambda meta: meta.transaction)
+    older, newer = in_order(metas)
     if older.page_size != newer.page_size:
         return f"its headers name pages of {older.page_size} and of {newer.page_size} bytes"
     for meta in metas:
@@ -124,7 +126,7 @@ def wrong_with(metas: list[Meta]) -> str | None:
 
 def missing_bytes(descriptor: int, path: str) -> int:
     """By how much the file is shorter than the pages that its header counts."""
-    newest = max(read_metas(descriptor, path), key=lambda meta: meta.transaction)
+    newest = newest_of(read_metas(descriptor, path))
     return max(0, (newest.last_page + 1) * newest.page_size - os.fstat(descriptor).st_size)
 
 
@@ -133,7 +135,17 @@ def newest_transaction(descriptor: int, path: str) -> int:
     metas = read_metas(descriptor, path)
     if not metas:
         raise DamagedShelf(f"{path} is damaged: its header pages were overwritten while it was open")
-    return max(meta.transaction for meta in metas)
+    return newest_of(metas).transaction
+
+
+def in_order(metas: list[Meta]) -> list[Meta]:
+    """The older header and the newer one."""
+    return sorted(metas, key=lambda meta: meta.transaction)
+
+
+def newest_of(metas: list[Meta]) -> Meta:
+    """The header of the last transaction."""
+    return max(metas, key=lambda meta: meta.transaction)
 
 
 def read_metas(descriptor: int, path: str) -> list[Meta]:
