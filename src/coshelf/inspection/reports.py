@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from coshelf.errors import DamagedRecord
-from coshelf.keys import FIRST, LAST, decode, shown
+from coshelf.keys import FIRST, decode, shown
 from coshelf.screen import plain
 
-__all__ = ["Compaction", "Problem", "Progress", "Report", "SalvageReport", "check_record", "shown_key", "user_key"]
+__all__ = ["Compaction", "Problem", "Progress", "Report", "SalvageReport", "shown_key", "user_key"]
 
 
 Progress = Callable[[int, int], object]
@@ -80,6 +80,7 @@ class SalvageReport(Report):
         lost_is_known: whether that is all; if not, since the count is lost or damaged itself, it is the least.
         resurrected: entries taken from pages that may no longer have been in use: each may be an older value, or have
             been deleted. ``problems`` names them.
+        from_delta: entries taken from the delta, which a process that was killed had not flushed.
     """
 
     pages: int = 0
@@ -87,6 +88,7 @@ class SalvageReport(Report):
     lost: int = 0
     lost_is_known: bool = True
     resurrected: int = 0
+    from_delta: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,32 +106,6 @@ class Compaction:
     def as_dict(self) -> dict[str, Any]:
         """All of it, for JSON."""
         return dataclasses.asdict(self)
-
-
-def check_record(
-    report: Report, key: bytes, size: int, damaged: bytes | None, *, page: int | None = None, counted: bool = True
-) -> None:
-    """Count an entry that is whole; note one that is not. ``damaged`` is what there is of that, or None."""
-    where = f"key {shown_key(key)}" if page is None else f"page {page}, key {shown_key(key)}"
-    if damaged is not None:
-        from coshelf.inspection.preview import preview_of
-
-        looks = preview_of(damaged)
-        kind = "" if looks.type == "?" else f"; what is left looks like {looks.type}: {looks.text}"
-        report.add("record", where, f"its {size} bytes do not match their checksum{kind}")
-        return
-    if key < FIRST:
-        return
-    try:
-        if key >= LAST:
-            raise DamagedRecord("begins with a byte that no key begins with")
-        decode(key)
-    except DamagedRecord as error:
-        report.add("key", where, str(error))
-        return
-    if counted:
-        report.entries += 1
-        report.bytes += len(key) + size
 
 
 def user_key(key: bytes) -> Any:

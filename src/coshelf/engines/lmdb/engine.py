@@ -348,13 +348,23 @@ class LmdbEngine(Engine):
         self.sync()  # the registry does the rest, for all who share the environment
 
     def check(self, progress: Progress | None) -> Report:
-        from coshelf.engines.lmdb.checks.file_check import check_open
-
         for _ in range(_PATIENCE):
-            with self.snapshot() as snapshot, suppress(SnapshotLost):
-                return check_open(self._environment, snapshot, progress)
+            with suppress(SnapshotLost):
+                return self._check_snapshot(progress)
+        return self._check_snapshot(progress)
+
+    def _check_snapshot(self, progress: Progress | None) -> Report:
+        from coshelf.engines.lmdb.checks.running import check_open
+
+        environment = self._environment
         with self.snapshot() as snapshot:
-            return check_open(self._environment, snapshot, progress)
+            with environment.inside():
+                descriptor = os.dup(environment.files.descriptor)  # so that closing the shelf meanwhile does no harm
+            try:
+                store_id = environment.row.store_id
+                return check_open(self.where, descriptor, store_id, snapshot.transaction, snapshot.newer, progress)
+            finally:
+                os.close(descriptor)
 
     def figures(self) -> Figures:
         from coshelf.engines.lmdb.file_figures import figures_of

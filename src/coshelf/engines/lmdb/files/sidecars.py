@@ -13,7 +13,7 @@ import stat
 import time
 from dataclasses import dataclass, field
 
-from coshelf.engines.lmdb.checks.damage import find_damage, stamp
+from coshelf.engines.lmdb.checks.opening import check_short_file, find_damage, refuse_malformed, stamp
 from coshelf.engines.lmdb.delta.check import refuse_malformed_delta
 from coshelf.engines.lmdb.delta.files import (
     belongs,
@@ -40,7 +40,6 @@ from coshelf.engines.lmdb.files.state_page import SIZE as PAGE_SIZE
 from coshelf.engines.lmdb.files.state_page import StatePage
 from coshelf.engines.lmdb.locks.lock_guard import FLOCK
 from coshelf.engines.lmdb.pages.header import check_header, missing_bytes, newest_transaction
-from coshelf.engines.lmdb.pages.structure import check_short_file, refuse_malformed
 from coshelf.engines.lmdb.shelf_row import ShelfRow, check_row
 from coshelf.errors import (
     CoshelfError,
