@@ -47,6 +47,7 @@ CIRCLES = [
         "engines.lmdb.delta.flusher",
         "engines.lmdb.delta.left",
         "engines.lmdb.environment",
+        "engines.lmdb.files.closed_file",
         "engines.lmdb.files.sidecars",
         "engines.lmdb.locks.lending",
         "engines.lmdb.pages.structure",

@@ -30,7 +30,7 @@ from coshelf.engines.lmdb import long_keys
 from coshelf.engines.lmdb.blobs.catalogue import with_blob_rows
 from coshelf.engines.lmdb.blobs.folder import folder_of
 from coshelf.engines.lmdb.delta.committer import Committer, is_large
-from coshelf.engines.lmdb.delta.rows import SMALL, DeltaFull, is_deletion
+from coshelf.engines.lmdb.delta.rows import SMALL, DeltaFull, NoDelta, is_deletion
 from coshelf.engines.lmdb.environment import Environment
 from coshelf.engines.lmdb.failures import translate, translated
 from coshelf.engines.lmdb.instant import LmdbSnapshot, take_instant
@@ -208,13 +208,18 @@ class LmdbEngine(Engine):
         if environment.blobs.may_have_new:
             batch = with_blob_rows(batch)
         with environment.inside():  # opens afresh in a forked child
-            has_delta = environment.has_delta
             if environment.name.gone is not None:
                 environment.name.refuse_gone()
-        if not has_delta:
+            has_delta = environment.has_delta
+        try:
+            if has_delta:
+                committed = self._commit_with_delta(batch, holding=holding)
+            else:
+                committed = committer.into_base_alone(batch, holding=holding)
+        except NoDelta:
             committed = committer.into_base_alone(batch, holding=holding)
-        else:
-            committed = self._commit_with_delta(batch, holding=holding)
+        if committed is None and holding:  # another process has just made the delta
+            return self._commit(batch, holding=True)
         if committed is None:
             with environment.exclusive.hold(self._options.timeout):
                 return self._commit(batch, holding=True)
@@ -280,12 +285,15 @@ class LmdbEngine(Engine):
     # --- the rest ----------------------------------------------------------------------------------------------------
 
     def distrust(self) -> str | None:
+        if not self._environment.files.take_mark() and not self._is_marked():
+            return unmarked(self.where, self.row.store_id)
+        return self.exposure()
+
+    def _is_marked(self) -> bool:
         information = self._information()
         row = self.get(marks.ROW_KEY)
         body = None if row is None else row.record[: -records.TRAILER]
-        if not marks.is_marked(self.row.store_id, information.st_dev, information.st_ino, body):
-            return unmarked(self.where, self.row.store_id)
-        return self.exposure()
+        return marks.is_marked(self.row.store_id, information.st_dev, information.st_ino, body)
 
     def exposure(self) -> str | None:
         with self._environment.inside():

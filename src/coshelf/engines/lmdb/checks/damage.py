@@ -43,13 +43,12 @@ def stamp(descriptor: int, path: str, *, has_damage: bool, unchanged: int | None
             write_stamp(descriptor, meta.page_size, made)
 
 
-def find_damage(descriptor: int, path: str) -> bool:
+def find_damage(descriptor: int, path: str, metas: list[Meta]) -> bool:
     """Whether records are damaged, or their keys; the rest is as it was when it was closed. Only by who is alone.
 
     Raises :class:`DamagedShelf` if more than records changed. In what was not closed properly only the headers are
-    looked at: LMDB would follow the wrong one.
+    looked at: LMDB would follow the wrong one. ``metas`` are its headers.
     """
-    metas = read_metas(descriptor, path)
     wrong = wrong_with(metas)
     if wrong is not None:
         raise DamagedShelf(f"{path} is damaged: {wrong}{_HINT}")

@@ -11,7 +11,7 @@ from coshelf import records
 from coshelf.contract import ABSENT, Batch
 from coshelf.engines.lmdb.base_writer import BaseWriter
 from coshelf.engines.lmdb.blobs.catalogue import committed_rows
-from coshelf.engines.lmdb.delta.rows import RESERVE, DeltaFull, Usage, is_deletion
+from coshelf.engines.lmdb.delta.rows import RESERVE, DeltaFull, NoDelta, Usage, is_deletion
 from coshelf.engines.lmdb.failpoints import ARMED, reach
 from coshelf.engines.lmdb.failures import translate, translated
 from coshelf.engines.lmdb.locks.turns import again_when_overtaken
@@ -51,7 +51,7 @@ class Committer:
 
     @again_when_overtaken
     def into_delta(self, batch: Batch, *, holding: bool) -> int | None:
-        """One transaction of the delta; None, and nothing, if another holds the exclusive lock."""
+        """One transaction of the delta; None, and nothing, if another holds the exclusive lock. Raises NoDelta."""
         environment = self._environment
         # What can be computed before the lock: the checksums, but for the number.
         partial = {key: records.checksum(key, body) for key, body in batch.puts.items()}
@@ -59,6 +59,7 @@ class Committer:
         try:
             page = environment.page
             state = page.delta
+            self._make_delta()
             helped = False
             while True:
                 delta = environment.current_delta()
@@ -101,10 +102,9 @@ class Committer:
         environment = self._environment
         environment.enter()
         try:
-            # It had a delta when the engine was made: opened again, on a full disk.
-            if environment.name.gone is not None or not environment.has_delta:
-                return None
             page, delta = environment.page, environment.latest_delta
+            if delta is None or environment.name.gone is not None:
+                return None
             state = page.delta
             transaction = delta.begin_write()
             try:
@@ -131,6 +131,10 @@ class Committer:
         finally:
             environment.leave()
         return number
+
+    def _make_delta(self) -> None:
+        if not self._environment.make_delta():
+            raise NoDelta
 
     def _commit(self, transaction: lmdb.Transaction[bytes], batch: Batch) -> None:
         if not batch.blobs:
@@ -171,6 +175,7 @@ class Committer:
         environment = self._environment
         with environment.inside():
             base, state = environment.base, environment.page.delta
+            self._make_delta()
             synced = environment.flusher.sync_blobs(blob.reference.id for blob in batch.blobs)
             with base.writing() as transaction:
                 delta = environment.current_delta()
@@ -209,19 +214,20 @@ class Committer:
 
     @again_when_overtaken
     def into_base_alone(self, batch: Batch, *, holding: bool) -> int | None:
-        """Where there is no delta; None, and nothing, if another holds the exclusive lock."""
+        """Where there is no delta; None, and nothing, if another holds the exclusive lock, or has just made a delta."""
         environment = self._environment
         with environment.inside():
             environment.blobs.sync({blob.reference.id for blob in batch.blobs})
             with environment.base.writing() as transaction:
-                if not holding and environment.exclusive.is_others():
+                if environment.is_delta_made or (not holding and environment.exclusive.is_others()):
                     return None
                 writer = BaseWriter(environment.base, transaction)
                 batch.refuse_conflicts(writer.version)
                 number = writer.row.sequence + 1
                 with translated(environment.path, "write"):
                     writer.apply(batch, number)
-                    writer.finish(number)
+                    # Another nonce: a delta that is made from now on must not fit a copy of the base from before.
+                    writer.finish(number, os.urandom(16))
                     self._commit(transaction, batch)
             environment.base.complete()
             environment.page.ring(number)

@@ -25,7 +25,7 @@ from coshelf.errors import StorageError, StorageFull
 if TYPE_CHECKING:
     import lmdb
 
-__all__ = ["RESERVE", "SMALL", "Delta", "DeltaFull", "Usage", "all_rows", "is_deletion"]
+__all__ = ["RESERVE", "SMALL", "Delta", "DeltaFull", "NoDelta", "Usage", "all_rows", "is_deletion"]
 
 SMALL = 64 * 1024  # bytes of a body that is written without much ado
 # What may wait before a flush is due. More makes the flush long and what reads have to copy large.
@@ -64,6 +64,10 @@ class DeltaFull(Exception):
     def __init__(self, *, for_good: bool) -> None:
         super().__init__()
         self.for_good = for_good
+
+
+class NoDelta(Exception):
+    """The delta is not made yet, and cannot be: there is no space, or this user may not make files."""
 
 
 class Usage(NamedTuple):

@@ -22,35 +22,35 @@ from coshelf.trust import marks
 if TYPE_CHECKING:
     from coshelf.inspection.reports import Problem
 
-__all__ = ["check_short_file", "first_problem", "is_own", "refuse_malformed", "row_without_lmdb"]
+__all__ = ["check_short_file", "first_problem", "first_rows", "is_own", "refuse_malformed", "row_without_lmdb"]
 
 _DEEPEST = 32
 
 
-def check_short_file(descriptor: int, path: str) -> None:
+def check_short_file(descriptor: int, path: str, metas: list[Meta] | None = None) -> None:
     """Raise :class:`DamagedShelf` if pages that are in use lie behind the end of a file that is short.
 
     LMDB counts pages that a commit took and gave back unwritten, so a file whose last process died right after such a
     commit may be short and whole all the same. All pages are looked at; only a short file needs that.
     """
-    short = missing_bytes(descriptor, path)
+    short = missing_bytes(descriptor, path, metas)
     if short and first_problem(descriptor, path) is not None:
         size = os.fstat(descriptor).st_size
         raise DamagedShelf(f"{path} is truncated: it has {size} bytes and needs {size + short}")
 
 
-def refuse_malformed(descriptor: int, path: str) -> None:
+def refuse_malformed(descriptor: int, path: str, metas: list[Meta], rows: dict[bytes, bytes]) -> bool:
     """Raise :class:`DamagedShelf` for a file that LMDB could stumble over, unless it bears this user's mark.
 
-    Only by who is alone with it.
+    Only for the process that is alone with it. ``metas`` are its headers, and ``rows`` its first rows. Returns whether
+    it bears the mark.
     """
-    metas = read_metas(descriptor, path)
     problem = wrong_with(metas)
     if problem is None:
         meta = _newest(metas)
         pages = Pages(descriptor, meta.page_size)
-        if meta.last_page * meta.page_size <= pages.length and is_own(pages, meta, path):
-            return
+        if meta.last_page * meta.page_size <= pages.length and _is_marked(pages, rows, path):
+            return True
         found = first_problem(descriptor, path)
         problem = None if found is None else str(found)
     if problem is not None:
@@ -58,6 +58,7 @@ def refuse_malformed(descriptor: int, path: str) -> None:
             f"{path} is damaged, or was made to look so: {problem}\n"
             "  hint: coshelf.check(path) tells all, coshelf.salvage(path, new) takes what is readable to a new shelf"
         )
+    return False
 
 
 def first_problem(descriptor: int, path: str) -> Problem | None:
@@ -76,19 +77,26 @@ def row_without_lmdb(descriptor: int, path: str) -> ShelfRow | None:
     metas = read_metas(descriptor, path)
     if not metas:
         return None
-    meta = _newest(metas)
-    pages = Pages(descriptor, meta.page_size)
-    rows = {node.key: pages.value(node) for node in _first_rows(pages, meta)}
     try:
-        return unpack_row(rows.get(ROW_KEY), path)
+        return unpack_row(first_rows(descriptor, metas).get(ROW_KEY), path)
     except CoshelfError:
         return None
 
 
 def is_own(pages: Pages, meta: Meta, path: str) -> bool:
     """Whether this user made the file on this machine: the rows that tell are the first of all."""
+    return _is_marked(pages, {node.key: pages.value(node) for node in _first_rows(pages, meta)}, path)
+
+
+def first_rows(descriptor: int, metas: list[Meta]) -> dict[bytes, bytes]:
+    """The first two rows, which are the shelf row and the mark, if they are where they should be."""
+    meta = _newest(metas)
+    pages = Pages(descriptor, meta.page_size)
+    return {node.key: pages.value(node) for node in _first_rows(pages, meta)}
+
+
+def _is_marked(pages: Pages, rows: dict[bytes, bytes], path: str) -> bool:
     information = pages.status
-    rows = {node.key: pages.value(node) for node in _first_rows(pages, meta)}
     try:
         store_id = unpack_row(rows.get(ROW_KEY), path).store_id
     except CoshelfError:
