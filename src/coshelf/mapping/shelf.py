@@ -132,11 +132,11 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
         # What _get does, in one step: a call costs as much as a twentieth of a read.
         encoded = self._namespace.encode(key)
         handle = self._handle
-        entry = (self._reader() if handle.inside else handle.engine).get(encoded)
-        if entry is None:
+        record = (self._reader() if handle.inside else handle.engine).record(encoded)
+        if record is None:
             raise KeyError(key)
         try:
-            value: V = self._codec.load(key, encoded, entry.record)
+            value: V = self._codec.load(key, encoded, record)
         except MissingBlob:
             return self._get(key)
         return value

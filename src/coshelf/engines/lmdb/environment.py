@@ -218,17 +218,17 @@ class Environment:
             return delta
 
     def tend(self) -> None:
-        """Have flushed what a process left that died, or was stopped. For who reads, and is inside."""
+        """Have flushed what a process left that died, or was stopped. For who reads a dirty delta, and is inside."""
         state = self.delta_state
-        if self.may_write and state is not None and not state.is_clean():
+        if self.may_write and state is not None:
             patience = _NEGLECTED + 2 * self.flush_interval
             if time.monotonic() - state.last_flush > patience:
                 self.flusher.notice()
 
     @property
-    def latest_delta(self) -> Delta:
-        """The delta that was current when this process last looked."""
-        return self._deltas[-1]
+    def latest_delta(self) -> Delta | None:
+        """The delta that was current when this process last looked, if there is one."""
+        return self._deltas[-1] if self._deltas else None
 
     @property
     def is_open(self) -> bool:

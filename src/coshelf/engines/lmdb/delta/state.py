@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple
 
-__all__ = ["DIRECT", "MAPPED", "PLAIN", "DeltaIdentity", "DeltaState", "boot_id"]
+__all__ = ["DIRECT", "DIRTY", "GENERATION", "MAPPED", "PLAIN", "DeltaIdentity", "DeltaState", "boot_id"]
 
 DIRECT = 0  # there is no delta: each commit goes straight to the base
 PLAIN = 1  # written with system calls
@@ -19,13 +19,15 @@ MAPPED = 2  # written through its map, its space taken beforehand
 _IDENTITY = struct.Struct("=IIqQQQ16s16s")
 _AT = 256
 _KIND_AND_GENERATION = 8
-_GENERATION = _AT + 4
 _CURRENT_NONCE = 336  # of the base, as last seen
 _PENDING_NONCE = 352  # that a flush is about to give the base
-_DIRTY = 368
 _ALLOCATED = 376
 _LAST_FLUSH = 384
 _END = 512
+
+# Words of the page, by which one entry is read and written without a call.
+GENERATION = (_AT + 4) // 4
+DIRTY = 368 // 4
 
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
 _NUMBER = struct.Struct("=Q")
@@ -63,15 +65,19 @@ class DeltaIdentity(NamedTuple):
 
 
 class DeltaState:
-    """The delta's part of a mapped state page."""
+    """The delta's part of a mapped state page.
+
+    Attributes:
+        words: the whole page, by words: see :data:`DIRTY` and :data:`GENERATION`.
+    """
 
     def __init__(self, page: memoryview | bytearray) -> None:
         self._page = page
-        self._words = memoryview(page).cast("I")  # a word is read in half the time
+        self.words = memoryview(page).cast("I")  # a word is read in half the time
 
     def release(self) -> None:
         """Give up the view of the page."""
-        self._words.release()
+        self.words.release()
 
     def identity(self) -> DeltaIdentity:
         return DeltaIdentity(*_IDENTITY.unpack_from(self._page, _AT))
@@ -87,7 +93,7 @@ class DeltaState:
 
     def is_of(self, identity: DeltaIdentity) -> bool:
         """Whether this is still the delta: another generation may have taken its place."""
-        return self._words[_GENERATION // 4] == identity.generation
+        return self.words[GENERATION] == identity.generation
 
     # --- the nonce of the base ---------------------------------------------------------------------------------------
 
@@ -121,15 +127,15 @@ class DeltaState:
 
     def is_clean(self) -> bool:
         """Whether the delta has nothing that is not in the base."""
-        return not self._words[_DIRTY // 4]
+        return not self.words[DIRTY]
 
     def mark_dirty(self) -> None:
         """Before a commit, under the delta's write lock."""
-        self._words[_DIRTY // 4] = 1
+        self.words[DIRTY] = 1
 
     def clean(self) -> None:
         """Inside the transaction that empties the delta."""
-        self._words[_DIRTY // 4] = 0
+        self.words[DIRTY] = 0
 
     @property
     def allocated(self) -> int:
