@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 import lmdb
@@ -136,11 +136,12 @@ class LmdbFile:
         with self.writer_mutex.watched():
             return turns.own[thread]
 
-    @contextmanager
-    def writing(self) -> Iterator[lmdb.Transaction[bytes]]:
-        """A write transaction for a block, which commits it. Raises ``Overtaken`` if a handler came in between."""
-        with self.turns.ending(self.begin_write()) as transaction:
-            yield transaction
+    def writing(self) -> AbstractContextManager[lmdb.Transaction[bytes]]:
+        """A write transaction for a block, which commits it. Raises ``Overtaken`` if a handler came in between.
+
+        It begins with this call, so that is made in the ``with`` statement itself.
+        """
+        return self.turns.ending(self.begin_write())
 
     def main_database(self, transaction: lmdb.Transaction[bytes]) -> Any:
         """LMDB's handle for all rows."""
