@@ -187,6 +187,18 @@ class PickleCodec:
         payload, views = self._beside(key, record)
         return self.unpickled(key, payload, map(bytearray, views) if copy else views)
 
+    def opened(self, key: Any, encoded_key: bytes, record: bytes) -> tuple[int | None, bytes]:
+        """The number of a record's codec, None for pickle, and its payload without compression and encryption.
+
+        Large buffers that lie beside a pickle are not in it.
+        """
+        if record[0] in (records.PICKLE, records.OLD_PICKLE):
+            return None, record[record[0] == records.OLD_PICKLE : -records.TRAILER]
+        found = records.read_headers(record) if record[0] == records.HEADERED else None
+        if found is None or found[0].keys() != {records.BLOB}:
+            raise undecoded(key, record)
+        return None, record[found[1] : -records.TRAILER]
+
     def unpickled(self, key: Any, pickle: bytes | memoryview, buffers: Iterable[Any] | None = None) -> Any:
         """The value of a pickle that was found in a record, and of its buffers. Raises as :meth:`load`."""
         try:
