@@ -7,8 +7,8 @@ import errno
 import os
 import time
 import weakref
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from types import TracebackType
 from typing import TYPE_CHECKING
 
 from coshelf.contract import Doorbell, PollingBell
@@ -70,6 +70,7 @@ class Environment:
         self._base: BaseFile | None = None
         self._deltas: list[Delta] = []  # the one in use, and before it those whose place it took
         self._inside: list[None] = []
+        self._block = _Inside(self)
         self._is_shutting = False
         self.is_resting = False
         self._renewing: list[None] = []  # those inside who wait for it to be opened again
@@ -272,9 +273,9 @@ class Environment:
         return self.delta_state is not None and self.delta_state.is_made
 
     def tend(self) -> None:
-        """Have flushed what a process left that died, or was stopped. For who reads, and is inside."""
+        """Have flushed what a process left that died, or was stopped. For who reads a dirty delta, and is inside."""
         state = self.delta_state
-        if self.may_write and state is not None and not state.is_clean():
+        if self.may_write and state is not None:
             patience = _NEGLECTED + 2 * self.flush_interval
             if time.monotonic() - state.last_flush > patience:
                 self.flusher.notice()
@@ -368,14 +369,9 @@ class Environment:
         if not self.users and not self._inside:
             REGISTRY.close_unused(self)
 
-    @contextmanager
-    def inside(self) -> Iterator[None]:
+    def inside(self) -> _Inside:
         """Being inside for a block."""
-        self.enter()
-        try:
-            yield
-        finally:
-            self.leave()
+        return self._block
 
     @property
     def is_busy(self) -> bool:
@@ -548,6 +544,23 @@ class Environment:
             REGISTRY.close_unused(self)
             if self.users:  # somebody came meanwhile
                 self.flusher.resume()
+
+
+class _Inside:
+    """The blocks of :meth:`Environment.inside`, all of them: which are open is the environment's to know."""
+
+    __slots__ = ("_environment",)
+
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
+
+    def __enter__(self) -> None:
+        self._environment.enter()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._environment.leave()
 
 
 def acquire(path: str, *, write: bool, timeout: float, trusted: bool) -> Environment:

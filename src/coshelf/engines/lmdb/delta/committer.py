@@ -5,23 +5,22 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-import lmdb
-
 from coshelf import records
 from coshelf.contract import ABSENT, Batch
 from coshelf.engines.lmdb.base_writer import BaseWriter
 from coshelf.engines.lmdb.blobs.catalogue import committed_rows
 from coshelf.engines.lmdb.delta.rows import RESERVE, DeltaFull, NoDelta, Usage, is_deletion
 from coshelf.engines.lmdb.failpoints import ARMED, reach
-from coshelf.engines.lmdb.failures import translate, translated
+from coshelf.engines.lmdb.failures import translated
 from coshelf.engines.lmdb.locks.turns import again_when_overtaken
 from coshelf.engines.lmdb.long_keys import physical
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, unpack_row
 from coshelf.engines.lmdb.spooled import SpooledPuts
 from coshelf.errors import StorageFull
-from coshelf.system.cooperation import this_thread
 
 if TYPE_CHECKING:
+    import lmdb
+
     from coshelf.engines.lmdb.delta.rows import Delta
     from coshelf.engines.lmdb.environment import Environment
 
@@ -88,45 +87,6 @@ class Committer:
                 reach("commit-done")
             page.ring(number)
             if delta.fullness(usage) > 1:
-                environment.flusher.hurry()
-        finally:
-            environment.leave()
-        return number
-
-    def put(self, key: bytes, body: bytes, partial: int) -> int | None:
-        """One small entry into the delta, quickly: what most commits are.
-
-        None, and nothing, where that takes more: another holds the exclusive lock, or space is to be taken, or a
-        handler came in between. Then :meth:`into_delta` does it.
-        """
-        environment = self._environment
-        environment.enter()
-        try:
-            page, delta = environment.page, environment.latest_delta
-            if delta is None or environment.name.gone is not None:
-                return None
-            state = page.delta
-            transaction = delta.begin_write()
-            try:
-                number = delta.number(transaction)
-                if page.is_claimed() or not state.is_of(delta.identity) or not delta.has_ample_room(number):
-                    return None
-                transaction.put(key, records.seal(body, partial, number))
-                if ARMED:
-                    reach("commit-applied")
-                state.mark_dirty()
-                transaction.commit()
-            except lmdb.Error as error:
-                if delta.turns.has_lost(transaction):
-                    return None
-                raise translate(error, environment.path, "write") from error
-            finally:
-                transaction.abort()
-                delta.turns.own.pop(this_thread(), None)
-            if ARMED:
-                reach("commit-done")
-            page.ring(number)
-            if delta.is_due:
                 environment.flusher.hurry()
         finally:
             environment.leave()

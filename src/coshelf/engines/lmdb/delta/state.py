@@ -10,7 +10,7 @@ import os
 import struct
 from typing import NamedTuple
 
-__all__ = ["DIRECT", "MAPPED", "NOT_MADE", "PLAIN", "DeltaIdentity", "DeltaState", "boot_id"]
+__all__ = ["DIRECT", "DIRTY", "GENERATION", "MAPPED", "NOT_MADE", "PLAIN", "DeltaIdentity", "DeltaState", "boot_id"]
 
 DIRECT = 0  # there is no delta: each commit goes straight to the base
 PLAIN = 1  # written with system calls
@@ -22,13 +22,16 @@ _IDENTITY = struct.Struct("=IIqQQQ16s16s")
 _AT = 256
 _KIND_AND_GENERATION = 8
 _NO_GENERATION = 0xFFFFFFFF
-_GENERATION = _AT + 4
 _CURRENT_NONCE = 336  # of the base, as last seen
 _PENDING_NONCE = 352  # that a flush is about to give the base
-_DIRTY = 368
 _ALLOCATED = 376
 _LAST_FLUSH = 384
 _END = 512
+
+# Words of the page, by which one entry is read and written without a call.
+_KIND = _AT // 4
+GENERATION = _KIND + 1
+DIRTY = 368 // 4
 
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
 _NUMBER = struct.Struct("=Q")
@@ -69,15 +72,19 @@ class DeltaIdentity(NamedTuple):
 
 
 class DeltaState:
-    """The delta's part of a mapped state page."""
+    """The delta's part of a mapped state page.
+
+    Attributes:
+        words: the whole page, by words: see :data:`DIRTY` and :data:`GENERATION`.
+    """
 
     def __init__(self, page: memoryview | bytearray) -> None:
         self._page = page
-        self._words = memoryview(page).cast("I")  # a word is read in half the time
+        self.words = memoryview(page).cast("I")  # a word is read in half the time
 
     def release(self) -> None:
         """Give up the view of the page."""
-        self._words.release()
+        self.words.release()
 
     def identity(self) -> DeltaIdentity:
         return DeltaIdentity(*_IDENTITY.unpack_from(self._page, _AT))
@@ -93,22 +100,22 @@ class DeltaState:
 
     def expect(self) -> None:
         """Say that the first commit is to make a delta. Only by who is alone with the shelf."""
-        self._words[_GENERATION // 4] = _NO_GENERATION
-        self._words[_AT // 4] = NOT_MADE
+        self.words[GENERATION] = _NO_GENERATION
+        self.words[_KIND] = NOT_MADE
 
     @property
     def is_made(self) -> bool:
         """Whether a delta has been made. From then on there is always one."""
-        return self._words[_AT // 4] in (PLAIN, MAPPED)
+        return self.words[_KIND] in (PLAIN, MAPPED)
 
     @property
     def is_expected(self) -> bool:
         """Whether there is a delta, or the first commit makes one."""
-        return self._words[_AT // 4] != DIRECT
+        return self.words[_KIND] != DIRECT
 
     def is_of(self, identity: DeltaIdentity) -> bool:
         """Whether this is still the delta: another generation may have taken its place."""
-        return self._words[_GENERATION // 4] == identity.generation
+        return self.words[GENERATION] == identity.generation
 
     # --- the nonce of the base ---------------------------------------------------------------------------------------
 
@@ -142,15 +149,15 @@ class DeltaState:
 
     def is_clean(self) -> bool:
         """Whether the delta has nothing that is not in the base."""
-        return not self._words[_DIRTY // 4]
+        return not self.words[DIRTY]
 
     def mark_dirty(self) -> None:
         """Before a commit, under the delta's write lock."""
-        self._words[_DIRTY // 4] = 1
+        self.words[DIRTY] = 1
 
     def clean(self) -> None:
         """Inside the transaction that empties the delta."""
-        self._words[_DIRTY // 4] = 0
+        self.words[DIRTY] = 0
 
     @property
     def allocated(self) -> int:
