@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import inspect
 import json
 import re
@@ -46,6 +47,12 @@ def test_examples_about_values_run(
     with coshelf.open("images.shelf", "r") as shelf:
         assert shelf["flat"][0, 0] == 1
         assert shelf["flat"][1, 0] == 2
+
+
+def test_examples_of_the_api_run() -> None:
+    failed, tried = doctest.testfile(str(ROOT / "docs" / "api.md"), module_relative=False)
+    assert failed == 0
+    assert tried >= 7
 
 
 def test_the_committed_figures_of_values_are_those_of_the_page() -> None:

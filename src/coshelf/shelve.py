@@ -316,7 +316,7 @@ class _Values(ValuesView[Any]):
 def _write_back_at_exit(reference: weakref.ref[Shelf]) -> None:
     shelf = reference()
     if shelf is not None:  # or it was collected, and has been closed by that
-        shelf._leave_to_parent()
+        shelf._leave_to_parent()  # noqa: SLF001 (public names are shelve's alone)
         shelf.sync()
 
 

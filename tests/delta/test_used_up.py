@@ -288,6 +288,7 @@ def test_who_opens_while_it_is_replaced_finds_the_new_one(crew: Crew, path: str)
             return Delta(*arguments)
         environment_module.Delta = wait_and_open
         shelf = coshelf.open(path)
+        current_delta(shelf)
         say(shelf["turn"])
         hear()
         say(shelf["turn"])

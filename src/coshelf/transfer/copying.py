@@ -121,10 +121,7 @@ def copy_entries(
 def _opened(place: Any, flag: Any, timeout: float) -> AbstractContextManager[Engine]:
     if not isinstance(place, Shelf):
         return closing(open_engine(os.fspath(place), OpenOptions(flag=flag, timeout=timeout)))
-    place._refuse_part("copy")
-    if flag != "r":
-        place._handle.refuse_in_transaction()
-    return nullcontext(place._handle.engine)
+    return nullcontext(place.engine_for("copy", writing=flag != "r"))
 
 
 def _target(place: Any, timeout: float, *, dry_run: bool) -> AbstractContextManager[Engine]:

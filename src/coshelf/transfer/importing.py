@@ -9,7 +9,7 @@ from typing import Any
 
 from coshelf.engines import refuse_credentials
 from coshelf.errors import DamagedRecord, InvalidKey, KeyTooLong, ShelfNotFound, UnreadableValue, ValueTooLarge
-from coshelf.keys import shown
+from coshelf.keys import encode, shown
 from coshelf.mapping.shelf import Shelf
 from coshelf.opening import open_with_codec
 from coshelf.system.paths import expanded
@@ -151,7 +151,7 @@ def _store(shelf: Shelf[Any, bytes], batch: dict[Any, bytes], report: Report, *,
         else:
             report.skipped.append(Left(shown(key), "another value is there (--replace)"))
     if dry_run:
-        report.done += sum(1 for key in new if _is_usable(shelf, key, report))
+        report.done += sum(1 for key in new if _is_usable(key, report))
         return
     try:
         shelf.update(new)
@@ -165,9 +165,9 @@ def _store(shelf: Shelf[Any, bytes], batch: dict[Any, bytes], report: Report, *,
                 report.failed.append(Left(shown(key), str(error).splitlines()[0]))
 
 
-def _is_usable(shelf: Shelf[Any, bytes], key: Any, report: Report) -> bool:
+def _is_usable(key: Any, report: Report) -> bool:
     try:
-        shelf._namespace.encode(key)
+        encode(key)
     except (InvalidKey, KeyTooLong) as error:
         report.failed.append(Left(shown(key), str(error).splitlines()[0]))
         return False

@@ -33,7 +33,7 @@ class ShelfSource(Source):
         self._shelf: Shelf[Any, bytes] = open_with_codec(target, "r", RawPickles())
 
     def count(self) -> int | None:
-        return len(self._shelf) if self._shelf._handle.engine.capabilities.cheap_count else None
+        return len(self._shelf) if self._shelf.capabilities.cheap_count else None
 
     def entries(self) -> Iterator[Entry | Left]:
         for key in self._shelf:
@@ -71,7 +71,7 @@ class PickleShareSource(ShelfSource):
                 found = self._read(key)
                 if found is not None:
                     yield found
-        engine = self._shelf._handle.engine
+        engine = self._shelf.engine_for("import")
         assert isinstance(engine, FilesEngine)
         for path in engine.others():
             yield Left(shown(path), "the file holds no pickle")

@@ -10,6 +10,7 @@ from coshelf.values.pickled import PickleCodec
 from coshelf.values.rows import SETTINGS_ROW
 
 if TYPE_CHECKING:
+    from coshelf.values.layered import EveryCodec
     from coshelf.values.settings import Asked
 
 __all__ = ["chosen", "start_afresh"]
@@ -25,11 +26,19 @@ class _PlainPickles(PickleCodec):
     def load_headered(self, key: Any, encoded_key: bytes, record: bytes, copy: bool = False) -> Any:
         if record[1] == records.BLOB:
             return super().load_headered(key, encoded_key, record, copy)
+        return self._reader().load_headered(key, encoded_key, record)
+
+    def opened(self, key: Any, encoded_key: bytes, record: bytes) -> tuple[int | None, bytes]:
+        if record[0] != records.HEADERED or record[1] == records.BLOB:
+            return super().opened(key, encoded_key, record)
+        return self._reader().opened(key, encoded_key, record)
+
+    def _reader(self) -> EveryCodec:
         from coshelf.values.dictionaries import reader
 
         codec = reader(self._engine, self.protocol, self._ways_on)
         codec.loads = self.loads
-        return codec.load_headered(key, encoded_key, record)
+        return codec
 
 
 def chosen(

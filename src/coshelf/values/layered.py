@@ -58,11 +58,8 @@ class EveryCodec(PickleCodec):
         return self._decoded(key, codec, payload)
 
     def opened(self, key: Any, encoded_key: bytes, record: bytes) -> tuple[int | None, bytes]:
-        """The number of a record's codec, None for pickle, and its payload without compression and encryption."""
-        if record[0] == records.PICKLE:
-            return None, record[: -records.TRAILER]
-        if record[0] == records.OLD_PICKLE:
-            return None, record[1 : -records.TRAILER]
+        if record[0] != records.HEADERED or record[1] == records.BLOB:
+            return super().opened(key, encoded_key, record)
         found = records.read_headers(record)
         if found is None or records.needs_later_version(found[0], KNOWN) is not None:
             raise undecoded(key, record)

@@ -8,13 +8,14 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from hashlib import blake2b
 from typing import Any
+from zlib import crc32
 
 from coshelf import records
 from coshelf.errors import CoshelfError, DamagedRecord, FormatTooNew, UnreadableValue, UntrustedValue, UnwritableValue
 from coshelf.keys import shown
 from coshelf.screen import plain
 from coshelf.values import buffers
-from coshelf.values.blobs import Blobs, Body, MissingBlob, unpack
+from coshelf.values.blobs import LARGE, Blobs, Body, MissingBlob, unpack
 from coshelf.values.headers import undecoded
 
 __all__ = ["OLD", "PROTOCOL", "PickleCodec", "damaged", "unreadable"]
@@ -25,6 +26,7 @@ PROTOCOL = 5
 
 # From this protocol on a pickle names classes and functions by this instruction alone.
 _NAMES_BY_ONE_INSTRUCTION, _STACK_GLOBAL = 4, b"\x93"
+_VERIFIED, _TRAILER, _RESIDUE = records.VERIFIED_ON_READ, records.TRAILER, records.RESIDUE
 _SHOWN = 500  # characters of an error that is not ours
 _MISSING = re.compile("'(?P<name>[^']+)' on <module '(?P<module>[^']+)'|module '([^']+)' has no attribute '([^']+)'")
 
@@ -62,7 +64,18 @@ class PickleCodec:
         if self.blobs is None or self.protocol < buffers.FIRST_PROTOCOL:
             body = self.pickled(key, value)
             return body if body[0] == records.PICKLE else OLD + body
-        body, large = self._separated(key, value)
+        try:  # what buffers.separate() does first, and all that most values need
+            attempt = (
+                None if type(value) is bytearray else pickle.dumps(value, self.protocol, buffer_callback=buffers.copied)
+            )
+        except (buffers.NotPlain, TypeError) as error:
+            body, large = self._separated(key, value, error)
+        except Exception as error:
+            raise _unwritable(key, value, error) from error
+        else:
+            if attempt is not None and len(attempt) < LARGE and not self.refuses_objects:
+                return attempt
+            body, large = self._separated(key, value, attempt)
         if not large:
             return body
         blob = self.blobs.write(encoded_key, large)
@@ -78,10 +91,12 @@ class PickleCodec:
             self._refuse_object(key, body)
         return body
 
-    def _separated(self, key: Any, value: Any) -> tuple[bytes, list[memoryview]]:
-        """The pickle of a value, and its large buffers. Raises as :meth:`dump`."""
+    def _separated(
+        self, key: Any, value: Any, attempt: bytes | Exception | None = None
+    ) -> tuple[bytes, list[memoryview]]:
+        """The pickle of a value, and its large buffers, given what a first attempt gave. Raises as :meth:`dump`."""
         try:
-            body, large = buffers.separate(value, self.protocol)
+            body, large = buffers.separate(value, self.protocol, attempt)
         except Exception as error:
             raise _unwritable(key, value, error) from error
         if self.refuses_objects:
@@ -133,8 +148,10 @@ class PickleCodec:
         Raises :class:`DamagedRecord` if the record is not what was written, :class:`UnreadableValue` if it is, but
         cannot be unpickled here, and :class:`FormatTooNew` for what a later version wrote.
         """
-        small = len(record) <= records.VERIFIED_ON_READ
-        if small and not records.is_intact(encoded_key, record):
+        size = len(record)
+        small = size <= _VERIFIED
+        # records.is_intact(), without a call
+        if small and (size <= _TRAILER or crc32(record, crc32(encoded_key)) != _RESIDUE):
             raise damaged(key, record)
         try:
             if record[0] == records.PICKLE:
@@ -169,6 +186,18 @@ class PickleCodec:
             raise undecoded(key, record)
         payload, views = self._beside(key, record)
         return self.unpickled(key, payload, map(bytearray, views) if copy else views)
+
+    def opened(self, key: Any, encoded_key: bytes, record: bytes) -> tuple[int | None, bytes]:
+        """The number of a record's codec, None for pickle, and its payload without compression and encryption.
+
+        Large buffers that lie beside a pickle are not in it.
+        """
+        if record[0] in (records.PICKLE, records.OLD_PICKLE):
+            return None, record[record[0] == records.OLD_PICKLE : -records.TRAILER]
+        found = records.read_headers(record) if record[0] == records.HEADERED else None
+        if found is None or found[0].keys() != {records.BLOB}:
+            raise undecoded(key, record)
+        return None, record[found[1] : -records.TRAILER]
 
     def unpickled(self, key: Any, pickle: bytes | memoryview, buffers: Iterable[Any] | None = None) -> Any:
         """The value of a pickle that was found in a record, and of its buffers. Raises as :meth:`load`."""

@@ -35,7 +35,7 @@ def figures_of(environment: Environment) -> Figures:
             holder = environment.page.holder()
             if holder is not None:
                 figures.holder_pid, figures.holder_since, figures.holder_command = holder
-        if environment.has_delta:
+        if environment.is_delta_made:
             _look_at_delta(environment, row.sequence, figures)
     return figures
 
