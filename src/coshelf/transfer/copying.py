@@ -27,7 +27,7 @@ from coshelf.inspection.reports import shown_key
 from coshelf.keys import FIRST, LAST
 from coshelf.mapping.shelf import Shelf
 from coshelf.transfer.records_apart import Apart, take_apart
-from coshelf.transfer.report import Left, Progress, Report
+from coshelf.transfer.report import Left, TransferProgress, TransferReport
 from coshelf.trust import marks
 
 __all__ = ["Copied", "copy_entries"]
@@ -42,7 +42,7 @@ _ATTEMPTS = 10  # while somebody else writes to the target
 
 
 @dataclass(slots=True)
-class Copied(Report):
+class Copied(TransferReport):
     """What a copy did, or in a dry run would have done.
 
     Attributes:
@@ -55,7 +55,7 @@ class Copied(Report):
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
-        return Report.as_dict(self) | {"verified": self.verified, "settings": self.settings}
+        return TransferReport.as_dict(self) | {"verified": self.verified, "settings": self.settings}
 
 
 def copy_entries(
@@ -67,7 +67,7 @@ def copy_entries(
     trust: bool = False,
     dry_run: bool = False,
     timeout: float = 60.0,
-    progress: Progress | None = None,
+    progress: TransferProgress | None = None,
 ) -> Copied:
     """Copy all entries of a shelf to another, on whatever engines the two are.
 
@@ -160,7 +160,7 @@ class _Copy:
         overwrite: bool,
         verify: bool,
         dry_run: bool,
-        progress: Progress | None,
+        progress: TransferProgress | None,
     ) -> None:
         self._source = source
         self._reader = reader
