@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from coshelf.contract import SelfChecking
+from coshelf.contract import Compacting, SelfChecking, distrust
 from coshelf.errors import Unsupported
 from coshelf.inspection.reports import Progress
 from coshelf.system.paths import Path
@@ -69,7 +69,7 @@ class Cared:
                 engine.where,
                 store_id=engine.store_id,
                 blobs=engine.blobs,
-                marked=engine.distrust() is None,
+                marked=distrust(engine) is None,
                 overwrite=overwrite,
                 progress=progress,
             )
@@ -88,7 +88,7 @@ class Cared:
             ShelfLocked: another process has it open, or this one holds a snapshot or an iteration. See :meth:`backup`.
             DamagedRecord: an entry is damaged; the file stays as it is. See :func:`coshelf.salvage`.
             StorageFull: there is no room for the new file; the old one stays.
-            Unsupported: on engines but lmdb.
+            Unsupported: the engine has no file that could be smaller.
 
         >>> import coshelf, tempfile, os
         >>> with tempfile.TemporaryDirectory() as directory:
@@ -101,7 +101,10 @@ class Cared:
         """
         self._refuse_part("compact")
         self._handle.refuse_in_transaction()
-        return self._handle.engine.compact()
+        engine = self._handle.engine
+        if not isinstance(engine, Compacting):
+            raise Unsupported(f"compact(): the {engine.name} engine has no file that could be smaller ({engine.where})")
+        return engine.compact()
 
     def check(self, *, progress: Progress | None = None) -> Report:
         """Look at everything that the shelf consists of, beside others who read and write, and say what is damaged.
