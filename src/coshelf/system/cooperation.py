@@ -15,6 +15,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from coshelf.system.backoff import Backoff
+
 __all__ = [
     "Gates",
     "ServiceThread",
@@ -65,13 +67,12 @@ def acquire(lock: threading.Lock, timeout: float) -> bool:
     if not is_cooperative():
         return lock.acquire(timeout=min(timeout, threading.TIMEOUT_MAX))
     end = time.monotonic() + timeout
-    pause = _FIRST_PAUSE
+    backoff = Backoff(_FIRST_PAUSE, _LONGEST_PAUSE, 1.5)
     while not lock.acquire(blocking=False):
         left = end - time.monotonic()
         if left <= 0:
             return False
-        time.sleep(min(pause, left))
-        pause = min(pause * 1.5, _LONGEST_PAUSE)
+        backoff.sleep(left)
     return True
 
 
