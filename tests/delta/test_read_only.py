@@ -11,20 +11,10 @@ from support import SIDECARS, Crew, beside
 
 import coshelf
 
+SCRIPTS = Path(__file__).parent / "scripts" / "read_only"
+
 WHOLE = {"base": 1, "a": 1, "x" * 700: 2} | {("many", n): n for n in range(3000)}
-VICTIM = """
-from insides import *
-shelf = coshelf.open(path, flush_interval=1000)
-shelf.update(base=1, gone=1)
-flush_all(shelf)
-shelf["a"] = 1
-shelf["x" * 700] = 2
-del shelf["gone"]
-for batch in range(3):
-    shelf.update({("many", batch * 1000 + n): batch * 1000 + n for n in range(1000)})
-say("waiting")
-hear()
-"""
+VICTIM = SCRIPTS / "left_to_read.py"
 
 
 def use(shelf: Any) -> None:
