@@ -52,7 +52,7 @@ def test_of_a_killed_process_it_reads_everything_and_leaves_it_to_the_next(crew:
 
 
 def test_of_a_living_process_it_reads_everything_and_flushes_nothing(crew: Crew, path: str) -> None:
-    writer = crew.start(VICTIM + "shelf.close()", path)
+    writer = crew.start(VICTIM, path)
     writer.expect("waiting")
     before = Path(path).read_bytes()
     with coshelf.open(path, "r") as shelf:

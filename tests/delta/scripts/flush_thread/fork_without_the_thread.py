@@ -1,13 +1,15 @@
 import os
 import threading
 
-from insides import flush_all, flush_threads
 from talking import path, reap
 
 import coshelf
 
 at_fork = []  # asked after the library's own preparation, since its hook is the younger one
 os.register_at_fork(before=lambda: at_fork.append(threading.active_count()))
+
+from insides import flush_all, flush_threads
+
 shelf = coshelf.open(path, flush_interval=1000)
 shelf["a"] = 0
 flush_all(shelf)

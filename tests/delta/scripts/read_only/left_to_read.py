@@ -13,3 +13,4 @@ for batch in range(3):
     shelf.update({("many", batch * 1000 + n): batch * 1000 + n for n in range(1000)})
 say("waiting")
 hear()
+shelf.close()
