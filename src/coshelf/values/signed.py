@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from collections.abc import Callable, Iterable, Iterator
 from hmac import compare_digest
 from typing import Any
 
@@ -85,6 +86,14 @@ class SignedPickles(LayeredCodec):
             if begun is not None and compare_digest(_tag(begun, encoded_key, payload), record[_TAG_AT:_END_AT]):
                 return self.unpickled(key, payload)
         return self._decoded(key, *self.opened(key, encoded_key, record))
+
+    def load_pages(
+        self, decode: Callable[[bytes], Any], pages: Iterable[list[tuple[bytes, bytes]]]
+    ) -> Iterator[tuple[Any, Any]]:
+        for page in pages:
+            for encoded, record in page:
+                key = decode(encoded)
+                yield key, self.load(key, encoded, record)
 
     def opened(self, key: Any, encoded_key: bytes, record: bytes) -> tuple[int | None, bytes]:
         if record[:_ID_AT] == _PLAIN and record[_END_AT:_PAYLOAD_AT] == b"\0":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from coshelf.errors import UnreadableValue, UnwritableValue
@@ -22,3 +23,11 @@ class UnreadValues(PickleCodec):
 
     def load(self, key: Any, encoded_key: bytes, record: bytes, copy: bool = False) -> Any:
         raise UnreadableValue(f"the value for key {shown(key)} is not read: it was not opened for that", key)
+
+    def load_pages(
+        self, decode: Callable[[bytes], Any], pages: Iterable[list[tuple[bytes, bytes]]]
+    ) -> Iterator[tuple[Any, Any]]:
+        for page in pages:
+            for encoded, record in page:
+                key = decode(encoded)
+                yield key, self.load(key, encoded, record)
