@@ -29,7 +29,7 @@ from coshelf.keys import encode
 from coshelf.records import checksum, seal
 from coshelf.trust.gate import Gate
 from coshelf.values.pickled import PickleCodec
-from coshelf.values.signed import SignedPickles
+from coshelf.values.signatures import SignedPickles
 from data import KINDS, value
 
 __all__ = ["main"]

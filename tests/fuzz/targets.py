@@ -39,7 +39,7 @@ from coshelf.trust.gate.known import Known
 from coshelf.values.compression import Decompressor
 from coshelf.values.layered import EveryCodec, Layers
 from coshelf.values.pickled import PickleCodec
-from coshelf.values.signed import SignedPickles
+from coshelf.values.signatures import SignedPickles
 
 try:
     import numpy as np

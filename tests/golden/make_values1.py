@@ -17,7 +17,7 @@ from coshelf.values.compression import Compressor, Decompressor
 from coshelf.values.encryption import Cipher, check_value, key_id
 from coshelf.values.headers import IDS
 from coshelf.values.layered import LayeredCodec, Layers
-from coshelf.values.signed import SignedPickles
+from coshelf.values.signatures import SignedPickles
 
 SECRET, SHELF_ID = bytes(range(32)), bytes(range(16))
 VALUES: dict[str, Any] = {

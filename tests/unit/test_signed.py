@@ -15,7 +15,7 @@ from coshelf.contract import Batch
 from coshelf.errors import DamagedRecord, UnreadableValue, Unsupported, UntrustedValue
 from coshelf.keys import encode
 from coshelf.opening import open_with_codec
-from coshelf.values.signed import SignedPickles
+from coshelf.values.signatures import SignedPickles
 from coshelf.values.unread import UnreadValues
 
 KEY, OTHER = b"k" * 16, b"o" * 100

@@ -16,7 +16,7 @@ from coshelf.values.compression import Decompressor
 from coshelf.values.encryption import Cipher, check_value, key_id
 from coshelf.values.headers import IDS
 from coshelf.values.layered import LayeredCodec, Layers
-from coshelf.values.signed import SignedPickles
+from coshelf.values.signatures import SignedPickles
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 FOUND = json.loads((GOLDEN / "values1.json").read_text("ascii"))

@@ -32,7 +32,7 @@ def assembled(
         layers.compressor = Compressor(found.level, dictionaries.current, dictionaries.lookup, encrypted=is_secret)
     codec: EveryCodec
     if sign:
-        from coshelf.values.signed import SignedPickles
+        from coshelf.values.signatures import SignedPickles
 
         codec = SignedPickles(protocol, sign, engine.store_id, layers)
     elif layers.are_none:
