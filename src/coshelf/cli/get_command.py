@@ -30,7 +30,6 @@ from coshelf.keys import shown
 from coshelf.mapping.shelf import Shelf
 from coshelf.transfer.json_lines import line_of, same_in_json
 from coshelf.values import headers
-from coshelf.values.layered import EveryCodec
 
 __all__ = ["get_command"]
 
@@ -116,7 +115,7 @@ def _json_of(source: Shelf[Any, Any], name: Any) -> bytes | None:
     """The line of a value that is stored as JSON: that JSON, to the byte."""
     codec, encoded = source._codec, source._namespace.encode(name)
     entry = source._reader().get(encoded)
-    if entry is None or entry.record[0] != records.HEADERED or not isinstance(codec, EveryCodec):
+    if entry is None or entry.record[0] != records.HEADERED:
         return None
     number, payload = codec.opened(name, encoded, entry.record)
     return json_line(payload) if number == headers.JSON else None

@@ -51,6 +51,8 @@ def separate(value: Any, protocol: int) -> tuple[bytes, list[memoryview]]:
     payload: bytes | None = None
     try:
         payload = pickle.dumps(value, protocol, buffer_callback=_copied)
+        if len(payload) < LARGE:
+            return payload, found
     except _NotPlain:
         payload = _gathered(value, protocol, found)
     except TypeError:
