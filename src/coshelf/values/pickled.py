@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 from coshelf import records
 from coshelf.errors import FormatTooNew, UnreadableValue, UntrustedValue
 from coshelf.keys import shown
 from coshelf.values import buffers
+from coshelf.values.blobs import LARGE
 from coshelf.values.codec import Layer
 from coshelf.values.failures import damaged, refuse_damaged, unwritable
 from coshelf.values.headers import parts, undecoded
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["OLD", "PickleCodec"]
 
 OLD = bytes([records.OLD_PICKLE])
+_VERIFIED, _TRAILER, _RESIDUE = records.VERIFIED_ON_READ, records.TRAILER, records.RESIDUE
 
 
 class PickleCodec:
@@ -54,8 +57,16 @@ class PickleCodec:
         if not self._separates:
             body = self._pickles.dumps(key, value)
             return body if body[0] == records.PICKLE else OLD + body
+        attempt: bytes | Exception | None = None
         try:
-            body, large = buffers.separate(value, self.protocol)
+            if type(value) is not bytearray:
+                try:
+                    attempt = body = buffers.first_attempt(value)
+                    if len(body) < LARGE and not self._refuses_objects:
+                        return body
+                except (buffers.NotPlain, TypeError) as error:
+                    attempt = error
+            body, large = buffers.separate(value, self.protocol, attempt)
         except Exception as error:
             raise unwritable(key, value, error) from error
         if self._refuses_objects:
@@ -91,7 +102,9 @@ class PickleCodec:
                     yield key, self.load(key, encoded, record)
 
     def load(self, key: Any, encoded_key: bytes, record: bytes, copy: bool = False) -> Any:
-        if len(record) <= records.VERIFIED_ON_READ and not records.is_intact(encoded_key, record):
+        size = len(record)
+        # records.is_intact(), without a call
+        if size <= _VERIFIED and (size <= _TRAILER or crc32(record, crc32(encoded_key)) != _RESIDUE):
             raise damaged(key, record)
         if record[0] == records.PICKLE:
             try:
