@@ -14,7 +14,6 @@ from coshelf.errors import Unsupported
 from coshelf.mapping.handle import Handle
 from coshelf.mapping.namespace import Namespace
 from coshelf.mapping.shelf import Shelf
-from coshelf.mapping.writeback import WritebackCache, WritebackShelf
 from coshelf.system.timeouts import usable_timeout
 from coshelf.trust.policy import Policy, policy
 from coshelf.values.choosing import start_afresh
@@ -156,6 +155,8 @@ def _shelf(
     again = functools.partial(reopen, how)
     if not writeback:
         return Shelf(Handle(engine, codec, flag, again), namespace)
+    from coshelf.mapping.writeback import WritebackCache, WritebackShelf
+
     cache = WritebackCache(codec)
     handle = Handle(engine, codec, flag, again, before_close=None if flag == "r" else cache.write_back)
     return WritebackShelf(handle, namespace, cache)

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from coshelf.contract import Engine, Flag
+from coshelf.contract import Engine, Flag, Guarding, distrust
 from coshelf.errors import Unsupported
 from coshelf.values.choosing import chosen
 from coshelf.values.codec import Codec
@@ -63,9 +63,9 @@ class Policy:
             if not engine.store_id:
                 raise Unsupported(f"the {engine.name} engine has no id of its own that a signature could be bound to")
             return chosen(engine, flag, self.asked, self._free, self.sign)
-        reason = None if self.trust else engine.distrust() if self.trust is None else "trust=False was given"
+        reason = None if self.trust else distrust(engine) if self.trust is None else "trust=False was given"
         if reason is None:
-            if self.trust is None:
+            if self.trust is None and isinstance(engine, Guarding):
                 engine.guard()
             return chosen(engine, flag, self.asked, self._free)
         from coshelf.trust.provenance import can_be_trusted, has_no_place_for_mark
