@@ -32,8 +32,7 @@ from coshelf.dropin.shelve_cache import KeptValues
 from coshelf.errors import DamagedRecord, DamagedShelf, ShelfClosed
 from coshelf.mapping.shelf import Shelf as Shared
 from coshelf.mapping.transaction import MISSING
-from coshelf.values.pickled import PickleCodec
-from coshelf.values.raw_pickles import RawPickles
+from coshelf.values.front_doors import PICKLES, RAW_PICKLES
 
 __all__ = ["BsdDbShelf", "DbfilenameShelf", "Shelf", "ShelveError", "migrate", "open"]
 
@@ -366,8 +365,8 @@ class DbfilenameShelf(BsdDbShelf):
     ) -> None:
         _refuse_half(serializer, deserializer)
         # What a serializer makes need not be a pickle: it is stored as a value of type bytes.
-        codec = RawPickles() if serializer is None else PickleCodec()
-        opened = open_face(filename, flag, 0o666, codec, _Pickles)
+        how = RAW_PICKLES if serializer is None else PICKLES
+        opened = open_face(filename, flag, 0o666, how, _Pickles)
         super().__init__(opened, protocol, writeback, serializer=serializer, deserializer=deserializer)
 
 

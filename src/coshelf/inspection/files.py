@@ -19,7 +19,7 @@ def check(path: Path, *, progress: Progress | None = None) -> Report:
 
     Nothing is changed and no value is decoded. A damaged file cannot crash the process. No process can open the shelf
     meanwhile. If a process has it open already, the shelf is opened and verified by :meth:`coshelf.Shelf.check`.
-    Commits that a killed process left unflushed are verified only in an open shelf.
+    Commits that a killed process had not flushed are verified, too.
 
     Args:
         path: of a file of the lmdb engine, or the URL of a shelf on any engine, which is opened.
@@ -36,9 +36,9 @@ def check(path: Path, *, progress: Progress | None = None) -> Report:
     True
     """
     from coshelf.engines import is_file, refuse_credentials
-    from coshelf.engines.lmdb.checks.file_check import check_closed
+    from coshelf.engines.lmdb.checks.file import check_closed
     from coshelf.opening import open_with_codec
-    from coshelf.values.unread import UnreadValues
+    from coshelf.values.front_doors import UNREAD_VALUES
 
     refuse_credentials(path)
     report = None
@@ -46,7 +46,7 @@ def check(path: Path, *, progress: Progress | None = None) -> Report:
         path = os.path.realpath(expanded(path))
         report = check_closed(path, progress)
     if report is None:
-        with open_with_codec(path, "r", UnreadValues()) as shelf:
+        with open_with_codec(path, "r", UNREAD_VALUES) as shelf:
             return shelf.check(progress=progress)
     return report
 
@@ -57,6 +57,7 @@ def salvage(source: Path, target: Path, *, progress: Progress | None = None) -> 
     The file is not changed. It is read without LMDB, so headers and inner pages may be damaged. A record is copied only
     if its checksum fits. Records that damage cuts off are looked for in all pages of the file. If such a record is only
     found in a page that may have been free, it may be an older value, or may have been deleted. The report names it.
+    Commits that a killed process had not flushed are copied from the hidden directory beside the file.
 
     Args:
         source: the damaged file. No process may have it open.

@@ -14,7 +14,7 @@ from coshelf.engines.closed import ClosedEngine
 from coshelf.errors import ReadOnlyShelf, ShelfClosed, TransactionInProgress
 from coshelf.system.ending import finalizer
 from coshelf.system.participants import current_task, current_thread
-from coshelf.values.pickled import PickleCodec
+from coshelf.values.codec import Codec
 
 if TYPE_CHECKING:
     from coshelf.mapping.transaction import State
@@ -76,7 +76,7 @@ class Handle:
     def __init__(
         self,
         engine: Engine,
-        codec: PickleCodec,
+        codec: Codec,
         flag: Flag,
         reopen: Callable[..., Any],
         before_close: Callable[[Commit], None] | None = None,

@@ -11,7 +11,7 @@ from coshelf.mapping.namespace import Namespace
 from coshelf.mapping.record import Record
 from coshelf.mapping.selection import Selection, select
 from coshelf.values.blobs import MissingBlob
-from coshelf.values.pickled import PickleCodec
+from coshelf.values.codec import Codec
 
 if TYPE_CHECKING:
     from coshelf.inspection.preview import Preview
@@ -27,7 +27,7 @@ class Readable(Mapping[K, V], Generic[K, V]):
     """A mapping over a reader. Subclasses say where to read and may keep what they hand out."""
 
     _namespace: Namespace
-    _codec: PickleCodec
+    _codec: Codec
     _hands_out_copies = False  # whether large buffers are the caller's own
 
     def _reader(self) -> Reader:

@@ -10,7 +10,7 @@ from typing import Any, Generic, Self, TypeVar
 from coshelf import contract
 from coshelf.mapping.namespace import Namespace
 from coshelf.mapping.reading import Readable
-from coshelf.values.pickled import PickleCodec
+from coshelf.values.codec import Codec
 
 __all__ = ["Snapshot"]
 
@@ -46,7 +46,7 @@ class Snapshot(Readable[K, V], Generic[K, V]):
     Writers do not wait for it. Close it, or use ``with``: until then overwritten entries keep their space on disk.
     """
 
-    def __init__(self, instant: _HeldInstant, namespace: Namespace, codec: PickleCodec) -> None:
+    def __init__(self, instant: _HeldInstant, namespace: Namespace, codec: Codec) -> None:
         self._instant = instant
         self._namespace = namespace
         self._codec = codec
@@ -71,6 +71,6 @@ class Snapshot(Readable[K, V], Generic[K, V]):
         self.close()
 
 
-def take(reader: contract.Snapshot, where: str, namespace: Namespace, codec: PickleCodec) -> Snapshot[K, V]:
+def take(reader: contract.Snapshot, where: str, namespace: Namespace, codec: Codec) -> Snapshot[K, V]:
     """A snapshot over an engine's snapshot."""
     return Snapshot(_HeldInstant(reader, where), namespace, codec)

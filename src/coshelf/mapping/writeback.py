@@ -30,7 +30,7 @@ from coshelf.mapping.namespace import Namespace
 from coshelf.mapping.selection import Selection
 from coshelf.mapping.shelf import Shelf
 from coshelf.mapping.transaction import MISSING, Transaction, pairs
-from coshelf.values.pickled import PickleCodec
+from coshelf.values.codec import Codec
 
 __all__ = ["WritebackCache", "WritebackShelf"]
 
@@ -63,7 +63,7 @@ class WritebackCache:
     A forked child begins with an empty cache: the parent writes what the parent changed.
     """
 
-    def __init__(self, codec: PickleCodec) -> None:
+    def __init__(self, codec: Codec) -> None:
         self._codec = codec
         self._begin()
 

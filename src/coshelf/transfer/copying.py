@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any
 
 from coshelf import records
-from coshelf.contract import ABSENT, Absent, Batch, Engine, Entry, OpenOptions, Reader, Snapshot
+from coshelf.contract import ABSENT, Absent, Batch, Engine, Entry, Markable, OpenOptions, Reader, Snapshot, distrust
 from coshelf.engines import open_engine
 from coshelf.errors import (
     Conflict,
@@ -138,12 +138,12 @@ def _is_same_place(one: Engine, other: Engine) -> bool:
 
 def _keep_trust_apart(source: Engine, target: Engine) -> None:
     """Entries of a shelf that is not trusted do not become those of one that is."""
-    reason = source.distrust()
-    if reason is None or target.distrust() is not None:
+    reason = distrust(source)
+    if reason is None or distrust(target) is not None:
         return
-    if target.count(FIRST, LAST) == 0:
+    if target.count(FIRST, LAST) == 0 and isinstance(target, Markable):
         target.revoke()
-    if target.distrust() is None:
+    if distrust(target) is None:
         raise ShelfPermissionError(
             f"{target.where} is trusted, and what it would get is not: {reason}\n"
             "  hint: copy to a new shelf, or say that you trust the source (--trust)"

@@ -18,7 +18,7 @@ from coshelf.transfer.diskcache_source import DISKS
 from coshelf.transfer.encodings import KEYS, VALUES
 from coshelf.transfer.report import Left, TransferProgress, TransferReport
 from coshelf.transfer.source import Skipped, SourceEntry, SourceOptions
-from coshelf.values.raw_pickles import RawPickles
+from coshelf.values.front_doors import RAW_PICKLES
 
 __all__ = ["import_entries"]
 
@@ -104,11 +104,11 @@ def import_entries(
 
 def _target(target: str, dry_run: bool) -> Shelf[Any, bytes]:
     if not dry_run:
-        return open_with_codec(target, "c", RawPickles())
+        return open_with_codec(target, "c", RAW_PICKLES)
     try:
-        return open_with_codec(target, "r", RawPickles())
+        return open_with_codec(target, "r", RAW_PICKLES)
     except ShelfNotFound:
-        return open_with_codec("memory:", "c", RawPickles())
+        return open_with_codec("memory:", "c", RAW_PICKLES)
 
 
 def _batches(entries: Iterator[SourceEntry | Left], report: TransferReport) -> Iterator[dict[Any, bytes]]:

@@ -9,7 +9,7 @@ from coshelf import records
 from coshelf.contract import ABSENT, Batch
 from coshelf.engines.lmdb.base_writer import BaseWriter
 from coshelf.engines.lmdb.blobs.catalogue import committed_rows
-from coshelf.engines.lmdb.delta.rows import RESERVE, DeltaFull, Usage, is_deletion
+from coshelf.engines.lmdb.delta.rows import RESERVE, DeltaFull, NoDelta, Usage, is_deletion
 from coshelf.engines.lmdb.failpoints import ARMED, reach
 from coshelf.engines.lmdb.failures import translated
 from coshelf.engines.lmdb.locks.turns import again_when_overtaken
@@ -50,7 +50,7 @@ class Committer:
 
     @again_when_overtaken
     def into_delta(self, batch: Batch, *, holding: bool) -> int | None:
-        """One transaction of the delta; None, and nothing, if another holds the exclusive lock."""
+        """One transaction of the delta; None, and nothing, if another holds the exclusive lock. Raises NoDelta."""
         environment = self._environment
         # What can be computed before the lock: the checksums, but for the number.
         partial = {key: records.checksum(key, body) for key, body in batch.puts.items()}
@@ -58,6 +58,7 @@ class Committer:
         try:
             page = environment.page
             state = page.delta
+            self._make_delta()
             helped = False
             while True:
                 delta = environment.current_delta()
@@ -90,6 +91,10 @@ class Committer:
         finally:
             environment.leave()
         return number
+
+    def _make_delta(self) -> None:
+        if not self._environment.make_delta():
+            raise NoDelta
 
     def _commit(self, transaction: lmdb.Transaction[bytes], batch: Batch) -> None:
         if not batch.blobs:
@@ -130,6 +135,7 @@ class Committer:
         environment = self._environment
         with environment.inside():
             base, state = environment.base, environment.page.delta
+            self._make_delta()
             synced = environment.flusher.sync_blobs(blob.reference.id for blob in batch.blobs)
             with base.writing() as transaction:
                 delta = environment.current_delta()
@@ -168,19 +174,20 @@ class Committer:
 
     @again_when_overtaken
     def into_base_alone(self, batch: Batch, *, holding: bool) -> int | None:
-        """Where there is no delta; None, and nothing, if another holds the exclusive lock."""
+        """Where there is no delta; None, and nothing, if another holds the exclusive lock, or has just made a delta."""
         environment = self._environment
         with environment.inside():
             environment.blobs.sync({blob.reference.id for blob in batch.blobs})
             with environment.base.writing() as transaction:
-                if not holding and environment.exclusive.is_others():
+                if environment.is_delta_made or (not holding and environment.exclusive.is_others()):
                     return None
                 writer = BaseWriter(environment.base, transaction)
                 batch.refuse_conflicts(writer.version)
                 number = writer.row.sequence + 1
                 with translated(environment.path, "write"):
                     writer.apply(batch, number)
-                    writer.finish(number)
+                    # Another nonce: a delta that is made from now on must not fit a copy of the base from before.
+                    writer.finish(number, os.urandom(16))
                     self._commit(transaction, batch)
             environment.base.complete()
             environment.page.ring(number)

@@ -71,6 +71,8 @@ class Flusher:
         """As :meth:`flush`, for who is inside, or closes."""
         environment = self._environment
         base, state = environment.base, environment.page.delta
+        if not state.is_made:  # each commit so far went straight to the base
+            return environment.read_row(base).sequence
         state.last_flush = time.monotonic()
         synced = self.sync_blobs()
         with base.writing() as transaction:

@@ -64,16 +64,11 @@ class StatePage:
         self.identity = (information.st_dev, information.st_ino)
         self.information = information
 
-    @classmethod
-    def make(cls, descriptor: int, device: int, inode: int) -> StatePage:
-        """Fill a new file, and map it. Only by who has the shelf's file locked exclusively."""
+    @staticmethod
+    def new(device: int, inode: int) -> bytes:
+        """The content of a new one. Only for who has the shelf's file locked exclusively."""
         page = _IDENTITY.pack(_MAGIC, device, inode) + _NUMBER.pack(pid_namespace())
-        try:
-            os.pwrite(descriptor, page.ljust(SIZE, b"\0"), 0)
-        except OSError:
-            os.close(descriptor)
-            raise
-        return cls(descriptor)
+        return page.ljust(SIZE, b"\0")
 
     @staticmethod
     def is_one(descriptor: int) -> bool:
