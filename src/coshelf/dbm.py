@@ -1,8 +1,8 @@
 """A drop-in for :mod:`dbm`: ``open``, ``error`` and ``whichdb``, over a shelf that every process shares.
 
-What ``open`` makes is a coshelf file at exactly that name, with bytes as keys and values; :func:`coshelf.open` sees the
-same entries. A database that another dbm module made is opened in place, by that module. As with every dbm, files are
-made 0666 less the umask, and what is opened is trusted.
+``open`` makes a coshelf file of exactly that name, with bytes as keys and values. :func:`coshelf.open` shows the same
+entries. A database that another dbm module made is opened by that module. As with every dbm, files have mode 0666 less
+the umask, and a database that is opened is trusted.
 
 >>> import coshelf.dbm, os, tempfile
 >>> with tempfile.TemporaryDirectory() as directory:
@@ -90,8 +90,8 @@ def open(file: Filename, flag: str = "r", mode: int = 0o666) -> Any:
 
     Args:
         file: its path. A coshelf file has exactly this name.
-        flag: "r" existing, never written; "w" existing; "c" made if missing; "n" always new. A letter behind that, as
-            ``dbm.gnu`` takes them, is for nothing: it is always fast, synced and locked.
+        flag: "r" existing, only read; "w" existing; "c" made if missing; "n" always new. A second letter, as
+            ``dbm.gnu`` takes one, has no effect: the database is always fast, synced and locked.
         mode: permission bits of a new file, less the umask.
 
     Raises:

@@ -1,7 +1,7 @@
 """``%load_ext coshelf.ipython``: the profile's ``ip.db`` becomes a shelf that any number of kernels share.
 
-``%store``, aliases, bookmarks and directory history live there. What the profile has so far is taken over once. Where
-the profile lies on a network file system, its directory of values stays, and the files engine reads and writes it.
+``%store``, aliases, bookmarks and directory history are kept there. The values that the profile has are copied the
+first time. If the profile is on a network file system, its directory of values stays, and the files engine uses it.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ _OLD = "db"
 
 
 class ProfileDatabase(MutableMapping[str, Any]):
-    """A shelf with the manners of the store that IPython expects: ``keys()`` is a list, ``del`` is silent.
+    """A shelf that behaves as the store that IPython expects: ``keys()`` is a list, and ``del`` of no key is no error.
 
-    A value that cannot be unpickled here is a KeyError, so that it does not keep the others from being restored.
+    A value that cannot be unpickled here raises KeyError, so that the other values are restored.
     """
 
     def __init__(self, shelf: Shelf[str, Any]) -> None:
