@@ -77,6 +77,15 @@ def test_api_page_names_every_public_name() -> None:
     assert [name for name in missing if name not in page] == []
 
 
+def test_api_page_lists_every_scheme() -> None:
+    with pytest.raises(coshelf.UnknownEngine) as caught:
+        coshelf.open("unknown:place")
+    schemes = re.search(r"\(known: (.*)\)", str(caught.value))
+    assert schemes is not None
+    page = (ROOT / "docs" / "api.md").read_text()
+    assert [scheme for scheme in schemes[1].split(", ") if f"`{scheme}:" not in page] == []
+
+
 @pytest.mark.parametrize("kind", [coshelf.Shelf, coshelf.Snapshot, coshelf.Transaction, coshelf.Cursor])
 def test_api_page_names_every_public_method(kind: type) -> None:
     page = (ROOT / "docs" / "api.md").read_text()

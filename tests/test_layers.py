@@ -39,18 +39,9 @@ PERMITTED = {
 CIRCLES = [
     {
         "engines.lmdb.base_writer",
-        "engines.lmdb.blobs.checking",
         "engines.lmdb.blobs.folder",
-        "engines.lmdb.checks.damage",
-        "engines.lmdb.checks.records",
-        "engines.lmdb.delta.check",
         "engines.lmdb.delta.flusher",
-        "engines.lmdb.delta.left",
         "engines.lmdb.environment",
-        "engines.lmdb.files.closed_file",
-        "engines.lmdb.files.sidecars",
-        "engines.lmdb.locks.lending",
-        "engines.lmdb.pages.structure",
         "engines.lmdb.read_transaction",
         "engines.lmdb.registry",
     },

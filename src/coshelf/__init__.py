@@ -29,7 +29,7 @@ __version__ = "0.1.0"
 __all__ = ["Capabilities", "Cursor", "Record", "Shelf", "Snapshot", "Transaction", "Zstd", "check", "open", "salvage"]
 __all__ += errors.__all__
 
-# Imported when they are asked for: `import coshelf` is for programs that need none of them.
+# Imported at the first use, so that `import coshelf` stays fast.
 _MODULES = frozenset({"dbm", "engines", "ipython", "pickleshare", "shelve", "testing", "transfer", "trust"})
 
 

@@ -9,13 +9,12 @@ import warnings
 from collections.abc import Callable, Iterable, MutableMapping
 from typing import TYPE_CHECKING, Any, Literal
 
-from coshelf.contract import Durability, Engine, Flag, OpenOptions
+from coshelf.contract import Durability, Engine, Flag, Guarding, OpenOptions, distrust
 from coshelf.engines import holds_bare_pickles, open_engine
 from coshelf.errors import CodecMismatch, Unsupported
 from coshelf.mapping.handle import Handle
 from coshelf.mapping.namespace import Namespace
 from coshelf.mapping.shelf import Shelf
-from coshelf.mapping.writeback import WritebackCache, WritebackShelf
 from coshelf.system.timeouts import usable_timeout
 from coshelf.values.choosing import chosen, start_afresh
 from coshelf.values.compression import Zstd
@@ -133,9 +132,9 @@ class Trusting:
             if not engine.store_id:
                 raise Unsupported(f"the {engine.name} engine has no id of its own that a signature could be bound to")
             return chosen(engine, flag, self.asked, self.protocol, sign=self.sign)
-        reason = None if self.trust else engine.distrust() if self.trust is None else "trust=False was given"
+        reason = None if self.trust else distrust(engine) if self.trust is None else "trust=False was given"
         if reason is None:
-            if self.trust is None:
+            if self.trust is None and isinstance(engine, Guarding):
                 engine.guard()
             return chosen(engine, flag, self.asked, self.protocol)
         from coshelf.trust.provenance import can_be_trusted, has_no_place_for_mark
@@ -237,6 +236,8 @@ def _shelf(
     again = functools.partial(reopen, how)
     if not writeback:
         return Shelf(Handle(engine, codec, flag, again), namespace)
+    from coshelf.mapping.writeback import WritebackCache, WritebackShelf
+
     cache = WritebackCache(codec)
     handle = Handle(engine, codec, flag, again, before_close=None if flag == "r" else cache.write_back)
     return WritebackShelf(handle, namespace, cache)

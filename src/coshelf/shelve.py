@@ -165,11 +165,11 @@ class Shelf(MutableMapping[str, Any]):
 
     def items(self) -> ItemsView[str, Any]:
         """A view of the items. Those that others remove meanwhile are passed over."""
-        return _Items(self)
+        return _ShelveItems(self)
 
     def values(self) -> ValuesView[Any]:
         """A view of the values. Those that others remove meanwhile are passed over."""
-        return _Values(self)
+        return _ShelveValues(self)
 
     def pop(self, key: str, default: Any = MISSING) -> Any:
         """Remove an entry and return its value; what cannot be unpickled stays."""
@@ -291,7 +291,7 @@ class Shelf(MutableMapping[str, Any]):
         self.close()
 
 
-class _Items(ItemsView[str, Any]):
+class _ShelveItems(ItemsView[str, Any]):
     _mapping: Shelf
 
     def __iter__(self) -> Iterator[tuple[str, Any]]:
@@ -305,11 +305,11 @@ class _Items(ItemsView[str, Any]):
                 yield key, value
 
 
-class _Values(ValuesView[Any]):
+class _ShelveValues(ValuesView[Any]):
     _mapping: Shelf
 
     def __iter__(self) -> Iterator[Any]:
-        for _, value in _Items(self._mapping):
+        for _, value in _ShelveItems(self._mapping):
             yield value
 
 

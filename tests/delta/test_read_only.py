@@ -13,20 +13,10 @@ from support import SIDECARS, Crew, beside
 import coshelf
 from coshelf.engines.lmdb.files.sidecar_directory import delta_path
 
+SCRIPTS = Path(__file__).parent / "scripts" / "read_only"
+
 WHOLE = {"base": 1, "a": 1, "x" * 700: 2} | {("many", n): n for n in range(3000)}
-VICTIM = """
-from insides import *
-shelf = coshelf.open(path, flush_interval=1000)
-shelf.update(base=1, gone=1)
-flush_all(shelf)
-shelf["a"] = 1
-shelf["x" * 700] = 2
-del shelf["gone"]
-for batch in range(3):
-    shelf.update({("many", batch * 1000 + n): batch * 1000 + n for n in range(1000)})
-say("waiting")
-hear()
-"""
+VICTIM = SCRIPTS / "left_to_read.py"
 
 
 def use(shelf: Any) -> None:
@@ -64,7 +54,7 @@ def test_of_a_killed_process_it_reads_everything_and_leaves_it_to_the_next(crew:
 
 
 def test_of_a_living_process_it_reads_everything_and_flushes_nothing(crew: Crew, path: str) -> None:
-    writer = crew.start(VICTIM + "shelf.close()", path)
+    writer = crew.start(VICTIM, path)
     writer.expect("waiting")
     before = Path(path).read_bytes()
     with coshelf.open(path, "r") as shelf:

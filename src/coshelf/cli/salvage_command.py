@@ -24,8 +24,8 @@ __all__ = ["salvage_command"]
 def salvage_command(source: str, target: str, as_json: bool) -> None:
     """Take what is readable in the damaged file SOURCE to a new shelf TARGET. SOURCE is not changed.
 
-    Each record that is taken is whole. What may be an older value, or have been deleted, is named. Exit code 1:
-    something was damaged.
+    Each record that is taken is whole. What may be an older value, or have been deleted, is named. Commits that a
+    killed process had not flushed are taken, too. Exit code 1: something was damaged.
     """
     with progress(source) as tell:
         report = salvage(source, target, progress=tell)
@@ -34,6 +34,7 @@ def salvage_command(source: str, target: str, as_json: bool) -> None:
     else:
         list_problems(report)
     parts = [f"{report.entries:,} entries taken"]
+    parts += [f"{report.from_delta:,} of them not flushed before"] if report.from_delta else []
     parts += [_lost(report)] if report.lost or not report.lost_is_known else []
     parts += [f"{report.resurrected:,} may be older, or have been deleted"] if report.resurrected else []
     say(f"{target}: {', '.join(parts)}")

@@ -17,9 +17,9 @@ __all__ = ["check", "salvage"]
 def check(path: Path, *, progress: Progress | None = None) -> Report:
     """Look at everything in a shelf's file and say what is damaged, and where.
 
-    Nothing is changed, no value is decoded, and whatever is in the file, it cannot crash the process. Nobody can open
-    the shelf meanwhile. If somebody has it open, it is opened, too, and looked at as by :meth:`coshelf.Shelf.check`.
-    Commits that wait to be flushed, because a process was killed, are looked at only when it is open.
+    The check changes nothing and decodes no value. Whatever is in the file, it cannot crash the process. Nobody can
+    open the shelf meanwhile. If a process has it open, the check opens it, too, and does what
+    :meth:`coshelf.Shelf.check` does. Commits that a killed process had not flushed are checked with the rest.
 
     Args:
         path: of a file of the lmdb engine. A shelf on another engine, by its URL, is opened and looked at.
@@ -36,7 +36,7 @@ def check(path: Path, *, progress: Progress | None = None) -> Report:
     True
     """
     from coshelf.engines import is_file, refuse_credentials
-    from coshelf.engines.lmdb.checks.file_check import check_closed
+    from coshelf.engines.lmdb.checks.file import check_closed
     from coshelf.opening import open_with_codec
     from coshelf.values.unread import UnreadValues
 
@@ -54,19 +54,19 @@ def check(path: Path, *, progress: Progress | None = None) -> Report:
 def salvage(source: Path, target: Path, *, progress: Progress | None = None) -> SalvageReport:
     """Take what can be read from a damaged file to a new shelf, and say what could not.
 
-    The file is read by a reader of our own that needs neither whole headers nor whole inner pages, and is not changed.
-    Each record is taken only if its checksum is right. What damage cuts off is looked for in all pages of the file;
-    what is found only in pages that may have been free can be an older value, or have been deleted: the report names
-    it.
+    The salvage does not change the file, and needs neither whole headers nor whole inner pages. It takes a record only
+    if its checksum is right. It looks for what damage cuts off in all pages of the file. What it finds only in pages
+    that may have been free can be an older value, or have been deleted: the report names it. It also takes what a
+    killed process had committed and not flushed, from the hidden directory beside the file.
 
     Args:
-        source: the damaged file; nobody may have it open.
+        source: the damaged file; no process may have it open.
         target: where the new shelf is made; nothing may lie there.
         progress: called with the pages read, and how many there are.
 
     Raises:
         ShelfExists: something lies at the target.
-        ShelfLocked: somebody has the damaged shelf open.
+        ShelfLocked: a process has the damaged shelf open.
         NotAShelf: there is nothing in the file that could be taken.
 
     >>> import coshelf, tempfile, os

@@ -8,10 +8,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from coshelf.errors import DamagedRecord
-from coshelf.keys import FIRST, LAST, decode, shown
+from coshelf.keys import FIRST, decode, shown
 from coshelf.screen import plain
 
-__all__ = ["Compaction", "Problem", "Progress", "Report", "SalvageReport", "check_record", "shown_key", "user_key"]
+__all__ = [
+    "Compaction",
+    "Figures",
+    "FileReader",
+    "Problem",
+    "Progress",
+    "Report",
+    "SalvageReport",
+    "shown_key",
+    "user_key",
+]
 
 
 Progress = Callable[[int, int], object]
@@ -80,6 +90,7 @@ class SalvageReport(Report):
         lost_is_known: whether that is all; if not, since the count is lost or damaged itself, it is the least.
         resurrected: entries taken from pages that may no longer have been in use: each may be an older value, or have
             been deleted. ``problems`` names them.
+        from_delta: entries taken from the delta, which a process that was killed had not flushed.
     """
 
     pages: int = 0
@@ -87,6 +98,7 @@ class SalvageReport(Report):
     lost: int = 0
     lost_is_known: bool = True
     resurrected: int = 0
+    from_delta: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,30 +118,60 @@ class Compaction:
         return dataclasses.asdict(self)
 
 
-def check_record(
-    report: Report, key: bytes, size: int, damaged: bytes | None, *, page: int | None = None, counted: bool = True
-) -> None:
-    """Count an entry that is whole; note one that is not. ``damaged`` is what there is of that, or None."""
-    where = f"key {shown_key(key)}" if page is None else f"page {page}, key {shown_key(key)}"
-    if damaged is not None:
-        from coshelf.inspection.preview import preview_of
+@dataclass(frozen=True, slots=True)
+class FileReader:
+    """A process that has a file open and has read from it.
 
-        looks = preview_of(damaged)
-        kind = "" if looks.type == "?" else f"; what is left looks like {looks.type}: {looks.text}"
-        report.add("record", where, f"its {size} bytes do not match their checksum{kind}")
-        return
-    if key < FIRST:
-        return
-    try:
-        if key >= LAST:
-            raise DamagedRecord("begins with a byte that no key begins with")
-        decode(key)
-    except DamagedRecord as error:
-        report.add("key", where, str(error))
-        return
-    if counted:
-        report.entries += 1
-        report.bytes += len(key) + size
+    Attributes:
+        pid: its process.
+        behind: how many flushes there were since the state that it is reading; None if it is not reading just now.
+    """
+
+    pid: int
+    behind: int | None
+
+
+@dataclass(slots=True)
+class Figures:
+    """What an engine knows of its file; None where it does not.
+
+    Attributes:
+        file_size: bytes.
+        created: when the shelf was made, in seconds since 1970.
+        page_size: bytes.
+        pages: how many pages the file has.
+        free_pages: how many of them will be used again: see ``compact()``.
+        sequence: the number of the last commit.
+        blobs: files of large buffers beside it.
+        blob_bytes: of these.
+        generation: how often the delta had to be replaced while in use.
+        waiting_entries: rows that wait to be flushed.
+        waiting_deletions: how many of these are deletions.
+        waiting_bytes: of their keys and records.
+        readers: processes that have it open, the one that reads the oldest state first.
+        oldest_snapshot: seconds that this process has held its oldest snapshot or iteration.
+        holder_pid: the process that holds the exclusive lock.
+        holder_since: since when, in seconds since 1970.
+        holder_command: its command line, cut.
+    """
+
+    file_size: int
+    created: float | None = None
+    page_size: int | None = None
+    pages: int | None = None
+    free_pages: int | None = None
+    sequence: int | None = None
+    blobs: int | None = None
+    blob_bytes: int | None = None
+    generation: int | None = None
+    waiting_entries: int | None = None
+    waiting_deletions: int | None = None
+    waiting_bytes: int | None = None
+    readers: list[FileReader] | None = None
+    oldest_snapshot: float | None = None
+    holder_pid: int | None = None
+    holder_since: float | None = None
+    holder_command: str | None = None
 
 
 def user_key(key: bytes) -> Any:

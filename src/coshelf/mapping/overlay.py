@@ -140,7 +140,7 @@ class Overlay(Reader):
         now._writes = self._writes.copy()
         now._clears = self._clears.copy()
         now._seen = self._seen
-        return _Handle(now)
+        return _OverlaySnapshot(now)
 
     def _see(self, key: bytes, entry: Entry | None) -> Entry | None:
         if self._watched:
@@ -166,7 +166,7 @@ class _Guarding:
         self._guarded.discard(self._key)
 
 
-class _Handle(Snapshot):
+class _OverlaySnapshot(Snapshot):
     """An overlay that nobody writes to, as a snapshot, for scans that take several steps."""
 
     def __init__(self, overlay: Overlay) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
@@ -11,7 +10,7 @@ from types import TracebackType
 from typing import Any, Generic, Self, TypeVar, overload
 
 from coshelf import contract
-from coshelf.contract import Batch, Capabilities, Flag, Reader, refuse_wide
+from coshelf.contract import Batch, Capabilities, Flag, Reader
 from coshelf.errors import Conflict, TransactionInProgress, Unsupported, WaitTimeout
 from coshelf.keys import shown
 from coshelf.mapping import snapshot as snapshots
@@ -22,6 +21,7 @@ from coshelf.mapping.reading import Readable
 from coshelf.mapping.snapshot import Snapshot
 from coshelf.mapping.transaction import MISSING, Transaction, pairs
 from coshelf.mapping.upkeep import Cared
+from coshelf.system.backoff import Backoff
 from coshelf.system.timeouts import usable_timeout
 from coshelf.values.blobs import MissingBlob
 
@@ -423,7 +423,7 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
         finally:
             state.end()
         if batch is not None:
-            refuse_wide(batch, self._handle.engine, whole=True)
+            self._handle.engine.refuse_wide(batch, whole=True)
             commit(batch)
             self._committed(batch)
 
@@ -431,7 +431,7 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
         """Called after a transaction of this shelf, for those who remember what they read."""
 
     def _transact(self, function: Callable[[Transaction[K, V]], T], attempts: int = 10) -> T:
-        pause = _FIRST_PAUSE
+        backoff = Backoff(_FIRST_PAUSE, _LONGEST_PAUSE, spread=1.0)
         for attempt in range(1, attempts + 1):
             try:
                 with self._transaction(None) as transaction:
@@ -439,8 +439,7 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
             except Conflict:
                 if attempt == attempts:
                     raise
-            time.sleep(pause * random.random())
-            pause = min(pause * 2, _LONGEST_PAUSE)
+            backoff.sleep()
         raise ValueError("attempts must be at least 1")
 
     def _atomically(self, step: Callable[[Transaction[K, V]], T], *, joined: bool = False) -> T:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from coshelf.contract import Engine, SelfChecking
+from coshelf.contract import Compacting, Engine, SelfChecking, distrust
 from coshelf.errors import Unsupported
 from coshelf.inspection.reports import Progress
 from coshelf.system.paths import Path
@@ -94,7 +94,7 @@ class Cared:
                 engine.where,
                 store_id=engine.store_id,
                 blobs=engine.blobs,
-                marked=engine.distrust() is None,
+                marked=distrust(engine) is None,
                 overwrite=overwrite,
                 progress=progress,
             )
@@ -113,7 +113,7 @@ class Cared:
             ShelfLocked: another process has it open, or this one holds a snapshot or an iteration. See :meth:`backup`.
             DamagedRecord: an entry is damaged; the file stays as it is. See :func:`coshelf.salvage`.
             StorageFull: there is no room for the new file; the old one stays.
-            Unsupported: on engines but lmdb.
+            Unsupported: the engine has no file that could be smaller.
 
         >>> import coshelf, tempfile, os
         >>> with tempfile.TemporaryDirectory() as directory:
@@ -124,7 +124,10 @@ class Cared:
         ...         done.after < done.before / 10
         True
         """
-        return self.engine_for("compact", writing=True).compact()
+        engine = self.engine_for("compact", writing=True)
+        if not isinstance(engine, Compacting):
+            raise Unsupported(f"compact(): the {engine.name} engine has no file that could be smaller ({engine.where})")
+        return engine.compact()
 
     def check(self, *, progress: Progress | None = None) -> Report:
         """Look at everything that the shelf consists of, beside others who read and write, and say what is damaged.

@@ -22,8 +22,6 @@ from coshelf.contract import (
     Engine,
     Entry,
     Exclusive,
-    Figures,
-    Flag,
     OpenOptions,
 )
 from coshelf.engines.lmdb import long_keys
@@ -41,12 +39,10 @@ from coshelf.engines.lmdb.shelf_row import ROW_KEY, ShelfRow, unpack_row
 from coshelf.engines.lmdb.spooled import SpooledPuts
 from coshelf.errors import (
     FormatTooNew,
-    ReadOnlyShelf,
     ShelfGone,
     SnapshotLost,
     StorageError,
     StorageFull,
-    TransactionInProgress,
 )
 from coshelf.keys import FIRST, LAST
 from coshelf.trust import marks
@@ -55,7 +51,7 @@ from coshelf.trust.provenance import unmarked
 from coshelf.values.blobs import Blobs, NewBlob, Reference
 
 if TYPE_CHECKING:
-    from coshelf.inspection.reports import Compaction, Progress, Report
+    from coshelf.inspection.reports import Compaction, Figures, Progress, Report
 
 __all__ = ["LmdbEngine"]
 
@@ -192,16 +188,10 @@ class LmdbEngine(Engine):
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
-    def commit(self, batch: Batch) -> int:
-        self._check_writable()
-        if self.owns_exclusive():
-            raise TransactionInProgress(
-                f"this thread is inside a transaction of {self.where} and must write through it"
-            )
-        committed = self._commit(batch, holding=False)
-        return self._acknowledged(committed)
+    def _apply(self, batch: Batch) -> int:
+        return self._acknowledged(self._commit(batch, holding=False))
 
-    def put(self, key: bytes, body: bytes) -> int:
+    def put(self, key: bytes, body: bytes) -> int | str:
         if type(body) is not bytes or len(key) > long_keys.CHUNK or len(body) > SMALL or not self._puts_quickly:
             return self.commit(Batch(puts={key: body}))
         partial = records.checksum(key, body)
@@ -233,7 +223,7 @@ class LmdbEngine(Engine):
         return SpooledPuts(os.path.dirname(self.where))
 
     def _commit_exclusively(self, batch: Batch) -> int:
-        self._check_writable()
+        self._refuse_writes()
         return self._acknowledged(self._commit(batch, holding=True))
 
     def _commit(self, batch: Batch, *, holding: bool) -> int:
@@ -297,15 +287,17 @@ class LmdbEngine(Engine):
             ) from error
         return number
 
-    def _check_writable(self) -> None:
-        if self._options.flag == "r":
-            raise ReadOnlyShelf(f"{self.where} was opened with flag 'r' and cannot be written")
+    def _refuse_excess(self, batch: Batch) -> None:
+        """Refuse nothing: LMDB refuses too large a value, and to look at all of a batch may read a file."""
+
+    def _refuse_writes(self) -> None:
+        super()._refuse_writes()
         if not self._environment.row.writable:
             raise FormatTooNew(f"{self.where} uses features of a later version: this one can read it, not write it")
 
     @contextmanager
     def exclusive(self, timeout: float | None = None) -> Iterator[Exclusive]:
-        self._check_writable()
+        self._refuse_writes()
         with self._environment.inside():  # a forked child opens afresh here, and has a lock of its own from then on
             pass
         with self._environment.exclusive.hold(self._options.timeout if timeout is None else timeout):
@@ -389,13 +381,23 @@ class LmdbEngine(Engine):
         self.sync()  # the registry does the rest, for all who share the environment
 
     def check(self, progress: Progress | None) -> Report:
-        from coshelf.engines.lmdb.checks.file_check import check_open
-
         for _ in range(_PATIENCE):
-            with self.snapshot() as snapshot, suppress(SnapshotLost):
-                return check_open(self._environment, snapshot, progress)
+            with suppress(SnapshotLost):
+                return self._check_snapshot(progress)
+        return self._check_snapshot(progress)
+
+    def _check_snapshot(self, progress: Progress | None) -> Report:
+        from coshelf.engines.lmdb.checks.running import check_open
+
+        environment = self._environment
         with self.snapshot() as snapshot:
-            return check_open(self._environment, snapshot, progress)
+            with environment.inside():
+                descriptor = os.dup(environment.files.descriptor)  # so that closing the shelf meanwhile does no harm
+            try:
+                store_id = environment.row.store_id
+                return check_open(self.where, descriptor, store_id, snapshot.transaction, snapshot.newer, progress)
+            finally:
+                os.close(descriptor)
 
     def figures(self) -> Figures:
         from coshelf.engines.lmdb.file_figures import figures_of
@@ -410,8 +412,7 @@ class LmdbEngine(Engine):
             return compact(self._environment)
 
     def reopen_arguments(self) -> tuple[str, OpenOptions]:
-        flag: Flag = "r" if self._options.flag == "r" else "w"
-        return self.where, replace(self._options, flag=flag)
+        return self.where, self._options.for_reopening()
 
 
 class _BlobsOfHandle(Blobs):
@@ -421,7 +422,7 @@ class _BlobsOfHandle(Blobs):
         self._engine = engine
 
     def write(self, key: bytes, buffers: Sequence[memoryview]) -> NewBlob:
-        self._engine._check_writable()
+        self._engine._refuse_writes()
         return self._engine._environment.blobs.write(key, buffers)
 
     def views(self, reference: Reference) -> list[memoryview]:

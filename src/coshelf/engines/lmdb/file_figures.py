@@ -6,12 +6,13 @@ import os
 import time
 
 from coshelf import records
-from coshelf.contract import Figures, FileReader
 from coshelf.engines.lmdb.delta.rows import is_deletion
 from coshelf.engines.lmdb.environment import Environment
 from coshelf.engines.lmdb.pages.header import Meta, read_metas
-from coshelf.engines.lmdb.pages.page_walk import Pages, TreeWalk, free_pages
+from coshelf.engines.lmdb.pages.page_walk import TreeWalk, free_pages
+from coshelf.engines.lmdb.pages.reading import Pages
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, unpack_row
+from coshelf.inspection.reports import Figures, FileReader
 
 __all__ = ["figures_of"]
 

@@ -25,6 +25,7 @@ from coshelf.engines.lmdb.files.sidecar_directory import delta_path
 from coshelf.engines.lmdb.files.state_page import BELL, CLAIM
 from coshelf.engines.lmdb.lmdb_file import LmdbFile
 from coshelf.engines.lmdb.long_keys import CHUNK
+from coshelf.engines.lmdb.pages.layout import USAGE, USAGE_AT
 from coshelf.errors import StorageError, StorageFull
 from coshelf.system.cooperation import this_thread
 
@@ -42,9 +43,6 @@ _BEHIND_LONG = b"\x03"
 _LENGTH = struct.Struct("<I")
 _DIGEST = 16
 _ROW_OVERHEAD = 64  # bytes, more than LMDB adds to a row
-
-_USAGE = struct.Struct("<QQQQQQQ")  # of one of LMDB's two meta pages, from byte 96
-_USAGE_AT = 96
 
 # Space is taken a step ahead of its use. Small steps at first: most shelves hold little between two flushes.
 _FIRST_STEP = 1 << 20
@@ -150,7 +148,7 @@ class Delta(LmdbFile):
     def usage(self, transaction: lmdb.Transaction[bytes]) -> Usage:
         """What the commit before this write transaction left. Read from the header: LMDB's own call takes 2 us."""
         previous = transaction.id() - 1
-        usage = Usage._make(_USAGE.unpack_from(self._header, (previous & 1) * self._page_size + _USAGE_AT))
+        usage = Usage._make(USAGE.unpack_from(self._header, (previous & 1) * self._page_size + USAGE_AT))
         if usage.transaction != previous:
             raise StorageError(f"{self.path} is in use by something else: its header counts another transaction")
         return usage
@@ -181,8 +179,8 @@ class Delta(LmdbFile):
         Notes in ``is_due`` whether a flush is.
         """
         previous = number - self._offset - 1
-        _, leaf, overflow, entries, _, last_page, found = _USAGE.unpack_from(
-            self._header, (previous & 1) * self._page_size + _USAGE_AT
+        _, leaf, overflow, entries, _, last_page, found = USAGE.unpack_from(
+            self._header, (previous & 1) * self._page_size + USAGE_AT
         )
         size = (leaf + overflow) * self._page_size
         self.is_due = entries > _DUE_ENTRIES or size > _DUE_BYTES

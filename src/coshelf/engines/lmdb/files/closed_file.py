@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from coshelf.engines.lmdb.checks.damage import find_damage
+from coshelf.engines.lmdb.checks.opening import check_short_file, find_damage, refuse_malformed
 from coshelf.engines.lmdb.pages.header import read_metas
-from coshelf.engines.lmdb.pages.structure import check_short_file, first_rows, refuse_malformed
+from coshelf.engines.lmdb.pages.structure import first_rows
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, ShelfRow, check_row, refuse_last_number, unpack_row
 
 __all__ = ["ClosedFile", "look_at"]

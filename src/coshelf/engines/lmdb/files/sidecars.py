@@ -13,7 +13,7 @@ import stat
 import time
 from dataclasses import dataclass, field
 
-from coshelf.engines.lmdb.checks.damage import stamp
+from coshelf.engines.lmdb.checks.opening import check_short_file, stamp
 from coshelf.engines.lmdb.delta.check import refuse_malformed_delta
 from coshelf.engines.lmdb.delta.files import belongs, remove_all_delta_files
 from coshelf.engines.lmdb.delta.left import left_rows
@@ -35,7 +35,6 @@ from coshelf.engines.lmdb.files.sidecar_files import lock_path, make_file, make_
 from coshelf.engines.lmdb.files.state_page import StatePage
 from coshelf.engines.lmdb.locks.lock_guard import FLOCK
 from coshelf.engines.lmdb.pages.header import check_header, missing_bytes, newest_transaction
-from coshelf.engines.lmdb.pages.structure import check_short_file
 from coshelf.engines.lmdb.shelf_row import ShelfRow
 from coshelf.errors import (
     CoshelfError,

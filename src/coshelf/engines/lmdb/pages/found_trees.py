@@ -11,14 +11,28 @@ from dataclasses import dataclass, field
 
 from coshelf.engines.lmdb.layer_map import LayerMap, is_link
 from coshelf.engines.lmdb.pages.header import Counts, Meta
-from coshelf.engines.lmdb.pages.page_walk import BRANCH, LEAF, Node, Pages, TreeWalk, first_child, free_pages, nodes_of
+from coshelf.engines.lmdb.pages.layout import (
+    BRANCH,
+    LEAF,
+    PAGE,
+    PAGE_HEADER,
+    PAGE_SIZES,
+    SMALLEST_NODE,
+    Node,
+    first_child,
+    nodes_of,
+    number_of,
+)
+from coshelf.engines.lmdb.pages.page_walk import TreeWalk, free_pages
+from coshelf.engines.lmdb.pages.reading import Pages
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, ShelfRow, unpack_row
 from coshelf.errors import CoshelfError
 
 __all__ = ["FoundTree", "Survey", "find_tree"]
 
 _MOST = 64  # trees that are tried
-_MOST_ROWS = 65536 // 22  # in a leaf page: each takes 2 bytes, 8, a key, and a record of more than 12
+_SMALLEST_ROW = 2 + SMALLEST_NODE + 12  # bytes: its offset, its node, and a key with a record of more than that
+_MOST_ROWS = PAGE_SIZES[-1] // _SMALLEST_ROW  # in a leaf page
 
 
 class Survey:
@@ -43,9 +57,9 @@ class Survey:
     def look_at(self, number: int) -> None:
         """Take a page into account."""
         page = self.pages.read(number)
-        if page is None or int.from_bytes(page[:8], "little") != number:
+        if page is None or number_of(page) != number:
             return
-        kind = int.from_bytes(page[10:12], "little")
+        _, _, kind, lower, _ = PAGE.unpack_from(page)
         if kind == LEAF:
             self.leaves.append(number)
             for node in nodes_of(number, page):
@@ -55,7 +69,7 @@ class Survey:
                     self._look_at_row(node)
                 elif is_link(node.key):
                     self.layers.add_link(node.key)
-        elif kind == BRANCH and 16 < int.from_bytes(page[12:14], "little") <= len(page):
+        elif kind == BRANCH and PAGE_HEADER < lower <= len(page):
             self.above.setdefault(first_child(page), []).append(number)
 
     def _look_at_row(self, node: Node) -> None:
