@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 
 from coshelf.engines.lmdb.pages.header import read_metas
-from coshelf.engines.lmdb.pages.page_walk import Pages, TreeWalk, free_pages
+from coshelf.engines.lmdb.pages.page_walk import TreeWalk, free_pages
+from coshelf.engines.lmdb.pages.reading import Pages
 
 __all__ = ["give_up_reserve", "has_room", "keep_reserve"]
 
