@@ -15,15 +15,15 @@ __all__ = ["check", "salvage"]
 
 
 def check(path: Path, *, progress: Progress | None = None) -> Report:
-    """Look at everything in a shelf's file and say what is damaged, and where.
+    """Verify everything in a shelf's file, and report what is damaged, and where.
 
     The check changes nothing and decodes no value. Whatever is in the file, it cannot crash the process. Nobody can
     open the shelf meanwhile. If a process has it open, the check opens it, too, and does what
     :meth:`coshelf.Shelf.check` does. Commits that a killed process had not flushed are checked with the rest.
 
     Args:
-        path: of a file of the lmdb engine. A shelf on another engine, by its URL, is opened and looked at.
-        progress: called with the pages looked at, and those there may be.
+        path: of a file of the lmdb engine. A shelf on another engine, by its URL, is opened and checked.
+        progress: called with the number of pages that are done, and how many there may be.
 
     Raises:
         ShelfNotFound, ShelfPermissionError, StorageError: the file cannot be read.
@@ -52,7 +52,7 @@ def check(path: Path, *, progress: Progress | None = None) -> Report:
 
 
 def salvage(source: Path, target: Path, *, progress: Progress | None = None) -> SalvageReport:
-    """Take what can be read from a damaged file to a new shelf, and say what could not.
+    """Copy what is readable in a damaged file to a new shelf, and report what is not.
 
     The salvage does not change the file, and needs neither whole headers nor whole inner pages. It takes a record only
     if its checksum is right. It looks for what damage cuts off in all pages of the file. What it finds only in pages
@@ -61,13 +61,13 @@ def salvage(source: Path, target: Path, *, progress: Progress | None = None) -> 
 
     Args:
         source: the damaged file; no process may have it open.
-        target: where the new shelf is made; nothing may lie there.
-        progress: called with the pages read, and how many there are.
+        target: the path of the new shelf; nothing may exist there.
+        progress: called with the number of pages that are done, and how many there are.
 
     Raises:
-        ShelfExists: something lies at the target.
+        ShelfExists: something exists at the target.
         ShelfLocked: a process has the damaged shelf open.
-        NotAShelf: there is nothing in the file that could be taken.
+        NotAShelf: the file holds nothing that could be taken.
 
     >>> import coshelf, tempfile, os
     >>> with tempfile.TemporaryDirectory() as directory:

@@ -104,13 +104,13 @@ class Cared:
         return self._handle.engine.compact()
 
     def check(self, *, progress: Progress | None = None) -> Report:
-        """Look at everything that the shelf consists of, beside others who read and write, and say what is damaged.
+        """Verify everything that the shelf consists of, while others read and write, and report what is damaged.
 
-        That is each page in use and each record, whatever its size, as of one instant. No value is decoded. On
-        engines but lmdb it is each record. Damage is not raised but reported; what cannot be read at all is an error.
+        On the lmdb engine that is each page in use and each record, whatever its size, as of one instant. On other
+        engines it is each record. No value is decoded. Damage is reported and not raised.
 
         Args:
-            progress: called with the pages looked at, and those there may be.
+            progress: called with the number of pages or entries that are done, and how many there may be.
 
         Raises:
             SnapshotLost: a reader without locks was overtaken by commits again and again.
