@@ -156,7 +156,8 @@ class _Salvage:
             sequence = None
         if lost or sequence is not None:
             self._look_elsewhere(lost, sequence)
-        self._newer = waiting_rows(self._descriptor, self._survey.row, self._report)
+        # A flush that was cut short has left the row of a commit that no header names: the tree's own goes first.
+        self._newer = self._newest(waiting_rows(self._descriptor, (tree.row, self._survey.row), self._report))
         self._report_lost()
         self._take_newer()
         self._report_doubts()
@@ -215,6 +216,14 @@ class _Salvage:
                 ):
                     return True
         return False
+
+    def _newest(self, waiting: dict[bytes, bytes]) -> dict[bytes, bytes]:
+        """The rows of the delta of which the base has nothing newer."""
+        return {
+            key: record
+            for key, record in waiting.items()
+            if key not in self._found or self._found[key].version <= records.version(record)
+        }
 
     def _report_lost(self) -> None:
         """Count what was lost, and name it. What the delta has anew is not lost."""
