@@ -1,4 +1,4 @@
-"""The engine: reads wait for nobody, commits take turns on a lock of our own. docs/design.md, "SQLite"."""
+"""The engine: reads never wait, and commits take turns on our own lock. docs/design.md, "SQLite"."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ class Sidecars:
         self.database = self._look()[0]
 
     def look_again(self, *, writing: bool) -> None:
-        """Once SQLite has them open: raise if something took the place of what was looked at.
+        """Once SQLite has them open: raise if something took the place of what was verified.
 
         A database in WAL mode has its log beside it for as long as a connection is open that may write.
         """
@@ -67,7 +67,7 @@ class Sidecars:
             with _found(self._path) as (database, opened):
                 allowed = writers_of(database, opened)
         except FileNotFoundError as error:
-            raise ShelfNotFound(errno.ENOENT, "there is no shelf here", self._path) from error
+            raise ShelfNotFound(errno.ENOENT, "no shelf exists here", self._path) from error
         except OSError as error:
             if error.errno in _USED_UP:
                 raise translate(error, "open", "the shelf", self._path) from error
@@ -89,8 +89,8 @@ class Sidecars:
         if exposed is not None:
             raise ShelfPermissionError(
                 errno.EPERM,
-                f"{exposed}, but not {self._path} itself, so nothing is taken from there; "
-                "if nobody has the shelf open, and what others left there is not wanted, remove it",
+                f"{exposed}, but not {self._path} itself, so it is not used\n"
+                "  hint: remove it, if no process has the shelf open and its content is not wanted",
                 path,
             )
         if suffix in _MAGIC and found.st_size:
@@ -131,7 +131,7 @@ def _exposure_at(path: str) -> str | None:
 
 
 def _refuse_other_files(path: str, found: os.stat_result, suffix: str) -> None:
-    """Raise for a file of somebody's that merely has such a name: SQLite would write over it."""
+    """Raise for a file of another program that merely has such a name: SQLite would write over it."""
     # Without the right to read it SQLite cannot do so either, and says so. It goes when the last connection is closed.
     with suppress(PermissionError, FileNotFoundError):
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -143,7 +143,7 @@ def _refuse_other_files(path: str, found: os.stat_result, suffix: str) -> None:
         # SQLite fills the head with zeros when a journal has been used up.
         if is_known and head.strip(b"\0") and not head.startswith(_MAGIC[suffix]):
             raise NotAShelf(
-                f"{path} is no {suffix[1:]} of SQLite, which needs a file of this name; nothing was changed"
+                f"{path} is not a {suffix[1:]} of SQLite, which needs a file of this name; nothing was changed"
             )
 
 
@@ -163,11 +163,11 @@ class LockFile(Lockable):
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode) or found.st_size:
             os.close(descriptor)
-            raise NotAShelf(f"{self.path} is no lock file of a shelf; it has not been changed")
+            raise NotAShelf(f"{self.path} is not the lock file of a shelf; it has not been changed")
         return descriptor
 
     def make(self) -> int:
-        """Open it, for all who may write the shelf."""
+        """Open it, and let every user write it who may write the shelf."""
         descriptor = self.open(fcntl.LOCK_EX)
         status, shelf = os.fstat(descriptor), os.stat(self._shelf)
         if status.st_mode != shelf.st_mode and status.st_uid == os.geteuid():
