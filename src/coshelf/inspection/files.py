@@ -15,15 +15,15 @@ __all__ = ["check", "salvage"]
 
 
 def check(path: Path, *, progress: Progress | None = None) -> Report:
-    """Look at everything in a shelf's file and say what is damaged, and where.
+    """Verify everything in a shelf's file, and report what is damaged and where.
 
-    The check changes nothing and decodes no value. Whatever is in the file, it cannot crash the process. Nobody can
-    open the shelf meanwhile. If a process has it open, the check opens it, too, and does what
+    The check changes nothing and decodes no value. The content of the file cannot crash the process. No process
+    can open the shelf meanwhile. If a process has it open, the check opens it, too, and does what
     :meth:`coshelf.Shelf.check` does. Commits that a killed process had not flushed are checked with the rest.
 
     Args:
-        path: of a file of the lmdb engine. A shelf on another engine, by its URL, is opened and looked at.
-        progress: called with the pages looked at, and those there may be.
+        path: the path of a file of the lmdb engine. A shelf on another engine, by its URL, is opened and verified.
+        progress: called with the number of pages verified, and the most there may be.
 
     Raises:
         ShelfNotFound, ShelfPermissionError, StorageError: the file cannot be read.
@@ -52,22 +52,22 @@ def check(path: Path, *, progress: Progress | None = None) -> Report:
 
 
 def salvage(source: Path, target: Path, *, progress: Progress | None = None) -> SalvageReport:
-    """Take what can be read from a damaged file to a new shelf, and say what could not.
+    """Recover what is readable in a damaged file into a new shelf, and report the rest.
 
     The salvage does not change the file, and needs neither whole headers nor whole inner pages. It takes a record only
-    if its checksum is right. It looks for what damage cuts off in all pages of the file. What it finds only in pages
-    that may have been free can be an older value, or have been deleted: the report names it. It also takes what a
-    killed process had committed and not flushed, from the hidden directory beside the file.
+    if its checksum is right. It searches all pages of the file for entries that damage cut off. An entry that is found
+    only in pages that may have been free may be an older value, or may have been deleted. The report names it. The
+    salvage also takes commits that a killed process had not flushed, from the hidden directory beside the file.
 
     Args:
-        source: the damaged file; no process may have it open.
-        target: where the new shelf is made; nothing may lie there.
-        progress: called with the pages read, and how many there are.
+        source: the damaged file. No process may have it open.
+        target: the path of the new shelf. Nothing may exist there.
+        progress: called with the number of pages read, and of all pages.
 
     Raises:
-        ShelfExists: something lies at the target.
+        ShelfExists: something exists at the target.
         ShelfLocked: a process has the damaged shelf open.
-        NotAShelf: there is nothing in the file that could be taken.
+        NotAShelf: nothing in the file can be recovered.
 
     >>> import coshelf, tempfile, os
     >>> with tempfile.TemporaryDirectory() as directory:

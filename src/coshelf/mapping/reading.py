@@ -74,7 +74,7 @@ class Readable(Mapping[K, V], Generic[K, V]):
         """What is stored under a key: the raw record and its description. Nothing is decoded.
 
         Raises:
-            KeyError: there is no such entry.
+            KeyError: the key is missing.
 
         >>> import coshelf
         >>> shelf = coshelf.open("memory:")
@@ -104,10 +104,10 @@ class Readable(Mapping[K, V], Generic[K, V]):
             yield Record(key, encoded, entry, self._codec)
 
     def preview(self, key: K) -> Preview:
-        """What is stored under a key, told without unpickling it: type, size, the beginning, the names in it.
+        """Describe what is stored under a key without unpickling it: type, size, beginning, the names in it.
 
         Raises:
-            KeyError: there is no such entry.
+            KeyError: the key is missing.
 
         >>> import coshelf
         >>> shelf = coshelf.open("memory:")
@@ -135,13 +135,13 @@ class Readable(Mapping[K, V], Generic[K, V]):
     @overload
     def get(self, key: K, /, default: V | D, *, copy: bool = False) -> V | D: ...
     def get(self, key: K, /, default: Any = None, *, copy: bool = False) -> Any:
-        """The value of ``key``, or ``default`` if there is none. As ``dict.get``.
+        """Return the value of ``key``, or ``default`` if the key is missing. As ``dict.get``.
 
         Args:
-            key: of the entry.
-            default: what is returned if there is none.
-            copy: whether large buffers in the value (arrays) are to be the caller's own, which can be written. Without
-                it they are read-only views of what is in memory once for all processes.
+            key: the key of the entry.
+            default: returned if the key is missing.
+            copy: whether large buffers in the value (arrays) are copies that the caller may change. Otherwise they are
+                read-only views of memory that all processes share.
         """
         try:
             return self._get_copy(key) if copy else self._get(key)
@@ -167,7 +167,7 @@ class Readable(Mapping[K, V], Generic[K, V]):
             return True
 
     def get_many(self, keys: Iterable[K]) -> dict[K, V]:
-        """The values of those of ``keys`` that are there, all of one instant."""
+        """The values of those ``keys`` that exist, as of one instant."""
         wanted = [(key, encoded) for key in keys if (encoded := self._encoded(key)) is not None]
         last: list[Entry | None] = []
         while True:
@@ -206,14 +206,14 @@ class Readable(Mapping[K, V], Generic[K, V]):
         stop: Any = None,
         reverse: bool = False,
     ) -> ShelfKeys[K]:
-        """A lazy, ordered view of the keys that meet all conditions given.
+        """A lazy, ordered view of the keys that meet all given conditions.
 
         Args:
             glob: pattern for str keys; ``*`` stops at ``/``, ``**`` crosses it, ``?`` and ``[abc]`` are one character.
-            prefix: what the keys begin with: a str, bytes, or a tuple of first elements.
-            start: the first key that is included.
-            stop: the first key behind it that is not.
-            reverse: from the last to the first.
+            prefix: the beginning of the keys: a str, bytes, or a tuple of first elements.
+            start: the lowest key that is included. None means "no bound".
+            stop: the lowest key that is not included any more. None means "no bound".
+            reverse: whether the order is from the last key to the first.
 
         >>> import coshelf
         >>> shelf = coshelf.open("memory:")
@@ -232,7 +232,7 @@ class Readable(Mapping[K, V], Generic[K, V]):
         stop: Any = None,
         reverse: bool = False,
     ) -> ShelfItems[K, V]:
-        """A lazy, ordered view of the items; conditions as for :meth:`keys`."""
+        """A lazy, ordered view of the items. The conditions are those of :meth:`keys`."""
         return ShelfItems(self, self._select(glob, prefix, start, stop, reverse))
 
     def values(
@@ -244,7 +244,7 @@ class Readable(Mapping[K, V], Generic[K, V]):
         stop: Any = None,
         reverse: bool = False,
     ) -> ShelfValues[V]:
-        """A lazy view of the values in the order of their keys; conditions as for :meth:`keys`."""
+        """A lazy view of the values in the order of their keys. The conditions are those of :meth:`keys`."""
         return ShelfValues(self, self._select(glob, prefix, start, stop, reverse))
 
     def _select(
@@ -253,11 +253,11 @@ class Readable(Mapping[K, V], Generic[K, V]):
         return select(self._namespace, glob, prefix=prefix, start=start, stop=stop, reverse=reverse)
 
     def copy(self) -> dict[K, V]:
-        """Everything as a dict, of one instant."""
+        """All entries as a dict, as of one instant."""
         return dict(self.items())
 
     def cursor(self) -> Cursor[K, V]:
-        """A position among the keys that can be moved. See :class:`coshelf.Cursor`."""
+        """A movable position among the keys. See :class:`coshelf.Cursor`."""
         return Cursor(self)
 
     # --- with other mappings -----------------------------------------------------------------------------------------
@@ -364,7 +364,7 @@ class ShelfValues(_View, ValuesView[V]):
 class Cursor(Generic[K, V]):
     """Moves over the items of a shelf in key order, both ways.
 
-    Where it stands is a key, not a place in a file, so entries may be inserted and deleted around it, and its own as
+    Its position is a key, not a place in a file. So entries may be inserted and deleted around it, and its own entry as
     well. Each move sees the shelf of that moment. At an end a move returns None and the cursor stays.
 
     >>> import coshelf
@@ -381,7 +381,7 @@ class Cursor(Generic[K, V]):
 
     @property
     def key(self) -> K:
-        """The key at which the cursor stands. LookupError before the first move."""
+        """The key that is the cursor's position. LookupError before the first move."""
         if self._position is None:
             raise LookupError("the cursor has not been moved to an entry yet")
         key: K = self._shelf._namespace.decode(self._position)
@@ -396,12 +396,12 @@ class Cursor(Generic[K, V]):
         return self._move(None, None, reverse=True)
 
     def next(self) -> tuple[K, V] | None:
-        """Move to the item with the next greater key; to the first, if not moved yet."""
+        """Move to the item with the next greater key. The first call of all moves to the first item."""
         behind = None if self._position is None else self._position + b"\x00"
         return self._move(behind, None, reverse=False)
 
     def previous(self) -> tuple[K, V] | None:
-        """Move to the item with the next smaller key; to the last, if not moved yet."""
+        """Move to the item with the next smaller key. The first call of all moves to the last item."""
         return self._move(None, self._position, reverse=True)
 
     def seek(self, key: K) -> tuple[K, V] | None:

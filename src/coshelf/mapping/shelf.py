@@ -44,8 +44,8 @@ _LONGEST_SLEEP = 1.0
 class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
     """A dict on disk that every process shares. Made by :func:`coshelf.open`.
 
-    Every method that writes is one commit; reads never wait for a lock. Values are copies: to change one in place, use
-    :meth:`edit`. Threads may share a shelf, and so may the two sides of a fork.
+    Every method that writes is one commit. Reads never wait for a lock. Values are copies: to change one in place, use
+    :meth:`edit`. Threads may share a shelf, and so may parent and child of a fork.
 
     >>> import coshelf
     >>> with coshelf.open("memory:") as shelf:
@@ -71,12 +71,12 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
 
     @property
     def capabilities(self) -> Capabilities:
-        """What holds on this shelf's engine."""
+        """What this shelf's engine guarantees."""
         return self._handle.engine.capabilities
 
     @property
     def flag(self) -> Flag:
-        """The flag it was opened with."""
+        """The flag that the shelf was opened with."""
         return self._handle.flag
 
     @property
@@ -86,7 +86,7 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
 
     @property
     def writeback(self) -> bool:
-        """Whether values handed out are kept and written back."""
+        """Whether values that were handed out are kept and written back."""
         return False
 
     @property
@@ -106,7 +106,7 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
         return as_html(repr(self), self.records(), len(self))
 
     def _ipython_key_completions_(self) -> list[K]:
-        """What a shell offers behind ``shelf["``."""
+        """The keys that a shell offers after ``shelf["``."""
         return list(islice(self.keys(), _COMPLETIONS))
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -147,7 +147,7 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
         return encoded
 
     def snapshot(self) -> Snapshot[K, V]:
-        """The shelf as it is now, read-only, for as long as it is held. Use it with ``with``.
+        """A read-only view of the shelf at this instant, until it is closed. Use it with ``with``.
 
         Inside a transaction it shows what is committed, without what the transaction has written.
 
@@ -167,7 +167,7 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
     def sub(self, name: str) -> Shelf[Any, V]:
         """The entries under ``name/`` as a shelf of its own: its key ``"k"`` is this shelf's ``"name/k"``.
 
-        It shares this shelf's handle: closing it closes nothing.
+        It shares this shelf's handle: closing it does nothing.
 
         >>> import coshelf
         >>> shelf = coshelf.open("memory:")
@@ -184,9 +184,9 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
         return Shelf(self._handle, namespace)
 
     def wait(self, key: K, timeout: float | None = None) -> V:
-        """The value of ``key``, as soon as it is there.
+        """Wait until ``key`` exists, and return its value.
 
-        Raises :class:`~coshelf.errors.WaitTimeout` after ``timeout`` seconds; None waits as long as it takes.
+        Raises :class:`~coshelf.errors.WaitTimeout` after ``timeout`` seconds. None means no limit.
         """
         end = None if timeout is None else time.monotonic() + usable_timeout(max(timeout, 0))
         bell = self._handle.engine.doorbell(self._namespace.encode(key))
@@ -226,7 +226,7 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
     @overload
     def pop(self, key: K, /, default: V | D) -> V | D: ...
     def pop(self, key: K, /, default: Any = MISSING) -> Any:
-        """Remove an entry and return its value, or ``default`` if there is none. As ``dict.pop``."""
+        """Remove an entry and return its value, or ``default`` if the key is missing. As ``dict.pop``."""
         return self._atomically(lambda transaction: transaction.pop(key, default))
 
     def popitem(self, last: bool = True) -> tuple[K, V]:
@@ -251,7 +251,7 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
     @overload
     def setdefault(self, key: K, default: V, /) -> V: ...
     def setdefault(self, key: K, default: Any = None, /) -> Any:
-        """The value of ``key``; if there is none, ``default`` is stored and a copy of it returned."""
+        """Return the value of ``key``. If the key is missing, store ``default`` and return a copy of it."""
         return self._atomically(lambda transaction: transaction.setdefault(key, default))
 
     def update(self, other: Any = (), /, **more: Any) -> None:
@@ -289,17 +289,17 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
 
     @contextmanager
     def edit(self, key: K, default: Any = MISSING) -> Iterator[V]:
-        """Hand out a value to be changed in place; it is stored when the block ends, with other writers kept out.
+        """Hand out a value for changes in place, and store it when the block ends. Other writers are kept out.
 
-        If the block raises, the entry stays as it was. What the block does with the shelf is part of the same commit:
-        see :meth:`transaction`.
+        If the block raises, the entry stays as it was. Other uses of the shelf in the block are part of the same
+        commit: see :meth:`transaction`.
 
         Args:
             key: the entry to edit.
-            default: handed out if there is no such entry.
+            default: handed out if the key is missing.
 
         Raises:
-            KeyError: there is no such entry and no default.
+            KeyError: the key is missing, and there is no default.
             TypeError: the value cannot be changed in place; use :meth:`modify`.
 
         >>> import coshelf
@@ -313,18 +313,18 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
             yield value
 
     def modify(self, key: K, function: Callable[[V], V], default: Any = MISSING, *, allow_none: bool = False) -> V:
-        """Store ``function(value)`` and return it, with other writers kept out.
+        """Store ``function(value)`` and return it. Other writers are kept out.
 
         On an engine without an exclusive lock the function may be called again after a conflict.
 
         Args:
             key: the entry to modify.
-            function: is given the value, and returns the new one.
-            default: given to the function if there is no such entry.
+            function: takes the value, and returns the new one.
+            default: given to the function if the key is missing.
             allow_none: whether the function may return None for a value that can be changed in place.
 
         Raises:
-            KeyError: there is no such entry and no default.
+            KeyError: the key is missing, and there is no default.
             TypeError: the function returned None for a list, dict or other value that can be changed in place, as
                 ``list.append`` does. The entry stays as it was.
 
@@ -341,7 +341,7 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
             return transaction.modify(key, function, default, allow_none=allow_none)
 
     def replace(self, key: K, old: V, new: V) -> bool:
-        """Store ``new`` if there is a value and it equals ``old``; say whether it did. Compare and set.
+        """Compare and set: store ``new`` if the value equals ``old``. Return whether it was stored.
 
         >>> import coshelf
         >>> shelf = coshelf.open("memory:")
@@ -354,18 +354,18 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
     # --- several entries together ------------------------------------------------------------------------------------
 
     def transaction(self, timeout: float | None = None) -> AbstractContextManager[Transaction[K, V]]:
-        """Several reads and writes that happen together: all when the block ends, none if it raises.
+        """Several reads and writes that are committed together at the end of the block, or not at all if it raises.
 
-        Other writers wait meanwhile, readers do not. Inside the block this shelf, and its subs, are the transaction's
-        view, too, for the thread and the task that began it: functions that use the shelf take part. A transaction
-        within the transaction is part of it, and is undone alone if its block raises.
+        Other writers wait meanwhile, readers do not. Inside the block this shelf and its subs show the transaction,
+        too, for the thread and the task that began it. So functions that use the shelf take part. A transaction inside
+        the transaction is part of it. If its own block raises, it alone is undone.
 
         Args:
             timeout: seconds to wait for another transaction, instead of the shelf's own timeout.
 
         Raises:
-            ShelfLocked: another transaction went on for too long.
-            TransactionInProgress: this thread is inside one already, of another task or another handle.
+            ShelfLocked: another transaction took longer than the timeout.
+            TransactionInProgress: this thread is inside a transaction of another task or another handle.
             Conflict: at the end of the block, on an engine without an exclusive lock. See :meth:`transact`.
 
         >>> import coshelf
@@ -380,7 +380,7 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
         return self._transaction(timeout)
 
     def transact(self, function: Callable[[Transaction[K, V]], T], *, attempts: int = 10) -> T:
-        """Run ``function(transaction)`` and commit; once more after a :class:`Conflict`, up to ``attempts`` times."""
+        """Run ``function(transaction)`` and commit. Repeat after a :class:`Conflict`, for up to ``attempts`` tries."""
         return self._transact(function, attempts)
 
     @contextmanager
@@ -476,16 +476,16 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
     # --- the end -----------------------------------------------------------------------------------------------------
 
     def sync(self) -> None:
-        """Write back what was changed in place (``writeback=True``), and make everything durable.
+        """Write back values that were changed in place (``writeback=True``), and make everything durable.
 
         Raises, with ``writeback=True``:
-            Conflict: entries were changed here and by somebody else; theirs stay, ``values`` has yours.
-            UnwritableValue: values cannot be pickled any more; ``keys`` names them.
+            Conflict: entries were changed here and by another writer. The newer values stay, ``values`` has yours.
+            UnwritableValue: values cannot be pickled any more. ``keys`` names them.
         """
         self._handle.engine.sync()
 
     def close(self) -> None:
-        """Write back and let everything go. Closing twice is fine; any use afterwards is a ``ShelfClosed``."""
+        """Write back and close. Closing twice is fine. Any later use is a ``ShelfClosed``."""
         if not self._is_part:
             self._handle.close()
 

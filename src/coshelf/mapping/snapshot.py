@@ -41,9 +41,10 @@ class _HeldInstant:
 
 
 class Snapshot(Readable[K, V], Generic[K, V]):
-    """A read-only mapping of a shelf as it was at one instant, from :meth:`coshelf.Shelf.snapshot`.
+    """A read-only mapping that shows a shelf at one instant, from :meth:`coshelf.Shelf.snapshot`.
 
-    Writers go on meanwhile. Close it, or use ``with``: while it is held, overwritten entries keep their room on disk.
+    Writers continue meanwhile. Close it, or use ``with``: while it is held, overwritten entries keep their space on
+    disk.
     """
 
     def __init__(self, instant: _HeldInstant, namespace: Namespace, codec: Codec) -> None:
@@ -55,11 +56,11 @@ class Snapshot(Readable[K, V], Generic[K, V]):
         return self._instant.read()
 
     def sub(self, name: str) -> Snapshot[Any, V]:
-        """The same instant of a namespace. It is closed with this snapshot."""
+        """A namespace at the same instant. It is closed with this snapshot."""
         return Snapshot(self._instant, self._namespace.sub(name), self._codec)
 
     def close(self) -> None:
-        """Let the instant go. Closing twice is fine; any other use afterwards is a ``ShelfClosed``."""
+        """Release the instant. Closing twice is fine. Any other later use is a ``ShelfClosed``."""
         self._instant.reader.close()
 
     def __enter__(self) -> Self:

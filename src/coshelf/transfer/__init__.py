@@ -1,7 +1,7 @@
-"""Moving entries from what others keep into a shelf, and from a shelf into what others read.
+"""Moving entries from other stores into a shelf, and from a shelf into forms that other programs read.
 
-The commands ``coshelf import``, ``coshelf export`` and ``coshelf copy`` are these functions. No value is unpickled,
-unless that is asked for: values move as the pickles that they are.
+The commands ``coshelf import``, ``coshelf export`` and ``coshelf copy`` are these functions. Values are moved as
+pickles. None is unpickled unless an argument asks for it.
 """
 
 import importlib

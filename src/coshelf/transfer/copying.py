@@ -1,4 +1,4 @@
-"""From a shelf on any engine to one on any other: record by record, nothing unpickled, and looked at once more."""
+"""From a shelf on any engine to one on any other: record by record, without unpickling, and compared at the end."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ class Copied(TransferReport):
     """What a copy did, or in a dry run would have done.
 
     Attributes:
-        verified: entries that were compared at the end, and are the same.
-        settings: names of the settings that were taken along.
+        verified: the number of entries that were compared at the end and are equal.
+        settings: the names of the settings that were copied, too.
     """
 
     verified: int = 0
@@ -69,31 +69,31 @@ def copy_entries(
     timeout: float = 60.0,
     progress: TransferProgress | None = None,
 ) -> Copied:
-    """Copy all entries of a shelf to another, on whatever engines the two are.
+    """Copy all entries of a shelf to another, whatever engines the two use.
 
-    They go in batches, and what is there already with the same value is passed over, so that a copy that was stopped
-    goes on when it is run again. No value is unpickled. Large buffers go along: to a blob where the target has those,
-    else into the value. How values are written (the shelf's settings) goes along; who is trusted does not.
+    Entries are copied in batches. Entries that the target has already, with the same value, are skipped. So a call
+    after a stopped one continues. No value is unpickled. Large buffers are copied to a blob if the target has blobs,
+    and into the value otherwise. The shelf's settings, how values are written, are copied, too. Trust is not.
 
-    Where the source has snapshots the copy is of one instant; elsewhere each entry is as it was when it was read.
+    If the source has snapshots, the copy shows one instant. Otherwise each entry is as it was when it was read.
 
     Args:
         source: a path or URL, or an open shelf. It is not changed.
-        target: the same; made if it is missing. Others should not write to it meanwhile: where the target checks
-            single entries alone (object stores), what they store under the same keys can be overwritten.
-        overwrite: whether another value that the target has under the same key gives way.
-        verify: whether each entry is read from both once more at the end, and compared.
-        trust: whether a target that is trusted may take the entries of a source that is not, which could then run
-            code when they are read. A target that is new or empty is not trusted afterwards, unless this is given.
+        target: the same; made if it is missing. Others should not write to it meanwhile. If the target can only check
+            single entries (object stores), values that they store under the same keys can be overwritten.
+        overwrite: whether to replace another value that the target has under the same key.
+        verify: whether each entry is read again from both at the end, and compared.
+        trust: whether a target that is trusted may take the entries of a source that is not. These could then run code
+            when they are read. Without it, a new or empty target is not trusted afterwards.
         dry_run: only read and report; the target is neither made nor changed.
         timeout: seconds that bound every wait for a lock or a server.
-        progress: called now and then with (entries looked at, how many there are to look at or None).
+        progress: called now and then with (entries done, entries in all or None).
 
     Returns:
-        What became of the entries; those that the target cannot hold are among ``failed``, each with its reason.
+        What became of the entries. Those that the target cannot hold are among ``failed``, each with its reason.
 
     Raises:
-        ShelfNotFound: there is no source.
+        ShelfNotFound: the source does not exist.
         ShelfPermissionError: the target is trusted, and the source is not.
         Unsupported: the target writes its values in another way than the source.
         ValueError: source and target are the same shelf.
