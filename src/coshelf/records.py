@@ -19,6 +19,7 @@ __all__ = [
     "LARGEST_HEADER",
     "OLD_PICKLE",
     "PICKLE",
+    "RESIDUE",
     "SIGNATURE",
     "TRAILER",
     "VERIFIED_ON_READ",
@@ -52,7 +53,7 @@ TRAILER = 12  # 8 bytes of sequence number, 4 bytes of CRC-32, both little-endia
 VERIFIED_ON_READ = 64 * 1024  # larger records are verified by check() alone: a CRC costs 1 ms per 6 MB
 
 # The CRC-32 of anything followed by its own CRC-32 is this constant, whatever the CRC was seeded with.
-_RESIDUE = 0x2144DF1C
+RESIDUE = 0x2144DF1C
 
 
 def checksum(key: bytes, body: bytes) -> int:
@@ -68,7 +69,7 @@ def seal(body: bytes, partial: int, sequence: int) -> bytes:
 
 def is_intact(key: bytes, record: bytes) -> bool:
     """Whether a record is what was sealed under this key. A moved record is not."""
-    return len(record) > TRAILER and zlib.crc32(record, zlib.crc32(key)) == _RESIDUE
+    return len(record) > TRAILER and zlib.crc32(record, zlib.crc32(key)) == RESIDUE
 
 
 def version(record: bytes) -> int:
