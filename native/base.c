@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <time.h>
+#include <unistd.h>
 
 #define PAGE_HEADER 16
 #define META_MAGIC 0xBEEFC0DEu
@@ -30,14 +30,13 @@
 #define LOCK_SIZE 64
 #define LOCK_NEWEST 48        /* behind magic, format and a mutex of 40 bytes */
 #define ATTEMPTS 16
-#define CHECK_EVERY 1000000   /* nanoseconds between looks at the size of the file */
 #define FIRST_MAP (64 << 20)
 
 enum found { THERE, MISSING, AGAIN, ASK };
 
 typedef struct {
     PyObject_HEAD
-    int file;
+    int ends;                 /* the descriptor whose end is the file's; its position is moved */
     const uint8_t *map;
     size_t map_size;
     size_t known;             /* bytes that the file is known to have */
@@ -45,7 +44,6 @@ typedef struct {
     const uint8_t *lock;
     Py_buffer state;          /* the state page */
     Py_ssize_t dirty;         /* where it says whether something waits in the delta; -1: nowhere */
-    int64_t checked;          /* when the size was last looked at */
     uint8_t *copy;            /* of one record */
     size_t room;
     bool closed;
@@ -94,7 +92,7 @@ static bool
 look_at_size(BaseReader *self)
 {
     struct stat information;
-    if (fstat(self->file, &information) < 0 || (size_t)information.st_size < self->known) {
+    if (fstat(self->ends, &information) < 0 || (size_t)information.st_size < self->known) {
         return false; /* it shrank, and its pages are not to be touched */
     }
     self->known = (size_t)information.st_size;
@@ -114,17 +112,11 @@ look_at_size(BaseReader *self)
     return true;
 }
 
+/* Whether the file has what it had: touching a page that is gone is a SIGBUS. */
 static bool
 is_whole(BaseReader *self)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-    int64_t moment = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-    if (moment - self->checked < CHECK_EVERY && moment >= self->checked) {
-        return true;
-    }
-    self->checked = moment;
-    return look_at_size(self);
+    return lseek(self->ends, 0, SEEK_END) >= (off_t)self->known;
 }
 
 /* So many pages from a number on; NULL if the file does not have them. */
@@ -364,10 +356,10 @@ is_understood(BaseReader *self)
 }
 
 static int
-open_reader(BaseReader *self, int lock)
+open_reader(BaseReader *self, int file, int lock)
 {
     struct stat information;
-    if (fstat(self->file, &information) < 0) {
+    if (fstat(file, &information) < 0) {
         PyErr_SetFromErrno(PyExc_OSError);
         return -1;
     }
@@ -376,7 +368,7 @@ open_reader(BaseReader *self, int lock)
     while (self->map_size < self->known) {
         self->map_size *= 2;
     }
-    void *map = mmap(NULL, self->map_size, PROT_READ, MAP_SHARED | MAP_NORESERVE, self->file, 0);
+    void *map = mmap(NULL, self->map_size, PROT_READ, MAP_SHARED | MAP_NORESERVE, file, 0);
     if (map == MAP_FAILED) {
         PyErr_SetFromErrno(PyExc_OSError);
         return -1;
@@ -399,20 +391,20 @@ open_reader(BaseReader *self, int lock)
 static PyObject *
 reader_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
 {
-    static char *names[] = {"file", "lock", "state", "dirty", NULL};
-    int file, lock;
+    static char *names[] = {"file", "ends", "lock", "state", "dirty", NULL};
+    int file, ends, lock;
     PyObject *state = Py_None;
     Py_ssize_t dirty = -1;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "ii|On:BaseReader", names, &file, &lock, &state, &dirty)) {
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "iii|On:BaseReader", names, &file, &ends, &lock, &state, &dirty)) {
         return NULL;
     }
     BaseReader *self = (BaseReader *)type->tp_alloc(type, 0);
     if (self == NULL) {
         return NULL;
     }
-    self->file = file;
+    self->ends = ends;
     self->dirty = -1;
-    if (open_reader(self, lock) < 0
+    if (open_reader(self, file, lock) < 0
         || (state != Py_None && PyObject_GetBuffer(state, &self->state, PyBUF_SIMPLE) < 0)) {
         Py_DECREF(self);
         return NULL;
@@ -510,8 +502,9 @@ static PyMethodDef reader_methods[] = {
 };
 
 PyDoc_STRVAR(reader_doc,
-"BaseReader(file, lock, state=None, dirty=-1)\n--\n\n"
-"Reads records of an LMDB file by its descriptor and that of its lock file, which stay the caller's.\n\n"
+"BaseReader(file, ends, lock, state=None, dirty=-1)\n--\n\n"
+"Reads records of an LMDB file by descriptors, which stay the caller's: of the file, one of the file whose position\n"
+"may be moved, and one of the lock file.\n\n"
 "``state`` is a buffer whose word at ``dirty`` says, unless it is 0, that LMDB has to be asked.");
 
 static PyType_Slot reader_slots[] = {

@@ -46,7 +46,7 @@ def main() -> None:
                 file.write(data)
             with open(copy, "rb") as file, open(lock, "rb") as locked:
                 try:
-                    reader = BaseReader(file.fileno(), locked.fileno())
+                    reader = BaseReader(file.fileno(), file.fileno(), locked.fileno())
                 except (ValueError, OSError):
                     tried += 1
                     continue

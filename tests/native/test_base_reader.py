@@ -37,7 +37,7 @@ def opened(tmp_path: Path) -> Iterator[Any]:
 @pytest.fixture
 def reader(module: ModuleType, opened: Any) -> Iterator[Any]:
     file, lock = os.open(opened.path(), os.O_RDONLY), os.open(f"{opened.path()}-lock", os.O_RDONLY)
-    reader = module.BaseReader(file, lock)
+    reader = module.BaseReader(file, file, lock)
     yield reader
     reader.close()
     os.close(file)
@@ -77,7 +77,7 @@ def test_file_that_grows_is_read_to_its_end(reader: Any, opened: Any) -> None:
 def test_lmdb_is_asked_when_the_state_says_so(module: ModuleType, opened: Any) -> None:
     state = bytearray(4096)
     file, lock = os.open(opened.path(), os.O_RDONLY), os.open(f"{opened.path()}-lock", os.O_RDONLY)
-    reader = module.BaseReader(file, lock, state, 368)
+    reader = module.BaseReader(file, file, lock, state, 368)
     assert reader.get(key_of(1)) is not NotImplemented
     state[368] = 1
     assert reader.get(key_of(1)) is NotImplemented
@@ -95,9 +95,9 @@ def test_other_files_are_refused(module: ModuleType, tmp_path: Path, opened: Any
     for contents in (b"", bytes(100), bytes(1 << 16), os.urandom(1 << 16)):
         other.write_bytes(contents)
         with other.open("rb") as file, pytest.raises((ValueError, OSError)):
-            module.BaseReader(file.fileno(), lock)
+            module.BaseReader(file.fileno(), file.fileno(), lock)
     with open(opened.path(), "rb") as file, pytest.raises(ValueError, match="state page"):
-        module.BaseReader(file.fileno(), lock, bytearray(16), 14)
+        module.BaseReader(file.fileno(), file.fileno(), lock, bytearray(16), 14)
 
 
 @pytest.mark.parametrize("seconds", [1, pytest.param(60, marks=pytest.mark.long)])

@@ -156,7 +156,7 @@ def test_environment_keeps_the_module_out() -> None:
     program = "from coshelf import native, keys; print(native.in_use, native.reason, keys.encode('a'))"
     environment = {**os.environ, "COSHELF_NATIVE": "0"}
     ran = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
-    assert ran.stdout == "False COSHELF_NATIVE=0 b'0a'\n"
+    assert ran.stdout == "False COSHELF_NATIVE is 0 b'0a'\n"
 
 
 def test_reason_is_given_where_the_module_is_not_in_use() -> None:

@@ -10,25 +10,27 @@ import functools
 import io
 import pickle
 import sys
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from coshelf.native import faster
 from coshelf.stored import shaped
 from coshelf.values.blobs import LARGE, MOST_BUFFERS
 
-__all__ = ["FIRST_PROTOCOL", "dumps", "separate"]
+__all__ = ["FIRST_PROTOCOL", "NotPlain", "copied", "dumps", "first_attempt", "separate"]
 
 FIRST_PROTOCOL = 5  # that knows buffers
 
 
-class _NotPlain(Exception):
+class NotPlain(Exception):
     """A buffer was met that needs more than to be copied into the pickle."""
 
 
-def _copied(buffer: pickle.PickleBuffer) -> bool:
+def copied(buffer: pickle.PickleBuffer) -> bool:
+    """What a first attempt gives ``pickle.dumps`` as ``buffer_callback``. Raises :class:`NotPlain`."""
     view = buffer.raw()
     if view.nbytes >= LARGE or (view.readonly and _is_array_s(view)):
-        raise _NotPlain
+        raise NotPlain
     return True
 
 
@@ -36,50 +38,59 @@ def _is_array_s(view: memoryview) -> bool:
     return type(view.obj).__module__ == "numpy"
 
 
-@functools.partial(faster, "dumps")
-def _copying(value: Any) -> bytes:
-    """The pickle of a value whose buffers are all plain."""
-    return pickle.dumps(value, FIRST_PROTOCOL, buffer_callback=_copied)
+first_attempt: Callable[[Any], bytes] = faster(
+    "dumps", functools.partial(pickle.dumps, protocol=FIRST_PROTOCOL, buffer_callback=copied)
+)
+"""The pickle of a value of which no buffer is large: of most values. Raises what :func:`copied` and pickling raise."""
 
 
 def dumps(value: Any, protocol: int) -> bytes:
     """As ``pickle.dumps``, for memoryviews, too. Arrays come back writable, whatever they were."""
     try:
-        return _copying(value) if protocol == FIRST_PROTOCOL else pickle.dumps(value, protocol)
-    except (_NotPlain, TypeError):
+        return first_attempt(value) if protocol == FIRST_PROTOCOL else pickle.dumps(value, protocol)
+    except (NotPlain, TypeError):
         return _with_care(value, protocol, None)
 
 
-def separate(value: Any, protocol: int) -> tuple[bytes, list[memoryview]]:
-    """The pickle of a value, and the buffers of :data:`LARGE` and more that are not in it."""
+def separate(value: Any, attempt: bytes | Exception | None = None) -> tuple[bytes, list[memoryview]]:
+    """The pickle of a value, and the buffers of :data:`LARGE` and more that are not in it.
+
+    ``attempt`` is what :data:`first_attempt` gave, if that was tried: the pickle, or one of :class:`NotPlain` and
+    TypeError.
+    """
     if type(value) is bytearray and len(value) >= LARGE:
         value = pickle.PickleBuffer(value)
+    if attempt is None:
+        try:
+            attempt = first_attempt(value)
+        except (NotPlain, TypeError) as error:
+            return _separate(value, error)
+    return _separate(value, attempt)
+
+
+def _separate(value: Any, attempt: bytes | Exception) -> tuple[bytes, list[memoryview]]:
     found: list[memoryview] = []
-    payload: bytes | None = None
-    try:
-        payload = _copying(value)
-    except _NotPlain:
-        payload = _gathered(value, protocol, found)
-    except TypeError:
-        pass
+    payload: bytes | None = attempt if isinstance(attempt, bytes) else None
+    if isinstance(attempt, NotPlain):
+        payload = _gathered(value, found)
     if payload is None or (len(payload) >= LARGE and _may_hide_an_array(payload)):
         found.clear()
-        payload = _with_care(value, protocol, found)
+        payload = _with_care(value, FIRST_PROTOCOL, found)
     return _without_large(payload, found)
 
 
-def _gathered(value: Any, protocol: int, found: list[memoryview]) -> bytes | None:
+def _gathered(value: Any, found: list[memoryview]) -> bytes | None:
     """What :func:`_with_care` gives, quicker, where no buffer needs it: of an array alone, say. None where one does."""
 
     def is_copied(buffer: pickle.PickleBuffer) -> bool:
         view = buffer.raw()
         if view.readonly and _is_array_s(view):
-            raise _NotPlain
+            raise NotPlain
         return not _takes(view, found)
 
     try:
-        return pickle.dumps(value, protocol, buffer_callback=is_copied)
-    except (_NotPlain, TypeError):
+        return pickle.dumps(value, FIRST_PROTOCOL, buffer_callback=is_copied)
+    except (NotPlain, TypeError):
         return None
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any, TypeVar
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import lmdb
 
+from coshelf import native
+from coshelf.engines.lmdb.delta.state import DIRTY
 from coshelf.engines.lmdb.failures import translate, translated
 from coshelf.engines.lmdb.files.descriptors import Descriptors, find_descriptors
 from coshelf.engines.lmdb.files.sidecar_directory import base_path, name_for_lmdb, refuse_another
@@ -18,9 +20,13 @@ from coshelf.engines.lmdb.files.sidecar_files import MAX_READERS, lock_path
 from coshelf.engines.lmdb.locks.lock_guard import LockGuard, has_namesake
 from coshelf.engines.lmdb.locks.turns import WriteTurns
 from coshelf.engines.lmdb.locks.writer_mutex import WriterMutex
-from coshelf.engines.lmdb.pages.header import missing_bytes, newest_transaction
+from coshelf.engines.lmdb.pages.header import missing_bytes, newest_transaction, read_metas
 from coshelf.errors import DamagedShelf, ReadOnlyShelf, SnapshotLost, StorageError
 from coshelf.system.cooperation import this_thread
+
+if TYPE_CHECKING:
+    from coshelf._native import BaseReader
+    from coshelf.engines.lmdb.files.state_page import StatePage
 
 __all__ = ["BaseFile", "LmdbFile", "with_largest_map"]
 
@@ -136,11 +142,12 @@ class LmdbFile:
         with self.writer_mutex.watched():
             return turns.own[thread]
 
-    @contextmanager
-    def writing(self) -> Iterator[lmdb.Transaction[bytes]]:
-        """A write transaction for a block, which commits it. Raises ``Overtaken`` if a handler came in between."""
-        with self.turns.ending(self.begin_write()) as transaction:
-            yield transaction
+    def writing(self) -> AbstractContextManager[lmdb.Transaction[bytes]]:
+        """A write transaction for a block, which commits it. Raises ``Overtaken`` if a handler came in between.
+
+        It begins with this call, so that is made in the ``with`` statement itself.
+        """
+        return self.turns.ending(self.begin_write())
 
     def main_database(self, transaction: lmdb.Transaction[bytes]) -> Any:
         """LMDB's handle for all rows."""
@@ -186,10 +193,15 @@ class BaseFile(LmdbFile):
     """The shelf's own file. Every commit to it is durable.
 
     ``registered`` says whether writers know of our readers; if not, each read must be confirmed. ``others`` are open.
+
+    Attributes:
+        size_descriptor: the one whose end is the file's.
+        size: of the file, as it was when it was last looked at.
     """
 
     def __init__(self, path: str, descriptor: int, *, registered: bool, others: int = 0) -> None:
         self.registered = registered
+        self._reader: BaseReader | None = None
         self.size = os.fstat(descriptor).st_size
 
         if registered:
@@ -225,15 +237,15 @@ class BaseFile(LmdbFile):
 
         LMDB writes data at the position of its descriptor, so the size is found by that of the headers.
         """
-        self.descriptor, self._size_descriptor = given, given
+        self.descriptor, self.size_descriptor = given, given
         data, header = self.descriptors
         if data is not None and header is not None:
             if not os.path.samestat(os.fstat(data), os.fstat(given)):
                 raise StorageError(f"{self.path} was replaced by another file just when it was opened: open it again")
-            self.descriptor, self._size_descriptor = data, header
+            self.descriptor, self.size_descriptor = data, header
 
     def begin(self) -> lmdb.Transaction[bytes]:
-        if os.lseek(self._size_descriptor, 0, os.SEEK_END) != self.size:
+        if os.lseek(self.size_descriptor, 0, os.SEEK_END) != self.size:
             self.check_size()
         try:
             return self.lmdb.begin()
@@ -246,13 +258,39 @@ class BaseFile(LmdbFile):
         self.check_size()
         return super().begin_write()
 
+    def quick_reader(self, page: StatePage | None) -> BaseReader | None:
+        """What reads it without LMDB, where nothing waits in the delta. None where nothing does."""
+        if self._reader is None and self.registered and page is not None:
+            self._reader = native.base_reader(
+                self.descriptor, self.size_descriptor, self.lock_descriptor, page.memory, 4 * DIRTY
+            )
+        return self._reader
+
+    def close(self) -> None:
+        self._close_reader()
+        super().close()
+
+    def abandon(self) -> object:
+        self._close_reader()
+        return super().abandon()
+
+    def _close_reader(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+
     def check_size(self) -> None:
         """Raise if the file shrank: LMDB's never does by itself, and touching a page that is gone is a SIGBUS."""
         known = self.size  # before looking: another thread may see a later, larger size in between
-        size = os.lseek(self._size_descriptor, 0, os.SEEK_END)
-        if size < known:
+        size = os.lseek(self.size_descriptor, 0, os.SEEK_END)
+        if size < known and self._is_cut():
             raise DamagedShelf(f"{self.path} was truncated while it was open: it had {known} bytes and has {size}")
         self.size = size
+
+    def _is_cut(self) -> bool:
+        """Whether pages are missing. Behind the last page there may be a reserve, which an opener may have given up."""
+        metas = read_metas(self.descriptor, self.path)
+        return len(metas) < 2 or missing_bytes(self.descriptor, self.path, metas) > 0
 
     def is_confirmed(self, transaction: lmdb.Transaction[bytes]) -> bool:
         """Whether what was just read cannot have been overwritten meanwhile, by writers who do not know of us."""
