@@ -15,7 +15,7 @@ import coshelf
 SOURCE = Path(coshelf.__file__).parent
 LAYERS = [
     ("errors",),
-    ("system", "screen"),
+    ("native", "system", "screen"),
     ("keys", "records", "stored"),
     # What a record is, told without an engine: contracts speak of blobs and reports.
     ("values.blobs", "values.buffers", "values.pickle_surgery", "values.headers"),
