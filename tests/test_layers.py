@@ -45,8 +45,6 @@ CIRCLES = [
         "engines.lmdb.read_transaction",
         "engines.lmdb.registry",
     },
-    # The interpreter of untrusted pickles and its instructions name each other's types.
-    {"trust.gate.instructions", "trust.gate.interpreter", "trust.gate.known", "trust.gate.states"},
 ]
 
 

@@ -27,7 +27,7 @@ from coshelf.errors import NotAShelf, ShelfNotFound
 from coshelf.opening import open_with_codec
 from coshelf.system import umask
 from coshelf.system.taking_place import discard
-from coshelf.values.pickled import PickleCodec
+from coshelf.values.front_doors import PICKLES, FrontDoor
 
 if TYPE_CHECKING:
     from coshelf.contract import Flag
@@ -100,11 +100,11 @@ def open(file: Filename, flag: str = "r", mode: int = 0o666) -> Any:
 
     Returns a :class:`Database`, or for a file that another dbm module made what that module returns.
     """
-    return open_face(file, flag, mode, PickleCodec(), Database)
+    return open_face(file, flag, mode, PICKLES, Database)
 
 
 def open_face(
-    file: Filename, flag: str, mode: int, codec: PickleCodec, face: Callable[[Shelf[Any, bytes]], BytesFace]
+    file: Filename, flag: str, mode: int, how: FrontDoor, face: Callable[[Shelf[Any, bytes]], BytesFace]
 ) -> Any:
     """A face of the shelf of that name; of what another dbm module made, what that module returns."""
     if not isinstance(flag, str):
@@ -127,7 +127,7 @@ def open_face(
     elif kind is None and wanted in ("r", "w") and not os.path.lexists(path):
         raise _NoDatabase(errno.ENOENT, "db file doesn't exist; use 'c' or 'n' flag to create a new db", path)
     chosen: Flag = wanted  # type: ignore[assignment]
-    return face(open_with_codec(path, chosen, codec, mode=mode))
+    return face(open_with_codec(path, chosen, how, mode=mode))
 
 
 def _open_old(path: str, flag: Any, mode: int, kind: str) -> Any:

@@ -32,8 +32,7 @@ from coshelf.dropin.shelve_cache import KeptValues
 from coshelf.errors import DamagedRecord, DamagedShelf, ShelfClosed
 from coshelf.mapping.shelf import Shelf as Shared
 from coshelf.mapping.transaction import MISSING
-from coshelf.values.pickled import PickleCodec
-from coshelf.values.raw_pickles import RawPickles
+from coshelf.values.front_doors import PICKLES, RAW_PICKLES
 
 __all__ = ["BsdDbShelf", "DbfilenameShelf", "Shelf", "ShelveError", "migrate", "open"]
 
@@ -165,11 +164,11 @@ class Shelf(MutableMapping[str, Any]):
 
     def items(self) -> ItemsView[str, Any]:
         """A view of the items. Those that others remove meanwhile are passed over."""
-        return _Items(self)
+        return _ShelveItems(self)
 
     def values(self) -> ValuesView[Any]:
         """A view of the values. Those that others remove meanwhile are passed over."""
-        return _Values(self)
+        return _ShelveValues(self)
 
     def pop(self, key: str, default: Any = MISSING) -> Any:
         """Remove an entry and return its value; what cannot be unpickled stays."""
@@ -291,7 +290,7 @@ class Shelf(MutableMapping[str, Any]):
         self.close()
 
 
-class _Items(ItemsView[str, Any]):
+class _ShelveItems(ItemsView[str, Any]):
     _mapping: Shelf
 
     def __iter__(self) -> Iterator[tuple[str, Any]]:
@@ -305,18 +304,18 @@ class _Items(ItemsView[str, Any]):
                 yield key, value
 
 
-class _Values(ValuesView[Any]):
+class _ShelveValues(ValuesView[Any]):
     _mapping: Shelf
 
     def __iter__(self) -> Iterator[Any]:
-        for _, value in _Items(self._mapping):
+        for _, value in _ShelveItems(self._mapping):
             yield value
 
 
 def _write_back_at_exit(reference: weakref.ref[Shelf]) -> None:
     shelf = reference()
     if shelf is not None:  # or it was collected, and has been closed by that
-        shelf._leave_to_parent()
+        shelf._leave_to_parent()  # noqa: SLF001 (public names are shelve's alone)
         shelf.sync()
 
 
@@ -366,8 +365,8 @@ class DbfilenameShelf(BsdDbShelf):
     ) -> None:
         _refuse_half(serializer, deserializer)
         # What a serializer makes need not be a pickle: it is stored as a value of type bytes.
-        codec = RawPickles() if serializer is None else PickleCodec()
-        opened = open_face(filename, flag, 0o666, codec, _Pickles)
+        how = RAW_PICKLES if serializer is None else PICKLES
+        opened = open_face(filename, flag, 0o666, how, _Pickles)
         super().__init__(opened, protocol, writeback, serializer=serializer, deserializer=deserializer)
 
 

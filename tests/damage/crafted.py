@@ -23,8 +23,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
-sys.path.insert(0, os.path.dirname(__file__))
-
 import trials
 from shapes import SHAPES
 from trials import Outcome

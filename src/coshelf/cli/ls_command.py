@@ -13,7 +13,7 @@ import click
 from coshelf.cli.key_text import text_of_key
 from coshelf.cli.shelves import SHELF, opened_unread
 from coshelf.cli.values import bytes_of
-from coshelf.inspection.preview import Preview, preview_of
+from coshelf.inspection.preview import Preview
 from coshelf.mapping.shelf import Shelf
 from coshelf.transfer.json_lines import key_notation
 
@@ -64,9 +64,8 @@ def ls_command(
 def _with_previews(
     source: Shelf[Any, Any], glob: str | None, prefix: str | None, reverse: bool
 ) -> Iterator[tuple[Any, Preview]]:
-    for key, _, entry in source._select(glob, prefix=prefix, reverse=reverse).scan(source._reader()):
-        if entry is not None:
-            yield key, preview_of(entry.record, length=60, steps=_STEPS)
+    for record in source.records(glob, prefix=prefix, reverse=reverse):
+        yield record.key, record.preview(length=60, steps=_STEPS)
 
 
 def _line(key: Any, value: Preview | None, *, literal: bool, as_json: bool) -> str:

@@ -7,7 +7,7 @@ import click
 from coshelf.cli.output import show, write_json
 from coshelf.cli.shelves import JSON, SHELF, opened_unread
 from coshelf.cli.tables import table
-from coshelf.contract import Figures
+from coshelf.inspection.reports import Figures
 from coshelf.inspection.stats import Stats
 from coshelf.screen import plain
 

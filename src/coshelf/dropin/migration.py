@@ -16,7 +16,7 @@ from coshelf.dropin import old_files
 from coshelf.engines.old_shelves import found_beside
 from coshelf.errors import NotAShelf, ShelfNotFound, StorageError
 from coshelf.opening import open_with_codec
-from coshelf.values.raw_pickles import RawPickles
+from coshelf.values.front_doors import RAW_PICKLES
 
 __all__ = ["migrate"]
 
@@ -50,7 +50,7 @@ def migrate(path: Filename, keyencoding: str = "utf-8") -> int:
         raise NotAShelf(f"{name} was made by no dbm module that this Python knows")
     if kind == "coshelf.dbm":
         old_files.finish(name)
-        with open_with_codec(name, "r", RawPickles()) as shelf:
+        with open_with_codec(name, "r", RAW_PICKLES) as shelf:
             return len(shelf)
     if kind == "dbm.sqlite3":
         _roll_in_the_log(name)
@@ -94,7 +94,7 @@ def _copy(name: str, making: str, original: str, keyencoding: str) -> int:
     status = os.stat(original)
     mode = stat.S_IMODE(status.st_mode)
     database: Any
-    with dbm.open(name, "r") as database, open_with_codec(making, "n", RawPickles(), mode=mode) as shelf:
+    with dbm.open(name, "r") as database, open_with_codec(making, "n", RAW_PICKLES, mode=mode) as shelf:
         keys = database.keys()
         shelf.update((key.decode(keyencoding), database[key]) for key in keys)
         count = len(shelf)

@@ -211,11 +211,11 @@ class PickleShareDB(MutableMapping[str, Any]):
 
     def items(self) -> ItemsView[str, Any]:
         """A view of keys and values that passes over what goes while it is iterated."""
-        return _Items(self)
+        return _FileItems(self)
 
     def values(self) -> ValuesView[Any]:
         """A view of the values that passes over what goes while it is iterated."""
-        return _Values(self)
+        return _FileValues(self)
 
     @_going_on
     def clear(self) -> None:
@@ -393,7 +393,7 @@ class PickleShareLink:
         return f"<PickleShareLink '{keydir}': {names}>"
 
 
-class _Items(ItemsView[str, Any]):
+class _FileItems(ItemsView[str, Any]):
     _mapping: PickleShareDB
 
     def __iter__(self) -> Iterator[tuple[str, Any]]:
@@ -407,11 +407,11 @@ class _Items(ItemsView[str, Any]):
                 yield key, value
 
 
-class _Values(ValuesView[Any]):
+class _FileValues(ValuesView[Any]):
     _mapping: PickleShareDB
 
     def __iter__(self) -> Iterator[Any]:
-        return (value for _, value in _Items(self._mapping))
+        return (value for _, value in _FileItems(self._mapping))
 
 
 def _strength(bucket: str) -> tuple[bool, str]:

@@ -108,29 +108,28 @@ class LocalLock:
             yield
             return
         claims.add(thread)
+        writers = self._writers  # after a fork in the block there are others
         try:
-            with self._held(self._writers, timeout):
+            if not acquire(writers, timeout):
+                raise self._locked(timeout)
+            try:
                 self._owner = thread
                 self._since = time.time()
                 yield
+            finally:
+                if writers is self._writers:
+                    self._owner = None
+                writers.release()
         finally:
             claims.discard(thread)
 
-    @contextmanager
-    def _held(self, writers: threading.Lock, timeout: float) -> Iterator[None]:
-        if not acquire(writers, timeout):
-            raise ShelfLocked(
-                f"shelf is locked: {self._where}\n  held by another thread of this process for "
-                f"{time.time() - self._since:.1f} s; waited {timeout:g} s",
-                pid=self._pid,
-                since=self._since,
-            )
-        try:
-            yield
-        finally:
-            if writers is self._writers:
-                self._owner = None
-            writers.release()
+    def _locked(self, waited: float) -> ShelfLocked:
+        return ShelfLocked(
+            f"shelf is locked: {self._where}\n  held by another thread of this process for "
+            f"{time.time() - self._since:.1f} s; waited {waited:g} s",
+            pid=self._pid,
+            since=self._since,
+        )
 
     def _interrupting(self) -> TransactionInProgress:
         return TransactionInProgress(

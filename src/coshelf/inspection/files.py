@@ -38,7 +38,7 @@ def check(path: Path, *, progress: Progress | None = None) -> Report:
     from coshelf.engines import is_file, refuse_credentials
     from coshelf.engines.lmdb.checks.file import check_closed
     from coshelf.opening import open_with_codec
-    from coshelf.values.unread import UnreadValues
+    from coshelf.values.front_doors import UNREAD_VALUES
 
     refuse_credentials(path)
     report = None
@@ -46,7 +46,7 @@ def check(path: Path, *, progress: Progress | None = None) -> Report:
         path = os.path.realpath(expanded(path))
         report = check_closed(path, progress)
     if report is None:
-        with open_with_codec(path, "r", UnreadValues()) as shelf:
+        with open_with_codec(path, "r", UNREAD_VALUES) as shelf:
             return shelf.check(progress=progress)
     return report
 

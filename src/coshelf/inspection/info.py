@@ -10,7 +10,7 @@ import stat
 from dataclasses import dataclass
 from typing import Any
 
-from coshelf.contract import Engine
+from coshelf.contract import Engine, Measured, distrust
 from coshelf.keys import FIRST, LAST
 from coshelf.values.settings import Settings, remembered
 
@@ -60,10 +60,10 @@ class Info:
 
 def look_at(engine: Engine) -> Info:
     """What is known of an engine without reading its entries."""
-    figures = engine.figures()
+    figures = engine.figures() if isinstance(engine, Measured) else None
     created = None if figures is None or figures.created is None else figures.created
     owner, mode = _owner_and_mode(engine.where)
-    reason = engine.distrust()
+    reason = distrust(engine)
     values = remembered(engine) or Settings()
     return Info(
         engine.where,

@@ -11,7 +11,17 @@ from coshelf.errors import DamagedRecord
 from coshelf.keys import FIRST, decode, shown
 from coshelf.screen import plain
 
-__all__ = ["Compaction", "Problem", "Progress", "Report", "SalvageReport", "shown_key", "user_key"]
+__all__ = [
+    "Compaction",
+    "Figures",
+    "FileReader",
+    "Problem",
+    "Progress",
+    "Report",
+    "SalvageReport",
+    "shown_key",
+    "user_key",
+]
 
 
 Progress = Callable[[int, int], object]
@@ -106,6 +116,62 @@ class Compaction:
     def as_dict(self) -> dict[str, Any]:
         """All of it, for JSON."""
         return dataclasses.asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class FileReader:
+    """A process that has a file open and has read from it.
+
+    Attributes:
+        pid: its process.
+        behind: how many flushes there were since the state that it is reading; None if it is not reading just now.
+    """
+
+    pid: int
+    behind: int | None
+
+
+@dataclass(slots=True)
+class Figures:
+    """What an engine knows of its file; None where it does not.
+
+    Attributes:
+        file_size: bytes.
+        created: when the shelf was made, in seconds since 1970.
+        page_size: bytes.
+        pages: how many pages the file has.
+        free_pages: how many of them will be used again: see ``compact()``.
+        sequence: the number of the last commit.
+        blobs: files of large buffers beside it.
+        blob_bytes: of these.
+        generation: how often the delta had to be replaced while in use.
+        waiting_entries: rows that wait to be flushed.
+        waiting_deletions: how many of these are deletions.
+        waiting_bytes: of their keys and records.
+        readers: processes that have it open, the one that reads the oldest state first.
+        oldest_snapshot: seconds that this process has held its oldest snapshot or iteration.
+        holder_pid: the process that holds the exclusive lock.
+        holder_since: since when, in seconds since 1970.
+        holder_command: its command line, cut.
+    """
+
+    file_size: int
+    created: float | None = None
+    page_size: int | None = None
+    pages: int | None = None
+    free_pages: int | None = None
+    sequence: int | None = None
+    blobs: int | None = None
+    blob_bytes: int | None = None
+    generation: int | None = None
+    waiting_entries: int | None = None
+    waiting_deletions: int | None = None
+    waiting_bytes: int | None = None
+    readers: list[FileReader] | None = None
+    oldest_snapshot: float | None = None
+    holder_pid: int | None = None
+    holder_since: float | None = None
+    holder_command: str | None = None
 
 
 def user_key(key: bytes) -> Any:

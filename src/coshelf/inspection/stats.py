@@ -7,7 +7,8 @@ import heapq
 from dataclasses import dataclass, field
 from typing import Any
 
-from coshelf.contract import Engine, Figures
+from coshelf.contract import Engine, Measured
+from coshelf.inspection.reports import Figures
 from coshelf.keys import STR, shown
 from coshelf.mapping.namespace import FOREIGN, Namespace
 from coshelf.values.blobs import size_of
@@ -48,7 +49,7 @@ class Stats:
 
 def gather(engine: Engine, namespace: Namespace, *, prefix_depth: int, largest: int, cheap: bool) -> Stats:
     """The statistics of a shelf, or of a namespace in it: of its entries as of one instant, of its file as of now."""
-    stats = Stats(engine.where, engine.name, file=engine.figures())
+    stats = Stats(engine.where, engine.name, file=engine.figures() if isinstance(engine, Measured) else None)
     if cheap:
         stats.entries = sum(engine.count(start, stop) for start, stop in namespace.ranges)
         return stats

@@ -37,7 +37,8 @@ class Holders:
             return False
         threads.pop(get_ident(), None)
         if threads:
-            alive, oldest = sys._current_frames(), monotonic() - _LONGEST
+            alive = sys._current_frames()  # noqa: SLF001 (public, whatever its name says)
+            oldest = monotonic() - _LONGEST
             for thread, asked in list(threads.items()):
                 if thread not in alive or asked < oldest:
                     del threads[thread]

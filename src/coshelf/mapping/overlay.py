@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from types import TracebackType
 
 from coshelf import records
 from coshelf.contract import ABSENT, Absent, Batch, Entry, Reader, Snapshot
@@ -11,12 +11,11 @@ from coshelf.engines.merging import merge
 from coshelf.errors import TransactionInProgress
 from coshelf.keys import decode, shown
 from coshelf.mapping.namespace import Range
+from coshelf.mapping.record import UNCOMMITTED
 
 __all__ = ["Overlay"]
 
 Mark = tuple[dict[bytes, bytes | None], list[Range]]
-
-_UNCOMMITTED = -1  # the version of an entry that has none yet
 
 
 class Overlay(Reader):
@@ -46,7 +45,8 @@ class Overlay(Reader):
         self._writes[key] = None
 
     def clear(self, start: bytes, stop: bytes) -> None:
-        self._refuse_guarded([key for key in self._guarded.copy() if start <= key < stop])
+        if self._guarded:
+            self._refuse_guarded([key for key in self._guarded.copy() if start <= key < stop])
         for key in [key for key in list(self._writes) if start <= key < stop]:
             self._writes.pop(key, None)
         self._clears.append((start, stop))
@@ -59,15 +59,11 @@ class Overlay(Reader):
         """Undo what was written since. What was read stays remembered."""
         self._writes, self._clears = mark
 
-    @contextmanager
-    def guarding(self, key: bytes) -> Iterator[None]:
+    def guarding(self, key: bytes) -> _Guarding:
         """For a block, let an entry be written by :meth:`put_guarded` alone. Raises if it is guarded already."""
-        self._refuse_guarded((key,))
-        self._guarded.add(key)
-        try:
-            yield
-        finally:
-            self._guarded.discard(key)
+        if self._guarded:
+            self._refuse_guarded((key,))
+        return _Guarding(self._guarded, key)
 
     def put_guarded(self, key: bytes, body: bytes) -> None:
         """Write the entry that the caller guards."""
@@ -105,9 +101,10 @@ class Overlay(Reader):
     def get(self, key: bytes) -> Entry | None:
         if key in self._writes:
             return _uncommitted(key, self._writes[key])
-        if self._is_cleared(key):
+        if self._clears and _is_within(key, self._clears):
             return None
-        return self._see(key, self._base.get(key))
+        entry = self._base.get(key)
+        return self._see(key, entry) if self._watched else entry
 
     def scan(
         self, start: bytes, stop: bytes, *, reverse: bool = False, keys_only: bool = False
@@ -143,18 +140,33 @@ class Overlay(Reader):
         now._writes = self._writes.copy()
         now._clears = self._clears.copy()
         now._seen = self._seen
-        return _Handle(now)
+        return _OverlaySnapshot(now)
 
     def _see(self, key: bytes, entry: Entry | None) -> Entry | None:
         if self._watched:
             self._seen.setdefault(key, ABSENT if entry is None else entry.version)
         return entry
 
-    def _is_cleared(self, key: bytes) -> bool:
-        return _is_within(key, self._clears)
+
+class _Guarding:
+    """The block of :meth:`Overlay.guarding`."""
+
+    __slots__ = ("_guarded", "_key")
+
+    def __init__(self, guarded: set[bytes], key: bytes) -> None:
+        self._guarded = guarded
+        self._key = key
+
+    def __enter__(self) -> None:
+        self._guarded.add(self._key)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._guarded.discard(self._key)
 
 
-class _Handle(Snapshot):
+class _OverlaySnapshot(Snapshot):
     """An overlay that nobody writes to, as a snapshot, for scans that take several steps."""
 
     def __init__(self, overlay: Overlay) -> None:
@@ -181,7 +193,7 @@ class _Handle(Snapshot):
 def _uncommitted(key: bytes, body: bytes | None) -> Entry | None:
     if body is None:
         return None
-    return Entry(records.seal(body, records.checksum(key, body), 0), _UNCOMMITTED)
+    return Entry(records.seal(body, records.checksum(key, body), 0), UNCOMMITTED)
 
 
 def _is_within(key: bytes, ranges: list[Range]) -> bool:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 from coshelf.contract import Entry, Reader
 from coshelf.errors import DamagedRecord, InvalidKey
 from coshelf.mapping.namespace import Namespace
+from coshelf.mapping.record import Record
 from coshelf.mapping.selection import Selection, select
 from coshelf.values.blobs import MissingBlob
-from coshelf.values.pickled import PickleCodec
+from coshelf.values.codec import Codec
 
 if TYPE_CHECKING:
     from coshelf.inspection.preview import Preview
@@ -26,7 +27,7 @@ class Readable(Mapping[K, V], Generic[K, V]):
     """A mapping over a reader. Subclasses say where to read and may keep what they hand out."""
 
     _namespace: Namespace
-    _codec: PickleCodec
+    _codec: Codec
     _hands_out_copies = False  # whether large buffers are the caller's own
 
     def _reader(self) -> Reader:
@@ -69,6 +70,39 @@ class Readable(Mapping[K, V], Generic[K, V]):
                     raise
                 last = entry.record
 
+    def record(self, key: K) -> Record[K, V]:
+        """What is stored under a key: the raw record and its description. Nothing is decoded.
+
+        Raises:
+            KeyError: there is no such entry.
+
+        >>> import coshelf
+        >>> shelf = coshelf.open("memory:")
+        >>> shelf["a"] = "text"
+        >>> record = shelf.record("a")
+        >>> record.form, record.size, record.decode()
+        ('pickle', 19, 'text')
+        """
+        encoded = self._namespace.encode(key)
+        entry = self._reader().get(encoded)
+        if entry is None:
+            raise KeyError(key)
+        return Record(key, encoded, entry, self._codec)
+
+    def records(
+        self,
+        glob: str | None = None,
+        *,
+        prefix: Any = None,
+        start: Any = None,
+        stop: Any = None,
+        reverse: bool = False,
+    ) -> Iterator[Record[K, V]]:
+        """The records of the entries that meet all conditions, in the order of their keys; as :meth:`keys`."""
+        for key, encoded, entry in self._select(glob, prefix, start, stop, reverse).scan(self._reader()):
+            assert entry is not None
+            yield Record(key, encoded, entry, self._codec)
+
     def preview(self, key: K) -> Preview:
         """What is stored under a key, told without unpickling it: type, size, the beginning, the names in it.
 
@@ -81,12 +115,7 @@ class Readable(Mapping[K, V], Generic[K, V]):
         >>> shelf.preview("a").type, shelf.preview("a").text
         ('dict', "{'b': [1, 2, 3]}")
         """
-        from coshelf.inspection.preview import preview_of
-
-        entry = self._reader().get(self._namespace.encode(key))
-        if entry is None:
-            raise KeyError(key)
-        return preview_of(entry.record)
+        return self.record(key).preview()
 
     def _encoded(self, key: object) -> bytes | None:
         """The bytes of something that is looked for; None if it cannot be a key. As in a dict, it must be hashable."""

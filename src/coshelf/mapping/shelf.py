@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
@@ -11,8 +10,8 @@ from types import TracebackType
 from typing import Any, Generic, Self, TypeVar, overload
 
 from coshelf import contract
-from coshelf.contract import Batch, Capabilities, Flag, Reader, refuse_wide
-from coshelf.errors import Conflict, Unsupported, WaitTimeout
+from coshelf.contract import Batch, Capabilities, Flag, Reader
+from coshelf.errors import Conflict, TransactionInProgress, Unsupported, WaitTimeout
 from coshelf.keys import shown
 from coshelf.mapping import snapshot as snapshots
 from coshelf.mapping import transaction as transactions
@@ -22,6 +21,7 @@ from coshelf.mapping.reading import Readable
 from coshelf.mapping.snapshot import Snapshot
 from coshelf.mapping.transaction import MISSING, Transaction, pairs
 from coshelf.mapping.upkeep import Cared
+from coshelf.system.backoff import Backoff
 from coshelf.system.timeouts import usable_timeout
 from coshelf.values.blobs import MissingBlob
 
@@ -103,8 +103,7 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
 
         if self.closed:
             return name_as_html(repr(self))
-        found = self._select().scan(self._reader())
-        return as_html(repr(self), ((key, entry.record) for key, _, entry in found if entry is not None), len(self))
+        return as_html(repr(self), self.records(), len(self))
 
     def _ipython_key_completions_(self) -> list[K]:
         """What a shell offers behind ``shelf["``."""
@@ -124,19 +123,19 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
         return handle.engine
 
     def _joined(self) -> Transaction[K, V] | None:
-        """The transaction that this task is in, as this part of the shelf sees it."""
-        state = self._handle.state()
+        """The transaction that a write is part of, as this part of the shelf sees it. Raises as ``Handle.joined``."""
+        state = self._handle.joined()
         return None if state is None else Transaction(state, self._namespace, self._codec)
 
     def __getitem__(self, key: K) -> V:
         # What _get does, in one step: a call costs as much as a twentieth of a read.
         encoded = self._namespace.encode(key)
         handle = self._handle
-        entry = (self._reader() if handle.inside else handle.engine).get(encoded)
-        if entry is None:
+        record = (self._reader() if handle.inside else handle.engine).record(encoded)
+        if record is None:
             raise KeyError(key)
         try:
-            value: V = self._codec.load(key, encoded, entry.record)
+            value: V = self._codec.load(key, encoded, record)
         except MissingBlob:
             return self._get(key)
         return value
@@ -177,7 +176,7 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
         {'users/ann': 1}
         """
         part = self._part(self._namespace.sub(name))
-        part._is_part = True
+        part._is_part = True  # noqa: SLF001 (it is a shelf, too)
         return part
 
     def _part(self, namespace: Namespace) -> Shelf[Any, V]:
@@ -213,7 +212,11 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
             else:
                 self._handle.commit_or_defer(Batch(puts={encoded: body}))
             return
-        self._handle.engine.put(encoded, body)  # refuses by itself what else Handle.commit does
+        try:
+            self._handle.engine.put(encoded, body)  # refuses what Handle.commit does, in fewer steps
+        except TransactionInProgress:
+            self._handle.refuse_writing()  # says why, unless a signal handler interrupted a commit of this thread
+            raise
 
     def __delitem__(self, key: K) -> None:
         self._atomically(lambda transaction: transaction.__delitem__(key))
@@ -228,7 +231,8 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
 
     def popitem(self, last: bool = True) -> tuple[K, V]:
         """Remove and return the item with the greatest key, or with ``last=False`` the smallest."""
-        if self._handle.inside and (joined := self._joined()) is not None:
+        joined = self._joined()
+        if joined is not None:
             return joined.popitem(last)
         if self.capabilities.checks == "entry":
             return self._popitem_singly(last)
@@ -252,8 +256,8 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
 
     def update(self, other: Any = (), /, **more: Any) -> None:
         """Store all items of a mapping or of an iterable of pairs, in one commit. As ``dict.update``."""
-        if self._handle.inside and (joined := self._joined()) is not None:
-            joined.update(other, **more)
+        if self._handle.inside and (state := self._handle.state()) is not None:
+            Transaction(state, self._namespace, self._codec).update(other, **more)
             return
         puts = self._handle.engine.gather()
         for key, value in pairs(other, more):
@@ -268,7 +272,8 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
 
     def clear(self) -> None:
         """Remove all entries, in one commit."""
-        if self._handle.inside and (joined := self._joined()) is not None:
+        joined = self._joined()
+        if joined is not None:
             joined.clear()
             return
         if self._namespace.prefix and self.capabilities.checks == "entry":
@@ -371,8 +376,7 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
         >>> dict(shelf)
         {'a': 2, 'b': 1}
         """
-        if not self._handle.inside or self._handle.state() is None:
-            self._handle.refuse_in_transaction()
+        self._handle.joined()  # what is refused is refused now, and not by the block
         return self._transaction(timeout)
 
     def transact(self, function: Callable[[Transaction[K, V]], T], *, attempts: int = 10) -> T:
@@ -381,11 +385,11 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
 
     @contextmanager
     def _transaction(self, timeout: float | None) -> Iterator[Transaction[K, V]]:
-        if self._handle.inside and (state := self._handle.state()) is not None:
-            with state.nested() as part:
+        outer = self._handle.joined()
+        if outer is not None:
+            with outer.nested() as part:
                 yield Transaction(part, self._namespace, self._codec)
             return
-        self._handle.refuse_in_transaction()
         engine = self._handle.engine
         if engine.capabilities.exclusive is None:
             with self._handle.taking_part() as participant, engine.instant() as base:
@@ -419,7 +423,7 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
         finally:
             state.end()
         if batch is not None:
-            refuse_wide(batch, self._handle.engine, whole=True)
+            self._handle.engine.refuse_wide(batch, whole=True)
             commit(batch)
             self._committed(batch)
 
@@ -427,7 +431,7 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
         """Called after a transaction of this shelf, for those who remember what they read."""
 
     def _transact(self, function: Callable[[Transaction[K, V]], T], attempts: int = 10) -> T:
-        pause = _FIRST_PAUSE
+        backoff = Backoff(_FIRST_PAUSE, _LONGEST_PAUSE, spread=1.0)
         for attempt in range(1, attempts + 1):
             try:
                 with self._transaction(None) as transaction:
@@ -435,8 +439,7 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
             except Conflict:
                 if attempt == attempts:
                     raise
-            time.sleep(pause * random.random())
-            pause = min(pause * 2, _LONGEST_PAUSE)
+            backoff.sleep()
         raise ValueError("attempts must be at least 1")
 
     def _atomically(self, step: Callable[[Transaction[K, V]], T], *, joined: bool = False) -> T:
@@ -444,9 +447,9 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
 
         With ``joined`` what the step does with the shelf itself is part of it: it calls a function of the user's.
         """
-        if self._handle.inside and (outer := self._joined()) is not None:
+        outer = self._joined()
+        if outer is not None:
             return step(outer)
-        self._handle.refuse_in_transaction()
         engine = self._handle.engine
         for _ in range(_ATTEMPTS):
             state, transaction = transactions.begin(engine, self.name, self._namespace, self._codec, watched=True)

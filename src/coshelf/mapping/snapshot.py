@@ -10,7 +10,7 @@ from typing import Any, Generic, Self, TypeVar
 from coshelf import contract
 from coshelf.mapping.namespace import Namespace
 from coshelf.mapping.reading import Readable
-from coshelf.values.pickled import PickleCodec
+from coshelf.values.codec import Codec
 
 __all__ = ["Snapshot"]
 
@@ -20,7 +20,7 @@ V = TypeVar("V")
 _LONG = 600.0  # seconds after which a held snapshot is worth a warning
 
 
-class _Instant:
+class _HeldInstant:
     """The reader that a snapshot and its subs share, and since when it is held."""
 
     def __init__(self, reader: contract.Snapshot, where: str) -> None:
@@ -46,7 +46,7 @@ class Snapshot(Readable[K, V], Generic[K, V]):
     Writers go on meanwhile. Close it, or use ``with``: while it is held, overwritten entries keep their room on disk.
     """
 
-    def __init__(self, instant: _Instant, namespace: Namespace, codec: PickleCodec) -> None:
+    def __init__(self, instant: _HeldInstant, namespace: Namespace, codec: Codec) -> None:
         self._instant = instant
         self._namespace = namespace
         self._codec = codec
@@ -71,6 +71,6 @@ class Snapshot(Readable[K, V], Generic[K, V]):
         self.close()
 
 
-def take(reader: contract.Snapshot, where: str, namespace: Namespace, codec: PickleCodec) -> Snapshot[K, V]:
+def take(reader: contract.Snapshot, where: str, namespace: Namespace, codec: Codec) -> Snapshot[K, V]:
     """A snapshot over an engine's snapshot."""
-    return Snapshot(_Instant(reader, where), namespace, codec)
+    return Snapshot(_HeldInstant(reader, where), namespace, codec)

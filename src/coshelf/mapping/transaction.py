@@ -14,7 +14,7 @@ from coshelf.mapping.immutable import is_immutable
 from coshelf.mapping.namespace import Namespace
 from coshelf.mapping.overlay import Overlay
 from coshelf.mapping.reading import Readable
-from coshelf.values.pickled import PickleCodec
+from coshelf.values.codec import Codec
 
 __all__ = ["MISSING", "State", "Transaction", "begin", "pairs"]
 
@@ -38,7 +38,7 @@ class Transaction(Readable[K, V], MutableMapping[K, V], Generic[K, V]):
     Reads see the transaction's own writes. It ends with its ``with`` block and cannot be used afterwards.
     """
 
-    def __init__(self, state: State, namespace: Namespace, codec: PickleCodec) -> None:
+    def __init__(self, state: State, namespace: Namespace, codec: Codec) -> None:
         self._state = state
         self._namespace = namespace
         self._codec = codec
@@ -209,7 +209,7 @@ class State:
 
 
 def begin(
-    base: Reader, where: str, namespace: Namespace, codec: PickleCodec, *, watched: bool
+    base: Reader, where: str, namespace: Namespace, codec: Codec, *, watched: bool
 ) -> tuple[State, Transaction[Any, Any]]:
     """A transaction over a reader, and the state by which its owner commits and ends it."""
     state = State(Overlay(base, watched=watched), where)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from coshelf.contract import SelfChecking
+from coshelf.contract import Compacting, Engine, SelfChecking, distrust
 from coshelf.errors import Unsupported
 from coshelf.inspection.reports import Progress
 from coshelf.system.paths import Path
@@ -28,6 +28,32 @@ class Cared:
 
     _handle: Handle
     _namespace: Namespace
+
+    def engine_for(self, operation: str, *, writing: bool = False) -> Engine:
+        """The engine of a whole shelf, for a tool that reads or writes its records as bytes.
+
+        Args:
+            operation: what the tool is called, for messages.
+            writing: whether it writes. Then a shelf that cannot be written now is refused.
+
+        Raises:
+            ShelfClosed: the shelf has been closed.
+            Unsupported: this is a part, from :meth:`coshelf.Shelf.sub`.
+            ReadOnlyShelf, TransactionInProgress: it cannot be written, or not inside this transaction.
+
+        >>> import coshelf
+        >>> coshelf.open("memory:").engine_for("my tool").name
+        'memory'
+        """
+        self._handle.refuse_closed()
+        if self._namespace.prefix:
+            raise Unsupported(
+                f"{operation}() is of a whole shelf, and this is its part {self._namespace.prefix!r}: "
+                "call it on the shelf itself"
+            )
+        if writing:
+            self._handle.refuse_writing()
+        return self._handle.engine
 
     def backup(self, path: Path, *, progress: Progress | None = None, overwrite: bool = False) -> int:
         """Make a copy at ``path``, a shelf of its own, while others read and write; return how many entries it has.
@@ -59,9 +85,8 @@ class Cared:
         from coshelf.engines import refuse_credentials
         from coshelf.engines.lmdb.files.copies import copy_to
 
-        self._refuse_part("backup")
+        engine = self.engine_for("backup")
         refuse_credentials(path)
-        engine = self._handle.engine
         with engine.snapshot() as snapshot:
             return copy_to(
                 path,
@@ -69,7 +94,7 @@ class Cared:
                 engine.where,
                 store_id=engine.store_id,
                 blobs=engine.blobs,
-                marked=engine.distrust() is None,
+                marked=distrust(engine) is None,
                 overwrite=overwrite,
                 progress=progress,
             )
@@ -88,7 +113,7 @@ class Cared:
             ShelfLocked: another process has it open, or this one holds a snapshot or an iteration. See :meth:`backup`.
             DamagedRecord: an entry is damaged; the file stays as it is. See :func:`coshelf.salvage`.
             StorageFull: there is no room for the new file; the old one stays.
-            Unsupported: on engines but lmdb.
+            Unsupported: the engine has no file that could be smaller.
 
         >>> import coshelf, tempfile, os
         >>> with tempfile.TemporaryDirectory() as directory:
@@ -99,9 +124,10 @@ class Cared:
         ...         done.after < done.before / 10
         True
         """
-        self._refuse_part("compact")
-        self._handle.refuse_in_transaction()
-        return self._handle.engine.compact()
+        engine = self.engine_for("compact", writing=True)
+        if not isinstance(engine, Compacting):
+            raise Unsupported(f"compact(): the {engine.name} engine has no file that could be smaller ({engine.where})")
+        return engine.compact()
 
     def check(self, *, progress: Progress | None = None) -> Report:
         """Verify everything that the shelf consists of, while others read and write, and report what is damaged.
@@ -122,8 +148,7 @@ class Cared:
         >>> report.ok, report.entries
         (True, 1)
         """
-        self._refuse_part("check")
-        engine = self._handle.engine
+        engine = self.engine_for("check")
         if isinstance(engine, SelfChecking):
             return engine.check(progress)
         from coshelf.inspection.record_check import check_records
@@ -140,8 +165,7 @@ class Cared:
         """
         from coshelf.inspection.info import look_at
 
-        self._refuse_part("info")
-        return look_at(self._handle.engine)
+        return look_at(self.engine_for("info"))
 
     def stats(self, *, prefix_depth: int = 1, largest: int = 10, cheap: bool = False) -> Stats:
         """What it consists of: entries and their sizes, by prefix and the largest; file, delta, readers and locks.
@@ -193,13 +217,5 @@ class Cared:
         from coshelf.values.training import train
 
         self._handle.refuse_closed()
-        self._handle.refuse_in_transaction()
+        self._handle.refuse_writing()
         return train(self._handle, self._namespace, samples=samples, size=size)
-
-    def _refuse_part(self, operation: str) -> None:
-        self._handle.refuse_closed()
-        if self._namespace.prefix:
-            raise Unsupported(
-                f"{operation}() is of a whole shelf, and this is its part {self._namespace.prefix!r}: "
-                "call it on the shelf itself"
-            )

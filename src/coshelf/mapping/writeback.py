@@ -30,7 +30,7 @@ from coshelf.mapping.namespace import Namespace
 from coshelf.mapping.selection import Selection
 from coshelf.mapping.shelf import Shelf
 from coshelf.mapping.transaction import MISSING, Transaction, pairs
-from coshelf.values.pickled import PickleCodec
+from coshelf.values.codec import Codec
 
 __all__ = ["WritebackCache", "WritebackShelf"]
 
@@ -63,7 +63,7 @@ class WritebackCache:
     A forked child begins with an empty one: what the parent changed is the parent's to write.
     """
 
-    def __init__(self, codec: PickleCodec) -> None:
+    def __init__(self, codec: Codec) -> None:
         self._codec = codec
         self._begin()
 
@@ -223,7 +223,7 @@ class WritebackShelf(Shelf[K, V]):
             except InvalidKey:
                 return  # the operation itself will say so
         try:
-            self._handle.refuse_in_transaction()
+            self._handle.refuse_writing()
         except (TransactionInProgress, ReadOnlyShelf):
             # Without the lock of who writes: that thread may wait for the end of this one's transaction.
             if self._cache.has_changes(encoded):
@@ -231,13 +231,17 @@ class WritebackShelf(Shelf[K, V]):
             return
         self._cache.write_back(self._handle.commit, encoded)
 
+    def _is_inside(self) -> bool:
+        """Whether this task is in a transaction of the shelf."""
+        return bool(self._handle.inside) and self._handle.state() is not None
+
     # --- reading -----------------------------------------------------------------------------------------------------
 
     def __getitem__(self, key: K) -> V:
         return self._get(key)
 
     def _get(self, key: Any) -> V:
-        if not self.closed and not (self._handle.inside and self._joined() is not None):
+        if not self.closed and not self._is_inside():
             encoded = self._namespace.encode(key)
             kept = self._cache.find(encoded)
             if kept is not None:
@@ -254,7 +258,7 @@ class WritebackShelf(Shelf[K, V]):
         return self._items_singly(selection)
 
     def _value(self, key: K, encoded: bytes, entry: Entry) -> V:
-        if self._handle.inside and self._joined() is not None:
+        if self._is_inside():
             return self._value_inside(key, encoded, entry)
         kept = self._cache.find(encoded)
         if kept is None:
@@ -280,10 +284,10 @@ class WritebackShelf(Shelf[K, V]):
         self.update(((key, value),))
 
     def update(self, other: Any = (), /, **more: Any) -> None:
-        if self._handle.inside and (joined := self._joined()) is not None:
+        joined = self._joined()
+        if joined is not None:
             joined.update(other, **more)
             return
-        self._handle.refuse_in_transaction()
         stored = {self._namespace.encode(key): (key, value) for key, value in pairs(other, more)}
         puts = {encoded: self._codec.dump(key, encoded, value) for encoded, (key, value) in stored.items()}
         if not puts:
@@ -295,7 +299,7 @@ class WritebackShelf(Shelf[K, V]):
                 self._cache.keep(key, encoded, value, version, fingerprint)
 
     def clear(self) -> None:
-        self._handle.refuse_in_transaction()
+        self._handle.refuse_writing()
         with self._cache.writing():
             super().clear()
             for start, stop in self._namespace.ranges:
@@ -305,7 +309,7 @@ class WritebackShelf(Shelf[K, V]):
         self._cache.forget_unchanged([*batch.puts, *batch.deletes])
 
     def __delitem__(self, key: K) -> None:
-        self._handle.refuse_in_transaction()
+        self._handle.refuse_writing()
         with self._cache.writing():
             super().__delitem__(key)
             encoded = self._namespace.encode(key)
@@ -342,8 +346,7 @@ class WritebackShelf(Shelf[K, V]):
         return super().replace(key, old, new)
 
     def transaction(self, timeout: float | None = None) -> AbstractContextManager[Transaction[K, V]]:
-        if not self._handle.inside or self._joined() is None:
-            self._handle.refuse_in_transaction()
+        if self._handle.joined() is None:
             self._write_back()
         return super().transaction(timeout)
 

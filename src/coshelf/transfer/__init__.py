@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     from coshelf.transfer.copying import copy_entries
     from coshelf.transfer.exporting import export_entries
     from coshelf.transfer.importing import import_entries
-    from coshelf.transfer.report import Left, Report
+    from coshelf.transfer.report import Left, TransferReport
 
-__all__ = ["Left", "Report", "copy_entries", "export_entries", "import_entries"]
+__all__ = ["Left", "TransferReport", "copy_entries", "export_entries", "import_entries"]
 
 _MODULES = {
     "Left": "report",
-    "Report": "report",
+    "TransferReport": "report",
     "copy_entries": "copying",
     "export_entries": "exporting",
     "import_entries": "importing",

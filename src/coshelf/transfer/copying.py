@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any
 
 from coshelf import records
-from coshelf.contract import ABSENT, Absent, Batch, Engine, Entry, OpenOptions, Reader, Snapshot
+from coshelf.contract import ABSENT, Absent, Batch, Engine, Entry, Markable, OpenOptions, Reader, Snapshot, distrust
 from coshelf.engines import open_engine
 from coshelf.errors import (
     Conflict,
@@ -27,7 +27,7 @@ from coshelf.inspection.reports import shown_key
 from coshelf.keys import FIRST, LAST
 from coshelf.mapping.shelf import Shelf
 from coshelf.transfer.records_apart import Apart, take_apart
-from coshelf.transfer.report import Left, Progress, Report
+from coshelf.transfer.report import Left, TransferProgress, TransferReport
 from coshelf.trust import marks
 
 __all__ = ["Copied", "copy_entries"]
@@ -42,7 +42,7 @@ _ATTEMPTS = 10  # while somebody else writes to the target
 
 
 @dataclass(slots=True)
-class Copied(Report):
+class Copied(TransferReport):
     """What a copy did, or in a dry run would have done.
 
     Attributes:
@@ -55,7 +55,7 @@ class Copied(Report):
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
-        return Report.as_dict(self) | {"verified": self.verified, "settings": self.settings}
+        return TransferReport.as_dict(self) | {"verified": self.verified, "settings": self.settings}
 
 
 def copy_entries(
@@ -67,7 +67,7 @@ def copy_entries(
     trust: bool = False,
     dry_run: bool = False,
     timeout: float = 60.0,
-    progress: Progress | None = None,
+    progress: TransferProgress | None = None,
 ) -> Copied:
     """Copy all entries of a shelf to another, on whatever engines the two are.
 
@@ -121,10 +121,7 @@ def copy_entries(
 def _opened(place: Any, flag: Any, timeout: float) -> AbstractContextManager[Engine]:
     if not isinstance(place, Shelf):
         return closing(open_engine(os.fspath(place), OpenOptions(flag=flag, timeout=timeout)))
-    place._refuse_part("copy")
-    if flag != "r":
-        place._handle.refuse_in_transaction()
-    return nullcontext(place._handle.engine)
+    return nullcontext(place.engine_for("copy", writing=flag != "r"))
 
 
 def _target(place: Any, timeout: float, *, dry_run: bool) -> AbstractContextManager[Engine]:
@@ -140,12 +137,12 @@ def _is_same_place(one: Engine, other: Engine) -> bool:
 
 def _keep_trust_apart(source: Engine, target: Engine) -> None:
     """Entries of a shelf that is not trusted do not become those of one that is."""
-    reason = source.distrust()
-    if reason is None or target.distrust() is not None:
+    reason = distrust(source)
+    if reason is None or distrust(target) is not None:
         return
-    if target.count(FIRST, LAST) == 0:
+    if target.count(FIRST, LAST) == 0 and isinstance(target, Markable):
         target.revoke()
-    if target.distrust() is None:
+    if distrust(target) is None:
         raise ShelfPermissionError(
             f"{target.where} is trusted, and what it would get is not: {reason}\n"
             "  hint: copy to a new shelf, or say that you trust the source (--trust)"
@@ -163,7 +160,7 @@ class _Copy:
         overwrite: bool,
         verify: bool,
         dry_run: bool,
-        progress: Progress | None,
+        progress: TransferProgress | None,
     ) -> None:
         self._source = source
         self._reader = reader

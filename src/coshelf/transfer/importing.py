@@ -9,16 +9,16 @@ from typing import Any
 
 from coshelf.engines import refuse_credentials
 from coshelf.errors import DamagedRecord, InvalidKey, KeyTooLong, ShelfNotFound, UnreadableValue, ValueTooLarge
-from coshelf.keys import shown
+from coshelf.keys import encode, shown
 from coshelf.mapping.shelf import Shelf
 from coshelf.opening import open_with_codec
 from coshelf.system.paths import expanded
 from coshelf.transfer.detection import open_source
 from coshelf.transfer.diskcache_source import DISKS
 from coshelf.transfer.encodings import KEYS, VALUES
-from coshelf.transfer.report import Left, Progress, Report
-from coshelf.transfer.source import Entry, Skipped, SourceOptions
-from coshelf.values.raw_pickles import RawPickles
+from coshelf.transfer.report import Left, TransferProgress, TransferReport
+from coshelf.transfer.source import Skipped, SourceEntry, SourceOptions
+from coshelf.values.front_doors import RAW_PICKLES
 
 __all__ = ["import_entries"]
 
@@ -41,8 +41,8 @@ def import_entries(
     drop_expiry: bool = False,
     replace: bool = False,
     dry_run: bool = False,
-    progress: Progress | None = None,
-) -> Report:
+    progress: TransferProgress | None = None,
+) -> TransferReport:
     """Copy the entries of a source into a shelf.
 
     They go in by batches of up to a thousand, each of which is one commit. Run again after it was stopped, it passes
@@ -89,7 +89,7 @@ def import_entries(
     with ExitStack() as stack:
         opened = stack.enter_context(open_source(expanded(os.fspath(source)), kind, options))
         shelf = stack.enter_context(_target(os.fspath(target), dry_run))
-        report = Report(opened.kind)
+        report = TransferReport(opened.kind)
         total = opened.count()
         seen = 0
         for batch in _batches(opened.entries(), report):
@@ -102,14 +102,14 @@ def import_entries(
 
 def _target(target: str, dry_run: bool) -> Shelf[Any, bytes]:
     if not dry_run:
-        return open_with_codec(target, "c", RawPickles())
+        return open_with_codec(target, "c", RAW_PICKLES)
     try:
-        return open_with_codec(target, "r", RawPickles())
+        return open_with_codec(target, "r", RAW_PICKLES)
     except ShelfNotFound:
-        return open_with_codec("memory:", "c", RawPickles())
+        return open_with_codec("memory:", "c", RAW_PICKLES)
 
 
-def _batches(entries: Iterator[Entry | Left], report: Report) -> Iterator[dict[Any, bytes]]:
+def _batches(entries: Iterator[SourceEntry | Left], report: TransferReport) -> Iterator[dict[Any, bytes]]:
     """The entries, in batches; what is none goes into the report."""
     batch: dict[Any, bytes] = {}
     numbers: dict[Any, str] = {}
@@ -136,7 +136,9 @@ def _batches(entries: Iterator[Entry | Left], report: Report) -> Iterator[dict[A
     yield batch
 
 
-def _store(shelf: Shelf[Any, bytes], batch: dict[Any, bytes], report: Report, *, replace: bool, dry_run: bool) -> None:
+def _store(
+    shelf: Shelf[Any, bytes], batch: dict[Any, bytes], report: TransferReport, *, replace: bool, dry_run: bool
+) -> None:
     new: dict[Any, bytes] = {}
     for key, value in batch.items():
         try:
@@ -151,7 +153,7 @@ def _store(shelf: Shelf[Any, bytes], batch: dict[Any, bytes], report: Report, *,
         else:
             report.skipped.append(Left(shown(key), "another value is there (--replace)"))
     if dry_run:
-        report.done += sum(1 for key in new if _is_usable(shelf, key, report))
+        report.done += sum(1 for key in new if _is_usable(key, report))
         return
     try:
         shelf.update(new)
@@ -165,9 +167,9 @@ def _store(shelf: Shelf[Any, bytes], batch: dict[Any, bytes], report: Report, *,
                 report.failed.append(Left(shown(key), str(error).splitlines()[0]))
 
 
-def _is_usable(shelf: Shelf[Any, bytes], key: Any, report: Report) -> bool:
+def _is_usable(key: Any, report: TransferReport) -> bool:
     try:
-        shelf._namespace.encode(key)
+        encode(key)
     except (InvalidKey, KeyTooLong) as error:
         report.failed.append(Left(shown(key), str(error).splitlines()[0]))
         return False

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Left", "Progress", "Report"]
+__all__ = ["Left", "TransferProgress", "TransferReport"]
 
-Progress = Callable[[int, int | None], object]
+TransferProgress = Callable[[int, int | None], object]
 """Called now and then with the entries done, and how many there are in all, if that is known."""
 
 
@@ -26,7 +26,7 @@ class Left:
 
 
 @dataclass(slots=True)
-class Report:
+class TransferReport:
     """What a transfer did, or in a dry run would have done.
 
     Attributes:

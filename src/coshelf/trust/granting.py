@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import stat
 
-from coshelf.contract import OpenOptions
+from coshelf.contract import Markable, OpenOptions
 from coshelf.engines import open_engine
-from coshelf.errors import ShelfPermissionError
+from coshelf.errors import ShelfPermissionError, Unsupported
 from coshelf.system.paths import expanded
 
 __all__ = ["revoke", "trust_shelf"]
@@ -30,6 +30,8 @@ def trust_shelf(path: str) -> None:
         _target(path), OpenOptions(flag="w" if os.access(path.removeprefix("sqlite:"), os.W_OK) else "r")
     )
     try:
+        if not isinstance(engine, Markable):
+            raise Unsupported(f"the {engine.name} engine has no place to note that {engine.where} is trusted")
         reason = engine.exposure()
         if reason is not None:
             raise ShelfPermissionError(
@@ -45,7 +47,7 @@ def revoke(path: str) -> bool:
     """Take this user's note of trust away; return whether there was one."""
     engine = open_engine(_target(expanded(path)), OpenOptions(flag="r"))
     try:
-        return engine.revoke()
+        return isinstance(engine, Markable) and engine.revoke()
     finally:
         engine.close()
 

@@ -10,24 +10,26 @@ import functools
 import io
 import pickle
 import sys
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from coshelf.stored import shaped
 from coshelf.values.blobs import LARGE, MOST_BUFFERS
 
-__all__ = ["FIRST_PROTOCOL", "dumps", "separate"]
+__all__ = ["FIRST_PROTOCOL", "NotPlain", "dumps", "first_attempt", "separate"]
 
 FIRST_PROTOCOL = 5  # that knows buffers
 
 
-class _NotPlain(Exception):
+class NotPlain(Exception):
     """A buffer was met that needs more than to be copied into the pickle."""
 
 
 def _copied(buffer: pickle.PickleBuffer) -> bool:
+    """What the first attempt does with buffers. Raises :class:`NotPlain`."""
     view = buffer.raw()
     if view.nbytes >= LARGE or (view.readonly and _is_array_s(view)):
-        raise _NotPlain
+        raise NotPlain
     return True
 
 
@@ -39,22 +41,35 @@ def dumps(value: Any, protocol: int) -> bytes:
     """As ``pickle.dumps``, for memoryviews, too. Arrays come back writable, whatever they were."""
     try:
         return pickle.dumps(value, protocol, buffer_callback=_copied if protocol >= FIRST_PROTOCOL else None)
-    except (_NotPlain, TypeError):
+    except (NotPlain, TypeError):
         return _with_care(value, protocol, None)
 
 
-def separate(value: Any, protocol: int) -> tuple[bytes, list[memoryview]]:
-    """The pickle of a value, and the buffers of :data:`LARGE` and more that are not in it."""
+first_attempt: Callable[[Any], bytes] = functools.partial(
+    pickle.dumps, protocol=FIRST_PROTOCOL, buffer_callback=_copied
+)
+"""The pickle of a value of which no buffer is large: of most. Raises :class:`NotPlain`, and what pickling raises."""
+
+
+def separate(value: Any, protocol: int, attempt: bytes | Exception | None = None) -> tuple[bytes, list[memoryview]]:
+    """The pickle of a value, and the buffers of :data:`LARGE` and more that are not in it.
+
+    ``attempt`` is what :data:`first_attempt` gave, if it was tried: the pickle, a :class:`NotPlain` or a TypeError.
+    """
     if type(value) is bytearray and len(value) >= LARGE:
         value = pickle.PickleBuffer(value)
+        attempt = None
+    if attempt is None:
+        try:
+            attempt = first_attempt(value)
+        except (NotPlain, TypeError) as error:
+            attempt = error
     found: list[memoryview] = []
-    payload: bytes | None = None
-    try:
-        payload = pickle.dumps(value, protocol, buffer_callback=_copied)
-    except _NotPlain:
+    payload = attempt if isinstance(attempt, bytes) else None
+    if payload is not None and len(payload) < LARGE:
+        return payload, found
+    if isinstance(attempt, NotPlain):
         payload = _gathered(value, protocol, found)
-    except TypeError:
-        pass
     if payload is None or (len(payload) >= LARGE and _may_hide_an_array(payload)):
         found.clear()
         payload = _with_care(value, protocol, found)
@@ -67,12 +82,12 @@ def _gathered(value: Any, protocol: int, found: list[memoryview]) -> bytes | Non
     def is_copied(buffer: pickle.PickleBuffer) -> bool:
         view = buffer.raw()
         if view.readonly and _is_array_s(view):
-            raise _NotPlain
+            raise NotPlain
         return not _takes(view, found)
 
     try:
         return pickle.dumps(value, protocol, buffer_callback=is_copied)
-    except (_NotPlain, TypeError):
+    except (NotPlain, TypeError):
         return None
 
 

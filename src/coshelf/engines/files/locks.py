@@ -20,6 +20,7 @@ from typing import ParamSpec, TypeVar
 
 from coshelf.engines.local_lock import LocalLock
 from coshelf.errors import NotAShelf, ShelfLocked, TransactionInProgress
+from coshelf.system.backoff import Backoff
 
 __all__ = ["DirectoryLock", "Lockable", "LockedDirectory", "LockedFile", "flocked"]
 
@@ -125,7 +126,7 @@ def flocked(target: Lockable, kind: int, timeout: float, where: str, spent: floa
 
 
 def _take(descriptor: int, kind: int, timeout: float, where: str, until: float, *, is_nested: bool) -> None:
-    pause = _FIRST_PAUSE
+    backoff = Backoff(_FIRST_PAUSE, _LONGEST_PAUSE)
     while True:
         try:
             fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
@@ -138,8 +139,7 @@ def _take(descriptor: int, kind: int, timeout: float, where: str, until: float, 
             left = until - time.monotonic()
             if left <= 0:
                 raise ShelfLocked(f"shelf is locked: {where}\n  by another process; waited {timeout:g} s") from None
-            time.sleep(min(pause, left))
-            pause = min(pause * 2, _LONGEST_PAUSE)
+            backoff.sleep(left)
         else:
             return
 

@@ -9,8 +9,9 @@ from typing import Any
 
 from coshelf.contract import OpenOptions
 from coshelf.engines.files.engine import FilesEngine
-from coshelf.engines.files.tree import OPEN_DIRECTORY, mode_of_directories, translated
+from coshelf.engines.files.tree import OPEN_DIRECTORY, mode_of_directories
 from coshelf.errors import NotAShelf, ShelfNotFound, Unsupported
+from coshelf.system.os_errors import translated
 
 __all__ = ["open_engine"]
 
@@ -19,7 +20,7 @@ def open_engine(target: Any, options: OpenOptions, *, as_pickleshare: bool = Fal
     """The engine on a directory: ``files:PATH``, or a path. ``as_pickleshare`` is as in :class:`FilesEngine`."""
     path = os.path.abspath(target.removeprefix("files:"))
     made = False
-    with translated(path):
+    with translated("open", "the shelf", path):
         if options.flag in ("c", "n"):
             made = _made(path, options.mode)
         try:

@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -16,18 +15,14 @@ from coshelf.engines.redis.bell import CountingBell, SubscribedBell
 from coshelf.engines.redis.client import Client, Command
 from coshelf.engines.redis.commits import Committer, bucket_of
 from coshelf.engines.redis.layout import Layout
-from coshelf.engines.redis.probing import LARGEST_KEY, Found, capabilities, probe, refuse_unfit
+from coshelf.engines.redis.probing import Found, capabilities, probe, refuse_unfit
 from coshelf.engines.redis.scanning import pages_of, whole_record
 from coshelf.engines.redis.scripts import CREATE
 from coshelf.errors import (
-    BatchTooLarge,
     FormatTooNew,
-    KeyTooLong,
     NotAShelf,
-    ReadOnlyShelf,
     ShelfNotFound,
     Unsupported,
-    ValueTooLarge,
 )
 from coshelf.keys import FIRST, LAST
 
@@ -35,7 +30,6 @@ __all__ = ["RedisEngine", "open_engine"]
 
 _FORMAT = 1
 _FIELDS = (b"format", b"id", b"buckets", b"created")
-_RECORD_ROOM = 64  # bytes that a batch takes for each key beside key and body
 
 
 def open_engine(target: Any, options: OpenOptions) -> Engine:
@@ -207,10 +201,7 @@ class RedisEngine(Engine):
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
-    def commit(self, batch: Batch) -> int:
-        if self._options.flag == "r":
-            raise ReadOnlyShelf(f"{self.where} was opened with flag 'r' and cannot be written")
-        self._refuse_large(batch)
+    def _apply(self, batch: Batch) -> int:
         bucket = bucket_of(batch, self._layout, self.where)
         if bucket is not None:
             return self._commits.commit(bucket, batch)
@@ -218,23 +209,6 @@ class RedisEngine(Engine):
         for each in self._layout.buckets:  # ranges are emptied bucket by bucket
             number = self._commits.commit(each, batch)
         return number
-
-    def _refuse_large(self, batch: Batch) -> None:
-        """Raise for what the server would refuse, or end the connection at."""
-        value_limit = self._found.largest_value
-        size = 0
-        for key, body in batch.puts.items():
-            if len(key) > LARGEST_KEY:
-                raise KeyTooLong(f"a key of {len(key)} bytes; {self.where} takes {LARGEST_KEY}")
-            if len(body) > value_limit:
-                raise ValueTooLarge(f"a value of {len(body)} bytes; {self.where} takes {value_limit}")
-            size += len(key) + len(body) + _RECORD_ROOM
-        size += sum(len(key) + _RECORD_ROOM for keys in (batch.deletes, batch.checks) for key in keys)
-        if size > self._found.largest_request:
-            raise BatchTooLarge(
-                f"a commit of {size} bytes; {self.where} takes {self._found.largest_request} in one request\n"
-                "  hint: store fewer at a time"
-            )
 
     def doorbell(self, key: bytes) -> Doorbell:
         bucket = self._layout.buckets[self._layout.index(key)]
@@ -264,4 +238,4 @@ class RedisEngine(Engine):
         self._client.close()
 
     def reopen_arguments(self) -> tuple[str, OpenOptions]:
-        return self._target, replace(self._options, flag="r" if self._options.flag == "r" else "w")
+        return self._target, self._options.for_reopening()

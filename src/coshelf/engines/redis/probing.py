@@ -11,13 +11,13 @@ from coshelf.engines.redis.client import Client
 from coshelf.engines.redis.failures import redis
 from coshelf.errors import Unsupported
 
-__all__ = ["LARGEST_KEY", "Found", "capabilities", "probe", "refuse_unfit"]
+__all__ = ["Found", "capabilities", "probe", "refuse_unfit"]
 
 _ASKED = ("appendfsync", "save", "proto-max-bulk-len", "client-query-buffer-limit")
 _OLDEST = (6, 0)
 _SHARDED_CHANNELS = (7, 0)
 _WAITAOF = (7, 2)
-LARGEST_KEY = 1 << 20  # a key lies in the hash and in the set, and a page has a hundred
+_LARGEST_KEY = 1 << 20  # a key lies in the hash and in the set, and a page has a hundred
 _LARGEST_VALUE = 512 << 20  # the server's defaults, where it does not tell
 _LARGEST_REQUEST = 1 << 30
 _ROOM = 64 << 10  # left for the rest of a request
@@ -160,7 +160,7 @@ def capabilities(found: Found, client: Client, buckets: int, durability: Durabil
         persistent=found.appends is not False or found.saves is not False,
         acknowledged=_acknowledged(found, client, durability),
         consistency="eventual" if found.replica else "primary" if found.replicated else "strict",
-        largest_key=LARGEST_KEY,
+        largest_key=_LARGEST_KEY,
         largest_value=found.largest_value,
     )
 

@@ -18,11 +18,9 @@ from coshelf.errors import (
     FormatTooNew,
     NotAShelf,
     ShelfNotFound,
-    ShelfPermissionError,
-    StorageError,
-    StorageFull,
 )
 from coshelf.system.durable_files import sync_directory
+from coshelf.system.os_errors import translate
 
 __all__ = ["Row", "create", "look_at"]
 
@@ -59,7 +57,7 @@ def create(path: str, mode: int, *, over: bool = False) -> bool:
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ShelfNotFound(errno.ENOENT, "there is no such directory to make the shelf in", path) from error
     except OSError as error:
-        raise _failed(error, path) from error
+        raise translate(error, "create", "the shelf", path) from error
     try:
         try:
             os.fchmod(descriptor, mode)
@@ -80,7 +78,7 @@ def create(path: str, mode: int, *, over: bool = False) -> bool:
     except CoshelfError:
         raise
     except OSError as error:
-        raise _failed(error, path) from error
+        raise translate(error, "create", "the shelf", path) from error
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
@@ -113,11 +111,3 @@ def look_at(connections: Connections) -> Row:
     if len(rows) != 1 or not isinstance(rows[0][0], bytes) or len(rows[0][0]) != _STORE_ID:
         raise DamagedShelf(f"{path} does not say which shelf it is")
     return Row(*rows[0])
-
-
-def _failed(error: OSError, path: str) -> OSError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return StorageFull(f"cannot create {path}: no space left on the device")
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return ShelfPermissionError(error.errno, "this user may not create a shelf here", path)
-    return StorageError(error.errno, f"cannot create the shelf: {error.strerror}", path)

@@ -15,6 +15,7 @@ from contextlib import suppress
 from coshelf.engines.files.locks import Lockable
 from coshelf.engines.hidden_names import with_suffix
 from coshelf.errors import NotAShelf, ShelfNotFound, ShelfPermissionError, StorageError
+from coshelf.system.os_errors import translate
 from coshelf.trust.exposure import exposure_of, exposure_to_others_than
 from coshelf.trust.writers import Writers, writers_of
 
@@ -123,10 +124,8 @@ class LockFile(Lockable):
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         try:
             descriptor = os.open(self.path, flags, 0o600)
-        except PermissionError as error:
-            raise ShelfPermissionError(error.errno, "this user may not write the shelf", self.path) from error
         except OSError as error:
-            raise StorageError(error.errno, f"cannot open the lock file: {error.strerror}", self.path) from error
+            raise translate(error, "write", "the lock file of the shelf", self.path) from error
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode) or found.st_size:
             os.close(descriptor)

@@ -25,7 +25,7 @@ from coshelf.engines.lmdb.pages.closing_stamp import (
 from coshelf.engines.lmdb.pages.header import Meta, in_order, missing_bytes, newest_of, read_metas, wrong_with
 from coshelf.engines.lmdb.pages.layout import children, nodes_of, overflow_length
 from coshelf.engines.lmdb.pages.reading import Pages
-from coshelf.engines.lmdb.pages.structure import first_problem, is_own
+from coshelf.engines.lmdb.pages.structure import first_problem, is_marked
 from coshelf.engines.lmdb.shelf_row import ROW_KEY
 from coshelf.errors import DamagedShelf
 
@@ -39,31 +39,31 @@ _HINT = "\n  hint: restore it from a copy; it has not been changed"
 # --- at opening ------------------------------------------------------------------------------------------------------
 
 
-def check_short_file(descriptor: int, path: str) -> None:
+def check_short_file(descriptor: int, path: str, metas: list[Meta] | None = None) -> None:
     """Raise :class:`DamagedShelf` if pages that are in use lie behind the end of a file that is short.
 
     LMDB counts pages that a commit took and gave back unwritten. So a file whose last process died right after such a
     commit may be short and whole. Only for a short file, this looks at all pages.
     """
-    short = missing_bytes(descriptor, path)
+    short = missing_bytes(descriptor, path, metas)
     if short and first_problem(descriptor, path) is not None:
         size = os.fstat(descriptor).st_size
         raise DamagedShelf(f"{path} is truncated: it has {size} bytes and needs {size + short}")
 
 
-def refuse_malformed(descriptor: int, path: str) -> None:
+def refuse_malformed(descriptor: int, path: str, metas: list[Meta], rows: dict[bytes, bytes]) -> bool:
     """Raise :class:`DamagedShelf` for a file that LMDB could stumble over, unless it bears this user's mark.
 
     A stamp tells of accidents and not of intent: whoever makes a file can give it a stamp that fits. So this looks at
-    all pages, which takes some 10 ms a megabyte of small entries, and nearly nothing for large values.
+    all pages, which takes some 10 ms a megabyte of small entries, and nearly nothing for large values. ``metas`` are
+    the file's headers, and ``rows`` its first rows. Returns whether it bears the mark.
     """
-    metas = read_metas(descriptor, path)
     problem = wrong_with(metas)
     if problem is None:
         meta = newest_of(metas)
         pages = Pages(descriptor, meta.page_size)
-        if meta.last_page * meta.page_size <= pages.length and is_own(pages, meta, path):
-            return
+        if meta.last_page * meta.page_size <= pages.length and is_marked(pages, rows, path):
+            return True
         found = first_problem(descriptor, path)
         problem = None if found is None else str(found)
     if problem is not None:
@@ -71,15 +71,15 @@ def refuse_malformed(descriptor: int, path: str) -> None:
             f"{path} is damaged, or was made to look so: {problem}\n"
             "  hint: coshelf.check(path) lists all problems; coshelf.salvage(path, new) copies what is readable"
         )
+    return False
 
 
-def find_damage(descriptor: int, path: str) -> bool:
+def find_damage(descriptor: int, path: str, metas: list[Meta]) -> bool:
     """Whether records are damaged, or their keys; the rest is as it was when the shelf was closed.
 
     Raises :class:`DamagedShelf` if more than records changed. If the shelf was not closed properly, this looks at the
-    headers alone: LMDB would follow the wrong one.
+    headers alone: LMDB would follow the wrong one. ``metas`` are its headers.
     """
-    metas = read_metas(descriptor, path)
     wrong = wrong_with(metas)
     if wrong is not None:
         raise DamagedShelf(f"{path} is damaged: {wrong}{_HINT}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 
@@ -25,8 +26,12 @@ def lock_path(path: str) -> str:
     return path + "-lock"
 
 
-def make_file(name: str, like: os.stat_result, size: int = 0) -> int:
-    """Make a file anew and return its descriptor. What is mapped needs its space: a full disk would be a SIGBUS."""
+def make_file(name: str, like: os.stat_result, content: bytes = b"") -> int:
+    """Make a file anew and return its descriptor. What is mapped needs its space: a full disk would be a SIGBUS.
+
+    Space is taken by writing. ``posix_fallocate`` takes three times as long on ext4, and as much again when the file
+    is removed: it allocates blocks, where a write only reserves them until the file reaches the disk.
+    """
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     try:
         descriptor = os.open(name, flags, 0o600)
@@ -35,8 +40,8 @@ def make_file(name: str, like: os.stat_result, size: int = 0) -> int:
         descriptor = os.open(name, flags, 0o600)
     try:
         give(descriptor, like)
-        if size:
-            os.posix_fallocate(descriptor, 0, size)
+        if content and os.pwrite(descriptor, content, 0) < len(content):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), name)
     except BaseException:
         os.close(descriptor)
         remove_file(name)
@@ -46,7 +51,7 @@ def make_file(name: str, like: os.stat_result, size: int = 0) -> int:
 
 def make_lock_file(path: str, like: os.stat_result) -> None:
     """Make the lock file of an LMDB file anew. Only by who knows that nobody has it open."""
-    os.close(make_file(lock_path(path), like, LOCK_SIZE))
+    os.close(make_file(lock_path(path), like, bytes(LOCK_SIZE)))
 
 
 def remove_file(path: str) -> None:

@@ -124,9 +124,9 @@ def wrong_with(metas: list[Meta]) -> str | None:
     return None
 
 
-def missing_bytes(descriptor: int, path: str) -> int:
-    """By how much the file is shorter than the pages that its header counts."""
-    newest = newest_of(read_metas(descriptor, path))
+def missing_bytes(descriptor: int, path: str, metas: list[Meta] | None = None) -> int:
+    """By how much the file is shorter than the pages that its header counts. ``metas`` are its headers, if known."""
+    newest = newest_of(metas or read_metas(descriptor, path))
     return max(0, (newest.last_page + 1) * newest.page_size - os.fstat(descriptor).st_size)
 
 

@@ -23,7 +23,7 @@ from coshelf.errors import CoshelfError
 from coshelf.inspection.reports import Problem, Report
 from coshelf.trust import marks
 
-__all__ = ["StructureCheck", "first_problem", "is_own", "row_without_lmdb"]
+__all__ = ["StructureCheck", "first_problem", "first_rows", "is_marked", "is_own", "row_without_lmdb"]
 
 # Bytes that a header may count beyond the end of the file: pages that were taken and never written.
 _UNWRITTEN = 1 << 30
@@ -109,19 +109,27 @@ def row_without_lmdb(descriptor: int, path: str) -> ShelfRow | None:
     metas = read_metas(descriptor, path)
     if not metas:
         return None
-    meta = newest_of(metas)
-    pages = Pages(descriptor, meta.page_size)
-    rows = {node.key: pages.value(node) for node in _first_rows(pages, meta)}
     try:
-        return unpack_row(rows.get(ROW_KEY), path)
+        return unpack_row(first_rows(descriptor, metas).get(ROW_KEY), path)
     except CoshelfError:
         return None
 
 
 def is_own(pages: Pages, meta: Meta, path: str) -> bool:
     """Whether this user made the file on this machine. The rows that tell are the first two."""
+    return is_marked(pages, {node.key: pages.value(node) for node in _first_rows(pages, meta)}, path)
+
+
+def first_rows(descriptor: int, metas: list[Meta]) -> dict[bytes, bytes]:
+    """The first two rows, which are the shelf row and the mark, if they are where they should be."""
+    meta = newest_of(metas)
+    pages = Pages(descriptor, meta.page_size)
+    return {node.key: pages.value(node) for node in _first_rows(pages, meta)}
+
+
+def is_marked(pages: Pages, rows: dict[bytes, bytes], path: str) -> bool:
+    """As :func:`is_own`, by the first two ``rows``."""
     information = pages.status
-    rows = {node.key: pages.value(node) for node in _first_rows(pages, meta)}
     try:
         store_id = unpack_row(rows.get(ROW_KEY), path).store_id
     except CoshelfError:
