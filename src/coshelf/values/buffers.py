@@ -10,13 +10,12 @@ import functools
 import io
 import pickle
 import sys
-from collections.abc import Callable
 from typing import Any, ClassVar
 
 from coshelf.stored import shaped
 from coshelf.values.blobs import LARGE, MOST_BUFFERS
 
-__all__ = ["FIRST_PROTOCOL", "NotPlain", "dumps", "first_attempt", "separate"]
+__all__ = ["FIRST_PROTOCOL", "NotPlain", "copied", "dumps", "separate"]
 
 FIRST_PROTOCOL = 5  # that knows buffers
 
@@ -25,8 +24,8 @@ class NotPlain(Exception):
     """A buffer was met that needs more than to be copied into the pickle."""
 
 
-def _copied(buffer: pickle.PickleBuffer) -> bool:
-    """What the first attempt does with buffers. Raises :class:`NotPlain`."""
+def copied(buffer: pickle.PickleBuffer) -> bool:
+    """What a first attempt gives ``pickle.dumps`` as ``buffer_callback``. Raises :class:`NotPlain`."""
     view = buffer.raw()
     if view.nbytes >= LARGE or (view.readonly and _is_array_s(view)):
         raise NotPlain
@@ -40,34 +39,30 @@ def _is_array_s(view: memoryview) -> bool:
 def dumps(value: Any, protocol: int) -> bytes:
     """As ``pickle.dumps``, for memoryviews, too. Arrays come back writable, whatever they were."""
     try:
-        return pickle.dumps(value, protocol, buffer_callback=_copied if protocol >= FIRST_PROTOCOL else None)
+        return pickle.dumps(value, protocol, buffer_callback=copied if protocol >= FIRST_PROTOCOL else None)
     except (NotPlain, TypeError):
         return _with_care(value, protocol, None)
-
-
-first_attempt: Callable[[Any], bytes] = functools.partial(
-    pickle.dumps, protocol=FIRST_PROTOCOL, buffer_callback=_copied
-)
-"""The pickle of a value of which no buffer is large: of most. Raises :class:`NotPlain`, and what pickling raises."""
 
 
 def separate(value: Any, protocol: int, attempt: bytes | Exception | None = None) -> tuple[bytes, list[memoryview]]:
     """The pickle of a value, and the buffers of :data:`LARGE` and more that are not in it.
 
-    ``attempt`` is what :data:`first_attempt` gave, if it was tried: the pickle, a :class:`NotPlain` or a TypeError.
+    ``attempt`` is what ``pickle.dumps`` with :func:`copied` gave, if that was tried: the pickle, or one of
+    :class:`NotPlain` and TypeError.
     """
     if type(value) is bytearray and len(value) >= LARGE:
         value = pickle.PickleBuffer(value)
-        attempt = None
     if attempt is None:
         try:
-            attempt = first_attempt(value)
+            attempt = pickle.dumps(value, protocol, buffer_callback=copied)
         except (NotPlain, TypeError) as error:
-            attempt = error
+            return _separate(value, protocol, error)
+    return _separate(value, protocol, attempt)
+
+
+def _separate(value: Any, protocol: int, attempt: bytes | Exception) -> tuple[bytes, list[memoryview]]:
     found: list[memoryview] = []
-    payload = attempt if isinstance(attempt, bytes) else None
-    if payload is not None and len(payload) < LARGE:
-        return payload, found
+    payload: bytes | None = attempt if isinstance(attempt, bytes) else None
     if isinstance(attempt, NotPlain):
         payload = _gathered(value, protocol, found)
     if payload is None or (len(payload) >= LARGE and _may_hide_an_array(payload)):

@@ -25,7 +25,7 @@ _LOOK_AGAIN = 1.0  # seconds in which somebody else's new dictionary comes into 
 
 @dataclass(frozen=True, slots=True)
 class Zstd:
-    """Zstandard for ``compress=``, where more is to be said than ``"zstd"``.
+    """Zstandard with options, for ``compress=``.
 
     Attributes:
         level: 1 (fast) to 22 (small).

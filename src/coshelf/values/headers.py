@@ -19,6 +19,7 @@ __all__ = [
     "TEXT",
     "codec_of",
     "parts",
+    "plain_payload",
     "refuse_unknown",
     "said_of",
     "undecoded",
@@ -87,6 +88,14 @@ def refuse_unknown(key: Any, headers: dict[int, bytes], known: Iterable[int] = K
         raise FormatTooNew(
             f"the value for key {shown(key)} has a header {unknown:#04x}, which only a later version knows"
         )
+
+
+def plain_payload(key: Any, record: bytes) -> bytes:
+    """The pickle of a record that has no layers, without large buffers that lie beside it. Raises :func:`undecoded`."""
+    headers, payload = parts(record)
+    if headers and headers.keys() != {records.BLOB}:
+        raise undecoded(key, record)
+    return payload
 
 
 def undecoded(key: Any, record: bytes) -> CoshelfError:

@@ -121,6 +121,8 @@ class LayeredCodec:
 
     def opened(self, key: Any, encoded_key: bytes, record: bytes) -> tuple[int | None, bytes]:
         headers, payload = parts(record)
+        if not self._required and headers.keys() == {records.BLOB}:
+            return None, payload
         for layer in self._required:
             payload = layer.remove(key, encoded_key, headers, payload)
         if not self._known.issuperset(headers):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable, Iterable, Iterator
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from coshelf.values import buffers
 from coshelf.values.blobs import LARGE
 from coshelf.values.codec import Layer
 from coshelf.values.failures import damaged, refuse_damaged, unwritable
-from coshelf.values.headers import parts, undecoded
+from coshelf.values.headers import plain_payload, undecoded
 from coshelf.values.large_buffers import LargeBuffers
 from coshelf.values.pickles import Pickles
 
@@ -57,31 +58,38 @@ class PickleCodec:
         if not self._separates:
             body = self._pickles.dumps(key, value)
             return body if body[0] == records.PICKLE else OLD + body
-        attempt: bytes | Exception | None = None
+        try:  # what buffers.separate() does first, and all that most values need
+            attempt = (
+                None if type(value) is bytearray else pickle.dumps(value, self.protocol, buffer_callback=buffers.copied)
+            )
+        except (buffers.NotPlain, TypeError) as error:
+            body, large = self._separated(key, value, error)
+        except Exception as error:
+            raise unwritable(key, value, error) from error
+        else:
+            if attempt is not None and len(attempt) < LARGE and not self._refuses_objects:
+                return attempt
+            body, large = self._separated(key, value, attempt)
+        return self._large.dump(encoded_key, body, large) if large else body
+
+    def _separated(
+        self, key: Any, value: Any, attempt: bytes | Exception | None = None
+    ) -> tuple[bytes, list[memoryview]]:
+        """The pickle of a value, and its large buffers, given what a first attempt gave. Raises as :meth:`dump`."""
         try:
-            if type(value) is not bytearray:
-                try:
-                    attempt = body = buffers.first_attempt(value)
-                    if len(body) < LARGE and not self._refuses_objects:
-                        return body
-                except (buffers.NotPlain, TypeError) as error:
-                    attempt = error
             body, large = buffers.separate(value, self.protocol, attempt)
         except Exception as error:
             raise unwritable(key, value, error) from error
         if self._refuses_objects:
             self._pickles.refuse_object(key, body, large)
-        return self._large.dump(encoded_key, body, large) if large else body
+        return body, large
 
     def fingerprint(self, key: Any, encoded_key: bytes, value: Any, body: bytes | None = None) -> bytes:
         if type(body) is bytes:
             return body
         if not self._separates:
             return self.dump(key, encoded_key, value)
-        try:
-            body, large = buffers.separate(value, self.protocol)
-        except Exception as error:
-            raise unwritable(key, value, error) from error
+        body, large = self._separated(key, value)
         return b"".join((body, *(blake2b(buffer).digest() for buffer in large)))
 
     def load_pages(
@@ -130,8 +138,8 @@ class PickleCodec:
         return self._codec_of_others(key, record).decoded(key, encoded_key, record, copy)
 
     def opened(self, key: Any, encoded_key: bytes, record: bytes) -> tuple[int | None, bytes]:
-        if record[0] != records.HEADERED:
-            return None, parts(record)[1]
+        if record[0] != records.HEADERED or record[1] == records.BLOB:
+            return None, plain_payload(key, record)
         return self._codec_of_others(key, record).opened(key, encoded_key, record)
 
     def _codec_of_others(self, key: Any, record: bytes) -> LayeredCodec:
