@@ -17,8 +17,8 @@ from coshelf.contract import (
     Entry,
     OpenOptions,
 )
+from coshelf.engines.directory_lock import DirectoryLock
 from coshelf.engines.exclusive import ExclusiveEngine
-from coshelf.engines.files.locks import DirectoryLock
 from coshelf.engines.sqlite.connections import Connections
 from coshelf.engines.sqlite.database import Row
 from coshelf.engines.sqlite.failures import translated
