@@ -24,11 +24,10 @@ from coshelf.errors import (
     FormatTooNew,
     NotAShelf,
     ShelfNotFound,
-    ShelfPermissionError,
     SnapshotLost,
-    StorageError,
 )
 from coshelf.inspection.reports import Report, check_record
+from coshelf.system.os_errors import translate
 
 if TYPE_CHECKING:
     from coshelf.engines.lmdb.environment import Environment
@@ -102,9 +101,7 @@ def opened_alone(path: str) -> Iterator[int | None]:
     except FileNotFoundError as error:
         raise ShelfNotFound(errno.ENOENT, "there is no file", path) from error
     except OSError as error:
-        if error.errno in (errno.EACCES, errno.EPERM):
-            raise ShelfPermissionError(error.errno, "this user may not read the file", path) from error
-        raise StorageError(error.errno, f"cannot read the file: {error.strerror}", path) from error
+        raise translate(error, "read", "the file", path) from error
     try:
         if os.path.isdir(f"/proc/self/fd/{descriptor}"):
             raise NotAShelf(f"{path} is a directory; a shelf is a file")
