@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from hypothesis import settings
 
+collect_ignore_glob = ["*/scripts/*", "processes/talking.py"]
+"""Programs that tests start: importing them runs them."""
+
 settings.register_profile("repeatable", derandomize=True, database=None, deadline=None, print_blob=True)
 settings.register_profile("search", database=None, deadline=None, print_blob=True, max_examples=1000)
 settings.load_profile("repeatable")

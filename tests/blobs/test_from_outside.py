@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ import coshelf
 from coshelf.engines.lmdb.blobs import folder
 from coshelf.errors import DamagedRecord, StorageError
 from coshelf.values.blobs import MissingBlob
+
+SCRIPTS = Path(__file__).parent / "scripts" / "from_outside"
 
 
 def _removed(blob: str, _: str) -> None:
@@ -266,21 +269,7 @@ def test_what_could_not_be_made_durable_is_written_once_more_at_once(
 
 def test_a_disk_that_is_full_refuses_the_array_and_keeps_everything_else(path: str, crew: Crew) -> None:
     crew.run(
-        """
-        import resource, signal
-        from arrays import *
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        shelf = coshelf.open(path)
-        shelf["a"] = signed(1)
-        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (6 * LARGE, limits[1]))
-        for how in (lambda: shelf.update(b=signed(2, 8 * LARGE)), lambda: shelf.__setitem__("c", signed(2, 9 * LARGE))):
-            try:
-                how()
-            except StorageFull:
-                say("full")
-        assert list(shelf) == ["a"] and len(blobs(path)) == 1
-        """,
+        SCRIPTS / "full_disk.py",
         path,
     )
     with coshelf.open(path) as shelf:
@@ -289,30 +278,7 @@ def test_a_disk_that_is_full_refuses_the_array_and_keeps_everything_else(path: s
 
 def test_too_few_descriptors_are_a_clear_error_and_lose_nothing(crew: Crew, path: str) -> None:
     said = crew.run(
-        """
-        import resource
-        from arrays import *
-        shelf = coshelf.open(path)
-        shelf["a"] = signed(1)
-        shelf.sync()
-        taken = []
-        try:
-            while True:
-                taken.append(os.open("/dev/null", os.O_RDONLY))
-        except OSError:
-            pass
-        for how in (lambda: shelf["a"], lambda: shelf.update(b=signed(2))):
-            try:
-                how()
-            except StorageError as error:
-                say(error.errno)
-        for descriptor in taken:
-            os.close(descriptor)
-        assert is_whole(shelf["a"]) and list(shelf) == ["a"]
-        shelf["b"] = signed(2)
-        shelf.close()
-        assert len(blobs(path)) == 2
-        """,
+        SCRIPTS / "few_descriptors.py",
         path,
         options=("-W", "error"),
     )
@@ -323,21 +289,7 @@ def test_too_little_address_space_is_a_clear_error(crew: Crew, path: str) -> Non
     with coshelf.open(path) as shelf:
         shelf["a"], shelf["b"] = np.zeros(512 * LARGE // 8), 2
     said = crew.run(
-        """
-        import resource
-        with open("/proc/self/statm") as file:
-            now = int(file.read().split()[0]) * 4096
-        import numpy
-        shelf = coshelf.open(path)
-        with open("/proc/self/statm") as file:
-            now = int(file.read().split()[0]) * 4096
-        resource.setrlimit(resource.RLIMIT_AS, (now + (64 << 20), now + (64 << 20)))
-        try:
-            shelf["a"]
-        except StorageError as error:
-            say(error.errno)
-        assert shelf["b"] == 2
-        """,
+        SCRIPTS / "little_address_space.py",
         path,
     )
     assert said == ["12"]

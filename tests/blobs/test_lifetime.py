@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ from insides import until
 from support import Crew
 
 import coshelf
+
+SCRIPTS = Path(__file__).parent / "scripts" / "lifetime"
 
 
 def _nothing(shelf: Any) -> None:
@@ -80,22 +83,7 @@ def test_a_map_goes_with_the_last_view_of_it(path: str) -> None:
 def test_values_in_a_cycle_are_still_there_when_their_finalizers_look_at_them(crew: Crew, path: str) -> None:
     """The garbage collector tells weak references first, finalizers second, and takes nothing back before."""
     said = crew.run(
-        """
-        import gc
-        shelf = coshelf.open(path)
-        shelf["a"] = [memoryview(bytes(range(256)) * 4096)]
-        kept = []
-        class Node:
-            def __init__(self, view):
-                self.view, self.itself = view, self
-            def __del__(self):
-                say(bytes(self.view[1_000_000:1_000_003]).hex())
-                kept.append(self.view)
-        Node(shelf["a"][0])
-        shelf.close()
-        gc.collect()
-        say(bytes(kept[0][255:258]).hex())
-        """,
+        SCRIPTS / "cycle.py",
         path,
     )
     assert said == ["404142", "ff0001"]
@@ -103,29 +91,7 @@ def test_values_in_a_cycle_are_still_there_when_their_finalizers_look_at_them(cr
 
 def test_a_forked_child_has_the_views_of_its_parent_and_makes_its_own(crew: Crew, path: str) -> None:
     said = crew.run(
-        """
-        import numpy as np
-        from arrays import *
-        shelf = coshelf.open(path)
-        shelf["a"] = signed(1)
-        array = shelf["a"]
-        pid = os.fork()
-        if pid == 0:
-            assert is_whole(array)
-            shelf["b"] = signed(2)
-            del shelf["a"]
-            shelf.sync()
-            assert is_whole(array) and is_whole(shelf["b"])
-            shelf.close()
-            assert is_whole(array)
-            os._exit(7)
-        assert reap(pid) == 7
-        assert is_whole(array) and "a" not in shelf and is_whole(shelf["b"])
-        shelf["c"] = signed(3)
-        shelf.close()
-        assert is_whole(array)
-        say("whole")
-        """,
+        SCRIPTS / "views_after_a_fork.py",
         path,
     )
     assert said == ["whole"]
@@ -135,44 +101,16 @@ def test_a_forked_child_has_the_views_of_its_parent_and_makes_its_own(crew: Crew
 def test_a_forked_child_that_ends_takes_nothing_of_its_parents_along(crew: Crew, path: str) -> None:
     """Neither the blob of a transaction under way, nor the parent's place among those who write."""
     crew.run(
-        """
-        import subprocess
-        from arrays import *
-        shelf = coshelf.open(path)
-        with shelf.transaction() as t:
-            t["a"] = signed(1)
-            pid = os.fork()
-            if pid == 0:
-                sys.exit(0)  # with all finalizers
-            assert reap(pid) == 0
-            subprocess.run([sys.executable, "-c", "import coshelf, sys; coshelf.open(sys.argv[1])", path], check=True)
-        assert is_whole(shelf["a"])
-        """,
+        SCRIPTS / "child_that_ends.py",
         path,
     )
     with coshelf.open(path) as shelf:
         assert is_whole(shelf["a"])
 
 
-@pytest.mark.parametrize("ending", ["pass", "sys.exit()", "raise SystemExit", "os._exit(0)", "shelf.close()"])
+@pytest.mark.parametrize("ending", ["end of script", "sys.exit", "SystemExit", "os._exit", "close"])
 def test_an_interpreter_ends_cleanly_with_views_alive(crew: Crew, path: str, ending: str) -> None:
-    crew.run(
-        f"""
-        import builtins
-        from arrays import *
-        shelf = coshelf.open(path)
-        shelf["a"] = [signed(1), memoryview(signed(2)), bytearray(LARGE)]
-        builtins.kept = shelf["a"]
-        class Last:
-            views = shelf["a"]
-            def __del__(self):
-                assert is_whole(self.views[0])
-        last = builtins.last = Last()
-        shelf.sync()
-        {ending}
-        """,
-        path,
-    )
+    crew.run(SCRIPTS / "ends_with_views.py", path, ending)
     with coshelf.open(path, "r") as shelf:
         assert is_whole(shelf["a"][0])
 
@@ -195,15 +133,7 @@ def test_a_view_can_be_stored_again_under_its_own_key_and_in_another_shelf(path:
 
 def test_thousands_of_views_need_no_descriptors(crew: Crew, path: str) -> None:
     crew.run(
-        """
-        import resource
-        from arrays import *
-        shelf = coshelf.open(path)
-        shelf["a"] = signed(1)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
-        views = [shelf["a"] for _ in range(2000)]
-        assert all(map(is_whole, views[::500]))
-        """,
+        SCRIPTS / "thousands_of_views.py",
         path,
     )
 

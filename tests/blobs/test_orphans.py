@@ -14,10 +14,13 @@ from pathlib import Path
 
 import pytest
 from arrays import blobs, is_whole, signed
-from insides import HERE, commits_to_base, flush_all, until
+from insides import commits_to_base, flush_all, until
 from support import Crew, Worker, beside
 
 import coshelf
+from starting import environment
+
+SCRIPTS = Path(__file__).parent / "scripts" / "orphans"
 
 SOURCE = Path(coshelf.__file__).parent / "engines/lmdb"
 POINTS = sorted(
@@ -26,27 +29,7 @@ POINTS = sorted(
     if not name.startswith(("backup-", "compact-"))
 )
 
-# Each way in which arrays are committed: one, many by themselves or with the delta, overwritten before it is flushed.
-WRITER = """
-from arrays import *
-shelf = coshelf.open(path, flush_interval=1000, **eval(sys.argv[2]))
-def write(**entries):
-    say("begun", *entries)
-    shelf.update(entries)
-    say("done", *entries)
-for turn in range(2):
-    write(a=signed(turn + 1))
-    write(a=signed(turn + 100), b=signed(turn + 200))
-    with shelf.transaction() as t:
-        t["aborted"] = signed(7)
-        del t["aborted"]
-        t["c"] = [signed(turn + 300), signed(turn + 400)]
-    say("done", "c")
-    shelf.sync()
-    write(**{"d": signed(turn + 500)} | {f"pad{n}": n for n in range(1001)})
-    del shelf["d"]
-shelf.close()
-"""
+WRITER = SCRIPTS / "killed_writer_of_arrays.py"
 
 
 def _check(path: str, done: set[str]) -> None:
@@ -95,16 +78,7 @@ def test_a_writer_killed_at_any_failpoint_loses_nothing_and_leaves_nothing(
 
 
 # As in tests/delta: a commit is visible behind its last write. Killed there, it is durable and nobody sees it.
-BETWEEN = """
-import os, sys
-sys.path[:0] = sys.argv[2:]
-import coshelf
-from arrays import *
-shelf = coshelf.open(sys.argv[1], flush_interval=1000)
-print(os.getpid(), flush=True)
-shelf.update({"a": signed(1)} | {("pad", n): 1 for n in range(1001)})
-print("survived")
-"""
+BETWEEN = SCRIPTS / "between.py"
 
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is needed to kill inside LMDB")
@@ -117,9 +91,9 @@ def test_the_blob_of_a_commit_that_is_durable_but_not_visible_is_no_orphan(path:
             [
                 *("strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=pwrite64", "-P", path),
                 *("-e", "inject=pwrite64:delay_exit=60000000"),  # microseconds: more than it takes to kill it
-                *(sys.executable, "-c", BETWEEN, path, HERE, os.path.dirname(__file__)),
+                *(sys.executable, BETWEEN, path),
             ],
-            stdout=subprocess.PIPE, text=True,
+            stdout=subprocess.PIPE, text=True, env=environment(),
         )  # fmt: skip
         assert tracer.stdout is not None
         pid = int(tracer.stdout.readline())
@@ -136,15 +110,7 @@ def test_the_blob_of_a_commit_that_is_durable_but_not_visible_is_no_orphan(path:
 
 
 def test_who_opens_it_sweeps_and_leaves_the_living_alone(crew: Crew, path: str) -> None:
-    script = """
-    from arrays import *
-    shelf = coshelf.open(path)
-    with shelf.transaction() as t:
-        t["a"] = signed(1)
-        say("written")
-        hear()
-    say("committed")
-    """
+    script = SCRIPTS / "writes_in_a_transaction.py"
     living = crew.start(script, path)
     living.expect("written")
     until(lambda: len(blobs(path)) == 1)
@@ -166,14 +132,7 @@ def test_who_opens_it_sweeps_and_leaves_the_living_alone(crew: Crew, path: str) 
 def test_what_another_shelfs_writer_left_is_left_alone(crew: Crew, path: str) -> None:
     """A folder may be that of a shelf whose place another one took."""
     victim = crew.start(
-        """
-        from arrays import *
-        shelf = coshelf.open(path)
-        with shelf.transaction() as t:
-            t["a"] = signed(1)
-            say("written")
-            hear()
-        """,
+        SCRIPTS / "writes_in_a_transaction.py",
         path,
     )
     victim.expect("written")
@@ -187,32 +146,7 @@ def test_what_another_shelfs_writer_left_is_left_alone(crew: Crew, path: str) ->
     until(lambda: len(blobs(path)) == 1)
 
 
-STORM = """
-from arrays import *
-import random
-chance = random.Random(int(sys.argv[2]))
-shelf = coshelf.open(path, flush_interval=0.01)
-number = int(sys.argv[2]) * 100_000
-while True:
-    number += 1
-    key = chance.randrange(6)
-    kind = chance.randrange(10)
-    if kind < 6:
-        shelf[key] = signed(number)
-    elif kind < 8:
-        with shelf.transaction() as t:
-            t[key] = signed(number)
-            t["pair"] = t["twin"] = signed(number)
-    elif kind == 8:
-        shelf.pop(key, None)
-    else:
-        shelf.sync()
-    if chance.random() < 0.3:
-        with shelf.snapshot() as snapshot:
-            assert all(map(is_whole, snapshot.values()))
-            assert "pair" not in snapshot or (snapshot["pair"] == snapshot["twin"]).all()
-    say(number)
-"""
+STORM = SCRIPTS / "storm_of_arrays.py"
 
 
 def _storm(crew: Crew, path: str, seed: int, deaths: int) -> None:

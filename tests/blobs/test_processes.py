@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
+from pathlib import Path
 
 from arrays import LARGE, blobs, is_whole, signed
 from insides import until
@@ -11,16 +12,9 @@ from support import Crew
 
 import coshelf
 
-READER = """
-import zlib
-from arrays import *
-shelf = coshelf.open(path, "r")
-array = shelf["a"]
-assert is_whole(array)  # so that all of it is mapped
-say("mapped")
-hear()
-say(is_whole(array))
-"""
+SCRIPTS = Path(__file__).parent / "scripts" / "processes"
+
+READER = SCRIPTS / "reader_of_arrays.py"
 
 SIZE = 32 * LARGE
 
@@ -77,23 +71,7 @@ def test_a_view_stays_good_while_another_process_overwrites_deletes_and_closes(c
 def test_processes_that_write_at_once_lose_nothing_and_tear_nothing(crew: Crew, path: str) -> None:
     workers = crew.start_many(
         3,
-        """
-        from arrays import *
-        me = int(sys.argv[2])
-        shelf = coshelf.open(path, flush_interval=0.01, **({"durability": "commit"} if me == 0 else {}))
-        say("ready")
-        hear()
-        for turn in range(8):
-            shelf[me, turn % 4] = signed(turn)
-            shelf["common"] = signed(turn)
-            with shelf.transaction() as t:
-                t["count"] = t.get("count", 0) + 1
-                t["last"] = [signed(t["count"]), t["count"]]
-            assert all(is_whole(shelf[me, n]) for n in range(min(turn + 1, 4))) and is_whole(shelf["common"])
-            array, number = shelf["last"]
-            assert is_whole(array) and array[0] == number % 256
-        shelf.close()
-        """,
+        SCRIPTS / "writers_of_arrays.py",
         path,
     )
     for worker in workers:
@@ -109,27 +87,7 @@ def test_processes_that_write_at_once_lose_nothing_and_tear_nothing(crew: Crew, 
 
 def test_a_shelf_without_a_delta_has_blobs_as_well(crew: Crew, path: str) -> None:
     crew.run(
-        """
-        from insides import use_kind, environment_of, until
-        from arrays import *
-        use_kind("DIRECT")
-        shelf = coshelf.open(path)
-        assert not environment_of(shelf).has_delta
-        for turn in range(3):
-            shelf["a"] = signed(turn)
-            shelf.update(b=signed(turn + 10), c=1)
-        try:
-            with shelf.transaction() as t:
-                t["d"] = signed(20)
-                raise KeyError
-        except KeyError:
-            pass
-        assert len(blobs(path)) == 2 and is_whole(shelf["a"]) and is_whole(shelf["b"])
-        with shelf.snapshot() as snapshot:
-            del shelf["a"]
-            assert is_whole(snapshot["a"])
-        assert len(blobs(path)) == 1
-        """,
+        SCRIPTS / "without_a_delta.py",
         path,
     )
     with coshelf.open(path) as shelf:
@@ -140,14 +98,7 @@ def test_a_pickled_shelf_has_the_blobs_in_another_process(crew: Crew, path: str)
     with coshelf.open(path) as shelf:
         shelf["a"] = signed(1)
         crew.run(
-            """
-            import pickle
-            from arrays import *
-            shelf = pickle.loads(bytes.fromhex(sys.argv[2]))
-            assert is_whole(shelf["a"])
-            shelf["b"] = signed(2)
-            shelf.close()
-            """,
+            SCRIPTS / "pickled_shelf.py",
             path,
             pickle.dumps(shelf).hex(),
         )
@@ -156,17 +107,7 @@ def test_a_pickled_shelf_has_the_blobs_in_another_process(crew: Crew, path: str)
 
 def test_a_copy_made_while_others_write_has_the_blobs_of_one_instant(crew: Crew, path: str) -> None:
     writer = crew.start(
-        """
-        from arrays import *
-        shelf = coshelf.open(path, flush_interval=0.005)
-        number = 0
-        while True:
-            number += 1
-            with shelf.transaction() as t:
-                t["a"] = signed(number)
-                t["b"] = signed(number)
-            say(number)
-        """,
+        SCRIPTS / "writer_of_pairs.py",
         path,
     )
     with coshelf.open(path) as shelf:

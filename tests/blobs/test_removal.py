@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ import coshelf
 from coshelf.contract import Batch
 from coshelf.engines.lmdb.delta.committer import Committer
 from coshelf.values.blobs import Body
+
+SCRIPTS = Path(__file__).parent / "scripts" / "removal"
 
 LENGTHS = [1, 480, 488, 489, 490, 491, 492, 493, 500, 983, 990, 3000]  # of keys, around where rows are split
 
@@ -188,17 +191,7 @@ def test_an_iteration_keeps_what_it_has_yet_to_show(path: str) -> None:
 
 def _held_elsewhere(crew: Crew, path: str, flag: str) -> Worker:
     worker = crew.start(
-        """
-        from arrays import *
-        shelf = coshelf.open(path, sys.argv[2])
-        with shelf.snapshot() as snapshot:
-            say("held")
-            hear()
-            assert snapshot["a"][0] == 1 and is_whole(snapshot["a"])
-        say("released")
-        hear()
-        shelf.close()
-        """,
+        SCRIPTS / "holds_a_snapshot.py",
         path,
         flag,
     )
@@ -295,26 +288,7 @@ def test_a_commit_that_fails_leaves_no_blob(path: str, monkeypatch: pytest.Monke
 
 def test_a_forked_child_opens_nothing_when_an_inherited_iteration_goes(crew: Crew, path: str) -> None:
     crew.run(
-        """
-        import gc
-        from arrays import *
-        from insides import environment_of
-        shelf = coshelf.open(path)
-        shelf["a"] = signed(1)
-        shelf.sync()
-        items = iter(shelf.items())
-        assert next(items)[1][0] == 1
-        shelf["a"] = signed(2)
-        shelf.sync()
-        pid = os.fork()
-        if pid == 0:
-            del items
-            gc.collect()
-            os._exit(9 if environment_of(shelf).is_open else 7)
-        assert reap(pid) == 7
-        assert len(blobs(path)) == 2
-        items.close()
-        """,
+        SCRIPTS / "inherited_iteration.py",
         path,
     )
     until(lambda: len(blobs(path)) == 1)

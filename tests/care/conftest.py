@@ -1,13 +1,7 @@
-"""Fixtures for tests of the care of files."""
+"""Fixtures for tests of the care of files: those of tests with several processes."""
 
 from __future__ import annotations
 
-import os
-import sys
-
-TESTS = os.path.dirname(os.path.dirname(__file__))
-sys.path[:0] = [os.path.join(TESTS, "damage"), os.path.join(TESTS, "processes")]
-
-from fixtures import crew, own_state, path  # noqa: E402 (found by the path above)
+from fixtures import crew, own_state, path
 
 __all__ = ["crew", "own_state", "path"]

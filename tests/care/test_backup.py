@@ -16,6 +16,8 @@ from support import Crew
 import coshelf
 from coshelf.trust import marks
 
+SCRIPTS = Path(__file__).parent / "scripts" / "backup"
+
 ENTRIES: dict[Any, Any] = {
     "a": 1,
     b"b": [2],
@@ -242,17 +244,7 @@ def test_damaged_entry_is_not_passed_on(path: str) -> None:
 
 # --- beside others ---------------------------------------------------------------------------------------------------
 
-BANK = """
-import random
-chance = random.Random(int(sys.argv[2]))
-with coshelf.open(path) as shelf:
-    say("ready"); hear()
-    while not os.path.exists(path + ".stop"):
-        one, other = chance.sample(range(50), 2)
-        with shelf.transaction() as t:
-            t[one] -= 7
-            t[other] += 7
-"""
+BANK = SCRIPTS / "bank_of_accounts.py"
 
 
 def test_backup_beside_writers_is_one_instant(path: str, crew: Crew) -> None:

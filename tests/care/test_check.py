@@ -17,8 +17,10 @@ from support import Crew
 import coshelf
 from coshelf.engines.lmdb.checks.records import StateCheck
 from coshelf.engines.lmdb.pages.header import read_metas
-from coshelf.engines.lmdb.pages.page_walk import Pages
+from coshelf.engines.lmdb.pages.reading import Pages
 from coshelf.inspection.reports import Report
+
+SCRIPTS = Path(__file__).parent / "scripts" / "check"
 
 TRIALS = 8
 
@@ -171,19 +173,7 @@ def test_part_of_a_shelf_is_not_checked(path: str) -> None:
         shelf.sub("users").check()
 
 
-WRITER = """
-import random
-chance = random.Random(int(sys.argv[2]))
-with coshelf.open(path, flush_interval=0.01) as shelf:
-    say("ready"); hear()
-    while not os.path.exists(path + ".stop"):
-        key = chance.randrange(300)
-        if chance.random() < 0.3:
-            shelf.pop(key, None)
-        else:
-            key = key if chance.random() < 0.9 else "k" * 600 + str(key)
-            shelf[key] = chance.randbytes(chance.choice((10, 900, 9_000)))
-"""
+WRITER = SCRIPTS / "writer_beside_the_check.py"
 
 
 def test_check_beside_writers_finds_nothing(path: str, crew: Crew) -> None:

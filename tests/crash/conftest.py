@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator
 
 import pytest
-
-# Writers and checkers are scripts of this directory, and so find their modules as these tests do.
-sys.path.insert(0, os.path.dirname(__file__))
-
 from strace import why_unusable
 
 

@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import sys
-
 import pytest
-
-# The trials are scripts of this directory, and so find their modules as these tests do.
-sys.path.insert(0, os.path.dirname(__file__))
 
 
 @pytest.fixture(autouse=True)

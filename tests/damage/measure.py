@@ -11,12 +11,9 @@ import json
 import os
 import random
 import shutil
-import sys
 import tempfile
 from collections import Counter
 from typing import Any
-
-sys.path.insert(0, os.path.dirname(__file__))
 
 import trials
 from kinds import KINDS

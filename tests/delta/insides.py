@@ -17,7 +17,6 @@ from coshelf.engines.lmdb.environment import Environment
 from coshelf.engines.lmdb.pages.header import newest_transaction
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, ShelfRow, unpack_row
 
-HERE = os.path.dirname(__file__)
 MODES = {"MAPPED": 0o600, "PLAIN": 0o660, "DIRECT": 0o600}
 
 _PATIENCE = 20.0

@@ -8,41 +8,25 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
-from insides import HERE, commits_to_base, environment_of, flush_all, is_clean, until
+from insides import commits_to_base, environment_of, flush_all, is_clean, until
 from support import Crew, Worker, beside
 
 import coshelf
 from coshelf.engines.lmdb.lmdb_file import BaseFile
+from starting import environment
+
+SCRIPTS = Path(__file__).parent / "scripts" / "deaths"
 
 PLACES = [
     *("commit-applied", "commit-done", "flush-locked", "flush-copied", "flush-announced", "flush-committed"),
     *("empty-begun", "empty-done", "flush-done", "direct-numbered", "direct-announced", "direct-committed"),
 ]
 
-# Adds one to "total" and to a part of its own, in turn by a transaction, by a large batch and by modify.
-ADDER = """
-from insides import *
-shelf = coshelf.open(path, flush_interval=1000)
-arm(sys.argv[2])
-for turn in range(30):  # where others flush, too, it may not come to its own at once
-    with shelf.transaction() as t:
-        t["total"] += 1
-        t["theirs"] += 1
-    say("added")
-    with shelf.transaction() as t:
-        t["total"] += 1
-        t["theirs"] += 1
-        t.update({("pad", n): turn for n in range(1001)})
-    say("added")
-    with shelf.transaction() as t:
-        t["total"] += 1
-        t["theirs"] += 1
-    say("added")
-    shelf.sync()
-"""
+ADDER = SCRIPTS / "adder.py"
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -72,17 +56,7 @@ def test_no_update_is_lost_by_who_is_next(path: str, armed: Callable[..., Worker
 
 
 # LMDB makes a commit visible behind its last write. Killed there, it is durable and nobody sees it.
-BETWEEN = """
-import sys
-sys.path[:0] = sys.argv[2:3]
-import coshelf
-from insides import *
-path = sys.argv[1]
-shelf = coshelf.open(path, flush_interval=1000)
-print(os.getpid(), flush=True)
-shelf.update({"a": 1, "there": 1} | {("pad", n): 1 for n in range(1001)})
-print("survived")
-"""
+BETWEEN = SCRIPTS / "between.py"
 
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is needed to kill inside LMDB")
@@ -95,9 +69,9 @@ def test_a_commit_that_is_durable_but_not_visible_is_not_overwritten_unseen(path
             [
                 *("strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=pwrite64", "-P", path),
                 *("-e", "inject=pwrite64:delay_exit=60000000"),  # microseconds: more than it takes to kill it
-                *(sys.executable, "-c", BETWEEN, path, HERE),
+                *(sys.executable, BETWEEN, path),
             ],
-            stdout=subprocess.PIPE, text=True,
+            stdout=subprocess.PIPE, text=True, env=environment(),
         )  # fmt: skip
         assert tracer.stdout is not None
         pid = int(tracer.stdout.readline())
@@ -175,17 +149,7 @@ def test_a_transaction_sees_everything_that_was_committed_before_it_began(crew: 
     """Also what another process has just put into the delta, and what has just left it."""
     workers = crew.start_many(
         3,
-        """
-        shelf = coshelf.open(path, flush_interval=0.002)
-        say("ready")
-        hear()
-        for turn in range(80):
-            with shelf.transaction() as t:
-                t["count"] = t.get("count", 0) + 1
-                assert len(t) == len(set(t)) and t["count"] > turn
-                t["at", t["count"]] = os.getpid()
-            shelf["plain", int(sys.argv[2])] = turn
-        """,
+        SCRIPTS / "sees_all_before.py",
         path,
     )
     for worker in workers:
@@ -221,15 +185,7 @@ def test_a_flush_thread_that_another_killed_left_nothing_to_stays_away(crew: Cre
     """Whoever is next flushes what was left, once it reads and finds that nobody cares for it."""
     with coshelf.open(path, flush_interval=0) as shelf:
         victim = crew.start(
-            """
-            from insides import *
-            from coshelf.engines.lmdb.delta.flusher import Flusher
-            Flusher.notice = lambda self: None
-            shelf = coshelf.open(path)
-            shelf["a"] = 1
-            say("done")
-            hear()
-            """,
+            SCRIPTS / "left_by_a_thread.py",
             path,
         )
         victim.expect("done")
@@ -258,7 +214,7 @@ def test_what_who_died_may_not_have_made_durable_is_made_so_before_sync_returns(
         shelf.sync()
         assert not syncs, "what we flushed ourselves we know"
         if place == "direct-committed":
-            script = "from insides import *\narm(sys.argv[2])\ncoshelf.open(path).update({n: n for n in range(1001)})"
+            script = SCRIPTS / "dies_in_a_batch.py"
         else:
             script = ADDER
         armed(f"{place}=kill@1000", script, path, place).finish(-signal.SIGKILL)

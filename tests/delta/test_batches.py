@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ from support import Crew, Worker
 
 import coshelf
 from coshelf import keys
+
+SCRIPTS = Path(__file__).parent / "scripts" / "batches"
 
 SIZES = [1, 1000, 1001, 20_000]
 
@@ -83,27 +86,7 @@ def test_emptying_empties_both_parts(path: str) -> None:
         assert dict(shelf) == {"new": 2}
 
 
-# Half of what each commit writes is checked against the other half.
-READER = """
-shelf = coshelf.open(path, "r" if sys.argv[2] == "r" else "w")
-say("ready")
-hear()
-looked = 0
-while True:
-    with shelf.snapshot() as snapshot:
-        turns = {value[0] for value in snapshot.values(prefix=("key",))}
-        assert len(turns) <= 1, turns
-        if turns:
-            (turn,) = turns
-            assert len(list(snapshot.keys(prefix=("key",)))) == snapshot["size"], turn
-            assert snapshot["turn"] == turn
-            looked += 1
-            if turn == "end":
-                break
-    found = {turn for turn, _ in shelf.get_many([("key", 0), ("key", 1)]).values()}
-    assert len(found) <= 1, found
-assert looked
-"""
+READER = SCRIPTS / "reader.py"
 
 
 @pytest.mark.parametrize("flag", ["r", "w"])
@@ -121,23 +104,7 @@ def test_no_reader_sees_a_part_of_one(crew: Crew, path: str, flag: str) -> None:
             reader.finish()
 
 
-WRITER = """
-from insides import *
-shelf = coshelf.open(path, flush_interval=1000)
-shelf.update({("old", n): n for n in range(10)})
-flush_all(shelf)
-shelf["waiting"] = 1
-del shelf["old", 9]
-arm(sys.argv[2])
-if sys.argv[3] == "many":
-    shelf.update({("new", n): n for n in range(1500)})
-elif sys.argv[3] == "large":
-    shelf.update({("new", 0): bytes(2_000_000), ("new", 1): 1, ("old", 0): "over"})
-elif sys.argv[3] == "clear":
-    shelf.clear()
-else:
-    shelf.update({("new", n): n for n in range(100)})
-"""
+WRITER = SCRIPTS / "writer.py"
 WAITING = {("old", n): n for n in range(9)} | {"waiting": 1}
 AFTER: dict[str, dict[Any, Any]] = {
     "many": WAITING | {("new", n): n for n in range(1500)},

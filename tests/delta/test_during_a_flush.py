@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,8 @@ from support import Worker
 import coshelf
 from coshelf.engines.lmdb.delta.committer import Committer
 
+SCRIPTS = Path(__file__).parent / "scripts" / "during_a_flush"
+
 PLACES = [
     *("flush-locked", "flush-copied", "flush-announced", "flush-committed"),
     *("empty-begun", "empty-done", "flush-done"),
@@ -20,21 +23,7 @@ PLACES = [
 # Where the delta's write lock is held, so that nobody can commit.
 HOLDS_THE_DELTA = {"empty-begun"}
 
-FLUSHER = """
-from insides import *
-shelf = coshelf.open(path, flush_interval=1000)
-shelf.update({"a": 1, "b": -1, "gone": 0, "x" * 600: 1})
-flush_all(shelf)
-shelf.update({"a": 2, "b": -2, "x" * 600: 2})
-del shelf["gone"]
-shelf["new"] = 0
-arm(sys.argv[2])
-say("flushing")
-shelf.sync()
-assert shelf["new"] == (0 if sys.argv[2] == "empty-begun" else 1)
-say("flushed")
-hear()
-"""
+FLUSHER = SCRIPTS / "stopped.py"
 BEFORE = {"a": 2, "b": -2, "x" * 600: 2, "new": 0}
 AFTER = {"a": 3, "b": -3, "x" * 600: 2, "new": 1, "gone": 5}
 

@@ -13,20 +13,13 @@ from support import SIDECARS, Crew, beside
 import coshelf
 from coshelf.engines.lmdb.shelf_row import check_row
 
-WRITE = """
-from insides import *
-shelf = coshelf.open(path, flush_interval=1000)
-shelf["first"] = 1
-flush_all(shelf)
-shelf.update(a=1, b=[2])
-del shelf["first"]
-assert len(waiting(shelf)) == 3
-"""
+SCRIPTS = Path(__file__).parent / "scripts" / "ends"
+WRITES = SCRIPTS / "writes.py"
 
 
 def test_sync_carries_everything_that_was_committed_by_anybody(crew: Crew, path: str) -> None:
     with coshelf.open(path, flush_interval=1000) as shelf:
-        other = crew.start(WRITE + 'say("written")\nhear()\nos._exit(0)', path)
+        other = crew.start(WRITES, path, "os._exit when told")
         other.expect("written")
         assert waiting(shelf)
         shelf.sync()
@@ -38,13 +31,13 @@ def test_sync_carries_everything_that_was_committed_by_anybody(crew: Crew, path:
 
 def test_close_carries_everything_though_others_have_it_open(crew: Crew, path: str) -> None:
     with coshelf.open(path, flush_interval=1000) as stays:
-        crew.run(WRITE + "shelf.close()", path)
+        crew.run(WRITES, path, "close")
         assert not waiting(stays)
         assert dict(stays) == {"a": 1, "b": [2]}
 
 
 def test_the_last_close_leaves_the_file_alone_and_it_is_the_whole_shelf(crew: Crew, path: str, tmp_path: Path) -> None:
-    crew.run(WRITE + "shelf.close()", path)
+    crew.run(WRITES, path, "close")
     assert beside(path) == ["a.shelf"]
     copy = tmp_path / "copy.shelf"
     copy.write_bytes(Path(path).read_bytes())
@@ -52,16 +45,16 @@ def test_the_last_close_leaves_the_file_alone_and_it_is_the_whole_shelf(crew: Cr
         assert dict(shelf) == {"a": 1, "b": [2]}
 
 
-@pytest.mark.parametrize("end", ["", "sys.exit(0)", "del shelf", "shelf = None; import gc; gc.collect()"])
+@pytest.mark.parametrize("end", ["end of script", "sys.exit", "del", "collected"])
 def test_at_a_normal_end_of_the_program_nobody_has_to_close(crew: Crew, path: str, end: str) -> None:
-    crew.run(WRITE + end, path)
+    crew.run(WRITES, path, end)
     assert beside(path) == ["a.shelf"]
     with coshelf.open(path, "r") as shelf:
         assert dict(shelf) == {"a": 1, "b": [2]}
 
 
 def test_an_error_that_ends_the_program_is_a_normal_end(crew: Crew, path: str) -> None:
-    crew.start(WRITE + "os.close(2)\nraise LookupError", path).finish(1)
+    crew.start(WRITES, path, "error").finish(1)
     assert beside(path) == ["a.shelf"]
     with coshelf.open(path, "r") as shelf:
         assert dict(shelf) == {"a": 1, "b": [2]}
@@ -81,7 +74,7 @@ def test_a_shelf_that_is_collected_is_flushed_while_the_program_goes_on(path: st
 
 
 def test_an_end_without_any_notice_leaves_it_to_the_next_opener(crew: Crew, path: str) -> None:
-    crew.run(WRITE + "os._exit(0)", path)
+    crew.run(WRITES, path, "os._exit")
     assert beside(path) == ["a.shelf", *SIDECARS]
     descriptor = os.open(path, os.O_RDONLY)
     try:
@@ -112,20 +105,7 @@ def test_writeback_is_carried_too(crew: Crew, path: str) -> None:
 def test_a_child_of_multiprocessing_need_not_close_either(crew: Crew, path: str, method: str) -> None:
     """It ends without what runs at exit, and its parent, who may never look again, does not know that it wrote."""
     crew.run(
-        f"""
-        import multiprocessing
-        import support
-        from insides import *
-        if __name__ == "__main__":
-            shelf = coshelf.open(path, flush_interval=1000)
-            shelf["count"] = 0
-            flush_all(shelf)
-            child = multiprocessing.get_context({method!r}).Process(target=support.count_up, args=(shelf, 20))
-            child.start()
-            child.join()
-            assert child.exitcode == 0
-            assert not waiting(shelf)
-            assert shelf["count"] == 20
-        """,
+        SCRIPTS / "child_of_multiprocessing.py",
         path,
+        method,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ from support import Crew
 
 import coshelf
 from coshelf.engines.lmdb.delta.flusher import Flusher
+
+SCRIPTS = Path(__file__).parent / "scripts" / "flush_thread"
 
 LONG = 1000.0  # seconds; a flush that comes all the same has another reason
 
@@ -77,15 +80,9 @@ def test_the_interval_is_shared_by_all_processes(crew: Crew, path: str) -> None:
         flush_all(shelf)
         before = commits_to_base(path)
         crew.start(
-            f"""
-            shelf = coshelf.open(path, flush_interval={LONG})
-            for turn in range(100):
-                shelf[turn] = turn
-            say("done")
-            hear()
-            os._exit(0)
-            """,
+            SCRIPTS / "commits_and_dies.py",
             path,
+            LONG,
         ).expect("done")
         assert commits_to_base(path) == before
         assert len(waiting(shelf)) == 100
@@ -218,52 +215,13 @@ def test_handles_closed_at_the_same_time_leave_no_thread_that_fails(path: str) -
 def test_a_fork_finds_no_flush_thread_and_the_parent_has_one_again_after(crew: Crew, path: str) -> None:
     """From Python 3.12 on, a thread that is there at a fork is a DeprecationWarning, here an error."""
     crew.run(
-        """
-        at_fork = []  # asked after the library's own preparation, since its hook is the younger one
-        os.register_at_fork(before=lambda: at_fork.append(threading.active_count()))
-        from insides import *
-        shelf = coshelf.open(path, flush_interval=1000)
-        shelf["a"] = 0
-        flush_all(shelf)
-        for turn in range(20):
-            shelf["a"] = turn
-            assert len(flush_threads()) == 1
-            reading, writing = os.pipe()
-            pid = os.fork()
-            if pid == 0:
-                assert threading.active_count() == 1
-                assert shelf["a"] == turn
-                os.read(reading, 1)  # what this process flushes, the parent's thread does not have to wait for
-                shelf["child"] = turn
-                assert len(flush_threads()) == 1
-                shelf.close()
-                assert not flush_threads()
-                os._exit(0)
-            assert at_fork.pop() == 1
-            assert len(flush_threads()) == 1
-            os.write(writing, b"x")
-            assert reap(pid) == 0
-            os.close(reading)
-            os.close(writing)
-            assert shelf["child"] == turn
-        shelf.close()
-        """,
+        SCRIPTS / "fork_without_the_thread.py",
         path,
     )
 
 
 def test_a_thread_that_noticed_nothing_is_not_started_after_a_fork(crew: Crew, path: str) -> None:
     crew.run(
-        """
-        from insides import *
-        shelf = coshelf.open(path)
-        shelf["a"] = 0
-        flush_all(shelf)
-        pid = os.fork()
-        if pid == 0:
-            os._exit(len(flush_threads()))
-        assert reap(pid) == 0
-        assert not flush_threads()
-        """,
+        SCRIPTS / "fork_of_an_idle_one.py",
         path,
     )

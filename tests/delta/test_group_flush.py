@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,8 @@ from support import Crew
 
 import coshelf
 from coshelf.engines.lmdb.base_writer import BaseWriter
+
+SCRIPTS = Path(__file__).parent / "scripts" / "group_flush"
 
 
 def test_threads_that_wait_during_a_flush_share_the_next_one(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,13 +77,7 @@ def test_processes_share_flushes_too(crew: Crew, path: str, armed: Any) -> None:
     """While one is held up in its flush the others commit; the next one of them takes all of that along."""
     others = [
         crew.start(
-            """
-            shelf = coshelf.open(path, durability="commit")
-            say("open")
-            hear()
-            shelf["quick", int(sys.argv[2])] = 1
-            say("durable")
-            """,
+            SCRIPTS / "commits.py",
             path,
             number,
         )
@@ -91,14 +88,7 @@ def test_processes_share_flushes_too(crew: Crew, path: str, armed: Any) -> None:
     flag = path + ".stopped"
     slow = armed(
         f"flush-copied=pause:{flag}@1000",
-        """
-        from insides import *
-        shelf = coshelf.open(path, durability="commit")
-        shelf["slow"] = 0
-        arm("flush-copied")
-        shelf["slow"] = 1
-        say("durable")
-        """,
+        SCRIPTS / "slow.py",
         path,
     )
     until(lambda: os.path.exists(flag))

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,18 +22,9 @@ from coshelf.engines.lmdb.delta.state import DeltaState
 from coshelf.engines.lmdb.files.sidecar_directory import delta_path, sidecar_directory, state_path
 from coshelf.engines.lmdb.shelf_row import check_row
 
-# "kept" is in the base; "waiting" and the deletion of "gone" are in the delta alone.
-VICTIM = """
-from insides import *
-shelf = coshelf.open(path, flush_interval=1000)
-shelf.update(kept=1, gone=1)
-flush_all(shelf)
-shelf["waiting"] = 2
-del shelf["gone"]
-shelf["x" * 600] = 3
-say("waiting")
-hear()
-"""
+SCRIPTS = Path(__file__).parent / "scripts" / "left_behind"
+
+VICTIM = SCRIPTS / "victim.py"
 BASE = {"kept": 1, "gone": 1}
 WHOLE = {"kept": 1, "waiting": 2, "x" * 600: 3}
 
@@ -119,14 +111,7 @@ def test_killed_again_and_again_before_a_flush_everything_adds_up(crew: Crew, le
     expected: dict[object, int] = dict(WHOLE)
     for turn in range(3):
         victim = crew.start(
-            """
-            from coshelf.engines.lmdb.delta.flusher import Flusher
-            Flusher.notice = lambda self: None  # nobody comes to flush
-            shelf = coshelf.open(path)
-            shelf["turn", int(sys.argv[2])] = 1
-            say("done")
-            hear()
-            """,
+            SCRIPTS / "killed_again.py",
             left,
             turn,
         )
@@ -218,16 +203,9 @@ def test_another_file_renamed_onto_the_shelf_disowns_the_delta(left: str, tmp_pa
 
 def test_a_real_reboot_is_another_boot_id(left: str) -> None:
     """As the next opener sees it after one: what the kernel says has changed, not the state page."""
-    script = f"""
-import coshelf, sys
-from coshelf.engines.lmdb.delta import state
-state._BOOT_ID = sys.argv[2]
-with coshelf.open(sys.argv[1]) as shelf:
-    assert dict(shelf) == {BASE}, dict(shelf)
-"""
     with open(left + ".boot", "w") as file:
         file.write("01234567-89ab-cdef-0123-456789abcdef\n")
-    subprocess.run([sys.executable, "-c", script, left, left + ".boot"], check=True)
+    subprocess.run([sys.executable, SCRIPTS / "after_a_reboot.py", left, left + ".boot", *sorted(BASE)], check=True)
     os.unlink(left + ".boot")
     check(left, BASE)
 
@@ -241,22 +219,14 @@ def test_a_boot_id_that_says_nothing_is_none(tmp_path: object, monkeypatch: pyte
     assert state.boot_id() is None
 
 
-READ = """
-import coshelf, sys
-try:
-    with coshelf.open(sys.argv[1]) as shelf:
-        dict(shelf)
-except coshelf.DamagedShelf as error:
-    assert "is damaged" in str(error), error
-    sys.exit(3)
-"""
+READ = SCRIPTS / "reads.py"
 
 
 @pytest.mark.parametrize("size", [0, 4096, 8192])
 def test_a_delta_that_was_cut_is_an_error_and_nothing_is_written_over(left: str, size: int) -> None:
     """Never a crash, and never a commit whose number the base has already."""
     os.truncate(delta_path(left, 0), size)
-    done = subprocess.run([sys.executable, "-c", READ, left], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, READ, left], capture_output=True, text=True)
     assert done.returncode == 3, done
     os.unlink(delta_path(left, 0))  # the way out: without it the base is the shelf
     check(left, BASE)
@@ -265,7 +235,7 @@ def test_a_delta_that_was_cut_is_an_error_and_nothing_is_written_over(left: str,
 def test_a_delta_that_was_cut_behind_its_rows_loses_nothing_that_nobody_is_told_of(left: str) -> None:
     """The rows can be read, and flushed, but the delta cannot be emptied: in the background, or when closing."""
     os.truncate(delta_path(left, 0), 20_000)
-    done = subprocess.run([sys.executable, "-c", READ, left], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, READ, left], capture_output=True, text=True)
     assert done.returncode in (0, 3), done
     with contextlib.suppress(FileNotFoundError):
         os.unlink(delta_path(left, 0))
@@ -276,7 +246,7 @@ def test_a_delta_that_was_cut_behind_its_rows_loses_nothing_that_nobody_is_told_
 
 
 def test_a_cleaned_delta_that_was_emptied_is_an_error_too(crew: Crew, path: str) -> None:
-    victim = crew.start(VICTIM + "shelf.sync()\nsay('synced')\nhear()", path)
+    victim = crew.start(VICTIM, path)
     victim.expect("waiting")
     victim.tell()
     victim.expect("synced")
@@ -307,18 +277,7 @@ def test_an_older_base_put_back_after_a_death_in_a_flush_is_a_state_that_was(
 ) -> None:
     victim = armed(
         f"{place}=kill@1000",
-        """
-        from insides import *
-        import shutil
-        shelf = coshelf.open(path, flush_interval=1000)
-        shelf.update(a=1, gone=1)
-        flush_all(shelf)
-        shutil.copyfile(path, path + ".copy")
-        del shelf["gone"]
-        shelf["b"] = 2
-        arm(sys.argv[2])
-        shelf.sync()
-        """,
+        SCRIPTS / "died_in_a_flush.py",
         path,
         place,
     )

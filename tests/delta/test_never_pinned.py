@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 
 from insides import current_delta, delta_pages, flush_all
 from support import Crew
 
 import coshelf
+
+SCRIPTS = Path(__file__).parent / "scripts" / "never_pinned"
 
 COMMITS = 20_000
 MOST = 16 << 20  # bytes; one commit takes some three pages, so that a pin would make it ten times as many
@@ -19,17 +22,7 @@ def test_an_iterator_and_a_snapshot_that_are_held_cost_the_delta_nothing(crew: C
         shelf.sync()
         shelf["waiting"] = 1
         reader = crew.start(
-            """
-            shelf = coshelf.open(path, "r")
-            snapshot = shelf.snapshot()
-            items = iter(shelf.items())
-            first = next(items)
-            cursor = snapshot.cursor()
-            cursor.first()
-            say("holding")
-            hear()
-            assert dict([first, *items]) == dict(snapshot) == {n: (0, "x" * 100) for n in range(500)} | {"waiting": 1}
-            """,
+            SCRIPTS / "holding_reader.py",
             path,
         )
         reader.expect("holding")

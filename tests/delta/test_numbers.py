@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,35 +14,9 @@ from support import Crew, Worker
 import coshelf
 from coshelf import keys
 
-# Each commit writes entries of one version; its own are told as they are committed.
-COMMITS = """
-from insides import *
-from coshelf import keys
-name = int(sys.argv[2])
-shelf = coshelf.open(path, flush_interval=0.003)
-say("ready")
-hear()
+SCRIPTS = Path(__file__).parent / "scripts" / "numbers"
 
-def number(key):
-    return shelf._handle.engine.get(keys.encode(key)).version
-
-numbers = []
-for turn in range(60):
-    if turn % 20 == 19:
-        shelf.update({(name, "many", n): turn for n in range(1001)})
-        numbers.append(number((name, "many", 0)))
-    elif turn % 5:
-        shelf[name] = turn
-        numbers.append(number(name))
-    else:
-        with shelf.transaction() as t:
-            t[name] = turn
-            t[name, "also"] = turn
-        numbers.append(number(name))
-        assert number((name, "also")) == numbers[-1]
-assert numbers == sorted(set(numbers)), numbers
-say(*numbers)
-"""
+COMMITS = SCRIPTS / "commits_of_many.py"
 
 
 def test_no_two_commits_of_several_processes_have_the_same(crew: Crew, path: str) -> None:
@@ -72,14 +47,7 @@ def test_they_go_on_after_everything_was_closed(path: str) -> None:
 def test_one_that_was_taken_by_who_died_is_not_given_out_again(
     path: str, armed: Callable[..., Worker], place: str, stays: bool
 ) -> None:
-    script = """
-        from insides import *
-        shelf = coshelf.open(path, flush_interval=1000)
-        shelf["a"] = 1
-        flush_all(shelf)
-        say(last_number(shelf) + 1)
-        shelf.update({n: n for n in range(1001)})
-        """
+    script = SCRIPTS / "numbered_and_killed.py"
     first = coshelf.open(path, flush_interval=1000)
     if not stays:
         first.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,13 +14,7 @@ from coshelf import keys
 from coshelf.contract import ABSENT, Batch
 from coshelf.errors import Conflict
 
-FLUSHING = """
-from insides import *
-shelf = coshelf.open(path, flush_interval=0)  # flushed all the time
-say("ready")
-hear()
-name = int(sys.argv[2])
-"""
+SCRIPTS = Path(__file__).parent / "scripts" / "optimistic"
 
 
 def test_each_item_is_popped_by_one(crew: Crew, path: str) -> None:
@@ -27,11 +22,7 @@ def test_each_item_is_popped_by_one(crew: Crew, path: str) -> None:
         shelf.update({n: n for n in range(300)})
         workers = crew.start_many(
             3,
-            FLUSHING
-            + """
-got = [n for n in range(300) if shelf.pop(n, None) is not None]
-say(*got)
-""",
+            SCRIPTS / "pops.py",
             path,
         )
         got = [int(n) for worker in workers for n in (worker.finish() or [""])[-1].split()]
@@ -42,14 +33,7 @@ say(*got)
 def test_setdefault_and_replace_have_one_winner(crew: Crew, path: str) -> None:
     workers = crew.start_many(
         3,
-        FLUSHING
-        + """
-for turn in range(60):
-    first = shelf.setdefault(turn, name)
-    assert shelf[turn] in (first, "replaced")
-    if first != "replaced" and shelf.replace(turn, first, "replaced"):
-        shelf["count", name] = shelf.get(("count", name), 0) + 1
-""",
+        SCRIPTS / "one_winner_while_flushing.py",
         path,
     )
     for worker in workers:
@@ -62,7 +46,7 @@ for turn in range(60):
 def test_modify_by_threads_and_processes_comes_out_exact(crew: Crew, path: str) -> None:
     with coshelf.open(path, flush_interval=0) as shelf:
         shelf["count"] = 0
-        workers = crew.start_many(2, FLUSHING + 'for _ in range(80):\n    shelf.modify("count", lambda n: n + 1)', path)
+        workers = crew.start_many(2, SCRIPTS / "modifies.py", path)
 
         def count() -> None:
             for _ in range(40):

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
-from insides import current_delta, environment_of, flush_threads, waiting
+from insides import environment_of, flush_threads, waiting
 from support import SIDECARS, Crew, beside
 
 import coshelf
+from coshelf.engines.lmdb.files.sidecar_directory import delta_path
+
+SCRIPTS = Path(__file__).parent / "scripts" / "read_only"
 
 WHOLE = {"base": 1, "a": 1, "x" * 700: 2} | {("many", n): n for n in range(3000)}
-VICTIM = """
-from insides import *
-shelf = coshelf.open(path, flush_interval=1000)
-shelf.update(base=1, gone=1)
-flush_all(shelf)
-shelf["a"] = 1
-shelf["x" * 700] = 2
-del shelf["gone"]
-for batch in range(3):
-    shelf.update({("many", batch * 1000 + n): batch * 1000 + n for n in range(1000)})
-say("waiting")
-hear()
-"""
+VICTIM = SCRIPTS / "left_to_read.py"
 
 
 def use(shelf: Any) -> None:
@@ -62,7 +54,7 @@ def test_of_a_killed_process_it_reads_everything_and_leaves_it_to_the_next(crew:
 
 
 def test_of_a_living_process_it_reads_everything_and_flushes_nothing(crew: Crew, path: str) -> None:
-    writer = crew.start(VICTIM + "shelf.close()", path)
+    writer = crew.start(VICTIM, path)
     writer.expect("waiting")
     before = Path(path).read_bytes()
     with coshelf.open(path, "r") as shelf:
@@ -105,6 +97,7 @@ def test_a_clean_shelf_is_left_as_it_was(path: str) -> None:
     before = Path(path).read_bytes()
     with coshelf.open(path, "r") as shelf:
         assert dict(shelf) == {"a": 1, "b": 2}
-        assert current_delta(shelf) is not None
+        assert environment_of(shelf).has_delta
+        assert not os.path.exists(delta_path(path, 0))
     assert Path(path).read_bytes() == before
     assert beside(path) == ["a.shelf"]

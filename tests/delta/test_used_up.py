@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
 from insides import current_delta
@@ -11,48 +12,9 @@ from support import Crew, Worker, beside
 
 import coshelf
 
-# Keeps a read transaction of the delta for as long as it lives.
-PIN = """
-import lmdb
-name = os.path.join(os.path.dirname(path), ".a.shelf.coshelf/delta" + sys.argv[2])
-delta = lmdb.open(name, subdir=False, create=False, readonly=True, max_readers=2048,
-                  map_size=512 << 20, lib_version=0)
-transaction = delta.begin()
-say("pinned")
-hear()
-"""
+SCRIPTS = Path(__file__).parent / "scripts" / "used_up"
 
-# Writes until the delta has been replaced so many times; what was written is counted in "turn".
-FILL = """
-from insides import *
-use_small_maps(3 << 20)
-shelf = coshelf.open(path, flush_interval=1000)
-shelf["turn"] = 0
-flush_all(shelf)
-
-def generation():
-    return environment_of(shelf).page.delta.identity().generation
-
-def fill(until_generation, most=20_000):
-    turn = shelf["turn"]
-    while generation() < until_generation:
-        turn += 1
-        with shelf.transaction() as t:
-            t["turn"] = turn
-            t["half", turn % 50] = "x" * 3000 + str(turn)
-        if turn % 10 == 0:
-            shelf.sync()
-        assert turn < most, "it is never used up"
-    return turn
-
-def check(turn):
-    assert shelf["turn"] == turn
-    for place in range(50):
-        expected = turn - (turn - place) % 50
-        if expected > 0:
-            assert shelf["half", place] == "x" * 3000 + str(expected), place
-    assert len(shelf) == 1 + min(turn, 50)
-"""
+PIN = SCRIPTS / "pins.py"
 
 
 def pin(crew: Crew, path: str, suffix: str = "") -> Worker:
@@ -63,18 +25,7 @@ def pin(crew: Crew, path: str, suffix: str = "") -> Worker:
 
 def test_without_anybody_in_its_way_a_small_delta_is_never_used_up(crew: Crew, path: str) -> None:
     crew.run(
-        FILL
-        + """
-for turn in range(1, 3000):
-    shelf["turn"] = turn
-    shelf["half", turn % 50] = "x" * 3000 + str(turn)
-    if turn % 10 == 0:
-        shelf.sync()
-assert generation() == 0
-assert delta_pages(shelf) < 200
-check(turn)
-shelf.close()
-""",
+        SCRIPTS / "never_used_up.py",
         path,
     )
     assert beside(path) == ["a.shelf"]
@@ -82,28 +33,7 @@ shelf.close()
 
 def test_one_that_is_used_up_is_replaced_and_nothing_is_lost(crew: Crew, path: str) -> None:
     filler = crew.start(
-        FILL
-        + """
-say("made")
-hear()
-turn = fill(1)
-check(turn)
-assert sorted(name for name in os.listdir(os.path.dirname(path) + "/.a.shelf.coshelf") if "delta" in name) == [
-    "delta-1", "delta-1-lock"]
-shelf["after"] = 1
-assert set(waiting(shelf).values()) == {False}  # it goes into the delta as before
-for later in range(2, 4):
-    say("again")
-    hear()
-    turn = fill(later)
-    del shelf["after"]
-    check(turn)
-    shelf["after"] = later
-del shelf["after"]
-check(turn)
-shelf.close()
-say(turn)
-""",
+        SCRIPTS / "replaced.py",
         path,
     )
     filler.expect("made")
@@ -122,20 +52,7 @@ say(turn)
 
 def test_other_processes_follow(crew: Crew, path: str) -> None:
     filler = crew.start(
-        FILL
-        + """
-say("made")
-hear()
-turn = fill(1)
-check(turn)
-say(turn)
-hear()
-assert shelf["theirs"] == 1
-shelf["mine"] = 2
-say("read")
-hear()
-shelf.close()
-""",
+        SCRIPTS / "fills_for_others.py",
         path,
     )
     filler.expect("made")
@@ -167,19 +84,7 @@ shelf.close()
 
 def test_batches_for_the_base_are_not_kept_out_by_one_that_is_used_up(crew: Crew, path: str) -> None:
     filler = crew.start(
-        FILL
-        + """
-say("made")
-hear()
-shelf["large"] = 0
-while generation() < 1:
-    shelf["large"] += 1
-    shelf.update({("large", n): shelf["large"] for n in range(1001)})
-    assert shelf["large"] < 3000
-assert {shelf["large", n] for n in range(1001)} <= {shelf["large"], shelf["large"] - 1}
-assert len({shelf["large", n] for n in range(1001)}) == 1
-shelf.close()
-""",
+        SCRIPTS / "batches_for_the_base.py",
         path,
     )
     filler.expect("made")
@@ -189,43 +94,7 @@ shelf.close()
     holder.tell()
 
 
-# Kills itself behind each C call in turn that returns inside the library, from the beginning of the replacement on.
-STEPS = (
-    FILL
-    + """
-from coshelf.engines.lmdb.delta.committer import Committer
-from coshelf.engines.lmdb.delta.flusher import Flusher
-replace = Committer.replace_delta
-step = int(sys.argv[2])
-count = 0
-
-def profile(frame, event, argument):
-    global count
-    if event == "c_return" and "/coshelf/" in frame.f_code.co_filename:
-        count += 1
-        if count == step:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-def replace_and_die(self):
-    sys.setprofile(profile)
-    replace(self)
-    sys.setprofile(None)
-    say("survived")
-    os._exit(0)
-
-Committer.replace_delta = replace_and_die
-Flusher.notice = lambda self: None
-say("made")
-hear()
-turn = shelf["turn"]
-while True:
-    turn += 1
-    shelf.update({"turn": turn, ("half", turn % 50): "x" * 30_000 + str(turn)})
-    if turn % 10 == 0:
-        shelf.sync()
-    say(turn)
-"""
-)
+STEPS = SCRIPTS / "dies_at_a_step.py"
 
 
 @pytest.mark.parametrize("part", [0, 1, *[pytest.param(part, marks=pytest.mark.long) for part in (2, 3)]])
@@ -271,27 +140,11 @@ def test_killed_in_the_middle_of_the_replacement_loses_nothing(crew: Crew, path:
 
 def test_who_opens_while_it_is_replaced_finds_the_new_one(crew: Crew, path: str) -> None:
     """Between reading which delta there is and opening it, and for who has it open and only reads, likewise."""
-    filler = crew.start(FILL + 'say("made")\nhear()\nsay(fill(1))\nhear()\nsay(fill(2))\nhear()\nshelf.close()', path)
+    filler = crew.start(SCRIPTS / "fills_twice.py", path)
     filler.expect("made")
     pin(crew, path)
     opener = crew.start(
-        """
-        from insides import *
-        Delta = environment_module.Delta
-        calls = 0
-        def wait_and_open(*arguments):
-            global calls
-            calls += 1
-            if calls in (1, 3):
-                say("opening")
-                hear()
-            return Delta(*arguments)
-        environment_module.Delta = wait_and_open
-        shelf = coshelf.open(path)
-        say(shelf["turn"])
-        hear()
-        say(shelf["turn"])
-        """,
+        SCRIPTS / "opener.py",
         path,
     )
     opener.expect("opening")

@@ -6,12 +6,9 @@ name are options of libFuzzer. A finding ends the process with its input in a fi
 
 from __future__ import annotations
 
-import os
 import sys
 import tempfile
 from pathlib import Path
-
-sys.path.insert(0, os.path.dirname(__file__))
 
 import atheris
 

@@ -12,10 +12,13 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
+import coshelf
+
 __all__ = ["append", "at_each_step", "end", "fork", "has_ended", "is_asleep", "kill", "noise"]
 
 _PATIENCE = 30  # seconds after which a child that hangs is ended, and says where it was
 _PR_SET_PDEATHSIG = 1
+_LIBRARY = os.path.dirname(coshelf.__file__) + os.sep
 _libc = ctypes.CDLL(None)
 
 
@@ -68,7 +71,7 @@ def at_each_step(act: Callable[[], None]) -> None:
     """From now on act whenever a call into C returns inside the library."""
 
     def profile(frame: Any, event: str, argument: Any) -> None:
-        if event == "c_return" and "/coshelf/" in frame.f_code.co_filename:
+        if event == "c_return" and frame.f_code.co_filename.startswith(_LIBRARY):
             act()
 
     sys.setprofile(profile)

@@ -10,45 +10,23 @@ import os
 import shutil
 import signal
 import time
+from pathlib import Path
 
 import pytest
 from support import Crew
 
+SCRIPTS = Path(__file__).parent / "scripts" / "after_a_death"
+
 pytestmark = pytest.mark.skipif(shutil.which("strace") is None, reason="stopping behind a system call needs strace")
 
-# A transaction that is too large for the delta, and so goes straight to the base.
-VICTIM = """
-shelf = coshelf.open(path, timeout=5)
-say(os.getpid())
-with shelf.transaction() as transaction:
-    transaction["total"] += 1
-    transaction["part"] += 1
-    transaction["large"] = bytes(1_100_000)
-"""
+VICTIM = SCRIPTS / "killed_in_a_commit.py"
 
-SURVIVOR = """
-with coshelf.open(path, timeout=5) as shelf:
-    shelf.update(total=0, part=0)
-    shelf.sync()
-    say("ready"); hear()
-    say(shelf["total"], "large" in shelf)
-    with shelf.transaction() as transaction:
-        say(transaction["total"])
-        transaction["total"] += 1
-    shelf.sync()
-    say(shelf["total"], shelf["part"], "large" in shelf)
-"""
-
-NO_BARRIER = """
-import coshelf.engines.lmdb.environment
-barrier = coshelf.engines.lmdb.environment.Environment._barrier
-coshelf.engines.lmdb.environment.Environment._barrier = lambda self, *, after_death: barrier(self, after_death=False)
-"""
+SURVIVOR = SCRIPTS / "survivor.py"
 
 
-def what_the_survivor_says(crew: Crew, path: str, before: str = "") -> list[str]:
+def what_the_survivor_says(crew: Crew, path: str, *barrier: str) -> list[str]:
     """A transaction is killed when LMDB has just written its meta page, which makes it durable."""
-    survivor = crew.start(before + SURVIVOR, path)
+    survivor = crew.start(SURVIVOR, path, *barrier)
     survivor.expect("ready")
     meta = meta_pages(path)
     delay = ("-e", "trace=pwrite64", "-e", "inject=pwrite64:delay_exit=30000000:when=1")
@@ -84,4 +62,4 @@ def test_a_transaction_has_what_the_dead_had_made_durable(crew: Crew, path: str)
 
 
 def test_without_the_barrier_an_update_is_lost(crew: Crew, path: str) -> None:
-    assert what_the_survivor_says(crew, path, NO_BARRIER) == ["0 False", "0", "1 1 True"]
+    assert what_the_survivor_says(crew, path, "no barrier") == ["0 False", "0", "1 1 True"]

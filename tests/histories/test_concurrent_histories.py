@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import operations
@@ -20,22 +20,17 @@ LONG = range(100, 140)
 SEEDS = [*BOUNDED, *[pytest.param(seed, marks=pytest.mark.long) for seed in LONG]]
 
 
-SCRIPT = """
-import json
-import players
-signal.alarm(110)  # longer than what other workers do
-players.main(path, players.Game(**json.loads(sys.argv[2])))
-"""
+PLAYS = Path(__file__).parent / "scripts" / "concurrent_histories" / "plays.py"
 
 
 def rounds_of(seed: int) -> int:
     return 5 if seed in BOUNDED else 8
 
 
-def play(crew: Crew, path: str, game: Game, before: str = "") -> list[str]:
+def play(crew: Crew, path: str, game: Game, *sabotage: str) -> list[str]:
     """What is wrong with each round that is not linearizable."""
     print(game)
-    crew.run(textwrap.dedent(before) + SCRIPT, path, game)
+    crew.run(PLAYS, path, game, *sabotage)
     wrong = []
     for turn, (state, history) in enumerate(players.read_rounds(path)):
         for part, start in apart(history, state) if game.mix == "one key" else [(history, state)]:
@@ -90,9 +85,9 @@ FAULTS = {
 }
 
 
-def is_convicted(crew: Crew, path: str, game: Game, before: str = "") -> bool:
+def is_convicted(crew: Crew, path: str, game: Game, *sabotage: str) -> bool:
     """Whether one of several plays shows that something is wrong."""
-    return any(play(crew, f"{path}-{seed}", replace(game, seed=seed), before) for seed in range(1, 9))
+    return any(play(crew, f"{path}-{seed}", replace(game, seed=seed), *sabotage) for seed in range(1, 9))
 
 
 @pytest.mark.parametrize(("store", "mix"), FAULTS.items(), ids=FAULTS)
@@ -101,49 +96,12 @@ def test_a_broken_store_is_convicted(crew: Crew, path: str, store: str, mix: str
     assert is_convicted(crew, path, Game(seed=1, mix=mix, rounds=5, store=store))
 
 
-SABOTAGES = {
-    "a transaction beside which others write": """
-        from coshelf.engines.lmdb.files.state_page import StatePage
-        StatePage.is_claimed = lambda self: False
-    """,
-    "a commit that does not look whether what it read has changed": """
-        from coshelf.contract import Batch
-        Batch.refuse_conflicts = lambda *_: None
-    """,
-    "a read of the base before that of the delta": """
-        from coshelf.engines.lmdb import engine, lmdb_file
-        import random, threading, time
-        def get(self, environment_key, _get=engine.LmdbEngine._get_through_delta):
-            base, thread = self._environment.base, threading.get_ident()
-            reading = base.begin()
-            time.sleep(random.random() * 0.002)
-            # Not for the thread that flushes, which reads the base, too.
-            base.begin = lambda: reading if threading.get_ident() == thread else type(base).begin(base)
-            try:
-                return _get(self, environment_key)
-            finally:
-                del base.begin
-        engine.LmdbEngine._get_through_delta = get
-    """,
-    "a snapshot whose delta is newer than its base": """
-        from coshelf.engines.lmdb import instant
-        import random, time
-        def take(environment, start, stop, _take=instant.take_instant):
-            early = instant.ReadTransaction(environment)
-            time.sleep(random.random() * 0.002)
-            read, instant.ReadTransaction = instant.ReadTransaction, lambda environment: early
-            try:
-                return _take(environment, start, stop)
-            finally:
-                instant.ReadTransaction = read
-        from coshelf.engines.lmdb import engine
-        engine.take_instant = take
-    """,
-}
+SABOTAGES = ("transaction_beside_others", "commit_without_a_look", "base_read_first", "delta_newer_than_its_base")
+"""What the engine that is played on does (scripts/sabotages)."""
 
 
-@pytest.mark.parametrize("sabotage", SABOTAGES.values(), ids=SABOTAGES)
+@pytest.mark.parametrize("sabotage", SABOTAGES)
 def test_a_sabotaged_engine_is_convicted(crew: Crew, path: str, sabotage: str) -> None:
     """Each takes away a step that the engine's promises rest on."""
     game = Game(seed=1, mix="many keys", rounds=5, flush_interval=0.0)
-    assert is_convicted(crew, path, game, "import coshelf.engines.lmdb.engine\n" + textwrap.dedent(sabotage))
+    assert is_convicted(crew, path, game, sabotage)

@@ -6,8 +6,8 @@ What the shelf must hold follows from how far each writer got (``bank.py``), so 
 from __future__ import annotations
 
 import json
-import textwrap
 from dataclasses import asdict
+from pathlib import Path
 
 import failpoint_names
 import pytest
@@ -17,16 +17,12 @@ from support import Crew, Worker
 SETTINGS = [("interval", 0.01), ("interval", 1.0), ("commit", 1.0)]
 LONG = range(100, 130)
 
-SCRIPT = """
-import storm
-signal.alarm(110)  # longer than what other workers do
-storm.main(path, storm.Storm(**__import__("json").loads(sys.argv[2])))
-"""
+STORMS = Path(__file__).parent / "scripts" / "storms" / "storms.py"
 
 
-def start(crew: Crew, path: str, storm: Storm, before: str = "") -> Worker:
+def start(crew: Crew, path: str, storm: Storm, *sabotage: str) -> Worker:
     print(storm)
-    return crew.start(textwrap.dedent(before) + SCRIPT, path, json.dumps(asdict(storm)))
+    return crew.start(STORMS, path, json.dumps(asdict(storm)), *sabotage)
 
 
 @pytest.mark.parametrize("seed", [1, *[pytest.param(seed, marks=pytest.mark.long) for seed in LONG]])
@@ -39,31 +35,16 @@ def test_kill_storm(crew: Crew, path: str, durability: str, flush_interval: floa
 
 
 # Each takes away something that the engine's promises rest on.
-SABOTAGES: dict[str, tuple[str, tuple[str, ...]]] = {
-    "a flush that leaves nothing in the delta": ("""
-        from coshelf.engines.lmdb.delta.rows import Delta
-        Delta.newer = lambda *_: []
-    """, ()),
-    "a flush that counts one commit too many": ("""
-        from coshelf.engines.lmdb.base_writer import BaseWriter
-        finish = BaseWriter.finish
-        BaseWriter.finish = lambda self, last, *nonce: finish(self, last + 1, *nonce)
-    """, ()),
-    "a large commit that does not take its number": ("""
-        from coshelf.engines.lmdb.delta.rows import Delta
-        def take_number(self):
-            with self.begin() as reading:
-                return self.number(reading) + 1
-        Delta.take_number = take_number
-    """, ("direct-committed",)),
-    "an opener that never takes up what was left": ("""
-        from coshelf.engines.lmdb.files import sidecars
-        sidecars.belongs = lambda *_: False
-    """, ()),
-}  # fmt: skip
+SABOTAGES: dict[str, tuple[str, ...]] = {
+    "flush_that_copies_nothing": (),
+    "flush_that_counts_too_many": (),
+    "number_not_taken": ("direct-committed",),
+    "nothing_taken_up": (),
+}
+"""What the engine does (scripts/sabotages), and the failpoints at which writers are killed beside."""
 
 
-@pytest.mark.parametrize(("sabotage", "points"), SABOTAGES.values(), ids=SABOTAGES)
+@pytest.mark.parametrize(("sabotage", "points"), SABOTAGES.items(), ids=SABOTAGES)
 def test_storm_convicts(crew: Crew, path: str, sabotage: str, points: tuple[str, ...]) -> None:
     worker = start(crew, path, Storm(1, 100, "interval", 0.01, points), sabotage)
     worker.process.wait()

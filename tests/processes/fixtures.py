@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from support import Crew
+from support import Crew, Worker
 
-__all__ = ["crew", "own_state", "path"]
+from starting import Program
+
+__all__ = ["armed", "crew", "own_state", "path"]
 
 
 @pytest.fixture
@@ -19,6 +21,18 @@ def crew() -> Iterator[Crew]:
     """Starts worker processes, and ends those that are left."""
     with Crew() as crew:
         yield crew
+
+
+@pytest.fixture
+def armed(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Worker]:
+    """Starts a worker with failpoints."""
+
+    def start(failpoints: str, program: Program, *arguments: object) -> Worker:
+        with monkeypatch.context() as patch:
+            patch.setenv("COSHELF_FAILPOINTS", failpoints)
+            return crew.start(program, *arguments)
+
+    return start
 
 
 @pytest.fixture

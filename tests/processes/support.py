@@ -1,4 +1,4 @@
-"""Worker processes: small scripts that talk to the test by lines on their standard input and output."""
+"""Worker processes: small programs that talk to the test by lines on their standard input and output."""
 
 from __future__ import annotations
 
@@ -13,47 +13,31 @@ from types import TracebackType
 from typing import Any, Self
 
 import coshelf
+from starting import Program, environment, words_of
 
-# A worker that is forgotten by everybody ends by itself.
+_OPTIONS = ("-W", "error")
+# What a program in a test is given; one that is a file says what it imports.
 PRELUDE = """
-import faulthandler, os, signal, sys, threading, time
-faulthandler.register(signal.SIGALRM, chain=True)  # so that it says where it was
-signal.alarm(110)
-faulthandler.register(signal.SIGUSR1)
-signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in what a shell started in the background
+import os, signal, sys, threading, time
 import coshelf
 from coshelf.errors import *
-
-def say(*words):
-    print(*words, flush=True)
-
-def hear():
-    return sys.stdin.readline().strip()
-
-def reap(pid):
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-
-path = sys.argv[1]
+from talking import hear, path, reap, say
 """
 
 
-def _environment() -> dict[str, str]:
-    """So that scripts find this module, and their children, too."""
-    paths = [os.path.dirname(__file__), os.environ.get("PYTHONPATH", "")]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
-
-
 class Worker:
-    """One process that runs a script. The script has ``path``, ``sys.argv``, ``say``, ``hear``, ``reap``."""
+    """One process that runs a program, which finds ``path``, ``say``, ``hear`` and ``reap`` in ``talking``."""
 
     def __init__(
-        self, script: str, *arguments: object, options: tuple[str, ...] = ("-W", "error"), within: tuple[str, ...] = ()
+        self, program: Program, *arguments: object, options: tuple[str, ...] = _OPTIONS, within: tuple[str, ...] = ()
     ) -> None:
+        if isinstance(program, str):
+            program = PRELUDE + textwrap.dedent(program)
         self._errors = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 (closed by end)
         self.process = subprocess.Popen(
-            [*within, sys.executable, *options, "-c", PRELUDE + textwrap.dedent(script), *map(str, arguments)],
+            [*within, sys.executable, *options, *words_of(program), *map(str, arguments)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors,
-            text=True, bufsize=1, env=_environment(),
+            text=True, bufsize=1, env=environment(),
         )  # fmt: skip
 
     @property
@@ -120,25 +104,25 @@ class Crew:
         self._workers: list[Worker] = []
 
     def start(
-        self, script: str, *arguments: object, options: tuple[str, ...] = ("-W", "error"), within: tuple[str, ...] = ()
+        self, program: Program, *arguments: object, options: tuple[str, ...] = _OPTIONS, within: tuple[str, ...] = ()
     ) -> Worker:
         """A worker; ``within`` is a command that starts it, such as one that makes a container."""
-        worker = Worker(script, *arguments, options=options, within=within)
+        worker = Worker(program, *arguments, options=options, within=within)
         self._workers.append(worker)
         return worker
 
-    def start_many(self, number: int, script: str, *arguments: object) -> list[Worker]:
+    def start_many(self, number: int, program: Program, *arguments: object) -> list[Worker]:
         """Workers with their number as last argument; they say "ready", then hear "go" together."""
-        workers = [self.start(script, *arguments, index) for index in range(number)]
+        workers = [self.start(program, *arguments, index) for index in range(number)]
         for worker in workers:
             worker.expect("ready")
         for worker in workers:
             worker.tell()
         return workers
 
-    def run(self, script: str, *arguments: object, options: tuple[str, ...] = ("-W", "error")) -> list[str]:
+    def run(self, program: Program, *arguments: object, options: tuple[str, ...] = _OPTIONS) -> list[str]:
         """One worker from beginning to end."""
-        return self.start(script, *arguments, options=options).finish()
+        return self.start(program, *arguments, options=options).finish()
 
     def __enter__(self) -> Self:
         return self

@@ -17,6 +17,8 @@ import coshelf
 from coshelf.engines.files import changes
 from coshelf.errors import ShelfClosed, WaitTimeout
 
+SCRIPTS = Path(__file__).parent / "scripts" / "files_engine"
+
 
 @pytest.fixture
 def root(path: str) -> str:
@@ -26,16 +28,7 @@ def root(path: str) -> str:
 def test_no_update_is_lost(crew: Crew, root: str) -> None:
     writers = crew.start_many(
         3,
-        """
-        say("ready"); hear()
-        with coshelf.open(path) as shelf:
-            for n in range(60):
-                shelf.modify("count", lambda n: n + 1, default=0)
-                with shelf.edit("by/" + str(os.getpid()), default=[]) as done:
-                    done.append(n)
-                with shelf.transaction() as t:
-                    t["sum"] = t.get("sum", 0) + n
-        """,
+        SCRIPTS / "counts.py",
         root,
     )
     for writer in writers:
@@ -51,17 +44,7 @@ def test_batch_is_seen_whole_by_whoever_reads_several_entries(crew: Crew, root: 
         shelf.update({f"account/{n}": 10 for n in range(8)})
         writers = crew.start_many(
             2,
-            """
-            import random
-            chance = random.Random(os.getpid())
-            with coshelf.open(path) as shelf:
-                say("ready"); hear()
-                for _ in range(150):
-                    one, other = chance.sample(range(8), 2)
-                    with shelf.transaction() as t:
-                        t[f"account/{one}"] -= 1
-                        t[f"account/{other}"] += 1
-            """,
+            SCRIPTS / "batches.py",
             root,
         )
         looks = 0
@@ -83,14 +66,7 @@ def test_killed_writer_leaves_whole_values_and_no_lock(crew: Crew, root: str) ->
         shelf.update({"small": (0, 0), "large": (0, "")})
         for _ in range(25):
             writer = crew.start(
-                """
-                say("ready")
-                with coshelf.open(path) as shelf:
-                    n = 0
-                    while True:
-                        n += 1
-                        shelf.update({"small": (n, n), "large": (n, "x" * 300_000)})
-                """,
+                SCRIPTS / "killed_writer.py",
                 root,
             )
             writer.expect("ready")
@@ -108,43 +84,14 @@ def test_killed_writer_leaves_whole_values_and_no_lock(crew: Crew, root: str) ->
 
 def test_fork_inside_a_transaction_leaves_the_lock_to_the_parent(crew: Crew, root: str) -> None:
     crew.run(
-        """
-        with coshelf.open(path, timeout=30) as shelf:
-            shelf["n"] = 0
-            to_child, from_parent = os.pipe()
-            with shelf.transaction() as t:
-                t["n"] += 1
-                pid = os.fork()
-                if not pid:
-                    os.read(to_child, 1)
-                    with coshelf.open(path, timeout=30) as own:
-                        own.modify("n", lambda n: n + 10)
-                    os._exit(0)
-            os.write(from_parent, b"x")
-            assert reap(pid) == 0
-            shelf.modify("n", lambda n: n + 100)
-            assert shelf["n"] == 111
-        """,
+        SCRIPTS / "fork_in_a_transaction.py",
         root,
     )
 
 
 def test_child_that_lives_on_holds_no_lock(crew: Crew, root: str) -> None:
     crew.run(
-        """
-        with coshelf.open(path, timeout=10) as shelf:
-            shelf["n"] = 0
-            to_child, from_parent = os.pipe()
-            with shelf.transaction() as t:
-                pid = os.fork()
-                if not pid:
-                    os.read(to_child, 1)
-                    os._exit(0)
-            with coshelf.open(path, timeout=10) as other:
-                other["n"] = 1
-            os.write(from_parent, b"x")
-            assert reap(pid) == 0
-        """,
+        SCRIPTS / "child_that_lives_on.py",
         root,
     )
 
@@ -172,13 +119,7 @@ def test_locked_directory_is_told_after_the_timeout(crew: Crew, root: str) -> No
 def test_wait_wakes_for_directories_that_are_made_and_removed_meanwhile(crew: Crew, root: str) -> None:
     place = Path(root.removeprefix("files:"))
     waiter = crew.start(
-        """
-        import coshelf.mapping.shelf
-        coshelf.mapping.shelf._LONGEST_SLEEP = 1000.0  # a wake that is missed is a test that hangs
-        with coshelf.open(path) as shelf:
-            say("ready")
-            say(shelf.wait("a/b/c/d"))
-        """,
+        SCRIPTS / "waiter.py",
         root,
     )
     waiter.expect("ready")
@@ -222,21 +163,7 @@ def test_notifiers_are_used_again_and_closed_with_the_shelf(root: str) -> None:
 
 def test_forked_child_waits_with_a_notifier_of_its_own(crew: Crew, root: str) -> None:
     crew.run(
-        """
-        with coshelf.open(path) as shelf:
-            try:
-                shelf.wait("a", timeout=0)
-            except WaitTimeout:
-                pass
-            pid = os.fork()
-            if not pid:
-                assert shelf.wait("a", timeout=30) == 1
-                shelf["b"] = 2
-                os._exit(0)
-            shelf["a"] = 1
-            assert shelf.wait("b", timeout=30) == 2
-            assert reap(pid) == 0
-        """,
+        SCRIPTS / "forked_waiter.py",
         root,
     )
 

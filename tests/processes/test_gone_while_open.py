@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from support import Crew, beside
 
 import coshelf
+
+SCRIPTS = Path(__file__).parent / "scripts" / "gone_while_open"
 
 
 @pytest.fixture
@@ -58,7 +61,7 @@ each_move = pytest.mark.parametrize("move", MOVED)
 @pytest.fixture(params=["interval", "commit", "no delta"])
 def opened(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], coshelf.Shelf]:
     if request.param == "no delta":
-        monkeypatch.setattr("coshelf.engines.lmdb.files.sidecars.decide_kind", lambda *_: 0)
+        monkeypatch.setattr("coshelf.engines.lmdb.files.sidecars.boot_id", lambda: None)
     options = {"durability": "commit"} if request.param == "commit" else {"flush_interval": 1000}
     return lambda path: coshelf.open(path, **options)  # type: ignore[arg-type]
 
@@ -114,29 +117,7 @@ def test_what_is_lost_can_still_be_read_and_backed_up(what: str, lose: Callable[
 
 @each_loss
 def test_the_flush_in_the_background_tells_the_next_commit(crew: Crew, path: str, what: str, lose: object) -> None:
-    crew.run(
-        f"""
-        import shutil
-        from test_gone_while_open import {lose.__name__} as lose  # type: ignore
-        shelf = coshelf.open(path, flush_interval=0.01)
-        shelf["a"] = 1
-        lose(path)
-        end = time.monotonic() + 30
-        try:
-            while time.monotonic() < end:
-                shelf["b"] = 2
-                time.sleep(0.001)
-        except ShelfGone as error:
-            assert "{what}" in str(error)
-        else:
-            raise AssertionError("never told")
-        try:
-            shelf.close()
-        except ShelfGone:
-            pass
-        """,
-        path,
-    )
+    crew.run(SCRIPTS / "flush_in_the_background.py", path, lose.__name__, what)
 
 
 @each_loss

@@ -19,26 +19,10 @@ from coshelf.engines.lmdb.locks import lock_guard
 from coshelf.engines.lmdb.locks.lock_guard import LockGuard
 from coshelf.engines.lmdb.registry import REGISTRY
 
-# What drops LMDB's own locks in the process that does it.
-DISTURB = """
-import shutil
-def copy_folder():
-    copy = os.path.dirname(path) + "-copy"
-    shutil.copytree(os.path.dirname(path), copy, dirs_exist_ok=True)
-    shutil.rmtree(copy)
-def open_and_close():
-    for directory, _, names in os.walk(os.path.dirname(path)):
-        for name in names:
-            open(os.path.join(directory, name), "rb").close()
-disturb = {"copy": copy_folder, "close": open_and_close}[sys.argv[2]]
-"""
+SCRIPTS = Path(__file__).parent / "scripts" / "lock_file"
 
-# Overwrites all, so many times that every page is used again that nobody holds.
-OVERWRITE = """
-def overwrite(shelf, turns):
-    for turn in range(turns):
-        shelf.update({number: (turn, "y" * 500) for number in range(100)})
-"""
+
+OVERWRITES = SCRIPTS / "overwrites.py"
 
 WAYS = pytest.mark.parametrize("way", ["copy", "close"])
 supported = pytest.mark.skipif(not lock_guard._SUPPORTED, reason="no OFD locks here")
@@ -52,37 +36,7 @@ def path(path: str) -> str:
     return os.path.join(folder, "a.shelf")
 
 
-DISTURBED_COUNTER = (
-    DISTURB
-    + """
-shelf = coshelf.open(path)
-shelf.update({number: ("first", number) for number in range(100)}, both=0)
-snapshot = shelf.snapshot()
-done = threading.Event()
-def count():
-    for turn in range(150):
-        shelf.modify("both", lambda number: number + 1)
-        shelf["first"] = turn
-    done.set()
-thread = threading.Thread(target=count)
-disturb()
-say("disturbed")
-hear()
-thread.start()
-rounds = 0
-while not done.is_set() or rounds < 20:
-    disturb()
-    rounds += 1
-    assert dict(snapshot) == {**{number: ("first", number) for number in range(100)}, "both": 0}
-thread.join()
-say("counted")
-hear()
-assert shelf["second"] == 149 and shelf["both"] == 300
-assert snapshot["both"] == 0
-snapshot.close()
-shelf.close()
-"""
-)
+DISTURBED_COUNTER = SCRIPTS / "disturbed_counter.py"
 
 
 @supported
@@ -91,20 +45,7 @@ def test_two_processes_count_right_while_one_disturbs_the_lock_file(crew: Crew, 
     first = crew.start(DISTURBED_COUNTER, path, way)
     first.expect("disturbed")
     second = crew.start(
-        """
-        shelf = coshelf.open(path, timeout=5)
-        say("open")
-        hear()
-        for turn in range(150):
-            shelf.modify("both", lambda number: number + 1)
-            shelf["second"] = turn
-            with shelf.transaction() as t:
-                t["filler"] = "z" * 10000 * (turn % 3)
-        say("counted")
-        hear()
-        assert shelf["first"] == 149 and shelf["both"] == 300
-        shelf.close()
-        """,
+        SCRIPTS / "second_counter.py",
         path,
     )
     second.expect("open")
@@ -121,24 +62,7 @@ def test_two_processes_count_right_while_one_disturbs_the_lock_file(crew: Crew, 
         assert shelf["both"] == 300
 
 
-HOLDS = (
-    DISTURB
-    + """
-shelf = coshelf.open(path)
-shelf.update({number: (-1, "x" * 500) for number in range(100)})
-snapshot = shelf.snapshot()
-items = iter(shelf.items())
-next(items)
-disturb()
-say("holding")
-hear()
-assert list(snapshot.items()) == [(number, (-1, "x" * 500)) for number in range(100)]
-assert list(items) == [(number, (-1, "x" * 500)) for number in range(1, 100)]
-assert shelf[0] != snapshot[0]
-say("right")
-hear()
-"""
-)
+HOLDS = SCRIPTS / "holds.py"
 
 
 @supported
@@ -147,7 +71,7 @@ def test_what_is_held_stays_right_while_others_look_for_dead_readers(crew: Crew,
     holder = crew.start(HOLDS, path, way)
     holder.expect("holding")
     # It looks for dead readers when it opens, and every 128 commits.
-    crew.run(OVERWRITE + "overwrite(coshelf.open(path), 140)", path)
+    crew.run(OVERWRITES, path, 60)
     holder.tell()
     holder.expect("right")
     holder.tell()
@@ -167,34 +91,7 @@ def test_a_killed_process_that_was_disturbed_leaves_no_lock(crew: Crew, path: st
     assert beside(path) == ["a.shelf"]
 
 
-FORKS = (
-    DISTURB
-    + """
-shelf = coshelf.open(path)
-shelf["a"] = 0
-snapshot = shelf.snapshot()
-ready, tell = os.pipe()
-child = os.fork()
-if child == 0:
-    signal.alarm(40)
-    if sys.argv[3] == "uses":
-        shelf["a"] = 1
-        disturb()
-    os.write(tell, b"x")
-    if sys.argv[3] != "ends":
-        signal.pause()
-    os._exit(0)
-os.read(ready, 1)
-if sys.argv[3] == "ends":
-    reap(child)
-disturb()
-say(child)
-hear()
-assert snapshot["a"] == 0
-say(shelf["a"])
-hear()
-"""
-)
+FORKS = SCRIPTS / "locks_of_a_fork.py"
 
 
 @supported
@@ -204,7 +101,7 @@ def test_a_forked_child_does_not_release_the_locks_of_its_parent(crew: Crew, pat
     parent = crew.start(FORKS, path, way, child)
     pid = int(parent.hear())
     try:
-        crew.run(OVERWRITE + "overwrite(coshelf.open(path, timeout=5), 140)", path)
+        crew.run(OVERWRITES, path, 5)
         parent.tell()
         parent.expect("1" if child == "uses" else "0")
     finally:
@@ -247,7 +144,7 @@ def test_a_child_that_uses_the_shelf_holds_locks_of_its_own(crew: Crew, path: st
 
 @supported
 def test_closed_and_opened_again_beside_others_it_is_guarded_again(crew: Crew, path: str) -> None:
-    other = crew.start("shelf = coshelf.open(path)\nsay('open')\nhear()\nshelf.close()", path)
+    other = crew.start(SCRIPTS / "opens_and_closes.py", path)
     other.expect("open")
     before = len(os.listdir("/proc/self/fd"))
     for turn in range(3):
@@ -266,24 +163,7 @@ def test_closed_and_opened_again_beside_others_it_is_guarded_again(crew: Crew, p
 def test_a_child_that_python_does_not_know_of_keeps_no_lock_after_the_close(crew: Crew, path: str) -> None:
     """Such as one that a C library forks: it has copies of all descriptors."""
     parent = crew.start(
-        """
-        import ctypes
-        shelf = coshelf.open(path, timeout=5)
-        say("open")
-        hear()
-        child = ctypes.PyDLL(None).fork()
-        if child == 0:
-            signal.alarm(40)
-            signal.pause()
-        try:
-            shelf.close()
-            with coshelf.open(path, timeout=5) as shelf:
-                shelf["parent"] = 1
-            say("closed")
-            hear()
-        finally:
-            os.kill(child, signal.SIGKILL)
-        """,
+        SCRIPTS / "forks_in_c.py",
         path,
     )
     parent.expect("open")
@@ -299,9 +179,7 @@ def test_a_child_that_python_does_not_know_of_keeps_no_lock_after_the_close(crew
 
 def test_without_such_locks_a_second_process_is_refused_and_nothing_is_lost(crew: Crew, path: str) -> None:
     """The trap itself: so it was before the guard, and so it is where the kernel has no OFD locks."""
-    holder = crew.start(
-        "import coshelf.engines.lmdb.locks.lock_guard as g; g._SUPPORTED = False\n" + HOLDS, path, "close"
-    )
+    holder = crew.start(HOLDS, path, "close", "without such locks")
     holder.expect("holding")
     with pytest.raises(coshelf.OpenUnderAnotherName, match="another name"):
         coshelf.open(path, timeout=0.1)
@@ -312,15 +190,7 @@ def test_without_such_locks_a_second_process_is_refused_and_nothing_is_lost(crew
 
 # --- the guard by itself, on a bare LMDB environment -----------------------------------------------------------------
 
-BARE = """
-import lmdb
-environment = lmdb.open(path, subdir=False, map_size=1 << 26, max_dbs=0)
-say("open")
-hear()
-say(environment.reader_check(), environment.readers().count("\\n"))
-with environment.begin(write=True) as transaction:
-    transaction.put(b"second", b"")
-"""
+BARE = SCRIPTS / "bare_environment.py"
 
 
 def _environment() -> Any:

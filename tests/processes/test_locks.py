@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from support import Crew
@@ -13,16 +14,9 @@ from support import Crew
 import coshelf
 from coshelf.errors import ShelfLocked
 
-HOLDER = """
-with coshelf.open(path) as shelf:
-    with shelf.transaction() as t:
-        t["half"] = "not committed"
-        say("holding")
-        hear()
-        say("still holding")
-    say("released")
-    hear()
-"""
+SCRIPTS = Path(__file__).parent / "scripts" / "locks"
+
+HOLDER = SCRIPTS / "holder.py"
 
 
 def test_readers_go_on_while_another_process_sits_in_a_transaction(crew: Crew, path: str) -> None:
@@ -31,16 +25,7 @@ def test_readers_go_on_while_another_process_sits_in_a_transaction(crew: Crew, p
         holder = crew.start(HOLDER, path)
         holder.expect("holding")
         reader = crew.start(
-            """
-            with coshelf.open(path) as shelf:
-                for turn in range(500):
-                    assert shelf[turn % 100] == turn % 100
-                    assert "half" not in shelf
-                    assert len(shelf) == 100
-                with shelf.snapshot() as snapshot:
-                    assert len(list(snapshot.items())) == 100
-                assert shelf.get_many([1, 2, "half"]) == {1: 1, 2: 2}
-            """,
+            SCRIPTS / "reader.py",
             path,
         )
         reader.finish()  # it has opened, read and closed: only now is the holder told to go on
@@ -98,16 +83,7 @@ def test_waiting_writers_go_on_after_the_release(crew: Crew, path: str) -> None:
     holder.expect("holding")
     waiting = [
         crew.start(
-            """
-            with coshelf.open(path) as shelf:
-                say("waiting")
-                if sys.argv[2] == "commit":
-                    shelf["commit"] = shelf.get("half")
-                    assert shelf["half"] == "not committed"
-                else:
-                    with shelf.transaction() as t:
-                        t["transaction"] = t["half"]
-            """,
+            SCRIPTS / "waiting_writer.py",
             path,
             way,
         )
@@ -151,30 +127,7 @@ def test_ctrl_c_ends_the_wait_for_a_lock_and_the_shelf_works_on(crew: Crew, path
     holder = crew.start(HOLDER, path)
     holder.expect("holding")
     waiting = crew.start(
-        """
-        shelf = coshelf.open(path, timeout=1000)  # longer than any test: only the interrupt ends the wait
-        write = {
-            "commit": lambda: shelf.update(mine=1),
-            "transaction": lambda: shelf.transaction().__enter__(),
-            "modify": lambda: shelf.modify("mine", lambda value: 1, default=0),
-        }[sys.argv[2]]
-        for turn in range(20):
-            try:
-                say("waiting")
-                write()
-            except KeyboardInterrupt:
-                say("interrupted")
-        assert "mine" not in shelf
-        say("alive")
-        hear()
-        write()
-        if sys.argv[2] != "transaction":
-            assert shelf["mine"] == 1
-            with shelf.transaction() as t:
-                t["more"] = 1
-            shelf.close()
-            say("closed")
-        """,
+        SCRIPTS / "interrupted_wait.py",
         path,
         way,
     )
@@ -194,28 +147,7 @@ def test_ctrl_c_ends_the_wait_for_a_lock_and_the_shelf_works_on(crew: Crew, path
 
 def test_ctrl_c_between_threads_ends_the_wait(crew: Crew, path: str) -> None:
     waiting = crew.start(
-        """
-        shelf = coshelf.open(path, timeout=1000)
-        held, go = threading.Event(), threading.Event()
-        def hold():
-            with shelf.transaction() as t:
-                t["a"] = 1
-                held.set()
-                go.wait()
-        thread = threading.Thread(target=hold)
-        thread.start()
-        held.wait()
-        try:
-            say("waiting")
-            shelf["b"] = 1
-        except KeyboardInterrupt:
-            say("interrupted")
-        go.set()
-        thread.join()
-        shelf["c"] = 1
-        assert dict(shelf) == {"a": 1, "c": 1}
-        shelf.close()
-        """,
+        SCRIPTS / "interrupted_between_threads.py",
         path,
     )
     waiting.expect("waiting")
@@ -226,21 +158,7 @@ def test_ctrl_c_between_threads_ends_the_wait(crew: Crew, path: str) -> None:
 
 def test_ctrl_c_inside_a_transaction_drops_it_whole(crew: Crew, path: str) -> None:
     worker = crew.start(
-        """
-        shelf = coshelf.open(path)
-        try:
-            with shelf.transaction() as t:
-                t["a"] = 1
-                say("inside")
-                signal.pause()
-        except KeyboardInterrupt:
-            assert dict(shelf) == {}
-            shelf["b"] = 1  # at once, in the handler: the lock has been released
-        with shelf.transaction() as t:
-            t["c"] = 1
-        assert dict(shelf) == {"b": 1, "c": 1}
-        shelf.close()
-        """,
+        SCRIPTS / "interrupted_transaction.py",
         path,
     )
     worker.expect("inside")
@@ -250,28 +168,7 @@ def test_ctrl_c_inside_a_transaction_drops_it_whole(crew: Crew, path: str) -> No
 
 def test_interrupts_at_random_instants_leave_a_shelf_that_works(crew: Crew, path: str) -> None:
     worker = crew.start(
-        """
-        shelf = coshelf.open(path, timeout=5)
-        shelf.update(a=0, b=0)
-        def work():
-            while True:
-                with shelf.transaction() as t:
-                    t["a"] += 1
-                    t["b"] -= 1
-                shelf.modify("n", lambda n: n + 1, default=0)
-                shelf["k"] = 1
-                shelf.pop("k", None)
-                list(shelf.items())
-        for turn in range(150):
-            try:
-                say("working")
-                work()
-            except KeyboardInterrupt:
-                pass
-            found = shelf.get_many(["a", "b"])
-            assert found["a"] + found["b"] == 0
-        say("done")
-        """,
+        SCRIPTS / "interrupted_at_random.py",
         path,
         options=(),
     )
@@ -287,39 +184,4 @@ def test_interrupts_at_random_instants_leave_a_shelf_that_works(crew: Crew, path
 @pytest.mark.parametrize("work", ["shelf['k'] = 1", "with shelf.transaction(): raise Entered", "shelf.pop('k')"])
 def test_ctrl_c_at_any_step_before_the_block_leaves_a_shelf_that_works(crew: Crew, path: str, work: str) -> None:
     """Python looks for signals when a function begins and when a call into C returns: here each of these is tried."""
-    crew.run(
-        f"""
-        shelf = coshelf.open(path, timeout=0.05)
-        class Entered(Exception):
-            def __init__(self):
-                sys.setprofile(None)
-        code = compile({work!r}, "work", "exec")
-        step, interrupted = 0, True
-        while interrupted:
-            shelf["k"] = 0
-            step, count, interrupted, where = step + 1, 0, False, None
-            def profile(frame, event, argument):
-                global count, interrupted, where
-                if event in ("call", "c_return") and "/coshelf/" in frame.f_code.co_filename:
-                    count += 1
-                    if count == step:
-                        sys.setprofile(None)
-                        interrupted, where = True, (frame.f_code.co_filename, frame.f_lineno, event, str(argument))
-                        raise KeyboardInterrupt
-            sys.setprofile(profile)
-            try:
-                exec(code, {{"shelf": shelf, "Entered": Entered}})
-            except (KeyboardInterrupt, Entered):
-                pass
-            finally:
-                sys.setprofile(None)
-            try:
-                shelf["after"] = step
-                with shelf.transaction() as t:
-                    t["more"] = step
-            except CoshelfError as error:
-                raise AssertionError(where) from error
-        assert step > 20
-        """,
-        path,
-    )
+    crew.run(SCRIPTS / "interrupted_at_every_step.py", path, work)

@@ -12,30 +12,12 @@ from support import SIDECARS, Crew, beside
 import coshelf
 from coshelf.errors import OpenUnderAnotherName
 
+SCRIPTS = Path(__file__).parent / "scripts" / "opening"
+
 
 def test_a_hundred_processes_make_one_new_shelf(crew: Crew, path: str) -> None:
     crew.run(
-        """
-        import coshelf.engines.lmdb.engine
-        waiting, gate = os.pipe()
-        children = {}
-        for number in range(100):
-            pid = os.fork()
-            if pid == 0:
-                os.close(gate)
-                os.read(waiting, 1)  # until all are there and the gate is closed
-                with coshelf.open(path) as shelf:
-                    shelf[number] = os.getpid()
-                os._exit(0)
-            children[number] = pid
-        os.close(gate)
-        for pid in children.values():
-            assert reap(pid) == 0
-        assert os.listdir(os.path.dirname(path)) == ["a.shelf"]
-        assert os.stat(path).st_mode & 0o777 == 0o600
-        with coshelf.open(path) as shelf:
-            assert dict(shelf) == children
-        """,
+        SCRIPTS / "hundred_processes.py",
         path,
     )
 
@@ -44,19 +26,7 @@ def test_many_new_shelves_are_made_by_many_at_once(crew: Crew, path: str) -> Non
     """Each round a new name: the making itself is raced for, some hundred times."""
     workers = crew.start_many(
         6,
-        """
-        import coshelf.engines.lmdb.engine
-        os.umask(0)
-        with coshelf.open(path) as meeting:
-            say("ready"); hear()
-            for turn in range(60):
-                meeting.modify(turn, lambda n: n + 1, default=0)
-                while meeting[turn] < 6:
-                    pass
-                with coshelf.open(f"{path}.{turn}") as shelf:
-                    shelf[int(sys.argv[2])] = turn
-                    assert os.stat(shelf.name).st_mode & 0o777 == 0o600
-        """,
+        SCRIPTS / "many_new_shelves.py",
         path,
     )
     for worker in workers:
@@ -69,24 +39,7 @@ def test_many_new_shelves_are_made_by_many_at_once(crew: Crew, path: str) -> Non
 
 def test_a_file_in_the_making_that_another_takes_for_a_leftover_is_made_again(crew: Crew, path: str) -> None:
     crew.run(
-        """
-        from coshelf.engines.lmdb.files import creation
-        os.umask(0)
-        make = creation.tempfile.mkstemp
-        swept = []
-        def make_and_be_swept(suffix=None, prefix=None, dir=None):
-            made = make(suffix, prefix, dir)
-            if suffix == ".new" and len(swept) < 3:
-                swept.append(made[1])
-                creation.sweep(path)  # by another process, before there is a lock on it
-            return made
-        creation.tempfile.mkstemp = make_and_be_swept
-        with coshelf.open(path, timeout=1) as shelf:
-            shelf["a"] = 1
-        assert len(swept) == 3
-        assert os.stat(path).st_mode & 0o777 == 0o600, oct(os.stat(path).st_mode)
-        assert os.listdir(os.path.dirname(path)) == ["a.shelf"]
-        """,
+        SCRIPTS / "taken_for_a_leftover.py",
         path,
     )
 
@@ -94,16 +47,7 @@ def test_a_file_in_the_making_that_another_takes_for_a_leftover_is_made_again(cr
 def test_opening_and_closing_in_a_tight_loop_by_six_processes_never_fails(crew: Crew, path: str) -> None:
     workers = crew.start_many(
         6,
-        """
-        import coshelf.engines.lmdb.engine
-        name = int(sys.argv[2])
-        say("ready"); hear()
-        for turn in range(250):
-            with coshelf.open(path) as shelf:
-                if turn % 5 == 0:
-                    shelf[name] = turn
-                assert shelf[name] == turn - turn % 5
-        """,
+        SCRIPTS / "tight_loop.py",
         path,
     )
     for worker in workers:
@@ -118,13 +62,7 @@ def test_readers_and_writers_may_come_and_go(crew: Crew, path: str) -> None:
         shelf["n"] = 0
     workers = [
         crew.start(
-            """
-            for turn in range(150):
-                with coshelf.open(path, sys.argv[2]) as shelf:
-                    if sys.argv[2] == "w":
-                        shelf.modify("n", lambda n: n + 1)
-                    assert shelf["n"] >= 0
-            """,
+            SCRIPTS / "come_and_go.py",
             path,
             flag,
         )
@@ -139,7 +77,7 @@ def test_readers_and_writers_may_come_and_go(crew: Crew, path: str) -> None:
 
 def test_only_the_file_is_left_after_the_last_clean_close_and_can_be_copied(crew: Crew, path: str) -> None:
     with coshelf.open(path) as shelf:
-        assert beside(path) == ["a.shelf", *SIDECARS]
+        assert beside(path) == ["a.shelf", *(name for name in SIDECARS if "delta" not in name)]
         crew.run("with coshelf.open(path) as shelf: shelf['child'] = 1", path)
         assert beside(path) == ["a.shelf", *SIDECARS]
         shelf["mine"] = 2
@@ -159,33 +97,17 @@ def test_a_shelf_that_nobody_closed_is_closed_at_the_end_of_the_program(crew: Cr
     assert beside(path) == ["a.shelf"]
 
 
-@pytest.mark.parametrize("before", ["", "import weakref; weakref.finalize(threading, len, ())"])
+@pytest.mark.parametrize("before", ["nothing before", "finalized before"])
 def test_the_end_of_the_program_writes_back(crew: Crew, path: str, before: str) -> None:
     """Whatever else is to be done at the end: what was registered before would otherwise run after us."""
-    crew.run(
-        f"""
-        {before}
-        shelf = coshelf.open(path, writeback=True)
-        shelf["a"] = []
-        shelf["a"].append(1)
-        """,
-        path,
-    )
+    crew.run(SCRIPTS / "written_back_at_the_end.py", path, before)
     with coshelf.open(path) as shelf:
         assert shelf["a"] == [1]
 
 
 def test_a_crash_leaves_sidecars_and_the_next_open_works(crew: Crew, path: str) -> None:
     victim = crew.start(
-        """
-        shelf = coshelf.open(path)
-        shelf["a"] = 1
-        snapshot = shelf.snapshot()
-        t = shelf.transaction()
-        t.__enter__()["b"] = 1
-        say("open")
-        hear()
-        """,
+        SCRIPTS / "crash.py",
         path,
     )
     victim.expect("open")
@@ -211,14 +133,7 @@ def test_sidecars_of_another_boot_or_another_file_do_no_harm(path: str) -> None:
 
 # --- other names -----------------------------------------------------------------------------------------------------
 
-OPEN_ELSEWHERE = """
-shelf = coshelf.open(path)
-shelf["a"] = 1
-say("open")
-hear()
-shelf["a"] += 1
-shelf.close()
-"""
+OPEN_ELSEWHERE = SCRIPTS / "open_elsewhere.py"
 
 
 def test_a_symbolic_link_is_the_same_shelf(crew: Crew, path: str) -> None:
@@ -283,18 +198,7 @@ def test_a_file_renamed_onto_an_open_shelf_is_another_shelf(crew: Crew, path: st
     with coshelf.open(path + ".new") as shelf:
         shelf["new"] = True
     other = crew.start(
-        """
-        shelf = coshelf.open(path)
-        shelf["a"] = 1
-        say("open")
-        hear()
-        try:
-            shelf["a"] += 1
-            shelf.close()
-        except ShelfGone:
-            say("gone")
-        os._exit(0)
-        """,
+        SCRIPTS / "renamed_onto.py",
         path,
     )
     other.expect("open")
@@ -312,29 +216,7 @@ def test_a_file_renamed_onto_an_open_shelf_is_another_shelf(crew: Crew, path: st
 
 def test_a_deleted_shelf_and_a_new_one_at_its_path_do_not_disturb_each_other(crew: Crew, path: str) -> None:
     old = crew.start(
-        """
-        shelf = coshelf.open(path)
-        shelf["old"] = 1
-        snapshot = shelf.snapshot()
-        say("open")
-        hear()
-        gone = 0
-        for _ in range(2):
-            try:
-                with shelf.transaction() as t:
-                    t["older"] = 3
-                    assert dict(snapshot) == {"old": 1}
-                shelf.sync()
-            except ShelfGone:
-                gone += 1
-        assert gone == 2
-        assert shelf["old"] == 1
-        snapshot.close()
-        try:
-            shelf.close()
-        except ShelfGone:
-            pass
-        """,
+        SCRIPTS / "deleted_and_new.py",
         path,
     )
     old.expect("open")

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 from support import Crew
 
 import coshelf
 
+SCRIPTS = Path(__file__).parent / "scripts" / "races"
+
 
 def test_counters_of_eight_processes_come_out_exact(crew: Crew, path: str) -> None:
     readers = [
         crew.start(
-            """
-            with coshelf.open(path) as shelf:
-                say("ready")
-                last = looks = 0
-                while "over" not in shelf:
-                    now = shelf.get("count", 0)
-                    assert now >= last, (now, last)
-                    last, looks = now, looks + 1
-            assert looks
-            """,
+            SCRIPTS / "reader_of_counters.py",
             path,
         )
         for _ in range(2)
@@ -30,15 +24,7 @@ def test_counters_of_eight_processes_come_out_exact(crew: Crew, path: str) -> No
         reader.expect("ready")
     writers = crew.start_many(
         8,
-        """
-        with coshelf.open(path) as shelf:
-            say("ready"); hear()
-            for turn in range(100):
-                seen = shelf.modify("count", lambda n: n + 1, default=0)
-                assert seen > turn
-                with shelf.edit("log", default=[]) as log:
-                    log.append(int(sys.argv[2]))
-        """,
+        SCRIPTS / "counter.py",
         path,
     )
     for writer in writers:
@@ -56,14 +42,7 @@ def test_replace_has_one_winner_a_round(crew: Crew, path: str) -> None:
         shelf["turn"] = 0
     workers = crew.start_many(
         6,
-        """
-        with coshelf.open(path) as shelf:
-            say("ready"); hear()
-            won = 0
-            while (turn := shelf["turn"]) < 300:
-                won += shelf.replace("turn", turn, turn + 1)
-            say(won)
-        """,
+        SCRIPTS / "one_winner.py",
         path,
     )
     assert sum(int(worker.finish()[-1]) for worker in workers) == 300
@@ -75,20 +54,7 @@ def test_each_item_is_popped_once(crew: Crew, path: str) -> None:
         shelf.sub("queue").update({f"{number:03}": number for number in range(200)})
     workers = crew.start_many(
         6,
-        """
-        with coshelf.open(path) as shelf:
-            say("ready"); hear()
-            for key in range(200):
-                if shelf.pop(key, None) is not None:
-                    say("pop", key)
-            queue = shelf.sub("queue")
-            while True:
-                try:
-                    key, value = queue.popitem(last=False)
-                except KeyError:
-                    break
-                say("popitem", value)
-        """,
+        SCRIPTS / "pop_each_once.py",
         path,
     )
     got = Counter(line for worker in workers for line in worker.finish())
@@ -102,18 +68,7 @@ def test_delete_of_one_key_succeeds_once(crew: Crew, path: str) -> None:
         shelf.update(dict.fromkeys(range(150)))
     workers = crew.start_many(
         4,
-        """
-        with coshelf.open(path) as shelf:
-            say("ready"); hear()
-            done = 0
-            for key in range(150):
-                try:
-                    del shelf[key]
-                    done += 1
-                except KeyError:
-                    pass
-            say(done)
-        """,
+        SCRIPTS / "delete_once.py",
         path,
     )
     assert sum(int(worker.finish()[-1]) for worker in workers) == 150
@@ -122,12 +77,7 @@ def test_delete_of_one_key_succeeds_once(crew: Crew, path: str) -> None:
 def test_setdefault_has_one_winner(crew: Crew, path: str) -> None:
     workers = crew.start_many(
         6,
-        """
-        with coshelf.open(path) as shelf:
-            say("ready"); hear()
-            for key in range(100):
-                say(shelf.setdefault(key, int(sys.argv[2])))
-        """,
+        SCRIPTS / "setdefault_once.py",
         path,
     )
     answers = [worker.finish() for worker in workers]
@@ -142,51 +92,12 @@ def test_transfers_sum_to_zero_in_every_way_of_reading(crew: Crew, path: str) ->
         shelf.update({("account", number): 0 for number in range(10)})
     readers = crew.start_many(
         2,
-        """
-        with coshelf.open(path) as shelf:
-            accounts = [("account", number) for number in range(10)]
-            say("ready"); hear()
-            looks = 0
-            while "over" not in shelf:
-                assert sum(shelf.get_many(accounts).values()) == 0
-                assert sum(shelf.values(prefix=("account",))) == 0
-                assert sum(value for key, value in shelf.items(reverse=True) if key in accounts) == 0
-                whole = shelf.copy()
-                assert sum(whole[account] for account in accounts) == 0
-                assert sum(whole.get(("moved", name), 0) for name in range(4)) == whole.get("total", 0)
-                with shelf.snapshot() as snapshot:
-                    total = snapshot.get("total", 0)
-                    parts = sum(snapshot.get(("moved", name), 0) for name in range(4))
-                    assert total == parts, (total, parts)
-                    assert sum(snapshot[account] for account in accounts) == 0
-                    assert sum(snapshot.copy()[account] for account in accounts) == 0
-                looks += 1
-            say(looks)
-        """,
+        SCRIPTS / "reader_of_transfers.py",
         path,
     )
     writers = crew.start_many(
         4,
-        """
-        import random
-        name = int(sys.argv[2])
-        chance = random.Random(name)
-        with coshelf.open(path) as shelf:
-            say("ready"); hear()
-            for turn in range(80):
-                give, take = chance.sample(range(10), 2)
-                with shelf.transaction() as t:
-                    t["account", give] -= turn
-                    t["account", take] += turn
-                    t["moved", name] = t.get(("moved", name), 0) + turn
-                    t["total"] = t.get("total", 0) + turn
-                    assert sum(t["account", number] for number in range(10)) == 0
-                    if turn % 8 == 7:
-                        held = shelf["account", give]  # the shelf is the view of its own transaction
-                        t["account", give] = 10 ** 9
-                        assert shelf["account", give] == 10 ** 9
-                        t["account", give] = held
-        """,
+        SCRIPTS / "transfers.py",
         path,
     )
     for writer in writers:
@@ -201,12 +112,7 @@ def test_a_transaction_that_raises_is_seen_by_nobody(crew: Crew, path: str) -> N
     with coshelf.open(path) as shelf:
         shelf["value"] = "before"
     reader = crew.start(
-        """
-        with coshelf.open(path) as shelf:
-            say("ready")
-            while "over" not in shelf:
-                assert shelf["value"] == "before"
-        """,
+        SCRIPTS / "reader_of_nothing.py",
         path,
     )
     reader.expect("ready")
@@ -225,19 +131,7 @@ def test_a_transaction_that_raises_is_seen_by_nobody(crew: Crew, path: str) -> N
 def test_one_update_is_seen_whole_or_not_at_all(crew: Crew, path: str) -> None:
     readers = crew.start_many(
         2,
-        """
-        keys = [f"{'long' * 200 * (n % 2)}{n}" for n in range(40)]
-        with coshelf.open(path) as shelf:
-            say("ready"); hear()
-            while True:
-                found = shelf.get_many(keys)
-                assert len(found) in (0, 40) and len(set(found.values())) <= 1
-                with shelf.snapshot() as snapshot:
-                    assert len(snapshot) in (0, 40)
-                    assert len(set(snapshot.values())) <= 1
-                if found.get("0") == "over":
-                    break
-        """,
+        SCRIPTS / "reader_of_updates.py",
         path,
     )
     with coshelf.open(path) as shelf:

@@ -15,6 +15,8 @@ from support import Crew, beside, count_in_sub, count_up, count_up_and_close, sq
 import coshelf
 from coshelf.errors import ShelfClosed, ShelfLocked
 
+SCRIPTS = Path(__file__).parent / "scripts" / "sharing"
+
 
 def test_a_shelf_is_pickled_to_a_spawned_process(path: str) -> None:
     with coshelf.open(path) as shelf:
@@ -159,50 +161,7 @@ USES = {
 def test_closing_while_threads_use_it_gives_them_shelf_closed_and_nothing_else(crew: Crew, path: str, use: str) -> None:
     """In a process of its own: a library that unmaps what a thread is reading takes the process with it."""
     uses = list(USES.values()) if use == "all" else [USES[use]] * 3
-    crew.run(
-        f"""
-        import faulthandler, random
-        faulthandler.enable()
-        sys.setswitchinterval(1e-5)
-        uses = {uses!r}
-        chance = random.Random(5)
-        failures = []
-        def work(shelf, code, name, begun):
-            try:
-                while True:
-                    try:
-                        exec(code, {{"shelf": shelf, "name": name}})
-                    except WaitTimeout:
-                        pass
-                    begun.set()
-            except ShelfClosed:
-                pass
-            except BaseException as error:
-                failures.append((code, error))
-            finally:
-                begun.set()
-        for turn in range(8):
-            shelf = coshelf.open(path)
-            shelf.update({{number: number for number in range(30)}})
-            begun = [threading.Event() for _ in uses]
-            threads = [
-                threading.Thread(target=work, args=(shelf, compile(code, "use", "exec"), name, begun[name]))
-                for name, code in enumerate(uses)
-            ]
-            for thread in threads:
-                thread.start()
-            for event in begun:
-                event.wait()
-            time.sleep(chance.random() * 0.003)
-            shelf.close()
-            for thread in threads:
-                thread.join()
-            assert not failures, failures
-            assert os.listdir(os.path.dirname(path)) == ["a.shelf"]
-            shelf = None
-        """,
-        path,
-    )
+    crew.run(SCRIPTS / "closed_while_used.py", path, *uses)
 
 
 def test_closing_ends_the_snapshots_and_iterators_of_the_shelf(path: str) -> None:
@@ -221,12 +180,7 @@ def test_closing_ends_the_snapshots_and_iterators_of_the_shelf(path: str) -> Non
 
 def test_two_threads_of_one_process_take_turns_with_other_processes(crew: Crew, path: str) -> None:
     other = crew.start(
-        """
-        with coshelf.open(path) as shelf:
-            for turn in range(100):
-                with shelf.transaction() as t:
-                    t["n"] = t.get("n", 0) + 1
-        """,
+        SCRIPTS / "takes_turns.py",
         path,
     )
     with coshelf.open(path) as shelf:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 
 import pytest
 from support import Crew
@@ -10,23 +11,13 @@ from support import Crew
 import coshelf
 from coshelf.errors import WaitTimeout
 
-# Without the look that a wait takes every second in any case, a wake that is missed is a test that hangs.
-PATIENT = """
-import coshelf.mapping.shelf
-assert coshelf.mapping.shelf._LONGEST_SLEEP
-coshelf.mapping.shelf._LONGEST_SLEEP = 1000.0
-"""
+SCRIPTS = Path(__file__).parent / "scripts" / "waiting"
 
 
 def test_many_waiters_wake_when_another_process_sets_the_key(crew: Crew, path: str) -> None:
     waiters = [
         crew.start(
-            PATIENT
-            + """
-with coshelf.open(path) as shelf:
-    say("ready")
-    say(shelf.wait("it"))
-""",
+            SCRIPTS / "waits.py",
             path,
         )
         for _ in range(8)
@@ -56,23 +47,11 @@ def test_wait_times_out_and_says_for_what(path: str) -> None:
         assert dict(shelf) == {}
 
 
-PING_PONG = (
-    PATIENT
-    + """
-mine, yours = sys.argv[2:4]
-with coshelf.open(path) as shelf:
-    for turn in range(2000):
-        if mine == "ping":
-            shelf[mine, turn] = turn
-        assert shelf.wait((yours, turn)) == turn
-        if mine == "pong":
-            shelf[mine, turn] = turn
-"""
-)
+PING_PONG = SCRIPTS / "ping_pong.py"
 
 
 def test_no_wake_is_missed_in_two_thousand_rounds_of_ping_pong(crew: Crew, path: str) -> None:
-    players = [crew.start(PING_PONG, path, "ping", "pong"), crew.start(PING_PONG, path, "pong", "ping")]
+    players = [crew.start(PING_PONG, path, "ping", "pong", 2000), crew.start(PING_PONG, path, "pong", "ping", 2000)]
     for player in players:
         player.finish()
     with coshelf.open(path) as shelf:
@@ -82,37 +61,17 @@ def test_no_wake_is_missed_in_two_thousand_rounds_of_ping_pong(crew: Crew, path:
 def test_no_wake_is_missed_among_other_writers(crew: Crew, path: str) -> None:
     others = crew.start_many(
         2,
-        """
-        with coshelf.open(path) as shelf:
-            say("ready"); hear()
-            while ("ping", 299) not in shelf:
-                shelf["noise", sys.argv[2]] = 1
-        """,
+        SCRIPTS / "noise.py",
         path,
     )
-    script = PING_PONG.replace("2000", "300")
-    players = [crew.start(script, path, "ping", "pong"), crew.start(script, path, "pong", "ping")]
+    players = [crew.start(PING_PONG, path, "ping", "pong", 300), crew.start(PING_PONG, path, "pong", "ping", 300)]
     for worker in players + others:
         worker.finish()
 
 
 def test_a_waiter_looks_only_when_something_was_written(crew: Crew, path: str) -> None:
     waiter = crew.start(
-        PATIENT
-        + """
-from coshelf.engines.lmdb.files.state_page import Bell
-sleeps = 0
-sleep = Bell.wait
-def counted(*arguments):
-    global sleeps
-    sleeps += 1
-    sleep(*arguments)
-Bell.wait = counted
-with coshelf.open(path) as shelf:
-    say("ready")
-    shelf.wait("it")
-    say(sleeps)
-""",
+        SCRIPTS / "counts_its_sleeps.py",
         path,
     )
     waiter.expect("ready")
@@ -137,13 +96,7 @@ def test_wait_in_a_sub_and_from_a_thread_of_the_same_process(path: str) -> None:
 
 def test_a_transaction_wakes_waiters_when_it_is_committed(crew: Crew, path: str) -> None:
     waiter = crew.start(
-        PATIENT
-        + """
-with coshelf.open(path) as shelf:
-    say("ready")
-    assert shelf.wait("it") == 1
-    assert shelf["with"] == 2
-""",
+        SCRIPTS / "waits_for_a_transaction.py",
         path,
     )
     waiter.expect("ready")
@@ -158,21 +111,7 @@ def test_ctrl_c_ends_a_wait_and_the_shelf_works_on(crew: Crew, path: str) -> Non
     # Not a patient one: a signal that comes between Python's last look for one and the system call that sleeps is
     # noticed at the next look, a second later.
     waiter = crew.start(
-        """
-with coshelf.open(path) as shelf:
-    try:
-        shelf.wait("it", timeout=0.01)  # imports what it needs: Python can lose an interrupt that hits an import
-    except WaitTimeout:
-        pass
-    for turn in range(20):
-        try:
-            say("waiting")
-            shelf.wait("it")
-        except KeyboardInterrupt:
-            shelf["turn"] = turn
-            say("interrupted")
-    assert shelf.wait("turn") == 19
-""",
+        SCRIPTS / "interrupted_waits.py",
         path,
     )
     for _ in range(20):
@@ -184,26 +123,6 @@ with coshelf.open(path) as shelf:
 
 def test_closing_the_shelf_ends_a_wait_in_another_thread(crew: Crew, path: str) -> None:
     crew.run(
-        """
-        import coshelf.engines.lmdb.files.state_page as state_page
-        asleep = threading.Event()
-        sleep = state_page.Bell.wait
-        def told(*arguments):
-            asleep.set()
-            sleep(*arguments)
-        state_page.Bell.wait = told
-        shelf = coshelf.open(path)
-        def wait():
-            try:
-                shelf.wait("it")
-            except ShelfClosed:
-                say("closed")
-        thread = threading.Thread(target=wait)
-        thread.start()
-        asleep.wait()
-        shelf.close()
-        thread.join()
-        assert sorted(os.listdir(os.path.dirname(path))) == ["a.shelf"]
-        """,
+        SCRIPTS / "closed_while_waiting.py",
         path,
     ) == ["closed"]

@@ -10,6 +10,7 @@ import mmap
 import platform
 import struct
 import time
+from pathlib import Path
 
 import pytest
 from support import Crew
@@ -19,6 +20,8 @@ from coshelf.engines.lmdb.files.sidecar_directory import base_path, delta_path
 from coshelf.engines.lmdb.files.sidecar_files import lock_path
 from coshelf.engines.lmdb.locks.writer_mutex import WriterMutex
 
+SCRIPTS = Path(__file__).parent / "scripts" / "writer_mutex"
+
 pytestmark = pytest.mark.skipif(
     platform.libc_ver()[0] != "glibc" or platform.machine() not in ("x86_64", "aarch64"),
     reason="the mutex of another C library or machine",
@@ -26,31 +29,9 @@ pytestmark = pytest.mark.skipif(
 
 _SLEEPERS = 0x80000000
 
-HOLDER = """
-from coshelf.engines.lmdb.registry import REGISTRY
+HOLDER = SCRIPTS / "holder_of_the_mutex.py"
 
-with coshelf.open(path) as shelf:
-    (environment,) = REGISTRY._open.values()
-    file = {"base": environment.base, "delta": environment.current_delta()}[sys.argv[2]]
-    transaction = file.lmdb.begin(write=True)
-    say("holding")
-    hear()
-    transaction.abort()
-    say("let go")
-    hear()
-"""
-
-SLEEPER = """
-with coshelf.open(path, flush_interval=1000) as shelf:
-    shelf["before"] = 1
-    say("ready")
-    hear()
-    shelf["a"] = 2
-    shelf.sync()
-    say("done")
-    hear()
-    assert shelf["a"] == 2
-"""
+SLEEPER = SCRIPTS / "sleeper.py"
 
 
 def _wait_for_sleepers(lock_file: str, *, forget: bool = False) -> None:
@@ -89,28 +70,7 @@ def test_a_process_that_has_waited_can_fork_without_a_warning(crew: Crew, path: 
     """From Python 3.12 on threads that are there at a fork are one, and what it warns of is true."""
     with coshelf.open(path):
         sleeper = crew.start(
-            """
-            from coshelf.engines.lmdb.locks import writer_mutex
-
-            writer_mutex._PERIOD = 1000
-
-            def names():
-                return [thread.name for thread in threading.enumerate()]
-
-            with coshelf.open(path, flush_interval=1000) as shelf:
-                say("ready")
-                hear()
-                shelf["a"] = 2
-                assert "coshelf-waker" in names()
-                pid = os.fork()
-                if not pid:
-                    assert shelf["a"] == 2
-                    shelf["b"] = 3
-                    os._exit(0)
-                assert "coshelf-waker" not in names()
-                assert reap(pid) == 0
-                assert shelf["b"] == 3
-            """,
+            SCRIPTS / "fork_after_waiting.py",
             path,
         )
         sleeper.expect("ready")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,35 +13,9 @@ from support import Crew
 import coshelf
 from coshelf import shelve
 
-LATE = """
-import atexit
+SCRIPTS = Path(__file__).parent / "scripts" / "writing_at_exit"
 
-class Last:
-    def __init__(self, shelf):
-        self.shelf = shelf
-        self.me = self  # a cycle, so that it is collected when modules are torn down
-
-    def __del__(self):
-        self.shelf["deleted"] = 1
-
-def last_word():
-    shelf["ended"] = 1
-    shelf.modify("count", lambda count: count + 1, default=0)
-    with shelf.transaction() as transaction:
-        transaction["together"] = transaction["ended"]
-    assert shelf["ended"] == 1 and len(shelf) == 4
-
-# The worker has imported coshelf by now. Functions run in the reverse order of their registration, and those of
-# finalizers were registered with the first of these.
-import weakref
-atexit.unregister(weakref.finalize._exitfunc)
-atexit.register(last_word)
-atexit.register(weakref.finalize._exitfunc)
-
-shelf = coshelf.open(path, durability=sys.argv[2])
-shelf["a"] = 1
-last = Last(shelf)
-"""
+LATE = SCRIPTS / "late.py"
 WRITTEN = {"a": 1, "ended": 1, "count": 1, "together": 1, "deleted": 1}
 
 
@@ -64,23 +39,7 @@ def test_what_is_written_when_modules_are_torn_down_waits_for_another_process(cr
     with coshelf.open(path, flush_interval=1000) as shelf:
         shelf["a"] = 1
         worker = crew.start(
-            """
-            class Last:
-                def __init__(self):
-                    self.shelf = coshelf.open(path, flush_interval=1000)
-                    self.read, self.write = os.read, os.write
-                    self.me = self  # a cycle, so that it is collected when modules are torn down
-
-                def __del__(self):
-                    self.write(1, b"late\\n")
-                    self.read(0, 10)
-                    self.shelf["deleted"] = 1
-
-            last = Last()
-            last.shelf["b"] = 2
-            say("open")
-            hear()
-            """,
+            SCRIPTS / "late_and_waiting.py",
             path,
         )
         worker.expect("open")
@@ -104,16 +63,7 @@ def test_a_shelf_that_nobody_touches_again_leaves_no_sidecars(crew: Crew, path: 
 
 def test_a_value_changed_in_place_at_exit_is_written_back(crew: Crew, path: str) -> None:
     crew.run(
-        """
-        import atexit, weakref
-
-        atexit.unregister(weakref.finalize._exitfunc)
-        atexit.register(lambda: shelf["list"].append("late"))
-        atexit.register(weakref.finalize._exitfunc)
-        shelf = coshelf.open(path, writeback=True)
-        shelf["list"] = []
-        shelf["list"].append("early")
-        """,
+        SCRIPTS / "changed_in_place.py",
         path,
     )
     assert _contents(path) == {"list": ["early", "late"]}
@@ -121,17 +71,7 @@ def test_a_value_changed_in_place_at_exit_is_written_back(crew: Crew, path: str)
 
 def test_the_drop_in_stores_what_is_written_at_exit(crew: Crew, path: str) -> None:
     crew.run(
-        """
-        import atexit, weakref
-
-        from coshelf import shelve
-
-        atexit.unregister(weakref.finalize._exitfunc)
-        atexit.register(lambda: (shelf.update(late=1), shelf["list"].append(2)))
-        atexit.register(weakref.finalize._exitfunc)
-        shelf = shelve.open(path, writeback=True)
-        shelf["list"] = [1]
-        """,
+        SCRIPTS / "drop_in.py",
         path,
     )
     with shelve.open(path) as shelf:
@@ -140,18 +80,7 @@ def test_the_drop_in_stores_what_is_written_at_exit(crew: Crew, path: str) -> No
 
 def test_a_child_of_multiprocessing_leaves_nothing_to_be_flushed(crew: Crew, path: str) -> None:
     crew.run(
-        """
-        import multiprocessing
-
-        def work(shelf):
-            shelf["child"] = 1
-
-        shelf = coshelf.open(path)
-        child = multiprocessing.get_context("fork").Process(target=work, args=(shelf,))
-        child.start()
-        child.join()
-        assert child.exitcode == 0
-        """,
+        SCRIPTS / "child_of_multiprocessing.py",
         path,
     )
     assert os.listdir(os.path.dirname(path)) == ["a.shelf"]
@@ -160,20 +89,10 @@ def test_a_child_of_multiprocessing_leaves_nothing_to_be_flushed(crew: Crew, pat
 
 def test_daemon_threads_that_write_until_the_end_do_not_keep_it_from_coming(crew: Crew, path: str) -> None:
     crew.run(
-        LATE
-        + """
-def write():
-    while True:
-        other["thread"] = 1
-
-other = coshelf.open(path + "-other")
-thread = threading.Thread(target=write, daemon=True)
-thread.start()
-while "thread" not in other:
-    time.sleep(0.001)
-""",
+        LATE,
         path,
         "interval",
+        "beside a thread",
     )
     written = _contents(path)
     written.pop("deleted", None)  # the thread keeps the module's objects alive, so nothing may delete this one

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, os.path.dirname(__file__))
-
 
 # They open a shelf when they are imported, as such programs do.
 collect_ignore = ["counting_page.py", "celery_application.py"]

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-sys.path.insert(0, str(Path(__file__).parent.parent))
-
 import objects
+import pytest
 from valkey_servers import Cluster, Server, a_name, single
 
 from servers.postgresql import postgresql

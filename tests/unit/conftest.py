@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-# Tests import the support module by its name.
-sys.path.insert(0, os.path.dirname(__file__))
-
 from unit_support import ENTRIES, Pair
 
 import coshelf

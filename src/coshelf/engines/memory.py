@@ -109,6 +109,10 @@ class MemoryEngine(_TableReader, ExclusiveEngine):
     def get(self, key: bytes) -> Entry | None:
         return self._lock.reading(self._table.get, key)
 
+    def record(self, key: bytes) -> bytes | None:
+        entry = self._lock.reading(self._table.get, key)
+        return None if entry is None else entry.record
+
     def get_many(self, keys: list[bytes]) -> list[Entry | None]:
         return self._lock.reading(lambda: [self._table.get(key) for key in keys])
 

@@ -71,15 +71,15 @@ class _Version(int):
 class _ObjectEntry(Entry):
     """An entry that knows the state of its object."""
 
-    __slots__ = ("_token",)
+    __slots__ = ("token",)
 
     def __init__(self, record: bytes, token: Token) -> None:
         super().__init__(record)
-        self._token = token
+        self.token = token
 
     @property
     def version(self) -> _Version:
-        return _Version.of(records.version(self.record), self._token)
+        return _Version.of(records.version(self.record), self.token)
 
 
 class ObjectsEngine(Engine):
@@ -295,7 +295,7 @@ class ObjectsEngine(Engine):
         entry = self.get(key)
         if (ABSENT if entry is None else entry.version) != expected:
             raise Changed
-        return entry._token if isinstance(entry, _ObjectEntry) else NEW
+        return entry.token if isinstance(entry, _ObjectEntry) else NEW
 
     def _is_too_long(self, key: bytes) -> bool:
         return len(key) > (self.capabilities.largest_key or 0)

@@ -56,7 +56,7 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
         try:
             return super().wait(gen, interval, self.patience if timeout is None else timeout)
-        except errors._WaitTimeout:
+        except errors._WaitTimeout:  # noqa: SLF001 (psycopg has no public name for it)
             self.pgconn.finish()
             raise ServerSilentError(f"the server was silent for {self.patience:.1f} s") from None
 

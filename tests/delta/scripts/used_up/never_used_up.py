@@ -1,0 +1,13 @@
+import talking  # noqa: F401 (it has an alarm)
+from insides import delta_pages
+from scripts.used_up.filling import check, generation, shelf
+
+for turn in range(1, 3000):
+    shelf["turn"] = turn
+    shelf["half", turn % 50] = "x" * 3000 + str(turn)
+    if turn % 10 == 0:
+        shelf.sync()
+assert generation() == 0
+assert delta_pages(shelf) < 200
+check(turn)
+shelf.close()

@@ -1,0 +1,14 @@
+import sys
+
+from talking import hear, path, say
+
+import coshelf.engines.lmdb.engine
+
+name = int(sys.argv[2])
+say("ready")
+hear()
+for turn in range(250):
+    with coshelf.open(path) as shelf:
+        if turn % 5 == 0:
+            shelf[name] = turn
+        assert shelf[name] == turn - turn % 5

@@ -1,0 +1,12 @@
+from talking import path, say
+
+import coshelf
+
+with coshelf.open(path) as shelf:
+    say("ready")
+    last = looks = 0
+    while "over" not in shelf:
+        now = shelf.get("count", 0)
+        assert now >= last, (now, last)
+        last, looks = now, looks + 1
+assert looks

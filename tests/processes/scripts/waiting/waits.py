@@ -1,0 +1,8 @@
+import scripts.waiting.patient  # noqa: F401
+from talking import path, say
+
+import coshelf.mapping.shelf
+
+with coshelf.open(path) as shelf:
+    say("ready")
+    say(shelf.wait("it"))

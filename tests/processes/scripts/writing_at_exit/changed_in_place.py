@@ -1,0 +1,13 @@
+import atexit
+import weakref
+
+from talking import path
+
+import coshelf
+
+atexit.unregister(weakref.finalize._exitfunc)
+atexit.register(lambda: shelf["list"].append("late"))
+atexit.register(weakref.finalize._exitfunc)
+shelf = coshelf.open(path, writeback=True)
+shelf["list"] = []
+shelf["list"].append("early")

@@ -1,0 +1,12 @@
+import atexit
+import weakref
+
+from talking import path
+
+from coshelf import shelve
+
+atexit.unregister(weakref.finalize._exitfunc)
+atexit.register(lambda: (shelf.update(late=1), shelf["list"].append(2)))
+atexit.register(weakref.finalize._exitfunc)
+shelf = shelve.open(path, writeback=True)
+shelf["list"] = [1]
