@@ -8,7 +8,6 @@ import stat
 from coshelf.trust.writers import Writers, is_member, writers_of, writers_of_new_files
 
 __all__ = [
-    "exposure",
     "exposure_above",
     "exposure_of",
     "exposure_of_folder",
@@ -19,19 +18,8 @@ _ROOT = 0
 _SEARCH = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
 
 
-def exposure(path: str) -> str | None:
-    """How another user could write a file, in words; None if no other user can, or the file does not exist."""
-    try:
-        found = os.lstat(path)
-    except FileNotFoundError:
-        return None
-    if not stat.S_ISREG(found.st_mode):
-        return f"{path} is not a regular file"
-    return exposure_of(path, found)
-
-
 def exposure_of_folder(path: str) -> str | None:
-    """As :func:`exposure`, for a folder in which no other user may make files; None if it does not exist."""
+    """As :func:`exposure_of`, for a folder in which no other user may make files; None if it does not exist."""
     try:
         found = os.lstat(path)
     except FileNotFoundError:
@@ -41,8 +29,8 @@ def exposure_of_folder(path: str) -> str | None:
     return exposure_of(path, found)
 
 
-def exposure_of(path: str, found: os.stat_result, opened: int | None = None) -> str | None:
-    """As :func:`exposure`, for a status that is known already. ``opened`` is the descriptor of an open file."""
+def exposure_of(path: str, found: os.stat_result, opened: int | str | None = None) -> str | None:
+    """How another user could write a file, in words; None if no other user can. ``opened``: its descriptor or path."""
     return _exposure_to_others(path, found, path if opened is None else opened, also_roots=False)
 
 

@@ -25,7 +25,7 @@ _LOOK_AGAIN = 1.0  # seconds until the new dictionary of another process is used
 
 @dataclass(frozen=True, slots=True)
 class Zstd:
-    """Zstandard for ``compress=``, with options.
+    """Zstandard with options, for ``compress=``.
 
     Attributes:
         level: 1 (fast) to 22 (small).

@@ -29,11 +29,11 @@ class Training:
     """What :meth:`coshelf.Shelf.train_dictionary` did.
 
     Attributes:
-        dictionary: its id.
+        dictionary: the id of the dictionary.
         size: its bytes.
         samples: how many values it was trained on.
-        before: bytes of these, each compressed as until now.
-        after: bytes of these, each compressed with the new dictionary.
+        before: bytes of these values, each compressed without it.
+        after: bytes of these values, each compressed with it.
     """
 
     dictionary: int
