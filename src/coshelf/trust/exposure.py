@@ -48,7 +48,7 @@ def exposure_above(path: str, found: os.stat_result) -> str | None:
         return f"{place} cannot be examined: {error.strerror}"
     try:
         if not os.path.samestat(os.stat(name or ".", dir_fd=descriptor), found):
-            return f"{path} is not the file that is open"
+            return f"{path} leads to another file than the one that is open"
         exposed = _exposure_to_new_files(place, descriptor)
         entry = found
         while exposed is None:
