@@ -65,9 +65,9 @@ def _targets(results: dict[str, Any]) -> list[str]:
 def _opening(measured: dict[str, Any]) -> list[str]:
     joining, fresh = measured["with open(), others have it open"], measured["with open()"]
     words = (
-        f"Medians of {measured['rounds']} rounds. The shelf is open; with `coshelf.open` it takes {_time(joining)} "
-        f"while others have it open, and {_time(fresh)} if nobody has. The files are in the page cache; to touch an "
-        "array is to add it up."
+        f"Medians of {measured['rounds']} rounds. The shelf is open. With `coshelf.open` it takes {_time(joining)} "
+        f"while another process has it open, and {_time(fresh)} otherwise. The files are in the page cache. "
+        '"Touched" means that all numbers of the array are added up.'
     )
     lines = [
         f"### An array of {_size(measured['bytes'])}, from its name to the object",
@@ -84,8 +84,8 @@ def _opening(measured: dict[str, Any]) -> list[str]:
 
 def _sharing(measured: dict[str, Any]) -> list[str]:
     words = (
-        "What their proportional set sizes grew by (`/proc/PID/smaps_rollup`: a page that several share is counted "
-        "once), as a multiple of the array, when all have touched all of it."
+        "The growth of their proportional set sizes, when all have touched all of it, as a multiple of the array "
+        "(`/proc/PID/smaps_rollup`: a page that several processes share is counted once)."
     )
     lines = [
         f"### Memory of {measured['processes']} processes that hold it",
@@ -104,8 +104,9 @@ def _sharing(measured: dict[str, Any]) -> list[str]:
 
 def _writing(sizes: list[dict[str, Any]]) -> list[str]:
     words = (
-        "Under a new name each time, medians: until it returns, and until it is durable (`sync()`, or fsync of file "
-        "and directory). Speed is a multiple of that of numpy.save with the same durability, within the same round."
+        "Medians, with a new name each time: the time until the call returns, and the time until the array is durable "
+        "(`sync()`, or fsync of file and directory). Speed is relative to numpy.save with the same durability, in the "
+        "same round."
     )
     lines = [
         "### Writing one array",
@@ -128,8 +129,8 @@ def _writing(sizes: list[dict[str, Any]]) -> list[str]:
 
 def _passes(measured: dict[str, Any]) -> list[str]:
     words = (
-        "All written, until all is durable, all read (and one number of each looked at), all read and added up. "
-        f"Medians of {measured['rounds']} rounds, in a new directory each."
+        "The times to write all, to make all durable, to read all (and look at one number of each), and to read and "
+        f"add up all. Medians of {measured['rounds']} rounds, in a new directory each."
     )
     lines = [
         f"### {measured['count']:,} arrays of {_size(measured['bytes'])} a pass",

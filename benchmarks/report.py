@@ -86,7 +86,7 @@ def _best(measured: dict[str, Any], what: str, own: str = "") -> tuple[float, st
 
 
 def targets(results: dict[str, Any]) -> list[str]:
-    """What was to be reached, and what was."""
+    """The targets, and what was measured."""
     rows: list[tuple[str, str, str, bool | None]] = []
 
     def compare(work: str, wanted: float, found: float | None, versus: str) -> None:
@@ -240,7 +240,7 @@ def waking(results: dict[str, Any]) -> list[str]:
     for name, found in results.items():
         times = " | ".join(f"{_number(found[part] * 1e3)} ms" for part in ("median", "0.99"))
         lines.append(f"| {name} | {found['wakes']} | {times} | {found['share of a core'] * 100:.2f} % |")
-    return ["To reach on the embedded engines: a median under 2 ms, and under 1 % of a core.", "", *lines, ""]
+    return ["The target on the embedded engines: a median under 2 ms, and under 1 % of a core.", "", *lines, ""]
 
 
 def gate(results: dict[str, Any]) -> list[str]:
@@ -249,9 +249,9 @@ def gate(results: dict[str, Any]) -> list[str]:
     for name, found in results.items():
         lines.append(f"| {name} | {found['plain']:.2f} | {found['gate']:.2f} | {found['ratio']:.2f} |")
     words = (
-        "To reach, for a small value: the gate and the signature at most 2 times the plain way. A kilobyte of bytes is "
-        "loaded in less time than the gate takes to look at it, and a small dict is pickled in less than BLAKE2 takes: "
-        "these alone are more than 2 times, and little of a whole get or set."
+        "The target for a small value: the gate and the signature take at most 2 times as long as the plain way. Two "
+        "cells miss it. Loading a kilobyte of bytes takes less time than the gate's look at it, and pickling a small "
+        "dict takes less time than BLAKE2. Both are a small part of a whole get or set."
     )
     return [words, "", *lines, ""]
 
@@ -265,7 +265,7 @@ def main() -> None:
         f"Measured on: {machine}.",
         "",
         *pictures(results),
-        "## What was to be reached",
+        "## Targets",
         "",
         *targets(results),
     ]

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-from coshelf import ReadOnlyShelf, ShelfClosed, records
+from coshelf import ShelfClosed
 from coshelf.contract import ABSENT, Batch, Capabilities, Engine, Entry, OpenOptions, Reader, Snapshot
 
 
@@ -31,15 +31,14 @@ class _OfDict(Reader):
         return None if record is None else Entry(record)
 
     def get_many(self, keys: list[bytes]) -> list[Entry | None]:
-        now = self._now()  # of one instant: a commit puts another dict in its place
+        now = self._now()  # one instant: a commit puts another dict in its place
         return [Entry(now[key]) if key in now else None for key in keys]
 
     def scan(
         self, start: bytes, stop: bytes, *, reverse: bool = False, keys_only: bool = False
     ) -> Iterator[tuple[bytes, Entry | None]]:
-        found = sorted(
-            item for item in self._now().copy().items() if start <= item[0] < stop
-        )  # now, not when asked for
+        # Copied at the call, not when the first entry is asked for.
+        found = sorted(item for item in self._now().copy().items() if start <= item[0] < stop)
         return ((key, None if keys_only else Entry(record)) for key, record in (found[::-1] if reverse else found))
 
     def count(self, start: bytes, stop: bytes) -> int:
@@ -53,7 +52,7 @@ class _OfDict(Reader):
 
 
 class _Instant(_OfDict, Snapshot):
-    """A copy, which nobody changes."""
+    """A copy that never changes."""
 
 
 class DictEngine(_OfDict, Engine):
@@ -67,24 +66,21 @@ class DictEngine(_OfDict, Engine):
 
     def __init__(self, where: str, options: OpenOptions) -> None:
         super().__init__({})
-        self.where, self._flag = where, options.flag
+        self.where, self._options = where, options
         self._lock, self._number = threading.Lock(), 0
 
-    def commit(self, batch: Batch) -> int:
-        if self._flag == "r":
-            raise ReadOnlyShelf(f"{self.where} was opened with flag 'r'")
+    def _apply(self, batch: Batch) -> int:
         with self._lock:
-            changed = self._now().copy()  # all or nothing: it takes the place of the old one at the end
+            changed = self._now().copy()  # all or nothing: it replaces the old one at the end
             batch.refuse_conflicts(lambda key: Entry(changed[key]).version if key in changed else ABSENT)
             for start, stop in batch.clears:
                 changed = {key: record for key, record in changed.items() if not start <= key < stop}
             for key in batch.deletes:
                 changed.pop(key, None)
             number = self._number + 1
-            for key, body in batch.puts.items():
-                changed[key] = records.seal(body, records.checksum(key, body), number)
+            changed.update(batch.sealed(number))
             self._records, self._number = changed, number
         return number
 
     def sync(self) -> None:
-        """There is no place that is more durable."""
+        """Nothing to do: a dict is as durable as it gets."""

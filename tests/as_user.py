@@ -26,7 +26,7 @@ import coshelf.opening
 import coshelf.trust.exposure
 import coshelf.trust.gate.interpreter
 import coshelf.trust.provenance
-import coshelf.values.raw_pickles
+import coshelf.values.front_doors
 
 IMPORTED = (ctypes, grp, pwd, random, sqlite3, tempfile, traceback, coshelf)
 

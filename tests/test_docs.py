@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import inspect
 import json
 import re
@@ -48,6 +49,12 @@ def test_examples_about_values_run(
         assert shelf["flat"][1, 0] == 2
 
 
+def test_examples_of_the_api_run() -> None:
+    failed, tried = doctest.testfile(str(ROOT / "docs" / "api.md"), module_relative=False)
+    assert failed == 0
+    assert tried >= 7
+
+
 def test_the_committed_figures_of_values_are_those_of_the_page() -> None:
     measured = json.loads((ROOT / "benchmarks/results/values_sets.json").read_text())
     page = (ROOT / "docs/values.md").read_text()
@@ -68,6 +75,15 @@ def test_api_page_names_every_public_name() -> None:
     page = (ROOT / "docs" / "api.md").read_text()
     missing = [name for name in coshelf.__all__ if f"`{name}" not in page]
     assert [name for name in missing if name not in page] == []
+
+
+def test_api_page_lists_every_scheme() -> None:
+    with pytest.raises(coshelf.UnknownEngine) as caught:
+        coshelf.open("unknown:place")
+    schemes = re.search(r"\(known: (.*)\)", str(caught.value))
+    assert schemes is not None
+    page = (ROOT / "docs" / "api.md").read_text()
+    assert [scheme for scheme in schemes[1].split(", ") if f"`{scheme}:" not in page] == []
 
 
 @pytest.mark.parametrize("kind", [coshelf.Shelf, coshelf.Snapshot, coshelf.Transaction, coshelf.Cursor])

@@ -39,22 +39,12 @@ PERMITTED = {
 CIRCLES = [
     {
         "engines.lmdb.base_writer",
-        "engines.lmdb.blobs.checking",
         "engines.lmdb.blobs.folder",
-        "engines.lmdb.checks.damage",
-        "engines.lmdb.checks.records",
-        "engines.lmdb.delta.check",
         "engines.lmdb.delta.flusher",
-        "engines.lmdb.delta.left",
         "engines.lmdb.environment",
-        "engines.lmdb.files.sidecars",
-        "engines.lmdb.locks.lending",
-        "engines.lmdb.pages.structure",
         "engines.lmdb.read_transaction",
         "engines.lmdb.registry",
     },
-    # The interpreter of untrusted pickles and its instructions name each other's types.
-    {"trust.gate.instructions", "trust.gate.interpreter", "trust.gate.known", "trust.gate.states"},
 ]
 
 

@@ -7,6 +7,7 @@ from coshelf.contract import Capabilities
 from coshelf.errors import *  # noqa: F403 (the error tree is public as a whole)
 from coshelf.inspection.files import check, salvage
 from coshelf.mapping.reading import Cursor
+from coshelf.mapping.record import Record
 from coshelf.mapping.shelf import Shelf
 from coshelf.mapping.snapshot import Snapshot
 from coshelf.mapping.transaction import Transaction
@@ -25,10 +26,10 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-__all__ = ["Capabilities", "Cursor", "Shelf", "Snapshot", "Transaction", "Zstd", "check", "open", "salvage"]
+__all__ = ["Capabilities", "Cursor", "Record", "Shelf", "Snapshot", "Transaction", "Zstd", "check", "open", "salvage"]
 __all__ += errors.__all__
 
-# Imported when they are asked for: `import coshelf` is for programs that need none of them.
+# Imported at the first use, so that `import coshelf` stays fast.
 _MODULES = frozenset({"dbm", "engines", "ipython", "pickleshare", "shelve", "testing", "transfer", "trust"})
 
 

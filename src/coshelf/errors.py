@@ -1,8 +1,8 @@
 """Every error that coshelf raises, as one tree under :class:`CoshelfError`.
 
-Each class also inherits the builtin that somebody who uses a dict, ``shelve`` or ``open()`` would already catch.
-A missing key is the plain :class:`KeyError` of a dict; damage is never a KeyError. A message says what (key, path,
-engine), why (numbers, who holds it, how long it waited) and what to do.
+Each class also inherits the builtin that users of a dict, ``shelve`` or ``open()`` already catch. A missing key is the
+plain :class:`KeyError` of a dict; damage is never a KeyError. A message says what happened (key, path, engine), why
+(numbers, the holder of a lock, how long the call waited) and what to do.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class CoshelfError(Exception):
     """The base of every error of this library."""
 
     def __str__(self) -> str:
-        # A path need not be UTF-8, and whoever prints the message must not fail by it.
+        # A path need not be UTF-8. Printing the message must not fail because of it.
         return super().__str__().encode("utf-8", "backslashreplace").decode()
 
 
@@ -62,15 +62,15 @@ class CoshelfError(Exception):
 
 
 class ShelfNotFound(CoshelfError, FileNotFoundError):
-    """There is no shelf at this place, and the flag does not allow making one."""
+    """No shelf exists at this place, and the flag does not allow making one."""
 
 
 class ShelfExists(CoshelfError, FileExistsError):
-    """Something lies where a new shelf was to be made."""
+    """Something exists at the place of a new shelf."""
 
 
 class NotAShelf(CoshelfError, OSError):
-    """What lies at this place is something else; it has not been changed."""
+    """Something else lies at this place. It has not been changed."""
 
 
 class FormatTooNew(NotAShelf):
@@ -86,11 +86,11 @@ class ShelfPermissionError(CoshelfError, PermissionError):
 
 
 class UnsafeFilesystem(CoshelfError, OSError):
-    """The file system is shared between machines, so that locks and shared memory do not hold."""
+    """The file system is shared between machines, where locks and shared memory do not work."""
 
 
 class OpenUnderAnotherName(CoshelfError, OSError):
-    """Others have this very file open under another name (hard link, bind mount, rename)."""
+    """Another process has the same file open under another name (hard link, bind mount, rename)."""
 
 
 class UnknownEngine(CoshelfError, ValueError):
@@ -98,11 +98,11 @@ class UnknownEngine(CoshelfError, ValueError):
 
 
 class MissingExtra(CoshelfError, ImportError):
-    """The feature needs an optional dependency that is not installed."""
+    """The feature needs an optional package that is not installed."""
 
 
 class CodecMismatch(CoshelfError, ValueError):
-    """The shelf remembers another codec, compression or encryption than it was to be opened with."""
+    """The shelf remembers another codec, compression or encryption than ``open`` was given."""
 
 
 # --- using -----------------------------------------------------------------------------------------------------------
@@ -121,7 +121,7 @@ class InvalidKey(CoshelfError, TypeError):
 
 
 class UnwritableValue(CoshelfError, TypeError):
-    """A value cannot be encoded. ``keys`` lists the keys concerned; nothing was stored for them."""
+    """A value cannot be encoded. ``keys`` lists its keys; nothing was stored for them."""
 
     def __init__(self, message: str, keys: tuple[Any, ...] = ()) -> None:
         super().__init__(message)
@@ -129,7 +129,7 @@ class UnwritableValue(CoshelfError, TypeError):
 
 
 class UnreadableValue(CoshelfError, ValueError):
-    """A stored value is intact but cannot be decoded here, for instance because its class no longer exists."""
+    """A stored value is intact but cannot be decoded here. For example, its class no longer exists."""
 
     def __init__(self, message: str, key: Any = None) -> None:
         super().__init__(message)
@@ -139,7 +139,7 @@ class UnreadableValue(CoshelfError, ValueError):
 class TypeMismatch(UnreadableValue):
     """A stored value does not fit the ``type=`` that the shelf was opened with.
 
-    ``field`` is the path of the part that does not fit, as in ``"address.lines[0]"``; "" for the value as a whole.
+    ``field`` is the path of the part that does not fit, such as ``"address.lines[0]"``. "" is the value as a whole.
     """
 
     def __init__(self, message: str, field: str = "", key: Any = None) -> None:
@@ -148,11 +148,11 @@ class TypeMismatch(UnreadableValue):
 
 
 class WrongKey(UnreadableValue):
-    """A value, or the whole shelf (``key`` is None), is encrypted, and not with a secret that was given."""
+    """A value is encrypted, and not with a secret that was given. ``key`` is None for the whole shelf."""
 
 
 class UntrustedValue(CoshelfError, ValueError):
-    """A stored value is more than plain data, and this shelf may not run code. ``name`` is what it asked for."""
+    """A stored value is more than plain data, and this shelf may not run code. ``name`` is what the value asks for."""
 
     def __init__(self, message: str, name: str = "", key: Any = None) -> None:
         super().__init__(message)
@@ -161,7 +161,7 @@ class UntrustedValue(CoshelfError, ValueError):
 
 
 class DamagedRecord(DamagedShelf):
-    """A stored record or key is not what was written. The rest of the shelf stays readable."""
+    """A stored record or key is not what was written. The rest of the shelf can be read."""
 
     def __init__(self, message: str, key: Any = None) -> None:
         super().__init__(message)
@@ -178,21 +178,20 @@ class ShelfLocked(CoshelfError, TimeoutError):
 
 
 class WaitTimeout(CoshelfError, TimeoutError):
-    """``wait()`` gave up because the key did not appear in time."""
+    """``wait()`` ended because the key did not appear in time."""
 
 
 class TransactionInProgress(CoshelfError, RuntimeError):
-    """This thread is inside a transaction or edit of the shelf and must write through it.
+    """This thread is inside a transaction or edit of the shelf, and the call cannot be part of it.
 
-    It is also raised for a call by a signal handler or finalizer that would have to wait for the call it interrupted.
+    A signal handler or finalizer gets this error, too, if its call would have to wait for the call that it interrupted.
     """
 
 
 class Conflict(CoshelfError, RuntimeError):
-    """Somebody else changed entries in the meantime. Theirs stay.
+    """Another writer changed entries meanwhile. The newer values stay.
 
-    ``keys`` names the entries. Where the caller's own values would be lost, ``values`` carries them as
-    ``{key: value}``.
+    ``keys`` names the entries. If the caller's own values would be lost, ``values`` has them as ``{key: value}``.
     """
 
     def __init__(self, message: str, keys: tuple[Any, ...] = (), values: dict[Any, Any] | None = None) -> None:
@@ -202,18 +201,18 @@ class Conflict(CoshelfError, RuntimeError):
 
 
 class SnapshotLost(CoshelfError, RuntimeError):
-    """The shelf changed below a reader that has no right to register itself with the writers."""
+    """Commits overtook a reader that has no right to register itself with the writers."""
 
 
 # --- the engine below ------------------------------------------------------------------------------------------------
 
 
 class StorageError(CoshelfError, OSError):
-    """The operating system or server failed to read or write; what had been committed before is untouched."""
+    """The operating system or server failed to read or write. Earlier commits are untouched."""
 
 
 class StorageFull(StorageError):
-    """No space left. Nothing of the batch was stored; everything committed before is untouched."""
+    """No space is left. Nothing of the batch was stored. Earlier commits are untouched."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -223,7 +222,7 @@ class StorageFull(StorageError):
 class ShelfGone(StorageError):
     """The file was deleted, replaced by another one, or moved while it was open.
 
-    With ``is_lost`` it has no name any more, so that what is written to it goes when the last process closes it.
+    With ``is_lost`` the file has no name any more, so its content is lost when the last process closes it.
     """
 
     def __init__(self, message: str, *, is_lost: bool = True) -> None:
@@ -232,27 +231,27 @@ class ShelfGone(StorageError):
 
 
 class Unavailable(CoshelfError, ConnectionError):
-    """The server that the shelf lies on cannot be reached, or went away; nothing was written by this call."""
+    """The server of the shelf cannot be reached, or went away. This call wrote nothing."""
 
 
 class OutcomeUnknown(CoshelfError, OSError):
-    """A write was sent and its reply was lost: it may or may not have happened, and is not repeated."""
+    """A write was sent and its reply was lost. It may or may not have happened, and is not repeated."""
 
 
 class Unsupported(CoshelfError, NotImplementedError):
-    """The engine cannot do this. The message names the operation, the engine, the limit and the way out."""
+    """The engine cannot do this. The message names the operation, the engine, the limit and an alternative."""
 
 
 class KeyTooLong(Unsupported, ValueError):
-    """The engine's limit for keys is smaller."""
+    """The key is longer than the engine allows."""
 
 
 class ValueTooLarge(Unsupported, ValueError):
-    """The engine's limit for values is smaller."""
+    """The value is larger than the engine allows."""
 
 
 class BatchTooLarge(Unsupported, ValueError):
-    """The engine's limit for one atomic batch is smaller."""
+    """The batch is larger than the engine can commit as a whole."""
 
 
 class CrossShard(Unsupported, ValueError):

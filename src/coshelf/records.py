@@ -7,7 +7,7 @@ payload is this pickle, tag included". docs/format.md has the whole format.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 __all__ = [
     "BLOB",
@@ -19,11 +19,13 @@ __all__ = [
     "LARGEST_HEADER",
     "OLD_PICKLE",
     "PICKLE",
+    "RESIDUE",
     "SIGNATURE",
     "TRAILER",
     "VERIFIED_ON_READ",
     "checksum",
     "header",
+    "headers_before",
     "is_intact",
     "needs_later_version",
     "read_headers",
@@ -35,6 +37,7 @@ __all__ = [
 PICKLE = 0x80
 OLD_PICKLE = 0x01  # a pickle of protocol 0 or 1 follows
 HEADERED = 0x02  # ordered headers follow, then the payload
+_TAG = bytes((HEADERED,))
 
 # Kinds of headers, in the order in which they stand.
 EXPIRY = 0x10
@@ -50,7 +53,7 @@ TRAILER = 12  # 8 bytes of sequence number, 4 bytes of CRC-32, both little-endia
 VERIFIED_ON_READ = 64 * 1024  # larger records are verified by check() alone: a CRC costs 1 ms per 6 MB
 
 # The CRC-32 of anything followed by its own CRC-32 is this constant, whatever the CRC was seeded with.
-_RESIDUE = 0x2144DF1C
+RESIDUE = 0x2144DF1C
 
 
 def checksum(key: bytes, body: bytes) -> int:
@@ -66,7 +69,7 @@ def seal(body: bytes, partial: int, sequence: int) -> bytes:
 
 def is_intact(key: bytes, record: bytes) -> bool:
     """Whether a record is what was sealed under this key. A moved record is not."""
-    return len(record) > TRAILER and zlib.crc32(record, zlib.crc32(key)) == _RESIDUE
+    return len(record) > TRAILER and zlib.crc32(record, zlib.crc32(key)) == RESIDUE
 
 
 def version(record: bytes) -> int:
@@ -82,6 +85,11 @@ def header(kind: int, data: bytes) -> bytes:
 def write_headers(headers: Iterable[tuple[int, bytes]]) -> bytes:
     """The beginning of a record with headers, of kinds that ascend: its payload follows."""
     return b"".join((bytes((HEADERED,)), *(header(kind, data) for kind, data in headers), b"\0"))
+
+
+def headers_before(headers: Mapping[int, bytes], kind: int) -> bytes:
+    """The beginning of a record, from its tag to its last header before those of a kind: what a layer covers."""
+    return b"".join((_TAG, *(header(each, data) for each, data in headers.items() if each < kind)))
 
 
 def read_headers(record: bytes) -> tuple[dict[int, bytes], int] | None:

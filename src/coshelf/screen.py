@@ -1,4 +1,4 @@
-"""What may be shown on a screen: text in which no character moves the cursor, is invisible, or reverses others."""
+"""Text that is safe on a screen: no character moves the cursor, is invisible, or reverses others."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import re
 
 __all__ = ["is_plain", "plain"]
 
-# Printable for Python, and nevertheless without width or without ink: joiners, fillers, variation selectors.
+# Printable for Python, but without width or ink: joiners, fillers, variation selectors.
 _HIDDEN = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
 
 
 def is_plain(text: str) -> bool:
-    """Whether each character of a text is visible, or an ordinary blank."""
+    """Whether each character of the text is visible or an ordinary blank."""
     return text.isprintable() and (text.isascii() or _HIDDEN.search(text) is None)
 
 
 def plain(text: str, *, keep: str = "") -> str:
-    r"""A text with its control characters, direction marks and invisible characters escaped as Python writes them.
+    r"""The text, with control characters, direction marks and invisible characters escaped as Python writes them.
 
     Args:
-        text: from a key, a value, a file name, or somebody else's error.
+        text: any text, such as a key, a value, a file name, or the error of another library.
         keep: characters that stay as they are, such as line ends.
 
     >>> plain("a\x1b[2Jb\u202ec")
@@ -33,7 +33,7 @@ def plain(text: str, *, keep: str = "") -> str:
 def _is_harmless(each: str) -> bool:
     if each.isprintable():
         return _HIDDEN.match(each) is None
-    import unicodedata  # for what is rare
+    import unicodedata  # rarely needed
 
     return unicodedata.category(each) == "Zs"  # blanks of other widths
 

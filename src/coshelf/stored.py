@@ -1,4 +1,4 @@
-"""What stored pickles name. If it moved, the values that name it could not be read any more."""
+"""Names that stored pickles contain. If one of them moved, values that name it could no longer be read."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ __all__ = ["shaped"]
 
 
 def shaped(buffer: Any, format: str, shape: tuple[int, ...]) -> memoryview:
-    """A memoryview that has more to it than bytes."""
+    """A memoryview with a format and a shape, over a flat buffer."""
     flat = memoryview(buffer)
     return flat.cast("B").cast(format, shape) if shape else flat.cast(format, ())  # type: ignore[call-overload,no-any-return]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +53,30 @@ def test_opening_on_a_full_disk_works_or_says_so(flag: str, mounted: Any, python
     python(_OPEN, mounted("-t", "tmpfs", "-o", "size=1m", "none"), flag)
 
 
+_DELETE = SCRIPTS / "empties.py"
+
+
+@pytest.mark.parametrize("kind", [("-t", "tmpfs", "-o", "size=7m"), "ext4"])
+def test_a_shelf_is_opened_and_emptied_on_a_full_disk(kind: Any, mounted: Any, python: Any, tmp_path: Path) -> None:
+    """The reserve at its end has space for the sidecars, and for the pages that the first deletions write."""
+    if kind == "ext4":
+        image = tmp_path / "image"
+        image.write_bytes(bytes(8 << 20))
+        if shutil.which("mkfs.ext4") is None:
+            pytest.skip("there is no mkfs.ext4")
+        subprocess.run(["mkfs.ext4", "-q", "-F", "-m", "0", "-O", "^has_journal", str(image)], check=True)
+        python(_DELETE, mounted("-o", "loop", str(image)))
+    else:
+        python(_DELETE, mounted(*kind, "none"))
+
+
+_SMALL = SCRIPTS / "small_shelf.py"
+
+
+def test_a_small_shelf_has_no_reserve(mounted: Any, python: Any) -> None:
+    python(_SMALL, mounted("-t", "tmpfs", "-o", "size=1m", "none"))
+
+
 _MANY_READERS = SCRIPTS / "many_readers.py"
 
 
@@ -61,9 +87,13 @@ def test_many_readers_on_a_full_disk_do_not_crash(mounted: Any, python: Any) -> 
 _LIMITED = SCRIPTS / "limited_file.py"
 
 
+@pytest.mark.parametrize("has_delta", [True, False])
 @pytest.mark.parametrize("durability", ["interval", "commit"])
-def test_file_that_may_not_grow_is_as_a_full_disk(durability: str, tmp_path: Path, python: Any) -> None:
-    python(_LIMITED, tmp_path / "my.shelf", durability)
+def test_file_that_may_not_grow_is_as_a_full_disk(
+    durability: str, has_delta: bool, tmp_path: Path, python: Any
+) -> None:
+    """A file of that length has no delta, whose own is larger, unless it was made before."""
+    python(_LIMITED, tmp_path / "my.shelf", durability, has_delta)
 
 
 _MAPPING = SCRIPTS / "mapping.py"

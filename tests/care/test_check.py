@@ -17,7 +17,7 @@ from support import Crew
 import coshelf
 from coshelf.engines.lmdb.checks.records import StateCheck
 from coshelf.engines.lmdb.pages.header import read_metas
-from coshelf.engines.lmdb.pages.page_walk import Pages
+from coshelf.engines.lmdb.pages.reading import Pages
 from coshelf.inspection.reports import Report
 
 SCRIPTS = Path(__file__).parent / "scripts" / "check"

@@ -14,7 +14,7 @@ from shapes import SHAPES, Shape, make
 
 import coshelf
 from coshelf.engines.lmdb.pages.header import read_metas
-from coshelf.engines.lmdb.pages.inner_pages import children, nodes, overflow
+from coshelf.engines.lmdb.pages.layout import children, nodes_of
 from coshelf.inspection.reports import SalvageReport
 
 
@@ -41,12 +41,9 @@ def tree_of(path: str) -> tuple[list[int], dict[int, set[bytes]]]:
         level = [child for number in level for child in children(page_of(content, number))]
     leaves = {}
     for number in level:
-        page = page_of(content, number)
-        leaves[number] = set()
-        for node in nodes(page):
-            length = int.from_bytes(page[node + 6 : node + 8], "little")
-            leaves[number].add(page[node + 8 : node + 8 + length])
-            assert overflow(page, node) != 0
+        found = list(nodes_of(number, page_of(content, number)))
+        assert None not in found
+        leaves[number] = {node.key for node in found if node is not None}
     return inner, leaves
 
 

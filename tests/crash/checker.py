@@ -23,10 +23,10 @@ from planting import plant
 from stores import STORES, ShelfOfBuffers
 from writer import run_of
 
-from coshelf.engines.lmdb.checks.records import StateCheck
 from coshelf.engines.lmdb.delta import state
 from coshelf.engines.lmdb.pages.header import read_metas, wrong_with
-from coshelf.engines.lmdb.pages.page_walk import Pages
+from coshelf.engines.lmdb.pages.reading import Pages
+from coshelf.engines.lmdb.pages.structure import StructureCheck
 from coshelf.inspection.reports import Report
 
 AFTER = {"after the cut": "written", "long after the cut" * 100: b"written" * 900}
@@ -87,7 +87,7 @@ def verify(path: str) -> None:
         wrong = wrong_with(metas)
         assert wrong is None, f"damaged: {wrong}"
         meta = max(metas, key=lambda meta: meta.transaction)
-        StateCheck(Pages(descriptor, meta.page_size), meta, report, None).look_at_structure()
+        StructureCheck(Pages(descriptor, meta.page_size), meta, report).run()
     finally:
         os.close(descriptor)
     assert report.ok, f"damaged: {'; '.join(map(str, report.problems))[:1000]}"

@@ -14,6 +14,7 @@ import lmdb
 from coshelf import keys, records
 from coshelf.engines.lmdb.delta.state import PLAIN, DeltaIdentity, DeltaState
 from coshelf.engines.lmdb.files.sidecar_directory import delta_path, make_directory, sidecar_directory, state_path
+from coshelf.engines.lmdb.files.sidecar_files import make_file
 from coshelf.engines.lmdb.files.state_page import StatePage
 from coshelf.engines.lmdb.shelf_row import check_row
 
@@ -35,7 +36,7 @@ def plant(path: str, boot: bytes) -> None:
         transaction.put(key, records.seal(body, records.checksum(key, body), row.sequence + 1))
     environment.close()
     shelf, delta = os.stat(path), os.stat(delta_path(path, 0))
-    page = StatePage.make(os.open(state_path(path), os.O_RDWR | os.O_CREAT, 0o600), shelf.st_dev, shelf.st_ino)
+    page = StatePage(make_file(state_path(path), shelf, StatePage.new(shelf.st_dev, shelf.st_ino)))
     identity = DeltaIdentity(PLAIN, 0, row.sequence, MAP, delta.st_dev, delta.st_ino, boot, row.store_id)
     state = DeltaState(page._page)
     state.announce(row.nonce, row.nonce)

@@ -34,13 +34,13 @@ import coshelf.inspection.preview
 import coshelf.trust.gate
 import coshelf.values
 from coshelf import CoshelfError
-from coshelf.engines.lmdb.checks.records import StateCheck
 from coshelf.engines.lmdb.delta.flusher import Flusher
 from coshelf.engines.lmdb.delta.state import MAPPED, PLAIN, DeltaState
 from coshelf.engines.lmdb.files.sidecar_directory import delta_path, sidecar_directory, state_path
 from coshelf.engines.lmdb.pages import closing_stamp
 from coshelf.engines.lmdb.pages.header import read_metas
-from coshelf.engines.lmdb.pages.page_walk import Pages
+from coshelf.engines.lmdb.pages.reading import Pages
+from coshelf.engines.lmdb.pages.structure import StructureCheck
 from coshelf.inspection.reports import Report
 
 __all__ = ["Left", "left_shelves", "main", "run_many"]
@@ -115,13 +115,13 @@ def _import_everything() -> None:
 
 
 def _leave(path: str, fill: Callable[[Any], None], turn: int) -> None:
+    Flusher.notice = lambda self: None  # type: ignore[method-assign]  # nothing is flushed but by sync()
     shelf = coshelf.open(path, flush_interval=1_000)
     fill(shelf)
     shelf.sync()
     for number in range(turn + 1):
         shelf["turn"] = number
         shelf.sync()
-    Flusher.notice = lambda self: None  # type: ignore[method-assign]  # nobody comes to flush
     shelf.update({("new", number): "n" * number for number in range(150)})
     shelf.update({"k" * 700: 1, "large": bytes(20_000)})
     for number in range(0, 150, 3):
@@ -266,8 +266,7 @@ def _repair_counts(path: str) -> None:
                 return
             meta = max(metas, key=lambda meta: meta.transaction)
             report = Report(path)
-            check = StateCheck(Pages(descriptor, meta.page_size), meta, report, None)
-            check.look_at_structure()
+            StructureCheck(Pages(descriptor, meta.page_size), meta, report).run()
             for problem in report.problems:
                 found = re.match(
                     r"the (tree|list of free pages) has (\d+) (branch|leaf|overflow|rows)", problem.message

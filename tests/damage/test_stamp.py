@@ -166,7 +166,7 @@ def test_a_write_error_while_stamping_is_no_error_of_close(path: Path, monkeypat
 
 def pages_of(path: Path) -> tuple[set[int], set[int]]:
     """The pages in use, and the others, as LMDB's verifier and our own walk agree."""
-    from coshelf.engines.lmdb.checks.damage import _pages_in_use
+    from coshelf.engines.lmdb.checks.opening import _pages_in_use
 
     with path.open("rb") as file:
         used = {page for page, _ in _pages_in_use(file.fileno(), newest(path))}

@@ -15,7 +15,8 @@ from whole_files import problems_of
 
 import coshelf
 from coshelf.engines.lmdb.pages.header import read_metas
-from coshelf.engines.lmdb.pages.page_walk import Pages, TreeWalk
+from coshelf.engines.lmdb.pages.page_walk import TreeWalk
+from coshelf.engines.lmdb.pages.reading import Pages
 
 SCRIPT = str(Path(__file__).parent / "whole_files.py")
 

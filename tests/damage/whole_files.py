@@ -20,7 +20,8 @@ import coshelf
 from coshelf.engines.lmdb.checks.records import StateCheck
 from coshelf.engines.lmdb.delta.files import delta_path
 from coshelf.engines.lmdb.pages.header import read_metas, wrong_with
-from coshelf.engines.lmdb.pages.page_walk import Pages
+from coshelf.engines.lmdb.pages.reading import Pages
+from coshelf.engines.lmdb.pages.structure import StructureCheck
 from coshelf.inspection.reports import Report
 
 __all__ = ["main", "states"]
@@ -43,11 +44,11 @@ def problems_of(path: str, *, rows: bool) -> list[str]:
         wrong = wrong_with(metas)
         report = Report(path)
         newest = max(metas, key=lambda meta: meta.transaction)
-        check = StateCheck(Pages(descriptor, newest.page_size), newest, report, None)
+        pages = Pages(descriptor, newest.page_size)
         if rows:
-            check.run()
+            StateCheck(pages, newest, report, None).run()
         else:
-            check.look_at_structure()
+            StructureCheck(pages, newest, report).run()
     finally:
         os.close(descriptor)
     return [*([] if wrong is None else [wrong]), *map(str, report.problems)]

@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 
 import pytest
-from insides import MODES, environment_of, flush_all
+from insides import MODES, current_delta, environment_of, flush_all
 from support import SIDECARS, Crew, beside
 
 import coshelf
@@ -51,6 +51,7 @@ def test_only_a_private_file_is_written_through_its_map(path: str, kind: str, mo
     if kind == "DIRECT":
         mode = 0o604
     with coshelf.open(path, mode=mode) as shelf:
+        shelf["a"] = 1
         assert environment_of(shelf).page.delta.identity().kind == (2 if mode == 0o600 else 1)
 
 
@@ -69,7 +70,7 @@ def test_space_is_taken_ahead_of_its_use(path: str) -> None:
         name = delta_path(path, 0)
         shelf["first"] = 1
         flush_all(shelf)  # so that from here on everything waits
-        delta = environment_of(shelf).latest_delta
+        delta = current_delta(shelf)
         for turn in range(60):
             shelf[turn] = b"x" * 60_000
             shelf.update({("more", n): b"y" * 1000 for n in range(50)})

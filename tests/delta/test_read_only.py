@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
-from insides import current_delta, environment_of, flush_threads, waiting
+from insides import environment_of, flush_threads, waiting
 from support import SIDECARS, Crew, beside
 
 import coshelf
+from coshelf.engines.lmdb.files.sidecar_directory import delta_path
 
 SCRIPTS = Path(__file__).parent / "scripts" / "read_only"
 
@@ -95,6 +97,7 @@ def test_a_clean_shelf_is_left_as_it_was(path: str) -> None:
     before = Path(path).read_bytes()
     with coshelf.open(path, "r") as shelf:
         assert dict(shelf) == {"a": 1, "b": 2}
-        assert current_delta(shelf) is not None
+        assert environment_of(shelf).has_delta
+        assert not os.path.exists(delta_path(path, 0))
     assert Path(path).read_bytes() == before
     assert beside(path) == ["a.shelf"]

@@ -61,7 +61,7 @@ each_move = pytest.mark.parametrize("move", MOVED)
 @pytest.fixture(params=["interval", "commit", "no delta"])
 def opened(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], coshelf.Shelf]:
     if request.param == "no delta":
-        monkeypatch.setattr("coshelf.engines.lmdb.files.sidecars.decide_kind", lambda *_: 0)
+        monkeypatch.setattr("coshelf.engines.lmdb.files.sidecars.boot_id", lambda: None)
     options = {"durability": "commit"} if request.param == "commit" else {"flush_interval": 1000}
     return lambda path: coshelf.open(path, **options)  # type: ignore[arg-type]
 

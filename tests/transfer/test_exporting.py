@@ -58,11 +58,11 @@ def test_json_lines_give_back_every_key_and_value(trust_pickle: bool, tmp_path: 
 @given(st.lists(any_key, max_size=5))
 def test_json_lines_give_back_any_key(keys: list[Any]) -> None:
     from coshelf.transfer.json_lines import _parsed, line_of
-    from coshelf.transfer.source import Entry
+    from coshelf.transfer.source import SourceEntry
 
     for key in keys:
         found = _parsed(line_of(key, value=0), 1)
-        assert isinstance(found, Entry)
+        assert isinstance(found, SourceEntry)
         with coshelf.open("memory:") as shelf:
             shelf[key] = 1
             shelf[found.key] = 2

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from unit_support import SOURCE
@@ -31,6 +33,14 @@ def test_import_is_cheap() -> None:
 def test_opening_memory_does_not_import_lmdb() -> None:
     code = "import coshelf, sys; coshelf.open('memory:')['a'] = 1; assert 'lmdb' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": SOURCE}, check=True)
+
+
+def test_every_name_that_the_api_page_writes_is_an_attribute() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "api.md").read_text("utf-8")
+    names = set(re.findall(r"\bcoshelf\.([a-z_]\w*(?:\.\w+)*)", page))
+    assert len(names) > 20
+    code = "import coshelf, operator, sys; [operator.attrgetter(name)(coshelf) for name in sys.argv[1:]]"
+    subprocess.run([sys.executable, "-c", code, *sorted(names)], env=os.environ | {"PYTHONPATH": SOURCE}, check=True)
 
 
 def test_every_public_name_is_exported() -> None:

@@ -214,10 +214,10 @@ def test_value_put_into_a_mapping(tmp_path: Path) -> None:
 @pytest.mark.parametrize("way", [lambda shelf: shelf["k"], lambda shelf: list(shelf.items()), dict])
 def test_no_way_of_reading_runs_what_was_planted(way: Callable[[Any], Any], tmp_path: Path) -> None:
     from coshelf.opening import open_with_codec
-    from coshelf.values.raw_pickles import RawPickles
+    from coshelf.values.front_doors import RAW_PICKLES
 
     alarm = tmp_path / "sprung"
-    with open_with_codec(tmp_path / "a.shelf", "c", RawPickles()) as shelf:
+    with open_with_codec(tmp_path / "a.shelf", "c", RAW_PICKLES) as shelf:
         shelf["k"] = trap_for(alarm)
     (tmp_path / "a.shelf").rename(tmp_path / "moved")
     (tmp_path / "copy.shelf").write_bytes((tmp_path / "moved").read_bytes())

@@ -169,6 +169,15 @@ def test_another_greenlet_does_not_take_part(shelf: Any) -> None:
         assert shelf["a"] == "new"
 
 
+@pytest.mark.parametrize("name", sorted(WRITES))
+def test_every_write_by_another_handle_says_the_same(path: Path, name: str) -> None:
+    with coshelf.open(path) as mine, coshelf.open(path) as other:
+        mine.update(ENTRIES)
+        with mine.transaction(), pytest.raises(coshelf.TransactionInProgress, match="another task or handle began it"):
+            WRITES[name](other)
+        assert other == ENTRIES
+
+
 def test_a_function_that_is_run_again_finds_what_it_did_undone() -> None:
     """On an engine without an exclusive lock ``modify`` calls it again after a conflict."""
     shelf = coshelf.open("memory:")

@@ -7,7 +7,6 @@ from typing import Any
 
 import click
 
-from coshelf import records
 from coshelf.cli.errors import SOMETHING_LEFT
 from coshelf.cli.output import is_terminal, say, show, write, write_json
 from coshelf.cli.shelves import (
@@ -27,10 +26,8 @@ from coshelf.cli.values import json_line, written
 from coshelf.errors import UnreadableValue, UntrustedValue
 from coshelf.inspection.preview import Preview, instructions, payload_of
 from coshelf.keys import shown
-from coshelf.mapping.shelf import Shelf
+from coshelf.mapping.record import Record
 from coshelf.transfer.json_lines import line_of, same_in_json
-from coshelf.values import headers
-from coshelf.values.layered import EveryCodec
 
 __all__ = ["get_command"]
 
@@ -39,11 +36,11 @@ __all__ = ["get_command"]
 @click.argument("shelf", type=SHELF)
 @click.argument("key", type=KEY)
 @KEY_FORM
-@click.option("--preview", is_flag=True, help="Tell type, size and beginning, without unpickling the value.")
-@click.option("--opcodes", is_flag=True, help="List the instructions of the pickle, without unpickling it.")
+@click.option("--preview", is_flag=True, help="Show type, size and beginning. Nothing is unpickled.")
+@click.option("--opcodes", is_flag=True, help="List the instructions of the pickle. Nothing is unpickled.")
 @click.option("--pickle", "as_pickle", is_flag=True, help="Write the pickle itself, byte for byte.")
 @click.option(
-    "--trust-pickle", is_flag=True, help="Unpickle it, whatever it is, and write its repr. This runs what it says."
+    "--trust-pickle", is_flag=True, help="Unpickle any value, and write its repr. This runs what the pickle says."
 )
 @SIGN
 @ENCRYPT
@@ -62,9 +59,9 @@ def get_command(
 ) -> None:
     """Write the value of KEY in SHELF to standard output.
 
-    Text and bytes are written as they are, to the byte, and so is JSON that is stored as such; other plain data as
-    JSON where that is exact, and as Python writes it otherwise. Anything else is not unpickled, and an error that says
-    what it is. Exit code 1: there is no such key.
+    Text, bytes, and JSON that is stored as JSON are written byte for byte. Other plain data is written as JSON if JSON
+    gives back exactly that value, and as a Python literal otherwise. Any other value is not unpickled: the error says
+    what it is. Exit code 1: the key does not exist.
     """
     if sum((preview, opcodes, as_pickle, trust_pickle)) > 1 or (as_json and (opcodes or as_pickle)):
         raise click.UsageError("--preview, --opcodes, --pickle and --trust-pickle exclude each other")
@@ -77,15 +74,16 @@ def get_command(
                 _tell(source.preview(name), as_json=as_json)
         elif opcodes:
             with opened_unread(shelf, "r") as source:
-                _list_instructions(source, name)
+                _list_instructions(source.record(name))
         elif as_pickle:
             with opened_raw(shelf, "r") as source:
                 write(source[name])
         else:
             with opened(shelf, "r", sign=sign, encrypt=encrypt, trust=trust_pickle) as source:
-                value = _value(source, name)
+                record = source.record(name)
+                value = _value(record)
                 try:
-                    out = _line(name, value) if as_json else _json_of(source, name) or written(value)
+                    out = _line(name, value) if as_json else _stored_json(record) or written(value)
                 except RecursionError:
                     raise UnreadableValue(
                         f"the value for key {shown(name)} is nested too deep to be written\n"
@@ -98,28 +96,23 @@ def get_command(
         sys.exit(SOMETHING_LEFT)
 
 
-def _value(source: Shelf[Any, Any], name: Any) -> Any:
+def _value(record: Record[Any, Any]) -> Any:
     try:
-        return source[name]
+        return record.decode()
     except UntrustedValue as error:
         if not error.name:
             raise
         raise UntrustedValue(
-            f"the value for key {shown(name)} is no plain data, but {source.preview(name).text}\n"
+            f"the value for key {shown(record.key)} is no plain data, but {record.preview().text}\n"
             "  hint: --preview and --opcodes tell more, --pickle writes it as it is, --trust-pickle unpickles it",
             error.name,
-            name,
+            record.key,
         ) from None
 
 
-def _json_of(source: Shelf[Any, Any], name: Any) -> bytes | None:
+def _stored_json(record: Record[Any, Any]) -> bytes | None:
     """The line of a value that is stored as JSON: that JSON, to the byte."""
-    codec, encoded = source._codec, source._namespace.encode(name)
-    entry = source._reader().get(encoded)
-    if entry is None or entry.record[0] != records.HEADERED or not isinstance(codec, EveryCodec):
-        return None
-    number, payload = codec.opened(name, encoded, entry.record)
-    return json_line(payload) if number == headers.JSON else None
+    return json_line(record.payload()) if record.codec == "json" else None
 
 
 def _line(name: Any, value: Any) -> bytes:
@@ -138,15 +131,12 @@ def _tell(found: Preview, *, as_json: bool) -> None:
             show(f"{name.replace('_', ' '):10} {text}")
 
 
-def _list_instructions(source: Shelf[Any, Any], name: Any) -> None:
-    entry = source._reader().get(source._namespace.encode(name))
-    if entry is None:
-        raise KeyError(name)
-    said, start = payload_of(entry.record)
+def _list_instructions(record: Record[Any, Any]) -> None:
+    said, start = payload_of(record.raw)
     if start is None:
         raise click.UsageError(f"the record is no pickle, but {said}")
     try:
-        for each in instructions(entry.record, start, len(entry.record)):
+        for each in instructions(record.raw, start, len(record.raw)):
             show(str(each))
     except ValueError as error:
         say(f"no whole pickle: {error}")

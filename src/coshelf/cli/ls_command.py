@@ -13,7 +13,7 @@ import click
 from coshelf.cli.key_text import text_of_key
 from coshelf.cli.shelves import SHELF, opened_unread
 from coshelf.cli.values import bytes_of
-from coshelf.inspection.preview import Preview, preview_of
+from coshelf.inspection.preview import Preview
 from coshelf.mapping.shelf import Shelf
 from coshelf.transfer.json_lines import key_notation
 
@@ -29,8 +29,8 @@ _FLUSH = 1_000
 @click.option("--prefix", help="Only str keys that begin with this.")
 @click.option("-l", "--long", "is_long", is_flag=True, help="With size, type and beginning of each value.")
 @click.option("-r", "--reverse", is_flag=True, help="From the last key to the first.")
-@click.option("-n", "--limit", type=click.IntRange(min=0), help="At most so many.")
-@click.option("--literal", is_flag=True, help="Write all keys as Python literals, not only those that must be.")
+@click.option("-n", "--limit", type=click.IntRange(min=0), help="At most this many keys.")
+@click.option("--literal", is_flag=True, help="Write all keys as Python literals, for -k.")
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON for each entry.")
 def ls_command(
     shelf: str,
@@ -42,10 +42,10 @@ def ls_command(
     literal: bool,
     as_json: bool,
 ) -> None:
-    """List the keys of SHELF in order, one a line; those that match GLOB ("*" stops at "/", "**" does not).
+    """List the keys of SHELF in order, one a line. With GLOB, list the keys that match.
 
-    A str key is written as it is, where "get" reads it as that; any other key, and any other str, as a Python literal.
-    Values are not unpickled.
+    In a glob "*" stops at "/", and "**" does not. A key is written as "get" reads it: a str as it is, unless it would
+    be read as something else, and any other key as a Python literal. Values are not unpickled.
     """
     out = sys.stdout.buffer
     with opened_unread(shelf, "r") as source:
@@ -64,9 +64,8 @@ def ls_command(
 def _with_previews(
     source: Shelf[Any, Any], glob: str | None, prefix: str | None, reverse: bool
 ) -> Iterator[tuple[Any, Preview]]:
-    for key, _, entry in source._select(glob, prefix=prefix, reverse=reverse).scan(source._reader()):
-        if entry is not None:
-            yield key, preview_of(entry.record, length=60, steps=_STEPS)
+    for record in source.records(glob, prefix=prefix, reverse=reverse):
+        yield record.key, record.preview(length=60, steps=_STEPS)
 
 
 def _line(key: Any, value: Preview | None, *, literal: bool, as_json: bool) -> str:

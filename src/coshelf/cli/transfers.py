@@ -7,14 +7,14 @@ import sys
 from coshelf.cli.errors import SOMETHING_LEFT
 from coshelf.cli.output import say, write_json
 from coshelf.screen import plain
-from coshelf.transfer.report import Left, Report
+from coshelf.transfer.report import Left, TransferReport
 
 __all__ = ["finish"]
 
 _SHOWN = 20
 
 
-def finish(report: Report, did: str, *, as_json: bool) -> None:
+def finish(report: TransferReport, did: str, *, as_json: bool) -> None:
     """Say what was done, and exit with 1 if something was left behind."""
     if as_json:
         write_json(report.as_dict())

@@ -15,7 +15,7 @@ from coshelf.system.paths import expanded
 
 __all__ = ["holds_bare_pickles", "is_file", "open_engine", "refuse_credentials"]
 
-# URL scheme to module. Others come from the entry-point group below, which is read only when one is asked for.
+# URL scheme to module. Other schemes come from the entry-point group below, which is read only for an unknown scheme.
 _BUILT_IN = {
     "az": "coshelf.engines.objects",
     "files": "coshelf.engines.files",
@@ -42,7 +42,7 @@ _BUILT_IN = {
 _ENTRY_POINTS = "coshelf.engines"
 _LMDB = "coshelf.engines.lmdb"
 
-# Two characters at least, so that a drive letter is no scheme.
+# At least two characters, so that a drive letter is not a scheme.
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
 
 
@@ -56,9 +56,9 @@ class _EngineModule(Protocol):
 def open_engine(target: object, options: OpenOptions) -> Engine:
     """Open the engine that a target names.
 
-    A ``str`` that begins with ``scheme:`` is a URL, any other str, bytes or path-like object a file of the lmdb engine
-    or, with a slash at its end, a directory of the files engine, and a mutable mapping is used as it is. ``~`` at the
-    beginning of a path is the home directory. Raises :class:`UnknownEngine` for a scheme that nobody registered.
+    A ``str`` that begins with ``scheme:`` is a URL. Any other str, bytes or path-like object is a path: a file of the
+    lmdb engine or, with a slash at its end, a directory of the files engine. A mutable mapping is used as it is. ``~``
+    at the beginning of a path is the home directory. Raises :class:`UnknownEngine` for a scheme without an engine.
     """
     refuse_credentials(target)
     if isinstance(target, str):
@@ -77,23 +77,23 @@ def open_engine(target: object, options: OpenOptions) -> Engine:
         return _built_in(engine).open_engine(path, options)
     if isinstance(target, MutableMapping) or _quacks_like_dbm(target):
         return _built_in("coshelf.engines.mapping").open_engine(target, options)
-    raise TypeError(f"a shelf is opened by path, URL or mapping of bytes, not by {type(target).__name__}")
+    raise TypeError(f"a shelf is opened by a path, a URL or a mapping of bytes, not by {type(target).__name__}")
 
 
 def refuse_credentials(target: object) -> None:
-    """Raise :class:`UnknownEngine` for what was meant as a URL: as a path, it would be shown, with its password."""
+    """Raise :class:`UnknownEngine` for a path that looks like a URL: messages would show it, with its password."""
     if not isinstance(target, str):
         return
     scheme = _SCHEME.match(target)
     name = None if scheme is None else scheme.group(1).lower()
     if scheme is None and has_credentials(target):
         raise UnknownEngine(
-            "the target looks like a URL, but does not begin with a scheme and a colon. It is not shown, since it may "
-            "have a password. If it is the name of a file, put './' before it or pass a pathlib.Path"
+            "the target looks like a URL, but does not begin with a scheme and a colon. It is not shown, because it "
+            "may have a password. If it is the name of a file, put './' before it or pass a pathlib.Path"
         )
     if scheme is not None and name in OF_PATHS and has_credentials(target[scheme.end() :]):
         raise UnknownEngine(
-            f"what follows '{name}:' is a path, and this looks like a user, a password and a host. It is not shown. "
+            f"a path must follow '{name}:', and this looks like a user, a password and a host. It is not shown. "
             f"If it is the name of a file, write '{name}:./' before it"
         )
 
@@ -136,12 +136,12 @@ def _built_in(module: str) -> _EngineModule:
             raise
         where = "in a subinterpreter" if "subinterpreter" in str(error) else "here"
         raise MissingExtra(
-            f"the lmdb engine cannot be used {where}, since lmdb cannot be imported: {error}\n"
-            "  hint: sqlite:PATH needs the standard library alone, and works in subinterpreters",
+            f"the lmdb engine cannot be used {where}, because lmdb cannot be imported: {error}\n"
+            "  hint: sqlite:PATH needs only the standard library, and works in subinterpreters",
             name="lmdb",
         ) from error
 
 
 def _quacks_like_dbm(target: object) -> bool:
-    """gdbm and ndbm objects are mappings in all but name: they are not registered as MutableMapping."""
+    """gdbm and ndbm objects have the methods of a mapping, but are not registered as MutableMapping."""
     return all(hasattr(target, name) for name in ("keys", "__getitem__", "__setitem__", "__delitem__"))

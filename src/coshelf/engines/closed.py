@@ -45,6 +45,9 @@ class ClosedEngine(Engine):
     def commit(self, batch: Batch) -> int:
         self._refuse()
 
+    def _apply(self, batch: Batch) -> int:
+        self._refuse()
+
     def exclusive(self, timeout: float | None = None) -> NoReturn:
         self._refuse()
 

@@ -1,8 +1,7 @@
-"""What engines that talk to a server have in common: waits that are told, and reads that are tried again."""
+"""What engines that talk to a server share: long waits are announced, and what failed is tried again."""
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,20 +11,21 @@ from typing import TypeVar
 from coshelf.engines.urls import without_secrets
 from coshelf.errors import Unavailable
 from coshelf.screen import plain
+from coshelf.system.backoff import Backoff
 from coshelf.system.cooperation import can_start_threads
 
-__all__ = ["repeated", "told_if_slow"]
+__all__ = ["pauses", "repeated", "told_if_slow"]
 
 T = TypeVar("T")
 
 _FIRST_PAUSE = 0.05  # seconds
 _LONGEST_PAUSE = 1.0
-_SILENCE = 2.0  # seconds after which a wait is told
+_SILENCE = 2.0  # seconds after which a wait is announced
 
 
 @contextmanager
 def told_if_slow(target: str, timeout: float) -> Iterator[None]:
-    """Say after two seconds that the block waits for a server, to the logger ``coshelf``: on a terminal, by default."""
+    """If the block takes more than two seconds, log to ``coshelf`` that it waits for a server."""
     if timeout <= _SILENCE or not can_start_threads():
         yield
         return
@@ -46,14 +46,19 @@ def _tell_waiting(where: str, timeout: float, reason: str = "it has not answered
     )
 
 
+def pauses() -> Backoff:
+    """The pauses between attempts to reach a server."""
+    return Backoff(_FIRST_PAUSE, _LONGEST_PAUSE, spread=0.5)
+
+
 def repeated(read: Callable[[], T], is_lost: Callable[[Exception], bool], *, where: str, timeout: float) -> T:
     """What a read returns, tried again while the server cannot be reached.
 
-    Only for what can be repeated without harm: a write whose reply was lost may have happened.
+    Only for what can be repeated without harm. A write whose reply was lost may have happened.
 
     Args:
         read: does it once.
-        is_lost: whether an error of its means that the server was not there, or went away.
+        is_lost: whether an error that it raises means that the server was not there, or went away.
         where: the address, for messages.
         timeout: seconds after which no further attempt is made.
 
@@ -61,7 +66,7 @@ def repeated(read: Callable[[], T], is_lost: Callable[[Exception], bool], *, whe
         Unavailable: the server could not be reached.
     """
     began = time.monotonic()
-    pause = _FIRST_PAUSE
+    backoff = pauses()
     attempts = 0
     is_told = False
     while True:
@@ -72,7 +77,7 @@ def repeated(read: Callable[[], T], is_lost: Callable[[Exception], bool], *, whe
             if not is_lost(error):
                 raise
             waited = time.monotonic() - began
-            if waited + pause > timeout:
+            if waited + backoff.pause > timeout:
                 raise Unavailable(
                     f"cannot reach {where}: {type(error).__name__}: {str(error).strip() or 'no reason given'}\n"
                     f"  tried {attempts} times in {waited:.1f} s (timeout {timeout:g} s)"
@@ -80,5 +85,4 @@ def repeated(read: Callable[[], T], is_lost: Callable[[Exception], bool], *, whe
             if waited > _SILENCE and not is_told:
                 is_told = True
                 _tell_waiting(where, timeout, f"{type(error).__name__}: {str(error).strip() or 'no reason given'}")
-        time.sleep(pause * random.uniform(0.5, 1.0))
-        pause = min(pause * 2, _LONGEST_PAUSE)
+        backoff.sleep()

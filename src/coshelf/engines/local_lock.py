@@ -61,7 +61,7 @@ class LocalLock:
         return self._moment
 
     def reading(self, read: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """What a function returns that reads entries, while nobody changes them."""
+        """What a function returns that reads entries, while no other thread changes them."""
         with self.moment:
             if self._is_changing:
                 raise self._interrupting()
@@ -72,7 +72,7 @@ class LocalLock:
                 self._reading -= 1
 
     def changing(self, change: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """What a function returns that changes entries, while nobody reads them."""
+        """What a function returns that changes entries, while no other thread reads them."""
         with self.moment:
             if self._is_changing or self._reading:
                 raise self._interrupting()
@@ -83,7 +83,7 @@ class LocalLock:
                 self._is_changing = False
 
     def committing(self, commit: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """What a function returns that commits, by who holds the lock of writers: one commit at a time."""
+        """What a function returns that commits, called by the holder of the lock of writers: one commit at a time."""
         if self._is_committing:
             raise self._interrupting()
         self._is_committing = True
@@ -108,29 +108,28 @@ class LocalLock:
             yield
             return
         claims.add(thread)
+        writers = self._writers  # after a fork in the block there are others
         try:
-            with self._held(self._writers, timeout):
+            if not acquire(writers, timeout):
+                raise self._locked(timeout)
+            try:
                 self._owner = thread
                 self._since = time.time()
                 yield
+            finally:
+                if writers is self._writers:
+                    self._owner = None
+                writers.release()
         finally:
             claims.discard(thread)
 
-    @contextmanager
-    def _held(self, writers: threading.Lock, timeout: float) -> Iterator[None]:
-        if not acquire(writers, timeout):
-            raise ShelfLocked(
-                f"shelf is locked: {self._where}\n  held by another thread of this process for "
-                f"{time.time() - self._since:.1f} s; waited {timeout:g} s",
-                pid=self._pid,
-                since=self._since,
-            )
-        try:
-            yield
-        finally:
-            if writers is self._writers:
-                self._owner = None
-            writers.release()
+    def _locked(self, waited: float) -> ShelfLocked:
+        return ShelfLocked(
+            f"shelf is locked: {self._where}\n  held by another thread of this process for "
+            f"{time.time() - self._since:.1f} s; waited {waited:g} s",
+            pid=self._pid,
+            since=self._since,
+        )
 
     def _interrupting(self) -> TransactionInProgress:
         return TransactionInProgress(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, MutableMapping
-from contextlib import contextmanager
 from typing import Any
 
 from coshelf import records
@@ -19,14 +18,14 @@ from coshelf.contract import (
     Capabilities,
     Engine,
     Entry,
-    Exclusive,
     OpenOptions,
     Snapshot,
 )
+from coshelf.engines.exclusive import ExclusiveEngine
 from coshelf.engines.local_lock import LocalBell, LocalLock
 from coshelf.engines.memory import TableSnapshot
 from coshelf.engines.sorted_table import SortedTable
-from coshelf.errors import DamagedRecord, NotAShelf, ReadOnlyShelf, TransactionInProgress
+from coshelf.errors import DamagedRecord, NotAShelf
 
 __all__ = ["MappingEngine", "open_engine"]
 
@@ -50,11 +49,12 @@ def open_engine(target: Any, options: OpenOptions) -> Engine:
     return engine
 
 
-class MappingEngine(Engine):
+class MappingEngine(ExclusiveEngine):
     """Entries in somebody's mapping, changed and read under one lock."""
 
     name = "mapping"
     capabilities = _CAPABILITIES
+    _lock: LocalLock
 
     def __init__(self, mapping: MutableMapping[bytes, bytes], options: OpenOptions) -> None:
         self._mapping = mapping
@@ -106,22 +106,10 @@ class MappingEngine(Engine):
     def snapshot(self) -> Snapshot:
         return TableSnapshot(self._lock.reading(self._table, b"", b"\xff"))
 
-    def commit(self, batch: Batch) -> int:
-        if self.owns_exclusive():
-            raise TransactionInProgress(
-                f"this thread is inside a transaction of {self.where} and must write through it"
-            )
-        with self._lock.hold(self._options.timeout):
-            return self._commit(batch)
-
-    def _commit(self, batch: Batch) -> int:
-        """Commit, with other writers kept out."""
-        if self._options.flag == "r":
-            raise ReadOnlyShelf(f"{self.where} was opened with flag 'r' and cannot be written")
+    def _apply_alone(self, batch: Batch) -> int:
         # Random, since a counter would need a place in the mapping that programs could not update together.
         sequence = int.from_bytes(os.urandom(8), "little")
-        sealed = {key: records.seal(body, records.checksum(key, body), sequence) for key, body in batch.puts.items()}
-        self._lock.changing(self._change, batch, sealed)
+        self._lock.changing(self._change, batch, batch.sealed(sequence))
         self._bell.ring()
         return sequence
 
@@ -130,13 +118,13 @@ class MappingEngine(Engine):
         gone = set(batch.deletes)
         for start, stop in batch.clears:
             gone.update(self._keys(start, stop))
-        self._apply(gone - sealed.keys(), sealed)
+        self._replace(gone - sealed.keys(), sealed)
 
     def _version(self, key: bytes) -> object:
         entry = self._get(key)
         return ABSENT if entry is None else entry.version
 
-    def _apply(self, gone: set[bytes], sealed: dict[bytes, bytes]) -> None:
+    def _replace(self, gone: set[bytes], sealed: dict[bytes, bytes]) -> None:
         """Change the mapping; when it fails half way (a full disk, say), put back what was there."""
         before: dict[bytes, bytes | None] = {}
         try:
@@ -154,14 +142,6 @@ class MappingEngine(Engine):
                 elif key in self._mapping:
                     del self._mapping[key]
             raise
-
-    @contextmanager
-    def exclusive(self, timeout: float | None = None) -> Iterator[Exclusive]:
-        with self._lock.hold(self._options.timeout if timeout is None else timeout):
-            yield Exclusive(self._commit)
-
-    def owns_exclusive(self) -> bool:
-        return self._lock.is_mine()
 
     def doorbell(self, key: bytes) -> LocalBell:
         return self._bell

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
-from coshelf import records
 from coshelf.contract import (
     ABSENT,
     Batch,
     Capabilities,
     Engine,
     Entry,
-    Exclusive,
     OpenOptions,
     Reader,
     Snapshot,
 )
+from coshelf.engines.exclusive import ExclusiveEngine
 from coshelf.engines.local_lock import LocalBell, LocalLock
 from coshelf.engines.sorted_table import SortedTable
-from coshelf.errors import ReadOnlyShelf, ShelfClosed, TransactionInProgress, UnknownEngine
+from coshelf.errors import ShelfClosed, UnknownEngine
 
 __all__ = ["MemoryEngine", "open_engine"]
 
@@ -42,7 +41,7 @@ def open_engine(target: Any, options: OpenOptions) -> Engine:
 
 
 class _TableReader(Reader):
-    """Reads of a table that nobody changes."""
+    """Reads of a table that does not change."""
 
     _table: SortedTable
 
@@ -89,17 +88,18 @@ class TableSnapshot(_TableReader, Snapshot):
         self._table = SortedTable()
 
 
-class MemoryEngine(_TableReader, Engine):
+class MemoryEngine(_TableReader, ExclusiveEngine):
     """Entries in a sorted table, changed under one lock and read from copies of it."""
 
     name = "memory"
     capabilities = _CAPABILITIES
     where = "memory:"
+    _lock: LocalLock
 
     def __init__(self, options: OpenOptions) -> None:
         self._options = options
         self._table = SortedTable()
-        self._sequence = 0
+        self._numbers = itertools.count(1)
         self._lock = LocalLock(self.where)
         self._bell = LocalBell()
 
@@ -109,52 +109,35 @@ class MemoryEngine(_TableReader, Engine):
     def get(self, key: bytes) -> Entry | None:
         return self._lock.reading(self._table.get, key)
 
+    def record(self, key: bytes) -> bytes | None:
+        entry = self._lock.reading(self._table.get, key)
+        return None if entry is None else entry.record
+
     def get_many(self, keys: list[bytes]) -> list[Entry | None]:
         return self._lock.reading(lambda: [self._table.get(key) for key in keys])
 
     def count(self, start: bytes, stop: bytes) -> int:
         return self._lock.reading(self._table.count, start, stop)
 
-    def commit(self, batch: Batch) -> int:
-        if self.owns_exclusive():
-            raise TransactionInProgress(
-                f"this thread is inside a transaction of {self.where} and must write through it"
-            )
-        with self._lock.hold(self._options.timeout):
-            return self._commit(batch)
-
-    def _commit(self, batch: Batch) -> int:
-        """Commit, with other writers kept out."""
-        if self._options.flag == "r":
-            raise ReadOnlyShelf("a shelf in memory that is opened with flag 'r' stays empty")
-        partial = {key: records.checksum(key, body) for key, body in batch.puts.items()}
-        sequence = self._lock.changing(self._apply, batch, partial)
+    def _apply_alone(self, batch: Batch) -> int:
+        number = next(self._numbers)
+        self._lock.changing(self._change, batch, batch.sealed(number))
         self._bell.ring()
-        return sequence
+        return number
 
-    def _apply(self, batch: Batch, partial: dict[bytes, int]) -> int:
+    def _change(self, batch: Batch, sealed: dict[bytes, bytes]) -> None:
         batch.refuse_conflicts(self._version)
-        sequence = self._sequence = self._sequence + 1
         for start, stop in batch.clears:
             for key in [key for key, _ in self._table.copy().scan(start, stop)]:
                 self._table.delete(key)
         for key in batch.deletes:
             self._table.delete(key)
-        for key, body in batch.puts.items():
-            self._table.put(key, Entry(records.seal(body, partial[key], sequence)))
-        return sequence
+        for key, record in sealed.items():
+            self._table.put(key, Entry(record))
 
     def _version(self, key: bytes) -> object:
         entry = self._table.get(key)
         return ABSENT if entry is None else entry.version
-
-    @contextmanager
-    def exclusive(self, timeout: float | None = None) -> Iterator[Exclusive]:
-        with self._lock.hold(self._options.timeout if timeout is None else timeout):
-            yield Exclusive(self._commit)
-
-    def owns_exclusive(self) -> bool:
-        return self._lock.is_mine()
 
     def distrust(self) -> None:
         return None
@@ -163,7 +146,7 @@ class MemoryEngine(_TableReader, Engine):
         return self._bell
 
     def sync(self) -> None:
-        """Nothing to do: there is no place that is more durable."""
+        """Nothing to do: memory is as durable as it gets."""
 
     def close(self) -> None:
         self._table = SortedTable()

@@ -1,4 +1,4 @@
-"""Paths and URLs as messages may show them: without passwords, also where a URL is malformed."""
+"""Paths and URLs as messages may show them: without passwords, even if a URL is malformed."""
 
 from __future__ import annotations
 

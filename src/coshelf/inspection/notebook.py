@@ -7,8 +7,8 @@ from html import escape
 from itertools import islice
 from typing import Any
 
-from coshelf.inspection.preview import preview_of
 from coshelf.keys import shown
+from coshelf.mapping.record import Record
 from coshelf.screen import plain
 
 __all__ = ["as_html", "name_as_html"]
@@ -17,15 +17,15 @@ _ROWS = 10
 _STEPS = 500  # of a preview
 
 
-def as_html(title: str, rows: Iterable[tuple[Any, bytes]], count: int) -> str:
+def as_html(title: str, rows: Iterable[Record[Any, Any]], count: int) -> str:
     """A table of a shelf's first keys, each with a preview of what is stored.
 
     Args:
         title: what the shelf is.
-        rows: keys and records, of which some are shown.
+        rows: the records, of which the first are shown.
         count: how many there are in all.
     """
-    found = [(shown(key), preview_of(record, steps=_STEPS)) for key, record in islice(rows, _ROWS)]
+    found = [(shown(record.key), record.preview(steps=_STEPS)) for record in islice(rows, _ROWS)]
     body = "".join(
         f"<tr><td><code>{escape(key)}</code></td><td>{escape(value.type)}</td><td><code>{escape(value.text)}</code></td>"
         f"<td>{value.size:,}</td></tr>"

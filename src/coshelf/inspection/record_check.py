@@ -1,4 +1,4 @@
-"""Looking at each record of a shelf, on engines that have nothing below records to look at."""
+"""The check of records: of one, and of all that an engine has. It unpickles nothing."""
 
 from __future__ import annotations
 
@@ -7,19 +7,45 @@ from typing import TYPE_CHECKING
 
 from coshelf import records
 from coshelf.errors import DamagedRecord
-from coshelf.inspection.reports import Progress, Report, check_record, shown_key
-from coshelf.keys import FIRST, LAST
+from coshelf.inspection.reports import Progress, Report, shown_key
+from coshelf.keys import FIRST, LAST, decode
 
 if TYPE_CHECKING:
     from coshelf.contract import Engine, Entry
 
-__all__ = ["check_records"]
+__all__ = ["check_record", "check_records"]
 
 _STEP = 256
 
 
+def check_record(
+    report: Report, key: bytes, size: int, damaged: bytes | None, *, page: int | None = None, counted: bool = True
+) -> None:
+    """Count an entry that is whole; note one that is not. ``damaged`` is what there is of that, or None."""
+    where = f"key {shown_key(key)}" if page is None else f"page {page}, key {shown_key(key)}"
+    if damaged is not None:
+        from coshelf.inspection.preview import preview_of
+
+        looks = preview_of(damaged)
+        kind = "" if looks.type == "?" else f"; what is left looks like {looks.type}: {looks.text}"
+        report.add("record", where, f"its {size} bytes do not match their checksum{kind}")
+        return
+    if key < FIRST:
+        return
+    try:
+        if key >= LAST:
+            raise DamagedRecord("begins with a byte that no key begins with")
+        decode(key)
+    except DamagedRecord as error:
+        report.add("key", where, str(error))
+        return
+    if counted:
+        report.entries += 1
+        report.bytes += len(key) + size
+
+
 def check_records(engine: Engine, progress: Progress | None) -> Report:
-    """The report of an engine's entries: all of one instant, unless the engine cannot even read one of them."""
+    """Check the entries of an engine that has no pages of ours: those of one instant, if it can read them all."""
     try:
         return _check(engine, engine.scan(FIRST, LAST), progress)
     except DamagedRecord:  # which ends a scan, so that nothing is known of the entries behind it

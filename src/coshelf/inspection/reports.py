@@ -1,4 +1,4 @@
-"""What was found out about a shelf, for people and, by ``as_dict``, for JSON."""
+"""Reports about a shelf, for people and, through ``as_dict``, for JSON."""
 
 from __future__ import annotations
 
@@ -8,19 +8,29 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from coshelf.errors import DamagedRecord
-from coshelf.keys import FIRST, LAST, decode, shown
+from coshelf.keys import FIRST, decode, shown
 from coshelf.screen import plain
 
-__all__ = ["Compaction", "Problem", "Progress", "Report", "SalvageReport", "check_record", "shown_key", "user_key"]
+__all__ = [
+    "Compaction",
+    "Figures",
+    "FileReader",
+    "Problem",
+    "Progress",
+    "Report",
+    "SalvageReport",
+    "shown_key",
+    "user_key",
+]
 
 
 Progress = Callable[[int, int], object]
-"""Called now and then with what is done and how much there is in all."""
+"""Called now and then with the amount that is done, and the whole amount."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something that is not as it was written.
+    """A difference from what was written.
 
     Attributes:
         kind: "header", "page", "free list", "count", "record", "key", "long key", "stamp" or "delta"; of a salvage
@@ -43,9 +53,9 @@ class Report:
 
     Attributes:
         name: the path or URL.
-        entries: how many entries are whole.
-        bytes: of their keys and records.
-        problems: what is not as it was written; empty if all is well.
+        entries: the number of whole entries.
+        bytes: the bytes of their keys and records.
+        problems: the differences from what was written; empty if all is well.
     """
 
     name: str
@@ -69,17 +79,19 @@ class Report:
 
 @dataclass(slots=True)
 class SalvageReport(Report):
-    """What :func:`coshelf.salvage` could take, and what it could not.
+    """What :func:`coshelf.salvage` recovered, and what it could not.
 
     Attributes:
         entries: how many were taken.
-        pages: of the damaged file.
-        unreadable_pages: those of them that are not what they should be.
-        lost: entries that are known to have been there and could not be taken: those that are named in ``problems``,
-            and those that the file's own count says are missing.
-        lost_is_known: whether that is all; if not, since the count is lost or damaged itself, it is the least.
-        resurrected: entries taken from pages that may no longer have been in use: each may be an older value, or have
+        pages: the number of pages of the damaged file.
+        unreadable_pages: the number of pages that are damaged.
+        lost: entries that are known to have existed and could not be recovered: those that ``problems`` names, and
+            those that are missing from the file's own count.
+        lost_is_known: whether ``lost`` counts all of them. If the file's own count is lost or damaged, more may be
+            lost.
+        resurrected: entries from pages that may no longer have been in use. Each may be an older value, or may have
             been deleted. ``problems`` names them.
+        from_delta: entries taken from the delta, which a process that was killed had not flushed.
     """
 
     pages: int = 0
@@ -87,6 +99,7 @@ class SalvageReport(Report):
     lost: int = 0
     lost_is_known: bool = True
     resurrected: int = 0
+    from_delta: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +107,8 @@ class Compaction:
     """What :meth:`coshelf.Shelf.compact` did.
 
     Attributes:
-        before: bytes of the file before.
-        after: bytes of the file now.
+        before: bytes of the old file.
+        after: bytes of the new file.
     """
 
     before: int
@@ -106,30 +119,60 @@ class Compaction:
         return dataclasses.asdict(self)
 
 
-def check_record(
-    report: Report, key: bytes, size: int, damaged: bytes | None, *, page: int | None = None, counted: bool = True
-) -> None:
-    """Count an entry that is whole; note one that is not. ``damaged`` is what there is of that, or None."""
-    where = f"key {shown_key(key)}" if page is None else f"page {page}, key {shown_key(key)}"
-    if damaged is not None:
-        from coshelf.inspection.preview import preview_of
+@dataclass(frozen=True, slots=True)
+class FileReader:
+    """A process that has a file open and has read from it.
 
-        looks = preview_of(damaged)
-        kind = "" if looks.type == "?" else f"; what is left looks like {looks.type}: {looks.text}"
-        report.add("record", where, f"its {size} bytes do not match their checksum{kind}")
-        return
-    if key < FIRST:
-        return
-    try:
-        if key >= LAST:
-            raise DamagedRecord("begins with a byte that no key begins with")
-        decode(key)
-    except DamagedRecord as error:
-        report.add("key", where, str(error))
-        return
-    if counted:
-        report.entries += 1
-        report.bytes += len(key) + size
+    Attributes:
+        pid: its process.
+        behind: how many flushes there were since the state that it is reading; None if it is not reading just now.
+    """
+
+    pid: int
+    behind: int | None
+
+
+@dataclass(slots=True)
+class Figures:
+    """What an engine knows of its file. None means that it does not know.
+
+    Attributes:
+        file_size: bytes.
+        created: when the shelf was made, in seconds since 1970.
+        page_size: bytes.
+        pages: how many pages the file has.
+        free_pages: how many of them will be used again: see ``compact()``.
+        sequence: the number of the last commit.
+        blobs: the number of files with large buffers.
+        blob_bytes: the bytes of these files.
+        generation: how often the delta had to be replaced while in use.
+        waiting_entries: rows that wait to be flushed.
+        waiting_deletions: how many of these are deletions.
+        waiting_bytes: of their keys and records.
+        readers: processes that have it open, the one that reads the oldest state first.
+        oldest_snapshot: seconds that this process has held its oldest snapshot or iteration.
+        holder_pid: the process that holds the exclusive lock.
+        holder_since: since when, in seconds since 1970.
+        holder_command: its command line, cut.
+    """
+
+    file_size: int
+    created: float | None = None
+    page_size: int | None = None
+    pages: int | None = None
+    free_pages: int | None = None
+    sequence: int | None = None
+    blobs: int | None = None
+    blob_bytes: int | None = None
+    generation: int | None = None
+    waiting_entries: int | None = None
+    waiting_deletions: int | None = None
+    waiting_bytes: int | None = None
+    readers: list[FileReader] | None = None
+    oldest_snapshot: float | None = None
+    holder_pid: int | None = None
+    holder_since: float | None = None
+    holder_command: str | None = None
 
 
 def user_key(key: bytes) -> Any:

@@ -7,7 +7,8 @@ import heapq
 from dataclasses import dataclass, field
 from typing import Any
 
-from coshelf.contract import Engine, Figures
+from coshelf.contract import Engine, Measured
+from coshelf.inspection.reports import Figures
 from coshelf.keys import STR, shown
 from coshelf.mapping.namespace import FOREIGN, Namespace
 from coshelf.values.blobs import size_of
@@ -20,16 +21,16 @@ _MOST_PREFIXES = 10_000
 
 @dataclass(slots=True)
 class Stats:
-    """What a shelf consists of. Bytes of an entry are those of its encoded key, its record, and its large buffers.
+    """What a shelf consists of. The bytes of an entry are its encoded key, its record, and its large buffers.
 
     Attributes:
         name: path or URL.
         engine: name of the engine.
-        entries: how many there are.
-        bytes: of all of them; None with ``cheap=True``.
-        prefixes: for each beginning of str keys up to a ``/``, how many entries it has and their bytes; under ``""``
-            those that have none.
-        largest: the largest entries, key (as shown) and bytes, the largest first.
+        entries: the number of entries.
+        bytes: the bytes of all entries; None with ``cheap=True``.
+        prefixes: the number of entries and their bytes for each beginning of str keys up to a ``/``. ``""`` has all
+            other entries.
+        largest: key (as shown) and bytes of the largest entries, the largest first.
         file: what the engine knows of its file.
     """
 
@@ -48,7 +49,7 @@ class Stats:
 
 def gather(engine: Engine, namespace: Namespace, *, prefix_depth: int, largest: int, cheap: bool) -> Stats:
     """The statistics of a shelf, or of a namespace in it: of its entries as of one instant, of its file as of now."""
-    stats = Stats(engine.where, engine.name, file=engine.figures())
+    stats = Stats(engine.where, engine.name, file=engine.figures() if isinstance(engine, Measured) else None)
     if cheap:
         stats.entries = sum(engine.count(start, stop) for start, stop in namespace.ranges)
         return stats

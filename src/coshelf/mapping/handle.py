@@ -1,11 +1,12 @@
-"""What a shelf and its parts share: the open engine, and who is in a transaction of it."""
+"""What a shelf and its parts share: the open engine, and which tasks are in a transaction of it."""
 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from coshelf.contract import Batch, Engine, Flag
@@ -13,7 +14,7 @@ from coshelf.engines.closed import ClosedEngine
 from coshelf.errors import ReadOnlyShelf, ShelfClosed, TransactionInProgress
 from coshelf.system.ending import finalizer
 from coshelf.system.participants import current_task, current_thread
-from coshelf.values.pickled import PickleCodec
+from coshelf.values.codec import Codec
 
 if TYPE_CHECKING:
     from coshelf.mapping.transaction import State
@@ -24,12 +25,13 @@ Commit = Callable[[Batch], "int | str"]
 
 
 class Participant:
-    """Who is in a transaction.
+    """A task that is in a transaction.
 
     Attributes:
-        task: of the thread, as :func:`current_task` tells it.
+        task: as :func:`current_task` returns it.
         state: the transaction, while its block runs; None before and after that.
-        deferred: what handlers wrote that interrupted the thread before or after the block, to be committed behind it.
+        deferred: writes of signal handlers and finalizers that ran just before or after the block. They are committed
+            after the transaction.
     """
 
     def __init__(self) -> None:
@@ -38,17 +40,43 @@ class Participant:
         self.deferred: list[Batch] = []
 
 
+class _TakingPart:
+    """The block of :meth:`Handle.taking_part`."""
+
+    __slots__ = ("_handle", "_thread")
+
+    def __init__(self, handle: Handle) -> None:
+        self._handle = handle
+        self._thread = current_thread()
+
+    def __enter__(self) -> Participant:
+        participant = self._handle.inside[self._thread] = Participant()
+        return participant
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        participant = self._handle.inside.pop(self._thread, None)
+        while participant is not None and participant.deferred:
+            self._handle.engine.commit(participant.deferred.pop(0))
+
+
 class Handle:
     """What a shelf and its subs share: the open engine, and how values are encoded.
 
-    ``reopen`` is the function that a pickled shelf calls in another process. ``before_close`` is called with the
-    engine's ``commit`` when the shelf is closed, or when it never is: when it is collected, and at exit.
+    Args:
+        engine: where the entries are.
+        codec: how values are encoded.
+        flag: of opening.
+        reopen: the function that a pickled shelf calls in another process.
+        before_close: called with the engine's ``commit`` when the shelf is closed. A shelf that is never closed calls
+            it when it is collected, and at exit.
     """
 
     def __init__(
         self,
         engine: Engine,
-        codec: PickleCodec,
+        codec: Codec,
         flag: Flag,
         reopen: Callable[..., Any],
         before_close: Callable[[Commit], None] | None = None,
@@ -58,8 +86,8 @@ class Handle:
         self.flag: Flag = flag
         self.reopen = reopen
         self.inside: dict[tuple[int, int], Participant] = {}
-        """Who is in a transaction of this handle, by pid and thread."""
-        self._rests = False
+        """The tasks that are in a transaction of this handle, by pid and thread."""
+        self.is_resting = False
         self._finish = partial(_finish, engine, before_close)
         self._finalizer = finalizer(self, self._finish, partial(_rest, weakref.ref(self), engine, before_close))
 
@@ -67,17 +95,32 @@ class Handle:
     def closed(self) -> bool:
         return isinstance(self.engine, ClosedEngine)
 
-    def commit(self, batch: Batch) -> int | str:
-        """Commit for the whole shelf; refused inside a transaction of this thread, which it would not be part of."""
-        self.refuse_in_transaction()
-        return self.engine.commit(batch)
+    # --- the way in for writes ---------------------------------------------------------------------------------------
 
-    def refuse_in_transaction(self) -> None:
+    def joined(self) -> State | None:
+        """The transaction that a write of this task is part of; None if the write commits by itself.
+
+        Raises:
+            ShelfClosed, ReadOnlyShelf: the shelf cannot be written.
+            TransactionInProgress: this thread is in a transaction that the write cannot be part of.
+        """
+        if self.inside and (state := self.state()) is not None:
+            return state
+        self.refuse_writing()
+        return None
+
+    def state(self) -> State | None:
+        """The transaction that this task is in, if any. Callers first look whether any task is ``inside``."""
+        participant = self.inside.get(current_thread())
+        return participant.state if participant is not None and participant.task == current_task() else None
+
+    def refuse_writing(self) -> None:
+        """Raise as :meth:`joined` for a write that cannot be part of any transaction."""
         if self._is_inside():
             raise TransactionInProgress(
                 f"this thread is inside a transaction or edit of {self.engine.where}, and this call cannot "
-                "be part of it\n  hint: another task or handle began it, or the call is for the whole shelf; make it "
-                "when the transaction has ended"
+                "be part of it\n  hint: another task or handle began it, or the call is for the whole shelf; call it "
+                "after the transaction"
             )
         if self.flag == "r":
             raise ReadOnlyShelf(f"{self.engine.where} was opened with flag 'r' and cannot be written")
@@ -85,31 +128,24 @@ class Handle:
     def _is_inside(self) -> bool:
         return self.engine.owns_exclusive() or (bool(self.inside) and current_thread() in self.inside)
 
-    @contextmanager
-    def taking_part(self) -> Iterator[Participant]:
-        """For a block, this task is in a transaction. Another one of the thread finds it in progress."""
-        thread = current_thread()
-        participant = self.inside[thread] = Participant()
-        try:
-            yield participant
-        finally:
-            self.inside.pop(thread, None)
-            while participant.deferred:
-                self.engine.commit(participant.deferred.pop(0))
+    def commit(self, batch: Batch) -> int | str:
+        """Commit a batch that is no part of a transaction. Raises as :meth:`joined`."""
+        self.refuse_writing()
+        return self.engine.commit(batch)
 
     def commit_or_defer(self, batch: Batch) -> None:
-        """Commit a batch, or have the call commit it that this one interrupted at the begin or end of a transaction."""
+        """Commit a batch, or leave it to the call that this one interrupted at the begin or end of a transaction."""
         participant = self.inside.get(current_thread())
         if participant is None or participant.state is not None or participant.task != current_task():
-            self.refuse_in_transaction()
-            self.engine.commit(batch)
+            self.commit(batch)
         else:
             participant.deferred.append(batch)
 
-    def state(self) -> State | None:
-        """The transaction that this task is in, if it is in one. Worth a call only if somebody is ``inside``."""
-        participant = self.inside.get(current_thread())
-        return participant.state if participant is not None and participant.task == current_task() else None
+    def taking_part(self) -> _TakingPart:
+        """For a block, this task is in a transaction. Other tasks of the thread are refused meanwhile."""
+        return _TakingPart(self)
+
+    # --- the end -----------------------------------------------------------------------------------------------------
 
     def refuse_closed(self) -> None:
         if self.closed:
@@ -126,7 +162,7 @@ class Handle:
         self._finish()
 
     def __del__(self) -> None:
-        if self._rests and not self.closed:  # the interpreter's end: finalizers are not called any more
+        if self.is_resting and not self.closed:  # the interpreter's end: finalizers are not called any more
             # Names may be gone by now. All is durable; the next opener tidies up.
             with suppress(ImportError, NameError, AttributeError, TypeError):
                 self._finish()
@@ -143,7 +179,7 @@ def _finish(engine: Engine, before_close: Callable[[Commit], None] | None) -> No
 def _rest(reference: weakref.ref[Handle], engine: Engine, before_close: Callable[[Commit], None] | None) -> None:
     handle = reference()
     assert handle is not None
-    handle._rests = True
+    handle.is_resting = True
     try:
         if before_close is not None:
             before_close(engine.commit)

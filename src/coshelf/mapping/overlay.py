@@ -1,9 +1,9 @@
-"""Writes that are not committed yet, over a reader: what a transaction sees."""
+"""Writes that are not committed yet, over a reader. This is what a transaction sees."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from types import TracebackType
 
 from coshelf import records
 from coshelf.contract import ABSENT, Absent, Batch, Entry, Reader, Snapshot
@@ -11,12 +11,11 @@ from coshelf.engines.merging import merge
 from coshelf.errors import TransactionInProgress
 from coshelf.keys import decode, shown
 from coshelf.mapping.namespace import Range
+from coshelf.mapping.record import UNCOMMITTED
 
 __all__ = ["Overlay"]
 
 Mark = tuple[dict[bytes, bytes | None], list[Range]]
-
-_UNCOMMITTED = -1  # the version of an entry that has none yet
 
 
 class Overlay(Reader):
@@ -46,28 +45,25 @@ class Overlay(Reader):
         self._writes[key] = None
 
     def clear(self, start: bytes, stop: bytes) -> None:
-        self._refuse_guarded([key for key in self._guarded.copy() if start <= key < stop])
+        if self._guarded:
+            self._refuse_guarded([key for key in self._guarded.copy() if start <= key < stop])
         for key in [key for key in list(self._writes) if start <= key < stop]:
             self._writes.pop(key, None)
         self._clears.append((start, stop))
 
     def mark(self) -> Mark:
-        """What :meth:`go_back` needs to undo what is written from here on."""
+        """What :meth:`go_back` needs to undo all later writes."""
         return self._writes.copy(), self._clears.copy()
 
     def go_back(self, mark: Mark) -> None:
-        """Undo what was written since. What was read stays remembered."""
+        """Undo all writes since the mark. Versions that were read stay remembered."""
         self._writes, self._clears = mark
 
-    @contextmanager
-    def guarding(self, key: bytes) -> Iterator[None]:
-        """For a block, let an entry be written by :meth:`put_guarded` alone. Raises if it is guarded already."""
-        self._refuse_guarded((key,))
-        self._guarded.add(key)
-        try:
-            yield
-        finally:
-            self._guarded.discard(key)
+    def guarding(self, key: bytes) -> _Guarding:
+        """For a block, only :meth:`put_guarded` may write an entry. Raises if the entry is guarded already."""
+        if self._guarded:
+            self._refuse_guarded((key,))
+        return _Guarding(self._guarded, key)
 
     def put_guarded(self, key: bytes, body: bytes) -> None:
         """Write the entry that the caller guards."""
@@ -76,19 +72,19 @@ class Overlay(Reader):
     def _refuse_guarded(self, keys: Iterable[bytes]) -> None:
         for key in self._guarded.intersection(keys):
             raise TransactionInProgress(
-                f"the entry {shown(decode(key))} is being changed by edit() or modify() in this transaction; of two "
-                "changes one would be lost\n"
-                "  hint: change the value that edit() hands out, or return the new one to modify()"
+                f"the entry {shown(decode(key))} is being changed by edit() or modify() in this transaction; a second "
+                "change of it would be lost\n"
+                "  hint: change the value that edit() hands out, or return the new value from the function of modify()"
             )
 
     def forget(self) -> None:
-        """Let go of what was written: a batch that was made has it, and what is in no batch is not needed any more."""
+        """Release all writes. A batch that was made keeps what it needs of them."""
         self._writes = {}
 
     def batch(self, *, of_reads: bool = False) -> Batch | None:
-        """Everything as one batch; None if nothing was written.
+        """All writes as one batch; None if there are none.
 
-        With ``of_reads`` there is one that only checks, if several entries were read.
+        With ``of_reads``, a transaction that only read several entries has a batch, too: of checks alone.
         """
         writes = self._writes.copy()
         if not writes and not self._clears:
@@ -105,14 +101,15 @@ class Overlay(Reader):
     def get(self, key: bytes) -> Entry | None:
         if key in self._writes:
             return _uncommitted(key, self._writes[key])
-        if self._is_cleared(key):
+        if self._clears and _is_within(key, self._clears):
             return None
-        return self._see(key, self._base.get(key))
+        entry = self._base.get(key)
+        return self._see(key, entry) if self._watched else entry
 
     def scan(
         self, start: bytes, stop: bytes, *, reverse: bool = False, keys_only: bool = False
     ) -> Iterator[tuple[bytes, Entry | None]]:
-        # A copy: what is written while the caller iterates is not of this instant.
+        # A copy: later writes are not of this instant.
         bodies = {key: body for key, body in self._writes.copy().items() if start <= key < stop}
         written = sorted(bodies)
         clears = list(self._clears)
@@ -138,24 +135,39 @@ class Overlay(Reader):
         return total
 
     def snapshot(self) -> Snapshot:
-        """What the overlay shows now; later writes to it are not seen. What is read is remembered all the same."""
+        """What the overlay shows now, without later writes. Versions that are read from it are remembered, too."""
         now = Overlay(self._base, watched=self._watched)
         now._writes = self._writes.copy()
         now._clears = self._clears.copy()
         now._seen = self._seen
-        return _Handle(now)
+        return _OverlaySnapshot(now)
 
     def _see(self, key: bytes, entry: Entry | None) -> Entry | None:
         if self._watched:
             self._seen.setdefault(key, ABSENT if entry is None else entry.version)
         return entry
 
-    def _is_cleared(self, key: bytes) -> bool:
-        return _is_within(key, self._clears)
+
+class _Guarding:
+    """The block of :meth:`Overlay.guarding`."""
+
+    __slots__ = ("_guarded", "_key")
+
+    def __init__(self, guarded: set[bytes], key: bytes) -> None:
+        self._guarded = guarded
+        self._key = key
+
+    def __enter__(self) -> None:
+        self._guarded.add(self._key)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._guarded.discard(self._key)
 
 
-class _Handle(Snapshot):
-    """An overlay that nobody writes to, as a snapshot, for scans that take several steps."""
+class _OverlaySnapshot(Snapshot):
+    """An overlay without further writes, as a snapshot, for scans that take several steps."""
 
     def __init__(self, overlay: Overlay) -> None:
         self._overlay = overlay
@@ -181,7 +193,7 @@ class _Handle(Snapshot):
 def _uncommitted(key: bytes, body: bytes | None) -> Entry | None:
     if body is None:
         return None
-    return Entry(records.seal(body, records.checksum(key, body), 0), _UNCOMMITTED)
+    return Entry(records.seal(body, records.checksum(key, body), 0), UNCOMMITTED)
 
 
 def _is_within(key: bytes, ranges: list[Range]) -> bool:

@@ -1,1 +1,1 @@
-"""What coshelf asks of the operating system and of optional packages."""
+"""The operating system and optional packages, as coshelf uses them."""

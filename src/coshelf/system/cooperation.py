@@ -1,8 +1,8 @@
-"""Locks, waits and threads that stay what they are when gevent patches the standard library, before or after.
+"""Locks, waits and threads of the operating system, also where gevent patches the standard library.
 
-A lock of ours may be shared with a thread of ours, which must be one of the operating system: LMDB's calls block, and a
-greenlet that waits for such a call never runs. So locks and threads are the original ones. Who *waits* may be a
-greenlet, though, and must let the others run: where gevent has patched ``time.sleep``, waiting is looking again.
+LMDB's calls block, and a greenlet cannot run while its thread blocks. So coshelf's threads must be threads of the
+operating system, and so must the locks that they share. The *waiting* caller may be a greenlet, and must let other
+greenlets run. So if gevent has patched ``time.sleep``, a wait looks again after short sleeps.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import threading
 import time
 from collections.abc import Callable
 from typing import Any
+
+from coshelf.system.backoff import Backoff
 
 __all__ = [
     "Gates",
@@ -29,17 +31,17 @@ __all__ = [
 
 _FIRST_PAUSE = 0.0005
 _LONGEST_PAUSE = 0.005
-_LONGEST_WAIT = 1.0  # at a gate; it is opened at once, but an interrupt may come between a change and the opening
+_LONGEST_WAIT = 1.0  # at a gate: an interrupt may come between a change and the opening
 
 
 def _original(name: str) -> Any:
-    """What the module ``_thread`` itself has under this name. To be found even while the interpreter ends."""
+    """The unpatched attribute of the module ``_thread``. It works even while the interpreter ends."""
     monkey = sys.modules.get("gevent.monkey") if sys.modules else None
     return getattr(_thread, name) if monkey is None else monkey.get_original("_thread", name)
 
 
 def is_cooperative(module: str = "time") -> bool:
-    """Whether greenlets have taken the place of what this module of the standard library offers."""
+    """Whether gevent has patched this module of the standard library."""
     monkey = sys.modules.get("gevent.monkey") if sys.modules else None
     return monkey is not None and bool(monkey.is_module_patched(module))
 
@@ -51,72 +53,72 @@ def new_lock() -> threading.Lock:
 
 
 def new_reentrant_lock() -> threading.RLock:
-    """As :func:`new_lock`; a signal handler or finalizer that comes in between may take it once more."""
+    """As :func:`new_lock`. A signal handler or finalizer of the holder's thread may take it once more."""
     lock: threading.RLock = _original("RLock")()
     return lock
 
 
 this_thread: Callable[[], int] = _original("get_ident")
-"""The number of this thread of the operating system, whatever greenlet runs in it."""
+"""The number of this thread of the operating system. All greenlets of a thread have the same one."""
 
 
 def acquire(lock: threading.Lock, timeout: float) -> bool:
-    """Take a lock, waiting for up to ``timeout`` seconds; whether that worked."""
+    """Take a lock, and wait for it up to ``timeout`` seconds. Return whether it was taken."""
     if not is_cooperative():
         return lock.acquire(timeout=min(timeout, threading.TIMEOUT_MAX))
     end = time.monotonic() + timeout
-    pause = _FIRST_PAUSE
+    backoff = Backoff(_FIRST_PAUSE, _LONGEST_PAUSE, 1.5)
     while not lock.acquire(blocking=False):
         left = end - time.monotonic()
         if left <= 0:
             return False
-        time.sleep(min(pause, left))
-        pause = min(pause * 1.5, _LONGEST_PAUSE)
+        backoff.sleep(left)
     return True
 
 
 class Gates:
-    """Those who wait for a change, each at a lock of its own.
+    """Threads that wait for a change, each at a lock of its own.
 
-    Unlike a condition it needs no lock to be opened: who opens may be a signal handler that interrupted who opens.
+    Opening needs no lock, unlike ``notify`` of a condition. So a signal handler may open, even if it interrupts an
+    opening.
     """
 
     def __init__(self) -> None:
         self._waiting: list[threading.Lock] = []
 
     def wait(self, is_over: Callable[[], bool], timeout: float) -> None:
-        """Wait until the gates are opened, for up to ``timeout`` seconds or less; not if it is over."""
+        """Wait until the gates are opened, or for ``timeout`` seconds or less. Return at once if it is over."""
         gate = new_lock()
         gate.acquire()
         self._waiting.append(gate)
         try:
-            if not is_over():  # looked at after the line above, as who opens does the reverse
+            if not is_over():  # after the line above: an opening changes first and opens then
                 acquire(gate, min(timeout, _LONGEST_WAIT))
         finally:
             with contextlib.suppress(ValueError):
                 self._waiting.remove(gate)
 
     def open(self) -> None:
-        """Let all who wait look."""
+        """Wake all waiting threads, so that they look again."""
         for gate in self._waiting.copy():
-            with contextlib.suppress(RuntimeError):  # somebody else has opened it
+            with contextlib.suppress(RuntimeError):  # another thread has opened it
                 gate.release()
 
 
 class Wakeup:
-    """What one thread sleeps on. Unlike an event it may be rung by a signal handler that interrupts who rings it."""
+    """One thread sleeps on it. A signal handler may ring it while it interrupts a ring, unlike an event."""
 
     def __init__(self) -> None:
         self._bell = new_lock()
         self._bell.acquire()
 
     def ring(self) -> None:
-        """Wake the thread, or let it not fall asleep."""
+        """Wake the thread, or keep it from falling asleep."""
         with contextlib.suppress(RuntimeError):  # it has been rung
             self._bell.release()
 
     def wait(self, timeout: float) -> bool:
-        """Sleep until it is rung, which is then forgotten, for up to ``timeout`` seconds; whether it was rung."""
+        """Sleep until it is rung, for up to ``timeout`` seconds. Return whether it was rung, and forget the ring."""
         return self._bell.acquire(timeout=min(max(timeout, 0), threading.TIMEOUT_MAX))
 
     def clear(self) -> None:
@@ -125,12 +127,12 @@ class Wakeup:
 
 
 def can_start_threads() -> bool:
-    """Whether the interpreter goes on. At its end the main thread counts as ended, and none can be started."""
+    """Whether threads can be started. At the end of the interpreter the main thread counts as ended."""
     return threading.main_thread().is_alive()
 
 
 class ServiceThread:
-    """A thread of ours: one of the operating system, which ends with the process."""
+    """A thread of the operating system that does work for coshelf, and ends with the process."""
 
     def __init__(self, name: str, work: Callable[[], object]) -> None:
         self._name = name
@@ -142,7 +144,7 @@ class ServiceThread:
         self._is_started = False
 
     def start(self) -> None:
-        """Start it. No lock may be held by the caller. RuntimeError if there can be no more threads."""
+        """Start the thread. The caller holds no lock. RuntimeError if no more threads can be started."""
         if sys.is_finalizing():  # Python 3.11 would wait for it for ever
             raise RuntimeError("the interpreter is ending")
         if is_cooperative("threading"):
@@ -161,11 +163,11 @@ class ServiceThread:
 
     @property
     def is_this(self) -> bool:
-        """Whether it is the one that asks."""
+        """Whether the calling thread is this one."""
         return self._number == this_thread()
 
     def join(self, patience: float | None = None) -> None:
-        """Wait for its end, for up to so many seconds. A thread that has not begun is not waited for."""
+        """Wait for its end, for up to ``patience`` seconds. If it was not started, return at once."""
         if not self._is_started or self.is_this:
             return
         if self._ended.acquire(timeout=-1 if patience is None else patience):

@@ -1,4 +1,4 @@
-"""Making files survive a power cut: their names, as fsync does it for the content of one, and many files at once."""
+"""Making the names of files durable, and many files at once. ``fsync`` does it for the content of one file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["sync_directory", "sync_file_system", "sync_removals"]
 
 
 def sync_directory(directory: str | os.PathLike[str]) -> None:
-    """Make the names in a directory durable: what was linked, renamed or unlinked there so far."""
+    """Make the names in a directory durable: everything that was linked, renamed or unlinked there."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
@@ -18,7 +18,7 @@ def sync_directory(directory: str | os.PathLike[str]) -> None:
 
 
 def sync_removals(directory: str) -> bool:
-    """Make durable that names in a directory are gone, or that it is gone itself; return whether that was possible."""
+    """Make the removal of names in a directory, or of the directory, durable. Return whether that was possible."""
     for place in (directory, os.path.dirname(directory)):
         try:
             sync_directory(place)
@@ -31,7 +31,7 @@ def sync_removals(directory: str) -> bool:
 
 
 def sync_file_system(descriptor: int) -> None:
-    """Make everything durable on the file system of an open file. The standard library can only do that for all."""
+    """Make everything durable on the file system of an open file. ``os.sync`` does it for all file systems."""
     if sys.platform.startswith("linux"):
         import ctypes
 

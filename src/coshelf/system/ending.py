@@ -1,8 +1,9 @@
-"""What becomes of a shelf that nobody has closed: when it is collected, and when the interpreter ends.
+"""The end of a shelf that was not closed: when it is collected, and when the interpreter ends.
 
-Programs write until the very end: in functions that they registered with :mod:`atexit` before they imported us, which
-run after ours, and in ``__del__`` while modules are torn down. So at the end a shelf is not closed. It *rests*:
-everything is durable, and each later commit is when it returns. It is closed when it is deleted with its module.
+Programs write until the very end. Functions that they registered with :mod:`atexit` before the import of coshelf run
+after coshelf's own, and ``__del__`` runs while modules are torn down. So at the end of the interpreter a shelf is not
+closed. It *rests*: everything is durable, and each later commit is durable when it returns. The shelf is closed when
+it is deleted with its module.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ __all__ = ["finalizer"]
 def finalizer(
     owner: object, close: Callable[[], object], rest: Callable[[], object]
 ) -> weakref.finalize[[weakref.ref[Any], Callable[[], object], Callable[[], object]], Any]:
-    """Have ``close`` called when the owner is collected, or ``rest`` if the interpreter ends before that."""
+    """Arrange a call of ``close`` when the owner is collected, or of ``rest`` if the interpreter ends before that."""
     return weakref.finalize(owner, _finish, weakref.ref(owner), close, rest)
 
 

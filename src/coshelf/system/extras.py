@@ -1,4 +1,4 @@
-"""Optional dependencies, imported when they are first needed; what is missing is reported here and nowhere else."""
+"""Optional packages, imported at their first use. Only this module reports a missing one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def msgspec() -> Any:
 
 
 def zstd() -> Any:
-    """Python's module of Zstandard, or what stands for it before Python 3.14."""
+    """Python's module of Zstandard, or its backport before Python 3.14."""
     return imported("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd", "zstd", "compress='zstd'")
 
 
@@ -27,10 +27,10 @@ def cryptography_aead() -> Any:
 
 
 def imported(module: str, extra: str, feature: str) -> Any:
-    """A module of an optional dependency, which this extra brings and this feature needs.
+    """Import a module of an optional package. ``extra`` installs it, and ``feature`` needs it.
 
     Raises:
-        MissingExtra: it cannot be imported.
+        MissingExtra: the module cannot be imported.
 
     >>> imported("json", "none", "this example").dumps([1])
     '[1]'

@@ -1,8 +1,7 @@
-"""Which file systems one kernel has to itself, and which it shares.
+"""Which file systems belong to one kernel, and which are shared between kernels.
 
-LMDB's locks and its shared map hold between the processes of one kernel. On a network file system, or a folder that a
-virtual machine shares with its host, two kernels would each believe themselves alone; and no kernel tells of changes
-that the other made.
+LMDB's locks and its shared map work between the processes of one kernel. On a network file system, or in a folder that
+a virtual machine shares with its host, neither kernel knows of the other's locks, nor of its changes.
 """
 
 from __future__ import annotations
@@ -29,17 +28,17 @@ _MOUNTS = "/proc/self/mountinfo"
 
 
 def refuse_shared_filesystem(path: str) -> None:
-    """Raise :class:`UnsafeFilesystem` if ``path``, or the directory it would lie in, is shared between kernels."""
+    """Raise :class:`UnsafeFilesystem` if ``path``, or its directory, is on a file system that kernels share."""
     what = shared(path)
     if what is not None:
         raise UnsafeFilesystem(
-            f"{path} is {what}: locks and shared memory do not hold there, and the shelf would be corrupted\n"
+            f"{path} is {what}: locks and shared memory do not work there, and the shelf would be corrupted\n"
             "  hint: keep it on a local disk, or use the files engine (files:DIRECTORY), or a shelf on a server"
         )
 
 
 def shared(path: str) -> str | None:
-    """In words, if ``path``, or the directory it would lie in, is shared between kernels; None if not."""
+    """Where ``path`` lies, in words, if kernels share that file system; None if not."""
     found = type_of(path)
     if found is None:
         return None
@@ -52,7 +51,7 @@ def shared(path: str) -> str | None:
 
 
 def type_of(path: str) -> str | None:
-    """The type of the file system below ``path`` as the kernel names it, or None where nothing tells."""
+    """The type of the file system of ``path`` as the kernel names it, or None if it is not known."""
     if not sys.platform.startswith("linux"):
         return None
     while not os.path.lexists(path):
@@ -60,12 +59,12 @@ def type_of(path: str) -> str | None:
     try:
         device = os.stat(path).st_dev
     except OSError:
-        return None  # opening will say why
+        return None  # opening reports the error
     number = f"{os.major(device)}:{os.minor(device)}"
     try:
         with open(_MOUNTS, encoding="utf-8", errors="surrogateescape") as file:
             return find_type(file.read(), number)
-    except OSError:  # a container without /proc, or no descriptor left: opening will say so
+    except OSError:  # a container without /proc, or no descriptor left: opening reports it
         return None
 
 

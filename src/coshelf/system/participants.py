@@ -1,4 +1,4 @@
-"""Who runs now: a thread, and in it a task of asyncio or a greenlet. Two of one thread are in no common transaction."""
+"""What runs now: a thread, and in it an asyncio task or a greenlet. Two tasks never share a transaction."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ __all__ = ["current_task", "current_thread"]
 
 
 def current_thread() -> tuple[int, int]:
-    """The thread; in a forked child the one that forked has the same number, and another process."""
-    return os.getpid(), threading.get_ident()  # of a greenlet, where gevent has patched this
+    """Process and thread. In a forked child the thread has the same number as in its parent."""
+    return os.getpid(), threading.get_ident()  # the number of a greenlet, if gevent has patched this
 
 
 def current_task() -> tuple[object, object]:
-    """What runs in this thread now, to be compared: the task of asyncio, and the greenlet, each None if there is none.
+    """The asyncio task and the greenlet that run in this thread, for comparison. Each is None if there is none.
 
-    Neither library is imported: where nobody has, there are none.
+    Neither library is imported. If the program has not imported one, it has no tasks of it.
     """
     loop = _found("asyncio", "_get_running_loop")
     task = None if loop is None else _found("asyncio", "current_task")
@@ -25,6 +25,6 @@ def current_task() -> tuple[object, object]:
 
 
 def _found(module: str, function: str) -> object:
-    """What a function of a module returns; None if nobody has imported that, or another thread is just doing so."""
+    """What a function of a module returns. None if the module is not imported, or its import is going on."""
     call = getattr(sys.modules.get(module), function, None)
     return None if call is None else call()

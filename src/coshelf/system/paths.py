@@ -8,13 +8,13 @@ import re
 __all__ = ["Path", "expanded"]
 
 Path = str | bytes | os.PathLike[str] | os.PathLike[bytes]
-"""What users may give as a path."""
+"""The types that users may give as a path."""
 
 _SCHEME = re.compile(r"(files|lmdb|sqlite):(?=~)", re.IGNORECASE)
 
 
 def expanded(target: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> str:
-    """A path, or a URL of one, with ``~`` as this user's home directory, and ``~ann`` as Ann's.
+    """Replace ``~`` at the beginning of a path, or of the path in a URL, by the home directory; ``~ann`` by Ann's.
 
     >>> expanded("./~/recipes.shelf"), expanded("redis://host/0/~")
     ('./~/recipes.shelf', 'redis://host/0/~')

@@ -1,4 +1,4 @@
-"""A new file in the place of one that is no shelf: where flag "n" asks for that, and never in a race with others."""
+"""Replacing a file that is not a shelf, for flag "n". A lock keeps out processes that do the same."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ __all__ = ["discard", "replace_empty"]
 
 
 def replace_empty(path: str, timeout: float, make: Callable[[int], bool]) -> bool:
-    """Let a shelf be made in the place of an empty file, as ``NamedTemporaryFile`` leaves one; return whether it was.
+    """Make a shelf in the place of an empty file, as ``NamedTemporaryFile`` leaves one. Return whether it was made.
 
     Only an empty file that belongs to this user is taken.
 
     Args:
-        path: of the file, no link.
+        path: the path of the file, not a link.
         timeout: seconds to wait for another process that does the same.
-        make: makes the shelf, of these permission bits, and renames it to ``path``.
+        make: makes the shelf with the given permission bits and renames it to ``path``.
     """
     try:
         if not _is_fresh(os.lstat(path)) or not os.access(path, os.R_OK):
             return False
-    except OSError:  # opening it will say why
+    except OSError:  # opening reports the error
         return False
     with _locked(path, timeout) as status:
         return status is not None and _is_fresh(status) and make(stat.S_IMODE(status.st_mode))
 
 
 def discard(path: str, is_unwanted: Callable[[], bool], timeout: float) -> int | None:
-    """Remove the file at a path, or the one that a link there leads to; return the permission bits that it had.
+    """Remove the file at a path, or the file that a link there leads to. Return its permission bits.
 
-    Returns None if there is none, or if it is wanted by now.
+    Returns None if no file exists, or if it is not unwanted any more.
 
     Raises:
-        NotAShelf: it is no regular file.
+        NotAShelf: it is not a regular file.
         ShelfLocked: another process has it locked.
         ShelfPermissionError: this user may not read or remove it.
     """
@@ -64,13 +64,13 @@ def _is_fresh(status: os.stat_result) -> bool:
         stat.S_ISREG(status.st_mode)
         and not status.st_size
         and status.st_uid == os.geteuid()
-        and status.st_nlink == 1  # or another name would lead to the empty file still
+        and status.st_nlink == 1  # otherwise another name would still lead to the empty file
     )
 
 
 @contextlib.contextmanager
 def _locked(path: str, timeout: float) -> Iterator[os.stat_result | None]:
-    """Keep out those who take the place of the same file; None if somebody has by now."""
+    """Lock the file against processes that replace it. Gives None if another process has replaced it."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError:

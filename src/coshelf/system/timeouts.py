@@ -1,4 +1,4 @@
-"""What users may give as a timeout."""
+"""Timeouts that users give."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ __all__ = ["usable_timeout"]
 
 
 def usable_timeout(timeout: float) -> float:
-    """A timeout that locks take: what is longer than they can count is as long as they can.
+    """The timeout, limited to the longest one that locks accept.
 
-    Raises TypeError and ValueError for what is no number of seconds.
+    Raises TypeError if it is not a number, and ValueError if it is negative or NaN.
     """
     if not isinstance(timeout, (int, float)):
         raise TypeError(f"a timeout is a number of seconds, not {type(timeout).__name__}")

@@ -1,4 +1,4 @@
-"""The umask of this process. Where /proc does not tell it, reading it means setting it for a moment."""
+"""The umask of this process. Without /proc, reading it means setting it for a moment."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["current"]
 
 
 def current() -> int:
-    """The permission bits that new files do not get. On Linux it is read without a change that threads could notice."""
+    """The permission bits that new files do not get. On Linux they are read without setting them."""
     try:
         with open("/proc/self/status", encoding="ascii", errors="replace") as status:
             for line in status:

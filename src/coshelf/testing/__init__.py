@@ -1,6 +1,6 @@
-"""The kit that tells whether an engine keeps the contract. It needs pytest and hypothesis, which coshelf does not.
+"""The kit that verifies whether an engine keeps the contract. Install the extra ``testing`` for pytest and hypothesis.
 
-:class:`EngineContract` asks the engine itself, :class:`ShelfMachine` drives a shelf on it against a plain dict::
+:class:`EngineContract` tests the engine itself. :class:`ShelfMachine` compares a shelf on it with a plain dict::
 
     from coshelf.testing import EngineContract, ShelfMachine
 
@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import pytest
 
-# Before the import, or their assertions would fail without showing the values.
+# Before the import. Otherwise their assertions would fail without showing the values.
 pytest.register_assert_rewrite("coshelf.testing.contract", "coshelf.testing.machine")
 
 from coshelf.testing.engine_contract import EngineContract  # noqa: E402

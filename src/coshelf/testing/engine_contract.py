@@ -32,12 +32,13 @@ class EngineContract(
     ReadingTests,
     CapabilityTests,
 ):
-    """Tests that every engine passes. Inherit from it, in a class named ``Test...``, and say how to open the engine.
+    """Tests that every engine passes. Inherit from it in a class named ``Test...``.
 
-    A subclass overrides :meth:`open_engine`, and :meth:`reopen` where closing takes more than ``engine.close()``.
+    A subclass overrides :meth:`open_engine`. It also overrides :meth:`reopen` if closing takes more than
+    ``engine.close()``.
 
     Attributes:
-        demands: what the engine must grant, written as in ``coshelf.open(require=...)``. A test is skipped only where
-            the engine's capabilities do not grant what it is about; a demand makes sure that it is not.
-        share: what part of the usual entries and rounds there are, where each of them is a request to a slow server.
+        demands: capabilities that the engine must grant, written as in ``coshelf.open(require=...)``. A test is skipped
+            if the capabilities do not grant what it needs. A demand makes sure that they do.
+        share: the fraction of the usual entries and rounds, for engines where each is a request to a slow server.
     """

@@ -1,4 +1,4 @@
-"""A shelf on an engine against a plain dict: whatever is done to both, they stay equal."""
+"""A shelf on an engine beside a plain dict: after the same operations both are equal."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ __all__ = ["Model", "ShelfMachine", "canonical", "keys", "order"]
 class ShelfMachine(
     OneEntryRules, ManyEntriesRules, ViewRules, CursorRules, TransactionRules, SnapshotRules, OpeningRules
 ):
-    """Does everything that can be done to a shelf, and to a plain dict, in any order.
+    """Does every operation on a shelf, and on a plain dict, in any order.
 
-    While a transaction is open the rules go through it, so that all of them are tried inside one as well. Subclass
-    it, override :meth:`open_shelf` (and :meth:`reopen` where closing takes more than ``shelf.close()``), and let
-    pytest find the subclass's ``TestCase``.
+    While a transaction is open the rules use it, so that all rules are tried inside a transaction as well. To use the
+    machine, subclass it and override :meth:`open_shelf`. Override :meth:`reopen`, too, if closing takes more than
+    ``shelf.close()``. Assign the subclass's ``TestCase`` to a name that pytest finds.
 
     Attributes:
-        shelf: what was opened.
+        shelf: the shelf under test.
         target: the shelf, or the transaction that is open on it.
-        model: what the target should hold.
-        committed: what the shelf should hold.
-        longest_key: bytes of an encoded key that the engine takes, with what namespaces add; None for no limit.
+        model: the expected content of the target.
+        committed: the expected content of the shelf.
+        longest_key: the limit of an encoded key in bytes, with what namespaces add; None for no limit.
     """

@@ -1,7 +1,7 @@
-"""Moving entries from what others keep into a shelf, and from a shelf into what others read.
+"""Importing entries of other stores into a shelf, exporting them for other programs, and copying shelves.
 
-The commands ``coshelf import``, ``coshelf export`` and ``coshelf copy`` are these functions. No value is unpickled,
-unless that is asked for: values move as the pickles that they are.
+The commands ``coshelf import``, ``coshelf export`` and ``coshelf copy`` are these functions. Values are moved as
+pickles. They are unpickled only if you ask for it.
 """
 
 import importlib
@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     from coshelf.transfer.copying import copy_entries
     from coshelf.transfer.exporting import export_entries
     from coshelf.transfer.importing import import_entries
-    from coshelf.transfer.report import Left, Report
+    from coshelf.transfer.report import Left, TransferReport
 
-__all__ = ["Left", "Report", "copy_entries", "export_entries", "import_entries"]
+__all__ = ["Left", "TransferReport", "copy_entries", "export_entries", "import_entries"]
 
 _MODULES = {
     "Left": "report",
-    "Report": "report",
+    "TransferReport": "report",
     "copy_entries": "copying",
     "export_entries": "exporting",
     "import_entries": "importing",

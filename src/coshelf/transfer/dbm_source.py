@@ -9,7 +9,7 @@ from typing import Any
 from coshelf.keys import shown
 from coshelf.transfer.encodings import decoded_value
 from coshelf.transfer.report import Left
-from coshelf.transfer.source import Entry, Source, SourceError, SourceOptions
+from coshelf.transfer.source import Source, SourceEntry, SourceError, SourceOptions
 
 __all__ = ["DbmSource", "as_entry"]
 
@@ -35,7 +35,7 @@ class DbmSource(Source):
     def count(self) -> int | None:
         return len(self._database)
 
-    def entries(self) -> Iterator[Entry | Left]:
+    def entries(self) -> Iterator[SourceEntry | Left]:
         for key in self._database.keys():  # noqa: SIM118 (dbm objects of older Pythons are not iterable)
             try:
                 value = self._database[key]
@@ -48,7 +48,7 @@ class DbmSource(Source):
         self._database.close()
 
 
-def as_entry(key: bytes, value: object, options: SourceOptions) -> Entry | Left:
+def as_entry(key: bytes, value: object, options: SourceOptions) -> SourceEntry | Left:
     """What a database of bytes has, as an entry."""
     try:
         name = key.decode(options.keyencoding)

@@ -16,7 +16,7 @@ from coshelf.keys import shown
 from coshelf.transfer.encodings import inflated
 from coshelf.transfer.pickles import entry, pickled
 from coshelf.transfer.report import Left
-from coshelf.transfer.source import Entry, Skipped, Source, SourceError, SourceOptions
+from coshelf.transfer.source import Skipped, Source, SourceEntry, SourceError, SourceOptions
 from coshelf.transfer.sqlite_file import SqliteFile
 
 __all__ = ["DATABASE", "DISKS", "DiskCacheSource", "shards"]
@@ -66,13 +66,13 @@ class DiskCacheSource(Source):
     def count(self) -> int | None:
         return sum(file.count("Cache") for _, file in self._shards)
 
-    def entries(self) -> Iterator[Entry | Left]:
+    def entries(self) -> Iterator[SourceEntry | Left]:
         now = time.time()
         for directory, file in self._shards:
             for row in file.rows("Cache", _COLUMNS):
                 yield self._entry(directory, cast("Row", row), now)
 
-    def _entry(self, directory: str, row: Row, now: float) -> Entry | Left:
+    def _entry(self, directory: str, row: Row, now: float) -> SourceEntry | Left:
         stored, raw, expires, mode, filename, value = row
         as_json = _of_json_disk(stored, raw) if self._options.disk != "pickle" else None
         if as_json is None and self._options.disk == "json":
@@ -132,25 +132,25 @@ def _hashable(key: Any) -> Any:
     return tuple(map(_hashable, key)) if isinstance(key, list) else key
 
 
-def _json_value(key: object, data: object) -> Entry | Left:
+def _json_value(key: object, data: object) -> SourceEntry | Left:
     try:
         if isinstance(data, bytes):
-            return Entry(key, pickled(json.loads(inflated(data))))
+            return SourceEntry(key, pickled(json.loads(inflated(data))))
     except (ValueError, RecursionError, zlib.error) as error:
         return Left(shown(key), f"its value is not written as JSONDisk writes values: {error}")
     return Left(shown(key), "its value is not written as JSONDisk writes values (--disk pickle)")
 
 
-def _plain_value(key: object, data: object, mode: int) -> Entry | Left:
+def _plain_value(key: object, data: object, mode: int) -> SourceEntry | Left:
     if mode == _PICKLE:
         return entry(key, data)
     try:
         if mode == _TEXT and isinstance(data, bytes):
-            return Entry(key, pickled(data.decode("utf-8")))
+            return SourceEntry(key, pickled(data.decode("utf-8")))
     except UnicodeDecodeError as error:
         return Left(shown(key), f"its file cannot be read: {error}")
     if mode in (_RAW, _BINARY) and isinstance(data, (bytes, str, int, float)):
-        return Entry(key, pickled(data))
+        return SourceEntry(key, pickled(data))
     return Left(shown(key), f"its value is stored in a way that is not known (mode {mode})")
 
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, NoReturn
 from coshelf.keys import is_key_type, shown
 from coshelf.transfer.pickles import entry, pickled
 from coshelf.transfer.report import Left
-from coshelf.transfer.source import Entry
+from coshelf.transfer.source import SourceEntry
 
 __all__ = ["KEYS", "VALUES", "decoded_key", "decoded_value", "inflated"]
 
@@ -72,13 +72,13 @@ def _unpickled_key(data: bytes) -> Any:
     return key
 
 
-def decoded_value(key: Any, data: object, how: str) -> Entry | Left:
+def decoded_value(key: Any, data: object, how: str) -> SourceEntry | Left:
     """An entry, its value from the form that it is in."""
     if how == "bytes" and isinstance(data, (bytes, memoryview)):
-        return Entry(key, pickled(bytes(data)))
+        return SourceEntry(key, pickled(bytes(data)))
     try:
         if how == "json" and isinstance(data, (str, bytes)):
-            return Entry(key, pickled(json.loads(data)))
+            return SourceEntry(key, pickled(json.loads(data)))
         if how == "pickle-zlib" and isinstance(data, bytes):
             return entry(key, inflated(data))
     except (ValueError, RecursionError, zlib.error) as error:

@@ -20,7 +20,7 @@ from coshelf.keys import encode, shown
 from coshelf.system.durable_files import sync_directory
 from coshelf.system.paths import expanded
 from coshelf.transfer.json_lines import line_of, same_in_json
-from coshelf.transfer.report import Left, Progress, Report
+from coshelf.transfer.report import Left, TransferProgress, TransferReport
 from coshelf.transfer.shelf_source import ShelfSource
 from coshelf.transfer.source import SourceOptions
 from coshelf.values.raw_pickles import RawPickles
@@ -41,23 +41,23 @@ def export_entries(
     trust_pickle: bool = False,
     overwrite: bool = False,
     dry_run: bool = False,
-    progress: Progress | None = None,
-) -> Report:
-    """Copy the entries of a shelf to what others read. The target appears whole, or not at all.
+    progress: TransferProgress | None = None,
+) -> TransferReport:
+    """Copy the entries of a shelf to a form that other programs read. The target appears as a whole, or not at all.
 
     Args:
         source: a path or URL of a shelf.
         target: a path; "-" is standard output, with JSON lines.
-        kind: one of :data:`TARGETS`; None decides by the name: a slash at its end is a directory of pickleshare, and
-            all else JSON lines.
-        trust_pickle: unpickle, and write values that JSON can hold exactly as JSON, for people and other programs.
-            Otherwise, and for all other values, a line holds the pickle in base64, which ``import`` takes back.
-        overwrite: whether what lies at the target may be replaced.
+        kind: one of :data:`TARGETS`. None: a name with a slash at its end is a directory of pickleshare, and any other
+            name is a file of JSON lines.
+        trust_pickle: unpickle, and write values that JSON can hold exactly as JSON. Otherwise, and for all other
+            values, a line holds the pickle in base64, which ``import`` reads.
+        overwrite: whether a file at the target may be replaced.
         dry_run: only read and report.
-        progress: called now and then with (entries so far, entries in all or None).
+        progress: called now and then with the number of entries so far, and of all entries, or None.
 
     Raises:
-        NotAShelf: the target is there already, and ``overwrite`` is not given.
+        NotAShelf: the target exists, and ``overwrite`` is not given.
         CoshelfError, OSError: what opening the source and writing the target may raise.
 
     >>> import coshelf, os, pathlib, tempfile
@@ -75,7 +75,7 @@ def export_entries(
     kind = kind or ("pickleshare" if place.endswith("/") or place.startswith("files:") else "jsonl")
     if kind not in TARGETS:
         raise ValueError(f"there is no kind {kind!r} of target; there are {', '.join(TARGETS)}")
-    report = Report(kind)
+    report = TransferReport(kind)
     with ShelfSource(expanded(os.fspath(source)), SourceOptions()) as opened:
         if place == "-":
             _copy(opened, _JsonLines(sys.stdout, trust_pickle), report, dry_run, progress)
@@ -95,7 +95,9 @@ def export_entries(
     return report
 
 
-def _copy(source: ShelfSource, sink: _Sink | None, report: Report, dry_run: bool, progress: Progress | None) -> None:
+def _copy(
+    source: ShelfSource, sink: _Sink | None, report: TransferReport, dry_run: bool, progress: TransferProgress | None
+) -> None:
     total = source.count()
     for number, found in enumerate(source.entries(), 1):
         if isinstance(found, Left):

@@ -14,7 +14,7 @@ from typing import Any
 
 from coshelf.transfer.pickles import entry, pickled
 from coshelf.transfer.report import Left
-from coshelf.transfer.source import Entry, Source, SourceError, SourceOptions
+from coshelf.transfer.source import Source, SourceEntry, SourceError, SourceOptions
 
 __all__ = ["JsonLinesSource", "key_notation", "line_of", "same_in_json"]
 
@@ -33,7 +33,7 @@ class JsonLinesSource(Source):
         except OSError as error:
             raise SourceError(f"{path} cannot be read: {error.strerror}") from error
 
-    def entries(self) -> Iterator[Entry | Left]:
+    def entries(self) -> Iterator[SourceEntry | Left]:
         number = 0
         while True:
             number += 1
@@ -51,14 +51,14 @@ class JsonLinesSource(Source):
         self._lines.close()
 
 
-def _parsed(line: str, number: int) -> Entry | Left:
+def _parsed(line: str, number: int) -> SourceEntry | Left:
     try:
         found = json.loads(line)
         if not isinstance(found, dict) or set(found) not in ({"key", "value"}, {"key", "pickle"}):
             raise ValueError('it is not {"key": ..., "value": ...} or {"key": ..., "pickle": "..."}')
         key = _key(found["key"])
         if "value" in found:
-            return Entry(key, pickled(found["value"]))
+            return SourceEntry(key, pickled(found["value"]))
         return entry(key, base64.b64decode(found["pickle"], validate=True))
     except (ValueError, TypeError, RecursionError) as error:
         return Left(f"line {number}", str(error))

@@ -8,7 +8,7 @@ from typing import Any
 from coshelf.engines.files.pickle_files import is_whole
 from coshelf.keys import shown
 from coshelf.transfer.report import Left
-from coshelf.transfer.source import Entry
+from coshelf.transfer.source import SourceEntry
 
 __all__ = ["entry", "pickled"]
 
@@ -18,7 +18,7 @@ def pickled(value: Any) -> bytes:
     return pickle.dumps(value)
 
 
-def entry(key: Any, data: object) -> Entry | Left:
+def entry(key: Any, data: object) -> SourceEntry | Left:
     """An entry whose value is said to be a pickle."""
     if not isinstance(data, (bytes, bytearray, memoryview)):
         return Left(shown(key), f"the value is no pickle, but of type {type(data).__name__} (--values json?)")
@@ -27,4 +27,4 @@ def entry(key: Any, data: object) -> Entry | Left:
             shown(key),
             f"the value, of {len(data)} bytes, is no whole pickle (--values bytes takes any bytes)",
         )
-    return Entry(key, bytes(data))
+    return SourceEntry(key, bytes(data))

@@ -16,8 +16,8 @@ from coshelf.mapping.shelf import Shelf
 from coshelf.opening import open_with_codec
 from coshelf.transfer.pickles import entry, pickled
 from coshelf.transfer.report import Left
-from coshelf.transfer.source import Entry, Skipped, Source, SourceOptions
-from coshelf.values.raw_pickles import RawPickles
+from coshelf.transfer.source import Skipped, Source, SourceEntry, SourceOptions
+from coshelf.values.front_doors import RAW_PICKLES
 
 __all__ = ["PickleShareSource", "ShelfSource"]
 
@@ -30,18 +30,18 @@ class ShelfSource(Source):
     kind = "coshelf"
 
     def __init__(self, target: str, options: SourceOptions) -> None:
-        self._shelf: Shelf[Any, bytes] = open_with_codec(target, "r", RawPickles())
+        self._shelf: Shelf[Any, bytes] = open_with_codec(target, "r", RAW_PICKLES)
 
     def count(self) -> int | None:
-        return len(self._shelf) if self._shelf._handle.engine.capabilities.cheap_count else None
+        return len(self._shelf) if self._shelf.capabilities.cheap_count else None
 
-    def entries(self) -> Iterator[Entry | Left]:
+    def entries(self) -> Iterator[SourceEntry | Left]:
         for key in self._shelf:
             found = self._read(key)
             if found is not None:
                 yield found
 
-    def _read(self, key: Any) -> Entry | Left | None:
+    def _read(self, key: Any) -> SourceEntry | Left | None:
         """One entry; None if it has gone meanwhile."""
         try:
             return entry(key, self._shelf[key])
@@ -63,7 +63,7 @@ class PickleShareSource(ShelfSource):
         super().__init__(f"files:{directory}", options)
         self._options = options
 
-    def entries(self) -> Iterator[Entry | Left]:
+    def entries(self) -> Iterator[SourceEntry | Left]:
         keys = list(self._shelf)
         categories = self._hashed([key for key in keys if isinstance(key, str)])
         for key in keys:
@@ -71,7 +71,7 @@ class PickleShareSource(ShelfSource):
                 found = self._read(key)
                 if found is not None:
                     yield found
-        engine = self._shelf._handle.engine
+        engine = self._shelf.engine_for("import")
         assert isinstance(engine, FilesEngine)
         for path in engine.others():
             yield Left(shown(path), "the file holds no pickle")
@@ -98,7 +98,7 @@ class PickleShareSource(ShelfSource):
         except (KeyError, CoshelfError):
             return True  # gone or broken: the others tell
 
-    def _merged(self, category: str, buckets: list[str]) -> Iterator[Entry | Left]:
+    def _merged(self, category: str, buckets: list[str]) -> Iterator[SourceEntry | Left]:
         """The pairs in all buckets, as pickleshare's ``hdict`` merges them: the compressed bucket is the weakest."""
         merged: dict[Any, Any] = {}
         for name in sorted(buckets, key=lambda name: (not name.endswith("/xx"), name)):
@@ -111,7 +111,7 @@ class PickleShareSource(ShelfSource):
             except Exception as error:  # whatever a pickle raises
                 yield Left(shown(name), f"the bucket cannot be unpickled: {error!r}")
         for key, value in merged.items():
-            yield Entry(f"{category}/{key}" if isinstance(key, str) else (f"{category}/", key), pickled(value))
+            yield SourceEntry(f"{category}/{key}" if isinstance(key, str) else (f"{category}/", key), pickled(value))
 
 
 def _is_dict(data: bytes) -> bool:

@@ -11,7 +11,7 @@ from typing import Any, Self
 from coshelf.errors import CoshelfError
 from coshelf.transfer.report import Left
 
-__all__ = ["Entry", "Skipped", "Source", "SourceError", "SourceOptions"]
+__all__ = ["Skipped", "Source", "SourceEntry", "SourceError", "SourceOptions"]
 
 
 class SourceError(CoshelfError, OSError):
@@ -19,7 +19,7 @@ class SourceError(CoshelfError, OSError):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class SourceEntry:
     """An entry that can be moved: its key, and its value as a pickle."""
 
     key: Any
@@ -63,7 +63,7 @@ class Source(ABC):
         return None
 
     @abstractmethod
-    def entries(self) -> Iterator[Entry | Left]:
+    def entries(self) -> Iterator[SourceEntry | Left]:
         """All of them, and what cannot be one; a :class:`Skipped` says what to ask for."""
 
     @abstractmethod

@@ -11,7 +11,7 @@ from coshelf.keys import shown
 from coshelf.transfer.dbm_source import as_entry
 from coshelf.transfer.encodings import decoded_key, decoded_value
 from coshelf.transfer.report import Left
-from coshelf.transfer.source import Entry, Source, SourceError, SourceOptions
+from coshelf.transfer.source import Source, SourceEntry, SourceError, SourceOptions
 from coshelf.transfer.sqlite_file import SqliteFile
 
 __all__ = ["DbmSqliteSource", "SqliteDictSource"]
@@ -28,11 +28,11 @@ class _TableSource(Source):
     def count(self) -> int | None:
         return self._file.count(self._table)
 
-    def entries(self) -> Iterator[Entry | Left]:
+    def entries(self) -> Iterator[SourceEntry | Left]:
         for key, value in self._file.rows(self._table, "key, value"):
             yield self._entry(key, value)
 
-    def _entry(self, key: object, value: object) -> Entry | Left:
+    def _entry(self, key: object, value: object) -> SourceEntry | Left:
         raise NotImplementedError
 
     def close(self) -> None:
@@ -47,7 +47,7 @@ class DbmSqliteSource(_TableSource):
     def __init__(self, path: str, options: SourceOptions) -> None:
         super().__init__(SqliteFile(path), "Dict", options)
 
-    def _entry(self, key: object, value: object) -> Entry | Left:
+    def _entry(self, key: object, value: object) -> SourceEntry | Left:
         if not isinstance(key, bytes):
             return Left(shown(key), "the key is not bytes")
         return as_entry(key, value, self._options)
@@ -73,7 +73,7 @@ class SqliteDictSource(_TableSource):
             raise
         super().__init__(file, options.table or found[0], options)
 
-    def _entry(self, key: object, value: object) -> Entry | Left:
+    def _entry(self, key: object, value: object) -> SourceEntry | Left:
         if not isinstance(key, str):
             return Left(shown(key), f"the key is of type {type(key).__name__}, not str")
         name = decoded_key(key, self._options.keys)

@@ -5,19 +5,19 @@ from __future__ import annotations
 import os
 import stat
 
-from coshelf.contract import OpenOptions
+from coshelf.contract import Markable, OpenOptions
 from coshelf.engines import open_engine
-from coshelf.errors import ShelfPermissionError
+from coshelf.errors import ShelfPermissionError, Unsupported
 from coshelf.system.paths import expanded
 
 __all__ = ["revoke", "trust_shelf"]
 
 
 def trust_shelf(path: str) -> None:
-    """Note that this user trusts whatever is stored in a shelf, so that opening it loads any object.
+    """Note that this user trusts everything in a shelf, so that opening it loads any object.
 
-    The note is for this user and this file: a copy is another one. Raises :class:`ShelfPermissionError` if others could
-    write the shelf, since they could put anything there afterwards; and what opening raises.
+    The note is for this user and this file; a copy is another file. Raises :class:`ShelfPermissionError` if other users
+    can write the shelf, because they could store anything there afterwards. Raises what opening raises, too.
 
     >>> import coshelf, os, tempfile
     >>> with tempfile.TemporaryDirectory() as place:
@@ -30,6 +30,8 @@ def trust_shelf(path: str) -> None:
         _target(path), OpenOptions(flag="w" if os.access(path.removeprefix("sqlite:"), os.W_OK) else "r")
     )
     try:
+        if not isinstance(engine, Markable):
+            raise Unsupported(f"the {engine.name} engine has no place to note that {engine.where} is trusted")
         reason = engine.exposure()
         if reason is not None:
             raise ShelfPermissionError(
@@ -42,10 +44,10 @@ def trust_shelf(path: str) -> None:
 
 
 def revoke(path: str) -> bool:
-    """Take this user's note of trust away; return whether there was one."""
+    """Remove this user's note of trust. Return whether there was one."""
     engine = open_engine(_target(expanded(path)), OpenOptions(flag="r"))
     try:
-        return engine.revoke()
+        return isinstance(engine, Markable) and engine.revoke()
     finally:
         engine.close()
 

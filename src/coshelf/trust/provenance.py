@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from coshelf.contract import Engine
+from coshelf.contract import Engine, Markable
 from coshelf.trust import marks
 
 __all__ = ["can_be_trusted", "has_no_place_for_mark", "unmarked"]
@@ -18,12 +18,12 @@ def unmarked(where: str, store_id: bytes) -> str:
 
 def has_no_place_for_mark(engine: Engine) -> bool:
     """Whether a shelf cannot be marked as this user's own, though it is a kind of shelf that can be."""
-    return type(engine).trust is not Engine.trust and not marks.has_place()
+    return isinstance(engine, Markable) and not marks.has_place()
 
 
 def can_be_trusted(engine: Engine) -> bool:
     """Whether ``coshelf trust`` would do: there is a place for the mark, and nobody else can write the shelf."""
-    if type(engine).trust is Engine.trust:
+    if not isinstance(engine, Markable):
         return False
     path = engine.where.removeprefix("sqlite:")
     try:

@@ -15,19 +15,20 @@ from typing import Any, ClassVar
 from coshelf.stored import shaped
 from coshelf.values.blobs import LARGE, MOST_BUFFERS
 
-__all__ = ["FIRST_PROTOCOL", "dumps", "separate"]
+__all__ = ["FIRST_PROTOCOL", "NotPlain", "copied", "dumps", "separate"]
 
 FIRST_PROTOCOL = 5  # that knows buffers
 
 
-class _NotPlain(Exception):
+class NotPlain(Exception):
     """A buffer was met that needs more than to be copied into the pickle."""
 
 
-def _copied(buffer: pickle.PickleBuffer) -> bool:
+def copied(buffer: pickle.PickleBuffer) -> bool:
+    """What a first attempt gives ``pickle.dumps`` as ``buffer_callback``. Raises :class:`NotPlain`."""
     view = buffer.raw()
     if view.nbytes >= LARGE or (view.readonly and _is_array_s(view)):
-        raise _NotPlain
+        raise NotPlain
     return True
 
 
@@ -38,23 +39,32 @@ def _is_array_s(view: memoryview) -> bool:
 def dumps(value: Any, protocol: int) -> bytes:
     """As ``pickle.dumps``, for memoryviews, too. Arrays come back writable, whatever they were."""
     try:
-        return pickle.dumps(value, protocol, buffer_callback=_copied if protocol >= FIRST_PROTOCOL else None)
-    except (_NotPlain, TypeError):
+        return pickle.dumps(value, protocol, buffer_callback=copied if protocol >= FIRST_PROTOCOL else None)
+    except (NotPlain, TypeError):
         return _with_care(value, protocol, None)
 
 
-def separate(value: Any, protocol: int) -> tuple[bytes, list[memoryview]]:
-    """The pickle of a value, and the buffers of :data:`LARGE` and more that are not in it."""
+def separate(value: Any, protocol: int, attempt: bytes | Exception | None = None) -> tuple[bytes, list[memoryview]]:
+    """The pickle of a value, and the buffers of :data:`LARGE` and more that are not in it.
+
+    ``attempt`` is what ``pickle.dumps`` with :func:`copied` gave, if that was tried: the pickle, or one of
+    :class:`NotPlain` and TypeError.
+    """
     if type(value) is bytearray and len(value) >= LARGE:
         value = pickle.PickleBuffer(value)
+    if attempt is None:
+        try:
+            attempt = pickle.dumps(value, protocol, buffer_callback=copied)
+        except (NotPlain, TypeError) as error:
+            return _separate(value, protocol, error)
+    return _separate(value, protocol, attempt)
+
+
+def _separate(value: Any, protocol: int, attempt: bytes | Exception) -> tuple[bytes, list[memoryview]]:
     found: list[memoryview] = []
-    payload: bytes | None = None
-    try:
-        payload = pickle.dumps(value, protocol, buffer_callback=_copied)
-    except _NotPlain:
+    payload: bytes | None = attempt if isinstance(attempt, bytes) else None
+    if isinstance(attempt, NotPlain):
         payload = _gathered(value, protocol, found)
-    except TypeError:
-        pass
     if payload is None or (len(payload) >= LARGE and _may_hide_an_array(payload)):
         found.clear()
         payload = _with_care(value, protocol, found)
@@ -67,12 +77,12 @@ def _gathered(value: Any, protocol: int, found: list[memoryview]) -> bytes | Non
     def is_copied(buffer: pickle.PickleBuffer) -> bool:
         view = buffer.raw()
         if view.readonly and _is_array_s(view):
-            raise _NotPlain
+            raise NotPlain
         return not _takes(view, found)
 
     try:
         return pickle.dumps(value, protocol, buffer_callback=is_copied)
-    except (_NotPlain, TypeError):
+    except (NotPlain, TypeError):
         return None
 
 

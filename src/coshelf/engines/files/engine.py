@@ -9,7 +9,7 @@ import stat
 import time
 import weakref
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from functools import partial
 
 from coshelf import records
@@ -18,13 +18,12 @@ from coshelf.contract import (
     Batch,
     Capabilities,
     Doorbell,
-    Engine,
     Entry,
-    Exclusive,
     OpenOptions,
     PollingBell,
     Snapshot,
 )
+from coshelf.engines.exclusive import ExclusiveEngine
 from coshelf.engines.files.changes import Bells
 from coshelf.engines.files.layout import Layout, PathsAlone
 from coshelf.engines.files.locks import DirectoryLock, LockedDirectory, LockedFile, flocked
@@ -33,20 +32,19 @@ from coshelf.engines.files.paths import Parts, parts_of
 from coshelf.engines.files.root import Root, folds_names
 from coshelf.engines.files.staging import Staging
 from coshelf.engines.files.stamps import SECOND, Stamp, stamp_after, stamp_of, version_of
-from coshelf.engines.files.tree import OPEN_DIRECTORY, Tree, is_missing, mode_of_directories, translated
+from coshelf.engines.files.tree import OPEN_DIRECTORY, Tree, is_missing, mode_of_directories
 from coshelf.engines.memory import TableSnapshot
 from coshelf.engines.sorted_table import SortedTable
 from coshelf.errors import (
     DamagedRecord,
     NotAShelf,
-    ReadOnlyShelf,
-    TransactionInProgress,
     Unsupported,
     UntrustedValue,
 )
 from coshelf.keys import FIRST, LAST, decode, encode, prefix_end, shown
 from coshelf.system.durable_files import sync_file_system
 from coshelf.system.filesystem import shared
+from coshelf.system.os_errors import translated
 from coshelf.trust import marks
 from coshelf.trust.exposure import exposure_above, exposure_of
 from coshelf.trust.provenance import unmarked
@@ -66,15 +64,16 @@ _OTHERS_SEARCH = stat.S_IXGRP | stat.S_IXOTH
 _MANY = 100  # files whose content is made durable one by one
 
 
-class FilesEngine(Engine):
+class FilesEngine(ExclusiveEngine):
     """Entries in the files of a directory.
 
-    With ``as_pickleshare`` it is as pickleshare has it: every file is an entry, and its path the key; the directory may
-    be emptied, whoever made it; and to close one that was deleted meanwhile is no error.
+    With ``as_pickleshare`` it does as pickleshare does. Every file is an entry, and its path the key. Any directory may
+    be emptied. Closing one that was deleted meanwhile is not an error.
     """
 
     name = "files"
     keeps_settings = False  # a file holds a bare pickle, as its ancestor's do
+    _lock: DirectoryLock
 
     def __init__(self, path: str, descriptor: int, options: OpenOptions, *, as_pickleshare: bool = False) -> None:
         self.where = path
@@ -128,10 +127,13 @@ class FilesEngine(Engine):
         """What to lock on a file system that several kernels use."""
         return LockedFile(self._staging.shared, name) if self._is_shared else None
 
+    def _translated(self, doing: str) -> AbstractContextManager[None]:
+        return translated(doing, "the shelf", self.where)
+
     # --- reading -----------------------------------------------------------------------------------------------------
 
     def get(self, key: bytes) -> Entry | None:
-        with translated(self.where), self._tree.in_use():
+        with self._translated("read"), self._tree.in_use():
             for parts in self._layout.places(key):
                 entry = self._entry(key, parts)
                 if entry is not None:
@@ -162,7 +164,7 @@ class FilesEngine(Engine):
     def scan(
         self, start: bytes, stop: bytes, *, reverse: bool = False, keys_only: bool = False
     ) -> Iterator[tuple[bytes, Entry | None]]:
-        with translated(self.where), self._tree.in_use(), self._instant():
+        with self._translated("read"), self._tree.in_use(), self._instant():
             found = sorted(self._walk(start, stop), reverse=reverse)
             if keys_only:
                 return ((key, None) for key, _ in found)
@@ -175,8 +177,8 @@ class FilesEngine(Engine):
         return ((key, parts) for key, parts in found if self._counts(parts))
 
     def others(self) -> list[str]:
-        """The paths of files that are no entries: in a directory that is not a shelf's own, those without a pickle."""
-        with translated(self.where), self._tree.in_use():
+        """The paths of files that are not entries: those without a pickle, unless the engine made the directory."""
+        with self._translated("read"), self._tree.in_use():
             return sorted("/".join(parts) for _, parts in self._layout.walk(FIRST, LAST) if not self._counts(parts))
 
     def _attempt(self, key: bytes, parts: Parts) -> Entry | DamagedRecord | None:
@@ -186,7 +188,7 @@ class FilesEngine(Engine):
             return error
 
     def count(self, start: bytes, stop: bytes) -> int:
-        with translated(self.where), self._tree.in_use(), self._instant():
+        with self._translated("read"), self._tree.in_use(), self._instant():
             return sum(1 for _ in self._walk(start, stop))
 
     def snapshot(self) -> Snapshot:
@@ -198,7 +200,7 @@ class FilesEngine(Engine):
 
     @contextmanager
     def _instant(self) -> Iterator[None]:
-        """Keeps the files of a batch from appearing one by one before whoever reads several."""
+        """Keeps a reader of several files from seeing a part of a batch."""
         with ExitStack() as stack:
             if not self._lock.is_mine():
                 # There is none before the first batch, and none that counts where something else lies in its place.
@@ -239,7 +241,7 @@ class FilesEngine(Engine):
         if reason is not None:
             raise UntrustedValue(
                 f"the value for key {shown(name)}: {reason}\n"
-                "  hint: open it with trust=False for plain data, or with trust=True if you trust whoever wrote it",
+                "  hint: open it with trust=False for plain data, or with trust=True if you trust its writer",
                 "",
                 name,
             )
@@ -255,7 +257,7 @@ class FilesEngine(Engine):
 
     def doorbell(self, key: bytes) -> Doorbell:
         if self.capabilities.watch == "doorbell":
-            with translated(self.where), self._tree.in_use():
+            with self._translated("watch"), self._tree.in_use():
                 bell = self._bells.new(self._layout.possible(key))
             if bell is not None:
                 return bell
@@ -267,17 +269,17 @@ class FilesEngine(Engine):
         return ["/".join(parts) for _, parts in self._paths(start, prefix_end(start))]
 
     def _paths(self, start: bytes, stop: bytes) -> list[tuple[bytes, Parts]]:
-        with translated(self.where), self._tree.in_use(), self._instant():
+        with self._translated("read"), self._tree.in_use(), self._instant():
             return sorted(self._walk(start, stop))
 
     def stamp(self, key: bytes) -> Stamp | None:
-        """What differs when the file of a key has changed, whoever changed it; None if there is no file."""
+        """What differs when any program has changed the file of a key; None if there is no file."""
         found = self._layout.find(key)
         return None if found is None else stamp_of(found[1])
 
     def stamps(self, directory: str) -> dict[str, Stamp]:
         """The keys of the files in a directory, which ends with a slash, and their stamps."""
-        with translated(self.where), self._tree.in_use(), self._instant():
+        with self._translated("read"), self._tree.in_use(), self._instant():
             found = self._tree.files_in(parts_of(encode(directory.removesuffix("/"))))
         return {directory + name: stamp_of(status) for name, status in found.items()}
 
@@ -288,36 +290,20 @@ class FilesEngine(Engine):
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
-    def commit(self, batch: Batch) -> str:
-        if self.owns_exclusive():
-            raise TransactionInProgress(
-                f"this thread is inside a transaction of {self.where} and must write through it"
-            )
-        self._refuse_reader()
-        with self._writing(self._options.timeout):
-            return self._commit_alone(batch)
-
     @contextmanager
     def _writing(self, timeout: float) -> Iterator[None]:
-        """Keep other writers out."""
         with self._tree.in_use():
             if self._is_shared:
-                with translated(self.where):
+                with self._translated("write"):
                     os.close(self._staging.shared(make=True))
             with self._lock.hold(timeout):
                 yield
 
-    def _refuse_reader(self) -> None:
-        if self._options.flag == "r":
-            raise ReadOnlyShelf(f"{self.where} was opened with flag 'r' and cannot be written")
-
-    def _commit_alone(self, batch: Batch) -> str:
-        """Commit, with other writers kept out."""
-        self._refuse_reader()
+    def _apply_alone(self, batch: Batch) -> str:
         return self._lock.committing(self._commit, batch)
 
     def _commit(self, batch: Batch) -> str:
-        with translated(self.where):
+        with self._translated("write"):
             bodies = {key: _data(body) for key, body in batch.puts.items()}
             self._root.refuse_gone()
             self._has_written = True
@@ -353,7 +339,7 @@ class FilesEngine(Engine):
         return leaving | cleared
 
     def _rename(self, puts: dict[Parts, bytes], leaving: set[Parts], stamp: int) -> None:
-        """Write the files of a batch, and let them appear together to who reads several."""
+        """Write the files of a batch, and let them appear together to a reader of several."""
         mode, durable = self._options.mode, self._options.durability == "commit"
         with self._staging.open() as staging:
             for parts, data in puts.items():
@@ -396,19 +382,10 @@ class FilesEngine(Engine):
             except FileNotFoundError:
                 pass  # by an old process, which knows no lock
 
-    @contextmanager
-    def exclusive(self, timeout: float | None = None) -> Iterator[Exclusive]:
-        self._refuse_reader()
-        with self._writing(self._options.timeout if timeout is None else timeout):
-            yield Exclusive(self._commit_alone)
-
-    def owns_exclusive(self) -> bool:
-        return self._lock.is_mine()
-
     # --- the end -----------------------------------------------------------------------------------------------------
 
     def sync(self) -> None:
-        with translated(self.where):
+        with self._translated("sync"):
             if self._has_written and not self._as_pickleshare:
                 self._root.refuse_gone()
             changed, self._unsynced = self._unsynced, set()
@@ -443,8 +420,7 @@ class FilesEngine(Engine):
         self._options = dataclasses.replace(self._options, durability="commit")
 
     def reopen_arguments(self) -> tuple[str, OpenOptions]:
-        flag = "w" if self._options.flag in ("c", "n") else self._options.flag
-        return f"files:{self.where}", dataclasses.replace(self._options, flag=flag)
+        return f"files:{self.where}", self._options.for_reopening()
 
 
 def _in_turn(found: list[tuple[bytes, Entry | DamagedRecord | None]]) -> Iterator[tuple[bytes, Entry | None]]:

@@ -11,6 +11,7 @@ from coshelf.engines.files.names import MARKER
 from coshelf.engines.files.paths import OWN
 from coshelf.engines.files.tree import Tree, is_missing, mode_of_directories, names_in
 from coshelf.errors import NotAShelf, StorageError
+from coshelf.system.os_errors import NO_RIGHT
 
 __all__ = ["Root", "RootGone", "folds_names"]
 
@@ -65,7 +66,7 @@ class Root:
             with self._tree.directory(MARKER, make=mode_of_directories(mode)):
                 self._is_marked = True
         except OSError as error:
-            if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS) and not is_missing(error):
+            if error.errno not in NO_RIGHT and not is_missing(error):
                 raise
 
     def is_empty(self) -> bool:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from coshelf.engines.files.names import TRAILER, is_long, key_in_trailer
 from coshelf.engines.files.paths import OWN, Parts, is_part
 from coshelf.engines.files.pickle_files import YOUNG, begins_as_pickle, could_be_pickle, is_whole
-from coshelf.errors import CoshelfError, DamagedRecord, InvalidKey, ShelfPermissionError, StorageError, StorageFull
+from coshelf.errors import DamagedRecord, InvalidKey
 from coshelf.system.cooperation import new_reentrant_lock
 
 __all__ = [
@@ -24,11 +24,10 @@ __all__ = [
     "is_missing",
     "mode_of_directories",
     "names_in",
-    "translated",
 ]
 
 OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # not waiting for whoever feeds a FIFO
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # does not wait for the writer of a FIFO
 # What a file system says of a name that it cannot have.
 _NO_NAME = {errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ}
 _NO_FILE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.ENODEV, errno.EISDIR, errno.ESTALE}
@@ -46,22 +45,6 @@ def is_missing(error: OSError) -> bool:
 def mode_of_directories(mode: int) -> int:
     """The mode of directories whose files have a mode: those who may read the files may search, too."""
     return mode | (mode & 0o444) >> 2
-
-
-@contextmanager
-def translated(where: str) -> Iterator[None]:
-    """Errors of the operating system as errors of this library."""
-    try:
-        yield
-    except OSError as error:
-        if isinstance(error, CoshelfError) or error.errno is None:
-            raise
-        message = f"{where}: {error.strerror}"
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            raise ShelfPermissionError(error.errno, message) from error
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise StorageFull(message) from error
-        raise StorageError(error.errno, message) from error
 
 
 _Read = tuple[bytes, os.stat_result]
@@ -87,7 +70,7 @@ class Tree:
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
-        """Keeps the descriptor open, whoever closes the engine meanwhile."""
+        """Keeps the descriptor open, even if another thread closes the engine meanwhile."""
         with self._counting:
             self._users += 1
         try:

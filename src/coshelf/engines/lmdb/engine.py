@@ -22,28 +22,27 @@ from coshelf.contract import (
     Engine,
     Entry,
     Exclusive,
-    Figures,
-    Flag,
     OpenOptions,
 )
 from coshelf.engines.lmdb import long_keys
 from coshelf.engines.lmdb.blobs.catalogue import with_blob_rows
 from coshelf.engines.lmdb.blobs.folder import folder_of
 from coshelf.engines.lmdb.delta.committer import Committer, is_large
-from coshelf.engines.lmdb.delta.rows import SMALL, DeltaFull, is_deletion
+from coshelf.engines.lmdb.delta.rows import SMALL, DeltaFull, NoDelta, is_deletion
+from coshelf.engines.lmdb.delta.state import DIRTY
 from coshelf.engines.lmdb.environment import Environment
 from coshelf.engines.lmdb.failures import translate, translated
+from coshelf.engines.lmdb.files.state_page import WAITERS
 from coshelf.engines.lmdb.instant import LmdbSnapshot, take_instant
+from coshelf.engines.lmdb.lmdb_file import BaseFile
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, ShelfRow, unpack_row
 from coshelf.engines.lmdb.spooled import SpooledPuts
 from coshelf.errors import (
     FormatTooNew,
-    ReadOnlyShelf,
     ShelfGone,
     SnapshotLost,
     StorageError,
     StorageFull,
-    TransactionInProgress,
 )
 from coshelf.keys import FIRST, LAST
 from coshelf.trust import marks
@@ -52,7 +51,7 @@ from coshelf.trust.provenance import unmarked
 from coshelf.values.blobs import Blobs, NewBlob, Reference
 
 if TYPE_CHECKING:
-    from coshelf.inspection.reports import Compaction, Progress, Report
+    from coshelf.inspection.reports import Compaction, Figures, Progress, Report
 
 __all__ = ["LmdbEngine"]
 
@@ -108,37 +107,50 @@ class LmdbEngine(Engine):
     # --- reading -----------------------------------------------------------------------------------------------------
 
     def get(self, key: bytes) -> Entry | None:
+        record = self.record(key)
+        return None if record is None else Entry(record)
+
+    def record(self, key: bytes) -> bytes | None:
         environment = self._environment
         if not environment.reads_plainly:
-            return self._repeated(lambda snapshot: snapshot.get(key))
+            return self._repeated(lambda snapshot: snapshot.record(key))
         base = environment.enter()
         try:
             state = environment.delta_state
-            if state is not None and not state.is_clean():
-                return self._get_through_delta(key)
-            transaction = base.begin()
+            if state is not None and state.words[DIRTY]:
+                return self._record_beside_delta(base, key)
+            # As base.begin() does: a call less for what is asked for most.
+            if os.lseek(base.size_descriptor, 0, os.SEEK_END) != base.size:
+                base.check_size()
+            transaction = base.lmdb.begin()
             record = transaction.get(key if len(key) <= long_keys.CHUNK else long_keys.physical(key))
             transaction.abort()  # one that an error leaves behind ends when it is collected, with the frame
+        except lmdb.ReadersFullError:
+            return self._record_after_the_dead(base, key)
         except lmdb.Error as error:
             raise translate(error, self.where, "read") from error
         finally:
             environment.leave()
-        return None if record is None else Entry(record)
+        return record
 
-    def _get_through_delta(self, key: bytes) -> Entry | None:
+    def _record_beside_delta(self, base: BaseFile, key: bytes) -> bytes | None:
         """First what the delta has, then the base: what a flush takes out of the delta is in the base by then."""
         environment = self._environment
         environment.tend()
         delta = environment.current_delta()
         with delta.begin() as transaction:
             found = delta.get(transaction, key)
-        with environment.base.begin() as transaction:
+        with base.begin() as transaction:
             if found is not None:
                 flushed = unpack_row(transaction.get(ROW_KEY), self.where).sequence
                 if records.version(found) > flushed:
-                    return None if is_deletion(found) else Entry(found)
-            record = transaction.get(long_keys.physical(key))
-        return None if record is None else Entry(record)
+                    return None if is_deletion(found) else found
+            return transaction.get(key if len(key) <= long_keys.CHUNK else long_keys.physical(key))
+
+    def _record_after_the_dead(self, base: BaseFile, key: bytes) -> bytes | None:
+        """Where all places of readers were taken: those of readers that died are given back first."""
+        with translated(self.where, "read"), base.begin() as transaction:
+            return transaction.get(long_keys.physical(key))
 
     def get_many(self, keys: list[bytes]) -> list[Entry | None]:
         return self._repeated(lambda snapshot: snapshot.get_many(keys))
@@ -176,31 +188,42 @@ class LmdbEngine(Engine):
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
-    def commit(self, batch: Batch) -> int:
-        self._check_writable()
-        if self.owns_exclusive():
-            raise TransactionInProgress(
-                f"this thread is inside a transaction of {self.where} and must write through it"
-            )
-        committed = self._commit(batch, holding=False)
-        return self._acknowledged(committed)
+    def _apply(self, batch: Batch) -> int:
+        return self._acknowledged(self._commit(batch, holding=False))
 
-    def put(self, key: bytes, body: bytes) -> int:
+    def put(self, key: bytes, body: bytes) -> int | str:
         if type(body) is not bytes or len(key) > long_keys.CHUNK or len(body) > SMALL or not self._puts_quickly:
             return self.commit(Batch(puts={key: body}))
-        number = self._committer.put(key, body, records.checksum(key, body))
+        partial = records.checksum(key, body)
+        environment = self._environment
+        environment.enter()
+        try:
+            # None until the first commit has made it, or this process has used it.
+            delta = environment.latest_delta if environment.name.gone is None else None
+            number = None if delta is None else delta.put_one(key, body, partial)
+            if delta is not None and number is not None:
+                state = environment.delta_state
+                if state is not None and state.words[WAITERS]:
+                    environment.page.wake()
+                if delta.is_due:
+                    environment.flusher.hurry()
+        finally:
+            environment.leave()
         if number is None:
             return self.commit(Batch(puts={key: body}))
         if self._waits_for_disk:
             return self._acknowledged(number)
-        self._environment.flusher.notice()
+        flusher = environment.flusher
+        flusher.noticed.append(None)  # as flusher.notice() does
+        if flusher.thread is None:
+            flusher.start()
         return number
 
     def gather(self) -> MutableMapping[bytes, bytes]:
         return SpooledPuts(os.path.dirname(self.where))
 
     def _commit_exclusively(self, batch: Batch) -> int:
-        self._check_writable()
+        self._refuse_writes()
         return self._acknowledged(self._commit(batch, holding=True))
 
     def _commit(self, batch: Batch, *, holding: bool) -> int:
@@ -208,13 +231,18 @@ class LmdbEngine(Engine):
         if environment.blobs.may_have_new:
             batch = with_blob_rows(batch)
         with environment.inside():  # opens afresh in a forked child
-            has_delta = environment.has_delta
             if environment.name.gone is not None:
                 environment.name.refuse_gone()
-        if not has_delta:
+            has_delta = environment.has_delta
+        try:
+            if has_delta:
+                committed = self._commit_with_delta(batch, holding=holding)
+            else:
+                committed = committer.into_base_alone(batch, holding=holding)
+        except NoDelta:
             committed = committer.into_base_alone(batch, holding=holding)
-        else:
-            committed = self._commit_with_delta(batch, holding=holding)
+        if committed is None and holding:  # another process has just made the delta
+            return self._commit(batch, holding=True)
         if committed is None:
             with environment.exclusive.hold(self._options.timeout):
                 return self._commit(batch, holding=True)
@@ -259,15 +287,17 @@ class LmdbEngine(Engine):
             ) from error
         return number
 
-    def _check_writable(self) -> None:
-        if self._options.flag == "r":
-            raise ReadOnlyShelf(f"{self.where} was opened with flag 'r' and cannot be written")
+    def _refuse_excess(self, batch: Batch) -> None:
+        """Refuse nothing: LMDB refuses too large a value, and to look at all of a batch may read a file."""
+
+    def _refuse_writes(self) -> None:
+        super()._refuse_writes()
         if not self._environment.row.writable:
             raise FormatTooNew(f"{self.where} uses features of a later version: this one can read it, not write it")
 
     @contextmanager
     def exclusive(self, timeout: float | None = None) -> Iterator[Exclusive]:
-        self._check_writable()
+        self._refuse_writes()
         with self._environment.inside():  # a forked child opens afresh here, and has a lock of its own from then on
             pass
         with self._environment.exclusive.hold(self._options.timeout if timeout is None else timeout):
@@ -280,12 +310,15 @@ class LmdbEngine(Engine):
     # --- the rest ----------------------------------------------------------------------------------------------------
 
     def distrust(self) -> str | None:
+        if not self._environment.files.take_mark() and not self._is_marked():
+            return unmarked(self.where, self.row.store_id)
+        return self.exposure()
+
+    def _is_marked(self) -> bool:
         information = self._information()
         row = self.get(marks.ROW_KEY)
         body = None if row is None else row.record[: -records.TRAILER]
-        if not marks.is_marked(self.row.store_id, information.st_dev, information.st_ino, body):
-            return unmarked(self.where, self.row.store_id)
-        return self.exposure()
+        return marks.is_marked(self.row.store_id, information.st_dev, information.st_ino, body)
 
     def exposure(self) -> str | None:
         with self._environment.inside():
@@ -348,13 +381,23 @@ class LmdbEngine(Engine):
         self.sync()  # the registry does the rest, for all who share the environment
 
     def check(self, progress: Progress | None) -> Report:
-        from coshelf.engines.lmdb.checks.file_check import check_open
-
         for _ in range(_PATIENCE):
-            with self.snapshot() as snapshot, suppress(SnapshotLost):
-                return check_open(self._environment, snapshot, progress)
+            with suppress(SnapshotLost):
+                return self._check_snapshot(progress)
+        return self._check_snapshot(progress)
+
+    def _check_snapshot(self, progress: Progress | None) -> Report:
+        from coshelf.engines.lmdb.checks.running import check_open
+
+        environment = self._environment
         with self.snapshot() as snapshot:
-            return check_open(self._environment, snapshot, progress)
+            with environment.inside():
+                descriptor = os.dup(environment.files.descriptor)  # so that closing the shelf meanwhile does no harm
+            try:
+                store_id = environment.row.store_id
+                return check_open(self.where, descriptor, store_id, snapshot.transaction, snapshot.newer, progress)
+            finally:
+                os.close(descriptor)
 
     def figures(self) -> Figures:
         from coshelf.engines.lmdb.file_figures import figures_of
@@ -369,8 +412,7 @@ class LmdbEngine(Engine):
             return compact(self._environment)
 
     def reopen_arguments(self) -> tuple[str, OpenOptions]:
-        flag: Flag = "r" if self._options.flag == "r" else "w"
-        return self.where, replace(self._options, flag=flag)
+        return self.where, self._options.for_reopening()
 
 
 class _BlobsOfHandle(Blobs):
@@ -380,7 +422,7 @@ class _BlobsOfHandle(Blobs):
         self._engine = engine
 
     def write(self, key: bytes, buffers: Sequence[memoryview]) -> NewBlob:
-        self._engine._check_writable()
+        self._engine._refuse_writes()
         return self._engine._environment.blobs.write(key, buffers)
 
     def views(self, reference: Reference) -> list[memoryview]:

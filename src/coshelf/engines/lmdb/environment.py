@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import time
 import weakref
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from types import TracebackType
 from typing import TYPE_CHECKING
 
 from coshelf.contract import Doorbell, PollingBell
 from coshelf.engines.lmdb.blobs.folder import BlobFolder
-from coshelf.engines.lmdb.delta.files import make_delta_files, remove_delta_files
+from coshelf.engines.lmdb.delta.files import decide_kind, make_delta_files, remove_delta_files
 from coshelf.engines.lmdb.delta.flusher import Flusher
 from coshelf.engines.lmdb.delta.rows import Delta
 from coshelf.engines.lmdb.delta.state import DIRECT, MAPPED, PLAIN, DeltaIdentity, DeltaState
+from coshelf.engines.lmdb.failpoints import ARMED, reach
 from coshelf.engines.lmdb.failures import translated
 from coshelf.engines.lmdb.files.sidecar_directory import delta_path
 from coshelf.engines.lmdb.files.sidecars import Files, open_files
@@ -43,6 +45,7 @@ __all__ = ["Environment", "acquire"]
 
 # Where address space is limited (ulimit -v), smaller maps are tried for a new delta.
 _DELTA_MAPS = (128 << 20, 32 << 20)
+_NO_ROOM_OR_RIGHT = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS)
 # Seconds after which nobody seems to care for what waits in the delta, beside twice the interval.
 _NEGLECTED = 0.5
 # Seconds that who replaces the file waits for threads to come out, looking again after each pause.
@@ -67,6 +70,7 @@ class Environment:
         self._base: BaseFile | None = None
         self._deltas: list[Delta] = []  # the one in use, and before it those whose place it took
         self._inside: list[None] = []
+        self._block = _Inside(self)
         self._is_shutting = False
         self.is_resting = False
         self._renewing: list[None] = []  # those inside who wait for it to be opened again
@@ -89,7 +93,7 @@ class Environment:
         try:
             base = BaseFile(self.path, self.files.descriptor, registered=self.registered, others=len(REGISTRY))
             try:
-                self.row = self._read_row(base)
+                self.row = self.read_row(base)
                 if self.files.page is not None:
                     self.files.page.lock_by(base.lock_descriptor)
                     self._open_delta(self.files.page)
@@ -110,21 +114,14 @@ class Environment:
         self._base = base
 
     def _open_delta(self, page: StatePage) -> None:
+        """Open a dirty delta. A clean one is opened at its first use, and a missing one made by the first commit.
+
+        A delta that dead processes left is opened at once, so that a damaged one is noticed.
+        """
         state = page.delta
-        self.delta_state = None
-        if self.files.fresh is not None:
-            self._deltas = self._make_first_delta(self.files.fresh)
-        elif state.identity().kind == DIRECT:
-            self._deltas = []
-        else:
-            delta = self._open_known_delta(state)
-            self._deltas = [delta]
-            with delta.begin() as reading:
-                # LMDB takes a file that was emptied for a new one. Its commits would have numbers that the base has.
-                if delta.number(reading) < self.row.sequence:
-                    raise DamagedShelf(f"{delta.path} is damaged: the base has commits that it never had")
-        if self._deltas:
-            self.delta_state = state
+        self.delta_state = state if state.is_expected else None
+        if not state.is_clean() or (self.files.alone and state.is_made):
+            self._deltas = [self._open_known_delta(state)]
 
     def _open_known_delta(self, state: DeltaState) -> Delta:
         """The delta that the state page names. Another process may put another one in its place just now."""
@@ -138,7 +135,7 @@ class Environment:
                 continue
             if delta.is_in_place() and state.identity() == identity:
                 try:
-                    self.files.refuse_exposed(delta.path, delta.descriptor)
+                    self._verify_delta(delta)
                 except BaseException:
                     delta.close()
                     raise
@@ -147,17 +144,78 @@ class Environment:
             if not delta.is_in_place():
                 remove_delta_files(self.path, identity.generation)
 
-    def _make_first_delta(self, identity: DeltaIdentity) -> list[Delta]:
-        """The delta, made; none where there is no room for it: then every commit goes straight to the base."""
-        try:
-            delta = self._make_delta(identity)
-        except StorageFull:
-            remove_delta_files(self.path, identity.generation)
-            return []
+    def _verify_delta(self, delta: Delta) -> None:
+        self.files.refuse_exposed(delta.path, delta.descriptor)
+        with delta.begin() as reading:
+            # LMDB takes a file that was emptied for a new one. Its commits would have numbers that the base has.
+            if delta.number(reading) < self.row.sequence:
+                raise DamagedShelf(f"{delta.path} is damaged: the base has commits that it never had")
+
+    @again_when_overtaken
+    def make_delta(self) -> bool:
+        """Make the delta, unless a process has made it; return whether it exists. For who is inside, and commits.
+
+        There is none where there is no space for it, or where this user may not make files. Then each commit goes
+        straight to the base.
+        """
         state = self.page.delta
-        state.announce(self.row.nonce, self.row.nonce)
-        state.set_identity(delta.identity)
-        return [delta]
+        if state.is_made:
+            return True
+        with self.base.writing() as transaction:
+            # A signal handler that committed now would make the same files.
+            self.base.turns.settle(transaction)
+            if state.is_made:
+                return True
+            row = unpack_row(transaction.get(ROW_KEY), self.path)
+            kind = decide_kind(self.path, self.files.status)
+            with REGISTRY.lock:  # so that no fork, and no other thread, meets it half made
+                delta = None if kind == DIRECT else self._try_to_make_delta(row, kind)
+                if delta is None:
+                    return False
+                if ARMED:
+                    reach("delta-made")
+                state.announce(row.nonce, row.nonce)
+                self._publish(delta)
+                if ARMED:
+                    reach("delta-published")
+        return True
+
+    def _try_to_make_delta(self, row: ShelfRow, kind: int) -> Delta | None:
+        try:
+            return self._make_delta_files(row.store_id, kind, 0, row.sequence)
+        except StorageFull:
+            return None
+        except OSError as error:
+            if error.errno in _NO_ROOM_OR_RIGHT:
+                return None
+            if isinstance(error, StorageError):
+                raise
+            raise StorageError(
+                error.errno, f"cannot make a file beside the shelf: {error.strerror}", error.filename or self.path
+            ) from error
+
+    def make_next_delta(self, old: Delta, number: int) -> None:
+        """Make the delta that takes the place of this one, with the write locks of base and delta held."""
+        before = old.identity
+        delta = self._make_delta_files(before.store_id, before.kind, before.generation + 1, number)
+        self.page.delta.clean()
+        self._publish(delta)
+        remove_delta_files(self.path, before.generation)
+
+    def _make_delta_files(self, store_id: bytes, kind: int, generation: int, offset: int) -> Delta:
+        try:
+            return self._make_delta(
+                make_delta_files(self.path, self.files.status, store_id, kind, generation, offset)
+            )  # fmt: skip
+        except BaseException:
+            remove_delta_files(self.path, generation)
+            raise
+
+    def _publish(self, delta: Delta) -> None:
+        """Have everybody use a delta that was made."""
+        with REGISTRY.lock:  # so that no other thread opens it a second time
+            self._deltas.append(delta)
+            self.page.delta.set_identity(delta.identity)
 
     def _make_delta(self, identity: DeltaIdentity) -> Delta:
         """Open the empty file of a new delta, as well as this machine can."""
@@ -188,56 +246,44 @@ class Environment:
         except OSError as error:
             raise StorageError(error.errno, f"cannot empty the delta that was begun: {error.strerror}", path) from error
 
-    def make_next_delta(self, old: Delta, number: int) -> None:
-        """Make the delta that takes the place of this one, with the write locks of base and delta held."""
-        generation = old.identity.generation + 1
-        try:
-            identity = make_delta_files(
-                self.path, os.fstat(self.files.descriptor), self.row, old.identity.kind, generation
-            )  # fmt: skip
-            delta = self._make_delta(identity._replace(offset=number))
-        except BaseException:
-            remove_delta_files(self.path, generation)
-            raise
-        state = self.page.delta
-        state.clean()
-        state.set_identity(delta.identity)
-        self._deltas.append(delta)
-        remove_delta_files(self.path, old.identity.generation)
-
     def current_delta(self) -> Delta:
-        """The delta, for who is inside. Another process may have put another one in its place."""
-        delta = self._deltas[-1]
-        if self.page.delta.is_of(delta.identity):
+        """The delta, for who is inside, once it is made. Another process may have put another one in its place."""
+        delta, state = self.latest_delta, self.page.delta
+        if delta is not None and state.is_of(delta.identity):
             return delta
         with REGISTRY.lock:
-            delta = self._deltas[-1]
-            if not self.page.delta.is_of(delta.identity):
-                delta = self._open_known_delta(self.page.delta)
+            delta = self.latest_delta
+            if delta is None or not state.is_of(delta.identity):
+                delta = self._open_known_delta(state)
                 self._deltas.append(delta)
             return delta
 
+    @property
+    def latest_delta(self) -> Delta | None:
+        """The delta that this process used last, if it has used one."""
+        return self._deltas[-1] if self._deltas else None
+
+    @property
+    def has_delta(self) -> bool:
+        """Whether commits go to a delta, if there is space for one. It is made by the first of them."""
+        return self.delta_state is not None
+
+    @property
+    def is_delta_made(self) -> bool:
+        return self.delta_state is not None and self.delta_state.is_made
+
     def tend(self) -> None:
-        """Have flushed what a process left that died, or was stopped. For who reads, and is inside."""
+        """Have flushed what a process left that died, or was stopped. For who reads a dirty delta, and is inside."""
         state = self.delta_state
-        if self.may_write and state is not None and not state.is_clean():
+        if self.may_write and state is not None:
             patience = _NEGLECTED + 2 * self.flush_interval
             if time.monotonic() - state.last_flush > patience:
                 self.flusher.notice()
 
     @property
-    def latest_delta(self) -> Delta:
-        """The delta that was current when this process last looked."""
-        return self._deltas[-1]
-
-    @property
     def is_open(self) -> bool:
         """Whether this process has it open; a forked child that never used it has not."""
         return self._base is not None
-
-    @property
-    def has_delta(self) -> bool:
-        return bool(self._deltas)
 
     @again_when_overtaken
     def _barrier(self, *, after_death: bool) -> None:
@@ -246,10 +292,10 @@ class Environment:
         After a death base's lock is taken, too: LMDB makes a commit visible after it is durable, so one of the dead may
         be there and appear only when the next writer takes the lock. Reads before that would not have it.
         """
-        if after_death or not self._deltas:
+        if after_death or not self.is_delta_made:
             with self.base.writing():  # inside, as the lock's own steps are
                 pass
-        if self._deltas:
+        if self.is_delta_made:  # asked again: a commit that was waited for may have made it
             with self.current_delta().writing():
                 pass
 
@@ -257,7 +303,8 @@ class Environment:
         """Have every commit visible that a process made before it died. For who is inside, and writes."""
         self._barrier(after_death=True)
 
-    def _read_row(self, base: BaseFile) -> ShelfRow:
+    def read_row(self, base: BaseFile) -> ShelfRow:
+        """The shelf row as the base has it now."""
         while True:
             with translated(self.path, "read"), base.begin() as transaction:
                 try:
@@ -322,14 +369,9 @@ class Environment:
         if not self.users and not self._inside:
             REGISTRY.close_unused(self)
 
-    @contextmanager
-    def inside(self) -> Iterator[None]:
+    def inside(self) -> _Inside:
         """Being inside for a block."""
-        self.enter()
-        try:
-            yield
-        finally:
-            self.leave()
+        return self._block
 
     @property
     def is_busy(self) -> bool:
@@ -407,7 +449,7 @@ class Environment:
         self.flusher.end()
         try:
             # What threads committed while the last user was closing.
-            if self._deltas and self.may_write and not self.page.delta.is_clean() and not self.name.is_lost():
+            if self.has_delta and self.may_write and not self.page.delta.is_clean() and not self.name.is_lost():
                 self.flusher.flush_inside()
             if self.may_write and self.registered:
                 self.blobs.collect()
@@ -502,6 +544,23 @@ class Environment:
             REGISTRY.close_unused(self)
             if self.users:  # somebody came meanwhile
                 self.flusher.resume()
+
+
+class _Inside:
+    """The blocks of :meth:`Environment.inside`, all of them: which are open is the environment's to know."""
+
+    __slots__ = ("_environment",)
+
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
+
+    def __enter__(self) -> None:
+        self._environment.enter()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._environment.leave()
 
 
 def acquire(path: str, *, write: bool, timeout: float, trusted: bool) -> Environment:

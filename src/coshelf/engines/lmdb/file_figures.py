@@ -6,12 +6,13 @@ import os
 import time
 
 from coshelf import records
-from coshelf.contract import Figures, FileReader
 from coshelf.engines.lmdb.delta.rows import is_deletion
 from coshelf.engines.lmdb.environment import Environment
 from coshelf.engines.lmdb.pages.header import Meta, read_metas
-from coshelf.engines.lmdb.pages.page_walk import Pages, TreeWalk, free_pages
+from coshelf.engines.lmdb.pages.page_walk import TreeWalk, free_pages
+from coshelf.engines.lmdb.pages.reading import Pages
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, unpack_row
+from coshelf.inspection.reports import Figures, FileReader
 
 __all__ = ["figures_of"]
 
@@ -34,7 +35,7 @@ def figures_of(environment: Environment) -> Figures:
             holder = environment.page.holder()
             if holder is not None:
                 figures.holder_pid, figures.holder_since, figures.holder_command = holder
-        if environment.has_delta:
+        if environment.is_delta_made:
             _look_at_delta(environment, row.sequence, figures)
     return figures
 

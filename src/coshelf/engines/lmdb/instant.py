@@ -11,8 +11,7 @@ import lmdb
 from coshelf import records
 from coshelf.contract import RESERVED, Entry, Snapshot
 from coshelf.engines.lmdb import long_keys
-from coshelf.engines.lmdb.checks.damage import refuse_absence, visibly_damaged
-from coshelf.engines.lmdb.checks.scan_check import ScanCheck
+from coshelf.engines.lmdb.checks.running import ScanCheck, refuse_absence, visibly_damaged
 from coshelf.engines.lmdb.delta.rows import is_deletion
 from coshelf.engines.lmdb.environment import Environment
 from coshelf.engines.lmdb.failures import translate

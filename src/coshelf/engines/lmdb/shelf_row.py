@@ -13,7 +13,7 @@ import lmdb
 from coshelf.engines.lmdb.failures import translated
 from coshelf.errors import DamagedShelf, FormatTooNew, NotAShelf
 
-__all__ = ["BLOBS", "ROW_KEY", "ShelfRow", "check_row", "new_row", "unpack_row"]
+__all__ = ["BLOBS", "ROW_KEY", "ShelfRow", "check_row", "new_row", "refuse_last_number", "unpack_row"]
 
 ROW_KEY = b"\x00shelf"
 
@@ -82,6 +82,11 @@ def check_row(descriptor: int, path: str) -> ShelfRow:
                 row = unpack_row(transaction.get(ROW_KEY), path)
         finally:
             environment.close()
+    return refuse_last_number(row, path)
+
+
+def refuse_last_number(row: ShelfRow, path: str) -> ShelfRow:
+    """The row, unless its last commit has a number that no counting reaches. Raises :class:`DamagedShelf`."""
     if row.sequence >= _NO_MORE_COMMITS:
         raise DamagedShelf(f"{path} is damaged, or was made to look so: its last commit has the number {row.sequence}")
     return row

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import unquote
 
+from coshelf.engines import server_urls
 from coshelf.engines.urls import without_secrets
 
 __all__ = ["Address"]
@@ -49,28 +50,22 @@ class Address:
 
     @classmethod
     def parse(cls, url: str) -> Address:
-        """Raises ValueError for what is no such URL. Its message has no secret in it."""
-        shown = without_secrets(url)
-        try:
-            parts = urlsplit(url)
-        except ValueError:  # quotes what it was given
-            raise ValueError(f"{shown} names no bucket: write SCHEME://BUCKET/PREFIX") from None
-        scheme = parts.scheme.lower()
-        user, _, bucket = parts.netloc.rpartition("@")
-        prefix = parts.path.strip("/")
-        if not _BUCKET.fullmatch(bucket) or parts.fragment:
+        """Take a URL apart. Raises ValueError for a URL of another form; the message shows no secrets."""
+        parts = server_urls.parse(url)
+        scheme, bucket, prefix = parts.scheme, parts.hosts, parts.path.strip("/")
+        if not _BUCKET.fullmatch(bucket) or "#" in url:
             raise ValueError(
-                f"{shown} names no bucket: write {scheme}://BUCKET/PREFIX, and in a secret %2F for '/' and %23 for '#'"
+                f"{parts.shown} names no bucket: write {scheme}://BUCKET/PREFIX\n  hint: {server_urls.ESCAPED}"
             )
         for segment in prefix.split("/") if prefix else ():
             if not _SEGMENT.fullmatch(segment) or segment in {".", ".."}:
-                raise ValueError(f"{shown}: a part of the prefix is letters, digits and !._*'()=+@,:- alone")
+                raise ValueError(f"{parts.shown}: a part of the prefix is letters, digits and !._*'()=+@,:- alone")
         if len(prefix) > _LONGEST_PREFIX:
-            raise ValueError(f"{shown}: a prefix has at most {_LONGEST_PREFIX} bytes, this one has {len(prefix)}")
+            raise ValueError(f"{parts.shown}: a prefix has at most {_LONGEST_PREFIX} bytes, this one has {len(prefix)}")
         shown = f"{scheme}://{bucket}/{prefix}"
-        options = dict(parse_qsl(parts.query, keep_blank_values=True))
-        if user:
-            name, _, secret = user.partition(":")
+        options = parts.options
+        if parts.credentials:
+            name, _, secret = parts.credentials.partition(":")
             if scheme != "s3" or not secret:
                 raise ValueError(f"{shown}: credentials in a URL are s3://KEY:SECRET@BUCKET, or come from elsewhere")
             options |= {"access_key_id": unquote(name), "secret_access_key": unquote(secret)}

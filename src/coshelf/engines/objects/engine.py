@@ -5,14 +5,12 @@ ETag of another: a write over the state that was read is one with ``If-Match``, 
 
 A deletion on condition is one with ``If-Match``, too, where the server honours that. Elsewhere an empty object takes
 the entry's place, a tombstone, which counts as none and stays until it is overwritten: to delete it afterwards, without
-a condition, could hit what somebody else has stored there meanwhile.
+a condition, could delete what another process has stored there meanwhile.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import os
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from functools import partial
@@ -29,8 +27,8 @@ from coshelf.contract import (
     Engine,
     Entry,
     OpenOptions,
+    PollingBell,
     Snapshot,
-    refuse_wide,
 )
 from coshelf.engines.objects.address import Address
 from coshelf.engines.objects.client import NEW, Client, Listed, Token
@@ -39,12 +37,9 @@ from coshelf.engines.objects.names import before, key_of, name_of
 from coshelf.engines.objects.workers import Workers
 from coshelf.errors import (
     Conflict,
-    KeyTooLong,
     OutcomeUnknown,
-    ReadOnlyShelf,
     Unavailable,
     Unsupported,
-    ValueTooLarge,
 )
 
 __all__ = ["ENTRIES", "ObjectsEngine"]
@@ -52,10 +47,10 @@ __all__ = ["ENTRIES", "ObjectsEngine"]
 ENTRIES = "e"
 """Below it lie the entries; no longer, since each byte of a name is missing in the longest key."""
 
-_FIRST_PAGES = (1, 16)  # entries: who wants one is not to pay for a hundred
+_FIRST_PAGES = (1, 16)  # entries: a caller who wants one does not pay for a hundred
 _PAGE = 100
 _DELETED_TOGETHER = 1_000  # by one request
-_FIRST_NAP = 0.05  # seconds
+_FIRST_NAP = 0.05  # seconds between two looks, each of which is a request that costs money
 _LONGEST_NAP = 1.0
 
 _Page = list[tuple[bytes, Entry]]
@@ -76,15 +71,15 @@ class _Version(int):
 class _ObjectEntry(Entry):
     """An entry that knows the state of its object."""
 
-    __slots__ = ("_token",)
+    __slots__ = ("token",)
 
     def __init__(self, record: bytes, token: Token) -> None:
         super().__init__(record)
-        self._token = token
+        self.token = token
 
     @property
     def version(self) -> _Version:
-        return _Version.of(records.version(self.record), self._token)
+        return _Version.of(records.version(self.record), self.token)
 
 
 class ObjectsEngine(Engine):
@@ -204,23 +199,15 @@ class ObjectsEngine(Engine):
         )
 
     def distrust(self) -> str:
-        return f"whoever may write to the bucket can write {self.where}"
+        return f"every user with write access to the bucket can have written {self.where}"
 
     def doorbell(self, key: bytes) -> Doorbell:
-        return _Nap()
+        return PollingBell(_FIRST_NAP, _LONGEST_NAP)
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
-    def put(self, key: bytes, body: bytes) -> int:
-        self._refuse_reader()
-        self._refuse_large({key: body})
-        return self._put(key, self._sealed(key, body, _number()))
-
-    def commit(self, batch: Batch) -> int:
-        self._refuse_reader()
-        refuse_wide(batch, self)
-        self._refuse_large(batch.puts)
-        number = _number()
+    def _apply(self, batch: Batch) -> int:
+        number = int.from_bytes(os.urandom(8), "little")
         if batch.checks:
             return self._commit_checked(batch, number)
         gone = set(batch.deletes)
@@ -232,7 +219,7 @@ class ObjectsEngine(Engine):
             partial(self._client.delete, names[at : at + _DELETED_TOGETHER])
             for at in range(0, len(names), _DELETED_TOGETHER)
         ]
-        tasks += [partial(self._put, key, self._sealed(key, body, number)) for key, body in batch.puts.items()]
+        tasks += [partial(self._put, key, record) for key, record in batch.sealed(number).items()]
         return self._do(tasks, number)
 
     def _do(self, tasks: Sequence[Callable[[], Any]], number: int) -> int:
@@ -272,7 +259,7 @@ class ObjectsEngine(Engine):
         ((key, expected),) = batch.checks.items()
         try:
             if key in batch.puts:
-                return self._put(key, self._sealed(key, batch.puts[key], number), expected)
+                return self._put(key, batch.sealed(number)[key], expected)
             self._delete(key, expected)
         except Changed:
             raise Conflict(f"the entry was changed in {self.where} in the meantime", (key,)) from None
@@ -308,31 +295,10 @@ class ObjectsEngine(Engine):
         entry = self.get(key)
         if (ABSENT if entry is None else entry.version) != expected:
             raise Changed
-        return entry._token if isinstance(entry, _ObjectEntry) else NEW
-
-    def _sealed(self, key: bytes, body: bytes, number: int) -> bytes:
-        return records.seal(body, records.checksum(key, body), number)
-
-    def _refuse_reader(self) -> None:
-        if self._options.flag == "r":
-            raise ReadOnlyShelf(f"{self.where} was opened with flag 'r' and cannot be written")
+        return entry.token if isinstance(entry, _ObjectEntry) else NEW
 
     def _is_too_long(self, key: bytes) -> bool:
         return len(key) > (self.capabilities.largest_key or 0)
-
-    def _refuse_large(self, puts: Any) -> None:
-        largest_value = self.capabilities.largest_value or 0
-        for key, body in puts.items():
-            if self._is_too_long(key):
-                raise KeyTooLong(
-                    f"a key of {len(key)} bytes (as stored) is too long for {self.where}, where a key has at most "
-                    f"{self.capabilities.largest_key}: the name of an object has 1024 bytes"
-                )
-            if len(body) > largest_value:
-                raise ValueTooLarge(
-                    f"a value of {len(body):,} bytes is too large for {self.where}, where one has at most "
-                    f"{largest_value:,}"
-                )
 
     # --- the end -----------------------------------------------------------------------------------------------------
 
@@ -343,27 +309,8 @@ class ObjectsEngine(Engine):
         self._workers.close()
 
     def reopen_arguments(self) -> tuple[str, OpenOptions]:
-        flag = "w" if self._options.flag in ("c", "n") else self._options.flag
-        return self._address.reopening(), dataclasses.replace(self._options, flag=flag)
-
-
-class _Nap(Doorbell):
-    """For who waits: looks again after naps that grow to a second, since each look is a request that is paid for."""
-
-    def __init__(self) -> None:
-        self._nap = _FIRST_NAP
-
-    def sequence(self) -> int:
-        return 0
-
-    def wait(self, sequence: int, timeout: float | None) -> None:
-        time.sleep(self._nap if timeout is None else min(timeout, self._nap))
-        self._nap = min(self._nap * 2, _LONGEST_NAP)
+        return self._address.reopening(), self._options.for_reopening()
 
 
 def _whole(keys: list[bytes], entries: list[Entry | None]) -> _Page:
     return [(key, entry) for key, entry in zip(keys, entries, strict=True) if entry is not None]
-
-
-def _number() -> int:
-    return int.from_bytes(os.urandom(8), "little")

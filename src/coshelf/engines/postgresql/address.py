@@ -6,10 +6,12 @@ import os
 import re
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
+
+from coshelf.engines import server_urls
 
 __all__ = ["Address", "parse"]
 
@@ -56,31 +58,18 @@ def parse(url: str, timeout: float) -> Address:
     >>> parse("postgresql://ann:secret@db.example/app?shelf=recipes&sslmode=require", 5).where
     'postgresql://db.example/app?shelf=recipes'
     """
-    try:
-        parts = urlsplit(url)
-        # So that nothing is taken for the host that is a part of a password: libpq ends it at the first "@".
-        place = parts.netloc.rpartition("@")[2]
-        is_clear = parts.netloc.count("@") <= 1 and "@" not in parts.path and _PORTS.fullmatch(place) is not None
-    except ValueError:  # quotes what it was given
-        is_clear = False
-    if not is_clear:
-        raise _refused(
-            "its host and port cannot be told from its password, in which '@' is written %40, '/' %2F, ':' %3A"
-        )
+    parts = server_urls.parse(url)
+    # Libpq ends the password at the first "@": the rest must not be taken for the host, and shown.
+    if "@" in parts.credentials + parts.path or "#" in url or not _PORTS.fullmatch(parts.hosts):
+        raise _refused(f"its host and port cannot be told from its password; {server_urls.ESCAPED}")
     ours = {"shelf": _SHELF, "connections": str(_CONNECTIONS)}
-    libpqs = []
-    for name, value in parse_qsl(parts.query, keep_blank_values=True):
-        if name in ours:
-            ours[name] = value
-        else:
-            libpqs.append((name, value))
-    authority = parts.netloc if parts.netloc or parts.path.startswith("/") else ""
+    libpqs = parts.options
+    ours |= {name: libpqs.pop(name) for name in ours.keys() & libpqs.keys()}
+    place = f"{parts.credentials}@{parts.hosts}/{parts.path}" if parts.credentials else f"{parts.hosts}/{parts.path}"
     try:
-        given = conninfo_to_dict(f"postgresql://{authority}{parts.path}?{urlencode(libpqs, quote_via=quote)}")
+        given = conninfo_to_dict(f"postgresql://{place}?{urlencode(libpqs, quote_via=quote)}")
     except psycopg.Error:
         raise _refused("libpq does not understand it") from None  # its own message may show the password
-    if parts.fragment:
-        raise _refused("it has a fragment (a '#' in a password is written %23)")
     if not ours["connections"].isdigit() or int(ours["connections"]) < 2:
         raise _refused("connections= is a number of at least 2")
     shelf = ours["shelf"]
@@ -92,13 +81,13 @@ def parse(url: str, timeout: float) -> Address:
 
 def _refused(why: str) -> ValueError:
     return ValueError(
-        f"this is no URL of a shelf on PostgreSQL: {why}\n"
+        f"this is not a URL of a shelf on PostgreSQL: {why}\n"
         "  hint: postgresql://USER@HOST:PORT/DATABASE?shelf=NAME, and parameters of libpq behind that"
     )
 
 
 def _with_defaults(given: dict[str, Any], timeout: float) -> dict[str, Any]:
-    """A standby is no place to write, a server that answers nobody is no reason to wait for ever."""
+    """With defaults: connect to a server that takes writes, and do not wait for ever for one that is silent."""
     defaults: dict[str, Any] = {
         "application_name": "coshelf",
         "connect_timeout": max(2, min(10, int(timeout))),

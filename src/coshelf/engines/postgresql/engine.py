@@ -5,15 +5,12 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any, NoReturn
 
 import psycopg
 
-from coshelf import records
-from coshelf.contract import ABSENT, Batch, Capabilities, Engine, Flag, OpenOptions
+from coshelf.contract import ABSENT, Batch, Capabilities, Engine, OpenOptions, PollingBell
 from coshelf.engines.connections import repeated
-from coshelf.engines.polling import PatientBell
 from coshelf.engines.postgresql.address import parse
 from coshelf.engines.postgresql.failures import is_lost, reason, translate
 from coshelf.engines.postgresql.reading import FIRST_PAGE, PostgresqlSnapshot, RowReader, has_large
@@ -22,16 +19,15 @@ from coshelf.engines.postgresql.tables import Statements, find_or_make
 from coshelf.errors import (
     Conflict,
     CoshelfError,
-    KeyTooLong,
     OutcomeUnknown,
-    ReadOnlyShelf,
-    ValueTooLarge,
 )
 
 __all__ = ["PostgresqlEngine"]
 
 _LARGEST_KEY = 2600  # an index row of PostgreSQL has at most 2,704 bytes
 _LARGEST_VALUE = (1 << 30) - (1 << 16)  # a message of PostgreSQL has less than 1 GiB
+_FIRST_PAUSE = 0.005  # seconds between two looks of a waiter, each of which is a request
+_LONGEST_PAUSE = 0.1
 _CHUNK = 16 << 20  # bytes of records in one statement
 
 _Page = list[tuple[Any, ...]]
@@ -109,21 +105,9 @@ class PostgresqlEngine(RowReader, Engine):
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
-    def put(self, key: bytes, body: bytes) -> int:
-        self._check_writable()
-        self._check_sizes(key, body)
-        version, record = _sealed(key, body)
-        self._write_one((Statements.PUT, (*self._row(key, version, record), self._shelf.lock)), key, version, record)
-        return version
-
-    def commit(self, batch: Batch) -> int:
-        self._check_writable()
-        for key, body in batch.puts.items():
-            self._check_sizes(key, body)
+    def _apply(self, batch: Batch) -> int:
         version = _new_version()
-        sealed = {
-            key: records.seal(body, records.checksum(key, body), version) for key, body in sorted(batch.puts.items())
-        }
+        sealed = dict(sorted(batch.sealed(version).items()))  # so that commits take rows in one order
         if not (batch.puts or batch.deletes or batch.checks or batch.clears):
             return version
         single = self._single(batch, sealed, version)
@@ -273,7 +257,7 @@ class PostgresqlEngine(RowReader, Engine):
     def _was_committed(self, key: bytes | None, version: int) -> bool:
         """Whether the row of a key shows that a commit happened: no other commit has its version.
 
-        That it does not show proves nothing: the server may still be at it, or somebody may have overwritten the row.
+        Without that row it is not known: the server may still be committing, or another commit has replaced the row.
         """
         if key is None:
             return False
@@ -289,30 +273,16 @@ class PostgresqlEngine(RowReader, Engine):
             "  it may have happened or not, and is not repeated; look at the entries to find out"
         ) from error
 
-    def _check_writable(self) -> None:
-        if self._options.flag == "r":
-            raise ReadOnlyShelf(f"{self.where} was opened with flag 'r' and cannot be written")
-
-    def _check_sizes(self, key: bytes, body: bytes) -> None:
-        if len(key) > _LARGEST_KEY:
-            raise KeyTooLong(
-                f"a key of {len(key)} bytes: the postgresql engine takes up to {_LARGEST_KEY} ({self.where})"
-            )
-        if len(body) > _LARGEST_VALUE:
-            raise ValueTooLarge(
-                f"a value of {len(body)} bytes: the postgresql engine takes up to {_LARGEST_VALUE} ({self.where})"
-            )
-
     # --- the rest ----------------------------------------------------------------------------------------------------
 
     def distrust(self) -> str:
-        return f"whoever may write the database can write {self.where}"
+        return f"every user with write access to the database can have written {self.where}"
 
-    def doorbell(self, key: bytes) -> PatientBell:
-        return PatientBell()
+    def doorbell(self, key: bytes) -> PollingBell:
+        return PollingBell(_FIRST_PAUSE, _LONGEST_PAUSE, growth=1.3)
 
     def sync(self) -> None:
-        """Have the server flush what it has acknowledged, where its settings let it be late."""
+        """Have the server flush what it has acknowledged, if its settings let it do so later."""
         if self._options.flag != "r" and self._shelf.fsync and not self._shelf.waits:
             self._server.read(lambda connection: connection.execute(Statements.FLUSH))
 
@@ -329,8 +299,7 @@ class PostgresqlEngine(RowReader, Engine):
                 f"{self.where} cannot be pickled: the password in its URL would be in the pickle\n"
                 "  hint: keep it in ~/.pgpass, in a service file or in PGPASSWORD"
             )
-        flag: Flag = "r" if self._options.flag == "r" else "w"
-        return self._address.url, replace(self._options, flag=flag)
+        return self._address.url, self._options.for_reopening()
 
 
 def _new_version() -> int:
@@ -339,13 +308,8 @@ def _new_version() -> int:
 
 
 def _column(version: int) -> int:
-    """A version as it may stand in the table: what is no such number is no version of a row there."""
+    """A version as the table has it; -1 for a number that no row can have."""
     return version if version < 1 << 63 else -1
-
-
-def _sealed(key: bytes, body: bytes) -> tuple[int, bytes]:
-    version = _new_version()
-    return version, records.seal(body, records.checksum(key, body), version)
 
 
 def _chunks(sealed: dict[bytes, bytes]) -> Iterator[dict[bytes, bytes]]:

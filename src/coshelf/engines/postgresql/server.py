@@ -32,7 +32,7 @@ _SLOWEST = 1 << 20  # bytes a second
 _NAME = "coshelf-"
 _numbers = itertools.count(1)
 
-# Whatever statistics there are, or are not yet: every statement of ours goes by the primary key.
+# Whatever the statistics say: each of our statements goes by the primary key.
 _SETTINGS = {
     "enable_seqscan": "off",
     "enable_bitmapscan": "off",
@@ -56,7 +56,7 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
         try:
             return super().wait(gen, interval, self.patience if timeout is None else timeout)
-        except errors._WaitTimeout:
+        except errors._WaitTimeout:  # noqa: SLF001 (psycopg has no public name for it)
             self.pgconn.finish()
             raise ServerSilentError(f"the server was silent for {self.patience:.1f} s") from None
 

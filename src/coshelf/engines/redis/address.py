@@ -6,9 +6,9 @@ import os
 import re
 from dataclasses import dataclass, field
 from typing import Any, Literal
-from urllib.parse import parse_qsl, unquote, urlencode
+from urllib.parse import unquote, urlencode
 
-from coshelf.engines.urls import without_secrets
+from coshelf.engines import server_urls
 from coshelf.system.extras import imported
 
 __all__ = ["Address", "parse"]
@@ -26,7 +26,6 @@ _FORMS = {
 }
 MOST_BUCKETS = 1024
 _VALKEY = re.compile("^valkey")
-_ESCAPED = "in a password, '@' is written %40, '/' %2F, ':' %3A, '?' %3F and '#' %23"
 _USER, _PASSWORD = "COSHELF_REDIS_USERNAME", "COSHELF_REDIS_PASSWORD"
 
 
@@ -58,20 +57,17 @@ class Address:
 
 
 def parse(url: str) -> Address:
-    """Take a URL apart. Raises ValueError, which shows no secrets, for what is none of ours."""
-    scheme, _, rest = url.partition("://")
-    scheme = _VALKEY.sub("redis", scheme.lower(), count=1)
+    """Take a URL apart. Raises ValueError for a URL of another form; the message shows no secrets."""
+    given = server_urls.parse(url)
+    where = given.shown
+    scheme = _VALKEY.sub("redis", given.scheme, count=1)
     secure = scheme.startswith("rediss")
     kind = _KINDS.get(scheme.replace("rediss", "redis", 1))
-    where = without_secrets(url)
-    if kind is None or not rest:
+    if kind is None or url.endswith("://"):
         raise ValueError(f"{where} has none of these forms: {', '.join(_FORMS.values())}")
-    beginning, _, query = rest.partition("?")
-    authority, _, path = beginning.partition("/")
-    if "@" in path or "@" in query:
-        raise ValueError(f"{where} has an '@' behind the host: {_ESCAPED}")
-    credentials, _, listed = authority.rpartition("@")
-    parts = [unquote(part) for part in path.split("/") if part]
+    if "@" in given.path or "@" in given.query:
+        raise ValueError(f"{where} has an '@' behind the host: {server_urls.ESCAPED}")
+    parts = [unquote(part) for part in given.path.split("/") if part]
     service = parts.pop(0) if kind == "sentinel" and parts else ""
     database = int(parts.pop(0)) if kind != "cluster" and parts and parts[0].isdecimal() else 0
     name = parts.pop(0) if parts else _NAME
@@ -79,17 +75,17 @@ def parse(url: str) -> Address:
         raise ValueError(f"{where} is not of the form {_FORMS[kind]}")
     if len(name) > _LONGEST_NAME or not name.isprintable() or set(name) & set("{}/ "):
         raise ValueError(
-            f"{where} ends in what cannot be the name of a shelf on Redis: it has no braces, slashes and spaces, and "
-            f"at most {_LONGEST_NAME} characters"
+            f"{where} ends in what cannot be the name of a shelf on Redis: a name has no braces, slashes and spaces, "
+            f"and at most {_LONGEST_NAME} characters"
         )
-    options = dict(parse_qsl(query, keep_blank_values=True))
+    options = given.options
     buckets = _number(where, options, "buckets", 1, MOST_BUCKETS)
     evicts = options.pop("evicts", "")
     if evicts not in ("", "allowed"):
         raise ValueError(f"{where} has an evicts= that is not evicts=allowed")
     wait = _number(where, options, "wait", 0, 100) or 0
-    settings = _settings(where, secure, credentials, database, options)
-    hosts = tuple(_host(where, host, _PORTS[kind]) for host in listed.split(","))
+    settings = _settings(where, secure, given.credentials, database, options)
+    hosts = tuple(_host(where, host, _PORTS[kind]) for host in given.hosts.split(","))
     if kind == "single" and len(hosts) > 1:
         raise ValueError(f"{where} names {len(hosts)} servers: write redis+cluster:// or redis+sentinel://")
     if kind == "cluster":
@@ -111,7 +107,7 @@ def _host(where: str, host: str, port: int) -> tuple[str, int]:
     if not colon or (host.startswith("[") and host.endswith("]")):
         name, number = host, str(port)
     if not number.isdecimal() or not 0 < int(number) < 65536:
-        raise ValueError(f"{where} has a port that is no number from 1 to 65535: {_ESCAPED}")
+        raise ValueError(f"{where} has a port that is not a number from 1 to 65535: {server_urls.ESCAPED}")
     return name.strip("[]") or "localhost", int(number)
 
 
@@ -124,7 +120,7 @@ def _settings(where: str, secure: bool, credentials: str, database: int, options
         raise ValueError(f"{where}: {error}") from None
     settings.pop("host", None)
     user, colon, password = credentials.partition(":")
-    if not colon and user:  # redis://password@host is no form of theirs: a user without a password
+    if not colon and user:  # in redis://NAME@host the name is a user without a password
         password = ""
     username, secret = unquote(user) or os.environ.get(_USER), unquote(password) or os.environ.get(_PASSWORD)
     if username:

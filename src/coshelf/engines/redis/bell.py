@@ -1,4 +1,4 @@
-"""The bell: each commit is told on a channel of its bucket."""
+"""The bell: each commit is announced on a channel of its bucket."""
 
 from __future__ import annotations
 
@@ -6,35 +6,33 @@ import time
 from contextlib import suppress
 from typing import Any
 
-from coshelf.contract import Doorbell
+from coshelf.contract import PollingBell
 from coshelf.engines.redis.client import Client
 from coshelf.engines.redis.layout import Bucket
 
 __all__ = ["CountingBell", "SubscribedBell"]
 
-_POLL = 0.05
-_LOOK = 5.0  # seconds; so often a signal is looked at whatever happens
+_POLL = 0.05  # seconds
+_LOOK = 5.0  # seconds after which a wait returns to Python, which handles signals then
 
 
-class CountingBell(Doorbell):
-    """The sequence number is the number of changes, which the server counts; who waits looks again now and then."""
+class CountingBell(PollingBell):
+    """The sequence number is the number of changes, which the server counts. A waiter looks again after a pause."""
 
     def __init__(self, client: Client, bucket: Bucket) -> None:
+        super().__init__(_POLL)
         self._client = client
         self._bucket = bucket
 
     def sequence(self) -> int:
         return int(self._client.read(self._bucket.slot, b"HGET", self._bucket.state, b"changes") or 0)
 
-    def wait(self, sequence: int, timeout: float | None) -> None:
-        time.sleep(_POLL if timeout is None else min(timeout, _POLL))
-
 
 class SubscribedBell(CountingBell):
-    """Who waits hears of a change at once, by a connection of the bell's own.
+    """A waiter hears of a change at once, by a connection of the bell's own.
 
-    A channel keeps nothing for those who are not there. So the subscription is confirmed before the sequence number is
-    taken. While there is no subscription, because the connection was lost, waiting is looking again now and then.
+    A channel keeps no messages for later subscribers. So the subscription is confirmed before the sequence number is
+    taken. While the connection is lost there is no subscription, and a waiter looks again after a pause.
     """
 
     def __init__(self, client: Client, bucket: Bucket, *, sharded: bool) -> None:
@@ -44,7 +42,7 @@ class SubscribedBell(CountingBell):
 
     def sequence(self) -> int:
         if self._subscription is None:
-            with suppress(Exception):  # reading the sequence number tells what is wrong, if it lasts
+            with suppress(Exception):  # if it lasts, reading the sequence number raises it
                 self._subscribe()
         return super().sequence()
 

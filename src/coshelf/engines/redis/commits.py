@@ -8,13 +8,11 @@ never again once a reply was lost, since what was sent on a lost connection migh
 from __future__ import annotations
 
 import os
-import random
 import time
-from collections.abc import Mapping
 from typing import Any
 
-from coshelf import records
 from coshelf.contract import Absent, Batch
+from coshelf.engines.connections import pauses
 from coshelf.engines.redis.client import Client, Command
 from coshelf.engines.redis.failures import is_lost, translated
 from coshelf.engines.redis.layout import Bucket, Layout
@@ -24,8 +22,6 @@ from coshelf.keys import FIRST, LAST
 
 __all__ = ["Committer", "bucket_of"]
 
-_FIRST_PAUSE = 0.05  # seconds
-_LONGEST_PAUSE = 1.0
 _REMEMBERED = 1800.0  # seconds; tickets are kept for twice that
 _NO_VERSION = b"none such"
 
@@ -99,7 +95,7 @@ class Committer:
     def _deliver(self, bucket: Bucket, ticket: bytes, command: Command) -> Any:
         """Send a commit until its outcome is known; its reply."""
         client = self._client
-        began, pause, sent = time.monotonic(), _FIRST_PAUSE, 0
+        began, backoff, sent = time.monotonic(), pauses(), 0
         after = () if self._after is None else (self._after[0],)
         while True:
             try:
@@ -117,10 +113,9 @@ class Committer:
                     raise mine from error
                 if sent and not self._repeats:
                     raise self._unknown(error, waited) from error
-                if waited + pause > min(client.timeout, _REMEMBERED):
+                if waited + backoff.pause > min(client.timeout, _REMEMBERED):
                     raise (self._unknown(error, waited) if sent else self._unreachable(error, waited)) from error
-            time.sleep(pause * random.uniform(0.5, 1.0))
-            pause = min(pause * 2, _LONGEST_PAUSE)
+            backoff.sleep()
             client.learn()
         if sent == 1:
             self._tickets.append(ticket)
@@ -168,17 +163,11 @@ def _arguments(batch: Batch, sequence: int) -> list[Any]:
             parts[1] += 1
             parts += (b"*", b"") if start <= FIRST and stop >= LAST else (b"[" + start, b"(" + stop)
     parts += batch.deletes
-    for key, record in _sealed(batch.puts, sequence):
-        parts += (key, record)
+    sealed = batch.sealed(sequence)
+    # The script takes our own rows first.
+    for key in sorted(sealed) if any(key < FIRST for key in sealed) else sealed:
+        parts += (key, sealed[key])
     return parts
-
-
-def _sealed(puts: Mapping[bytes, bytes], sequence: int) -> list[tuple[bytes, bytes]]:
-    """Keys and records; reserved rows first, as the script takes them."""
-    sealed = [(key, records.seal(body, records.checksum(key, body), sequence)) for key, body in puts.items()]
-    if any(key < FIRST for key, _ in sealed):
-        sealed.sort()
-    return sealed
 
 
 def _packed(version: int | str | Absent) -> bytes:

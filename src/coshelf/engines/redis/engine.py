@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -16,18 +15,14 @@ from coshelf.engines.redis.bell import CountingBell, SubscribedBell
 from coshelf.engines.redis.client import Client, Command
 from coshelf.engines.redis.commits import Committer, bucket_of
 from coshelf.engines.redis.layout import Layout
-from coshelf.engines.redis.probing import LARGEST_KEY, Found, capabilities, probe, refuse_unfit
+from coshelf.engines.redis.probing import Found, capabilities, probe, refuse_unfit
 from coshelf.engines.redis.scanning import pages_of, whole_record
 from coshelf.engines.redis.scripts import CREATE
 from coshelf.errors import (
-    BatchTooLarge,
     FormatTooNew,
-    KeyTooLong,
     NotAShelf,
-    ReadOnlyShelf,
     ShelfNotFound,
     Unsupported,
-    ValueTooLarge,
 )
 from coshelf.keys import FIRST, LAST
 
@@ -35,7 +30,6 @@ __all__ = ["RedisEngine", "open_engine"]
 
 _FORMAT = 1
 _FIELDS = (b"format", b"id", b"buckets", b"created")
-_RECORD_ROOM = 64  # bytes that a batch takes for each key beside key and body
 
 
 def open_engine(target: Any, options: OpenOptions) -> Engine:
@@ -56,32 +50,34 @@ def open_engine(target: Any, options: OpenOptions) -> Engine:
 
 
 def _meta(client: Client, address: Address, *, make: bool) -> dict[bytes, bytes]:
-    """What is noted of the shelf; made first, if it may be."""
+    """What the server has noted of the shelf. With ``make``, a missing shelf is made first."""
     key = Layout.meta_of(address.name)
     slot = Layout.of(address.name, 1).buckets[0].slot
     kind = client.read(slot, "TYPE", key)
     if kind not in (b"none", "none", b"hash", "hash"):
-        raise NotAShelf(f"{key.decode()} in {address.where} is no shelf's: it has not been changed")
+        raise NotAShelf(f"{key.decode()} in {address.where} does not belong to a shelf; it has not been changed")
     meta = _pairs(client.read(slot, "HGETALL", key))
     if not meta:
         if not make:
             raise ShelfNotFound(f"there is no shelf {address.name!r} in {address.where}")
         meta = _make(client, address, key, slot)
     if not all(field in meta for field in _FIELDS):
-        raise NotAShelf(f"{key.decode()} in {address.where} is no shelf's: it has not been changed")
+        raise NotAShelf(f"{key.decode()} in {address.where} does not belong to a shelf; it has not been changed")
     if int(meta[b"format"]) > _FORMAT:
         raise FormatTooNew(f"the shelf {address.where} was made by a later version of coshelf")
     buckets = int(meta[b"buckets"])
     if address.buckets not in (None, buckets):
-        raise Unsupported(f"the shelf {address.where} was made with buckets={buckets}, which stays; asked for was "
-                          f"buckets={address.buckets}")  # fmt: skip
+        raise Unsupported(
+            f"the shelf {address.where} was made with buckets={buckets}, which cannot be changed to "
+            f"buckets={address.buckets}"
+        )
     if b"ready" not in meta and make:
         _make_ready(client, address, key, slot, meta)
     return meta
 
 
 def _make(client: Client, address: Address, key: bytes, slot: int) -> dict[bytes, bytes]:
-    """Make the shelf, unless somebody else does just now."""
+    """Make the shelf, unless another process makes it at the same time."""
     buckets = address.buckets or 1
     for bucket in Layout.of(address.name, buckets).buckets:
         for name in (bucket.state, bucket.records, bucket.keys, bucket.reserved):
@@ -90,13 +86,15 @@ def _make(client: Client, address: Address, key: bytes, slot: int) -> dict[bytes
                 meta = _pairs(client.read(slot, "HGETALL", key))
                 if meta:
                     return meta
-                raise NotAShelf(f"{name.decode()} in {address.where} belongs to no shelf: it has not been changed")
+                raise NotAShelf(
+                    f"{name.decode()} in {address.where} does not belong to a shelf; it has not been changed"
+                )
     fields = (b"format", _FORMAT, b"id", os.urandom(16), b"buckets", buckets, b"created", int(time.time()))
     return _pairs(client.read(slot, *CREATE.call((key,), *fields)))
 
 
 def _make_ready(client: Client, address: Address, key: bytes, slot: int, meta: dict[bytes, bytes]) -> None:
-    """Note in each bucket whose it is. Who dies in between leaves it to the next."""
+    """Note in each bucket to which shelf it belongs. If this process dies before the end, the next opener goes on."""
     for bucket in Layout.of(address.name, int(meta[b"buckets"])).buckets:
         client.read(bucket.slot, "HSETNX", bucket.state, b"id", meta[b"id"])
     client.read(slot, "HSET", key, b"ready", 1)
@@ -207,10 +205,7 @@ class RedisEngine(Engine):
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
-    def commit(self, batch: Batch) -> int:
-        if self._options.flag == "r":
-            raise ReadOnlyShelf(f"{self.where} was opened with flag 'r' and cannot be written")
-        self._refuse_large(batch)
+    def _apply(self, batch: Batch) -> int:
         bucket = bucket_of(batch, self._layout, self.where)
         if bucket is not None:
             return self._commits.commit(bucket, batch)
@@ -218,23 +213,6 @@ class RedisEngine(Engine):
         for each in self._layout.buckets:  # ranges are emptied bucket by bucket
             number = self._commits.commit(each, batch)
         return number
-
-    def _refuse_large(self, batch: Batch) -> None:
-        """Raise for what the server would refuse, or end the connection at."""
-        value_limit = self._found.largest_value
-        size = 0
-        for key, body in batch.puts.items():
-            if len(key) > LARGEST_KEY:
-                raise KeyTooLong(f"a key of {len(key)} bytes; {self.where} takes {LARGEST_KEY}")
-            if len(body) > value_limit:
-                raise ValueTooLarge(f"a value of {len(body)} bytes; {self.where} takes {value_limit}")
-            size += len(key) + len(body) + _RECORD_ROOM
-        size += sum(len(key) + _RECORD_ROOM for keys in (batch.deletes, batch.checks) for key in keys)
-        if size > self._found.largest_request:
-            raise BatchTooLarge(
-                f"a commit of {size} bytes; {self.where} takes {self._found.largest_request} in one request\n"
-                "  hint: store fewer at a time"
-            )
 
     def doorbell(self, key: bytes) -> Doorbell:
         bucket = self._layout.buckets[self._layout.index(key)]
@@ -245,7 +223,7 @@ class RedisEngine(Engine):
     # --- the rest ----------------------------------------------------------------------------------------------------
 
     def distrust(self) -> str:
-        return f"whoever may write on the server may have put anything into {self.where}"
+        return f"every user with write access to the server can have written {self.where}"
 
     def sync(self) -> None:
         """Wait until all that was committed is in a synced file, where the server has one and can tell."""
@@ -258,10 +236,10 @@ class RedisEngine(Engine):
             self._client.repeat(partial(self._client.run, bucket.slot, touched, ("WAITAOF", 1, 0, milliseconds)))
 
     def rest(self) -> None:
-        """Nothing to do, as for :meth:`close`: the server has what it acknowledged, and may be away by now."""
+        """Nothing to do, as for :meth:`close`: the server has what it acknowledged, and may be unreachable by now."""
 
     def close(self) -> None:
         self._client.close()
 
     def reopen_arguments(self) -> tuple[str, OpenOptions]:
-        return self._target, replace(self._options, flag="r" if self._options.flag == "r" else "w")
+        return self._target, self._options.for_reopening()

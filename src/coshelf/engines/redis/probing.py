@@ -11,13 +11,13 @@ from coshelf.engines.redis.client import Client
 from coshelf.engines.redis.failures import redis
 from coshelf.errors import Unsupported
 
-__all__ = ["LARGEST_KEY", "Found", "capabilities", "probe", "refuse_unfit"]
+__all__ = ["Found", "capabilities", "probe", "refuse_unfit"]
 
 _ASKED = ("appendfsync", "save", "proto-max-bulk-len", "client-query-buffer-limit")
 _OLDEST = (6, 0)
 _SHARDED_CHANNELS = (7, 0)
 _WAITAOF = (7, 2)
-LARGEST_KEY = 1 << 20  # a key lies in the hash and in the set, and a page has a hundred
+_LARGEST_KEY = 1 << 20  # a key lies in the hash and in the set, and a page has a hundred
 _LARGEST_VALUE = 512 << 20  # the server's defaults, where it does not tell
 _LARGEST_REQUEST = 1 << 30
 _ROOM = 64 << 10  # left for the rest of a request
@@ -30,7 +30,7 @@ class Found:
     Attributes:
         version: of the oldest server.
         clustered: whether the servers are a Cluster.
-        replica: whether a server is no primary.
+        replica: whether a server is a replica.
         replicated: whether a failover may make another server the primary.
         evicts: the eviction policy, if memory is limited and keys may go; "" if none goes.
         appends: whether every write goes to a file before it is acknowledged.
@@ -53,7 +53,7 @@ class Found:
 
     @property
     def rings(self) -> bool:
-        """Whether commits can be told to those who wait."""
+        """Whether commits can be announced to waiting readers."""
         return not self.clustered or self.version >= _SHARDED_CHANNELS
 
     @property
@@ -160,7 +160,7 @@ def capabilities(found: Found, client: Client, buckets: int, durability: Durabil
         persistent=found.appends is not False or found.saves is not False,
         acknowledged=_acknowledged(found, client, durability),
         consistency="eventual" if found.replica else "primary" if found.replicated else "strict",
-        largest_key=LARGEST_KEY,
+        largest_key=_LARGEST_KEY,
         largest_value=found.largest_value,
     )
 
@@ -175,6 +175,6 @@ def _acknowledged(found: Found, client: Client, durability: Durability) -> str:
         if found.fsync == "always" or (durability == "commit" and found.syncs):
             return "durable"
         # With "everysec" the server answers although writing to the file waits for a sync that is under way, so that
-        # killing it loses what it had acknowledged (seen); with "no" nothing is ever waited for.
+        # killing it loses what it had acknowledged; with "no" it never waits.
         return {"no": "machine", "everysec": "everysec"}.get(found.fsync or "", "unknown")
     return "unknown" if found.appends is None else "memory"

@@ -1,4 +1,4 @@
-"""The engine: reads wait for nobody, commits take turns on a lock of our own. docs/design.md, "SQLite"."""
+"""The engine: reads never wait, and commits take turns on our own lock. docs/design.md, "SQLite"."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from dataclasses import replace
+from contextlib import AbstractContextManager, closing, contextmanager
 from typing import TYPE_CHECKING
 
 from coshelf import records
@@ -15,27 +14,23 @@ from coshelf.contract import (
     ABSENT,
     Batch,
     Capabilities,
-    Engine,
     Entry,
-    Exclusive,
-    Figures,
-    Flag,
     OpenOptions,
 )
+from coshelf.engines.exclusive import ExclusiveEngine
 from coshelf.engines.files.locks import DirectoryLock
 from coshelf.engines.sqlite.connections import Connections
 from coshelf.engines.sqlite.database import Row
 from coshelf.engines.sqlite.failures import translated
 from coshelf.engines.sqlite.reading import COUNT, GET, SqliteSnapshot, entry_of
-from coshelf.engines.sqlite.sidecars import LockFile, Sidecars, lock_path
+from coshelf.engines.sqlite.sidecars import LockFile, Sidecars
 from coshelf.engines.whereabouts import missed
-from coshelf.errors import ReadOnlyShelf, TransactionInProgress, ValueTooLarge
 from coshelf.trust import marks
-from coshelf.trust.exposure import exposure, exposure_above, exposure_of
+from coshelf.trust.exposure import exposure_above
 from coshelf.trust.provenance import unmarked
 
 if TYPE_CHECKING:
-    from coshelf.inspection.reports import Compaction, Progress, Report
+    from coshelf.inspection.reports import Compaction, Figures, Progress, Report
 
 __all__ = ["SqliteEngine"]
 
@@ -46,10 +41,11 @@ _PUT = "INSERT INTO entries VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET record
 _VERSION = f"SELECT substr(record, -{records.TRAILER}, 8) FROM entries WHERE key = ?"
 
 
-class SqliteEngine(Engine):
+class SqliteEngine(ExclusiveEngine):
     """One handle on a database file that others may share."""
 
     name = "sqlite"
+    _lock: DirectoryLock | None
 
     def __init__(self, connections: Connections, row: Row, sidecars: Sidecars, options: OpenOptions) -> None:
         self._connections = connections
@@ -124,35 +120,17 @@ class SqliteEngine(Engine):
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
-    def _writers_lock(self) -> DirectoryLock:
-        if self._lock is None:
-            raise ReadOnlyShelf(f"{self.where} was opened with flag 'r' and cannot be written")
-        return self._lock
-
-    def commit(self, batch: Batch) -> int:
-        lock = self._writers_lock()
+    def _writing(self, timeout: float) -> AbstractContextManager[None]:
         self._refuse_gone()
-        if lock.is_mine():
-            raise TransactionInProgress(
-                f"this thread is inside a transaction of {self.where} and must write through it"
-            )
-        partial = self._partial(batch)
-        with lock.hold(self._options.timeout):
-            return lock.committing(self._commit, batch, partial)
+        return super()._writing(timeout)
 
-    def _commit_exclusively(self, batch: Batch) -> int:
-        return self._writers_lock().committing(self._commit, batch, self._partial(batch))
+    def _apply_alone(self, batch: Batch) -> int:
+        assert self._lock is not None
+        return self._lock.committing(self._commit, batch)
 
-    def _partial(self, batch: Batch) -> dict[bytes, int]:
-        for body in batch.puts.values():
-            if len(body) > _LARGEST_VALUE:
-                raise ValueTooLarge(
-                    f"a value of {len(body)} bytes: the sqlite engine takes up to {_LARGEST_VALUE} ({self.where})"
-                )
-        return {key: records.checksum(key, body) for key, body in batch.puts.items()}
-
-    def _commit(self, batch: Batch, partial: dict[bytes, int]) -> int:
-        """Commit, with other writers kept out, and with them those who would carry the log into the file."""
+    def _commit(self, batch: Batch) -> int:
+        """Commit, with other writers kept out: none of them carries the log into the file meanwhile."""
+        sealed = batch.sealing()
         is_due = self._waits_for_disk or time.monotonic() - self._last_sync >= self._options.flush_interval
         connections = self._connections
         connection = connections.take()
@@ -168,8 +146,7 @@ class SqliteEngine(Engine):
                     connection.execute("DELETE FROM entries WHERE key >= ? AND key < ?", bounds)
                 if batch.deletes:
                     connection.executemany("DELETE FROM entries WHERE key = ?", [(key,) for key in batch.deletes])
-                sealed = ((key, records.seal(body, partial[key], number)) for key, body in batch.puts.items())
-                connection.executemany(_PUT, sealed)
+                connection.executemany(_PUT, sealed(number))
         finally:
             connections.give_back(connection)
         self._unsynced = not is_due
@@ -179,21 +156,10 @@ class SqliteEngine(Engine):
         assert isinstance(number, int)
         return number
 
-    @contextmanager
-    def exclusive(self, timeout: float | None = None) -> Iterator[Exclusive]:
-        lock = self._writers_lock()
-        self._refuse_gone()
-        with lock.hold(self._options.timeout if timeout is None else timeout):
-            yield Exclusive(self._commit_exclusively)
-
-    def owns_exclusive(self) -> bool:
-        return self._lock is not None and self._lock.is_mine()
-
     def sync(self) -> None:
-        """Make durable what was committed so far, by anybody: a commit of nothing that waits for the disk."""
+        """Make durable what any process has committed so far: commit nothing, and wait for the disk."""
         if self._lock is not None:
-            self._refuse_gone()
-            with self._lock.hold(self._options.timeout):
+            with self._writing(self._options.timeout):
                 self._lock.committing(self._sync)
 
     def _sync(self) -> None:
@@ -223,13 +189,7 @@ class SqliteEngine(Engine):
         return self.exposure()
 
     def exposure(self) -> str | None:
-        database = self._sidecars.database
-        return (
-            exposure_of(self._path, database)
-            or exposure_above(self._path, database)
-            or self._sidecars.exposure()
-            or exposure(lock_path(self._path))
-        )
+        return exposure_above(self._path, self._sidecars.database) or self._sidecars.exposure()
 
     def _identity(self) -> tuple[int, int]:
         database = self._sidecars.database
@@ -254,6 +214,8 @@ class SqliteEngine(Engine):
         return report
 
     def figures(self) -> Figures:
+        from coshelf.inspection.reports import Figures
+
         with self._connections.lent() as connection, translated(self._path, "read", self._connections.timeout):
             size, pages, free, number = (
                 connection.execute(query).fetchall()[0][0]
@@ -267,10 +229,11 @@ class SqliteEngine(Engine):
         return Figures(os.stat(self._path).st_size, self._created, size, pages, free, number)
 
     def compact(self) -> Compaction:
-        """Write the file anew, beside readers, who keep what they read."""
-        lock = self._writers_lock()
-        with lock.hold(self._options.timeout):
-            return lock.committing(self._compact)
+        """Write the file anew. Readers go on meanwhile, and keep what they read."""
+        self._refuse_writes()
+        with self._writing(self._options.timeout):
+            assert self._lock is not None
+            return self._lock.committing(self._compact)
 
     def _compact(self) -> Compaction:
         from coshelf.inspection.reports import Compaction
@@ -303,8 +266,7 @@ class SqliteEngine(Engine):
             self._connections.rest()
 
     def reopen_arguments(self) -> tuple[str, OpenOptions]:
-        flag: Flag = "r" if self._options.flag == "r" else "w"
-        return self.where, replace(self._options, flag=flag)
+        return self.where, self._options.for_reopening()
 
 
 @contextmanager

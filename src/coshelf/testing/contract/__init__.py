@@ -1,1 +1,1 @@
-"""The parts of :class:`coshelf.testing.EngineContract`: tests by subject, and the words that they use."""
+"""The parts of :class:`coshelf.testing.EngineContract`: tests by subject, and their helpers."""

@@ -1,4 +1,4 @@
-"""What all tests of engines stand on: how the engine is opened, and which tests are skipped."""
+"""The base of all tests of engines: how the engine is opened, and which tests are skipped."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ __all__ = ["EngineTests"]
 
 
 class EngineTests:
-    """Has the engine under test; each subject inherits its tests from this."""
+    """Holds the engine under test. The tests of each subject inherit from it."""
 
     demands: ClassVar[tuple[str, ...]] = ()
     share: ClassVar[float] = 1.0
 
     def some(self, usual: int) -> int:
-        """How many entries or rounds there are in the place of the usual number."""
+        """The number of entries or rounds, in place of the usual number."""
         return max(2, int(usual * self.share))
 
     def sparse(self, step: int = 1) -> int:
-        """The step by which to take some of many in the place of the usual one."""
+        """The step for taking some of many, in place of the usual step."""
         return int(step / self.share)
 
     def open_engine(self, place: Path, options: OpenOptions) -> Engine:
-        """Open the engine. ``place`` is an empty directory for this test; the same place means the same entries."""
+        """Open the engine. ``place`` is an empty directory for this test. The same place means the same entries."""
         raise NotImplementedError("a subclass of EngineContract overrides open_engine()")
 
     def reopen(self, engine: Engine, place: Path, options: OpenOptions) -> Engine:
-        """Close the engine and open it again with the same entries. Only called where entries persist."""
+        """Close the engine and open it again with the same entries. Called only if entries persist."""
         engine.close()
         return self.open_engine(place, options)
 
@@ -47,7 +47,7 @@ class EngineTests:
 
     @pytest.fixture
     def eager_threads(self) -> Iterator[None]:
-        """Threads that interrupt each other often, so that a race is met within few rounds."""
+        """Make threads interrupt each other often, so that a race shows within few rounds."""
         usual = sys.getswitchinterval()
         sys.setswitchinterval(1e-6)
         yield

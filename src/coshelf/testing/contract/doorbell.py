@@ -1,4 +1,4 @@
-"""The doorbell: it rings at each change, and whoever waits misses none."""
+"""The doorbell: it rings at each change, and a waiting reader misses none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Entries, put and read in few words: the values are objects, the keys ``A`` to ``E``."""
+"""Short functions that put and read entries. Values are objects, and keys are ``A`` to ``E``."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def body(value: object) -> bytes:
 
 
 def loaded(entry: Entry | None) -> Any:
-    """The value of an entry that must be there."""
+    """The value of an entry that must exist."""
     assert entry is not None
     return pickle.loads(entry.record)
 
 
 def put(engine: Engine | Exclusive, entries: Mapping[bytes, object]) -> int | str:
-    """Commit values under keys; the version."""
+    """Commit values under keys, and return the version."""
     return engine.commit(Batch(puts={key: body(value) for key, value in entries.items()}))
 
 
@@ -44,7 +44,7 @@ def versions(reader: Reader) -> dict[bytes, int | str]:
 
 
 def conflicts(engine: Engine | Exclusive, checks: Mapping[bytes, int | str | Absent]) -> list[bytes]:
-    """The keys that a commit of nothing but checks complains of, sorted."""
+    """The keys that conflict in a commit of checks alone, sorted."""
     try:
         engine.commit(Batch(checks=checks))
     except Conflict as conflict:
@@ -55,6 +55,6 @@ def conflicts(engine: Engine | Exclusive, checks: Mapping[bytes, int | str | Abs
 def scanning(
     reader: Reader, start: bytes = FIRST, stop: bytes = LAST, *, reverse: bool = False, keys_only: bool = False
 ) -> Generator[tuple[bytes, Entry | None], None, None]:
-    """A scan as the contract has it: with a ``close()`` like that of a generator, which its type leaves out."""
+    """A scan with the ``close()`` that the contract demands, like that of a generator. Its type leaves it out."""
     scan = reader.scan(start, stop, reverse=reverse, keys_only=keys_only)
     return cast("Generator[tuple[bytes, Entry | None], None, None]", scan)

@@ -1,4 +1,4 @@
-"""Keys that are hard on engines, and keys in random orders."""
+"""Keys that are difficult for engines, and keys in random orders."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ __all__ = ["long_keys", "shuffled_in_parts"]
 
 
 def long_keys(limit: int | None) -> list[bytes]:
-    """Keys that are hard on an engine whose own keys are short, sorted.
+    """Keys that are difficult for an engine whose own keys are short, sorted.
 
-    They begin one another, are equal for their first 600 bytes, and end just before, at and behind multiples of 493
-    (docs/format.md, "Long keys").
+    Some are prefixes of others. They are equal for their first 600 bytes. They end just before, at and after multiples
+    of 493 bytes (docs/format.md, "Long keys").
     """
     longest = encode("k" * 1999)
     lengths = [1, 2, 255, 491, 492, 493, 494, 495, 510, 511, 512, 600, 984, 985, 986, 987, 988, 1478, 1479, 1480, 2000]
@@ -25,7 +25,7 @@ def long_keys(limit: int | None) -> list[bytes]:
 
 
 def shuffled_in_parts(keys: Iterable[bytes], *, parts: int, seed: int) -> list[list[bytes]]:
-    """The keys in an order that is random but always the same, in several lists."""
+    """The keys in several lists, in a random order that depends only on ``seed``."""
     shuffled = list(keys)
     random.Random(seed).shuffle(shuffled)
     return [shuffled[part::parts] for part in range(parts)]

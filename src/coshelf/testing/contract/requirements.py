@@ -1,4 +1,4 @@
-"""Which tests an engine is asked to pass: those of what its capabilities grant."""
+"""Which tests an engine must pass: those whose requirements its capabilities grant."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _Test = TypeVar("_Test", bound=Callable[..., None])
 
 
 def needs(*requirements: str) -> Callable[[_Test], _Test]:
-    """Run a test only where the engine grants these, written as in ``coshelf.open(require=...)``."""
+    """Run a test only if the engine grants these requirements, written as in ``coshelf.open(require=...)``."""
 
     def mark(test: _Test) -> _Test:
         test.needs = requirements  # type: ignore[attr-defined]
@@ -23,7 +23,7 @@ def needs(*requirements: str) -> Callable[[_Test], _Test]:
 
 
 def grants(capabilities: Capabilities, requirement: str) -> bool:
-    """Whether capabilities meet a requirement: ``field`` must not be false, or ``field=value``."""
+    """Whether capabilities grant a requirement: ``field`` must not be false, or ``field=value``."""
     field, equals, wanted = requirement.partition("=")
     value = getattr(capabilities, field)
     return str(value) == wanted if equals else bool(value)

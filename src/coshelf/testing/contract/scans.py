@@ -1,4 +1,4 @@
-"""Scans: the entries of a range in key order, all of one instant, by an iterator that can be closed as a generator."""
+"""Scans: the entries of a range in key order, as of one instant, by an iterator that can be closed like a generator."""
 
 from __future__ import annotations
 

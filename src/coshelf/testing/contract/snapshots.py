@@ -1,4 +1,4 @@
-"""Snapshots: readers of one instant."""
+"""Snapshots: readers that show one instant."""
 
 from __future__ import annotations
 

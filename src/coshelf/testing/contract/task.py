@@ -1,4 +1,4 @@
-"""Another thread, in which something is done while the test looks on."""
+"""Work in another thread while the test watches."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 
 __all__ = ["Task"]
 
-# How long something that must happen may take, so that a broken engine fails instead of hanging.
+# The longest time for something that must happen. A broken engine fails instead of hanging.
 PATIENCE = 30.0
-# How long to look on while something must not happen. A longer look could only find more faults.
+# How long to watch that something does not happen. A longer time could only find more faults.
 GLIMPSE = 0.05
 
 
 class Task(threading.Thread):
-    """Something that another thread does."""
+    """A function that runs in another thread."""
 
     def __init__(self, function: Callable[[], Any]) -> None:
         super().__init__(daemon=True)
@@ -25,19 +25,19 @@ class Task(threading.Thread):
         self.start()
 
     def run(self) -> None:
-        """Do it; called by the thread."""
+        """Call the function. The thread calls this."""
         try:
             self._result = self._function()
-        except BaseException as error:  # raised again where somebody listens
+        except BaseException as error:  # finish() raises it
             self._error = error
 
     def still_runs(self) -> bool:
-        """Whether it has not ended after a glimpse of time."""
+        """Whether the function has not ended after a short time."""
         self.join(GLIMPSE)
         return self.is_alive()
 
     def finish(self) -> Any:
-        """What the function returned or raised, once it has."""
+        """Wait for the function; return what it returned, or raise what it raised."""
         self.join(PATIENCE)
         assert not self.is_alive(), f"still waiting after {PATIENCE:.0f} s"
         if self._error is not None:

@@ -1,1 +1,1 @@
-"""The parts of :class:`coshelf.testing.ShelfMachine`: what is drawn, the model, and rules by subject."""
+"""The parts of :class:`coshelf.testing.ShelfMachine`: what hypothesis draws, the model, and rules by subject."""

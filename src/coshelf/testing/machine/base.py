@@ -1,4 +1,4 @@
-"""What all rules stand on: the shelf under test, the model, and what is open on them."""
+"""The base of all rules: the shelf under test, the model, and what is open on them."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ class RollbackError(Exception):
 
 
 class ShelfRules(RuleBasedStateMachine):
-    """Has the shelf and the model; each subject inherits its rules from this.
+    """Holds the shelf and the model. The rules of each subject inherit from it.
 
     Attributes:
-        shelf: what was opened.
+        shelf: the shelf under test.
         target: the shelf, or the transaction that is open on it.
-        model: what the target should hold.
-        committed: what the shelf should hold.
-        snapshots: those that are open, each with what it should hold.
+        model: the expected content of the target.
+        committed: the expected content of the shelf.
+        snapshots: the open snapshots, each with its expected content.
         block: the context manager of the open transaction, or None.
         cursor: a cursor on the target, or None.
-        position: a list of the key at which the cursor stands; None before the first move.
-        most_snapshots: how many are held at the same time.
-        longest_key: bytes of an encoded key that the engine takes, with what namespaces add; None for no limit.
+        position: a list of the key that is the cursor's position; None before the first move.
+        most_snapshots: how many snapshots are held at the same time.
+        longest_key: the limit of an encoded key in bytes, with what namespaces add; None for no limit.
     """
 
     most_snapshots: ClassVar[int] = 3
@@ -53,11 +53,11 @@ class ShelfRules(RuleBasedStateMachine):
         self.position: Any = None
 
     def open_shelf(self, flag: Flag = "c") -> coshelf.Shelf[Any, Any]:
-        """Open the shelf under test; empty at first, and each machine has its own."""
+        """Open the shelf under test. It is empty at first, and each machine has its own."""
         raise NotImplementedError("a subclass of ShelfMachine overrides open_shelf()")
 
     def reopen(self, flag: Flag) -> coshelf.Shelf[Any, Any]:
-        """Close the shelf and open it again with what it holds. Only called where entries persist."""
+        """Close the shelf and open it again with its entries. Called only if entries persist."""
         self.shelf.close()
         return self.open_shelf(flag)
 
@@ -90,7 +90,7 @@ class ShelfRules(RuleBasedStateMachine):
             transaction.get(1)
 
     def _commits(self, block: Any) -> bool:
-        """End a transaction; whether its writes were committed, and not refused since they span several entries."""
+        """End a transaction. Return False if it was refused because it spans several entries."""
         try:
             block.__exit__(None, None, None)
         except Unsupported:
@@ -99,7 +99,7 @@ class ShelfRules(RuleBasedStateMachine):
         return True
 
     def _both(self, name: str) -> tuple[Any, Model]:
-        """The part of the target, and of the model, that is below a name; "" is all."""
+        """The part of the target, and of the model, under a name. "" is everything."""
         return below(self.target, name), self.model.sub(name) if name else self.model
 
     @invariant()
@@ -108,7 +108,7 @@ class ShelfRules(RuleBasedStateMachine):
 
 
 def below(mapping: Any, name: str) -> Any:
-    """The namespace of a name, one ``sub`` for each of its parts."""
+    """The namespace of a name, by one ``sub`` for each of its parts."""
     for part in name.split("/") if name else ():
         mapping = mapping.sub(part)
     return mapping

@@ -1,4 +1,4 @@
-"""Whether a shelf, a transaction or a snapshot is as the model, looked at in every way."""
+"""Whether a shelf, a transaction or a snapshot equals the model, by every way to read it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["check_equal", "check_same", "check_views"]
 
 
 def outcome(mapping: Any, action: Callable[[Any], Any]) -> Any:
-    """What an action returns, or that it finds no such key."""
+    """What an action returns, or the fact that it raises KeyError."""
     try:
         return action(mapping)
     except KeyError:
@@ -19,15 +19,15 @@ def outcome(mapping: Any, action: Callable[[Any], Any]) -> Any:
 
 
 def check_same(target: Any, model: Model, action: Callable[[Any], Any]) -> None:
-    """The same action has the same outcome on both."""
+    """Assert that the same action has the same outcome on both."""
     assert outcome(target, action) == outcome(model, action)
 
 
 def check_equal(target: Any, model: Model) -> None:
-    """The same entries in the same order, by every way to look at all of them."""
+    """Assert the same entries in the same order, by every way to read all of them."""
     expected = list(model.items())
     assert list(target.items()) == expected
-    # 1 == 1.0 == True, so equality alone would not show in which form keys come back.
+    # 1 == 1.0 == True, so equality alone would not show the form in which keys come back.
     assert [repr(key) for key in target] == [repr(key) for key, _ in expected]
     assert list(reversed(target)) == [key for key, _ in reversed(expected)]
     assert list(target.values()) == [value for _, value in expected]
@@ -36,7 +36,7 @@ def check_equal(target: Any, model: Model) -> None:
 
 
 def check_views(target: Any, model: Model, conditions: dict[str, Any], key: Any) -> None:
-    """``keys``, ``items`` and ``values`` with the same conditions are the same."""
+    """Assert that ``keys``, ``items`` and ``values`` with the same conditions are equal."""
     expected = model.select(conditions)
     view = target.keys(**conditions)
     assert list(view) == expected

@@ -1,4 +1,4 @@
-"""Cursors, moved over what changes under them."""
+"""Cursors that move over entries while these change."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MOVES = ["first", "last", "next", "previous"]
 class CursorRules(ShelfRules):
     @rule(moves=st.lists(st.one_of(st.sampled_from(MOVES), keys().map(lambda key: [key])), min_size=1))
     def walk(self, moves: list[Any]) -> None:
-        """Moves the cursor that earlier steps may have left somewhere."""
+        """Moves the cursor from the position where earlier steps left it."""
         if self.cursor is None:
             self.cursor = self.target.cursor()
             with pytest.raises(LookupError):

@@ -1,4 +1,4 @@
-"""Globs, matched in the plainest way there is."""
+"""Globs, matched in the simplest way."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ __all__ = ["matches"]
 
 
 def matches(pattern: str, text: str) -> bool:
-    """Whether a glob selects a str: only ``**`` and ``/`` itself get past a ``/``."""
+    """Whether a glob selects a str. Only ``**`` and ``/`` itself match a ``/``."""
     if not pattern:
         return not text
     if pattern.startswith("**"):

@@ -1,4 +1,4 @@
-"""What a shelf is meant to be: a dict in key order whose values are copies, with namespaces."""
+"""The model of a shelf: a dict in key order whose values are copies, with namespaces."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Model", "canonical", "order"]
 
 
 def order(key: Any) -> tuple[Any, ...]:
-    """Something that sorts as keys do: None < numbers < str < bytes < tuples."""
+    """A sort key in the order of keys: None < numbers < str < bytes < tuples."""
     if key is None:
         return (0,)
     if isinstance(key, (int, float)):
@@ -25,7 +25,7 @@ def order(key: Any) -> tuple[Any, ...]:
 
 
 def canonical(key: Any) -> Any:
-    """The form in which a key comes back: an integral number is an int."""
+    """The form in which a key comes back. An integral number is an int."""
     if isinstance(key, tuple):
         return tuple(canonical(element) for element in key)
     if isinstance(key, float) and not key.is_integer():  # infinities are not integral either
@@ -34,18 +34,18 @@ def canonical(key: Any) -> Any:
 
 
 class Model(MutableMapping[Any, Any]):
-    """What a shelf is meant to be: a dict in key order whose values are copies, with namespaces."""
+    """The model of a shelf: a dict in key order whose values are copies, with namespaces."""
 
     def __init__(self, entries: dict[Any, Any], prefix: str = "") -> None:
         self.entries = entries
         self._prefix = prefix
 
     def sub(self, name: str) -> Model:
-        """The part below a name."""
+        """The part under a name."""
         return Model(self.entries, self._prefix + name + "/")
 
     def frozen(self) -> Model:
-        """A copy for good."""
+        """A copy that does not change."""
         return Model(copy.deepcopy(self.entries), self._prefix)
 
     def _outer(self, key: Any) -> Any:
@@ -54,7 +54,7 @@ class Model(MutableMapping[Any, Any]):
         return self._prefix + key if isinstance(key, str) else (self._prefix, key)
 
     def _inner(self, key: Any) -> Iterator[Any]:
-        """The key as it is called here; none if it belongs elsewhere."""
+        """The key as this part shows it; nothing if it belongs to another part."""
         if not self._prefix:
             yield key
         elif isinstance(key, str) and key.startswith(self._prefix):

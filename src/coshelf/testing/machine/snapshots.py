@@ -1,4 +1,4 @@
-"""Snapshots, which stay as they were."""
+"""Snapshots, which do not change."""
 
 from __future__ import annotations
 

@@ -12,8 +12,8 @@ from coshelf.keys import encode
 __all__ = ["NAMES", "conditions", "keys", "limit_keys", "patterns", "values"]
 
 _LONG = "long/" + "k" * 700
-# Keys at which encodings change form, keys that begin one another, equal keys of different types, and long keys
-# whose ends lie around multiples of 493 bytes (docs/format.md, "Long keys"). Few, so that rules meet the same ones.
+# Keys at which encodings change form, keys that are prefixes of others, equal keys of different types, and long keys
+# that end near multiples of 493 bytes (docs/format.md, "Long keys"). Few, so that several rules use the same ones.
 _TELLING: list[Any] = [
     *(None, True, False, 0, 1, -1, 1.0, 255, 256, -255, -256, 2**64 - 1, 2**64, -(2**64), 2**600, -(2**600), 1e300),
     *(0.5, -0.5, 1.5, -1.5, 255.75, 5e-324, -5e-324, 2.0**52 + 0.5, math.inf, -math.inf, -0.0),
@@ -30,17 +30,17 @@ _TELLING: list[Any] = [
 NAMES = ["", "a", "b", "a/b"]
 
 
-@st.composite  # for its short repr: hypothesis prints strategies when it complains
+@st.composite  # for its short repr: hypothesis prints strategies in its reports
 def keys(draw: st.DrawFn) -> Any:
-    """Keys of every type; most of them from a small number, so that they meet again."""
+    """Keys of every type, most of them from a small set, so that rules use the same ones."""
     return draw(_keys().filter(_fits))
 
 
-_limit: list[int | None] = [None]  # of the machine that runs
+_limit: list[int | None] = [None]  # the limit of the machine that runs
 
 
 def limit_keys(longest: int | None) -> None:
-    """From now on, draw no keys whose encoding is longer."""
+    """From now on, draw no keys whose encoding is longer than this."""
     _limit[0] = longest
 
 
@@ -61,7 +61,7 @@ def _keys() -> st.SearchStrategy[Any]:
 
 
 def values() -> st.SearchStrategy[Any]:
-    """Values that can be compared, some of which can be changed in place."""
+    """Values that can be compared. Some of them can be changed in place."""
     number = st.integers(-3, 3)
     return st.one_of(
         number,
@@ -72,7 +72,7 @@ def values() -> st.SearchStrategy[Any]:
 
 
 def patterns() -> st.SearchStrategy[str]:
-    """Globs; a star never stands beside another except as ``**``."""
+    """Globs. Two stars are adjacent only as ``**``."""
     pieces = st.sampled_from(["a", "b", "/", "?", "[ab]", "[!a]", "\0"])
     stars = st.sampled_from(["", "", "*", "**"])
     return st.lists(st.tuples(stars, pieces), max_size=4).flatmap(

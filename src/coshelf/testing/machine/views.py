@@ -1,4 +1,4 @@
-"""Keys, items and values, of everything and of parts."""
+"""Keys, items and values, of the whole and of parts."""
 
 from __future__ import annotations
 

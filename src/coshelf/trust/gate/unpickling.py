@@ -118,7 +118,8 @@ class Gate:
         """The value of a pickle that is large, or asks for something by name."""
         data = data if type(data) is bytes else bytes(data)
         # What the program has registered as an extension is unpickled without being asked for by name.
-        is_quick = buffers is None and not copyreg._extension_registry and _IS_IN_C  # type: ignore[attr-defined]
+        registered = copyreg._extension_registry  # type: ignore[attr-defined]  # noqa: SLF001
+        is_quick = buffers is None and not registered and _IS_IN_C
         if is_quick:
             try:
                 return _quick(data, is_small=is_small)

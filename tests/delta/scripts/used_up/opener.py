@@ -1,3 +1,4 @@
+from insides import current_delta
 from talking import hear, path, say
 
 import coshelf
@@ -18,6 +19,7 @@ def wait_and_open(*arguments):
 
 environment_module.Delta = wait_and_open  # type: ignore[attr-defined]
 shelf = coshelf.open(path)
+current_delta(shelf)
 say(shelf["turn"])
 hear()
 say(shelf["turn"])

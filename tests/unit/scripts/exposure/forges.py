@@ -6,6 +6,7 @@ import lmdb
 from coshelf import keys, records
 from coshelf.engines.lmdb.delta.state import PLAIN, DeltaIdentity, DeltaState, boot_id
 from coshelf.engines.lmdb.files.sidecar_directory import delta_path, make_directory, state_path
+from coshelf.engines.lmdb.files.sidecar_files import make_file
 from coshelf.engines.lmdb.files.state_page import StatePage
 from coshelf.engines.lmdb.shelf_row import check_row
 
@@ -24,7 +25,7 @@ for _number in range(row.sequence + 3):  # its commits have the numbers that com
         transaction.put(bytes(1) + b"number", records.seal(b"", 0, row.sequence))
 environment.close()
 shelf, delta = os.fstat(descriptor), os.stat(delta_path(path, 0))
-page = StatePage.make(os.open(state_path(path), os.O_RDWR | os.O_CREAT, 0o600), shelf.st_dev, shelf.st_ino)
+page = StatePage(make_file(state_path(path), shelf, StatePage.new(shelf.st_dev, shelf.st_ino)))
 state = DeltaState(page._page)
 state.announce(row.nonce, row.nonce)
 state.mark_dirty()

@@ -360,7 +360,7 @@ class BlobFolder:
         environment = self._environment
         rows = rows_of_blob(identity)
         with translated(environment.path, "read"):
-            if environment.has_delta:
+            if environment.is_delta_made:
                 delta = environment.current_delta()
                 with delta.begin() as transaction:
                     if any(delta.get(transaction, row) is not None for row in rows):

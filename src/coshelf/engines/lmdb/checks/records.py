@@ -1,34 +1,37 @@
-"""Looking at every page and every record of a shelf's file, one state of it. Nothing is unpickled, and LMDB not asked.
+"""The check of the records of one state of a shelf's file: all rows in all pages in use. LMDB is not used.
 
-An open shelf is looked at as a read transaction sees it, beside writers, and a closed one whole.
+It unpickles nothing. The state is that of a closed file, or what a read transaction of an open one shows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Container
 
 from coshelf import records
 from coshelf.engines.lmdb.blobs.checking import BlobCheck
+from coshelf.engines.lmdb.delta.rows import is_deletion
 from coshelf.engines.lmdb.layer_map import LayerMap, is_in_layer, is_link
-from coshelf.engines.lmdb.pages.header import Counts, Meta
-from coshelf.engines.lmdb.pages.page_walk import Node, Pages, TreeWalk, free_pages, nodes_of
+from coshelf.engines.lmdb.pages.header import Meta
+from coshelf.engines.lmdb.pages.layout import Node, nodes_of
+from coshelf.engines.lmdb.pages.reading import Pages
+from coshelf.engines.lmdb.pages.structure import StructureCheck
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, ShelfRow, unpack_row
 from coshelf.errors import CoshelfError
-from coshelf.inspection.reports import Progress, Report, check_record, shown_key
+from coshelf.inspection.record_check import check_record
+from coshelf.inspection.reports import Progress, Report, shown_key
 from coshelf.keys import FIRST
 
-__all__ = ["Progress", "StateCheck"]
+__all__ = ["StateCheck", "check_newer"]
 
-
-# Bytes that a header may count beyond the end of the file: pages that were taken and never written.
-_UNWRITTEN = 1 << 30
-_INTEGER_KEYS = 0x08  # of the list of free pages
-_ENVIRONMENT_FLAGS = 0x4000  # kept beside those of that list: a file of its own, in no directory
 _LARGEST_SHOWN = 1 << 20  # bytes of a damaged record that is looked at
+_STEP = 64  # leaves
 
 
 class StateCheck:
-    """The check of one state of a file, that of one header. Entries that are ``outdated`` are not counted."""
+    """The check of the pages and records of one state of a file, that of one header.
+
+    Entries that are ``outdated``, because the delta has something newer, are not counted.
+    """
 
     def __init__(
         self, pages: Pages, meta: Meta, report: Report, progress: Progress | None, outdated: Container[bytes] = ()
@@ -44,58 +47,29 @@ class StateCheck:
         self._layer_pages: list[int] = []
         self._row: ShelfRow | None = None
         self._blobs = BlobCheck(report.name, report, outdated)
-        self.used = bytearray(meta.last_page + 1 if self._is_possible() else 0)
+        self._structure = StructureCheck(pages, meta, report)
 
-    def _is_possible(self) -> bool:
-        """Whether the file can have as many pages: a damaged header may count anything."""
-        return self._meta.last_page * self._pages.size <= 4 * self._pages.length + _UNWRITTEN
-
-    def look_at_structure(self) -> None:
-        """Look at the pages alone, and not at what is in the rows: at all that LMDB follows."""
-        self._look_at_pages(lambda _: None)
+    @property
+    def used(self) -> bytearray:
+        """The pages, one byte each, not zero for those that are in use. Known after the check."""
+        return self._structure.used
 
     def run(self) -> None:
-        """Look at everything; all that is found goes to the report."""
-        walk = self._look_at_pages(self._look_at_leaf)
+        """Check everything; all that is found goes to the report."""
+        walk = self._structure.run(self._look_at_leaf)
         if walk is None:
             return
         self._look_at_layers()
         if self._row is None:
-            self._report.add("record", "shelf row", "is not there, or not what was written")
+            self._report.add("record", "shelf row", "is missing, or is not what was written")
         elif not walk.lost and self._row.extra_rows != self._extra:
             self._report.add(
-                "count", "shelf row", f"counts {self._row.extra_rows} rows of ours; there are {self._extra}"
+                "count", "shelf row", f"counts {self._row.extra_rows} rows of ours; {self._extra} can be found"
             )
         if self._row is not None:
             self._blobs.finish(self._row.store_id)
         if self._progress is not None:
             self._progress(self._meta.last_page + 1, self._meta.last_page + 1)
-
-    def _look_at_pages(self, look: Callable[[list[Node]], None]) -> TreeWalk | None:
-        """Walk over all pages in use, and have a look at the rows of each leaf; None if that cannot be."""
-        meta = self._meta
-        if not self._is_possible():
-            self._report.add("header", "header", f"counts {meta.last_page} pages")
-            return None
-        if meta.main_flags or meta.free_flags & ~_ENVIRONMENT_FLAGS != _INTEGER_KEYS:
-            self._report.add("header", "header", f"has trees of kinds {meta.free_flags:#x} and {meta.main_flags:#x}")
-            return None
-        before = len(self._report.problems)
-        free_walk = TreeWalk(self._pages, meta.last_page, self.used, self._page_problem)
-        free = list(free_pages(free_walk, self._pages, meta))
-        walk = TreeWalk(self._pages, meta.last_page, self.used, self._page_problem)
-        for leaf in walk.leaves(meta.main_root, meta.main_depth):
-            look(leaf)
-        if len(self._report.problems) == before:
-            self._compare_counts("the list of free pages", free_walk.counts, meta.free_counts)
-            self._compare_counts("the tree", walk.counts, meta.main_counts)
-            self._compare_free(free)
-        return walk
-
-    def _page_problem(self, number: int, message: str) -> None:
-        self._report.add("page", f"page {number}", message)
-
-    # --- rows --------------------------------------------------------------------------------------------------------
 
     def _look_at_leaf(self, leaf: list[Node]) -> None:
         for node in leaf:
@@ -111,7 +85,7 @@ class StateCheck:
                 self._look_at_record(node, node.key)
         if self._progress is not None and leaf:
             self._done += 1
-            if not self._done % 64:
+            if not self._done % _STEP:
                 self._progress(self._done, self._meta.last_page + 1)
 
     def _look_at_link(self, node: Node) -> None:
@@ -121,7 +95,7 @@ class StateCheck:
             self._report.add("long key", f"page {node.page}", f"a link to long keys holds {node.size} bytes")
 
     def _look_at_layers(self) -> None:
-        """The rows of layers, whose keys are known once all links are."""
+        """Look at the rows of layers, whose keys are known after all links are."""
         self._layers.resolve()
         for number in self._layer_pages:
             page = self._pages.read(number)
@@ -154,27 +128,11 @@ class StateCheck:
         if damaged is None and counted and (key < FIRST or self._pages.first_byte(node) == records.HEADERED):
             self._blobs.see(key, self._pages.value(node))
 
-    # --- numbers -----------------------------------------------------------------------------------------------------
 
-    def _compare_counts(self, what: str, found: Counts, said: Counts) -> None:
-        for name, number, expected in zip(Counts._fields, found, said, strict=True):
-            if number != expected:
-                self._report.add("count", "header", f"{what} has {number} {name.replace('_', ' ')}, not {expected}")
-
-    def _compare_free(self, free: list[int]) -> None:
-        """Each page is in use or free, not both, and not neither."""
-        listed = bytearray(len(self.used))
-        for number in free:
-            if not 2 <= number < len(listed):
-                self._report.add("free list", f"page {number}", "is listed as free, and there is no such page")
-            elif self.used[number]:
-                self._report.add("free list", f"page {number}", "is in use, and listed as free")
-            elif listed[number]:
-                self._report.add("free list", f"page {number}", "is listed as free twice")
-            else:
-                listed[number] = 1
-        neither = len(listed) - 2 - sum(listed) - sum(self.used)
-        if neither > 0:
-            self._report.add(
-                "free list", "list of free pages", f"{neither} pages are neither in use nor listed as free"
-            )
+def check_newer(report: Report, newer: dict[bytes, bytes], store_id: bytes) -> None:
+    """Check rows of the delta, and their large buffers."""
+    blobs = BlobCheck(report.name, report)
+    for key, record in newer.items():
+        if not is_deletion(record):
+            check_record(report, key, len(record), None if records.is_intact(key, record) else record)
+            blobs.look_at_newer(key, record, store_id)

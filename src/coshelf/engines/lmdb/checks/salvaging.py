@@ -1,8 +1,8 @@
-"""Taking what is readable from a damaged file to a new shelf. The file is read, never changed, and LMDB not asked.
+"""Taking what is readable from a damaged file to a new shelf. The file is read, never changed, and LMDB is not used.
 
-What the newest tree leads to is taken as it is. Where damage cuts off a part of it, the rows of that part are looked
-for in all other pages: first in those that are in use, then in those that may be free, which have what was overwritten
-or deleted, too. So what comes from those is reported.
+A salvage takes what the newest tree leads to. Where damage cuts off a part of the tree, it looks for the rows of that
+part in all other pages: first in those that are in use, then in those that may be free. Those also hold what was
+overwritten or deleted, so the report names what comes from them. What waits in the delta is newer than all of this.
 """
 
 from __future__ import annotations
@@ -16,13 +16,16 @@ from coshelf.contract import RESERVED
 from coshelf.engines.lmdb.blobs.blob_file import open_blob, problem_with
 from coshelf.engines.lmdb.blobs.catalogue import is_about_blobs
 from coshelf.engines.lmdb.blobs.folder import blob_path, folder_of
-from coshelf.engines.lmdb.checks.file_check import opened_alone
+from coshelf.engines.lmdb.checks.file import opened_alone
+from coshelf.engines.lmdb.checks.left_delta import waiting_rows
+from coshelf.engines.lmdb.delta.rows import is_deletion
 from coshelf.engines.lmdb.files.copies import write_new
 from coshelf.engines.lmdb.layer_map import is_in_layer, is_link
 from coshelf.engines.lmdb.pages.closing_stamp import is_stamped_header
 from coshelf.engines.lmdb.pages.found_trees import FoundTree, Survey, find_tree
 from coshelf.engines.lmdb.pages.header import Meta, read_metas
-from coshelf.engines.lmdb.pages.page_walk import Node, Pages, nodes_of
+from coshelf.engines.lmdb.pages.layout import FIRST_PAGE, PAGE_SIZES, Node, nodes_of, number_of
+from coshelf.engines.lmdb.pages.reading import Pages
 from coshelf.engines.lmdb.shelf_row import new_row
 from coshelf.errors import DamagedRecord, FormatTooNew, NotAShelf, ShelfLocked
 from coshelf.inspection.reports import Progress, SalvageReport, shown_key
@@ -33,7 +36,6 @@ from coshelf.values.blobs import Reference, reference_in
 __all__ = ["salvage"]
 
 
-_PAGE_SIZES = (4096, 16384, 65536, 8192, 32768)
 _AT_ONCE = 256
 _BYTES_AT_ONCE = 1 << 20
 _NAMED = 1_000  # entries of doubtful origin that are named one by one
@@ -41,7 +43,7 @@ _STEP = 256
 
 
 class _Found(NamedTuple):
-    """Where the best record for a key is. The one with the greater doubt loses, then the older one."""
+    """Where the best record for a key is. The more certain one wins, and of two equally certain ones the newer."""
 
     certainty: int
     version: int
@@ -69,7 +71,7 @@ def salvage(
 
 
 class _Salvage:
-    """One salvage: what was found where, to be read again when it is written."""
+    """One salvage. It notes where each record is, and reads it again when it writes the new shelf."""
 
     def __init__(self, descriptor: int, report: SalvageReport, progress: Progress | None) -> None:
         self._descriptor = descriptor
@@ -81,6 +83,7 @@ class _Salvage:
         self._survey = Survey(self._pages)
         self._tree = FoundTree()
         self._found: dict[bytes, _Found] = {}
+        self._newer: dict[bytes, bytes] = {}  # what waits in the delta
         self.newest = 1
         report.pages = self._survey.last_page + 1
 
@@ -91,22 +94,22 @@ class _Salvage:
             return []
 
     def _guess_page_size(self) -> int:
-        """The size with which most pages have the number that they say they have."""
+        """The size with which most pages have the number that they should have."""
 
         def fitting(size: int) -> int:
             pages = Pages(self._descriptor, size)
-            some = ((number, pages.read(number)) for number in range(2, 1_000))
-            return sum(page is not None and int.from_bytes(page[:8], "little") == number for number, page in some)
+            some = ((number, pages.read(number)) for number in range(FIRST_PAGE, 1_000))
+            return sum(page is not None and number_of(page) == number for number, page in some)
 
-        return max(_PAGE_SIZES, key=fitting)
+        return max(PAGE_SIZES, key=fitting)
 
     @property
     def store_id(self) -> bytes:
-        """Of the shelf that it was, to which its signatures are bound; empty if it is lost."""
+        """The id of the damaged shelf, to which its signatures are bound; empty if it is lost."""
         return b"" if self._survey.row is None else self._survey.row.store_id
 
     def is_marked(self) -> bool:
-        """Whether the file bears this user's mark, so that what is made of it may, too."""
+        """Whether the file bears this user's mark. The new shelf gets one if it does."""
         if self._survey.row is None:
             return False
         information = os.fstat(self._descriptor)
@@ -119,12 +122,12 @@ class _Salvage:
     def find(self) -> None:
         """Find the best record of each key."""
         last = self._survey.last_page
-        for number in range(2, last + 1):
+        for number in range(FIRST_PAGE, last + 1):
             self._survey.look_at(number)
             if self._progress is not None and not number % _STEP:
                 self._progress(number, last + 1)
         if not self._survey.leaves:
-            raise NotAShelf(f"{self._report.name} has no page with entries in it; nothing was made of it")
+            raise NotAShelf(f"{self._report.name} has no page with entries, so no shelf was made")
         self._survey.layers.resolve()
         tree = self._tree = find_tree(self._survey, self._metas)
         for number, wrong in tree.problems:
@@ -132,7 +135,7 @@ class _Salvage:
         self._report.unreadable_pages = len({number for number, _ in tree.problems})
         if len(self._metas) < 2:
             self._report.add(
-                "header", "header", f"{2 - len(self._metas)} of 2 are lost: the last commit may not be there"
+                "header", "header", f"{2 - len(self._metas)} of 2 are lost: the last commit may be missing"
             )
         lost = tree.lost
         for leaf in tree.rows:
@@ -147,18 +150,22 @@ class _Salvage:
         newest = self._survey.row.sequence if self._survey.row is not None else 0
         if sequence is not None and newest > sequence:
             self._report.add(
-                "header", "header", "the last commit's is lost: what it deleted is there again, and reported as current"
+                "header", "header", "the one of the last commit is lost: entries that it deleted are in the new shelf"
             )
         else:
             sequence = None
         if lost or sequence is not None:
             self._look_elsewhere(lost, sequence)
+        # A flush that was cut short has left the row of a commit that no header names: the tree's own goes first.
+        self._newer = self._newest(waiting_rows(self._descriptor, (tree.row, self._survey.row), self._report))
+        self._report_lost()
+        self._take_newer()
         self._report_doubts()
         if self._progress is not None:
             self._progress(last + 1, last + 1)
 
     def _take(self, node: Node, certainty: int) -> bool:
-        """Take a row's record if it is whole, and better than what there is; whether there was nothing to lose."""
+        """Take a row's record if it is whole and better than the one so far. Returns False if the row is damaged."""
         if is_link(node.key) or node.key < RESERVED[0][0]:
             return True
         key = self._survey.layers.key(node.key) if is_in_layer(node.key) else node.key
@@ -210,18 +217,44 @@ class _Salvage:
                     return True
         return False
 
-    def _report_doubts(self) -> None:
-        """Count what was lost and what may be old, and name it."""
-        report = self._report
+    def _newest(self, waiting: dict[bytes, bytes]) -> dict[bytes, bytes]:
+        """The rows of the delta of which the base has nothing newer."""
+        return {
+            key: record
+            for key, record in waiting.items()
+            if key not in self._found or self._found[key].version <= records.version(record)
+        }
+
+    def _report_lost(self) -> None:
+        """Count what was lost, and name it. What the delta has anew is not lost."""
+        replaced: set[bytes] = set()
+        named = 0
         for leaf in self._tree.rows:
             for node in leaf:
                 key = self._survey.layers.key(node.key) if is_in_layer(node.key) else node.key
                 if is_link(node.key) or node.key < RESERVED[0][0]:
                     continue
-                if key is None or key not in self._found:
-                    report.lost += 1
-                    report.add("lost", f"page {node.page}, key {shown_key(key or node.key)}", "its record is damaged")
-        self._compare_count()
+                if key is not None and key not in self._found and key in self._newer:
+                    replaced.add(key)
+                elif key is None or key not in self._found:
+                    named += 1
+                    where = f"page {node.page}, key {shown_key(key or node.key)}"
+                    self._report.add("lost", where, "its record is damaged")
+        self._report.lost += self._compare_count(named, replaced)
+
+    def _take_newer(self) -> None:
+        """Let what waits in the delta take the place of what the base has."""
+        report = self._report
+        for key, record in self._newer.items():
+            self._found.pop(key, None)
+            self.newest = max(self.newest, records.version(record))
+            if key >= FIRST and not is_deletion(record):
+                report.from_delta += 1
+                report.bytes += len(key) + len(record)
+
+    def _report_doubts(self) -> None:
+        """Name what may be old."""
+        report = self._report
         for key, found in self._found.items():
             self.newest = max(self.newest, found.version)
             if key >= FIRST:
@@ -234,36 +267,42 @@ class _Salvage:
         if report.resurrected > _NAMED:
             report.add("resurrected?", "all", f"{report.resurrected} entries in all may be older, or have been deleted")
 
-    def _compare_count(self) -> None:
-        """Say how many entries are missing that nothing names, or that this is not known."""
+    def _compare_count(self, named: int, replaced: set[bytes]) -> int:
+        """The number of entries that are missing from the base, those that nothing names included.
+
+        ``named`` are missing for certain; ``replaced`` were damaged there, and the delta has them anew.
+        """
         report, tree = self._report, self._tree
         stamped = is_stamped_header(self._descriptor, self._metas[0]) if len(self._metas) == 2 else False
         counted = None if stamped is False else tree.entries
         if counted is None:
             report.lost_is_known = False
-            report.add(
-                "lost", "header", "how many entries there were is not known: more may be lost than are named here"
-            )
-            return
-        missing = counted - sum(key >= FIRST for key in self._found)
-        if missing > report.lost:
-            report.lost = missing
-            # A page that is an older state of itself looks right, and so does a count that is another one.
-            report.lost_is_known = bool(stamped or tree.problems)
-            doubt = "" if report.lost_is_known else ", if that count is right"
-            report.add("lost", "header", f"counts {counted:,} entries; {missing:,} are nowhere in the file{doubt}")
+            report.add("lost", "header", "the number of entries is not known: more may be lost than are named here")
+            return named
+        missing = counted - sum(key >= FIRST for key in self._found) - sum(key >= FIRST for key in replaced)
+        if missing <= named:
+            return named
+        # A page that is an older state of itself looks right, and so does a count that is another one.
+        is_right = bool(stamped or tree.problems)
+        doubt = "" if is_right else ", if that count is right"
+        report.add("lost", "header", f"counts {counted:,} entries; {missing:,} are nowhere in the file{doubt}")
+        # The keys of those are not known. The delta may have some of them anew.
+        perhaps = sum(key >= FIRST and key not in self._found for key in self._newer.keys() - replaced)
+        if not is_right or perhaps:
+            report.lost_is_known = False
+        return max(named, missing - perhaps)
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
     def pages(self) -> Iterator[list[tuple[bytes, bytes]]]:
-        """The records found, in the order of their keys, without the mark of marks, which is the file's own."""
+        """The records found, in the order of their keys, without this user's mark, which is the file's own."""
         page: list[tuple[bytes, bytes]] = []
         size = 0
-        for key in sorted(self._found):
+        for key in sorted(self._found.keys() | self._newer.keys()):
             if key == marks.ROW_KEY or is_about_blobs(key):
                 continue
-            record = self._read(key, self._found[key])
-            if not self._has_whole_blob(key, record):
+            record = self._newer[key] if key in self._newer else self._read(key, self._found[key])
+            if is_deletion(record) or not self._has_whole_blob(key, record):
                 continue
             page.append((key, record))
             size += len(record)

@@ -1,8 +1,8 @@
-"""Looking at a delta that was left beside a shelf of somebody else's, before LMDB maps it.
+"""Looking at a delta that was left beside a shelf, without LMDB.
 
-A folder that was copied or unpacked belongs to whoever did that, its state page and its delta as well. What they say
-is used as sizes, as numbers of commits and as rows of the shelf, so it is compared with the files first. Where this
-user made the shelf, they are its own. docs/format.md has the layout.
+A user who copies or unpacks a folder owns all files in it, the state page and the delta included. An opener uses what
+they say as sizes, as numbers of commits and as rows of the shelf. So it first compares them with the files, unless this
+user made the shelf. A salvage reads a delta in the same way. docs/format.md has the layout.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import struct
 from itertools import chain
+from typing import NamedTuple
 
 from coshelf import records
 from coshelf.contract import RESERVED
@@ -17,14 +18,16 @@ from coshelf.engines.lmdb.delta.rows import is_deletion
 from coshelf.engines.lmdb.delta.state import MAPPED, DeltaIdentity, DeltaState
 from coshelf.engines.lmdb.files.sidecar_directory import delta_path
 from coshelf.engines.lmdb.long_keys import CHUNK
-from coshelf.engines.lmdb.pages.header import Meta, read_metas, wrong_with
-from coshelf.engines.lmdb.pages.page_walk import Node, Pages, TreeWalk
+from coshelf.engines.lmdb.pages.header import Meta, newest_of, read_metas, wrong_with
+from coshelf.engines.lmdb.pages.layout import Node
+from coshelf.engines.lmdb.pages.page_walk import TreeWalk
+from coshelf.engines.lmdb.pages.reading import Pages
 from coshelf.engines.lmdb.pages.structure import first_problem, is_own
 from coshelf.engines.lmdb.shelf_row import ShelfRow
 from coshelf.errors import CoshelfError, DamagedShelf
 from coshelf.keys import FIRST, LAST, decode
 
-__all__ = ["refuse_malformed_delta"]
+__all__ = ["DeltaRows", "read_delta", "refuse_malformed_delta"]
 
 _LARGEST_MAP = 1 << 32
 _LARGEST_NUMBER = 1 << 62
@@ -35,13 +38,55 @@ _LONG = b"\x02"
 _LENGTH = struct.Struct("<I")
 
 
+class DeltaRows(NamedTuple):
+    """What could be read of a delta.
+
+    Attributes:
+        newer: the whole rows that are newer than the base, by key; deletions are among them.
+        damaged: the keys of rows that are not whole, as far as they can be told, each with its page.
+        problems: pages that are not what they should be, with what is wrong.
+        is_complete: whether all rows could be found, whole or not.
+    """
+
+    newer: dict[bytes, bytes]
+    damaged: list[tuple[int, bytes]]
+    problems: list[tuple[int, str]]
+    is_complete: bool
+
+
+def read_delta(descriptor: int, name: str, row: ShelfRow, state: DeltaState) -> DeltaRows:
+    """The rows of a delta that belongs to this shelf, as far as they are whole.
+
+    Raises :class:`DamagedShelf` if its headers, or the numbers in the state page, are not possible.
+    """
+    meta, wrong = _newest_header(descriptor, name, row, state)
+    if meta is None:
+        raise DamagedShelf(f"{name} is damaged: {wrong}")
+    pages = Pages(descriptor, meta.page_size)
+    last = state.identity().offset + meta.transaction
+    newer: dict[bytes, bytes] = {}
+    damaged: list[tuple[int, bytes]] = []
+    problems: list[tuple[int, str]] = []
+    seen = bytearray(meta.last_page + 1)
+    walk = TreeWalk(pages, meta.last_page, seen, lambda page, message: problems.append((page, message)))
+    for node in chain.from_iterable(walk.leaves(meta.main_root, meta.main_depth)):
+        if node.key == _NUMBER:
+            continue
+        key, record = _entry(node.key, pages.value(node))
+        if not _is_whole(node, key, record, last):
+            damaged.append((node.page, key))
+        elif records.version(record) > row.sequence:
+            newer[key] = record
+    return DeltaRows(newer, damaged, problems, not walk.lost)
+
+
 def refuse_malformed_delta(descriptor: int, path: str, row: ShelfRow, state: DeltaState) -> None:
     """Raise :class:`DamagedShelf` for a left delta that LMDB or we could stumble over, unless the shelf is this user's.
 
-    Only by who is alone with the shelf. That nothing waits in the delta is not believed: its rows would be there for
-    some who read, and not for others.
+    Only by a process that is alone with the shelf. The state page may say wrongly that the delta is clean. Then some
+    readers would see its rows and others would not, so this marks it as dirty.
     """
-    meta = max(read_metas(descriptor, path), key=lambda meta: meta.transaction)
+    meta = newest_of(read_metas(descriptor, path))
     if is_own(Pages(descriptor, meta.page_size), meta, path):
         return
     name = delta_path(path, state.identity().generation)
@@ -58,26 +103,33 @@ def refuse_malformed_delta(descriptor: int, path: str, row: ShelfRow, state: Del
     if wrong is not None:
         raise DamagedShelf(
             f"{name}, which holds the last commits to {path}, is damaged, or was made to look so: {wrong}\n"
-            "  hint: if nobody misses those commits, delete this file; the shelf opens without it"
+            "  hint: if you can do without those commits, delete this file; the shelf opens without it"
         )
 
     state.mark_dirty()
 
 
 def _wrong_with(descriptor: int, name: str, row: ShelfRow, state: DeltaState) -> str | None:
-    metas = read_metas(descriptor, name)
-    wrong = wrong_with(metas)
-    if wrong is not None:
-        return wrong
-    meta = max(metas, key=lambda meta: meta.transaction)
-    identity = state.identity()
-    wrong = _wrong_numbers(os.fstat(descriptor), meta, row, identity, state.allocated)
-    if wrong is not None:
+    meta, wrong = _newest_header(descriptor, name, row, state)
+    if meta is None:
         return wrong
     problem = first_problem(descriptor, name)
     if problem is not None:
         return str(problem)
-    return _wrong_rows(Pages(descriptor, meta.page_size), meta, identity.offset + meta.transaction)
+    return _wrong_rows(Pages(descriptor, meta.page_size), meta, state.identity().offset + meta.transaction)
+
+
+def _newest_header(
+    descriptor: int, name: str, row: ShelfRow, state: DeltaState
+) -> tuple[Meta, None] | tuple[None, str]:
+    """The header of the delta's last commit, or why it is not possible."""
+    metas = read_metas(descriptor, name)
+    wrong = wrong_with(metas)
+    if wrong is not None:
+        return None, wrong
+    meta = newest_of(metas)
+    wrong = _wrong_numbers(os.fstat(descriptor), meta, row, state.identity(), state.allocated)
+    return (meta, None) if wrong is None else (None, wrong)
 
 
 def _wrong_numbers(
@@ -101,7 +153,7 @@ def _wrong_rows(pages: Pages, meta: Meta, last: int) -> str | None:
     walk = TreeWalk(pages, meta.last_page, bytearray(meta.last_page + 1), lambda *_: None)
     for node in chain.from_iterable(walk.leaves(meta.main_root, meta.main_depth)):
         key, record = _entry(node.key, pages.value(node))
-        if not _is_possible(node, key) or not _is_sealed(key, record) or records.version(record) > last:
+        if not _is_whole(node, key, record, last):
             return f"page {node.page} has a row that no commit up to number {last} wrote"
     return None
 
@@ -114,6 +166,11 @@ def _entry(row: bytes, value: bytes) -> tuple[bytes, bytes]:
         return row, value
     end = _LENGTH.size + _LENGTH.unpack_from(value)[0]
     return value[_LENGTH.size : end], value[end:]
+
+
+def _is_whole(node: Node, key: bytes, record: bytes, last: int) -> bool:
+    """Whether a row is one that a commit up to the last one wrote."""
+    return _is_possible(node, key) and _is_sealed(key, record) and records.version(record) <= last
 
 
 def _is_possible(node: Node, key: bytes) -> bool:

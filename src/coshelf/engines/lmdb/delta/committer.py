@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import os
+from mmap import PAGESIZE
 from typing import TYPE_CHECKING
-
-import lmdb
 
 from coshelf import records
 from coshelf.contract import ABSENT, Batch
 from coshelf.engines.lmdb.base_writer import BaseWriter
 from coshelf.engines.lmdb.blobs.catalogue import committed_rows
-from coshelf.engines.lmdb.delta.rows import RESERVE, DeltaFull, Usage, is_deletion
+from coshelf.engines.lmdb.delta.rows import RESERVE, DeltaFull, NoDelta, Usage, is_deletion
 from coshelf.engines.lmdb.failpoints import ARMED, reach
-from coshelf.engines.lmdb.failures import translate, translated
+from coshelf.engines.lmdb.failures import translated
+from coshelf.engines.lmdb.files.reserve import has_room
 from coshelf.engines.lmdb.locks.turns import again_when_overtaken
 from coshelf.engines.lmdb.long_keys import physical
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, unpack_row
 from coshelf.engines.lmdb.spooled import SpooledPuts
 from coshelf.errors import StorageFull
-from coshelf.system.cooperation import this_thread
 
 if TYPE_CHECKING:
+    import lmdb
+
     from coshelf.engines.lmdb.delta.rows import Delta
     from coshelf.engines.lmdb.environment import Environment
 
@@ -30,6 +31,7 @@ __all__ = ["Committer", "is_large"]
 # A batch that is larger goes straight to the base: it would cost both parts, and one sync is little beside it.
 _LARGE_ROWS = 1_000
 _LARGE_BYTES = 1 << 20
+_PAGES_OF_ROW = 2  # that a new row changes, about
 
 
 def is_large(batch: Batch) -> bool:
@@ -51,7 +53,7 @@ class Committer:
 
     @again_when_overtaken
     def into_delta(self, batch: Batch, *, holding: bool) -> int | None:
-        """One transaction of the delta; None, and nothing, if another holds the exclusive lock."""
+        """One transaction of the delta; None, and nothing, if another holds the exclusive lock. Raises NoDelta."""
         environment = self._environment
         # What can be computed before the lock: the checksums, but for the number.
         partial = {key: records.checksum(key, body) for key, body in batch.puts.items()}
@@ -59,6 +61,7 @@ class Committer:
         try:
             page = environment.page
             state = page.delta
+            self._make_delta()
             helped = False
             while True:
                 delta = environment.current_delta()
@@ -92,45 +95,9 @@ class Committer:
             environment.leave()
         return number
 
-    def put(self, key: bytes, body: bytes, partial: int) -> int | None:
-        """One small entry into the delta, quickly: what most commits are.
-
-        None, and nothing, where that takes more: another holds the exclusive lock, or space is to be taken, or a
-        handler came in between. Then :meth:`into_delta` does it.
-        """
-        environment = self._environment
-        environment.enter()
-        try:
-            # It had a delta when the engine was made: opened again, on a full disk.
-            if environment.name.gone is not None or not environment.has_delta:
-                return None
-            page, delta = environment.page, environment.latest_delta
-            state = page.delta
-            transaction = delta.begin_write()
-            try:
-                number = delta.number(transaction)
-                if page.is_claimed() or not state.is_of(delta.identity) or not delta.has_ample_room(number):
-                    return None
-                transaction.put(key, records.seal(body, partial, number))
-                if ARMED:
-                    reach("commit-applied")
-                state.mark_dirty()
-                transaction.commit()
-            except lmdb.Error as error:
-                if delta.turns.has_lost(transaction):
-                    return None
-                raise translate(error, environment.path, "write") from error
-            finally:
-                transaction.abort()
-                delta.turns.own.pop(this_thread(), None)
-            if ARMED:
-                reach("commit-done")
-            page.ring(number)
-            if delta.is_due:
-                environment.flusher.hurry()
-        finally:
-            environment.leave()
-        return number
+    def _make_delta(self) -> None:
+        if not self._environment.make_delta():
+            raise NoDelta
 
     def _commit(self, transaction: lmdb.Transaction[bytes], batch: Batch) -> None:
         if not batch.blobs:
@@ -171,6 +138,7 @@ class Committer:
         environment = self._environment
         with environment.inside():
             base, state = environment.base, environment.page.delta
+            self._make_delta()
             synced = environment.flusher.sync_blobs(blob.reference.id for blob in batch.blobs)
             with base.writing() as transaction:
                 delta = environment.current_delta()
@@ -209,25 +177,38 @@ class Committer:
 
     @again_when_overtaken
     def into_base_alone(self, batch: Batch, *, holding: bool) -> int | None:
-        """Where there is no delta; None, and nothing, if another holds the exclusive lock."""
+        """Where there is no delta; None, and nothing, if another holds the exclusive lock, or has just made a delta."""
         environment = self._environment
         with environment.inside():
             environment.blobs.sync({blob.reference.id for blob in batch.blobs})
             with environment.base.writing() as transaction:
-                if not holding and environment.exclusive.is_others():
+                if environment.is_delta_made or (not holding and environment.exclusive.is_others()):
                     return None
                 writer = BaseWriter(environment.base, transaction)
                 batch.refuse_conflicts(writer.version)
+                if environment.has_delta and batch.puts:  # the delta could not be made: the disk may be full
+                    self._refuse_without_room(batch)
                 number = writer.row.sequence + 1
                 with translated(environment.path, "write"):
                     writer.apply(batch, number)
-                    writer.finish(number)
+                    # Another nonce: a delta that is made from now on must not fit a copy of the base from before.
+                    writer.finish(number, os.urandom(16))
                     self._commit(transaction, batch)
             environment.base.complete()
             environment.page.ring(number)
             environment.blobs.collect()
             environment.name.refuse_gone()
         return number
+
+    def _refuse_without_room(self, batch: Batch) -> None:
+        """What is left on a full disk is for deleting."""
+        environment = self._environment
+        rows, size = len(batch.puts) + len(batch.deletes), sum(map(len, batch.puts.values()))
+        if not has_room(environment.base.descriptor, environment.path, size + (rows + 1) * _PAGES_OF_ROW * PAGESIZE):
+            raise StorageFull(
+                f"cannot write {environment.path}: no space left on the device; nothing of this commit was stored\n"
+                "  hint: entries can still be deleted, and give their space to others"
+            )
 
     # --- another delta -----------------------------------------------------------------------------------------------
 

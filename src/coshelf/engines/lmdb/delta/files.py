@@ -49,9 +49,12 @@ def decide_kind(path: str, information: os.stat_result) -> int:
 
 
 def make_delta_files(
-    path: str, information: os.stat_result, row: ShelfRow, kind: int, generation: int = 0
+    path: str, information: os.stat_result, store_id: bytes, kind: int, generation: int, offset: int
 ) -> DeltaIdentity:
-    """Make the files of an empty delta, with the owner and mode of the shelf; without a size yet. Raises OSError."""
+    """Make the files of an empty delta, with the owner and mode of the shelf; without a size yet. Raises OSError.
+
+    The number of its first commit is the one after ``offset``.
+    """
     name = delta_path(path, generation)
     descriptor = make_file(name, information)
     try:
@@ -61,7 +64,7 @@ def make_delta_files(
     make_lock_file(name, information)
     boot = boot_id()
     assert boot is not None
-    return DeltaIdentity(kind, generation, row.sequence, 0, made.st_dev, made.st_ino, boot, row.store_id)
+    return DeltaIdentity(kind, generation, offset, 0, made.st_dev, made.st_ino, boot, store_id)
 
 
 def remove_delta_files(path: str, generation: int) -> None:

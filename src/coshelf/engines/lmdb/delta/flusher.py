@@ -31,7 +31,13 @@ _LOOK_AGAIN = 1.0  # seconds
 
 
 class Flusher:
-    """One per environment and process. A flush is harmless when repeated, so a process may die anywhere in it."""
+    """One per environment and process. A flush is harmless when repeated, so a process may die anywhere in it.
+
+    Attributes:
+        noticed: one element for each commit that the thread does not know to be flushed: appending is one step, so that
+            committing threads need no lock. Who appends looks at ``thread`` next, and calls :meth:`start`.
+        thread: the one that flushes in the background, None if there is none.
+    """
 
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
@@ -39,13 +45,11 @@ class Flusher:
         self._ended = Gates()
         self._flushed = 0
         self._mutex = new_reentrant_lock()  # guards the making and ending of the thread
-        self._thread: ServiceThread | None = None
+        self.thread: ServiceThread | None = None
         self._wake = Wakeup()
         self._urgent = False
         self._paused = False
-        # One element for each commit that the thread does not know to be flushed: appending is one step, so that
-        # committing threads need no lock.
-        self._noticed: list[None] = []
+        self.noticed: list[None] = []
 
     # --- flushing ----------------------------------------------------------------------------------------------------
 
@@ -67,6 +71,8 @@ class Flusher:
         """As :meth:`flush`, for who is inside, or closes."""
         environment = self._environment
         base, state = environment.base, environment.page.delta
+        if not state.is_made:  # each commit so far went straight to the base
+            return environment.read_row(base).sequence
         state.last_flush = time.monotonic()
         synced = self.sync_blobs()
         with base.writing() as transaction:
@@ -201,9 +207,9 @@ class Flusher:
 
     def notice(self) -> None:
         """After a commit: see to it that it is flushed in time."""
-        self._noticed.append(None)
-        if self._thread is None:
-            self._start()
+        self.noticed.append(None)
+        if self.thread is None:
+            self.start()
 
     def hurry(self) -> None:
         """There is much to flush: do not wait for the interval to end."""
@@ -211,35 +217,36 @@ class Flusher:
             self._urgent = True
             self._wake.ring()
 
-    def _start(self) -> None:
+    def start(self) -> None:
+        """Have what was noticed flushed in time, by a thread where there can be one."""
         if self._environment.is_resting:
             self.flush()
             return
         with self._mutex:
-            if self._thread is not None or self._paused:
+            if self.thread is not None or self._paused:
                 return
-            thread = self._thread = ServiceThread("coshelf-flush", self._run)
+            thread = self.thread = ServiceThread("coshelf-flush", self._run)
         try:
             thread.start()
         except BaseException as error:
-            self._thread = None
+            self.thread = None
             # Without it: the interpreter is ending, or there are too many threads.
             if not isinstance(error, RuntimeError):
                 raise
         else:
             return
-        known = len(self._noticed)
+        known = len(self.noticed)
         with suppress(StorageError):  # the commit is there, so it must not look as if it had failed
             self.flush()
-            del self._noticed[:known]
+            del self.noticed[:known]
 
     def _run(self) -> None:
         try:
             self._flush_in_turn()
         finally:
             with self._mutex:
-                if self._thread is not None and self._thread.is_this:
-                    self._thread = None
+                if self.thread is not None and self.thread.is_this:
+                    self.thread = None
 
     def _flush_in_turn(self) -> None:
         environment = self._environment
@@ -247,13 +254,13 @@ class Flusher:
             interval = environment.flush_interval
             try:
                 with environment.inside():  # of handles closed at the same time, none may have waited for our end
-                    known = len(self._noticed)  # before looking: these commits have made it dirty, or were flushed
+                    known = len(self.noticed)  # before looking: these commits have made it dirty, or were flushed
                     state = environment.page.delta
                     clean, wait = state.is_clean(), state.last_flush + interval - time.monotonic()
             except ShelfClosed:
                 return
             if clean:
-                del self._noticed[:known]
+                del self.noticed[:known]
                 if self._may_end():
                     return
                 continue
@@ -269,16 +276,16 @@ class Flusher:
                 # Whoever calls sync() or close() meets it, too, and is told. Here it is tried again a while later.
                 self._wake.wait(max(interval, _AFTER_FAILURE))
                 continue
-            del self._noticed[:known]
+            del self.noticed[:known]
             if self._may_end():
                 return
 
     def _may_end(self) -> bool:
         """End the thread if nothing is left to flush. A commit that comes now starts another one."""
         with self._mutex:
-            thread, self._thread = self._thread, None
-            if self._noticed and not self._paused:  # looked at after the line above, as who commits does the reverse
-                self._thread = thread
+            thread, self.thread = self.thread, None
+            if self.noticed and not self._paused:  # looked at after the line above, as who commits does the reverse
+                self.thread = thread
                 return False
         return True
 
@@ -286,7 +293,7 @@ class Flusher:
         """End the thread and let none be started until :meth:`resume`: before a fork, and when closing."""
         with self._mutex:
             self._paused = True
-            thread = self._thread
+            thread = self.thread
         self._wake.ring()
         if thread is not None:
             thread.join(patience)
@@ -299,5 +306,5 @@ class Flusher:
     def resume(self) -> None:
         self._paused = False
         self._wake.clear()
-        if self._noticed:
-            self._start()
+        if self.noticed:
+            self.start()

@@ -23,7 +23,7 @@ from coshelf.engines.lmdb.files.state_page import SIZE, StatePage
 from coshelf.engines.lmdb.shelf_row import ShelfRow
 from coshelf.errors import ShelfPermissionError, StorageError
 
-__all__ = ["left_rows"]
+__all__ = ["left_rows", "left_state"]
 
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EACCES, errno.EPERM)
@@ -38,7 +38,7 @@ def left_rows(path: str, descriptor: int, row: ShelfRow) -> dict[bytes, bytes]:
     Raises :class:`ShelfPermissionError` if others could have written them, :class:`DamagedShelf`.
     """
     try:
-        state = _state_page(path, descriptor)
+        state = left_state(path, descriptor)
         if state is None or state.is_clean() or not belongs(path, row, state):
             return {}
         refuse_malformed_delta(descriptor, path, row, state)
@@ -51,8 +51,11 @@ def left_rows(path: str, descriptor: int, row: ShelfRow) -> dict[bytes, bytes]:
         return {}
 
 
-def _state_page(path: str, descriptor: int) -> DeltaState | None:
-    """The state page of this file as it is, to be looked at and not changed."""
+def left_state(path: str, descriptor: int) -> DeltaState | None:
+    """A copy of the state page of this file, or None for that of another one.
+
+    Raises :class:`ShelfPermissionError` if others could have written it, OSError.
+    """
     page = os.open(state_path(path), _FLAGS)
     try:
         information = os.fstat(descriptor)

@@ -11,21 +11,25 @@ import os
 import struct
 from hashlib import blake2b
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
+
+import lmdb
 
 from coshelf import records
 from coshelf.contract import Batch
-from coshelf.engines.lmdb.delta.state import MAPPED, DeltaIdentity, DeltaState
+from coshelf.engines.lmdb.delta.state import DIRTY, GENERATION, MAPPED, DeltaIdentity, DeltaState
+from coshelf.engines.lmdb.failpoints import ARMED, reach
+from coshelf.engines.lmdb.failures import translate
 from coshelf.engines.lmdb.files.shared_memory import shared
 from coshelf.engines.lmdb.files.sidecar_directory import delta_path
+from coshelf.engines.lmdb.files.state_page import BELL, CLAIM
 from coshelf.engines.lmdb.lmdb_file import LmdbFile
 from coshelf.engines.lmdb.long_keys import CHUNK
+from coshelf.engines.lmdb.pages.layout import USAGE, USAGE_AT
 from coshelf.errors import StorageError, StorageFull
+from coshelf.system.cooperation import this_thread
 
-if TYPE_CHECKING:
-    import lmdb
-
-__all__ = ["RESERVE", "SMALL", "Delta", "DeltaFull", "Usage", "all_rows", "is_deletion"]
+__all__ = ["RESERVE", "SMALL", "Delta", "DeltaFull", "NoDelta", "Usage", "all_rows", "is_deletion"]
 
 SMALL = 64 * 1024  # bytes of a body that is written without much ado
 # What may wait before a flush is due. More makes the flush long and what reads have to copy large.
@@ -40,9 +44,6 @@ _LENGTH = struct.Struct("<I")
 _DIGEST = 16
 _ROW_OVERHEAD = 64  # bytes, more than LMDB adds to a row
 
-_USAGE = struct.Struct("<QQQQQQQ")  # of one of LMDB's two meta pages, from byte 96
-_USAGE_AT = 96
-
 # Space is taken a step ahead of its use. Small steps at first: most shelves hold little between two flushes.
 _FIRST_STEP = 1 << 20
 _LARGEST_STEP = 16 << 20
@@ -52,6 +53,7 @@ RESERVE = 64
 _AMPLE = 256  # pages, more than a row of SMALL bytes and the reserve can need
 _LARGEST_NEED = 7_000  # pages, of the largest batch that comes here
 _MAP = 512 << 20
+_WORD = 0xFFFFFFFF
 
 
 class DeltaFull(Exception):
@@ -64,6 +66,10 @@ class DeltaFull(Exception):
     def __init__(self, *, for_good: bool) -> None:
         super().__init__()
         self.for_good = for_good
+
+
+class NoDelta(Exception):
+    """The delta is not made yet, and cannot be: there is no space, or this user may not make files."""
 
 
 class Usage(NamedTuple):
@@ -142,7 +148,7 @@ class Delta(LmdbFile):
     def usage(self, transaction: lmdb.Transaction[bytes]) -> Usage:
         """What the commit before this write transaction left. Read from the header: LMDB's own call takes 2 us."""
         previous = transaction.id() - 1
-        usage = Usage._make(_USAGE.unpack_from(self._header, (previous & 1) * self._page_size + _USAGE_AT))
+        usage = Usage._make(USAGE.unpack_from(self._header, (previous & 1) * self._page_size + USAGE_AT))
         if usage.transaction != previous:
             raise StorageError(f"{self.path} is in use by something else: its header counts another transaction")
         return usage
@@ -173,8 +179,8 @@ class Delta(LmdbFile):
         Notes in ``is_due`` whether a flush is.
         """
         previous = number - self._offset - 1
-        _, leaf, overflow, entries, _, last_page, found = _USAGE.unpack_from(
-            self._header, (previous & 1) * self._page_size + _USAGE_AT
+        _, leaf, overflow, entries, _, last_page, found = USAGE.unpack_from(
+            self._header, (previous & 1) * self._page_size + USAGE_AT
         )
         size = (leaf + overflow) * self._page_size
         self.is_due = entries > _DUE_ENTRIES or size > _DUE_BYTES
@@ -245,6 +251,35 @@ class Delta(LmdbFile):
             transaction.put(key, record)
         else:
             transaction.put(_row_of_long(key), b"".join((_LENGTH.pack(len(key)), key, record)))
+
+    def put_one(self, key: bytes, body: bytes, partial: int) -> int | None:
+        """Commit one small entry, quickly: what most commits are. Return its number, which is on the bell by then.
+
+        None, and nothing, where that takes more: another holds the exclusive lock, or space is to be taken, or a
+        handler came in between. ``partial`` is the checksum so far. The caller wakes those who wait at the bell.
+        """
+        words = self._state.words
+        transaction = self.begin_write()
+        try:
+            number = transaction.id() + self._offset
+            if words[CLAIM] or words[GENERATION] != self.identity.generation or not self.has_ample_room(number):
+                return None
+            transaction.put(key, records.seal(body, partial, number))
+            if ARMED:
+                reach("commit-applied")
+            words[DIRTY] = 1
+            transaction.commit()
+        except lmdb.Error as error:
+            if self.turns.has_lost(transaction):
+                return None
+            raise translate(error, self.shelf, "write") from error
+        finally:
+            transaction.abort()
+            self.turns.own.pop(this_thread(), None)
+        if ARMED:
+            reach("commit-done")
+        words[BELL] = number & _WORD
+        return number
 
     def apply(self, transaction: lmdb.Transaction[bytes], batch: Batch, partial: dict[bytes, int]) -> int:
         """Write a batch without clears and return its number. ``partial`` holds the checksums of the bodies so far."""

@@ -6,26 +6,32 @@ A delta belongs to one boot of the machine, one shelf, one state of it (the nonc
 
 from __future__ import annotations
 
+import os
 import struct
 from typing import NamedTuple
 
-__all__ = ["DIRECT", "MAPPED", "PLAIN", "DeltaIdentity", "DeltaState", "boot_id"]
+__all__ = ["DIRECT", "DIRTY", "GENERATION", "MAPPED", "NOT_MADE", "PLAIN", "DeltaIdentity", "DeltaState", "boot_id"]
 
 DIRECT = 0  # there is no delta: each commit goes straight to the base
 PLAIN = 1  # written with system calls
 MAPPED = 2  # written through its map, its space taken beforehand
+NOT_MADE = 3  # the first commit makes it
 
 # kind, generation, offset, map size, device, inode, boot id, store id; from byte 256 of the page
 _IDENTITY = struct.Struct("=IIqQQQ16s16s")
 _AT = 256
 _KIND_AND_GENERATION = 8
-_GENERATION = _AT + 4
+_NO_GENERATION = 0xFFFFFFFF
 _CURRENT_NONCE = 336  # of the base, as last seen
 _PENDING_NONCE = 352  # that a flush is about to give the base
-_DIRTY = 368
 _ALLOCATED = 376
 _LAST_FLUSH = 384
 _END = 512
+
+# Words of the page, by which one entry is read and written without a call.
+_KIND = _AT // 4
+GENERATION = _KIND + 1
+DIRTY = 368 // 4
 
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
 _NUMBER = struct.Struct("=Q")
@@ -35,8 +41,11 @@ _TIME = struct.Struct("=d")
 def boot_id() -> bytes | None:
     """What tells this boot of the machine from any other; None where nothing does. Raises OSError."""
     try:
-        with open(_BOOT_ID, "rb") as file:
-            found = bytes.fromhex(file.read().strip().replace(b"-", b"").decode())
+        descriptor = os.open(_BOOT_ID, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            found = bytes.fromhex(os.read(descriptor, 64).strip().replace(b"-", b"").decode())
+        finally:
+            os.close(descriptor)
     except (FileNotFoundError, NotADirectoryError, PermissionError, ValueError):
         return None
     return found if len(found) == 16 else None  # an empty file, as some sandboxes have it, is the same in every boot
@@ -46,7 +55,7 @@ class DeltaIdentity(NamedTuple):
     """Which file the delta is and to what it belongs.
 
     Attributes:
-        kind: DIRECT, PLAIN or MAPPED, as its creator decided; all who use it do likewise.
+        kind: DIRECT, NOT_MADE, PLAIN or MAPPED. Its creator decides on PLAIN or MAPPED; all who use it do likewise.
         generation: 0 for the first; a delta that had to be replaced while in use is followed by the next.
         offset: what to add to the number of one of its LMDB transactions to have the number of the commit.
         map_size: of its map, the same for all who use it, since LMDB gives a writable map's file that length.
@@ -63,15 +72,19 @@ class DeltaIdentity(NamedTuple):
 
 
 class DeltaState:
-    """The delta's part of a mapped state page."""
+    """The delta's part of a mapped state page.
+
+    Attributes:
+        words: the whole page, by words: see :data:`DIRTY` and :data:`GENERATION`.
+    """
 
     def __init__(self, page: memoryview | bytearray) -> None:
         self._page = page
-        self._words = memoryview(page).cast("I")  # a word is read in half the time
+        self.words = memoryview(page).cast("I")  # a word is read in half the time
 
     def release(self) -> None:
         """Give up the view of the page."""
-        self._words.release()
+        self.words.release()
 
     def identity(self) -> DeltaIdentity:
         return DeltaIdentity(*_IDENTITY.unpack_from(self._page, _AT))
@@ -85,9 +98,24 @@ class DeltaState:
         self._page[_AT + _KIND_AND_GENERATION : _AT + _IDENTITY.size] = packed[_KIND_AND_GENERATION:]
         self._page[_AT : _AT + _KIND_AND_GENERATION] = packed[:_KIND_AND_GENERATION]
 
+    def expect(self) -> None:
+        """Say that the first commit is to make a delta. Only by who is alone with the shelf."""
+        self.words[GENERATION] = _NO_GENERATION
+        self.words[_KIND] = NOT_MADE
+
+    @property
+    def is_made(self) -> bool:
+        """Whether a delta has been made. From then on there is always one."""
+        return self.words[_KIND] in (PLAIN, MAPPED)
+
+    @property
+    def is_expected(self) -> bool:
+        """Whether there is a delta, or the first commit makes one."""
+        return self.words[_KIND] != DIRECT
+
     def is_of(self, identity: DeltaIdentity) -> bool:
         """Whether this is still the delta: another generation may have taken its place."""
-        return self._words[_GENERATION // 4] == identity.generation
+        return self.words[GENERATION] == identity.generation
 
     # --- the nonce of the base ---------------------------------------------------------------------------------------
 
@@ -121,15 +149,15 @@ class DeltaState:
 
     def is_clean(self) -> bool:
         """Whether the delta has nothing that is not in the base."""
-        return not self._words[_DIRTY // 4]
+        return not self.words[DIRTY]
 
     def mark_dirty(self) -> None:
         """Before a commit, under the delta's write lock."""
-        self._words[_DIRTY // 4] = 1
+        self.words[DIRTY] = 1
 
     def clean(self) -> None:
         """Inside the transaction that empties the delta."""
-        self._words[_DIRTY // 4] = 0
+        self.words[DIRTY] = 0
 
     @property
     def allocated(self) -> int:

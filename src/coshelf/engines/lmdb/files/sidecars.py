@@ -13,19 +13,15 @@ import stat
 import time
 from dataclasses import dataclass, field
 
-from coshelf.engines.lmdb.checks.damage import find_damage, stamp
+from coshelf.engines.lmdb.checks.opening import check_short_file, stamp
 from coshelf.engines.lmdb.delta.check import refuse_malformed_delta
-from coshelf.engines.lmdb.delta.files import (
-    belongs,
-    decide_kind,
-    make_delta_files,
-    remove_all_delta_files,
-    remove_delta_files,
-)
+from coshelf.engines.lmdb.delta.files import belongs, remove_all_delta_files
 from coshelf.engines.lmdb.delta.left import left_rows
-from coshelf.engines.lmdb.delta.state import DIRECT, DeltaIdentity
+from coshelf.engines.lmdb.delta.state import boot_id
+from coshelf.engines.lmdb.files.closed_file import look_at
 from coshelf.engines.lmdb.files.creation import sweep
 from coshelf.engines.lmdb.files.exposed_sidecars import exposure_of_sidecars, refuse_exposed, refuse_exposed_sidecars
+from coshelf.engines.lmdb.files.reserve import give_up_reserve, keep_reserve
 from coshelf.engines.lmdb.files.sidecar_directory import (
     base_path,
     delta_path,
@@ -36,12 +32,10 @@ from coshelf.engines.lmdb.files.sidecar_directory import (
     state_path,
 )
 from coshelf.engines.lmdb.files.sidecar_files import lock_path, make_file, make_lock_file, remove_file
-from coshelf.engines.lmdb.files.state_page import SIZE as PAGE_SIZE
 from coshelf.engines.lmdb.files.state_page import StatePage
 from coshelf.engines.lmdb.locks.lock_guard import FLOCK
 from coshelf.engines.lmdb.pages.header import check_header, missing_bytes, newest_transaction
-from coshelf.engines.lmdb.pages.structure import check_short_file, refuse_malformed
-from coshelf.engines.lmdb.shelf_row import ShelfRow, check_row
+from coshelf.engines.lmdb.shelf_row import ShelfRow
 from coshelf.errors import (
     CoshelfError,
     DamagedShelf,
@@ -73,8 +67,8 @@ class Files:
         descriptor: of the file; holds the shared flock. Once it is open that is the one of LMDB.
         page: None if this user cannot have sidecars here and reads without locks.
         alone: whether the flock is still exclusive, the sidecars being made.
-        fresh: a delta in the making, to be published in the state page by who opens it first.
         has_damage: whether records were found damaged when it was opened first.
+        is_own: whether the opening found this user's mark, for who asks first.
         transaction: LMDB's newest, when this process opened it.
         left: what waits in the delta of a process that died, for who cannot flush it.
         is_lent: whether the descriptor is LMDB's.
@@ -84,16 +78,25 @@ class Files:
     descriptor: int
     page: StatePage | None
     alone: bool
-    fresh: DeltaIdentity | None = None
     has_damage: bool = False
+    is_own: bool = False
     transaction: int = -1
     is_lent: bool = False
     left: dict[bytes, bytes] = field(default_factory=dict)
 
     @property
+    def status(self) -> os.stat_result:
+        return os.fstat(self.descriptor)
+
+    @property
     def identity(self) -> tuple[int, int]:
-        information = os.fstat(self.descriptor)
+        information = self.status
         return information.st_dev, information.st_ino
+
+    def take_mark(self) -> bool:
+        """Whether the opening has just found this user's mark. Asked again, it says no: marks can be taken away."""
+        found, self.is_own = self.is_own, False
+        return found
 
     def share(self) -> None:
         """Let other openers in, once LMDB has its own lock on the lock file."""
@@ -106,8 +109,10 @@ class Files:
         With LMDB closed, and its descriptor taken back. With ``has_written`` the shelf is stamped; with
         False only if somebody else has written since it was opened.
         """
+        is_last = False
         try:
-            if self.is_alone():
+            is_last = self.is_alone()
+            if is_last:
                 if has_written is not None:
                     unchanged = None if has_written else self.transaction
                     stamp(self.descriptor, self.path, has_damage=self.has_damage, unchanged=unchanged)
@@ -115,7 +120,11 @@ class Files:
         finally:
             if self.page is not None:
                 self.page.abandon()
-            _close(self.descriptor)
+            try:
+                if is_last and has_written is not None:
+                    keep_reserve(self.descriptor, self.path)  # last: with the space that the sidecars had
+            finally:
+                _close(self.descriptor)
 
     def is_alone(self) -> bool:
         """Whether nobody else has the shelf open, nor can open it from here on, and nothing waits in the delta.
@@ -232,23 +241,23 @@ def _try_open(path: str, descriptor: int, write: bool, *, trusted: bool) -> tupl
                 f"{path} is locked in a way that does not fit: its lock file is in use, but nobody has the shelf open\n"
                 "  hint: a process that had it open may have copied or moved the file; close it there"
             )
-        check_short_file(descriptor, path)
-        has_damage = _look(descriptor, path, trusted=trusted)
-        row = check_row(descriptor, path)
+        row, has_damage, is_own = look_at(descriptor, path, trusted=trusted)
         if information.st_nlink > 1 or not row.sequence:
             _sync_name(path)  # its maker may have died before
         if information.st_nlink > 1:
             sweep(path, information.st_ino)
         try:
-            made = _make_sidecars(path, descriptor, information, row, trusted=trusted)
+            page = _make_sidecars(path, descriptor, information, row, trusted=trusted)
         except StorageFull:
-            if write:
+            if not write:
+                page = None  # reading needs no space
+            elif give_up_reserve(descriptor, path):
+                page = _make_sidecars(path, descriptor, information, row, trusted=trusted)
+            else:
                 raise
-            made = None  # reading needs no space
-        if made is not None:
-            page, fresh = made
+        if page is not None:
             page.has_damage = has_damage
-            return Files(path, descriptor, page, alone=True, fresh=fresh, has_damage=has_damage), None
+            return Files(path, descriptor, page, alone=True, has_damage=has_damage, is_own=is_own), None
         if write:
             raise ShelfPermissionError(
                 errno.EACCES, "this user may not create files beside the shelf, which writing needs", path
@@ -284,10 +293,9 @@ def _try_open(path: str, descriptor: int, write: bool, *, trusted: bool) -> tupl
             "  hint: sqlite:PATH works between containers that share a volume; or let the containers share a pid "
             "namespace, as with docker run --pid=container:NAME"
         )
-    delta = page.delta.identity()
     try:
-        name = delta_path(path, delta.generation)
-        if delta.kind != DIRECT and not _all_usable(path, [name, lock_path(name)], write):
+        name = delta_path(path, page.delta.identity().generation)
+        if page.delta.is_made and not _all_usable(path, [name, lock_path(name)], write):
             page.abandon()
             return _without_locks(path, descriptor), None
     except BaseException:
@@ -327,21 +335,12 @@ def _sync_name(path: str) -> None:
         raise StorageError(error.errno, f"cannot make the shelf's name durable: {error.strerror}", path) from error
 
 
-def _look(descriptor: int, path: str, *, trusted: bool) -> bool:
-    """Whether records are damaged. Raises :class:`DamagedShelf` if more is. Only by who is alone."""
-    if not trusted:
-        refuse_malformed(descriptor, path)
-    return find_damage(descriptor, path)
-
-
 def _without_rights(path: str, descriptor: int, *, trusted: bool) -> Files:
     """For a user who may only read; damage is looked for if nobody has it open."""
     if not _flock(descriptor, fcntl.LOCK_EX):
         return _without_locks(path, descriptor)
-    check_short_file(descriptor, path)
-    has_damage = _look(descriptor, path, trusted=trusted)
-    left = left_rows(path, descriptor, check_row(descriptor, path))
-    return _without_locks(path, descriptor, has_damage, left)
+    row, has_damage, _ = look_at(descriptor, path, trusted=trusted)
+    return _without_locks(path, descriptor, has_damage, left_rows(path, descriptor, row))
 
 
 def _without_locks(
@@ -363,11 +362,11 @@ def _another_name(path: str) -> OpenUnderAnotherName:
 
 def _make_sidecars(
     path: str, descriptor: int, information: os.stat_result, row: ShelfRow, *, trusted: bool
-) -> tuple[StatePage, DeltaIdentity | None] | None:
+) -> StatePage | None:
     """Make the sidecars anew, with the owner and mode of the shelf; None where this user may not.
 
-    A delta that was left, and belongs to this shelf as it is, stays, and so does the state page that says so. If not, a
-    new one is made; its identity is returned, to be published in the state page once it is open.
+    A delta that was left, and belongs to this shelf as it is, stays, and so does the state page that says so. If not,
+    the first commit makes a new one.
     """
     left: StatePage | None = None
     made: list[str] = []
@@ -382,17 +381,19 @@ def _make_sidecars(
                 make_lock_file(base_path(path), information)
                 make_lock_file(delta_path(path, identity.generation), information)
                 left.forget_processes()
-                return left, None
+                return left
             left.abandon()
             left = None
         if not is_new:
             remove_all_delta_files(path)
-        state = make_file(state_path(path), information, PAGE_SIZE)
+        state = make_file(state_path(path), information, StatePage.new(information.st_dev, information.st_ino))
         made.append(state_path(path))
-        left = StatePage.make(state, information.st_dev, information.st_ino)
+        left = StatePage(state)
         make_lock_file(base_path(path), information)
         made.append(lock_path(base_path(path)))
-        return left, _make_delta(path, information, row)
+        if boot_id() is not None:  # where boots cannot be told apart there is no delta
+            left.delta.expect()
+        return left
     except OSError as error:
         if left is not None:
             left.abandon()
@@ -410,20 +411,6 @@ def _make_sidecars(
         raise StorageError(
             error.errno, f"cannot make a file beside the shelf: {error.strerror}", error.filename or path
         ) from error
-
-
-def _make_delta(path: str, information: os.stat_result, row: ShelfRow) -> DeltaIdentity | None:
-    """The files of a new delta; None where there is none: on a full disk, and where boots cannot be told apart."""
-    kind = decide_kind(path, information)
-    if kind == DIRECT:
-        return None
-    try:
-        return make_delta_files(path, information, row, kind)
-    except OSError as error:
-        if error.errno not in _NO_ROOM:
-            raise
-        remove_delta_files(path, 0)
-        return None
 
 
 def _left_state_page(path: str, shelf: int, information: os.stat_result) -> StatePage | None:

@@ -21,7 +21,7 @@ from coshelf.engines.lmdb.delta.state import DeltaState
 from coshelf.engines.lmdb.files.shared_memory import shared
 from coshelf.engines.lmdb.locks import futex
 
-__all__ = ["Bell", "Holder", "StatePage"]
+__all__ = ["BELL", "CLAIM", "WAITERS", "Bell", "Holder", "StatePage"]
 
 SIZE = 4096
 _IDENTITY = struct.Struct("=8sQQ")
@@ -32,8 +32,12 @@ _DAMAGE = 32
 _EXCLUSIVE = 64
 _HOLDER = struct.Struct("=IId48s")  # flag, pid, since, command
 _BELL = 128
-_WAITERS = 132
 _DELTA = 256
+
+# Words of the page, by which one entry is written without a call.
+CLAIM = _EXCLUSIVE // 4
+BELL = _BELL // 4
+WAITERS = BELL + 1
 
 
 class Holder(NamedTuple):
@@ -60,16 +64,11 @@ class StatePage:
         self.identity = (information.st_dev, information.st_ino)
         self.information = information
 
-    @classmethod
-    def make(cls, descriptor: int, device: int, inode: int) -> StatePage:
-        """Fill a new file, and map it. Only by who has the shelf's file locked exclusively."""
+    @staticmethod
+    def new(device: int, inode: int) -> bytes:
+        """The content of a new one. Only for who has the shelf's file locked exclusively."""
         page = _IDENTITY.pack(_MAGIC, device, inode) + _NUMBER.pack(pid_namespace())
-        try:
-            os.pwrite(descriptor, page.ljust(SIZE, b"\0"), 0)
-        except OSError:
-            os.close(descriptor)
-            raise
-        return cls(descriptor)
+        return page.ljust(SIZE, b"\0")
 
     @staticmethod
     def is_one(descriptor: int) -> bool:
@@ -131,7 +130,7 @@ class StatePage:
         Explicitly, also before closing: a forked child may have a copy of the descriptor.
         """
         if self._claimed:
-            self._words[_EXCLUSIVE // 4] = 0
+            self._words[CLAIM] = 0
             self._claimed = False
         if self._lock is not None:
             fcntl.flock(self._lock, fcntl.LOCK_UN)
@@ -150,7 +149,7 @@ class StatePage:
 
     def is_claimed(self) -> bool:
         """Whether somebody holds the exclusive lock, or died with it."""
-        return self._words[_EXCLUSIVE // 4] != 0
+        return self._words[CLAIM] != 0
 
     def holder(self) -> Holder | None:
         """Who set the flag."""
@@ -161,20 +160,20 @@ class StatePage:
 
     def ring(self, sequence: int) -> None:
         """Tell of a commit. Each number is rung once, so no two commits can cancel each other out."""
-        self._words[_BELL // 4] = sequence & 0xFFFFFFFF
-        if self._words[_WAITERS // 4]:
+        self._words[BELL] = sequence & 0xFFFFFFFF
+        if self._words[WAITERS]:
             futex.wake_all(self._page, _BELL)
 
     def wake(self) -> None:
         """Wake those who wait, without a commit to tell of."""
-        if self._words[_WAITERS // 4]:
+        if self._words[WAITERS]:
             futex.wake_all(self._page, _BELL)
 
     def sequence(self) -> int:
         """What the bell says now. From here on commits wake those who wait."""
-        if not self._words[_WAITERS // 4]:
-            self._words[_WAITERS // 4] = 1
-        return self._words[_BELL // 4]
+        if not self._words[WAITERS]:
+            self._words[WAITERS] = 1
+        return self._words[BELL]
 
     def wait(self, sequence: int, timeout: float | None) -> None:
         """Sleep until the bell says something else."""

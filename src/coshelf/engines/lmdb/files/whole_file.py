@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from coshelf import records
 from coshelf.engines.lmdb.base_writer import BaseWriter
-from coshelf.engines.lmdb.checks.damage import stamp
+from coshelf.engines.lmdb.checks.opening import stamp
 from coshelf.engines.lmdb.failures import translated
 from coshelf.engines.lmdb.lmdb_file import LmdbFile, with_largest_map
 from coshelf.engines.lmdb.pages.header import missing_bytes

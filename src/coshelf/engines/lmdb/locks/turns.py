@@ -11,8 +11,8 @@ from __future__ import annotations
 import os
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from types import TracebackType
 from typing import Concatenate, ParamSpec, TypeVar
 
 import lmdb
@@ -46,13 +46,14 @@ class WriteTurns:
     Attributes:
         own: gives, for the number of a thread that has none, a new one. Beginning and remembering are one step of the
             interpreter, so that no handler can come in between. Who has ended his takes it out.
+        overtaken: how many times in a row a writer was. A number that is not exact does no harm.
     """
 
     def __init__(self, shelf: str, begin: Callable[[], lmdb.Transaction[bytes]]) -> None:
         self._shelf = shelf
         self.own: defaultdict[int, lmdb.Transaction[bytes]] = defaultdict(begin)
         self._settled: set[int] = set()
-        self._overtaken = 0  # times in a row; a number that is not exact does no harm
+        self.overtaken = 0
 
     def make_way(self, thread: int) -> None:
         """End a transaction that this thread has. Raises :class:`TransactionInProgress` if that must not be."""
@@ -89,26 +90,51 @@ class WriteTurns:
         if self.has_lost(transaction):
             raise Overtaken
 
-    @contextmanager
-    def ending(self, transaction: lmdb.Transaction[bytes]) -> Iterator[lmdb.Transaction[bytes]]:
+    def ending(self, transaction: lmdb.Transaction[bytes]) -> _Ending:
         """End a transaction with the block, unless it was committed, and tell failures from being overtaken."""
+        return _Ending(self, transaction)
+
+    def end(self, transaction: lmdb.Transaction[bytes]) -> None:
+        """End a transaction of this thread, unless it was committed."""
+        transaction.abort()
+        thread = this_thread()
+        self._settled.discard(thread)
+        self.own.pop(thread, None)
+
+
+class _Ending:
+    """The block of :meth:`WriteTurns.ending`."""
+
+    __slots__ = ("_transaction", "_turns")
+
+    def __init__(self, turns: WriteTurns, transaction: lmdb.Transaction[bytes]) -> None:
+        self._turns = turns
+        self._transaction = transaction
+
+    def __enter__(self) -> lmdb.Transaction[bytes]:
+        turns, transaction = self._turns, self._transaction
+        if turns.overtaken > _PATIENCE:
+            try:
+                turns.settle(transaction)
+            except BaseException as error:
+                turns.overtaken += isinstance(error, Overtaken)
+                turns.end(transaction)
+                raise
+        return transaction
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        turns, transaction = self._turns, self._transaction
         try:
-            if self._overtaken > _PATIENCE:
-                self.settle(transaction)
-            yield transaction
-            self._overtaken = 0
-        except (lmdb.Error, CoshelfError) as error:
-            if self.has_lost(transaction):
+            if error is None:
+                turns.overtaken = 0
+            elif isinstance(error, Overtaken):
+                turns.overtaken += 1
+            elif isinstance(error, (lmdb.Error, CoshelfError)) and turns.has_lost(transaction):
                 raise Overtaken from error
-            raise
-        except Overtaken:
-            self._overtaken += 1
-            raise
         finally:
-            transaction.abort()
-            thread = this_thread()
-            self._settled.discard(thread)
-            self.own.pop(thread, None)
+            turns.end(transaction)
 
 
 def _is_open(transaction: lmdb.Transaction[bytes]) -> bool:

@@ -2,7 +2,8 @@
 
 LMDB's pages have no checksums, and LMDB follows what it finds in them: a flipped bit can hide entries or end the
 process, and a page that is an older state of itself looks right in every way. So the last closer notes what the pages
-are, and the next opener, who is alone as well, compares before LMDB sees the file. docs/format.md, "The closing stamp".
+are. The next opener compares them before LMDB sees the file; no other process has the file open then. docs/format.md,
+"The closing stamp".
 """
 
 from __future__ import annotations
@@ -10,19 +11,32 @@ from __future__ import annotations
 import os
 import struct
 import zlib
+from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import NamedTuple
 
 from coshelf.engines.lmdb.pages.header import Meta
 from coshelf.engines.lmdb.pages.inner_pages import inner_checksum
+from coshelf.engines.lmdb.pages.layout import FIRST_PAGE, header_page_of
 
-__all__ = ["ALL", "INNER", "Stamp", "is_stamped_header", "make_stamp", "read_stamp", "take_checksums", "write_stamp"]
+__all__ = [
+    "ALL",
+    "INNER",
+    "Changes",
+    "Stamp",
+    "changes_since_closing",
+    "is_stamped_header",
+    "make_stamp",
+    "read_stamp",
+    "write_stamp",
+]
 
 ALL = 1
 INNER = 2
 
-# Up to this size each page is summed, at opening and at closing, in some 2 ms at most. Each has its own checksum, since
-# free pages are not what they were after a power cut, and tell nothing. Of what is larger only the pages that lead to
-# others are summed.
+# Up to this size the stamp has a checksum of each page, which takes 2 ms at most, at opening and at closing. A power
+# cut changes free pages, so a checksum of several pages would tell nothing. For a larger file, the stamp has one
+# checksum of the pages that lead to others.
 LARGEST = 3_500_000
 
 _MAGIC = b"coshelf\2"
@@ -53,6 +67,52 @@ class Stamp(NamedTuple):
     checksums: tuple[int, ...]
 
 
+@dataclass(slots=True)
+class Changes:
+    """How the file differs from what its stamp says.
+
+    Attributes:
+        is_older: whether the headers are of a transaction before the stamped one. Nothing else is compared then.
+        header: whether the newer header is another one.
+        inner: whether pages that lead to others are not what they were, in a file with one checksum for these.
+        pages: the pages that are not what they were, in a file with a checksum for each; free ones are among them.
+        had_damage: whether records were known to be damaged when the shelf was closed.
+        is_of_each_page: whether the stamp has a checksum for each page.
+    """
+
+    is_older: bool = False
+    header: bool = False
+    inner: bool = False
+    pages: set[int] = field(default_factory=set)
+    had_damage: bool = False
+    is_of_each_page: bool = False
+
+
+def changes_since_closing(descriptor: int, older: Meta, newer: Meta) -> Changes | None:
+    """Compare the file with its stamp; None without a stamp, or if there were commits after it."""
+    known = read_stamp(descriptor, newer.page_size)
+    if known is None:
+        return None
+    if _is_older(known, older, newer):
+        return Changes(is_older=True)
+    if known.transaction < newer.transaction:
+        return None
+    changes = Changes(had_damage=known.has_damage, is_of_each_page=known.kind == ALL)
+    if known.last_page != newer.last_page:  # which may say anything, and all pages up to there would be read
+        changes.header = True
+        return changes
+    found = _take_checksums(descriptor, newer, known.kind)
+    if found == known.checksums:
+        return changes
+    if found is None or known.kind != ALL:
+        changes.inner = True
+        return changes
+    changes.header = found[0] != known.checksums[0]
+    behind = zip_longest(known.checksums[1:], found[1:])  # a page behind the end of the file is another one, too
+    changes.pages = {page for page, (was, now) in enumerate(behind, FIRST_PAGE) if was != now}
+    return changes
+
+
 def read_stamp(descriptor: int, page_size: int) -> Stamp | None:
     """The newest stamp in the file; None if there is none that is whole."""
     stamps = [_unpack(os.pread(descriptor, page_size - AT, page * page_size + AT)) for page in (0, 1)]
@@ -65,7 +125,7 @@ def make_stamp(descriptor: int, meta: Meta, older: Meta, *, has_damage: bool) ->
     if os.fstat(descriptor).st_size < pages * meta.page_size:
         return None
     kind = ALL if pages * meta.page_size <= LARGEST else INNER
-    checksums = take_checksums(descriptor, meta, kind)
+    checksums = _take_checksums(descriptor, meta, kind)
     if checksums is None or AT + _LAYOUT.size + (len(checksums) + 1) * _CHECKSUM.size > meta.page_size:
         return None
     return Stamp(meta.transaction, meta.last_page, older.main_root, kind, has_damage, checksums)
@@ -74,21 +134,21 @@ def make_stamp(descriptor: int, meta: Meta, older: Meta, *, has_damage: bool) ->
 def write_stamp(descriptor: int, page_size: int, stamp: Stamp) -> None:
     """Write it beside the older header. Raises OSError.
 
-    Nothing is synced: a stamp that a power cut takes is missed at the next opening, but nothing else depends on it.
+    It syncs nothing. After a power cut the stamp may be missing; then the next opening does not compare, and goes on.
     """
     layout = _LAYOUT.pack(
         _MAGIC, stamp.transaction, stamp.last_page, stamp.older_root, stamp.kind, int(stamp.has_damage),
         len(stamp.checksums),
     )  # fmt: skip
     packed = layout + struct.pack(f"<{len(stamp.checksums)}I", *stamp.checksums)
-    older_page = (stamp.transaction + 1) % 2  # transaction n is in page n % 2
+    older_page = header_page_of(stamp.transaction + 1)  # the next transaction overwrites the older header
     os.pwrite(descriptor, packed + _CHECKSUM.pack(zlib.crc32(packed)), older_page * page_size + AT)
 
 
-def take_checksums(descriptor: int, meta: Meta, kind: int) -> tuple[int, ...] | None:
+def _take_checksums(descriptor: int, meta: Meta, kind: int) -> tuple[int, ...] | None:
     """The checksums of a file as it is; None if its inner pages cannot be found, or are too many.
 
-    The older header has none: of it only the number counts, and LMDB leaves it changed when writing it failed.
+    There is none of the older header: only its number counts, and LMDB leaves it changed after a failed write.
     """
     header = _header_checksum(descriptor, meta)
     if kind == ALL:
@@ -97,8 +157,19 @@ def take_checksums(descriptor: int, meta: Meta, kind: int) -> tuple[int, ...] | 
     return None if inner is None else (header, inner)
 
 
+def _is_older(known: Stamp, older: Meta, newer: Meta) -> bool:
+    """Whether the headers are not those of the stamped transaction, nor of a later one.
+
+    Transactions have successive numbers, and one never has the root page of the last but one, whose pages it must not
+    use again.
+    """
+    if newer.transaction < known.transaction or newer.transaction != older.transaction + 1:
+        return True
+    return newer.transaction == known.transaction + 1 and newer.main_root == known.older_root
+
+
 def is_stamped_header(descriptor: int, meta: Meta) -> bool | None:
-    """Whether the newer header is what it was when the shelf was closed; None if no stamp tells."""
+    """Whether the newer header is what it was when the shelf was closed; None if no stamp says what it was."""
     known = read_stamp(descriptor, meta.page_size)
     if known is None or known.transaction != meta.transaction or not known.checksums:
         return None
@@ -106,7 +177,7 @@ def is_stamped_header(descriptor: int, meta: Meta) -> bool | None:
 
 
 def _header_checksum(descriptor: int, meta: Meta) -> int:
-    return zlib.crc32(os.pread(descriptor, AT, meta.transaction % 2 * meta.page_size))
+    return zlib.crc32(os.pread(descriptor, AT, header_page_of(meta.transaction) * meta.page_size))
 
 
 def _of_pages(descriptor: int, meta: Meta) -> list[int]:
@@ -115,7 +186,7 @@ def _of_pages(descriptor: int, meta: Meta) -> list[int]:
     checksums: list[int] = []
     buffer = bytearray(max(size, _CHUNK))
     end = (meta.last_page + 1) * size
-    for start in range(2 * size, end, len(buffer)):
+    for start in range(FIRST_PAGE * size, end, len(buffer)):
         with memoryview(buffer)[: end - start] as wanted:
             length = os.preadv(descriptor, [wanted], start)
             checksums.extend(_of_page(wanted[at : min(at + size, length)]) for at in range(0, length, size))
@@ -123,7 +194,10 @@ def _of_pages(descriptor: int, meta: Meta) -> list[int]:
 
 
 def _of_page(page: memoryview) -> int:
-    """Not the CRC-32 alone: that is the same after a record, which ends in its own, took the place of another."""
+    """The CRC-32 of a page, seeded with its Adler-32.
+
+    A record ends in its own CRC-32, so the CRC-32 of a page alone stays the same if one record replaces another.
+    """
     return zlib.crc32(page, zlib.adler32(page))
 
 

@@ -1,7 +1,7 @@
 """Finding the newest tree of a damaged file: by its headers, or without them.
 
-Each commit writes the shelf row anew, so the leaf page with the newest one, and all pages that lead to it, belong to
-the newest tree alone.
+Each commit writes the shelf row anew. So the leaf page with the newest shelf row, and all pages that lead to it, belong
+to the newest tree alone.
 """
 
 from __future__ import annotations
@@ -11,24 +11,38 @@ from dataclasses import dataclass, field
 
 from coshelf.engines.lmdb.layer_map import LayerMap, is_link
 from coshelf.engines.lmdb.pages.header import Counts, Meta
-from coshelf.engines.lmdb.pages.page_walk import BRANCH, LEAF, Node, Pages, TreeWalk, first_child, free_pages, nodes_of
+from coshelf.engines.lmdb.pages.layout import (
+    BRANCH,
+    LEAF,
+    PAGE,
+    PAGE_HEADER,
+    PAGE_SIZES,
+    SMALLEST_NODE,
+    Node,
+    first_child,
+    nodes_of,
+    number_of,
+)
+from coshelf.engines.lmdb.pages.page_walk import TreeWalk, free_pages
+from coshelf.engines.lmdb.pages.reading import Pages
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, ShelfRow, unpack_row
 from coshelf.errors import CoshelfError
 
 __all__ = ["FoundTree", "Survey", "find_tree"]
 
 _MOST = 64  # trees that are tried
-_MOST_ROWS = 65536 // 22  # in a leaf page: each takes 2 bytes, 8, a key, and a record of more than 12
+_SMALLEST_ROW = 2 + SMALLEST_NODE + 12  # bytes: its offset, its node, and a key with a record of more than that
+_MOST_ROWS = PAGE_SIZES[-1] // _SMALLEST_ROW  # in a leaf page
 
 
 class Survey:
-    """What all pages of a file say of themselves, whoever leads to them.
+    """What all pages of a file say of themselves, whether a tree leads to them or not.
 
     Attributes:
         leaves: the pages that are leaves.
         layers: what the links of long keys lead to.
         row: the newest shelf row.
-        row_page: where it is.
+        row_page: the page that it is on.
     """
 
     def __init__(self, pages: Pages) -> None:
@@ -43,9 +57,9 @@ class Survey:
     def look_at(self, number: int) -> None:
         """Take a page into account."""
         page = self.pages.read(number)
-        if page is None or int.from_bytes(page[:8], "little") != number:
+        if page is None or number_of(page) != number:
             return
-        kind = int.from_bytes(page[10:12], "little")
+        _, _, kind, lower, _ = PAGE.unpack_from(page)
         if kind == LEAF:
             self.leaves.append(number)
             for node in nodes_of(number, page):
@@ -55,7 +69,7 @@ class Survey:
                     self._look_at_row(node)
                 elif is_link(node.key):
                     self.layers.add_link(node.key)
-        elif kind == BRANCH and 16 < int.from_bytes(page[12:14], "little") <= len(page):
+        elif kind == BRANCH and PAGE_HEADER < lower <= len(page):
             self.above.setdefault(first_child(page), []).append(number)
 
     def _look_at_row(self, node: Node) -> None:
@@ -69,16 +83,16 @@ class Survey:
 
 @dataclass(slots=True)
 class FoundTree:
-    """A tree, and what of it could be followed.
+    """A tree, as far as it can be followed.
 
     Attributes:
-        rows: by leaf.
+        rows: the rows of each leaf.
         problems: pages that are not what they should be, with what is wrong.
         lost: ranges of rows that lie below those.
         free: the pages that are known to be free; None if that is not known.
         row: its shelf row.
         counts: how many pages and rows it has, by its header; None if no header says that.
-        is_guess: whether no header says that this is the newest one.
+        is_guess: whether the tree was found without a header, so that it may not be the newest one.
     """
 
     rows: list[list[Node]] = field(default_factory=list)
@@ -95,7 +109,7 @@ class FoundTree:
 
     @property
     def entries(self) -> int | None:
-        """How many entries of the user's it had, by its header and its shelf row; None where they cannot be right."""
+        """The number of the user's entries, by its header and its shelf row; None if these cannot be right."""
         if self.counts is None or self.row is None or self.is_guess:
             return None
         rows, extra = self.counts.rows, self.row.extra_rows

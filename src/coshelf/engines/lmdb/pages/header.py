@@ -1,47 +1,50 @@
-"""Looking at a file before LMDB maps it: what is no shelf, or is cut short, must never reach the map.
+"""The two header pages of a file, read and compared before LMDB maps it.
 
-A file that is shorter than its pages say is a SIGBUS in LMDB, not an error. So the two meta pages are read here with
-plain reads and compared with the size of the file.
+LMDB must never map a file that is not a shelf, or that is cut short. If a file is shorter than its header says, reading
+it through the map ends the process with SIGBUS.
 
-LMDB takes the greater of the two transaction numbers, and then the meta page that this number's parity names. It uses
-the roots of that one alone; of the other one it uses the number, and writes its next transaction over it.
+LMDB takes the greater of the two transaction numbers, and then the header page that this number's parity names. It uses
+the roots of that header alone. Of the other one it uses the number, and writes its next transaction over it.
 """
 
 from __future__ import annotations
 
 import os
 import stat
-import struct
 from typing import NamedTuple
 
+from coshelf.engines.lmdb.pages.layout import (
+    DATA_VERSION,
+    FREE_AT,
+    HEADER_END,
+    HEADER_PAGE,
+    MAGIC,
+    MAIN_AT,
+    META,
+    META_AT,
+    PAGE_SIZES,
+    TAIL,
+    TAIL_AT,
+    TREE,
+    header_page_of,
+    kind_of,
+    number_of,
+)
 from coshelf.errors import DamagedShelf, FormatTooNew, NotAShelf
 
 __all__ = [
     "Counts",
     "Meta",
     "check_header",
+    "in_order",
     "may_be_begun",
     "missing_bytes",
+    "newest_of",
     "newest_transaction",
     "read_metas",
     "wrong_with",
 ]
 
-_MAGIC = 0xBEEFC0DE
-_DATA_VERSION = 1  # of LMDB 0.9; a file of 1.0 has even its magic elsewhere
-_PAGE = struct.Struct("<Q2xH")  # number, flags; from byte 0 of a page
-_META = struct.Struct("<IIQ8xI")  # magic, version, address, (map size), page size; from byte 16 of a page
-# Size of keys, flags, depth, counts, root; of the free pages from byte 40, of the rows from byte 88. Of the free pages,
-# the first is the size of a page.
-_TREE = struct.Struct("<IHHQQQQQ")
-_TAIL = struct.Struct("<QQ")  # last page, transaction; from byte 136
-_META_AT = 16
-_FREE_AT = 40
-_MAIN_AT = 88
-_TAIL_AT = 136
-_NEEDED = 152
-_IS_META = 0x08
-_PAGE_SIZES = (4096, 8192, 16384, 32768)  # of what machines there are; LMDB takes no larger ones
 _LARGEST = 1 << 62  # number of a transaction: none is ever reached by counting
 
 
@@ -55,7 +58,7 @@ class Counts(NamedTuple):
 
 
 class Meta(NamedTuple):
-    """One of the two meta pages. ``place`` is where it was found, the rest is what it says."""
+    """One of the two header pages. ``place`` is where it was found, the rest is what it says."""
 
     page_size: int
     last_page: int
@@ -76,11 +79,11 @@ class Meta(NamedTuple):
 
 
 def may_be_begun(descriptor: int) -> bool:
-    """Whether a file is an LMDB file, or one of which a process or the power left nothing when it was begun."""
+    """Whether a file is an LMDB file, or one that was begun and has no content yet because its maker died."""
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         return False
-    head = os.pread(descriptor, _NEEDED, 0)
-    return not head.strip(b"\0") or _META.unpack_from(head.ljust(_NEEDED, b"\0"), _META_AT)[0] == _MAGIC
+    head = os.pread(descriptor, HEADER_END, 0)
+    return not head.strip(b"\0") or META.unpack_from(head.ljust(HEADER_END, b"\0"), META_AT)[0] == MAGIC
 
 
 def check_header(descriptor: int, path: str) -> None:
@@ -98,15 +101,15 @@ def check_header(descriptor: int, path: str) -> None:
 def wrong_with(metas: list[Meta]) -> str | None:
     """Why LMDB would read other pages than those of the newest header, or others than we do; None if it would not.
 
-    Only for who is alone with the file, or has just made it: the two are not read at the same time.
+    Only for a process that is alone with the file, or has just made it: the two are not read at the same time.
     """
     if len(metas) < 2:
         return "one of its two header pages is missing or overwritten"
-    older, newer = sorted(metas, key=lambda meta: meta.transaction)
+    older, newer = in_order(metas)
     if older.page_size != newer.page_size:
         return f"its headers name pages of {older.page_size} and of {newer.page_size} bytes"
     for meta in metas:
-        if (meta.number, meta.kind) != (meta.place, _IS_META):
+        if (meta.number, meta.kind) != (meta.place, HEADER_PAGE):
             return f"header page {meta.place} says that it is page {meta.number} of kind {meta.kind:#x}"
         if meta.address:
             return f"header page {meta.place} names an address in memory"
@@ -115,15 +118,15 @@ def wrong_with(metas: list[Meta]) -> str | None:
     if newer.transaction == older.transaction == 0:  # as it was made
         return None
     if newer.transaction != older.transaction + 1 or newer.transaction > _LARGEST:
-        return f"its headers are of transactions {older.transaction} and {newer.transaction}, one not after the other"
-    if newer.transaction % 2 != newer.place:
-        return f"the header of transaction {newer.transaction} is in page {newer.place}, that of the one before"
+        return f"its headers are of transactions {older.transaction} and {newer.transaction}, which are not successive"
+    if header_page_of(newer.transaction) != newer.place:
+        return f"the header of transaction {newer.transaction} is in page {newer.place}, where the older one belongs"
     return None
 
 
-def missing_bytes(descriptor: int, path: str) -> int:
-    """By how much the file is shorter than the pages that its header counts."""
-    newest = max(read_metas(descriptor, path), key=lambda meta: meta.transaction)
+def missing_bytes(descriptor: int, path: str, metas: list[Meta] | None = None) -> int:
+    """By how much the file is shorter than the pages that its header counts. ``metas`` are its headers, if known."""
+    newest = newest_of(metas or read_metas(descriptor, path))
     return max(0, (newest.last_page + 1) * newest.page_size - os.fstat(descriptor).st_size)
 
 
@@ -132,33 +135,43 @@ def newest_transaction(descriptor: int, path: str) -> int:
     metas = read_metas(descriptor, path)
     if not metas:
         raise DamagedShelf(f"{path} is damaged: its header pages were overwritten while it was open")
-    return max(meta.transaction for meta in metas)
+    return newest_of(metas).transaction
+
+
+def in_order(metas: list[Meta]) -> list[Meta]:
+    """The older header and the newer one."""
+    return sorted(metas, key=lambda meta: meta.transaction)
+
+
+def newest_of(metas: list[Meta]) -> Meta:
+    """The header of the last transaction."""
+    return max(metas, key=lambda meta: meta.transaction)
 
 
 def read_metas(descriptor: int, path: str) -> list[Meta]:
-    """The header pages, without those that are none."""
+    """The header pages, as many as there are: two in a whole file."""
     first = _read_meta(descriptor, 0, path)
-    # Without the first page the size of a page is not known; 4096 is what nearly every machine has.
-    second = _read_meta(descriptor, first.page_size if first else 4096, path, place=1)
+    # Without the first page the size of a page is not known; nearly every machine has the smallest one.
+    second = _read_meta(descriptor, first.page_size if first else PAGE_SIZES[0], path, place=1)
     return [meta for meta in (first, second) if meta is not None]
 
 
 def _read_meta(descriptor: int, at: int, path: str, place: int = 0) -> Meta | None:
-    page = os.pread(descriptor, _NEEDED, at)
-    if len(page) < _NEEDED:
+    page = os.pread(descriptor, HEADER_END, at)
+    if len(page) < HEADER_END:
         return None
-    number, kind = _PAGE.unpack_from(page)
-    magic, version, address, page_size = _META.unpack_from(page, _META_AT)
-    if magic != _MAGIC:
+    magic, version, address, page_size = META.unpack_from(page, META_AT)
+    if magic != MAGIC:
         return None
-    if version != _DATA_VERSION:
-        raise FormatTooNew(f"{path} has LMDB data format {version}; this version of coshelf reads {_DATA_VERSION}")
-    if page_size not in _PAGE_SIZES:
+    if version != DATA_VERSION:
+        raise FormatTooNew(f"{path} has LMDB data format {version}; this version of coshelf reads {DATA_VERSION}")
+    if page_size not in PAGE_SIZES:
         return None
-    last_page, transaction = _TAIL.unpack_from(page, _TAIL_AT)
-    _, free_flags, free_depth, *free_counts, free_root = _TREE.unpack_from(page, _FREE_AT)
-    key_size, main_flags, main_depth, *main_counts, main_root = _TREE.unpack_from(page, _MAIN_AT)
+    last_page, transaction = TAIL.unpack_from(page, TAIL_AT)
+    _, free_flags, free_depth, *free_counts, free_root = TREE.unpack_from(page, FREE_AT)
+    key_size, main_flags, main_depth, *main_counts, main_root = TREE.unpack_from(page, MAIN_AT)
     return Meta(
         page_size, last_page, transaction, free_depth, free_root, main_depth, main_root,
-        Counts(*free_counts), Counts(*main_counts), free_flags, main_flags, place, number, kind, address, key_size,
+        Counts(*free_counts), Counts(*main_counts), free_flags, main_flags, place,
+        number_of(page), kind_of(page), address, key_size,
     )  # fmt: skip

@@ -1,136 +1,53 @@
-"""Walking over a file's pages without LMDB, which follows whatever it finds in them.
+"""Walking over the trees of a file without LMDB, which follows pages without looking at them.
 
-Nothing that a page says is believed before it is looked at: no damage can crash, hang or mislead this. It reads with
-plain reads, so what it walks must stay as it is: a closed file, or what a read transaction keeps. docs/format.md says
-what lies in the rows, reference is LMDB's own layout of pages. docs/design.md, "Damage", lists what is demanded, and
-what of LMDB's source guarantees it: nothing is demanded that LMDB does not keep to.
+The walk believes nothing that a page says before it has looked at it: no damage can crash, hang or mislead it. It uses
+plain reads, so the pages must not change meanwhile: those of a closed file do not, nor those that a read transaction
+keeps. docs/design.md, "Damage", lists what the walk demands of a page, and what in LMDB's source guarantees it. It
+demands nothing that LMDB does not keep to.
 """
 
 from __future__ import annotations
 
-import os
 import struct
-import zlib
 from collections.abc import Callable, Iterator
 from itertools import pairwise
-from typing import NamedTuple
 
-from coshelf import records
 from coshelf.engines.lmdb.pages.header import Counts, Meta
+from coshelf.engines.lmdb.pages.layout import (
+    BRANCH,
+    DEEPEST,
+    FIRST_PAGE,
+    LEAF,
+    LONGEST_KEY,
+    NO_PAGE,
+    OVERFLOW,
+    PAGE,
+    PAGE_HEADER,
+    SMALLEST_NODE,
+    Node,
+    child_at,
+    is_filled,
+    kind_of,
+    nodes_of,
+    number_of,
+    offsets,
+    overflow_length,
+    overflow_pages_needed,
+)
+from coshelf.engines.lmdb.pages.reading import Pages
 
-__all__ = ["BRANCH", "LEAF", "OVERFLOW", "Node", "Pages", "TreeWalk", "first_child", "free_pages", "nodes_of"]
-
-BRANCH, LEAF, OVERFLOW = 1, 2, 4
-NONE = (1 << 64) - 1
-_HEADER = 16
-_DEEPEST = 32
-_ELSEWHERE = 1  # the value is in overflow pages
-_LONGEST_KEY = 511
-_CHUNK = 1 << 20
-_NO_FILE_IS_LARGER = 1 << 62
-
-# The CRC-32 of anything followed by its own is this constant: records.is_intact, for records read in parts.
-_RESIDUE = 0x2144DF1C
-
-_PAGE = struct.Struct("<QHHHH")  # number, padding, flags, lower, upper
-_NODE = struct.Struct("<HHHH")  # low and high half of the value's size, flags, length of the key
-
-
-class Node(NamedTuple):
-    """A row in a leaf page.
-
-    Attributes:
-        page: where it is.
-        key: the row's key.
-        size: bytes of its value.
-        value: the value, if it is in the page.
-        first: the first of the overflow pages that the value is in otherwise.
-    """
-
-    page: int
-    key: bytes
-    size: int
-    value: bytes | None
-    first: int = 0
-
-
-class Pages:
-    """The pages of a file, read by descriptor."""
-
-    def __init__(self, descriptor: int, page_size: int) -> None:
-        self._descriptor = descriptor
-        self.size = page_size
-
-    @property
-    def status(self) -> os.stat_result:
-        """What the system says of the file."""
-        return os.fstat(self._descriptor)
-
-    @property
-    def length(self) -> int:
-        """Bytes of the file."""
-        return self.status.st_size
-
-    def read(self, number: int) -> bytes | None:
-        """A page; None if the file ends before its end."""
-        page = self._read(number * self.size, self.size)
-        return page if len(page) == self.size else None
-
-    def _read(self, at: int, size: int) -> bytes:
-        """What there is of these bytes: damage may say that they lie where no file has any."""
-        return os.pread(self._descriptor, size, at) if size > 0 and at < _NO_FILE_IS_LARGER else b""
-
-    def overflow_pages(self, node: Node) -> int:
-        """How many pages the value of a node needs that is not in its leaf. LMDB may have given it more."""
-        return (_HEADER + node.size - 1) // self.size + 1
-
-    def value(self, node: Node) -> bytes:
-        """The value of a node, or as much of it as there is."""
-        if node.value is not None:
-            return node.value
-        at = node.first * self.size + _HEADER
-        # Not more than there can be: as much memory would be taken, and damage may say anything.
-        return self._read(at, min(node.size, self.length - at))
-
-    def first_byte(self, node: Node) -> int | None:
-        """Of the value of a node; None if there is none."""
-        start = node.value if node.value is not None else self._read(node.first * self.size + _HEADER, 1)
-        return start[0] if start else None
-
-    def version(self, node: Node) -> int:
-        """The number of the commit that wrote the record of a node; anything, if it is none."""
-        if node.value is not None:
-            return records.version(node.value)
-        end = node.first * self.size + _HEADER + node.size
-        return records.version(self._read(end - records.TRAILER, records.TRAILER))
-
-    def is_record(self, node: Node, key: bytes) -> bool:
-        """Whether the value is a record that was sealed under this key."""
-        return node.size > records.TRAILER and self.checksum(node, zlib.crc32(key)) == _RESIDUE
-
-    def checksum(self, node: Node, seed: int) -> int:
-        """The CRC-32 of the value, without having all of a large one in memory."""
-        if node.value is not None:
-            return zlib.crc32(node.value, seed)
-        at, end = node.first * self.size + _HEADER, node.first * self.size + _HEADER + node.size
-        while at < end:
-            some = self._read(at, min(_CHUNK, end - at))
-            if not some:
-                return ~seed
-            seed = zlib.crc32(some, seed)
-            at += len(some)
-        return seed
+__all__ = ["TreeWalk", "free_pages"]
 
 
 class TreeWalk:
     """A walk over one tree of a file.
 
-    ``report`` is told of each page that is not what it should be. What was met is in the attributes:
+    The walk calls ``report`` for each page that is not what it should be. Its attributes say what it has met:
 
     Attributes:
         seen: the pages, one byte each, not zero for those that belong to the tree.
         counts: of pages and rows.
-        lost: the ranges of rows that lie below pages that could not be followed; None is no bound.
+        lost: the ranges of rows below pages that could not be followed; None as the end means "no bound".
     """
 
     def __init__(self, pages: Pages, last_page: int, seen: bytearray, report: Callable[[int, str], None]) -> None:
@@ -146,13 +63,13 @@ class TreeWalk:
         return Counts(self._branches, self._leaves, self._overflow, self._rows)
 
     def leaves(self, root: int, depth: int, *, integers: bool = False) -> Iterator[list[Node]]:
-        """The rows of the tree, leaf by leaf, those that can be reached.
+        """The rows of the tree that can be reached, leaf by leaf.
 
-        Their keys are in the order of their bytes; ``integers``: they are numbers of 8 bytes, in their own order.
+        Their keys are in the order of their bytes. With ``integers`` the keys are numbers of 8 bytes, in their order.
         """
-        if root == NONE and depth == 0:
+        if root == NO_PAGE and depth == 0:
             return
-        if not 0 < depth <= _DEEPEST or root == NONE:
+        if not 0 < depth <= DEEPEST or root == NO_PAGE:
             self._lose(root, b"", None, f"is the root of a tree of depth {depth}")
             return
         yield from self._below(root, depth, b"", None, integers)
@@ -173,7 +90,7 @@ class TreeWalk:
     def _read(self, number: int, kind: int, low: bytes, high: bytes | None) -> bytes | None:
         """A page, if it is one of this kind and in place."""
         page = None
-        if not 2 <= number <= self._last_page:
+        if not FIRST_PAGE <= number <= self._last_page:
             wrong: str | None = f"is not among the pages 2 to {self._last_page}"
         elif self.seen[number]:
             wrong = "is in use twice"
@@ -189,15 +106,15 @@ class TreeWalk:
     def _wrong_with(self, number: int, page: bytes | None, kind: int) -> str | None:
         if page is None:
             return "lies behind the end of the file"
-        named, _, flags, lower, upper = _PAGE.unpack_from(page)
+        named, _, flags, lower, upper = PAGE.unpack_from(page)
         if named != number:
             return f"says that it is page {named}"
         if flags != kind:
             return f"is of kind {flags:#x} instead of {kind:#x}"
-        least = _HEADER + (4 if kind == BRANCH else 2)  # LMDB ends the process at a branch page with one child
+        least = PAGE_HEADER + (4 if kind == BRANCH else 2)  # LMDB ends the process at a branch page with one child
         if not least <= lower <= upper <= self._pages.size or lower % 2 or upper % 2:
             return f"has rows up to {lower} and from {upper} of {self._pages.size} bytes"
-        return None if _is_filled(page, kind, upper) else "has rows that overlap, or gaps between them"
+        return None if is_filled(page, kind, upper) else "has rows that overlap, or gaps between them"
 
     def _lose(self, number: int, low: bytes, high: bytes | None, message: str) -> None:
         self.report(number, message)
@@ -208,17 +125,17 @@ class TreeWalk:
     ) -> list[tuple[bytes, int]]:
         """Each child with the least key that it may have."""
         found: list[tuple[bytes, int]] = []
-        for at, offset in enumerate(_offsets(page)):
-            if not _HEADER <= offset <= len(page) - _NODE.size:
+        for at, offset in enumerate(offsets(page)):
+            if not PAGE_HEADER <= offset <= len(page) - SMALLEST_NODE:
                 self._lose(number, found[-1][0] if found else low, high, f"has a pointer to byte {offset}")
                 continue
-            first, second, third, length = _NODE.unpack_from(page, offset)
-            key = page[offset + 8 : offset + 8 + length] if at else low
+            child, length, key = child_at(page, offset)
+            if not at:  # LMDB does not look at the first key
+                key = low
             if len(key) < length and at:
                 self._lose(number, found[-1][0] if found else low, high, f"has a key of {length} bytes at {offset}")
                 continue
-            child = first | second << 16 | third << 32
-            if not _is_possible_length(length, integers) and (at or length):  # the first one is not looked at
+            if not _is_possible_length(length, integers) and (at or length):
                 self.report(number, f"has a key of {length} bytes at {offset}")
             if at:
                 key = _in_order(key, integers)
@@ -257,17 +174,16 @@ class TreeWalk:
         LMDB writes a value that is overwritten in the same transaction into the pages that it has, however few of them
         are still needed.
         """
-        needed = self._pages.overflow_pages(node)
-        page = self._pages.read(node.first) if 2 <= node.first <= self._last_page else None
+        needed = overflow_pages_needed(node.size, self._pages.size)
+        page = self._pages.read(node.first) if FIRST_PAGE <= node.first <= self._last_page else None
         count = needed
         is_first = False
         if page is not None:
-            named, _, flags, low, high = _PAGE.unpack_from(page)
-            said = low | high << 16
-            is_first = (named, flags) == (node.first, OVERFLOW) and said >= needed
+            said = overflow_length(page)
+            is_first = (number_of(page), kind_of(page)) == (node.first, OVERFLOW) and said >= needed
             count = said if is_first else needed
         last = node.first + count - 1
-        if not (node.first >= 2 and last <= self._last_page):
+        if not (node.first >= FIRST_PAGE and last <= self._last_page):
             self.report(node.page, f"leads to a value in pages {node.first} to {last}")
             return
         if any(self.seen[node.first : last + 1]):
@@ -281,65 +197,12 @@ class TreeWalk:
 
 
 def _in_order(key: bytes, integers: bool) -> bytes:
-    """A key, or for a number what has its place in the order of bytes."""
+    """A key as bytes that have its place in the order. LMDB stores a number with its lowest byte first."""
     return key[::-1] if integers else key
 
 
 def _is_possible_length(length: int, integers: bool) -> bool:
-    return length == 8 if integers else 0 < length <= _LONGEST_KEY
-
-
-def first_child(page: bytes) -> int:
-    """The page that a branch page leads to first; anything, if it is none."""
-    offset = int.from_bytes(page[16:18], "little")
-    return int.from_bytes(page[offset : offset + 6], "little")
-
-
-def nodes_of(number: int, page: bytes) -> Iterator[Node | None]:
-    """The rows of a leaf page; None for one that cannot be."""
-    size = len(page)
-    largest = _largest_in_leaf(size)
-    for offset in _offsets(page):
-        if not _HEADER <= offset <= size - _NODE.size:
-            yield None
-            continue
-        low, high, flags, length = _NODE.unpack_from(page, offset)
-        value_at = offset + 8 + length
-        value_size = low | high << 16
-        end = value_at + (8 if flags & _ELSEWHERE else value_size)
-        if end > size or flags & ~_ELSEWHERE or not 0 < length <= _LONGEST_KEY:
-            yield None
-        elif flags:
-            first = int.from_bytes(page[value_at : value_at + 8], "little")
-            yield Node(number, page[offset + 8 : value_at], value_size, None, first)
-        elif end - offset > largest:
-            yield None
-        else:
-            yield Node(number, page[offset + 8 : value_at], value_size, page[value_at:end])
-
-
-def _largest_in_leaf(size: int) -> int:
-    """How many bytes LMDB gives a row in a page at most: two have to fit in. A larger value has pages of its own."""
-    return ((size - _HEADER) // 2 & -2) - 2
-
-
-def _is_filled(page: bytes, kind: int, upper: int) -> bool:
-    """Whether the nodes fill the page from ``upper`` on, one behind the other: LMDB moves them as if they did."""
-    end, size = upper, len(page)
-    for offset in sorted(_offsets(page)):
-        if offset != end or offset > size - _NODE.size:
-            return False
-        low, high, flags, length = _NODE.unpack_from(page, offset)
-        value = 0 if kind == BRANCH else 8 if flags & _ELSEWHERE else low | high << 16
-        end = offset + 8 + length + value
-        end += end & 1
-    return end == size
-
-
-def _offsets(page: bytes) -> tuple[int, ...]:
-    """Where the nodes of a page begin."""
-    lower = min(int.from_bytes(page[12:14], "little"), len(page))
-    return struct.unpack_from(f"<{max(0, lower - _HEADER) // 2}H", page, _HEADER)
+    return length == 8 if integers else 0 < length <= LONGEST_KEY
 
 
 def free_pages(walk: TreeWalk, pages: Pages, meta: Meta) -> Iterator[int]:

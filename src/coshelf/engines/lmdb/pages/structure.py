@@ -1,94 +1,135 @@
-"""Looking at the structure of a whole file before LMDB maps it, where there is reason to.
-
-LMDB follows what it finds in pages. A file may be cut, which the system tells by a signal. And whoever makes a file can
-give it a closing stamp that fits, so that tells of accidents and not of intent. The look costs some 10 ms a megabyte of
-small entries, large values nearly nothing, and only who opens the file first pays for it.
-"""
+"""Whether the structure of a file is whole: all that LMDB follows, without a look at what the records hold."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
-from typing import TYPE_CHECKING
 
 from coshelf import records
-from coshelf.engines.lmdb.pages.header import Meta, missing_bytes, read_metas, wrong_with
-from coshelf.engines.lmdb.pages.page_walk import Node, Pages, first_child, nodes_of
+from coshelf.engines.lmdb.pages.header import Counts, Meta, newest_of, read_metas
+from coshelf.engines.lmdb.pages.layout import (
+    DEEPEST,
+    FILE_WITHOUT_DIRECTORY,
+    FIRST_PAGE,
+    INTEGER_KEYS,
+    Node,
+    first_child,
+    nodes_of,
+)
+from coshelf.engines.lmdb.pages.page_walk import TreeWalk, free_pages
+from coshelf.engines.lmdb.pages.reading import Pages
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, ShelfRow, unpack_row
-from coshelf.errors import CoshelfError, DamagedShelf
+from coshelf.errors import CoshelfError
+from coshelf.inspection.reports import Problem, Report
 from coshelf.trust import marks
 
-if TYPE_CHECKING:
-    from coshelf.inspection.reports import Problem
+__all__ = ["StructureCheck", "first_problem", "first_rows", "is_marked", "is_own", "row_without_lmdb"]
 
-__all__ = ["check_short_file", "first_problem", "is_own", "refuse_malformed", "row_without_lmdb"]
-
-_DEEPEST = 32
+# Bytes that a header may count beyond the end of the file: pages that were taken and never written.
+_UNWRITTEN = 1 << 30
 
 
-def check_short_file(descriptor: int, path: str) -> None:
-    """Raise :class:`DamagedShelf` if pages that are in use lie behind the end of a file that is short.
+class StructureCheck:
+    """The check of the pages of one state of a file, that of one header.
 
-    LMDB counts pages that a commit took and gave back unwritten, so a file whose last process died right after such a
-    commit may be short and whole all the same. All pages are looked at; only a short file needs that.
+    Attributes:
+        used: the pages, one byte each, not zero for those that are in use. Known after the check.
     """
-    short = missing_bytes(descriptor, path)
-    if short and first_problem(descriptor, path) is not None:
-        size = os.fstat(descriptor).st_size
-        raise DamagedShelf(f"{path} is truncated: it has {size} bytes and needs {size + short}")
 
+    def __init__(self, pages: Pages, meta: Meta, report: Report) -> None:
+        self._pages = pages
+        self._meta = meta
+        self._report = report
+        # A damaged header may count any number of pages.
+        self._is_possible = meta.last_page * pages.size <= 4 * pages.length + _UNWRITTEN
+        self.used = bytearray(meta.last_page + 1 if self._is_possible else 0)
 
-def refuse_malformed(descriptor: int, path: str) -> None:
-    """Raise :class:`DamagedShelf` for a file that LMDB could stumble over, unless it bears this user's mark.
+    def run(self, see: Callable[[list[Node]], None] | None = None) -> TreeWalk | None:
+        """Walk over all pages in use, and call ``see`` with the rows of each leaf.
 
-    Only by who is alone with it.
-    """
-    metas = read_metas(descriptor, path)
-    problem = wrong_with(metas)
-    if problem is None:
-        meta = _newest(metas)
-        pages = Pages(descriptor, meta.page_size)
-        if meta.last_page * meta.page_size <= pages.length and is_own(pages, meta, path):
-            return
-        found = first_problem(descriptor, path)
-        problem = None if found is None else str(found)
-    if problem is not None:
-        raise DamagedShelf(
-            f"{path} is damaged, or was made to look so: {problem}\n"
-            "  hint: coshelf.check(path) tells all, coshelf.salvage(path, new) takes what is readable to a new shelf"
-        )
+        Returns the walk; None if the header says what is not possible.
+        """
+        meta = self._meta
+        if not self._is_possible:
+            self._report.add("header", "header", f"counts {meta.last_page} pages")
+            return None
+        if meta.main_flags or meta.free_flags & ~FILE_WITHOUT_DIRECTORY != INTEGER_KEYS:
+            self._report.add("header", "header", f"has trees of kinds {meta.free_flags:#x} and {meta.main_flags:#x}")
+            return None
+        before = len(self._report.problems)
+        free_walk = TreeWalk(self._pages, meta.last_page, self.used, self._add)
+        free = list(free_pages(free_walk, self._pages, meta))
+        walk = TreeWalk(self._pages, meta.last_page, self.used, self._add)
+        for leaf in walk.leaves(meta.main_root, meta.main_depth):
+            if see is not None:
+                see(leaf)
+        if len(self._report.problems) == before:
+            self._compare_counts("the list of free pages", free_walk.counts, meta.free_counts)
+            self._compare_counts("the tree", walk.counts, meta.main_counts)
+            self._compare_free(free)
+        return walk
+
+    def _add(self, number: int, message: str) -> None:
+        self._report.add("page", f"page {number}", message)
+
+    def _compare_counts(self, what: str, found: Counts, said: Counts) -> None:
+        for name, number, expected in zip(Counts._fields, found, said, strict=True):
+            if number != expected:
+                self._report.add("count", "header", f"{what} has {number} {name.replace('_', ' ')}, not {expected}")
+
+    def _compare_free(self, free: list[int]) -> None:
+        """Each page is in use or free, not both, and not neither."""
+        listed = bytearray(len(self.used))
+        for number in free:
+            if not FIRST_PAGE <= number < len(listed):
+                self._report.add("free list", f"page {number}", "is listed as free, and does not exist")
+            elif self.used[number]:
+                self._report.add("free list", f"page {number}", "is in use, and listed as free")
+            elif listed[number]:
+                self._report.add("free list", f"page {number}", "is listed as free twice")
+            else:
+                listed[number] = 1
+        neither = len(listed) - FIRST_PAGE - sum(listed) - sum(self.used)
+        if neither > 0:
+            self._report.add(
+                "free list", "list of free pages", f"{neither} pages are neither in use nor listed as free"
+            )
 
 
 def first_problem(descriptor: int, path: str) -> Problem | None:
-    """The first thing in the structure that is not as it should be: in the tree of the newest header, and around it."""
-    from coshelf.engines.lmdb.checks.records import StateCheck
-    from coshelf.inspection.reports import Report
-
-    meta = _newest(read_metas(descriptor, path))
+    """The first thing that is wrong in the structure of the newest header's state."""
+    meta = newest_of(read_metas(descriptor, path))
     report = Report(path)
-    StateCheck(Pages(descriptor, meta.page_size), meta, report, None).look_at_structure()
+    StructureCheck(Pages(descriptor, meta.page_size), meta, report).run()
     return report.problems[0] if report.problems else None
 
 
 def row_without_lmdb(descriptor: int, path: str) -> ShelfRow | None:
-    """The shelf row of a file that may be of any kind, and in any state; None if none is found."""
+    """The shelf row of a file that may be of any kind, and in any state; None if it is not found."""
     metas = read_metas(descriptor, path)
     if not metas:
         return None
-    meta = _newest(metas)
-    pages = Pages(descriptor, meta.page_size)
-    rows = {node.key: pages.value(node) for node in _first_rows(pages, meta)}
     try:
-        return unpack_row(rows.get(ROW_KEY), path)
+        return unpack_row(first_rows(descriptor, metas).get(ROW_KEY), path)
     except CoshelfError:
         return None
 
 
 def is_own(pages: Pages, meta: Meta, path: str) -> bool:
-    """Whether this user made the file on this machine: the rows that tell are the first of all."""
+    """Whether this user made the file on this machine. The rows that tell are the first two."""
+    return is_marked(pages, {node.key: pages.value(node) for node in _first_rows(pages, meta)}, path)
+
+
+def first_rows(descriptor: int, metas: list[Meta]) -> dict[bytes, bytes]:
+    """The first two rows, which are the shelf row and the mark, if they are where they should be."""
+    meta = newest_of(metas)
+    pages = Pages(descriptor, meta.page_size)
+    return {node.key: pages.value(node) for node in _first_rows(pages, meta)}
+
+
+def is_marked(pages: Pages, rows: dict[bytes, bytes], path: str) -> bool:
+    """As :func:`is_own`, by the first two ``rows``."""
     information = pages.status
-    rows = {node.key: pages.value(node) for node in _first_rows(pages, meta)}
     try:
         store_id = unpack_row(rows.get(ROW_KEY), path).store_id
     except CoshelfError:
@@ -98,14 +139,10 @@ def is_own(pages: Pages, meta: Meta, path: str) -> bool:
     return marks.is_marked(store_id, information.st_dev, information.st_ino, row)
 
 
-def _newest(metas: list[Meta]) -> Meta:
-    return max(metas, key=lambda meta: meta.transaction)
-
-
 def _first_rows(pages: Pages, meta: Meta) -> Iterator[Node]:
     """The first two rows of the tree, if they are where they should be."""
     number = meta.main_root
-    for depth in range(min(meta.main_depth, _DEEPEST), 0, -1):
+    for depth in range(min(meta.main_depth, DEEPEST), 0, -1):
         page = pages.read(number)
         if page is None:
             return

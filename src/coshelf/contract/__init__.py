@@ -1,0 +1,38 @@
+"""What an engine is: ordered bytes to bytes, atomic batches, and a true account of what it can do.
+
+An engine knows nothing of Python objects. It is opened by a function ``open_engine(target, options)`` that its module
+offers; third parties register theirs in the entry-point group ``coshelf.engines`` under a URL scheme. The tests in
+:mod:`coshelf.testing` show whether it keeps the contract. docs/writing-an-engine.md shows how to write one.
+"""
+
+from coshelf.contract.batches import ABSENT, EVERYTHING_GONE, RESERVED, Absent, Batch, Entry
+from coshelf.contract.capabilities import Capabilities, Durability, Flag, OpenOptions
+from coshelf.contract.engine import Engine, Exclusive
+from coshelf.contract.optional import Compacting, Guarding, Markable, Measured, SelfChecking, TellsOrigin, distrust
+from coshelf.contract.reading import Doorbell, PollingBell, Reader, Snapshot
+
+__all__ = [
+    "ABSENT",
+    "EVERYTHING_GONE",
+    "RESERVED",
+    "Absent",
+    "Batch",
+    "Capabilities",
+    "Compacting",
+    "Doorbell",
+    "Durability",
+    "Engine",
+    "Entry",
+    "Exclusive",
+    "Flag",
+    "Guarding",
+    "Markable",
+    "Measured",
+    "OpenOptions",
+    "PollingBell",
+    "Reader",
+    "SelfChecking",
+    "Snapshot",
+    "TellsOrigin",
+    "distrust",
+]

@@ -1,0 +1,98 @@
+"""What an engine stores and commits: entries, and batches of changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from coshelf import records
+from coshelf.errors import Conflict
+from coshelf.keys import FIRST, LAST
+from coshelf.values.blobs import NewBlob
+
+__all__ = ["ABSENT", "EVERYTHING_GONE", "RESERVED", "Absent", "Batch", "Entry"]
+
+
+class Absent:
+    """The type of :data:`ABSENT`."""
+
+    def __repr__(self) -> str:
+        return "ABSENT"
+
+
+ABSENT: Final = Absent()
+"""In a check: the key must have no entry."""
+
+
+class Entry:
+    """A record and its version. Versions are compared for equality only, and none is used twice.
+
+    Without a version given, the record is a sealed one, and its version stands in its trailer.
+    """
+
+    __slots__ = ("_version", "record")
+
+    def __init__(self, record: bytes, version: int | str | None = None) -> None:
+        self.record = record
+        self._version = version
+
+    @property
+    def version(self) -> int | str:
+        """The version. It is read from the trailer only when it is needed; a plain get never needs it."""
+        return records.version(self.record) if self._version is None else self._version
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Entry):
+            return NotImplemented
+        return self.record == other.record and self.version == other.version
+
+    def __hash__(self) -> int:
+        return hash((self.record, self.version))
+
+    def __repr__(self) -> str:
+        return f"Entry({self.record!r}, {self.version!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What commits together, all or nothing: first the checks, then the clears, then deletes and puts.
+
+    Attributes:
+        puts: key to body, the record without its trailer; :meth:`sealed` makes the records.
+        deletes: keys whose entries go; a key without an entry is no error.
+        checks: key to the version it must still have, or :data:`ABSENT`.
+        clears: ranges ``[start, stop)`` that are emptied.
+        blobs: those that are new, and named by puts; filled in by an engine that keeps blobs.
+    """
+
+    puts: Mapping[bytes, bytes] = field(default_factory=dict)
+    deletes: frozenset[bytes] = frozenset()
+    checks: Mapping[bytes, int | str | Absent] = field(default_factory=dict)
+    clears: tuple[tuple[bytes, bytes], ...] = ()
+    blobs: Sequence[NewBlob] = ()
+
+    def refuse_conflicts(self, version_of: Callable[[bytes], object]) -> None:
+        """Raise :class:`~coshelf.errors.Conflict` if a check fails, given the version that each key has now."""
+        failed = tuple(key for key, version in self.checks.items() if version_of(key) != version)
+        if failed:
+            raise Conflict(f"{len(failed)} of {len(self.checks)} entries changed in the meantime", failed)
+
+    def sealed(self, number: int) -> dict[bytes, bytes]:
+        """Key to record, for each put of a commit with this number. The number is the version of these entries."""
+        return {key: records.seal(body, records.checksum(key, body), number) for key, body in self.puts.items()}
+
+    def sealing(self) -> Callable[[int], Iterator[tuple[bytes, bytes]]]:
+        """Take the checksums now, and return a function that makes the keys and records of :meth:`sealed`.
+
+        For an engine that learns the number under a lock: the checksums take most of the time.
+        """
+        checksums = {key: records.checksum(key, body) for key, body in self.puts.items()}
+        return lambda number: ((key, records.seal(body, checksums[key], number)) for key, body in self.puts.items())
+
+
+RESERVED: Final = ((b"\x01", b"\x02"), (b"\x03", FIRST))
+"""The ranges of our own rows that belong to the shelf. The engine has others for itself: docs/format.md."""
+
+EVERYTHING_GONE: Final = Batch(clears=((FIRST, LAST),))
+"""What is committed right after opening with flag "n"."""

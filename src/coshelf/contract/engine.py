@@ -1,0 +1,202 @@
+"""What an engine must have, and the one way by which every commit goes."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, MutableMapping
+from contextlib import AbstractContextManager, nullcontext
+
+from coshelf.contract.batches import Batch
+from coshelf.contract.capabilities import Capabilities, OpenOptions
+from coshelf.contract.reading import Doorbell, PollingBell, Reader
+from coshelf.errors import (
+    BatchTooLarge,
+    KeyTooLong,
+    ReadOnlyShelf,
+    TransactionInProgress,
+    Unsupported,
+    ValueTooLarge,
+)
+from coshelf.keys import FIRST, decode, shown
+from coshelf.values.blobs import Blobs
+
+__all__ = ["Engine", "Exclusive"]
+
+_BESIDE_A_KEY = 64  # bytes that a request takes for each key, beside key and body
+
+
+class Exclusive:
+    """The writer lock, held. Commits of others wait until it is released; reads do not.
+
+    Attributes:
+        commit: as :meth:`Engine.commit`, for the thread that holds the lock.
+    """
+
+    def __init__(self, commit: Callable[[Batch], int | str]) -> None:
+        self.commit = commit
+
+
+class Engine(Reader):
+    """Where bytes lie. A subclass sets the first four attributes and has the abstract methods.
+
+    What an engine may have beside this is in :mod:`coshelf.contract.optional`.
+    """
+
+    name: str
+    capabilities: Capabilities
+    where: str
+    """Path or URL, for messages; never with a secret in it."""
+    _options: OpenOptions
+    """What the engine was opened with."""
+    store_id: bytes = b""
+    """What tells this store from every other one; empty where nothing does."""
+    blobs: Blobs | None = None
+    """Where large buffers lie; None where they are part of their records."""
+    keeps_settings: bool = True
+    """Whether it takes our own rows beside the entries, and records that are more than bare pickles."""
+
+    # --- writing -----------------------------------------------------------------------------------------------------
+
+    def commit(self, batch: Batch) -> int | str:
+        """Apply a batch, all or nothing, and return the version that its puts have.
+
+        What no engine allows is refused here, before anything is stored or sent.
+
+        Raises:
+            ReadOnlyShelf: the engine was opened with flag "r".
+            TransactionInProgress: this thread is inside :meth:`exclusive`, through any handle.
+            KeyTooLong, ValueTooLarge, BatchTooLarge, Unsupported: it is more than the capabilities promise.
+            Conflict: checks failed; ``keys`` has the encoded keys.
+            ShelfLocked: a transaction of another process or thread lasts longer than the timeout.
+            OutcomeUnknown: the reply was lost.
+        """
+        self._refuse_writes()
+        if self.owns_exclusive():
+            raise TransactionInProgress(
+                f"this thread is inside a transaction of {self.where} and must write through it"
+            )
+        self._refuse_excess(batch)
+        return self._apply(batch)
+
+    @abstractmethod
+    def _apply(self, batch: Batch) -> int | str:
+        """Commit a batch that :meth:`commit` has not refused; results and further errors are those of that."""
+
+    def put(self, key: bytes, body: bytes) -> int | str:
+        """Commit one put, as most commits do: an engine may have a quicker way. Raises what :meth:`commit` does."""
+        return self.commit(Batch(puts={key: body}))
+
+    def gather(self) -> MutableMapping[bytes, bytes]:
+        """What to collect the puts of a large batch in. An engine may keep part of it outside of memory."""
+        return {}
+
+    def exclusive(self, timeout: float | None = None) -> AbstractContextManager[Exclusive]:
+        """Keep other writers out, waiting ``timeout`` seconds for it (None: as opened).
+
+        Only called where ``capabilities.exclusive`` says that there is such a lock.
+        """
+        raise NotImplementedError
+
+    def owns_exclusive(self) -> bool:
+        """Whether this thread is inside :meth:`exclusive` on this engine, through any handle."""
+        return False
+
+    # --- what is refused ---------------------------------------------------------------------------------------------
+
+    def _refuse_writes(self) -> None:
+        """Raise if this handle must not write. An engine with further reasons extends it."""
+        if self._options.flag == "r":
+            raise ReadOnlyShelf(f"{self.where} was opened with flag 'r' and cannot be written")
+
+    def _refuse_excess(self, batch: Batch) -> None:
+        """Raise for a batch with more in it than the capabilities promise."""
+        limits = self.capabilities
+        if limits.largest_key is not None:
+            self._refuse_long_keys(batch.puts, limits.largest_key)
+        if limits.largest_value is not None:
+            self._refuse_large_values(batch.puts, limits.largest_value)
+        if limits.largest_batch is not None:
+            self._refuse_large_batch(batch, limits.largest_batch)
+        if limits.checks == "entry":
+            self.refuse_wide(batch)
+
+    def _refuse_long_keys(self, puts: Mapping[bytes, bytes], most: int) -> None:
+        longest = max(map(len, puts), default=0)
+        if longest > most:
+            raise KeyTooLong(
+                f"a key takes {longest:,} bytes as it is stored; {self.where} takes keys of up to {most:,} bytes\n"
+                "  hint: use a shorter key"
+            )
+
+    def _refuse_large_values(self, puts: Mapping[bytes, bytes], most: int) -> None:
+        largest = max(map(len, puts.values()), default=0)
+        if largest > most:
+            raise ValueTooLarge(
+                f"a value takes {largest:,} bytes; {self.where} takes values of up to {most:,} bytes\n"
+                "  hint: store it in parts, or as a file"
+            )
+
+    def _refuse_large_batch(self, batch: Batch, most: int) -> None:
+        size = sum(len(key) + len(body) + _BESIDE_A_KEY for key, body in batch.puts.items())
+        size += sum(len(key) + _BESIDE_A_KEY for keys in (batch.deletes, batch.checks) for key in keys)
+        if size > most:
+            raise BatchTooLarge(
+                f"a commit takes {size:,} bytes; {self.where} takes up to {most:,} bytes in one commit\n"
+                "  hint: store fewer entries at a time"
+            )
+
+    def refuse_wide(self, batch: Batch, *, whole: bool = False) -> None:
+        """Raise for a batch whose checks, or with ``whole`` whose writes, span more than the engine commits together.
+
+        Raises:
+            BatchTooLarge: several entries would have to change together.
+            Unsupported: an entry that was read would have to stay as it is while another one is written.
+        """
+        if self.capabilities.checks == "batch" or not (batch.checks or whole):
+            return
+        written = batch.puts.keys() | batch.deletes
+        if not written and not batch.clears:
+            return
+        if len(written) > 1 or batch.clears:
+            count = "a range of" if batch.clears else str(len(written))
+            raise BatchTooLarge(
+                f"the {self.name} engine cannot commit {count} entries together ({self.where}): it commits each one on "
+                "its own\n"
+                "  hint: keep together what changes together, under one key; update() and clear() go entry by entry"
+            )
+        others = sorted(batch.checks.keys() - written)
+        if others:
+            key = shown(decode(others[0])) if others[0] >= FIRST else repr(others[0])
+            raise Unsupported(
+                f"the {self.name} engine cannot make sure that {key}, which was read, stays as it is while another "
+                f"entry is written ({self.where})\n  hint: keep together what changes together, under one key"
+            )
+
+    # --- the rest ----------------------------------------------------------------------------------------------------
+
+    def instant(self) -> AbstractContextManager[Reader]:
+        return nullcontext(self) if self.capabilities.snapshots is None else self.snapshot()
+
+    def doorbell(self, key: bytes) -> Doorbell:
+        """A bell that rings at the latest when the entry of a key changes; it may ring at other changes, too."""
+        return PollingBell()
+
+    @abstractmethod
+    def sync(self) -> None:
+        """Make all commits as durable as the engine can."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Release what the engine holds. Closing twice is fine."""
+
+    def rest(self) -> None:
+        """The interpreter ends: make everything durable, and release what other processes would miss.
+
+        The engine can still be used afterwards, by functions of :mod:`atexit` and by ``__del__``. No thread can be
+        started then, and commits are as durable as they get when they return. By default :meth:`sync`.
+        """
+        self.sync()
+
+    def reopen_arguments(self) -> tuple[str, OpenOptions]:
+        """The arguments that open the same entries in another process. Raises TypeError if there are none."""
+        raise TypeError(f"a shelf on the {self.name} engine cannot be pickled: its entries live in this process")

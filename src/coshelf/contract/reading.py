@@ -1,0 +1,126 @@
+"""How entries are read, and how a reader waits for changes."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import Self
+
+from coshelf.contract.batches import RESERVED, Entry
+from coshelf.system.backoff import Backoff
+
+__all__ = ["Doorbell", "PollingBell", "Reader", "Snapshot"]
+
+_POLL = 0.005  # seconds
+
+
+class Reader(ABC):
+    """What entries are read from: an engine (its latest state) or a snapshot (one instant)."""
+
+    @abstractmethod
+    def get(self, key: bytes) -> Entry | None:
+        """The entry of a key, or None."""
+
+    def record(self, key: bytes) -> bytes | None:
+        """The record of a key alone, or None: all that most reads need, for which an engine may have a quicker way."""
+        entry = self.get(key)
+        return None if entry is None else entry.record
+
+    def get_many(self, keys: list[bytes]) -> list[Entry | None]:
+        """The entries of several keys. They show one instant if the engine has snapshots."""
+        return [self.get(key) for key in keys]
+
+    @abstractmethod
+    def scan(
+        self, start: bytes, stop: bytes, *, reverse: bool = False, keys_only: bool = False
+    ) -> Iterator[tuple[bytes, Entry | None]]:
+        """The entries with ``start <= key < stop`` in key order, as of one instant. ``keys_only`` gives None as entry.
+
+        The iterator frees what it holds when it is exhausted, closed or collected.
+        """
+
+    def pages(self, start: bytes, stop: bytes, *, reverse: bool = False) -> Iterator[list[tuple[bytes, bytes]]]:
+        """The keys and records of :meth:`scan`, several at a time, so that there is not a call for each of many.
+
+        The first pages are small. No page is read after the reader was closed.
+        """
+        for key, entry in self.scan(start, stop, reverse=reverse):
+            assert entry is not None
+            yield [(key, entry.record)]
+
+    def key_pages(self, start: bytes, stop: bytes, *, reverse: bool = False) -> Iterator[list[bytes]]:
+        """The keys of :meth:`scan`, several at a time."""
+        for key, _ in self.scan(start, stop, reverse=reverse, keys_only=True):
+            yield [key]
+
+    @abstractmethod
+    def count(self, start: bytes, stop: bytes) -> int:
+        """The number of entries with ``start <= key < stop``."""
+
+    @abstractmethod
+    def snapshot(self) -> Snapshot:
+        """A reader that shows this instant. On a snapshot it is another handle on the same instant."""
+
+    def instant(self) -> AbstractContextManager[Reader]:
+        """What to read from in several steps: a snapshot; without snapshots, the latest state at each step."""
+        return self.snapshot()
+
+
+class Snapshot(Reader):
+    """A reader that shows one instant until it is closed."""
+
+    def reserved(self) -> Iterator[tuple[bytes, bytes]]:
+        """Our own rows that belong to the shelf, such as its settings, with their records. A copy needs them."""
+        for start, stop in RESERVED:
+            for key, entry in self.scan(start, stop):
+                assert entry is not None
+                yield key, entry.record
+
+    def last_commit(self) -> int | None:
+        """The number of the last commit that it shows; None on an engine that does not number its commits."""
+        return None
+
+    @abstractmethod
+    def close(self) -> None:
+        """Release the instant. Closing twice is fine."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Doorbell(ABC):
+    """Rings when entries change. Take the sequence number, look, then wait for another number: no change is missed."""
+
+    @abstractmethod
+    def sequence(self) -> int:
+        """A number that differs after each change."""
+
+    @abstractmethod
+    def wait(self, sequence: int, timeout: float | None) -> None:
+        """Return when the sequence number differs, or after ``timeout`` seconds. May return early, as for a signal."""
+
+
+class PollingBell(Doorbell):
+    """For an engine that tells nobody of changes: each wait is a pause, and the caller looks again after it.
+
+    Args:
+        first: seconds of the first pause.
+        longest: seconds that pauses grow to; as long as the first, if it is not given.
+        growth: by how much a pause is longer than the one before.
+    """
+
+    def __init__(self, first: float = _POLL, longest: float | None = None, growth: float = 2.0) -> None:
+        self._pauses = Backoff(first, first if longest is None else longest, growth)
+
+    def sequence(self) -> int:
+        return 0
+
+    def wait(self, sequence: int, timeout: float | None) -> None:
+        self._pauses.sleep(timeout)

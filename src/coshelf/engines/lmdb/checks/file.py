@@ -1,0 +1,107 @@
+"""The check of a shelf's file by its path: one that no process has open. All that is wrong goes to a report."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from coshelf.engines.lmdb.checks.records import StateCheck, check_newer
+from coshelf.engines.lmdb.delta.left import left_rows
+from coshelf.engines.lmdb.pages.closing_stamp import Changes, changes_since_closing
+from coshelf.engines.lmdb.pages.header import Meta, in_order, read_metas, wrong_with
+from coshelf.engines.lmdb.pages.layout import header_page_of
+from coshelf.engines.lmdb.pages.reading import Pages
+from coshelf.engines.lmdb.pages.structure import row_without_lmdb
+from coshelf.engines.lmdb.shelf_row import ShelfRow
+from coshelf.errors import FormatTooNew, NotAShelf, ShelfNotFound, ShelfPermissionError, StorageError
+from coshelf.inspection.reports import Progress, Report
+
+__all__ = ["check_closed", "opened_alone"]
+
+
+def check_closed(path: str, progress: Progress | None) -> Report | None:
+    """Check all of a file that no process has open; None if one has."""
+    with opened_alone(path) as descriptor:
+        if descriptor is None:
+            return None
+        report = Report(path)
+        row = _row(path, descriptor)
+        left = {} if row is None else left_rows(path, descriptor, row)
+        _check_whole(descriptor, report, progress, left)
+        if row is not None:
+            check_newer(report, left, row.store_id)
+        return report
+
+
+@contextmanager
+def opened_alone(path: str) -> Iterator[int | None]:
+    """A descriptor for reading, with others kept from opening the shelf; None if a process has it open."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except FileNotFoundError as error:
+        raise ShelfNotFound(errno.ENOENT, "there is no file", path) from error
+    except OSError as error:
+        if error.errno in (errno.EACCES, errno.EPERM):
+            raise ShelfPermissionError(error.errno, "this user may not read the file", path) from error
+        raise StorageError(error.errno, f"cannot read the file: {error.strerror}", path) from error
+    try:
+        if os.path.isdir(f"/proc/self/fd/{descriptor}"):
+            raise NotAShelf(f"{path} is a directory; a shelf is a file")
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield None
+        else:
+            yield descriptor
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+    finally:
+        os.close(descriptor)
+
+
+def _row(path: str, descriptor: int) -> ShelfRow | None:
+    """The shelf row, if the file has one."""
+    try:
+        return row_without_lmdb(descriptor, path)
+    except FormatTooNew:
+        return None
+
+
+def _check_whole(descriptor: int, report: Report, progress: Progress | None, left: dict[bytes, bytes]) -> None:
+    try:
+        metas = in_order(read_metas(descriptor, report.name))
+    except FormatTooNew as error:
+        report.add("header", "header", str(error))
+        return
+    if not metas:
+        size = os.fstat(descriptor).st_size
+        report.add(
+            "header", "header", f"not found in {size} bytes: this is not a shelf, or both headers are overwritten"
+        )
+        return
+    meta = metas[-1]
+    if len(metas) < 2:
+        report.add("header", f"page {header_page_of(meta.transaction + 1)}", "is not a header any more")
+    elif wrong := wrong_with(metas):
+        report.add("header", "header", wrong)
+    state = StateCheck(Pages(descriptor, meta.page_size), meta, report, progress, left)
+    state.run()
+    changes = changes_since_closing(descriptor, metas[0], meta) if len(metas) == 2 else None
+    if changes is not None:
+        _report_changes(changes, meta, state.used, report)
+
+
+def _report_changes(changes: Changes, meta: Meta, used: bytearray, report: Report) -> None:
+    """Report what is not as it was when the shelf was closed. A free page may be another one."""
+    if changes.is_older:
+        report.add("stamp", "header", "is not the one that was written last")
+    if changes.inner:
+        report.add("stamp", "inner pages", "are not what they were when the shelf was closed")
+    if changes.header:
+        header = header_page_of(meta.transaction)
+        report.add("stamp", f"page {header}", "the header is not what it was when the shelf was closed")
+    for number in sorted(changes.pages):
+        if number < len(used) and used[number]:
+            report.add("stamp", f"page {number}", "is not what it was when the shelf was closed")

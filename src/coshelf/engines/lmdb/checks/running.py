@@ -1,0 +1,113 @@
+"""Checks of a running shelf: what its readers compare as they read, and the check of all that a snapshot shows.
+
+A scan meets rows in their order, and a scan of everything meets as many as the shelf counts. Both cost nearly nothing
+to compare, and damage to the pages of an open shelf often shows there.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from coshelf import records
+from coshelf.engines.lmdb.pages.header import Meta, read_metas
+from coshelf.engines.lmdb.pages.reading import Pages
+from coshelf.errors import DamagedShelf, SnapshotLost
+from coshelf.inspection.reports import Progress, Report
+from coshelf.keys import FIRST
+
+if TYPE_CHECKING:
+    import lmdb
+
+__all__ = ["ScanCheck", "check_open", "refuse_absence", "visibly_damaged"]
+
+# Rows that are compared are this far apart: a page in the place of another has more rows, unless values are large.
+_STEP = 8
+
+
+class ScanCheck:
+    """The pages of one scan, each of keys, or of rows, which compare as their keys do."""
+
+    def __init__(self, path: str, *, reverse: bool) -> None:
+        self._path = path
+        self._follows = operator.gt if reverse else operator.lt
+        self._last: list[Any] = []
+        self._seen = 0
+
+    def see(self, page: list[Any]) -> None:
+        """Raise :class:`DamagedShelf` if a page is not in order, or does not follow those before it."""
+        looked_at = [*self._last, *page[::_STEP]]
+        if not all(map(self._follows, looked_at, islice(looked_at, 1, None))):
+            raise DamagedShelf(f"{self._path} is damaged: its entries are not in order\n  hint: restore it from a copy")
+        self._last = page[-1:]
+        self._seen += len(page)
+
+    def end(self, counted: int) -> None:
+        """Raise :class:`DamagedShelf` if a scan of everything has not seen as many entries as the shelf counts."""
+        if self._seen != counted:
+            raise DamagedShelf(
+                f"{self._path} is damaged: it counts {counted} entries, and {self._seen} can be found\n"
+                "  hint: restore it from a copy"
+            )
+
+
+def visibly_damaged(key: bytes, record: bytes) -> bytes:
+    """The record; a damaged one is cut so short that its reader sees the damage.
+
+    Readers verify small records themselves, so this looks at large ones.
+    """
+    if len(record) <= records.VERIFIED_ON_READ or records.is_intact(key, record):
+        return record
+    return record[-records.TRAILER :]
+
+
+def refuse_absence(key: bytes, path: str) -> None:
+    """Raise :class:`DamagedShelf`: in a shelf with damaged records no key of the user's is known to be absent."""
+    if key >= FIRST:
+        raise DamagedShelf(
+            f"{path} has damaged records: this key is not found, but one of them may be its record\n"
+            "  hint: read all items to find those, and delete or overwrite them; then open the shelf again"
+        )
+
+
+def check_open(
+    path: str,
+    descriptor: int,
+    store_id: bytes,
+    begin: Callable[[], AbstractContextManager[lmdb.Transaction[bytes]]],
+    newer: dict[bytes, bytes],
+    progress: Progress | None,
+) -> Report:
+    """Check what a snapshot shows, while others write: its pages stay as they are for as long as it is held.
+
+    Args:
+        path: of the shelf, for the report.
+        descriptor: of its file.
+        store_id: its id, which its blobs name.
+        begin: the snapshot's read transaction of the base.
+        newer: the rows that the snapshot has from the delta.
+        progress: called with the pages that are done, and those there may be.
+
+    Raises:
+        SnapshotLost: commits have overwritten pages of a snapshot that has no lock.
+    """
+    from coshelf.engines.lmdb.checks.records import StateCheck, check_newer
+
+    report = Report(path)
+    with begin() as transaction:
+        meta = _header_of(descriptor, path, transaction.id())
+    StateCheck(Pages(descriptor, meta.page_size), meta, report, progress, newer).run()
+    check_newer(report, newer, store_id)
+    with begin():
+        pass  # raises SnapshotLost if pages were overwritten meanwhile
+    return report
+
+
+def _header_of(descriptor: int, path: str, transaction: int) -> Meta:
+    for meta in read_metas(descriptor, path):
+        if meta.transaction == transaction:
+            return meta
+    raise SnapshotLost(f"{path} was committed to twice before its header could be read\n  hint: try again")

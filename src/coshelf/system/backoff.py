@@ -1,0 +1,38 @@
+"""Pauses between attempts, each longer than the one before."""
+
+from __future__ import annotations
+
+import random
+import time
+
+__all__ = ["Backoff"]
+
+
+class Backoff:
+    """Pauses that grow up to a limit.
+
+    Args:
+        first: seconds of the first pause.
+        longest: seconds that no pause exceeds.
+        growth: by how much a pause is longer than the one before.
+        spread: the part of each pause that is left to chance, so that processes do not all try at the same instant.
+
+    Attributes:
+        pause: seconds that the next pause lasts at most.
+    """
+
+    __slots__ = ("_growth", "_longest", "_spread", "pause")
+
+    def __init__(self, first: float, longest: float, growth: float = 2.0, spread: float = 0.0) -> None:
+        self.pause = first
+        self._longest = longest
+        self._growth = growth
+        self._spread = spread
+
+    def sleep(self, at_most: float | None = None) -> None:
+        """Pause, for up to ``at_most`` seconds, and make the next pause longer."""
+        pause = self.pause
+        if self._spread:
+            pause *= random.uniform(1.0 - self._spread, 1.0)
+        time.sleep(pause if at_most is None else min(pause, at_most))
+        self.pause = min(self.pause * self._growth, self._longest)
