@@ -4,7 +4,7 @@ from talking import hear, path, say
 import coshelf
 from coshelf.engines.lmdb import environment as environment_module
 
-Delta = environment_module.Delta
+Delta = environment_module.Delta  # type: ignore[attr-defined]
 calls = 0
 
 
@@ -17,7 +17,7 @@ def wait_and_open(*arguments):
     return Delta(*arguments)
 
 
-environment_module.Delta = wait_and_open
+environment_module.Delta = wait_and_open  # type: ignore[attr-defined]
 shelf = coshelf.open(path)
 current_delta(shelf)
 say(shelf["turn"])
