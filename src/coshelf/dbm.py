@@ -1,8 +1,8 @@
 """A drop-in for :mod:`dbm`: ``open``, ``error`` and ``whichdb``, over a shelf that every process shares.
 
-``open`` makes a coshelf file of exactly that name, with bytes as keys and values. :func:`coshelf.open` sees the same
-entries. A database that another dbm module made is opened in place, by that module. As with every dbm, files are made
-with mode 0666 less the umask, and the database is trusted.
+``open`` makes a coshelf file of exactly that name, with bytes as keys and values. :func:`coshelf.open` shows the same
+entries. A database that another dbm module made is opened by that module. As with every dbm, files have mode 0666 less
+the umask, and a database that is opened is trusted.
 
 >>> import coshelf.dbm, os, tempfile
 >>> with tempfile.TemporaryDirectory() as directory:
@@ -89,9 +89,9 @@ def open(file: Filename, flag: str = "r", mode: int = 0o666) -> Any:
     """Open a database of bytes, as ``dbm.open``.
 
     Args:
-        file: the path. A coshelf file has exactly this name.
-        flag: "r" existing, never written; "w" existing; "c" made if missing; "n" always new. Further letters, as
-            ``dbm.gnu`` takes them, have no effect: the database is always fast, synced and locked.
+        file: its path. A coshelf file has exactly this name.
+        flag: "r" existing, only read; "w" existing; "c" made if missing; "n" always new. A second letter, as
+            ``dbm.gnu`` takes one, has no effect: the database is always fast, synced and locked.
         mode: permission bits of a new file, less the umask.
 
     Raises:

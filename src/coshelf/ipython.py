@@ -1,7 +1,7 @@
 """``%load_ext coshelf.ipython``: the profile's ``ip.db`` becomes a shelf that any number of kernels share.
 
-``%store``, aliases, bookmarks and directory history are stored there. What the profile has so far is copied once. If
-the profile lies on a network file system, its directory of values stays, and the files engine reads and writes it.
+``%store``, aliases, bookmarks and directory history are kept there. The values that the profile has are copied the
+first time. If the profile is on a network file system, its directory of values stays, and the files engine uses it.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ _OLD = "db"
 
 
 class ProfileDatabase(MutableMapping[str, Any]):
-    """A shelf that behaves like the store that IPython expects: ``keys()`` is a list, ``del`` is silent.
+    """A shelf that behaves as the store that IPython expects: ``keys()`` is a list, and ``del`` of no key is no error.
 
-    A value that cannot be unpickled here is a KeyError, so that the others can still be restored.
+    A value that cannot be unpickled here raises KeyError, so that the other values are restored.
     """
 
     def __init__(self, shelf: Shelf[str, Any]) -> None:

@@ -50,37 +50,37 @@ def open(
     """Open a shelf, a dict on disk that every process shares.
 
     Args:
-        target: a path, a URL (``memory:``, ``sqlite:PATH``, ``redis://...``), or a mutable mapping of bytes (a dict, a
-            dbm object). docs/api.md lists every scheme.
-        flag: as in ``dbm.open``: "r" existing, never written; "w" existing; "c" made if missing; "n" made, or emptied.
+        target: a path, a URL (``memory:``, ``lmdb:PATH``), or a mutable mapping of bytes (a dict, a dbm object).
+        flag: as in ``dbm.open``. "r": an existing shelf, only read. "w": an existing shelf. "c": made if missing. "n":
+            made, or emptied.
         mode: permission bits of a new file, whatever the umask.
-        durability: "interval": a commit survives the death of any process when it returns, and power loss within
-            ``flush_interval``. ``sync()`` and ``close()`` wait for that. "commit": each commit waits for that.
+        durability: "interval": a commit that returned survives the death of any process, and power loss after at most
+            ``flush_interval``; ``sync()`` and ``close()`` wait for that. "commit": each commit waits for it.
         flush_interval: seconds between two flushes while entries are written, 0 or more.
         timeout: seconds that bound every wait for a lock, 0 or more.
-        protocol: pickle protocol for writing, 5 by default; every protocol is read.
-        writeback: keep the values that were handed out. ``sync()`` and ``close()`` write those that were changed in
-            place. Unlike ``shelve``, they write only changes, and never overwrite another process's newer value.
+        protocol: pickle protocol for writing, 5 by default. Every protocol is read.
+        writeback: keep the values that were handed out. ``sync()`` and ``close()`` write back those that were changed
+            in place. As in ``shelve``, but only changes are written, and never over the changes of other processes.
         require: capabilities without which opening is refused: ``"snapshots"``, ``"exclusive=processes"``, ...
-        trust: whether values may be any objects, so that loading one may run code. None: they may if this user made the
-            shelf on this machine, and no other user can write it. Otherwise values are plain data. Any other value
-            raises :class:`~coshelf.errors.UntrustedValue` when it is read, and
-            :class:`~coshelf.errors.UnwritableValue` when it is stored. With False, any value can be stored.
-        allow: classes and functions that are loaded besides plain data if the shelf is not trusted.
-        sign: a secret of 16 bytes or more. Each value that is stored is signed with it. A signed value may be any
-            object. A value without a signature, or that was changed or moved, raises
-            :class:`~coshelf.errors.UntrustedValue` before anything is unpickled. Of several secrets the first signs,
-            and all are good for reading.
+        trust: True: values may be any objects, so loading one may run code. False: values are plain data, and reading
+            anything else raises :class:`~coshelf.errors.UntrustedValue`. None: as True if this user made the shelf on
+            this machine and nobody else can write it. Otherwise as False, and storing anything else raises
+            :class:`~coshelf.errors.UnwritableValue`.
+        allow: classes and functions that are loaded beside plain data where the shelf is not trusted.
+        sign: a secret of 16 bytes or more, with which each stored value is signed. A signed value may be any object. A
+            value without a good signature for its key raises :class:`~coshelf.errors.UntrustedValue`, before anything
+            is unpickled. Of several secrets the first signs, and each is good for reading.
         codec: how values become bytes: "pickle" (any object), "msgspec" (msgpack), "json", "bytes" or "str". A value
             that would not come back equal is refused. None: what the shelf remembers, and "pickle" for a new one.
-        type: the type of all values, in annotations that msgspec knows: a Struct, a dataclass, a TypedDict,
-            ``dict[str, int]``. With codec "msgspec" and "json" values are validated when they are written and read. A
-            value that does not fit raises :class:`~coshelf.errors.TypeMismatch`. ``type=`` alone selects "msgspec".
-        compress: "zstd", or :class:`coshelf.Zstd` for a level. A value is stored compressed if that makes it smaller.
-            False: new values are not compressed. None: what the shelf remembers.
-        encrypt: a secret of 16 bytes or more. Values are encrypted with it, keys are not. Of several secrets the first
-            encrypts, and all are good for reading. An encrypted shelf does not open without its secret.
-        recode: write as the options say from now on, although the shelf remembers something else. Older values stay
+        type: the type of all values, in annotations that msgspec knows (a Struct, a dataclass, a TypedDict,
+            ``dict[str, int]``). With codec "msgspec" and "json" values are validated when they are written and read,
+            and one that does not fit raises :class:`~coshelf.errors.TypeMismatch`. Without ``codec`` it asks for
+            "msgspec".
+        compress: "zstd", or :class:`coshelf.Zstd` for another level. A value is stored compressed if that makes it
+            smaller. False: values are not compressed any longer. None: what the shelf remembers.
+        encrypt: a secret of 16 bytes or more, with which values are encrypted; keys are not. Of several secrets the
+            first encrypts, and each is good for reading. An encrypted shelf does not open without its secret.
+        recode: write as these options say from now on, though the shelf remembers something else. Existing values stay
             readable.
 
     Raises:

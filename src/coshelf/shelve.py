@@ -1,8 +1,8 @@
 """A drop-in for :mod:`shelve`, with the signatures of Python 3.15, over a shelf that every process shares.
 
-``open`` makes a coshelf file of exactly that name. :func:`coshelf.open` on it sees the same entries. A shelf that a dbm
-module made is opened in place, and :func:`migrate` converts it. As in ``shelve``, keys are str, the shelf is trusted,
-and files are made with mode 0666 less the umask. docs/coming-from-shelve.md lists the differences.
+``open`` makes a coshelf file of exactly that name, and :func:`coshelf.open` shows the same entries. A shelf that a dbm
+module made is opened as it is, and :func:`migrate` converts it. As in ``shelve``, keys are str, a shelf that is opened
+is trusted, and files have mode 0666 less the umask. docs/coming-from-shelve.md says what differs.
 
 >>> from coshelf import shelve
 >>> import os, tempfile

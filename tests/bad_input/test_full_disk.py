@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -239,6 +241,86 @@ with coshelf.open(path, "r") as shelf:
 def test_opening_on_a_full_disk_works_or_says_so(flag: str, mounted: Any, python: Any) -> None:
     """The sidecars need room, too, and a map without pages below it is a crash."""
     python(_OPEN, mounted("-t", "tmpfs", "-o", "size=1m", "none"), flag)
+
+
+_DELETE = (
+    _FILL
+    + """
+expected = {n: "x" * 1000 for n in range(2000)}
+with coshelf.open(path) as shelf:
+    shelf.update(expected)
+for turn in range(4):
+    leave(0)
+    print("open", turn, flush=True)
+    with coshelf.open(path, "w") as shelf:
+        assert dict(shelf) == expected
+        for n in range(turn * 200, turn * 200 + 200):
+            del shelf[n], expected[n]
+        shelf.update({("new", turn, n): b"y" * 1000 for n in range(20)})  # in the place of what was deleted
+        expected |= {("new", turn, n): b"y" * 1000 for n in range(20)}
+        assert dict(shelf) == expected
+        try:
+            shelf["huge"] = b"z" * 3_000_000
+        except coshelf.StorageFull as error:
+            assert path in str(error) and "no space" in str(error), error
+        else:
+            raise AssertionError("found room")
+        assert dict(shelf) == expected
+    assert {"ballast", "my.shelf"} <= set(os.listdir(folder)) <= {"ballast", "my.shelf", "lost+found"}
+    with coshelf.open(path, "r") as shelf:
+        assert dict(shelf) == expected
+leave(0)
+with coshelf.open(path) as shelf:
+    shelf.clear()
+    shelf["kept"] = 1
+    shelf["more"] = 2  # what a commit frees can be used two commits later
+    shelf["large"] = b"z" * 200_000
+    assert len(shelf) == 3
+os.remove(ballast)
+with coshelf.open(path) as shelf:
+    assert len(shelf) == 3 and shelf["large"] == b"z" * 200_000
+    shelf.update(expected)
+    shelf.compact()
+with coshelf.open(path, "r") as shelf:
+    assert dict(shelf) == expected | {"kept": 1, "more": 2, "large": b"z" * 200_000}
+"""
+)
+
+
+@pytest.mark.parametrize("kind", [("-t", "tmpfs", "-o", "size=7m"), "ext4"])
+def test_a_shelf_is_opened_and_emptied_on_a_full_disk(kind: Any, mounted: Any, python: Any, tmp_path: Path) -> None:
+    """The reserve at its end has space for the sidecars, and for the pages that the first deletions write."""
+    if kind == "ext4":
+        image = tmp_path / "image"
+        image.write_bytes(bytes(8 << 20))
+        if shutil.which("mkfs.ext4") is None:
+            pytest.skip("there is no mkfs.ext4")
+        subprocess.run(["mkfs.ext4", "-q", "-F", "-m", "0", "-O", "^has_journal", str(image)], check=True)
+        python(_DELETE, mounted("-o", "loop", str(image)))
+    else:
+        python(_DELETE, mounted(*kind, "none"))
+
+
+_SMALL = (
+    _FILL
+    + """
+with coshelf.open(path) as shelf:
+    shelf.update(a=1, b=2)
+size = os.stat(path).st_size
+leave(0)
+try:
+    coshelf.open(path, "w")
+except coshelf.StorageFull as error:
+    assert path in str(error) and "flag 'r'" in str(error), error
+else:
+    raise AssertionError("found room")
+assert os.stat(path).st_size == size < 65536
+"""
+)
+
+
+def test_a_small_shelf_has_no_reserve(mounted: Any, python: Any) -> None:
+    python(_SMALL, mounted("-t", "tmpfs", "-o", "size=1m", "none"))
 
 
 _MANY_READERS = (

@@ -166,5 +166,5 @@ def KEY_FORM(command: _F) -> _F:  # noqa: N802
         flag_value="literal",
         help="KEY is a Python literal: 15, ('a', 1), b'x', None.",
     )
-    exact = click.option("-s", "--str-key", "key_form", flag_value="str", help="KEY is a str, exactly as it is typed.")
+    exact = click.option("-s", "--str-key", "key_form", flag_value="str", help="KEY is a str, exactly as you type it.")
     return literal(exact(command))

@@ -15,15 +15,15 @@ __all__ = ["check", "salvage"]
 
 
 def check(path: Path, *, progress: Progress | None = None) -> Report:
-    """Verify everything in a shelf's file, and report what is damaged and where.
+    """Verify everything in a shelf's file, and report what is damaged, and where.
 
-    The check changes nothing and decodes no value. The content of the file cannot crash the process. No process
-    can open the shelf meanwhile. If a process has it open, the check opens it, too, and does what
-    :meth:`coshelf.Shelf.check` does. Commits that a killed process had not flushed are checked with the rest.
+    Nothing is changed and no value is decoded. A damaged file cannot crash the process. No process can open the shelf
+    meanwhile. If a process has it open already, the shelf is opened and verified by :meth:`coshelf.Shelf.check`.
+    Commits that a killed process had not flushed are verified, too.
 
     Args:
-        path: the path of a file of the lmdb engine. A shelf on another engine, by its URL, is opened and verified.
-        progress: called with the number of pages verified, and the most there may be.
+        path: of a file of the lmdb engine, or the URL of a shelf on any engine, which is opened.
+        progress: called with the number of pages verified, and of all pages.
 
     Raises:
         ShelfNotFound, ShelfPermissionError, StorageError: the file cannot be read.
@@ -52,22 +52,22 @@ def check(path: Path, *, progress: Progress | None = None) -> Report:
 
 
 def salvage(source: Path, target: Path, *, progress: Progress | None = None) -> SalvageReport:
-    """Recover what is readable in a damaged file into a new shelf, and report the rest.
+    """Copy what can be read in a damaged file to a new shelf, and report what could not be read.
 
-    The salvage does not change the file, and needs neither whole headers nor whole inner pages. It takes a record only
-    if its checksum is right. It searches all pages of the file for entries that damage cut off. An entry that is found
-    only in pages that may have been free may be an older value, or may have been deleted. The report names it. The
-    salvage also takes commits that a killed process had not flushed, from the hidden directory beside the file.
+    The file is not changed. It is read without LMDB, so headers and inner pages may be damaged. A record is copied only
+    if its checksum fits. Records that damage cuts off are looked for in all pages of the file. If such a record is only
+    found in a page that may have been free, it may be an older value, or may have been deleted. The report names it.
+    Commits that a killed process had not flushed are copied from the hidden directory beside the file.
 
     Args:
         source: the damaged file. No process may have it open.
-        target: the path of the new shelf. Nothing may exist there.
+        target: the file of the new shelf, which must not exist.
         progress: called with the number of pages read, and of all pages.
 
     Raises:
-        ShelfExists: something exists at the target.
+        ShelfExists: the target exists.
         ShelfLocked: a process has the damaged shelf open.
-        NotAShelf: nothing in the file can be recovered.
+        NotAShelf: no record in the file can be read.
 
     >>> import coshelf, tempfile, os
     >>> with tempfile.TemporaryDirectory() as directory:

@@ -19,7 +19,7 @@ __all__ = ["Info", "look_at"]
 
 @dataclass(frozen=True, slots=True)
 class Info:
-    """What a shelf is. None means that its engine does not have this.
+    """What a shelf is. None: its engine does not have this.
 
     Attributes:
         name: path or URL.
@@ -31,10 +31,10 @@ class Info:
         owner: the user who owns the file.
         mode: its permissions, as ls shows them.
         codec: how values are written: "pickle", "msgspec", ...
-        compression: how values are compressed, or None.
-        encryption: the id of the key that values are encrypted with, in hexadecimal, or None.
+        compression: how values are compressed; None if they are not.
+        encryption: the id of the key that values are encrypted with, in hexadecimal; None if they are not encrypted.
         trusted: whether any object is loaded by default.
-        reason: why not, if not.
+        reason: why it is not trusted; None if it is.
         capabilities: what the engine can do.
     """
 

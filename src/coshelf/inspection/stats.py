@@ -21,7 +21,7 @@ _MOST_PREFIXES = 10_000
 
 @dataclass(slots=True)
 class Stats:
-    """What a shelf consists of. Bytes of an entry are those of its encoded key, its record, and its large buffers.
+    """What a shelf consists of. The bytes of an entry are its encoded key, its record, and its large buffers.
 
     Attributes:
         name: path or URL.

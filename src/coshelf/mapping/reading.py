@@ -31,7 +31,7 @@ class Readable(Mapping[K, V], Generic[K, V]):
     _hands_out_copies = False  # whether large buffers are the caller's own
 
     def _reader(self) -> Reader:
-        """Where to read. Raises :class:`coshelf.errors.ShelfClosed` once that is over."""
+        """Where to read. Raises :class:`coshelf.errors.ShelfClosed` if this was closed or has ended."""
         raise NotImplementedError
 
     def _value(self, key: K, encoded: bytes, entry: Entry) -> V:
@@ -52,12 +52,12 @@ class Readable(Mapping[K, V], Generic[K, V]):
             yield key, self._value(key, encoded, entry)
 
     def _get(self, key: Any) -> V:
-        """The value of a key. Raises KeyError if it is not there and InvalidKey if it cannot be a key."""
+        """The value of a key. Raises KeyError if the key does not exist, and InvalidKey if it cannot be a key."""
         encoded = self._namespace.encode(key)
         return self._decoded(key, encoded, self._value)
 
     def _decoded(self, key: Any, encoded: bytes, decode: Callable[[Any, bytes, Entry], V]) -> V:
-        """The value of a key that was encoded. Its blob may go while it is read, since the entry was overwritten."""
+        """The value of an encoded key. If its blob was removed meanwhile, the overwritten entry is read again."""
         last: bytes | None = None
         while True:
             entry = self._reader().get(encoded)
@@ -104,10 +104,10 @@ class Readable(Mapping[K, V], Generic[K, V]):
             yield Record(key, encoded, entry, self._codec)
 
     def preview(self, key: K) -> Preview:
-        """Describe what is stored under a key without unpickling it: type, size, beginning, the names in it.
+        """Type, size and beginning of a value, and the names in it. Nothing is unpickled.
 
         Raises:
-            KeyError: the key is missing.
+            KeyError: the key does not exist.
 
         >>> import coshelf
         >>> shelf = coshelf.open("memory:")
@@ -118,7 +118,7 @@ class Readable(Mapping[K, V], Generic[K, V]):
         return self.record(key).preview()
 
     def _encoded(self, key: object) -> bytes | None:
-        """The bytes of something that is looked for; None if it cannot be a key. As in a dict, it must be hashable."""
+        """The bytes of a key that is looked up; None if it cannot be a key. As in a dict, it must be hashable."""
         try:
             return self._namespace.encode(key)
         except InvalidKey:
@@ -135,13 +135,13 @@ class Readable(Mapping[K, V], Generic[K, V]):
     @overload
     def get(self, key: K, /, default: V | D, *, copy: bool = False) -> V | D: ...
     def get(self, key: K, /, default: Any = None, *, copy: bool = False) -> Any:
-        """Return the value of ``key``, or ``default`` if the key is missing. As ``dict.get``.
+        """The value of ``key``, or ``default`` if the key does not exist. As ``dict.get``.
 
         Args:
-            key: the key of the entry.
-            default: returned if the key is missing.
-            copy: whether large buffers in the value (arrays) are copies that the caller may change. Otherwise they are
-                read-only views of memory that all processes share.
+            key: of the entry.
+            default: what is returned if the key does not exist.
+            copy: whether large buffers in the value (arrays) are the caller's own, so that they can be written. Without
+                it they are read-only views of memory that all processes share.
         """
         try:
             return self._get_copy(key) if copy else self._get(key)
@@ -152,7 +152,7 @@ class Readable(Mapping[K, V], Generic[K, V]):
             return default
 
     def _get_copy(self, key: Any) -> V:
-        """As :meth:`_get`, with nothing that is shared."""
+        """As :meth:`_get`, with large buffers of the caller's own."""
         return self._decoded(key, self._namespace.encode(key), self._copied_value)
 
     def _copied_value(self, key: K, encoded: bytes, entry: Entry) -> V:
@@ -163,11 +163,11 @@ class Readable(Mapping[K, V], Generic[K, V]):
         encoded = self._encoded(key)
         try:
             return encoded is not None and self._reader().get(encoded) is not None
-        except DamagedRecord:  # from an engine that looks at what it reads: there is something
+        except DamagedRecord:  # from an engine that verifies what it reads: the entry exists
             return True
 
     def get_many(self, keys: Iterable[K]) -> dict[K, V]:
-        """The values of those ``keys`` that exist, as of one instant."""
+        """The values of those ``keys`` that exist, all of one instant."""
         wanted = [(key, encoded) for key in keys if (encoded := self._encoded(key)) is not None]
         last: list[Entry | None] = []
         while True:
@@ -209,11 +209,11 @@ class Readable(Mapping[K, V], Generic[K, V]):
         """A lazy, ordered view of the keys that meet all given conditions.
 
         Args:
-            glob: pattern for str keys; ``*`` stops at ``/``, ``**`` crosses it, ``?`` and ``[abc]`` are one character.
+            glob: pattern for str keys. ``*`` stops at ``/``, ``**`` crosses it, ``?`` and ``[abc]`` are one character.
             prefix: the beginning of the keys: a str, bytes, or a tuple of first elements.
-            start: the lowest key that is included. None means "no bound".
-            stop: the lowest key that is not included any more. None means "no bound".
-            reverse: whether the order is from the last key to the first.
+            start: the lowest key that is included; None: no bound.
+            stop: the lowest key that is not included; None: no bound.
+            reverse: from the last key to the first.
 
         >>> import coshelf
         >>> shelf = coshelf.open("memory:")
@@ -362,10 +362,10 @@ class ShelfValues(_View, ValuesView[V]):
 
 
 class Cursor(Generic[K, V]):
-    """Moves over the items of a shelf in key order, both ways.
+    """A position among the items of a shelf, which moves in key order, both ways.
 
-    Its position is a key, not a place in a file. So entries may be inserted and deleted around it, and its own entry as
-    well. Each move sees the shelf of that moment. At an end a move returns None and the cursor stays.
+    The position is a key. So it stays valid when entries are inserted or deleted around it, and when its own entry is
+    deleted. Each move sees the shelf of that moment. At an end a move returns None and the cursor stays.
 
     >>> import coshelf
     >>> shelf = coshelf.open("memory:")

@@ -37,15 +37,15 @@ _ATTEMPTS = 4  # at an optimistic commit, before the exclusive lock is taken whe
 _PATIENT_ATTEMPTS = 400  # where there is none: with pauses, some 20 s
 _FIRST_PAUSE = 0.001
 _LONGEST_PAUSE = 0.1  # eight writers of one counter on a server: the slowest call took 5 s with 0.5
-# The bell is heard at once; this is how long a wait lasts if a ring should ever get lost.
+# A bell wakes its readers at once. This bounds the wait if a ring is ever lost.
 _LONGEST_SLEEP = 1.0
 
 
 class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
     """A dict on disk that every process shares. Made by :func:`coshelf.open`.
 
-    Every method that writes is one commit. Reads never wait for a lock. Values are copies: to change one in place, use
-    :meth:`edit`. Threads may share a shelf, and so may parent and child of a fork.
+    Each method that writes is one commit. Reads never wait for a lock. A value that is read is a copy: use :meth:`edit`
+    to change a value in place. Threads may share a shelf, and so may a process and its forked children.
 
     >>> import coshelf
     >>> with coshelf.open("memory:") as shelf:
@@ -110,7 +110,7 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
         return list(islice(self.keys(), _COMPLETIONS))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickled to another process, it reopens itself there (with flag "w" instead of "c" and "n")."""
+        """A shelf that is pickled to another process reopens itself there, with flag "w" instead of "c" and "n"."""
         target, options = self._handle.engine.reopen_arguments()
         return self._handle.reopen, (target, options, self.writeback, self._namespace.prefix)
 
@@ -147,9 +147,9 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
         return encoded
 
     def snapshot(self) -> Snapshot[K, V]:
-        """A read-only view of the shelf at this instant, until it is closed. Use it with ``with``.
+        """A read-only view of the shelf as it is now. Use it with ``with``.
 
-        Inside a transaction it shows what is committed, without what the transaction has written.
+        Inside a transaction it shows what is committed, without the writes of the transaction.
 
         >>> import coshelf
         >>> shelf = coshelf.open("memory:")
@@ -167,7 +167,7 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
     def sub(self, name: str) -> Shelf[Any, V]:
         """The entries under ``name/`` as a shelf of its own: its key ``"k"`` is this shelf's ``"name/k"``.
 
-        It shares this shelf's handle: closing it does nothing.
+        It shares this shelf's handle, so closing it closes nothing.
 
         >>> import coshelf
         >>> shelf = coshelf.open("memory:")
@@ -184,9 +184,9 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
         return Shelf(self._handle, namespace)
 
     def wait(self, key: K, timeout: float | None = None) -> V:
-        """Wait until ``key`` exists, and return its value.
+        """The value of ``key``, as soon as the key exists.
 
-        Raises :class:`~coshelf.errors.WaitTimeout` after ``timeout`` seconds. None means no limit.
+        Raises :class:`~coshelf.errors.WaitTimeout` after ``timeout`` seconds. None: there is no limit.
         """
         end = None if timeout is None else time.monotonic() + usable_timeout(max(timeout, 0))
         bell = self._handle.engine.doorbell(self._namespace.encode(key))
@@ -236,13 +236,13 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
             return joined.popitem(last)
         if self.capabilities.checks == "entry":
             return self._popitem_singly(last)
-        # Not optimistically: between looking and removing somebody may store an item that comes before.
+        # Not optimistically: between reading and removing another process may store an item that comes before.
         return self._patiently(lambda transaction: transaction.popitem(last))
 
     def _popitem_singly(self, last: bool) -> tuple[K, V]:
-        """Where nothing but the entry itself can be checked: it was at the end when it was looked for."""
+        """For engines that check single entries: the item was the last one when it was looked up."""
         for key in self.keys(reverse=last):
-            with suppress(KeyError):  # somebody else took it
+            with suppress(KeyError):  # another process removed it
                 return key, self.pop(key)
         raise KeyError("popitem(): the shelf is empty")
 
@@ -251,7 +251,7 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
     @overload
     def setdefault(self, key: K, default: V, /) -> V: ...
     def setdefault(self, key: K, default: Any = None, /) -> Any:
-        """Return the value of ``key``. If the key is missing, store ``default`` and return a copy of it."""
+        """The value of ``key``. If the key does not exist, ``default`` is stored and a copy of it returned."""
         return self._atomically(lambda transaction: transaction.setdefault(key, default))
 
     def update(self, other: Any = (), /, **more: Any) -> None:
@@ -289,17 +289,17 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
 
     @contextmanager
     def edit(self, key: K, default: Any = MISSING) -> Iterator[V]:
-        """Hand out a value for changes in place, and store it when the block ends. Other writers are kept out.
+        """Hand out a value to be changed in place, and store it when the block ends. Other writers wait meanwhile.
 
-        If the block raises, the entry stays as it was. Other uses of the shelf in the block are part of the same
-        commit: see :meth:`transaction`.
+        If the block raises, the entry stays as it was. Writes of the block to the shelf are part of the same commit:
+        see :meth:`transaction`.
 
         Args:
-            key: the entry to edit.
-            default: handed out if the key is missing.
+            key: of the entry.
+            default: handed out if the key does not exist.
 
         Raises:
-            KeyError: the key is missing, and there is no default.
+            KeyError: the key does not exist, and there is no default.
             TypeError: the value cannot be changed in place; use :meth:`modify`.
 
         >>> import coshelf
@@ -313,18 +313,18 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
             yield value
 
     def modify(self, key: K, function: Callable[[V], V], default: Any = MISSING, *, allow_none: bool = False) -> V:
-        """Store ``function(value)`` and return it. Other writers are kept out.
+        """Store ``function(value)`` and return it. Other writers wait meanwhile.
 
         On an engine without an exclusive lock the function may be called again after a conflict.
 
         Args:
-            key: the entry to modify.
-            function: takes the value, and returns the new one.
-            default: given to the function if the key is missing.
+            key: of the entry.
+            function: takes the value and returns the new one.
+            default: given to the function if the key does not exist.
             allow_none: whether the function may return None for a value that can be changed in place.
 
         Raises:
-            KeyError: the key is missing, and there is no default.
+            KeyError: the key does not exist, and there is no default.
             TypeError: the function returned None for a list, dict or other value that can be changed in place, as
                 ``list.append`` does. The entry stays as it was.
 
@@ -341,7 +341,7 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
             return transaction.modify(key, function, default, allow_none=allow_none)
 
     def replace(self, key: K, old: V, new: V) -> bool:
-        """Compare and set: store ``new`` if the value equals ``old``. Return whether it was stored.
+        """Store ``new`` if the value equals ``old``, and return whether it did. Compare and set.
 
         >>> import coshelf
         >>> shelf = coshelf.open("memory:")
@@ -428,7 +428,7 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
             self._committed(batch)
 
     def _committed(self, batch: Batch) -> None:
-        """Called after a transaction of this shelf, for those who remember what they read."""
+        """Called after a transaction of this shelf, for a subclass that remembers what was read."""
 
     def _transact(self, function: Callable[[Transaction[K, V]], T], attempts: int = 10) -> T:
         backoff = Backoff(_FIRST_PAUSE, _LONGEST_PAUSE, spread=1.0)
@@ -443,9 +443,9 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
         raise ValueError("attempts must be at least 1")
 
     def _atomically(self, step: Callable[[Transaction[K, V]], T], *, joined: bool = False) -> T:
-        """Run a step that may be repeated and commit it, without the exclusive lock unless others keep interfering.
+        """Run a step that may be repeated, and commit it. The exclusive lock is taken after several conflicts.
 
-        With ``joined`` what the step does with the shelf itself is part of it: it calls a function of the user's.
+        ``joined`` is for a step that calls a function of the user: its writes to the shelf are part of the step.
         """
         outer = self._joined()
         if outer is not None:
@@ -470,22 +470,22 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
         return self._patiently(step)
 
     def _patiently(self, step: Callable[[Transaction[K, V]], T]) -> T:
-        """Run a step of our own in transactions, until one meets nobody else or that seems hopeless."""
+        """Run a step of our own in transactions, until one meets no conflict or there were too many."""
         return self._transact(step, 1 if self._handle.engine.capabilities.exclusive else _PATIENT_ATTEMPTS)
 
     # --- the end -----------------------------------------------------------------------------------------------------
 
     def sync(self) -> None:
-        """Write back values that were changed in place (``writeback=True``), and make everything durable.
+        """Make everything durable. With ``writeback=True``, first write back the values that were changed in place.
 
         Raises, with ``writeback=True``:
-            Conflict: entries were changed here and by another writer. The newer values stay, ``values`` has yours.
-            UnwritableValue: values cannot be pickled any more. ``keys`` names them.
+            Conflict: another process changed the same entries. Its values stay, and ``values`` has yours.
+            UnwritableValue: values cannot be pickled any more; ``keys`` names them.
         """
         self._handle.engine.sync()
 
     def close(self) -> None:
-        """Write back and close. Closing twice is fine. Any later use is a ``ShelfClosed``."""
+        """Write back, make everything durable, and close. Closing twice is fine; any other use raises ShelfClosed."""
         if not self._is_part:
             self._handle.close()
 

@@ -21,7 +21,7 @@ _LONG = 600.0  # seconds after which a held snapshot is worth a warning
 
 
 class _HeldInstant:
-    """The reader that a snapshot and its subs share, and since when it is held."""
+    """The reader that a snapshot and its subs share, and the time at which it was taken."""
 
     def __init__(self, reader: contract.Snapshot, where: str) -> None:
         self.reader = reader
@@ -43,8 +43,7 @@ class _HeldInstant:
 class Snapshot(Readable[K, V], Generic[K, V]):
     """A read-only mapping that shows a shelf at one instant, from :meth:`coshelf.Shelf.snapshot`.
 
-    Writers continue meanwhile. Close it, or use ``with``: while it is held, overwritten entries keep their space on
-    disk.
+    Writers do not wait for it. Close it, or use ``with``: until then overwritten entries keep their space on disk.
     """
 
     def __init__(self, instant: _HeldInstant, namespace: Namespace, codec: Codec) -> None:
@@ -60,7 +59,7 @@ class Snapshot(Readable[K, V], Generic[K, V]):
         return Snapshot(self._instant, self._namespace.sub(name), self._codec)
 
     def close(self) -> None:
-        """Release the instant. Closing twice is fine. Any other later use is a ``ShelfClosed``."""
+        """Release the instant. Closing twice is fine; any other use raises ShelfClosed."""
         self._instant.reader.close()
 
     def __enter__(self) -> Self:

@@ -35,7 +35,7 @@ MISSING: Final[Any] = _Missing()
 class Transaction(Readable[K, V], MutableMapping[K, V], Generic[K, V]):
     """A read-write view of a shelf, from :meth:`coshelf.Shelf.transaction`. Its changes are committed together.
 
-    Reads see the transaction's own writes. It ends with its ``with`` block and cannot be used afterwards.
+    Reads see the transaction's own writes. The transaction ends with its ``with`` block and cannot be used afterwards.
     """
 
     def __init__(self, state: State, namespace: Namespace, codec: Codec) -> None:
@@ -80,7 +80,7 @@ class Transaction(Readable[K, V], MutableMapping[K, V], Generic[K, V]):
         return value
 
     def popitem(self, last: bool = True) -> tuple[K, V]:
-        """Remove and return the item with the greatest key, or the smallest. KeyError if there is none."""
+        """Remove and return the item with the greatest key, or with ``last=False`` the smallest."""
         for item in self.items(reverse=last):
             self._reader().delete(self._namespace.encode(item[0]))
             return item
@@ -170,7 +170,7 @@ class Transaction(Readable[K, V], MutableMapping[K, V], Generic[K, V]):
 
 
 class State:
-    """What a transaction and its subs share: the overlay, and whether it is still going on."""
+    """What a transaction and its subs share: the overlay, and whether the transaction has ended."""
 
     def __init__(self, overlay: Overlay, where: str) -> None:
         self._overlay = overlay
@@ -204,14 +204,14 @@ class State:
             part._ended = True
 
     def batch(self, *, of_reads: bool = False) -> Batch | None:
-        """What is to be committed; as :meth:`coshelf.mapping.overlay.Overlay.batch`."""
+        """The batch to commit; as :meth:`coshelf.mapping.overlay.Overlay.batch`."""
         return self.overlay().batch(of_reads=of_reads)
 
 
 def begin(
     base: Reader, where: str, namespace: Namespace, codec: Codec, *, watched: bool
 ) -> tuple[State, Transaction[Any, Any]]:
-    """A transaction over a reader, and the state by which its owner commits and ends it."""
+    """A transaction over a reader, and the state with which its owner commits and ends it."""
     state = State(Overlay(base, watched=watched), where)
     return state, Transaction(state, namespace, codec)
 

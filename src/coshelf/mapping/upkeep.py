@@ -58,20 +58,21 @@ class Cared:
     def backup(self, path: Path, *, progress: Progress | None = None, overwrite: bool = False) -> int:
         """Make a copy at ``path``, a shelf of its own, while others read and write. Return the number of its entries.
 
-        The copy shows one instant. It is durable, and has no unused space. Whatever happens, it exists as a whole or
-        not at all. Its mode is 0600. It is marked as trusted if this shelf is. Changes that ``writeback=True`` has not
-        written back are not in it. It has the shelf's id, so signatures stay valid.
+        The copy shows one instant of the shelf. It is durable, and without the space that old entries take. It exists
+        as a whole or not at all, whatever happens. It belongs to this user (mode 0600), and is marked as trusted if
+        this shelf is. It has the shelf's id, so signatures stay good. Values that ``writeback=True`` has not written
+        back are not in it.
 
         Args:
-            path: the name of the new file. It is of the lmdb engine, whatever engine this shelf uses.
+            path: the name of a file for the lmdb engine, whatever engine this shelf is on.
             progress: called with the number of entries done, and of all entries.
-            overwrite: whether a shelf at that path is replaced. No process may have it open.
+            overwrite: whether a shelf at ``path`` is replaced. No process may have it open.
 
         Raises:
-            ShelfExists: something exists at that path.
-            DamagedRecord: an entry is damaged, so no copy is made. See :func:`coshelf.salvage`.
+            ShelfExists: a file exists at ``path``.
+            DamagedRecord: an entry is damaged, so there is no copy. See :func:`coshelf.salvage`.
             StorageFull, StorageError, ShelfPermissionError, ShelfNotFound, NotAShelf, ShelfLocked: the copy cannot be
-            made there.
+                made there.
 
         >>> import coshelf, tempfile, os
         >>> with tempfile.TemporaryDirectory() as directory:
@@ -100,13 +101,12 @@ class Cared:
             )
 
     def compact(self) -> Compaction:
-        """Give unused space back to the disk, in place. No other process may have the shelf open.
+        """Make the file as small as its entries, in place. No other process may have the shelf open.
 
-        Deleting entries frees pages of the file, and later entries use them. It does not make the file smaller. This
-        method writes a new file, durably, and puts it in the place of the old one. If it is killed at any point, one of
-        the two is there. The disk needs space for both.
-
-        Threads of this process wait meanwhile, and so do processes that open the shelf.
+        Deleting entries gives their pages back to the file, not to the disk, so that the shelf can grow into them. This
+        method writes the file anew, durably, and replaces the old one. If the process is killed, one of the two
+        exists. Other threads of this process wait meanwhile, and so do processes that open the shelf. The disk needs
+        space for both files.
 
         Returns the bytes before and after.
 
@@ -131,14 +131,13 @@ class Cared:
         return engine.compact()
 
     def check(self, *, progress: Progress | None = None) -> Report:
-        """Verify everything that the shelf consists of, while others read and write. Report what is damaged.
+        """Verify everything in the shelf as of one instant, and report what is damaged. Others may read and write.
 
-        It verifies each page in use and each record, whatever its size, as of one instant. On engines other than lmdb
-        it verifies each record. No value is decoded. Damage is reported, not raised. If the shelf cannot be read at
-        all, that is an error.
+        On the lmdb engine that is each page in use and each record, whatever its size; on other engines each record. No
+        value is decoded. Damage is reported and not raised. A shelf that cannot be read at all raises an error.
 
         Args:
-            progress: called with the number of pages verified, and the most there may be.
+            progress: called with the number of pages verified, and of all pages.
 
         Raises:
             SnapshotLost: commits overtook a reader without locks again and again.
@@ -158,7 +157,7 @@ class Cared:
         return check_records(engine, progress)
 
     def info(self) -> Info:
-        """Describe the shelf: engine, entries, size, id, owner, whether it is trusted or why not, and capabilities.
+        """What the shelf is: engine, entries, size, id, owner, capabilities, whether it is trusted and why not.
 
         >>> import coshelf
         >>> info = coshelf.open("memory:").info()
@@ -170,14 +169,14 @@ class Cared:
         return look_at(self.engine_for("info"))
 
     def stats(self, *, prefix_depth: int = 1, largest: int = 10, cheap: bool = False) -> Stats:
-        """Count entries and their sizes, by prefix, and the largest; describe file, delta, readers and locks.
+        """What the shelf consists of: entries and sizes by prefix, the largest entries, file, delta, readers and locks.
 
-        For a part (:meth:`coshelf.Shelf.sub`) the entries are those of the part. The file is that of the whole shelf.
+        For a part (:meth:`coshelf.Shelf.sub`) the entries are those of the part, and the file is that of the shelf.
 
         Args:
-            prefix_depth: str keys are counted together up to this slash. 0 counts all together.
+            prefix_depth: str keys are counted together up to this slash; 0: all together.
             largest: how many of the largest entries are named.
-            cheap: only what is known without reading all entries: not ``bytes``, ``prefixes`` and ``largest``.
+            cheap: only what is known without reading all entries. ``bytes``, ``prefixes`` and ``largest`` are left out.
 
         >>> import coshelf
         >>> shelf = coshelf.open("memory:")
@@ -194,16 +193,16 @@ class Cared:
     def train_dictionary(self, *, samples: int = 10_000, size: int = 64 * 1024) -> Training:
         """Train a dictionary of Zstandard on the values of this shelf, or of this part of it, for ``compress="zstd"``.
 
-        A small value alone does not compress well. The dictionary holds what the values have in common. It is stored in
-        the shelf. All processes that have the shelf open write with it within a second. Earlier values stay as they are
-        and can be read, because their dictionaries stay, too. A dictionary consists of pieces of values, and is
-        encrypted if they are.
+        Small values compress badly one by one. The dictionary holds what they have in common, and lies in the shelf.
+        Processes that have the shelf open write with it within a second, and processes that open it later at once.
+        Earlier values stay as they are, and so do the dictionaries that they need. A dictionary consists of pieces of
+        values, so it is encrypted if the values are.
 
         Args:
-            samples: how many values are used, evenly from all.
-            size: the most bytes of the dictionary. All samples together should have a hundred times as many.
+            samples: how many values are read, evenly from all.
+            size: bytes that the dictionary may have. All samples together should have a hundred times as many.
 
-        Returns the gain on the samples: ``before`` and ``after``, in bytes.
+        Returns the bytes of the samples ``before`` and ``after``.
 
         Raises:
             Unsupported: the shelf was not opened with ``compress=``.

@@ -1,7 +1,7 @@
-"""Moving entries from other stores into a shelf, and from a shelf into forms that other programs read.
+"""Importing entries of other stores into a shelf, exporting them for other programs, and copying shelves.
 
 The commands ``coshelf import``, ``coshelf export`` and ``coshelf copy`` are these functions. Values are moved as
-pickles. None is unpickled unless an argument asks for it.
+pickles. They are unpickled only if you ask for it.
 """
 
 import importlib

@@ -1,4 +1,4 @@
-"""From a shelf on any engine to one on any other: record by record, without unpickling, and compared at the end."""
+"""Copying a shelf on any engine to a shelf on any other: record by record, unpickled nowhere, compared at the end."""
 
 from __future__ import annotations
 
@@ -69,28 +69,29 @@ def copy_entries(
     timeout: float = 60.0,
     progress: TransferProgress | None = None,
 ) -> Copied:
-    """Copy all entries of a shelf to another, whatever engines the two use.
+    """Copy all entries of a shelf to another shelf, whatever engines they use.
 
-    Entries are copied in batches. Entries that the target has already, with the same value, are skipped. So a call
-    after a stopped one continues. No value is unpickled. Large buffers are copied to a blob if the target has blobs,
-    and into the value otherwise. The shelf's settings, how values are written, are copied, too. Trust is not.
+    Entries are copied in batches. An entry that the target has already, with the same value, is skipped. So a copy that
+    was stopped continues when it is run again. No value is unpickled. Large buffers are copied into a blob if the
+    target has blobs, and into the value elsewhere. The shelf's settings, which say how values are written, are copied,
+    too. Trust is not.
 
-    If the source has snapshots, the copy shows one instant. Otherwise each entry is as it was when it was read.
+    If the source has snapshots, the copy shows one instant. Elsewhere each entry is as it was when it was read.
 
     Args:
         source: a path or URL, or an open shelf. It is not changed.
-        target: the same; made if it is missing. Others should not write to it meanwhile. If the target can only check
-            single entries (object stores), values that they store under the same keys can be overwritten.
-        overwrite: whether to replace another value that the target has under the same key.
-        verify: whether each entry is read again from both at the end, and compared.
-        trust: whether a target that is trusted may take the entries of a source that is not. These could then run code
-            when they are read. Without it, a new or empty target is not trusted afterwards.
+        target: the same; made if it is missing. Other processes should not write to it meanwhile: if the target checks
+            single entries only (object stores), values that they store under the same keys can be overwritten.
+        overwrite: whether another value that the target has under the same key is replaced.
+        verify: whether each entry is read from both shelves at the end, and compared.
+        trust: whether a trusted target may take the entries of a source that is not trusted. They may run code when
+            they are read. Without it a new or empty target is not trusted afterwards.
         dry_run: only read and report; the target is neither made nor changed.
         timeout: seconds that bound every wait for a lock or a server.
-        progress: called now and then with (entries done, entries in all or None).
+        progress: called now and then with the number of entries read, and of all entries, or None.
 
     Returns:
-        What became of the entries. Those that the target cannot hold are among ``failed``, each with its reason.
+        What became of the entries. Entries that the target cannot hold are among ``failed``, each with its reason.
 
     Raises:
         ShelfNotFound: the source does not exist.
@@ -150,7 +151,7 @@ def _keep_trust_apart(source: Engine, target: Engine) -> None:
 
 
 class _Copy:
-    """One copy on its way."""
+    """One copy under way."""
 
     def __init__(
         self,
@@ -169,7 +170,7 @@ class _Copy:
         self._verify = verify
         self._dry_run = dry_run
         self._progress = progress
-        # In a dry run a shelf in memory stands for one that is not there yet.
+        # In a dry run a shelf in memory stands for a target that does not exist yet.
         to = "a new shelf" if dry_run and target.name == "memory" else target.name
         self._report = Copied(f"{source.name} to {to}")
         self._left: set[bytes] = set()
@@ -203,13 +204,13 @@ class _Copy:
     # --- reading -----------------------------------------------------------------------------------------------------
 
     def _chunks(self) -> Iterator[dict[bytes, Apart]]:
-        """The entries in order, as many together as there is room for in memory."""
+        """The entries in order, in chunks that take a bounded amount of memory."""
         keys = (key for page in self._reader.key_pages(FIRST, LAST) for key in page)
         size = _FIRST_CHUNK
         while wanted := list(islice(keys, size)):
             chunk: dict[bytes, Apart] = {}
             for key, entry in zip(wanted, self._entries(wanted), strict=True):
-                if entry is not None:  # else it has gone meanwhile
+                if entry is not None:  # it may have been deleted meanwhile
                     try:
                         chunk[key] = take_apart(key, entry.record, self._source.blobs)
                     except DamagedRecord as error:
@@ -221,7 +222,7 @@ class _Copy:
     def _entries(self, keys: list[bytes]) -> Sequence[Entry | None]:
         try:
             return self._reader.get_many(keys)
-        except DamagedRecord:  # one of them; it is not to keep the others out
+        except DamagedRecord:  # one of them: the others are read one by one
             return [self._entry(key) for key in keys]
 
     def _entry(self, key: bytes) -> Entry | None:
@@ -235,7 +236,7 @@ class _Copy:
         """What the target has."""
         if not keys:
             return {}
-        if self._target.capabilities.ordered is True:  # to list is cheaper than to ask for each that is not there
+        if self._target.capabilities.ordered is True:  # listing keys is cheaper than asking for missing ones
             pages = self._target.key_pages(keys[0], keys[-1] + b"\0")
             keys = sorted({key for page in pages for key in page}.intersection(keys))
         try:
@@ -367,7 +368,7 @@ class _Copy:
             self._fail(key, error)
             return False
 
-    # --- looking once more -------------------------------------------------------------------------------------------
+    # --- comparing at the end ----------------------------------------------------------------------------------------
 
     def _verify_chunk(self, chunk: dict[bytes, Apart]) -> None:
         there = self._there(list(chunk))

@@ -45,30 +45,32 @@ def import_entries(
 ) -> TransferReport:
     """Copy the entries of a source into a shelf.
 
-    Entries are copied in batches of up to a thousand, and each batch is one commit. A call after a stopped one skips
-    what exists already. The source is not changed, and no value is unpickled.
+    Batches have up to a thousand entries, and each batch is one commit. An entry that the target has already is
+    skipped, so an import that was stopped continues when it is run again. The source is not changed, and no value is
+    unpickled.
 
     Args:
         source: a path; "-" is standard input, with JSON lines.
         target: a path or URL, made if it is missing.
-        kind: the kind of the source, one of ``coshelf.transfer.detection.KINDS``. None recognises it by its files.
-        trust_pickle: unpickle what cannot be read otherwise: pickleshare's hashed categories, and keys of diskcache
-            that are not str, int, float or bytes. Unpickling runs what a pickle says.
+        kind: what the source is, one of ``coshelf.transfer.detection.KINDS``. None: it is recognised by its files.
+        trust_pickle: unpickle where there is no other way: pickleshare's hashed categories, and keys of diskcache that
+            are not str, int, float or bytes. This runs what the pickles say.
         keyencoding: how a dbm module's keys became bytes.
-        values: how the values of a dbm database or of sqlitedict became bytes: "pickle", "json", "pickle-zlib", or
-            "bytes" to keep them as bytes.
+        values: how the values of a dbm database or of sqlitedict became bytes: "pickle", "json" or "pickle-zlib".
+            "bytes" keeps them as bytes.
         table: which table of sqlitedict, if there are several.
-        keys: how keys of sqlitedict became text: "text", or "pickle-base64" for ``sqlitedict.encode_key``. None: as
-            text, and keys that look like the other kind fail.
-        disk: the Disk class that wrote a diskcache: "pickle" for its own, "json" for JSONDisk. None: the entries tell.
-        drop_expiry: import entries of diskcache that will expire; they then stay for ever. Otherwise they are skipped.
-        replace: whether to replace another value that the target has under the same key.
+        keys: how keys of sqlitedict became text: "text", or "pickle-base64" for ``sqlitedict.encode_key``. None: keys
+            are text, and keys that look like the other kind fail.
+        disk: the Disk class that wrote a diskcache: "pickle" for ``Disk``, "json" for ``JSONDisk``. None: the entries
+            tell that.
+        drop_expiry: import entries of diskcache that will expire. They then stay for ever. Otherwise they are skipped.
+        replace: whether another value that the target has under the same key is replaced.
         dry_run: only read and report; the target is neither made nor changed.
-        progress: called now and then with (entries so far, entries in all or None).
+        progress: called now and then with the number of entries so far, and of all entries, or None.
 
     Raises:
-        SourceError: the kind of the source is not known, or the source cannot be read.
-        ValueError: an argument has an unknown value.
+        SourceError: the kind of the source is unknown, or the source cannot be read.
+        ValueError: an argument is not one of the possible values.
         CoshelfError: what opening and writing the target may raise.
 
     >>> import coshelf, dbm.dumb, os, pickle, tempfile

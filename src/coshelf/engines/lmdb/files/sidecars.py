@@ -21,6 +21,7 @@ from coshelf.engines.lmdb.delta.state import boot_id
 from coshelf.engines.lmdb.files.closed_file import look_at
 from coshelf.engines.lmdb.files.creation import sweep
 from coshelf.engines.lmdb.files.exposed_sidecars import exposure_of_sidecars, refuse_exposed, refuse_exposed_sidecars
+from coshelf.engines.lmdb.files.reserve import give_up_reserve, keep_reserve
 from coshelf.engines.lmdb.files.sidecar_directory import (
     base_path,
     delta_path,
@@ -108,8 +109,10 @@ class Files:
         With LMDB closed, and its descriptor taken back. With ``has_written`` the shelf is stamped; with
         False only if somebody else has written since it was opened.
         """
+        is_last = False
         try:
-            if self.is_alone():
+            is_last = self.is_alone()
+            if is_last:
                 if has_written is not None:
                     unchanged = None if has_written else self.transaction
                     stamp(self.descriptor, self.path, has_damage=self.has_damage, unchanged=unchanged)
@@ -117,7 +120,11 @@ class Files:
         finally:
             if self.page is not None:
                 self.page.abandon()
-            _close(self.descriptor)
+            try:
+                if is_last and has_written is not None:
+                    keep_reserve(self.descriptor, self.path)  # last: with the space that the sidecars had
+            finally:
+                _close(self.descriptor)
 
     def is_alone(self) -> bool:
         """Whether nobody else has the shelf open, nor can open it from here on, and nothing waits in the delta.
@@ -242,9 +249,12 @@ def _try_open(path: str, descriptor: int, write: bool, *, trusted: bool) -> tupl
         try:
             page = _make_sidecars(path, descriptor, information, row, trusted=trusted)
         except StorageFull:
-            if write:
+            if not write:
+                page = None  # reading needs no space
+            elif give_up_reserve(descriptor, path):
+                page = _make_sidecars(path, descriptor, information, row, trusted=trusted)
+            else:
                 raise
-            page = None  # reading needs no space
         if page is not None:
             page.has_damage = has_damage
             return Files(path, descriptor, page, alone=True, has_damage=has_damage, is_own=is_own), None
