@@ -35,16 +35,7 @@ PERMITTED = {
         "trust.granting",
     ): "a public name, imported when it is asked for: granting trust opens the shelf",
 }
-# The open files of a shelf and their life are one object, which the flush, the blobs and the registry hold.
 CIRCLES = [
-    {
-        "engines.lmdb.base_writer",
-        "engines.lmdb.blobs.folder",
-        "engines.lmdb.delta.flusher",
-        "engines.lmdb.environment",
-        "engines.lmdb.read_transaction",
-        "engines.lmdb.registry",
-    },
     # The interpreter of untrusted pickles and its instructions name each other's types.
     {"trust.gate.instructions", "trust.gate.interpreter", "trust.gate.known", "trust.gate.states"},
 ]
