@@ -12,7 +12,7 @@ from insides import base_row, environment_of, flush_all
 from support import Crew, Worker, beside
 
 import coshelf
-from coshelf.engines.lmdb import environment as environment_module
+from coshelf.engines.lmdb.delta import deltas as deltas_module
 from coshelf.engines.lmdb.files.sidecar_directory import delta_path
 
 SCRIPTS = Path(__file__).parent / "scripts" / "made_late"
@@ -142,7 +142,7 @@ def test_a_child_forked_before_the_first_commit_makes_it_for_both(crew: Crew, pa
 def test_where_there_is_no_space_for_it_commits_are_durable_at_once(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with coshelf.open(path, flush_interval=1000) as shelf:
         with monkeypatch.context() as patch:
-            patch.setattr(environment_module, "make_delta_files", no_space)
+            patch.setattr(deltas_module, "make_delta_files", no_space)
             shelf["a"] = 1
             assert base_row(shelf).sequence == environment_of(shelf).flusher.flush()
             assert not os.path.exists(delta_path(path, 0))
