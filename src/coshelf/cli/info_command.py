@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from coshelf import native
 from coshelf.cli.output import write_json
 from coshelf.cli.shelves import JSON, SHELF, opened_unread
 from coshelf.cli.tables import table
@@ -35,6 +36,7 @@ def info_command(shelf: str, as_json: bool) -> None:
             ("compression", info.compression),
             ("encrypted with key", info.encryption),
             ("trusted", trusted),
+            ("module in C", "in use" if info.native else f"not in use: {native.reason}"),
             *((name.replace("_", " "), value) for name, value in info.capabilities.items()),
         ]
     )

@@ -10,6 +10,7 @@ import stat
 from dataclasses import dataclass
 from typing import Any
 
+from coshelf import native
 from coshelf.contract import Engine, Measured, distrust
 from coshelf.keys import FIRST, LAST
 from coshelf.values.settings import Settings, remembered
@@ -35,6 +36,7 @@ class Info:
         encryption: the id of the key that values are encrypted with, in hexadecimal; None if they are not encrypted.
         trusted: whether any object is loaded by default.
         reason: why it is not trusted; None if it is.
+        native: whether the module in C is in use. Without it, coshelf does the same more slowly.
         capabilities: what the engine can do.
     """
 
@@ -51,6 +53,7 @@ class Info:
     encryption: str | None
     trusted: bool
     reason: str | None
+    native: bool
     capabilities: dict[str, Any]
 
     def as_dict(self) -> dict[str, Any]:
@@ -79,6 +82,7 @@ def look_at(engine: Engine) -> Info:
         values.key_id.hex() or None,
         reason is None,
         reason,
+        native.in_use,
         dataclasses.asdict(engine.capabilities),
     )
 

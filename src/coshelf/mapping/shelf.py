@@ -9,7 +9,7 @@ from itertools import islice
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar, overload
 
-from coshelf import contract
+from coshelf import contract, native
 from coshelf.contract import Batch, Capabilities, Flag, Reader
 from coshelf.errors import Conflict, TransactionInProgress, Unsupported, WaitTimeout
 from coshelf.keys import shown
@@ -61,7 +61,7 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
         self._handle = handle
         self._namespace = namespace if namespace is not None else Namespace()
         self._codec = handle.codec
-        self._reads_quickly = not self._namespace.prefix and type(self._codec) is PickleCodec
+        self._reads_quickly = native.in_use and not self._namespace.prefix and type(self._codec) is PickleCodec
         self._is_part = False  # of another, which is the one to be closed
 
     # --- what it is --------------------------------------------------------------------------------------------------
