@@ -6,7 +6,7 @@ GROUPS = --group lint
 
 .PHONY: demo test test-long crash fuzz lint types bench bench-quick clean
 
-$(VENV)/ready: pyproject.toml
+$(VENV)/ready: pyproject.toml $(wildcard native/*.[ch])
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --editable . $(GROUPS)
