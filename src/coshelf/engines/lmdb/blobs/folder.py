@@ -13,7 +13,7 @@ import itertools
 import os
 import stat
 import weakref
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
@@ -31,7 +31,7 @@ from coshelf.system.os_errors import NO_SPACE, translate
 from coshelf.values.blobs import ID, NewBlob, Reference
 
 if TYPE_CHECKING:
-    from coshelf.engines.lmdb.environment import Environment
+    from coshelf.engines.lmdb.open_files import OpenFiles
 
 __all__ = ["BlobFolder", "blob_files", "blob_path", "folder_of", "make_folder"]
 
@@ -145,10 +145,11 @@ class _Writer:
 
 
 class BlobFolder:
-    """The blobs of an open shelf, for all handles of this process."""
+    """The blobs of an open shelf, for all handles of this process. ``flush`` carries the delta to the base."""
 
-    def __init__(self, environment: Environment) -> None:
+    def __init__(self, environment: OpenFiles, flush: Callable[[], object]) -> None:
         self._environment = environment
+        self._flush = flush
         self.path = folder_of(environment.path)
         self.has_waiting = False  # whether blobs that nothing names any more wait for a snapshot to end
         self._begin()
@@ -174,7 +175,7 @@ class BlobFolder:
                 if error.errno not in NO_SPACE or not self._environment.has_delta:
                     raise
                 # What is overwritten gives its room back when that is flushed.
-                self._environment.flusher.flush()
+                self._flush()
                 new = self._write(key, buffers)
         self._new.add(new)
         self._unflushed += new.reference.length
