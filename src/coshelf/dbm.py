@@ -63,7 +63,7 @@ _PATIENCE = 5.0  # seconds for a file that is to be replaced to be unlocked
 
 
 class Database(BytesFace):
-    """What :func:`open` returns: a mapping from bytes to bytes. A str is taken for its UTF-8 bytes."""
+    """What :func:`open` returns: a mapping from bytes to bytes. A str stands for its UTF-8 bytes."""
 
     def __init__(self, shelf: Shelf[Any, bytes]) -> None:
         super().__init__(shelf, b"", _bytes_key, bytes)
@@ -75,11 +75,11 @@ class Database(BytesFace):
         return self._opened
 
     def firstkey(self) -> bytes | None:
-        """The first key, as of a ``dbm.gnu`` object; None if there is none."""
+        """The first key, as of a ``dbm.gnu`` object. None if the database is empty."""
         return next(iter(self), None)
 
     def nextkey(self, key: bytes) -> bytes | None:
-        """The key that follows; None at the end. The order is that of the bytes."""
+        """The key after this one, in the order of the bytes. None at the end."""
         wanted = _bytes_key(key)
         following = self._shelf.keys(prefix=b"", start=wanted)
         return next((found for found in following if found != wanted), None)
@@ -95,10 +95,10 @@ def open(file: Filename, flag: str = "r", mode: int = 0o666) -> Any:
         mode: permission bits of a new file, less the umask.
 
     Raises:
-        error: it does not exist, cannot be opened, or is of an unknown kind.
-        ValueError: the flag is unknown.
+        error: it does not exist, cannot be opened, or its kind is not known.
+        ValueError: the flag is not known.
 
-    Returns a :class:`Database`, or for a file that another dbm module made what that module returns.
+    Returns a :class:`Database`. For a file that another dbm module made, it returns what that module returns.
     """
     return open_face(file, flag, mode, PICKLES, Database)
 
@@ -140,9 +140,9 @@ def _open_old(path: str, flag: Any, mode: int, kind: str) -> Any:
 
 
 def whichdb(filename: Filename) -> str | None:
-    """Which module made a database, as ``dbm.whichdb``: ``"coshelf.dbm"`` if it is ours.
+    """The module that made a database, as ``dbm.whichdb``: ``"coshelf.dbm"`` for a coshelf file.
 
-    None if there is none that can be read, and an empty str if it cannot be told.
+    None if no readable database exists there. An empty str if the module is not known.
     """
     path = os.fsdecode(filename)
     if _is_ours(path):

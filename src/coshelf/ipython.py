@@ -56,7 +56,7 @@ class ProfileDatabase(MutableMapping[str, Any]):
         return len(self.shelf)
 
     def keys(self, glob: str | None = None) -> list[str]:  # type: ignore[override]
-        """The keys that match, as a list: clients sort it in place."""
+        """The keys that match, as a list, because clients sort it in place."""
         return list(self.shelf.keys(glob))
 
     def __repr__(self) -> str:
@@ -64,7 +64,7 @@ class ProfileDatabase(MutableMapping[str, Any]):
 
 
 def load_ipython_extension(ip: Any) -> None:
-    """Put a shelf in the profile's directory in the place of ``ip.db``."""
+    """Replace ``ip.db`` by a shelf in the profile's directory."""
     if isinstance(ip.db if _has_been_used(ip) else None, ProfileDatabase):
         return
     ip.db = ProfileDatabase(_open_in(ip.profile_dir.location, ip))
@@ -84,7 +84,7 @@ def _open_in(profile: str, ip: Any) -> Shelf[str, Any]:
 
 
 def unload_ipython_extension(ip: Any) -> None:
-    """Give the profile back the store that it had; what was stored meanwhile stays in the shelf."""
+    """Give the profile its old store back. Values that were stored meanwhile stay in the shelf."""
     if isinstance(ip.db, ProfileDatabase):
         ip.db.shelf.close()
         ip.db = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import signal
@@ -29,14 +30,11 @@ from coshelf.errors import (
     UnsafeFilesystem,
     UntrustedValue,
 )
+from starting import Program, words_of
 
-COUNT = """
-import sys, coshelf
-shelf = coshelf.open(sys.argv[1])
-while True:
-    shelf.modify("count", lambda count: count + 1, default=0)
-    print("counted", flush=True)
-"""
+SCRIPTS = Path(__file__).parent / "scripts" / "sqlite_counts"
+
+COUNT = SCRIPTS / "counts_in_sqlite.py"
 
 
 class Mine:
@@ -54,8 +52,8 @@ def shelf(path: Path) -> Iterator[coshelf.Shelf[Any, Any]]:
         yield shelf
 
 
-def start(code: str, path: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen([sys.executable, "-c", code, f"sqlite:{path}"], stdout=subprocess.PIPE, text=True)
+def start(program: Program, path: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen([sys.executable, *words_of(program), f"sqlite:{path}"], stdout=subprocess.PIPE, text=True)
 
 
 def in_child(check: Any) -> None:
@@ -251,3 +249,15 @@ def test_lmdb_is_not_needed(path: Path) -> None:
         "print(dict(s)); s.close()"
     )
     assert start(code, path).communicate(timeout=60)[0] == "{'a': 1}\n"
+
+
+def test_to_ask_for_exposure_keeps_the_locks_that_this_process_has_on_the_file(
+    shelf: coshelf.Shelf[Any, Any], path: Path
+) -> None:
+    attempt = "import fcntl, sys; fcntl.lockf(open(sys.argv[1], 'r+b'), fcntl.LOCK_EX | fcntl.LOCK_NB)"
+    engine: Any = shelf._handle.engine
+    with path.open("r+b") as file:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        assert engine.exposure() is None
+        tried = subprocess.run([sys.executable, "-c", attempt, str(path)], capture_output=True, text=True, check=False)
+    assert "BlockingIOError" in tried.stderr

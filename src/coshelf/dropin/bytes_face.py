@@ -112,7 +112,7 @@ class BytesFace(MutableMapping[bytes, bytes]):
         return self._move(reverse=True)
 
     def __next__(self) -> tuple[bytes, bytes]:
-        """Move to the next item; to the first, if not moved yet."""
+        """Move to the next item. The first call of all moves to the first item."""
         return self._move(start=self._at, behind=self._at)
 
     def next(self) -> tuple[bytes, bytes]:
@@ -120,7 +120,7 @@ class BytesFace(MutableMapping[bytes, bytes]):
         return next(self)
 
     def previous(self) -> tuple[bytes, bytes]:
-        """Move to the item before; to the last, if not moved yet."""
+        """Move to the item before. The first call of all moves to the last item."""
         return self._move(stop=self._at, reverse=True)
 
     def set_location(self, key: bytes) -> tuple[bytes, bytes]:

@@ -24,9 +24,9 @@ class Info:
     Attributes:
         name: path or URL.
         engine: name of the engine.
-        entries: how many there are.
+        entries: the number of entries.
         store_id: the shelf's id, in hexadecimal.
-        created: when it was made, in ISO 8601.
+        created: the time of its creation, in ISO 8601.
         file_size: bytes.
         owner: the user who owns the file.
         mode: its permissions, as ls shows them.

@@ -74,7 +74,7 @@ class Readable(Mapping[K, V], Generic[K, V]):
         """What is stored under a key: the raw record and its description. Nothing is decoded.
 
         Raises:
-            KeyError: there is no such entry.
+            KeyError: the key is missing.
 
         >>> import coshelf
         >>> shelf = coshelf.open("memory:")
@@ -206,7 +206,7 @@ class Readable(Mapping[K, V], Generic[K, V]):
         stop: Any = None,
         reverse: bool = False,
     ) -> ShelfKeys[K]:
-        """A lazy, ordered view of the keys that meet all conditions given.
+        """A lazy, ordered view of the keys that meet all given conditions.
 
         Args:
             glob: pattern for str keys. ``*`` stops at ``/``, ``**`` crosses it, ``?`` and ``[abc]`` are one character.
@@ -232,7 +232,7 @@ class Readable(Mapping[K, V], Generic[K, V]):
         stop: Any = None,
         reverse: bool = False,
     ) -> ShelfItems[K, V]:
-        """A lazy, ordered view of the items; conditions as for :meth:`keys`."""
+        """A lazy, ordered view of the items. The conditions are those of :meth:`keys`."""
         return ShelfItems(self, self._select(glob, prefix, start, stop, reverse))
 
     def values(
@@ -244,7 +244,7 @@ class Readable(Mapping[K, V], Generic[K, V]):
         stop: Any = None,
         reverse: bool = False,
     ) -> ShelfValues[V]:
-        """A lazy view of the values in the order of their keys; conditions as for :meth:`keys`."""
+        """A lazy view of the values in the order of their keys. The conditions are those of :meth:`keys`."""
         return ShelfValues(self, self._select(glob, prefix, start, stop, reverse))
 
     def _select(
@@ -253,11 +253,11 @@ class Readable(Mapping[K, V], Generic[K, V]):
         return select(self._namespace, glob, prefix=prefix, start=start, stop=stop, reverse=reverse)
 
     def copy(self) -> dict[K, V]:
-        """Everything as a dict, of one instant."""
+        """All entries as a dict, as of one instant."""
         return dict(self.items())
 
     def cursor(self) -> Cursor[K, V]:
-        """A position among the keys that can be moved. See :class:`coshelf.Cursor`."""
+        """A movable position among the keys. See :class:`coshelf.Cursor`."""
         return Cursor(self)
 
     # --- with other mappings -----------------------------------------------------------------------------------------
@@ -381,7 +381,7 @@ class Cursor(Generic[K, V]):
 
     @property
     def key(self) -> K:
-        """The key at which the cursor stands. LookupError before the first move."""
+        """The key that is the cursor's position. LookupError before the first move."""
         if self._position is None:
             raise LookupError("the cursor has not been moved to an entry yet")
         key: K = self._shelf._namespace.decode(self._position)
@@ -396,12 +396,12 @@ class Cursor(Generic[K, V]):
         return self._move(None, None, reverse=True)
 
     def next(self) -> tuple[K, V] | None:
-        """Move to the item with the next greater key; to the first, if not moved yet."""
+        """Move to the item with the next greater key. The first call of all moves to the first item."""
         behind = None if self._position is None else self._position + b"\x00"
         return self._move(behind, None, reverse=False)
 
     def previous(self) -> tuple[K, V] | None:
-        """Move to the item with the next smaller key; to the last, if not moved yet."""
+        """Move to the item with the next smaller key. The first call of all moves to the last item."""
         return self._move(None, self._position, reverse=True)
 
     def seek(self, key: K) -> tuple[K, V] | None:

@@ -71,12 +71,12 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
 
     @property
     def capabilities(self) -> Capabilities:
-        """What holds on this shelf's engine."""
+        """What this shelf's engine guarantees."""
         return self._handle.engine.capabilities
 
     @property
     def flag(self) -> Flag:
-        """The flag it was opened with."""
+        """The flag that the shelf was opened with."""
         return self._handle.flag
 
     @property
@@ -86,7 +86,7 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
 
     @property
     def writeback(self) -> bool:
-        """Whether values handed out are kept and written back."""
+        """Whether values that were handed out are kept and written back."""
         return False
 
     @property
@@ -226,7 +226,7 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
     @overload
     def pop(self, key: K, /, default: V | D) -> V | D: ...
     def pop(self, key: K, /, default: Any = MISSING) -> Any:
-        """Remove an entry and return its value, or ``default`` if there is none. As ``dict.pop``."""
+        """Remove an entry and return its value, or ``default`` if the key is missing. As ``dict.pop``."""
         return self._atomically(lambda transaction: transaction.pop(key, default))
 
     def popitem(self, last: bool = True) -> tuple[K, V]:
@@ -354,18 +354,18 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
     # --- several entries together ------------------------------------------------------------------------------------
 
     def transaction(self, timeout: float | None = None) -> AbstractContextManager[Transaction[K, V]]:
-        """Several reads and writes that happen together: all when the block ends, none if it raises.
+        """Several reads and writes that are committed together at the end of the block, or not at all if it raises.
 
-        Other writers wait meanwhile, readers do not. Inside the block this shelf, and its subs, are the transaction's
-        view, too, for the thread and the task that began it: functions that use the shelf take part. A transaction
-        within the transaction is part of it, and is undone alone if its block raises.
+        Other writers wait meanwhile, readers do not. Inside the block this shelf and its subs show the transaction,
+        too, for the thread and the task that began it. So functions that use the shelf take part. A transaction inside
+        the transaction is part of it. If its own block raises, it alone is undone.
 
         Args:
             timeout: seconds to wait for another transaction, instead of the shelf's own timeout.
 
         Raises:
-            ShelfLocked: another transaction went on for too long.
-            TransactionInProgress: this thread is inside one already, of another task or another handle.
+            ShelfLocked: another transaction took longer than the timeout.
+            TransactionInProgress: this thread is inside a transaction of another task or another handle.
             Conflict: at the end of the block, on an engine without an exclusive lock. See :meth:`transact`.
 
         >>> import coshelf
@@ -380,7 +380,7 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
         return self._transaction(timeout)
 
     def transact(self, function: Callable[[Transaction[K, V]], T], *, attempts: int = 10) -> T:
-        """Run ``function(transaction)`` and commit; once more after a :class:`Conflict`, up to ``attempts`` times."""
+        """Run ``function(transaction)`` and commit. Repeat after a :class:`Conflict`, for up to ``attempts`` tries."""
         return self._transact(function, attempts)
 
     @contextmanager

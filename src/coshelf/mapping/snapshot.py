@@ -41,7 +41,7 @@ class _HeldInstant:
 
 
 class Snapshot(Readable[K, V], Generic[K, V]):
-    """A read-only mapping of a shelf as it was at one instant, from :meth:`coshelf.Shelf.snapshot`.
+    """A read-only mapping that shows a shelf at one instant, from :meth:`coshelf.Shelf.snapshot`.
 
     Writers do not wait for it. Close it, or use ``with``: until then overwritten entries keep their space on disk.
     """
@@ -55,7 +55,7 @@ class Snapshot(Readable[K, V], Generic[K, V]):
         return self._instant.read()
 
     def sub(self, name: str) -> Snapshot[Any, V]:
-        """The same instant of a namespace. It is closed with this snapshot."""
+        """A namespace at the same instant. It is closed with this snapshot."""
         return Snapshot(self._instant, self._namespace.sub(name), self._codec)
 
     def close(self) -> None:

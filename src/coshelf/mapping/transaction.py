@@ -33,7 +33,7 @@ MISSING: Final[Any] = _Missing()
 
 
 class Transaction(Readable[K, V], MutableMapping[K, V], Generic[K, V]):
-    """A read-write view of a shelf whose changes are committed together, from :meth:`coshelf.Shelf.transaction`.
+    """A read-write view of a shelf, from :meth:`coshelf.Shelf.transaction`. Its changes are committed together.
 
     Reads see the transaction's own writes. The transaction ends with its ``with`` block and cannot be used afterwards.
     """
@@ -47,7 +47,7 @@ class Transaction(Readable[K, V], MutableMapping[K, V], Generic[K, V]):
         return self._state.overlay()
 
     def sub(self, name: str) -> Transaction[Any, V]:
-        """A namespace within the same transaction."""
+        """A namespace in the same transaction."""
         return Transaction(self._state, self._namespace.sub(name), self._codec)
 
     # --- the dict ----------------------------------------------------------------------------------------------------
@@ -68,7 +68,7 @@ class Transaction(Readable[K, V], MutableMapping[K, V], Generic[K, V]):
     @overload
     def pop(self, key: K, /, default: V | D) -> V | D: ...
     def pop(self, key: K, /, default: Any = MISSING) -> Any:
-        """Remove an entry and return its value, or ``default`` if there is none. As ``dict.pop``."""
+        """Remove an entry and return its value, or ``default`` if the key is missing. As ``dict.pop``."""
         try:
             value = self._get(key)
         except (KeyError, InvalidKey):
@@ -91,7 +91,7 @@ class Transaction(Readable[K, V], MutableMapping[K, V], Generic[K, V]):
     @overload
     def setdefault(self, key: K, default: V, /) -> V: ...
     def setdefault(self, key: K, default: Any = None, /) -> Any:
-        """The value of ``key``; if there is none, ``default`` is stored and a copy of it returned."""
+        """Return the value of ``key``. If the key is missing, store ``default`` and return a copy of it."""
         try:
             return self._get(key)
         except KeyError:
@@ -130,7 +130,7 @@ class Transaction(Readable[K, V], MutableMapping[K, V], Generic[K, V]):
 
     @contextmanager
     def edit(self, key: K, default: Any = MISSING) -> Iterator[V]:
-        """Hand out a value to be changed in place, and store it when the block ends. As :meth:`coshelf.Shelf.edit`."""
+        """Hand out a value for changes in place, and store it when the block ends. As :meth:`coshelf.Shelf.edit`."""
         overlay, encoded = self._reader(), self._namespace.encode(key)
         with overlay.guarding(encoded):
             value = self._get_or(key, default, copy=True)
@@ -158,7 +158,7 @@ class Transaction(Readable[K, V], MutableMapping[K, V], Generic[K, V]):
         return new
 
     def replace(self, key: K, old: V, new: V) -> bool:
-        """Store ``new`` if there is a value and it equals ``old``. As :meth:`coshelf.Shelf.replace`."""
+        """Store ``new`` if the value equals ``old``. As :meth:`coshelf.Shelf.replace`."""
         try:
             value = self._get(key)
         except KeyError:

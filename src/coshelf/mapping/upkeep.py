@@ -48,7 +48,7 @@ class Cared:
         self._handle.refuse_closed()
         if self._namespace.prefix:
             raise Unsupported(
-                f"{operation}() is of a whole shelf, and this is its part {self._namespace.prefix!r}: "
+                f"{operation}() works on a whole shelf, and this is its part {self._namespace.prefix!r}: "
                 "call it on the shelf itself"
             )
         if writing:
@@ -56,7 +56,7 @@ class Cared:
         return self._handle.engine
 
     def backup(self, path: Path, *, progress: Progress | None = None, overwrite: bool = False) -> int:
-        """Make a copy at ``path``, a shelf of its own, while others read and write; return how many entries it has.
+        """Make a copy at ``path``, a shelf of its own, while others read and write. Return the number of its entries.
 
         The copy shows one instant of the shelf. It is durable, and without the space that old entries take. It exists
         as a whole or not at all, whatever happens. It belongs to this user (mode 0600), and is marked as trusted if
@@ -112,8 +112,8 @@ class Cared:
 
         Raises:
             ShelfLocked: another process has it open, or this one holds a snapshot or an iteration. See :meth:`backup`.
-            DamagedRecord: an entry is damaged; the file stays as it is. See :func:`coshelf.salvage`.
-            StorageFull: there is no room for the new file; the old one stays.
+            DamagedRecord: an entry is damaged. The file stays as it is. See :func:`coshelf.salvage`.
+            StorageFull: there is no space for the new file. The old one stays.
             Unsupported: the engine has no file that could be smaller.
 
         >>> import coshelf, tempfile, os
@@ -140,7 +140,7 @@ class Cared:
             progress: called with the number of pages verified, and of all pages.
 
         Raises:
-            SnapshotLost: a reader without locks was overtaken by commits again and again.
+            SnapshotLost: commits overtook a reader without locks again and again.
 
         >>> import coshelf
         >>> shelf = coshelf.open("memory:")
@@ -206,7 +206,7 @@ class Cared:
 
         Raises:
             Unsupported: the shelf was not opened with ``compress=``.
-            ValueError: the values are too few, or too small.
+            ValueError: there are too few values, or they are too small.
 
         >>> import coshelf
         >>> shelf = coshelf.open("memory:", codec="json", compress="zstd")

@@ -46,8 +46,8 @@ class Copied(TransferReport):
     """What a copy did, or in a dry run would have done.
 
     Attributes:
-        verified: entries that were compared at the end, and are the same.
-        settings: names of the settings that were taken along.
+        verified: the number of entries that were compared at the end and are equal.
+        settings: the names of the settings that were copied, too.
     """
 
     verified: int = 0

@@ -1,4 +1,4 @@
-"""From a source into a shelf, batch by batch, so that what was stopped can go on."""
+"""From a source into a shelf, batch by batch, so that a stopped import can continue."""
 
 from __future__ import annotations
 

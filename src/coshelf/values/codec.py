@@ -78,7 +78,7 @@ class Codec(Protocol):
     def opened(self, key: Any, encoded_key: bytes, record: bytes) -> tuple[int | None, bytes]:
         """The number of a record's serializer, None for pickle, and its payload without layers.
 
-        Raises as :meth:`load`.
+        Large buffers that lie beside a pickle are not in it. Raises as :meth:`load`.
         """
 
 

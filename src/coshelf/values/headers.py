@@ -1,4 +1,4 @@
-"""What a record with headers is, in words, without decoding it."""
+"""The headers of records: what they say of a value, without decoding it."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ __all__ = [
     "TEXT",
     "codec_of",
     "parts",
+    "plain_payload",
     "refuse_unknown",
     "said_of",
     "undecoded",
@@ -26,7 +27,7 @@ __all__ = [
 
 MSGPACK, JSON, BYTES, TEXT = 1, 2, 3, 4
 NAMES = {MSGPACK: "msgspec", JSON: "json", BYTES: "bytes", TEXT: "str"}
-"""What a codec's number in a record stands for, as ``codec=`` names it. Pickle has none."""
+"""The name of each codec by its number in a record, as in ``codec=``. Pickle has no number."""
 IDS = {name: number for number, name in NAMES.items()}
 
 KNOWN = (records.CODEC, records.COMPRESSION, records.ENCRYPTION)
@@ -87,6 +88,14 @@ def refuse_unknown(key: Any, headers: dict[int, bytes], known: Iterable[int] = K
         raise FormatTooNew(
             f"the value for key {shown(key)} has a header {unknown:#04x}, which only a later version knows"
         )
+
+
+def plain_payload(key: Any, record: bytes) -> bytes:
+    """The pickle of a record that has no layers, without large buffers that lie beside it. Raises :func:`undecoded`."""
+    headers, payload = parts(record)
+    if headers and headers.keys() != {records.BLOB}:
+        raise undecoded(key, record)
+    return payload
 
 
 def undecoded(key: Any, record: bytes) -> CoshelfError:

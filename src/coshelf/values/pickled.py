@@ -15,7 +15,7 @@ from coshelf.values import buffers
 from coshelf.values.blobs import LARGE
 from coshelf.values.codec import Layer
 from coshelf.values.failures import damaged, refuse_damaged, unwritable
-from coshelf.values.headers import parts, undecoded
+from coshelf.values.headers import plain_payload, undecoded
 from coshelf.values.large_buffers import LargeBuffers
 from coshelf.values.pickles import Pickles
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["OLD", "PickleCodec"]
 
 OLD = bytes([records.OLD_PICKLE])
-
 _VERIFIED, _TRAILER, _RESIDUE = records.VERIFIED_ON_READ, records.TRAILER, records.RESIDUE
 
 
@@ -35,7 +34,7 @@ class PickleCodec:
     Args:
         pickles: pickles values, and loads pickles.
         large: where large buffers go, and come from.
-        reader: gives what reads the values that others have written in another way; None where nothing does.
+        reader: gives the codec for values that another process has written in another way; None if they are not read.
     """
 
     layers: tuple[Layer, ...] = ()
@@ -71,8 +70,6 @@ class PickleCodec:
             if attempt is not None and len(attempt) < LARGE and not self._refuses_objects:
                 return attempt
             body, large = self._separated(key, value, attempt)
-        if self._refuses_objects:
-            self._pickles.refuse_object(key, body, large)
         return self._large.dump(encoded_key, body, large) if large else body
 
     def _separated(
@@ -80,9 +77,12 @@ class PickleCodec:
     ) -> tuple[bytes, list[memoryview]]:
         """The pickle of a value, and its large buffers, given what a first attempt gave. Raises as :meth:`dump`."""
         try:
-            return buffers.separate(value, self.protocol, attempt)
+            body, large = buffers.separate(value, self.protocol, attempt)
         except Exception as error:
             raise unwritable(key, value, error) from error
+        if self._refuses_objects:
+            self._pickles.refuse_object(key, body, large)
+        return body, large
 
     def fingerprint(self, key: Any, encoded_key: bytes, value: Any, body: bytes | None = None) -> bytes:
         if type(body) is bytes:
@@ -127,7 +127,7 @@ class PickleCodec:
             raise
 
     def _load_other(self, key: Any, encoded_key: bytes, record: bytes, copy: bool) -> Any:
-        """The value of a record that is no pickle of protocol 2 or later alone."""
+        """The value of a record that is more than a pickle of protocol 2 or later."""
         tag = record[0]
         if tag == records.OLD_PICKLE:
             return self._pickles.loads(key, memoryview(record)[1:])
@@ -139,11 +139,11 @@ class PickleCodec:
 
     def opened(self, key: Any, encoded_key: bytes, record: bytes) -> tuple[int | None, bytes]:
         if record[0] != records.HEADERED or record[1] == records.BLOB:
-            return None, parts(record)[1]
+            return None, plain_payload(key, record)
         return self._codec_of_others(key, record).opened(key, encoded_key, record)
 
     def _codec_of_others(self, key: Any, record: bytes) -> LayeredCodec:
-        """What reads records with headers. It is made when the first of them is met."""
+        """The codec that reads records with headers. It is made for the first of them."""
         if self._others is None:
             if self._reader is None:
                 raise undecoded(key, record)

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from coshelf import records
-from coshelf.errors import FormatTooNew, UnwritableValue
+from coshelf.errors import UnwritableValue
 from coshelf.keys import shown
 from coshelf.values.blobs import Blobs
 from coshelf.values.codec import Layer, load_singly
 from coshelf.values.failures import damaged, unreadable
-from coshelf.values.headers import undecoded
+from coshelf.values.headers import plain_payload
 from coshelf.values.large_buffers import LargeBuffers
 from coshelf.values.pickled import OLD
 from coshelf.values.pickles import PROTOCOL
@@ -44,21 +44,15 @@ class RawPickles:
     def load(self, key: Any, encoded_key: bytes, record: bytes, copy: bool = False) -> bytes:
         if not records.is_intact(encoded_key, record):
             raise damaged(key, record)
-        return self.opened(key, encoded_key, record)[1]
-
-    def opened(self, key: Any, encoded_key: bytes, record: bytes) -> tuple[None, bytes]:
-        if record[0] == records.PICKLE:
-            return None, record[: -records.TRAILER]
-        if record[0] == records.OLD_PICKLE:
-            return None, record[1 : -records.TRAILER]
-        if record[0] != records.HEADERED:
-            raise FormatTooNew(f"the record for key {shown(key)} has tag {record[0]:#04x}, which no pickle has")
-        if record[1] != records.BLOB:
-            raise undecoded(key, record)
+        if record[0] != records.HEADERED or record[1] != records.BLOB:
+            return plain_payload(key, record)
         payload, views = self._large.parts(key, record)
         from coshelf.values.pickle_surgery import inline
 
         try:
-            return None, inline(payload, views)
+            return inline(payload, views)
         except ValueError as error:
             raise unreadable(key, error) from error
+
+    def opened(self, key: Any, encoded_key: bytes, record: bytes) -> tuple[None, bytes]:
+        return None, plain_payload(key, record)

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 from coshelf.errors import UnreadableValue, UnwritableValue
 from coshelf.keys import shown
 from coshelf.values.codec import Layer, load_singly
+from coshelf.values.headers import plain_payload
 from coshelf.values.pickles import PROTOCOL
 
 __all__ = ["UnreadValues"]
@@ -35,5 +36,5 @@ class UnreadValues:
     def load(self, key: Any, encoded_key: bytes, record: bytes, copy: bool = False) -> NoReturn:
         raise UnreadableValue(f"the value for key {shown(key)} is not read: the shelf was not opened for that", key)
 
-    def opened(self, key: Any, encoded_key: bytes, record: bytes) -> NoReturn:
-        self.load(key, encoded_key, record)
+    def opened(self, key: Any, encoded_key: bytes, record: bytes) -> tuple[None, bytes]:
+        return None, plain_payload(key, record)

@@ -18,7 +18,7 @@ from coshelf.engines.lmdb.files.sidecar_files import MAX_READERS, lock_path
 from coshelf.engines.lmdb.locks.lock_guard import LockGuard, has_namesake
 from coshelf.engines.lmdb.locks.turns import WriteTurns
 from coshelf.engines.lmdb.locks.writer_mutex import WriterMutex
-from coshelf.engines.lmdb.pages.header import missing_bytes, newest_transaction
+from coshelf.engines.lmdb.pages.header import missing_bytes, newest_transaction, read_metas
 from coshelf.errors import DamagedShelf, ReadOnlyShelf, SnapshotLost, StorageError
 from coshelf.system.cooperation import this_thread
 
@@ -255,9 +255,14 @@ class BaseFile(LmdbFile):
         """Raise if the file shrank: LMDB's never does by itself, and touching a page that is gone is a SIGBUS."""
         known = self.size  # before looking: another thread may see a later, larger size in between
         size = os.lseek(self.size_descriptor, 0, os.SEEK_END)
-        if size < known:
+        if size < known and self._is_cut():
             raise DamagedShelf(f"{self.path} was truncated while it was open: it had {known} bytes and has {size}")
         self.size = size
+
+    def _is_cut(self) -> bool:
+        """Whether pages are missing. Behind the last page there may be a reserve, which an opener may have given up."""
+        metas = read_metas(self.descriptor, self.path)
+        return len(metas) < 2 or missing_bytes(self.descriptor, self.path, metas) > 0
 
     def is_confirmed(self, transaction: lmdb.Transaction[bytes]) -> bool:
         """Whether what was just read cannot have been overwritten meanwhile, by writers who do not know of us."""

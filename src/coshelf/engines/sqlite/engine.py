@@ -1,4 +1,4 @@
-"""The engine: reads wait for nobody, commits take turns on a lock of our own. docs/design.md, "SQLite"."""
+"""The engine: reads never wait, and commits take turns on our own lock. docs/design.md, "SQLite"."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from coshelf.contract import (
     Entry,
     OpenOptions,
 )
+from coshelf.engines.directory_lock import DirectoryLock
 from coshelf.engines.exclusive import ExclusiveEngine
-from coshelf.engines.files.locks import DirectoryLock
 from coshelf.engines.sqlite.connections import Connections
 from coshelf.engines.sqlite.database import Row
 from coshelf.engines.sqlite.failures import translated
 from coshelf.engines.sqlite.reading import COUNT, GET, SqliteSnapshot, entry_of
-from coshelf.engines.sqlite.sidecars import LockFile, Sidecars, lock_path
+from coshelf.engines.sqlite.sidecars import LockFile, Sidecars
 from coshelf.engines.whereabouts import missed
 from coshelf.trust import marks
-from coshelf.trust.exposure import exposure, exposure_above, exposure_of
+from coshelf.trust.exposure import exposure_above
 from coshelf.trust.provenance import unmarked
 
 if TYPE_CHECKING:
@@ -130,7 +130,6 @@ class SqliteEngine(ExclusiveEngine):
 
     def _commit(self, batch: Batch) -> int:
         """Commit, with other writers kept out: none of them carries the log into the file meanwhile."""
-        sealed = batch.sealing()
         is_due = self._waits_for_disk or time.monotonic() - self._last_sync >= self._options.flush_interval
         connections = self._connections
         connection = connections.take()
@@ -146,7 +145,7 @@ class SqliteEngine(ExclusiveEngine):
                     connection.execute("DELETE FROM entries WHERE key >= ? AND key < ?", bounds)
                 if batch.deletes:
                     connection.executemany("DELETE FROM entries WHERE key = ?", [(key,) for key in batch.deletes])
-                connection.executemany(_PUT, sealed(number))
+                connection.executemany(_PUT, batch.sealed(number))
         finally:
             connections.give_back(connection)
         self._unsynced = not is_due
@@ -189,13 +188,7 @@ class SqliteEngine(ExclusiveEngine):
         return self.exposure()
 
     def exposure(self) -> str | None:
-        database = self._sidecars.database
-        return (
-            exposure_of(self._path, database)
-            or exposure_above(self._path, database)
-            or self._sidecars.exposure()
-            or exposure(lock_path(self._path))
-        )
+        return exposure_above(self._path, self._sidecars.database) or self._sidecars.exposure()
 
     def _identity(self) -> tuple[int, int]:
         database = self._sidecars.database

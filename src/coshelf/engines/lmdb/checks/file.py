@@ -16,8 +16,9 @@ from coshelf.engines.lmdb.pages.layout import header_page_of
 from coshelf.engines.lmdb.pages.reading import Pages
 from coshelf.engines.lmdb.pages.structure import row_without_lmdb
 from coshelf.engines.lmdb.shelf_row import ShelfRow
-from coshelf.errors import FormatTooNew, NotAShelf, ShelfNotFound, ShelfPermissionError, StorageError
+from coshelf.errors import FormatTooNew, NotAShelf, ShelfNotFound
 from coshelf.inspection.reports import Progress, Report
+from coshelf.system.os_errors import translate
 
 __all__ = ["check_closed", "opened_alone"]
 
@@ -44,9 +45,7 @@ def opened_alone(path: str) -> Iterator[int | None]:
     except FileNotFoundError as error:
         raise ShelfNotFound(errno.ENOENT, "there is no file", path) from error
     except OSError as error:
-        if error.errno in (errno.EACCES, errno.EPERM):
-            raise ShelfPermissionError(error.errno, "this user may not read the file", path) from error
-        raise StorageError(error.errno, f"cannot read the file: {error.strerror}", path) from error
+        raise translate(error, "read", "the file", path) from error
     try:
         if os.path.isdir(f"/proc/self/fd/{descriptor}"):
             raise NotAShelf(f"{path} is a directory; a shelf is a file")
@@ -78,12 +77,12 @@ def _check_whole(descriptor: int, report: Report, progress: Progress | None, lef
     if not metas:
         size = os.fstat(descriptor).st_size
         report.add(
-            "header", "header", f"no page of {size} bytes is a header: this is no shelf, or both are overwritten"
+            "header", "header", f"not found in {size} bytes: this is not a shelf, or both headers are overwritten"
         )
         return
     meta = metas[-1]
     if len(metas) < 2:
-        report.add("header", f"page {header_page_of(meta.transaction + 1)}", "is no header any more")
+        report.add("header", f"page {header_page_of(meta.transaction + 1)}", "is not a header any more")
     elif wrong := wrong_with(metas):
         report.add("header", "header", wrong)
     state = StateCheck(Pages(descriptor, meta.page_size), meta, report, progress, left)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from mmap import PAGESIZE
 from typing import TYPE_CHECKING
 
 from coshelf import records
@@ -12,6 +13,7 @@ from coshelf.engines.lmdb.blobs.catalogue import committed_rows
 from coshelf.engines.lmdb.delta.rows import RESERVE, DeltaFull, NoDelta, Usage, is_deletion
 from coshelf.engines.lmdb.failpoints import ARMED, reach
 from coshelf.engines.lmdb.failures import translated
+from coshelf.engines.lmdb.files.reserve import has_room
 from coshelf.engines.lmdb.locks.turns import again_when_overtaken
 from coshelf.engines.lmdb.long_keys import physical
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, unpack_row
@@ -29,6 +31,7 @@ __all__ = ["Committer", "is_large"]
 # A batch that is larger goes straight to the base: it would cost both parts, and one sync is little beside it.
 _LARGE_ROWS = 1_000
 _LARGE_BYTES = 1 << 20
+_PAGES_OF_ROW = 2  # that a new row changes, about
 
 
 def is_large(batch: Batch) -> bool:
@@ -183,6 +186,8 @@ class Committer:
                     return None
                 writer = BaseWriter(environment.base, transaction)
                 batch.refuse_conflicts(writer.version)
+                if environment.has_delta and batch.puts:  # the delta could not be made: the disk may be full
+                    self._refuse_without_room(batch)
                 number = writer.row.sequence + 1
                 with translated(environment.path, "write"):
                     writer.apply(batch, number)
@@ -194,6 +199,16 @@ class Committer:
             environment.blobs.collect()
             environment.name.refuse_gone()
         return number
+
+    def _refuse_without_room(self, batch: Batch) -> None:
+        """What is left on a full disk is for deleting."""
+        environment = self._environment
+        rows, size = len(batch.puts) + len(batch.deletes), sum(map(len, batch.puts.values()))
+        if not has_room(environment.base.descriptor, environment.path, size + (rows + 1) * _PAGES_OF_ROW * PAGESIZE):
+            raise StorageFull(
+                f"cannot write {environment.path}: no space left on the device; nothing of this commit was stored\n"
+                "  hint: entries can still be deleted, and give their space to others"
+            )
 
     # --- another delta -----------------------------------------------------------------------------------------------
 
@@ -212,6 +227,6 @@ class Committer:
                     with old.writing() as transaction:
                         old.turns.settle(transaction)
                         environment.base.turns.settle(of_base)
-                        environment.make_next_delta(old, old.number(transaction))
+                        environment.deltas.make_next(old, old.number(transaction))
             except OSError as error:
                 raise StorageFull(f"cannot write {environment.path}: no room for another delta") from error

@@ -19,6 +19,7 @@ __all__ = [
 
 MAX_READERS = 2048
 LOCK_SIZE = 64 * MAX_READERS + 128  # of LMDB 0.9, which takes a file of zeros as its own when it is alone
+_SMALL_LOCK_SIZE = 8192  # on a full disk; LMDB finds by the size how many readers there is space for: 126
 
 
 def lock_path(path: str) -> str:
@@ -51,7 +52,12 @@ def make_file(name: str, like: os.stat_result, content: bytes = b"") -> int:
 
 def make_lock_file(path: str, like: os.stat_result) -> None:
     """Make the lock file of an LMDB file anew. Only by who knows that nobody has it open."""
-    os.close(make_file(lock_path(path), like, bytes(LOCK_SIZE)))
+    try:
+        os.close(make_file(lock_path(path), like, bytes(LOCK_SIZE)))
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        os.close(make_file(lock_path(path), like, bytes(_SMALL_LOCK_SIZE)))
 
 
 def remove_file(path: str) -> None:

@@ -21,6 +21,7 @@ from coshelf.engines.lmdb.delta.state import boot_id
 from coshelf.engines.lmdb.files.closed_file import look_at
 from coshelf.engines.lmdb.files.creation import sweep
 from coshelf.engines.lmdb.files.exposed_sidecars import exposure_of_sidecars, refuse_exposed, refuse_exposed_sidecars
+from coshelf.engines.lmdb.files.reserve import give_up_reserve, keep_reserve
 from coshelf.engines.lmdb.files.sidecar_directory import (
     base_path,
     delta_path,
@@ -46,14 +47,16 @@ from coshelf.errors import (
     StorageError,
     StorageFull,
 )
+from coshelf.system.backoff import Backoff
 from coshelf.system.durable_files import sync_directory
+from coshelf.system.os_errors import NO_RIGHT, NO_SPACE
 
 __all__ = ["Files", "open_files"]
 
 # How long an opener believes that what it sees is another one half way through its opening or closing.
 _PATIENCE = 3.0
-_NO_RIGHT = (errno.EACCES, errno.EPERM, errno.EROFS)
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_FIRST_PAUSE = 0.0005  # seconds between attempts
+_LONGEST_PAUSE = 0.02
 _NO_FILE = (errno.ELOOP, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ENXIO, errno.ENODEV, errno.EINVAL)
 
 
@@ -108,8 +111,10 @@ class Files:
         With LMDB closed, and its descriptor taken back. With ``has_written`` the shelf is stamped; with
         False only if somebody else has written since it was opened.
         """
+        is_last = False
         try:
-            if self.is_alone():
+            is_last = self.is_alone()
+            if is_last:
                 if has_written is not None:
                     unchanged = None if has_written else self.transaction
                     stamp(self.descriptor, self.path, has_damage=self.has_damage, unchanged=unchanged)
@@ -117,7 +122,11 @@ class Files:
         finally:
             if self.page is not None:
                 self.page.abandon()
-            _close(self.descriptor)
+            try:
+                if is_last and has_written is not None:
+                    keep_reserve(self.descriptor, self.path)  # last: with the space that the sidecars had
+            finally:
+                _close(self.descriptor)
 
     def is_alone(self) -> bool:
         """Whether nobody else has the shelf open, nor can open it from here on, and nothing waits in the delta.
@@ -165,7 +174,7 @@ def open_files(path: str, *, write: bool, timeout: float, trusted: bool) -> File
     """
     end = time.monotonic() + timeout
     doubt_ends = time.monotonic() + min(timeout, _PATIENCE)
-    pause = 0.0005
+    backoff = Backoff(_FIRST_PAUSE, _LONGEST_PAUSE)
     while True:
         descriptor, writable = _open_file(path, write)
         try:
@@ -189,8 +198,7 @@ def open_files(path: str, *, write: bool, timeout: float, trusted: bool) -> File
             raise ShelfLocked(
                 f"shelf is locked: {path}\n  another process has been opening or closing it for {timeout:g} s"
             )
-        time.sleep(pause)
-        pause = min(pause * 2, 0.02)
+        backoff.sleep()
 
 
 def _open_file(path: str, write: bool) -> tuple[int, bool]:
@@ -198,7 +206,7 @@ def _open_file(path: str, write: bool) -> tuple[int, bool]:
         try:
             descriptor, writable = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK), True
         except OSError as error:
-            if write or error.errno not in _NO_RIGHT:
+            if write or error.errno not in NO_RIGHT:
                 raise
             descriptor, writable = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), False
     except FileNotFoundError as error:
@@ -208,7 +216,7 @@ def _open_file(path: str, write: bool) -> tuple[int, bool]:
     except IsADirectoryError as error:
         raise NotAShelf(f"{path} is a directory; a shelf is a file") from error
     except OSError as error:
-        if error.errno in _NO_RIGHT:
+        if error.errno in NO_RIGHT:
             kind = "write" if write else "read"
             raise ShelfPermissionError(error.errno, f"this user may not {kind} the shelf", path) from error
         if error.errno in _NO_FILE:
@@ -242,9 +250,12 @@ def _try_open(path: str, descriptor: int, write: bool, *, trusted: bool) -> tupl
         try:
             page = _make_sidecars(path, descriptor, information, row, trusted=trusted)
         except StorageFull:
-            if write:
+            if not write:
+                page = None  # reading needs no space
+            elif give_up_reserve(descriptor, path):
+                page = _make_sidecars(path, descriptor, information, row, trusted=trusted)
+            else:
                 raise
-            page = None  # reading needs no space
         if page is not None:
             page.has_damage = has_damage
             return Files(path, descriptor, page, alone=True, has_damage=has_damage, is_own=is_own), None
@@ -312,7 +323,7 @@ def _refuse_stranger(path: str, descriptor: int) -> None:
     except OSError as error:
         if isinstance(error, CoshelfError):
             raise
-        kind = ShelfPermissionError if error.errno in _NO_RIGHT else StorageError
+        kind = ShelfPermissionError if error.errno in NO_RIGHT else StorageError
         raise kind(
             error.errno, f"cannot look into the directory beside the shelf: {error.strerror}", sidecar_directory(path)
         ) from error
@@ -392,9 +403,9 @@ def _make_sidecars(
         for name in made:
             remove_file(name)
         remove_directory(path)
-        if error.errno in _NO_RIGHT:
+        if error.errno in NO_RIGHT:
             return None
-        if error.errno in _NO_ROOM:
+        if error.errno in NO_SPACE:
             raise StorageFull(
                 f"cannot open {path}: no space left for the files beside it\n  hint: flag 'r' needs none"
             ) from error
@@ -458,7 +469,7 @@ def _somebody_lives(lock: str) -> bool:
     except FileNotFoundError:
         return False
     except OSError as error:
-        if error.errno not in _NO_RIGHT:
+        if error.errno not in NO_RIGHT:
             raise StorageError(error.errno, f"cannot open the lock file: {error.strerror}", lock) from error
         raise ShelfPermissionError(error.errno, "this user may not read the lock file", lock) from error
     try:
