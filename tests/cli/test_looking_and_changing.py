@@ -268,7 +268,7 @@ def test_what_somebody_else_changed_meanwhile_stays(sh, a_shelf: str, tmp_path: 
     editor.write_text('#!/bin/sh\ncoshelf set a.shelf hello theirs\necho 16 > "$1"\n')
     editor.chmod(0o755)
     _, said = sh("EDITOR=./editor coshelf edit a.shelf hello", 1)
-    assert said.startswith("'hello' in a.shelf was changed by somebody else meanwhile, and stays\n")
+    assert said.startswith("another process has changed 'hello' in a.shelf meanwhile; its value stays\n")
     kept = kept_in(said)
     assert kept.read_text() == "16\n"
     shutil.rmtree(kept.parent)
