@@ -7,12 +7,13 @@ import time
 
 import campaign
 import targets
+from watch import watching
 
 count = 0
 
 
 def unsafe(data, repaired):
-    with targets.watching():
+    with watching():
         try:
             pickle.loads(data)
         except Exception:
