@@ -28,8 +28,10 @@ import coshelf
 from coshelf.keys import encode
 from coshelf.records import checksum, seal
 from coshelf.trust.gate import Gate
+from coshelf.values.layered import LayeredCodec
 from coshelf.values.pickled import PickleCodec
-from coshelf.values.signed import SignedPickles
+from coshelf.values.pickles import Pickles
+from coshelf.values.signatures import Signature
 from data import KINDS, value
 
 __all__ = ["main"]
@@ -152,7 +154,8 @@ def main() -> None:
                     lambda: own.__setitem__("k", small), lambda: signed_shelf.__setitem__("k", small)
                 )
     data = pickle.dumps(value(KINDS[0], 5, 0))
-    plain, signed, key = PickleCodec(), SignedPickles(None, (b"k" * 32,), bytes(16)), encode("k")
+    pickles, key = Pickles(), encode("k")
+    plain, signed = PickleCodec(pickles), LayeredCodec(pickles, [Signature((b"k" * 32,), bytes(16))])
     records_of = {
         codec: seal(body, checksum(key, body), 1)
         for codec in (plain, signed)

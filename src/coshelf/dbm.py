@@ -1,8 +1,8 @@
 """A drop-in for :mod:`dbm`: ``open``, ``error`` and ``whichdb``, over a shelf that every process shares.
 
-What ``open`` makes is a coshelf file at exactly that name, with bytes as keys and values; :func:`coshelf.open` sees the
-same entries. A database that another dbm module made is opened in place, by that module. As with every dbm, files are
-made 0666 less the umask, and what is opened is trusted.
+``open`` makes a coshelf file of exactly that name, with bytes as keys and values. :func:`coshelf.open` shows the same
+entries. A database that another dbm module made is opened by that module. As with every dbm, files have mode 0666 less
+the umask, and a database that is opened is trusted.
 
 >>> import coshelf.dbm, os, tempfile
 >>> with tempfile.TemporaryDirectory() as directory:
@@ -27,7 +27,7 @@ from coshelf.errors import NotAShelf, ShelfNotFound
 from coshelf.opening import open_with_codec
 from coshelf.system import umask
 from coshelf.system.taking_place import discard
-from coshelf.values.pickled import PickleCodec
+from coshelf.values.front_doors import PICKLES, FrontDoor
 
 if TYPE_CHECKING:
     from coshelf.contract import Flag
@@ -63,7 +63,7 @@ _PATIENCE = 5.0  # seconds for a file that is to be replaced to be unlocked
 
 
 class Database(BytesFace):
-    """What :func:`open` returns: a mapping from bytes to bytes. A str is taken for its UTF-8 bytes."""
+    """What :func:`open` returns: a mapping from bytes to bytes. A str stands for its UTF-8 bytes."""
 
     def __init__(self, shelf: Shelf[Any, bytes]) -> None:
         super().__init__(shelf, b"", _bytes_key, bytes)
@@ -75,11 +75,11 @@ class Database(BytesFace):
         return self._opened
 
     def firstkey(self) -> bytes | None:
-        """The first key, as of a ``dbm.gnu`` object; None if there is none."""
+        """The first key, as of a ``dbm.gnu`` object. None if the database is empty."""
         return next(iter(self), None)
 
     def nextkey(self, key: bytes) -> bytes | None:
-        """The key that follows; None at the end. The order is that of the bytes."""
+        """The key after this one, in the order of the bytes. None at the end."""
         wanted = _bytes_key(key)
         following = self._shelf.keys(prefix=b"", start=wanted)
         return next((found for found in following if found != wanted), None)
@@ -90,21 +90,21 @@ def open(file: Filename, flag: str = "r", mode: int = 0o666) -> Any:
 
     Args:
         file: its path. A coshelf file has exactly this name.
-        flag: "r" existing, never written; "w" existing; "c" made if missing; "n" always new. A letter behind that, as
-            ``dbm.gnu`` takes them, is for nothing: it is always fast, synced and locked.
+        flag: "r" existing, only read; "w" existing; "c" made if missing; "n" always new. A second letter, as
+            ``dbm.gnu`` takes one, has no effect: the database is always fast, synced and locked.
         mode: permission bits of a new file, less the umask.
 
     Raises:
-        error: it does not exist, cannot be opened, or is of an unknown kind.
-        ValueError: the flag is unknown.
+        error: it does not exist, cannot be opened, or its kind is not known.
+        ValueError: the flag is not known.
 
-    Returns a :class:`Database`, or for a file that another dbm module made what that module returns.
+    Returns a :class:`Database`. For a file that another dbm module made, it returns what that module returns.
     """
-    return open_face(file, flag, mode, PickleCodec(), Database)
+    return open_face(file, flag, mode, PICKLES, Database)
 
 
 def open_face(
-    file: Filename, flag: str, mode: int, codec: PickleCodec, face: Callable[[Shelf[Any, bytes]], BytesFace]
+    file: Filename, flag: str, mode: int, how: FrontDoor, face: Callable[[Shelf[Any, bytes]], BytesFace]
 ) -> Any:
     """A face of the shelf of that name; of what another dbm module made, what that module returns."""
     if not isinstance(flag, str):
@@ -127,7 +127,7 @@ def open_face(
     elif kind is None and wanted in ("r", "w") and not os.path.lexists(path):
         raise _NoDatabase(errno.ENOENT, "db file doesn't exist; use 'c' or 'n' flag to create a new db", path)
     chosen: Flag = wanted  # type: ignore[assignment]
-    return face(open_with_codec(path, chosen, codec, mode=mode))
+    return face(open_with_codec(path, chosen, how, mode=mode))
 
 
 def _open_old(path: str, flag: Any, mode: int, kind: str) -> Any:
@@ -140,9 +140,9 @@ def _open_old(path: str, flag: Any, mode: int, kind: str) -> Any:
 
 
 def whichdb(filename: Filename) -> str | None:
-    """Which module made a database, as ``dbm.whichdb``: ``"coshelf.dbm"`` if it is ours.
+    """The module that made a database, as ``dbm.whichdb``: ``"coshelf.dbm"`` for a coshelf file.
 
-    None if there is none that can be read, and an empty str if it cannot be told.
+    None if no readable database exists there. An empty str if the module is not known.
     """
     path = os.fsdecode(filename)
     if _is_ours(path):

@@ -1,7 +1,7 @@
 """``%load_ext coshelf.ipython``: the profile's ``ip.db`` becomes a shelf that any number of kernels share.
 
-``%store``, aliases, bookmarks and directory history live there. What the profile has so far is taken over once. Where
-the profile lies on a network file system, its directory of values stays, and the files engine reads and writes it.
+``%store``, aliases, bookmarks and directory history are kept there. The values that the profile has are copied the
+first time. If the profile is on a network file system, its directory of values stays, and the files engine uses it.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ _OLD = "db"
 
 
 class ProfileDatabase(MutableMapping[str, Any]):
-    """A shelf with the manners of the store that IPython expects: ``keys()`` is a list, ``del`` is silent.
+    """A shelf that behaves as the store that IPython expects: ``keys()`` is a list, and ``del`` of no key is no error.
 
-    A value that cannot be unpickled here is a KeyError, so that it does not keep the others from being restored.
+    A value that cannot be unpickled here raises KeyError, so that the other values are restored.
     """
 
     def __init__(self, shelf: Shelf[str, Any]) -> None:
@@ -56,7 +56,7 @@ class ProfileDatabase(MutableMapping[str, Any]):
         return len(self.shelf)
 
     def keys(self, glob: str | None = None) -> list[str]:  # type: ignore[override]
-        """The keys that match, as a list: clients sort it in place."""
+        """The keys that match, as a list, because clients sort it in place."""
         return list(self.shelf.keys(glob))
 
     def __repr__(self) -> str:
@@ -64,7 +64,7 @@ class ProfileDatabase(MutableMapping[str, Any]):
 
 
 def load_ipython_extension(ip: Any) -> None:
-    """Put a shelf in the profile's directory in the place of ``ip.db``."""
+    """Replace ``ip.db`` by a shelf in the profile's directory."""
     if isinstance(ip.db if _has_been_used(ip) else None, ProfileDatabase):
         return
     ip.db = ProfileDatabase(_open_in(ip.profile_dir.location, ip))
@@ -84,7 +84,7 @@ def _open_in(profile: str, ip: Any) -> Shelf[str, Any]:
 
 
 def unload_ipython_extension(ip: Any) -> None:
-    """Give the profile back the store that it had; what was stored meanwhile stays in the shelf."""
+    """Give the profile its old store back. Values that were stored meanwhile stay in the shelf."""
     if isinstance(ip.db, ProfileDatabase):
         ip.db.shelf.close()
         ip.db = None

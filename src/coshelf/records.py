@@ -7,7 +7,7 @@ payload is this pickle, tag included". docs/format.md has the whole format.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 __all__ = [
     "BLOB",
@@ -25,6 +25,7 @@ __all__ = [
     "VERIFIED_ON_READ",
     "checksum",
     "header",
+    "headers_before",
     "is_intact",
     "needs_later_version",
     "read_headers",
@@ -36,6 +37,7 @@ __all__ = [
 PICKLE = 0x80
 OLD_PICKLE = 0x01  # a pickle of protocol 0 or 1 follows
 HEADERED = 0x02  # ordered headers follow, then the payload
+_TAG = bytes((HEADERED,))
 
 # Kinds of headers, in the order in which they stand.
 EXPIRY = 0x10
@@ -83,6 +85,11 @@ def header(kind: int, data: bytes) -> bytes:
 def write_headers(headers: Iterable[tuple[int, bytes]]) -> bytes:
     """The beginning of a record with headers, of kinds that ascend: its payload follows."""
     return b"".join((bytes((HEADERED,)), *(header(kind, data) for kind, data in headers), b"\0"))
+
+
+def headers_before(headers: Mapping[int, bytes], kind: int) -> bytes:
+    """The beginning of a record, from its tag to its last header before those of a kind: what a layer covers."""
+    return b"".join((_TAG, *(header(each, data) for each, data in headers.items() if each < kind)))
 
 
 def read_headers(record: bytes) -> tuple[dict[int, bytes], int] | None:

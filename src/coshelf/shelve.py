@@ -1,8 +1,8 @@
 """A drop-in for :mod:`shelve`, with the signatures of Python 3.15, over a shelf that every process shares.
 
-``open`` makes a coshelf file at exactly that name, so that :func:`coshelf.open` on it sees the same entries; a shelf
-that a dbm module made is opened in place, and :func:`migrate` converts it. As in ``shelve``, keys are str, what is
-opened is trusted, and files are made 0666 less the umask. docs/coming-from-shelve.md has what differs.
+``open`` makes a coshelf file of exactly that name, and :func:`coshelf.open` shows the same entries. A shelf that a dbm
+module made is opened as it is, and :func:`migrate` converts it. As in ``shelve``, keys are str, a shelf that is opened
+is trusted, and files have mode 0666 less the umask. docs/coming-from-shelve.md says what differs.
 
 >>> from coshelf import shelve
 >>> import os, tempfile
@@ -32,8 +32,7 @@ from coshelf.dropin.shelve_cache import KeptValues
 from coshelf.errors import DamagedRecord, DamagedShelf, ShelfClosed
 from coshelf.mapping.shelf import Shelf as Shared
 from coshelf.mapping.transaction import MISSING
-from coshelf.values.pickled import PickleCodec
-from coshelf.values.raw_pickles import RawPickles
+from coshelf.values.front_doors import PICKLES, RAW_PICKLES
 
 __all__ = ["BsdDbShelf", "DbfilenameShelf", "Shelf", "ShelveError", "migrate", "open"]
 
@@ -46,7 +45,7 @@ class ShelveError(Exception):
 
 
 class DamagedPickle(DamagedRecord, pickle.UnpicklingError):
-    """What is stored is not what was written: what programs of ``shelve`` expect of a damaged file."""
+    """A record is damaged. It is an ``UnpicklingError``, which programs of ``shelve`` expect of a damaged file."""
 
 
 class _ClosedDict(MutableMapping[Any, Any]):
@@ -78,12 +77,12 @@ def _unpickled(stored: Any) -> Any:
 
 
 class Shelf(MutableMapping[str, Any]):
-    """A shelf over any mapping of bytes, as ``shelve.Shelf``. It is made to be a base class, as that is.
+    """A shelf over any mapping of bytes, as ``shelve.Shelf``. Programs may subclass it.
 
     Args:
-        dict: the mapping; a dbm object, a dict, or what has the same methods.
+        dict: the mapping: a dbm object, a dict, or an object with the same methods.
         protocol: pickle protocol for writing; None is the default one.
-        writeback: keep what was handed out, and store what changed of it at ``sync()`` and ``close()``.
+        writeback: keep the values that were handed out, and store changed ones at ``sync()`` and ``close()``.
         keyencoding: how keys become bytes.
         serializer: called with a value and the protocol, instead of pickling; only together with ``deserializer``.
         deserializer: called with what is stored.
@@ -164,15 +163,15 @@ class Shelf(MutableMapping[str, Any]):
             self.cache.pop(key, None)
 
     def items(self) -> ItemsView[str, Any]:
-        """A view of the items. Those that others remove meanwhile are passed over."""
+        """A view of the items. It skips items that others remove meanwhile."""
         return _ShelveItems(self)
 
     def values(self) -> ValuesView[Any]:
-        """A view of the values. Those that others remove meanwhile are passed over."""
+        """A view of the values. It skips values that others remove meanwhile."""
         return _ShelveValues(self)
 
     def pop(self, key: str, default: Any = MISSING) -> Any:
-        """Remove an entry and return its value; what cannot be unpickled stays."""
+        """Remove an entry and return its value. An entry that cannot be unpickled stays."""
         try:
             value = self[key]
             del self[key]
@@ -193,7 +192,7 @@ class Shelf(MutableMapping[str, Any]):
         raise KeyError("popitem(): the shelf is empty")
 
     def clear(self) -> None:
-        """Remove all entries; nothing is unpickled."""
+        """Remove all entries. Nothing is unpickled."""
         if type(self).__delitem__ is not Shelf.__delitem__ or not hasattr(self.dict, "clear"):
             for key in list(self):
                 del self[key]
@@ -204,7 +203,7 @@ class Shelf(MutableMapping[str, Any]):
             self.dict.clear()
 
     def has_key(self, key: str) -> bool:
-        """Whether there is such an entry, as it was spelled in Python 2."""
+        """Whether the key exists. The method is from Python 2."""
         return key in self
 
     # --- writing back ------------------------------------------------------------------------------------------------
@@ -225,10 +224,11 @@ class Shelf(MutableMapping[str, Any]):
         return type(self).__setitem__ is Shelf.__setitem__
 
     def sync(self) -> None:
-        """Store what changed of the values handed out, and empty the cache; then sync the mapping.
+        """Store changed values, and empty the cache. Then sync the mapping.
 
-        If entries cannot be stored, all others are first. Those stay in the cache, and the first error is raised. What
-        another thread was handed stays until that thread syncs, since it may be about to change it.
+        If entries cannot be stored, they stay in the cache, all others are stored, and then the first error is raised.
+        A value that another thread was handed stays until that thread syncs, because that thread may be about to change
+        it.
         """
         try:
             if self.writeback and self.cache and not isinstance(self.dict, _ClosedDict):
@@ -238,13 +238,13 @@ class Shelf(MutableMapping[str, Any]):
                 self.dict.sync()
 
     def reorganize(self) -> None:
-        """Sync, then have the mapping give back unused space if it has a method for that."""
+        """Sync. Then let the mapping give back unused space, if it has a method for that."""
         self.sync()
         if hasattr(self.dict, "reorganize"):
             self.dict.reorganize()
 
     def close(self) -> None:
-        """Sync and close. From here on operations raise ValueError; closing again does no harm."""
+        """Sync and close. Later operations raise ValueError. Closing twice is fine."""
         if self.dict is None:
             return
         try:
@@ -323,7 +323,7 @@ def _write_back_at_exit(reference: weakref.ref[Shelf]) -> None:
 class BsdDbShelf(Shelf):
     """A shelf over a mapping that has a cursor: ``first``, ``next``, ``previous``, ``last`` and ``set_location``.
 
-    Each returns a pair of key and value. At an end, or in an empty shelf, it is a KeyError, and the cursor stays.
+    Each returns a pair of key and value. At an end, or in an empty shelf, it raises KeyError, and the cursor stays.
     """
 
     def first(self) -> tuple[str, Any]:
@@ -335,15 +335,15 @@ class BsdDbShelf(Shelf):
         return self._item(self.dict.last())
 
     def next(self) -> tuple[str, Any]:
-        """Move to the next item; to the first, if not moved yet."""
+        """Move to the next item. The first call of all moves to the first item."""
         return self._item(next(self.dict))
 
     def previous(self) -> tuple[str, Any]:
-        """Move to the item before; to the last, if not moved yet."""
+        """Move to the item before. The first call of all moves to the last item."""
         return self._item(self.dict.previous())
 
     def set_location(self, key: str | bytes) -> tuple[str, Any]:
-        """Move to the item with this key or the next greater one. ``shelve`` takes bytes alone."""
+        """Move to the item with this key or the next greater one. ``shelve`` takes only bytes here."""
         return self._item(self.dict.set_location(key.encode(self.keyencoding) if isinstance(key, str) else key))
 
     def _item(self, pair: tuple[bytes, Any]) -> tuple[str, Any]:
@@ -352,7 +352,7 @@ class BsdDbShelf(Shelf):
 
 
 class DbfilenameShelf(BsdDbShelf):
-    """What :func:`open` returns; its arguments are the same."""
+    """The class of what :func:`open` returns. It has the same arguments."""
 
     def __init__(
         self,
@@ -366,8 +366,8 @@ class DbfilenameShelf(BsdDbShelf):
     ) -> None:
         _refuse_half(serializer, deserializer)
         # What a serializer makes need not be a pickle: it is stored as a value of type bytes.
-        codec = RawPickles() if serializer is None else PickleCodec()
-        opened = open_face(filename, flag, 0o666, codec, _Pickles)
+        how = RAW_PICKLES if serializer is None else PICKLES
+        opened = open_face(filename, flag, 0o666, how, _Pickles)
         super().__init__(opened, protocol, writeback, serializer=serializer, deserializer=deserializer)
 
 
@@ -380,18 +380,18 @@ def open(
     serializer: Serializer | None = None,
     deserializer: Deserializer | None = None,
 ) -> DbfilenameShelf:
-    """Open a shelf that any number of processes and threads may have open, as ``shelve.open``.
+    """Open a shelf, as ``shelve.open``. Any number of processes and threads may have it open.
 
     Args:
-        filename: its path. A new one is a coshelf file of exactly this name.
+        filename: the path. A new shelf is a coshelf file of exactly this name.
         flag: "r" existing, never written; "w" existing; "c" made if missing; "n" always new.
         protocol: pickle protocol for writing.
-        writeback: keep what was handed out, and store what changed of it at ``sync()`` and ``close()``.
+        writeback: keep the values that were handed out, and store changed ones at ``sync()`` and ``close()``.
         serializer: called with a value and the protocol, instead of pickling; only together with ``deserializer``.
-        deserializer: called with what is stored.
+        deserializer: called with the stored bytes.
 
     Raises:
-        dbm.error (OSError): it does not exist, cannot be opened, or is of an unknown kind.
+        dbm.error (OSError): it does not exist, cannot be opened, or its kind is not known.
         ShelveError: only one of serializer and deserializer was given.
     """
     return DbfilenameShelf(filename, flag, protocol, writeback, serializer=serializer, deserializer=deserializer)

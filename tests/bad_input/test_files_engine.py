@@ -125,7 +125,7 @@ def test_what_lies_where_a_lock_file_is_expected_neither_hangs_nor_is_followed(
     for name in ("writers.lock", "batch.lock"):
         make(staging / name)
         with coshelf.open(f"files:{root}", timeout=5) as shelf:
-            with pytest.raises(NotAShelf, match="no regular file"):
+            with pytest.raises(NotAShelf, match="not a regular file"):
                 shelf["a"] = 2
             assert dict(shelf) == {"a": 1, "b/c": [2]}
             assert shelf.get_many(["a"]) == {"a": 1}

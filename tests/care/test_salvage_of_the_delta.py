@@ -143,6 +143,26 @@ def test_doubtful_entry_that_was_deleted_in_the_delta_does_not_come_back(path: s
     assert (entries, report.resurrected) == ({}, 0)
 
 
+def test_flush_that_was_cut_short_loses_nothing(path: str) -> None:
+    """Its pages may be there in part, and its header not yet."""
+
+    def fill(shelf: Any) -> None:
+        shelf.update(NEWER | {"key 0400": "far away"})
+        del shelf["gone"]
+        with open(path, "rb") as file:
+            Path(path + ".headers").write_bytes(file.read(2 * PAGE))
+        DeltaState.confirm = lambda *_: os._exit(0)  # type: ignore[assignment, method-assign]
+        shelf.sync()
+
+    left(path, fill)
+    blank(path, *leaves_with(path, b"far away"))
+    with open(path, "r+b") as file:
+        file.write(Path(path + ".headers").read_bytes())
+    entries, report = salvaged(path)
+    assert entries == EXPECTED | {"key 0400": "far away"}
+    assert (report.from_delta, report.lost) == (len(NEWER) + 1, 0)
+
+
 def test_large_buffers_that_wait_are_taken(path: str) -> None:
     buffer = bytearray(random.Random(1).randbytes(3_000_000))
 

@@ -25,7 +25,7 @@ from coshelf.cli import main
 from coshelf.cli.key_text import read_key, read_literal, text_of_key
 from coshelf.opening import open_with_codec
 from coshelf.screen import is_plain, plain
-from coshelf.values.raw_pickles import RawPickles
+from coshelf.values.front_doors import RAW_PICKLES
 
 HOSTILE = "\x1b]0;owned\x07\x1b[2J\x9b1m\u202eabc\u2066\u200b\u00ad\ufe0f\u2028\x7f\r"
 CONTROLS = re.compile(
@@ -103,7 +103,7 @@ class Named:
 def hostile(tmp_path: Path) -> str:
     old = b"cmod\n" + HOSTILE.replace("\r", "").encode() + b"\n."
     identity = b"P" + HOSTILE.replace("\r", "").encode() + b"\n."
-    with open_with_codec(tmp_path / "a.shelf", "c", RawPickles()) as shelf:
+    with open_with_codec(tmp_path / "a.shelf", "c", RAW_PICKLES) as shelf:
         shelf[HOSTILE] = pickle.dumps(HOSTILE)
         shelf[HOSTILE + "/x"] = pickle.dumps({HOSTILE: [HOSTILE]})
         shelf["named"] = Named(HOSTILE).pickle

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import signal
@@ -251,3 +252,15 @@ def test_lmdb_is_not_needed(path: Path) -> None:
         "print(dict(s)); s.close()"
     )
     assert start(code, path).communicate(timeout=60)[0] == "{'a': 1}\n"
+
+
+def test_to_ask_for_exposure_keeps_the_locks_that_this_process_has_on_the_file(
+    shelf: coshelf.Shelf[Any, Any], path: Path
+) -> None:
+    attempt = "import fcntl, sys; fcntl.lockf(open(sys.argv[1], 'r+b'), fcntl.LOCK_EX | fcntl.LOCK_NB)"
+    engine: Any = shelf._handle.engine
+    with path.open("r+b") as file:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        assert engine.exposure() is None
+        tried = subprocess.run([sys.executable, "-c", attempt, str(path)], capture_output=True, text=True, check=False)
+    assert "BlockingIOError" in tried.stderr

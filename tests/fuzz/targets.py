@@ -36,10 +36,11 @@ from coshelf.keys import decode, encode
 from coshelf.system import extras
 from coshelf.trust.gate import Gate
 from coshelf.trust.gate.known import Known
-from coshelf.values.compression import Decompressor
-from coshelf.values.layered import EveryCodec, Layers
+from coshelf.values.compression import Compression, Decompressor
+from coshelf.values.layered import LayeredCodec
 from coshelf.values.pickled import PickleCodec
-from coshelf.values.signed import SignedPickles
+from coshelf.values.pickles import Pickles
+from coshelf.values.signatures import Signature
 
 try:
     import numpy as np
@@ -55,25 +56,14 @@ _PAGE = 4096
 _MEMORY = 512 << 20
 
 
-def _codec() -> PickleCodec:
-    codec = PickleCodec(None, "; not trusted")
-    codec.loads = Gate().loads
-    return codec
-
-
-def _every_codec() -> EveryCodec:
-    codec = EveryCodec(None, Layers(Decompressor(_no_dictionary)), "; not trusted")
-    codec.loads = Gate().loads
-    return codec
-
-
 def _no_dictionary(_: int, encrypted: bool) -> bytes:
     raise UnreadableValue("there is no dictionary")
 
 
-PLAIN = _codec()
-EVERY = _every_codec()
-SIGNED = SignedPickles(None, (_SECRET,), bytes(16))
+_GATED = Pickles(None, Gate().loads, ways_on="; not trusted")
+PLAIN = PickleCodec(_GATED)
+EVERY = LayeredCodec(_GATED, [Compression(Decompressor(_no_dictionary))])
+SIGNED = LayeredCodec(Pickles(), [Compression(Decompressor(_no_dictionary)), Signature((_SECRET,), bytes(16))])
 
 
 def prepare() -> None:

@@ -13,11 +13,13 @@ from typing import Any
 from coshelf import records
 from coshelf.keys import encode
 from coshelf.system.extras import zstd
-from coshelf.values.compression import Compressor, Decompressor
+from coshelf.values.codec import Layer
+from coshelf.values.compression import Compression, Compressor, Decompressor
 from coshelf.values.encryption import Cipher, check_value, key_id
 from coshelf.values.headers import IDS
-from coshelf.values.layered import LayeredCodec, Layers
-from coshelf.values.signed import SignedPickles
+from coshelf.values.layered import LayeredCodec
+from coshelf.values.pickles import Pickles
+from coshelf.values.signatures import Signature
 
 SECRET, SHELF_ID = bytes(range(32)), bytes(range(16))
 VALUES: dict[str, Any] = {
@@ -34,12 +36,11 @@ def codec(name: str, dictionary: bytes, *, current: int, compress: bool, encrypt
     def lookup(_: int, encrypted: bool) -> bytes:
         return dictionary
 
-    layers = Layers(Decompressor(lookup), IDS.get(name))
-    if compress:
-        layers.compressor = Compressor(3, lambda: current, lookup, encrypted=encrypt)
-    if encrypt:
-        layers.cipher = Cipher((SECRET,), SHELF_ID)
-    return SignedPickles(4, (SECRET,), SHELF_ID, layers) if sign else LayeredCodec(4, layers)
+    compressor = Compressor(3, lambda: current, lookup, encrypted=encrypt) if compress else None
+    layers: list[Layer] = [Compression(Decompressor(lookup), compressor)]
+    layers += [Cipher((SECRET,), SHELF_ID)] if encrypt else []
+    layers += [Signature((SECRET,), SHELF_ID)] if sign else []
+    return LayeredCodec(Pickles(4), layers, IDS.get(name))
 
 
 def main() -> None:

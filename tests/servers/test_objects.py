@@ -289,7 +289,7 @@ def test_others_can_write_there_so_plain_data_alone_is_loaded(moto: objects.Serv
         assert shelf["plain"] == {"a": [1]}
         with pytest.raises(coshelf.UnwritableValue):
             shelf["another"] = threading.Barrier
-        with pytest.raises(coshelf.UntrustedValue, match="may write to the bucket"):
+        with pytest.raises(coshelf.UntrustedValue, match="write access to the bucket"):
             shelf["object"]
         assert not shelf.info().trusted
     with coshelf.open(url, trust=True) as shelf:

@@ -375,7 +375,7 @@ def test_values_are_plain_data_unless_signed_or_trusted(server: str) -> None:
         shelf["plain"], shelf["more"] = {"a": [1]}, class_
     with coshelf.open(server) as shelf:
         assert shelf["plain"] == {"a": [1]}
-        with pytest.raises(UntrustedValue, match="whoever may write on the server") as caught:
+        with pytest.raises(UntrustedValue, match="write access to the server") as caught:
             shelf["more"]
         assert "coshelf trust" not in str(caught.value)
 

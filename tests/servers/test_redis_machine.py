@@ -14,7 +14,7 @@ from coshelf import opening
 from coshelf.contract import EVERYTHING_GONE, Flag, OpenOptions
 from coshelf.mapping.namespace import Namespace
 from coshelf.testing import ShelfMachine
-from coshelf.values.pickled import PickleCodec
+from coshelf.values.front_doors import PICKLES
 
 # Shrinking a failure takes minutes, so it is left to who looks into one.
 BOUNDED = settings(
@@ -53,7 +53,7 @@ class BucketsMachine(_OnServer):
         engine = open_one_of_many(self.url, OpenOptions(flag=flag))
         if flag == "n":
             engine.commit(EVERYTHING_GONE)
-        return opening._shelf(engine, PickleCodec(), flag, Namespace(), writeback=False)
+        return opening._shelf(engine, PICKLES, flag, Namespace(), writeback=False)
 
 
 TestRedis = RedisMachine.TestCase

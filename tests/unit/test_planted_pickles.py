@@ -66,8 +66,8 @@ SHELF_OF_THE_OTHER = """
 import os, sys, coshelf, coshelf.engines.lmdb, coshelf.values.raw_pickles, coshelf.opening, grp, pwd, random
 os.setgroups([]); os.setgid(65534); os.setuid(65534)
 os.environ["XDG_STATE_HOME"] = sys.argv[1] + "/state"
-from coshelf.values.raw_pickles import RawPickles
-with coshelf.opening.open_with_codec(sys.argv[1] + "/mine", "c", RawPickles(), mode=0o666) as shelf:
+from coshelf.values.front_doors import RAW_PICKLES
+with coshelf.opening.open_with_codec(sys.argv[1] + "/mine", "c", RAW_PICKLES, mode=0o666) as shelf:
     shelf["session"] = bytes.fromhex(sys.argv[2])
 getattr(os, sys.argv[3])(sys.argv[1] + "/mine", sys.argv[1] + "/a.shelf")
 """
@@ -283,10 +283,10 @@ def test_value_put_into_a_mapping(tmp_path: Path) -> None:
 @pytest.mark.parametrize("way", [lambda shelf: shelf["k"], lambda shelf: list(shelf.items()), dict])
 def test_no_way_of_reading_runs_what_was_planted(way: Callable[[Any], Any], tmp_path: Path) -> None:
     from coshelf.opening import open_with_codec
-    from coshelf.values.raw_pickles import RawPickles
+    from coshelf.values.front_doors import RAW_PICKLES
 
     alarm = tmp_path / "sprung"
-    with open_with_codec(tmp_path / "a.shelf", "c", RawPickles()) as shelf:
+    with open_with_codec(tmp_path / "a.shelf", "c", RAW_PICKLES) as shelf:
         shelf["k"] = trap_for(alarm)
     (tmp_path / "a.shelf").rename(tmp_path / "moved")
     (tmp_path / "copy.shelf").write_bytes((tmp_path / "moved").read_bytes())

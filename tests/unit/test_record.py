@@ -13,6 +13,7 @@ import coshelf
 from coshelf import records
 from coshelf.contract import Entry
 from coshelf.values.pickled import PickleCodec
+from coshelf.values.pickles import Pickles
 
 SECRET = b"sixteen bytes or more"
 
@@ -115,7 +116,7 @@ def test_a_damaged_record_can_be_described_and_not_decoded() -> None:
 
 @pytest.mark.parametrize("raw", [b"", b"\x02", b"\x02\x28\x05", b"\x77" + bytes(20), bytes(12)])
 def test_any_bytes_can_be_described(raw: bytes) -> None:
-    record: coshelf.Record[str, Any] = coshelf.Record("a", b"0a", Entry(raw), PickleCodec())
+    record: coshelf.Record[str, Any] = coshelf.Record("a", b"0a", Entry(raw), PickleCodec(Pickles()))
     assert record.raw == raw
     assert record.codec is None
     assert (record.is_intact, record.size >= 0, record.buffers_size) == (False, True, 0)

@@ -12,9 +12,13 @@ import pytest
 import coshelf
 from coshelf import records
 from coshelf.contract import Batch
-from coshelf.errors import DamagedRecord, Unsupported, UntrustedValue
+from coshelf.errors import DamagedRecord, UnreadableValue, Unsupported, UntrustedValue
 from coshelf.keys import encode
-from coshelf.values.signed import SignedPickles
+from coshelf.opening import open_with_codec
+from coshelf.values.front_doors import UNREAD_VALUES
+from coshelf.values.layered import LayeredCodec
+from coshelf.values.pickles import Pickles
+from coshelf.values.signatures import Signature
 
 KEY, OTHER = b"k" * 16, b"o" * 100
 
@@ -130,9 +134,40 @@ def test_planted_pickle_does_not_run(path: Path, tmp_path: Path) -> None:
         plant(shelf, "k", pickle.dumps(Trap(tmp_path / "unpickled")))
         with pytest.raises(UntrustedValue, match="is not signed"):
             shelf["k"]
-        plant(shelf, "k", SignedPickles(None, (OTHER,), shelf._handle.engine.store_id).dump("k", encode("k"), 1))
+        plant(
+            shelf,
+            "k",
+            LayeredCodec(Pickles(), [Signature((OTHER,), shelf._handle.engine.store_id)]).dump("k", encode("k"), 1),
+        )
         with pytest.raises(UntrustedValue, match="another key"):
             shelf["k"]
+    assert not (tmp_path / "unpickled").exists()
+
+
+@pytest.mark.parametrize("read", ["items", "values", "copy", "snapshot", "transaction", "popitem"])
+def test_planted_pickle_does_not_run_when_many_are_read(path: Path, tmp_path: Path, read: str) -> None:
+    with coshelf.open(path, sign=KEY) as shelf:
+        plant(shelf, "k", pickle.dumps(Trap(tmp_path / "unpickled")))
+        ways = {
+            "items": lambda: list(shelf.items()),
+            "values": lambda: list(shelf.values()),
+            "copy": shelf.copy,
+            "snapshot": lambda: shelf.snapshot().copy(),
+            "transaction": lambda: shelf.transact(lambda transaction: list(transaction.items())),
+            "popitem": shelf.popitem,
+        }
+        with pytest.raises(UntrustedValue, match="is not signed"):
+            ways[read]()
+    assert not (tmp_path / "unpickled").exists()
+
+
+def test_shelf_that_is_opened_unread_unpickles_nothing(path: Path, tmp_path: Path) -> None:
+    with coshelf.open(path) as shelf:
+        shelf["k"] = Trap(tmp_path / "unpickled")
+    with open_with_codec(path, "r", UNREAD_VALUES) as shelf:
+        for read in (lambda: shelf["k"], lambda: list(shelf.items()), lambda: list(shelf.values())):
+            with pytest.raises(UnreadableValue, match="was not opened for that"):
+                read()
     assert not (tmp_path / "unpickled").exists()
 
 

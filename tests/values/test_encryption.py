@@ -16,7 +16,7 @@ from values_support import KEY, OTHER, body_of, plant
 import coshelf
 from coshelf import records
 from coshelf.keys import encode
-from coshelf.values.encryption import key_id
+from coshelf.values.encryption import Cipher, key_id
 
 SECRET = b"a secret of mine"
 
@@ -27,7 +27,7 @@ def test_record_is_as_the_format_describes(opened: Any, engine: str) -> None:
     body, key = body_of(shelf, "k"), encode("k")
     context = b"coshelf encryption 1\0"
     name = blake2b(context, key=KEY, digest_size=4).digest()
-    shelf_id = shelf._codec.layers.cipher._bound[len(context) :]
+    shelf_id = shelf._codec.layer(Cipher)._bound[len(context) :]
     if engine == "lmdb":
         assert shelf_id == shelf._handle.engine.store_id
     assert body[:11] == b"\x02" + b"\x20\x01\x00\x04" + b"\x40\x11\x00\x01" + name[:2]

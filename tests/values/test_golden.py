@@ -12,11 +12,13 @@ import pytest
 
 import coshelf
 from coshelf import records
-from coshelf.values.compression import Decompressor
+from coshelf.values.codec import Layer
+from coshelf.values.compression import Compression, Decompressor
 from coshelf.values.encryption import Cipher, check_value, key_id
 from coshelf.values.headers import IDS
-from coshelf.values.layered import LayeredCodec, Layers
-from coshelf.values.signed import SignedPickles
+from coshelf.values.layered import LayeredCodec
+from coshelf.values.pickles import Pickles
+from coshelf.values.signatures import Signature
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 FOUND = json.loads((GOLDEN / "values1.json").read_text("ascii"))
@@ -24,10 +26,10 @@ SECRET, SHELF_ID, KEY = (bytes.fromhex(FOUND[name]) for name in ("secret", "shel
 
 
 def codec_of(line: dict[str, Any]) -> LayeredCodec:
-    layers = Layers(Decompressor(lambda _, encrypted: bytes.fromhex(FOUND["dictionary"])), IDS.get(line["codec"]))
-    if line["encrypt"]:
-        layers.cipher = Cipher((SECRET,), SHELF_ID)
-    return SignedPickles(4, (SECRET,), SHELF_ID, layers) if line["sign"] else LayeredCodec(4, layers)
+    layers: list[Layer] = [Compression(Decompressor(lambda _, encrypted: bytes.fromhex(FOUND["dictionary"])))]
+    layers += [Cipher((SECRET,), SHELF_ID)] if line["encrypt"] else []
+    layers += [Signature((SECRET,), SHELF_ID)] if line["sign"] else []
+    return LayeredCodec(Pickles(4), layers, IDS.get(line["codec"]))
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import coshelf
 from coshelf import dbm as coshelf_dbm
 from coshelf import records, shelve
 from coshelf.opening import open_with_codec
-from coshelf.values.raw_pickles import RawPickles
+from coshelf.values.front_doors import RAW_PICKLES
 
 CODECS = ["msgspec", "json", "bytes", "str"]
 
@@ -283,11 +283,11 @@ def test_drop_in_modules_say_what_they_cannot_read_and_write_nothing_plain(path:
     with shelve.open(str(path), "r") as old, pytest.raises(coshelf.UnreadableValue, match=r"encrypted \(.*\) json"):
         old["k"]
     with (
-        open_with_codec(path, "r", RawPickles()) as raw,
+        open_with_codec(path, "r", RAW_PICKLES) as raw,
         pytest.raises(coshelf.UnreadableValue, match=r"coshelf\.open"),
     ):
         raw["k"]
-    with open_with_codec(path, "n", RawPickles()) as raw:
+    with open_with_codec(path, "n", RAW_PICKLES) as raw:
         raw["k"] = pickle.dumps(1)
     with coshelf.open(path) as shelf:
         assert shelf["k"] == 1

@@ -16,13 +16,13 @@ from coshelf.inspection.reports import Report
 __all__ = ["check_command", "list_problems"]
 
 
-@click.command("check", short_help="Look for damage in every page and record.")
+@click.command("check", short_help="Verify every page and record.")
 @click.argument("shelf", type=SHELF)
 @JSON
 def check_command(shelf: str, as_json: bool) -> None:
-    """Look at every page and record of SHELF, and say what is damaged, and where.
+    """Verify every page and every record of SHELF. Each problem is a line.
 
-    It changes nothing and unpickles nothing. Others can have the shelf open. Exit code 1: something is damaged.
+    Nothing is changed or unpickled. Other processes can have the shelf open. Exit code 1: there is a problem.
     """
     with progress(shelf) as tell:
         report = check(target_of(shelf), progress=tell)

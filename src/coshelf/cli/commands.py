@@ -55,6 +55,6 @@ class _Commands(click.Group):
 def coshelf() -> None:
     """A dict on disk that every process shares.
 
-    Data goes to standard output, all else to standard error. Exit codes: 0 done, 1 something is absent, damaged, left
-    or different, 2 wrong usage, 3 the shelf or file cannot be read or written.
+    Data goes to standard output, everything else to standard error. Exit codes: 0: done. 1: something is missing,
+    damaged, left out or different. 2: wrong usage. 3: the shelf or file cannot be read or written.
     """

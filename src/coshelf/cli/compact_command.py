@@ -10,14 +10,14 @@ from coshelf.cli.shelves import JSON, SHELF, TIMEOUT, opened_unread, shown_targe
 __all__ = ["compact_command"]
 
 
-@click.command("compact", short_help="Give unneeded room back to the disk.")
+@click.command("compact", short_help="Give unused space back to the disk.")
 @click.argument("shelf", type=SHELF)
 @TIMEOUT
 @JSON
 def compact_command(shelf: str, timeout: float, as_json: bool) -> None:
-    """Give the room that SHELF does not need back to the disk.
+    """Give unused space of SHELF back to the disk.
 
-    The file is written anew and takes the place of the old one. Nobody else may have it open: see "backup".
+    The file is written anew and replaces the old one. No other process may have the shelf open: see "backup".
     """
     with opened_unread(shelf, "w", timeout=timeout) as target:
         done = target.compact()

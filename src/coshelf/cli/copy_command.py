@@ -15,12 +15,10 @@ __all__ = ["copy_command"]
 @click.command("copy", short_help="Copy SOURCE to TARGET, on any engines.")
 @click.argument("source", type=SHELF)
 @click.argument("target", type=SHELF)
-@click.option("--overwrite", is_flag=True, help="Replace other values that the target has under the same keys.")
+@click.option("--overwrite", is_flag=True, help="Replace another value that the target has under the same key.")
 @click.option("--verify/--no-verify", default=True, show_default=True, help="Compare every entry once more at the end.")
 @click.option("--dry-run", is_flag=True, help="Read and report; change nothing.")
-@click.option(
-    "--trust", is_flag=True, help="Trust the source: the target loads any object of it, if the target is trusted."
-)
+@click.option("--trust", is_flag=True, help="You trust SOURCE: its values may run code when they are read from TARGET.")
 @TIMEOUT
 @JSON
 def copy_command(
@@ -33,10 +31,10 @@ def copy_command(
     timeout: float,
     as_json: bool,
 ) -> None:
-    """Copy the shelf SOURCE to the shelf TARGET, paths or URLs, whatever engines they are on.
+    """Copy all entries of the shelf SOURCE to the shelf TARGET, whatever engines they use.
 
-    TARGET is made if it is missing. Nothing is unpickled. What is there already is passed over: a copy that was stopped
-    goes on when it is run again.
+    Each is a path or URL. TARGET is made if it is missing. Nothing is unpickled. An entry that the target has already,
+    with the same value, is skipped. So a copy that was stopped continues when you run it again.
     """
     with progress(target) as tell:
         report = copy_entries(

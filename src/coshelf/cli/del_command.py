@@ -19,9 +19,9 @@ __all__ = ["del_command"]
 @click.argument("shelf", type=SHELF)
 @click.argument("keys", metavar="KEY...", type=KEY, nargs=-1)
 @KEY_FORM
-@click.option("--prefix", help="All str keys that begin with this.")
+@click.option("--prefix", help="Delete all str keys that begin with this.")
 @click.option("--dry-run", is_flag=True, help="List what would be deleted; delete nothing.")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask, on a terminal.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @TIMEOUT
 def del_command(
     shelf: str,
@@ -34,7 +34,7 @@ def del_command(
 ) -> None:
     """Delete entries from SHELF, all in one commit.
 
-    Keys that are not there are named, the others are deleted all the same, and the exit code is 1.
+    Keys that do not exist are named, and the exit code is 1. On a terminal the command asks first.
     """
     if bool(keys) == (prefix is not None):
         raise click.UsageError("name keys, or give --prefix")

@@ -28,7 +28,7 @@ _SUFFIXES = {"text": ".txt", "json": ".json", "literal": ".py"}
 @click.argument("shelf", type=SHELF)
 @click.argument("key", type=KEY)
 @KEY_FORM
-@click.option("--create", is_flag=True, help="Begin with an empty text if there is no such key.")
+@click.option("--create", is_flag=True, help="Begin with an empty text if the key does not exist.")
 @SIGN
 @ENCRYPT
 @TIMEOUT
@@ -43,10 +43,11 @@ def edit_command(
 ) -> None:
     """Change the value of KEY in SHELF with the editor of $VISUAL or $EDITOR.
 
-    Text is edited as it is, other plain data as JSON where that is exact, and as a Python literal otherwise. Nobody
-    waits meanwhile: if somebody else has changed the value by the end, it stays, and what was written is kept in a
-    file, which is told; with --encrypt-with only if you say so. Exit code 1: there is no such key, or it was changed
-    meanwhile.
+    Text is shown as it is. Other plain data is shown as JSON where that is exact, and as a Python literal otherwise.
+
+    No other process waits while you edit. If another process has changed the value meanwhile, the newer value stays,
+    and your text is kept in a file that the message names. With --encrypt-with you are asked first. Exit code 1: the
+    key does not exist, or its value was changed meanwhile.
     """
     name = key_of(key, key_form)
     with opened(shelf, "c" if create else "r", sign=sign, encrypt=encrypt, timeout=timeout) as source:
@@ -89,7 +90,10 @@ def _as_text(value: Any) -> tuple[str, str]:
 
 
 def _edited(draft: Draft, form: str) -> Any:
-    """What the user makes of it. What is no value of its form can be mended, on a terminal, or is kept."""
+    """The value that the user makes of the draft.
+
+    Text that is not a value of its form can be edited again on a terminal. Elsewhere it is an error, and is kept.
+    """
     editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
     while True:
         done = subprocess.run([*shlex.split(editor), draft.path], check=False)  # noqa: S603 (the user's own editor)

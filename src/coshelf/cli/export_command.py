@@ -18,25 +18,28 @@ __all__ = ["export_command"]
     "--to",
     "kind",
     type=click.Choice(TARGETS),
-    help="What to write; by default JSON lines, or for a TARGET with a slash at its end a directory of pickleshare.",
+    help="What to write. The default is jsonl, or pickleshare if TARGET ends with a slash.",
 )
-@click.option("--overwrite", is_flag=True, help="Replace the file that is at the target.")
+@click.option("--overwrite", is_flag=True, help="Replace the file at TARGET.")
 @click.option("--dry-run", is_flag=True, help="Read and report; write nothing.")
 @click.option(
     "--trust-pickle",
     is_flag=True,
-    help="Unpickle the values, to write as JSON what JSON can hold exactly. This runs what the pickles say.",
+    help="Unpickle, and write what JSON can hold exactly as JSON. This runs what the pickles say.",
 )
 @click.option(
-    "--json", "as_json", is_flag=True, help="Print the report as JSON, to standard output; not with TARGET -."
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print the report as JSON to standard output; not if TARGET is standard output.",
 )
 def export_command(
     source: str, target: str, kind: str | None, overwrite: bool, dry_run: bool, trust_pickle: bool, as_json: bool
 ) -> None:
-    """Copy the entries of the shelf SOURCE to TARGET, for other programs.
+    """Copy the entries of the shelf SOURCE to a form that other programs read.
 
     TARGET is a file of JSON lines ("-" is standard output), a directory of pickleshare, or a shelf of the standard
-    library. It appears whole, or not at all. Values are written as pickles, in JSON lines in base64.
+    library. It appears as a whole, or not at all. JSON lines hold values as pickles in base64.
     """
     if as_json and target == "-":
         raise click.UsageError("--json and TARGET - both want standard output")

@@ -36,11 +36,11 @@ __all__ = ["get_command"]
 @click.argument("shelf", type=SHELF)
 @click.argument("key", type=KEY)
 @KEY_FORM
-@click.option("--preview", is_flag=True, help="Tell type, size and beginning, without unpickling the value.")
-@click.option("--opcodes", is_flag=True, help="List the instructions of the pickle, without unpickling it.")
+@click.option("--preview", is_flag=True, help="Show type, size and beginning. Nothing is unpickled.")
+@click.option("--opcodes", is_flag=True, help="List the instructions of the pickle. Nothing is unpickled.")
 @click.option("--pickle", "as_pickle", is_flag=True, help="Write the pickle itself, byte for byte.")
 @click.option(
-    "--trust-pickle", is_flag=True, help="Unpickle it, whatever it is, and write its repr. This runs what it says."
+    "--trust-pickle", is_flag=True, help="Unpickle any value, and write its repr. This runs what the pickle says."
 )
 @SIGN
 @ENCRYPT
@@ -59,9 +59,9 @@ def get_command(
 ) -> None:
     """Write the value of KEY in SHELF to standard output.
 
-    Text and bytes are written as they are, to the byte, and so is JSON that is stored as such; other plain data as
-    JSON where that is exact, and as Python writes it otherwise. Anything else is not unpickled, and an error that says
-    what it is. Exit code 1: there is no such key.
+    Text, bytes, and JSON that is stored as JSON are written byte for byte. Other plain data is written as JSON if JSON
+    gives back exactly that value, and as a Python literal otherwise. Any other value is not unpickled: the error says
+    what it is. Exit code 1: the key does not exist.
     """
     if sum((preview, opcodes, as_pickle, trust_pickle)) > 1 or (as_json and (opcodes or as_pickle)):
         raise click.UsageError("--preview, --opcodes, --pickle and --trust-pickle exclude each other")

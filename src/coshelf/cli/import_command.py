@@ -18,7 +18,7 @@ __all__ = ["import_command"]
 @click.argument("source")
 @click.argument("target")
 @click.option("--from", "kind", type=click.Choice(KINDS), help="What the source is. By default it is recognised.")
-@click.option("--replace", is_flag=True, help="Replace values that the target has under the same keys.")
+@click.option("--replace", is_flag=True, help="Replace another value that the target has under the same key.")
 @click.option("--dry-run", is_flag=True, help="Read and report; change nothing.")
 @click.option(
     "--trust-pickle",
@@ -39,7 +39,9 @@ __all__ = ["import_command"]
     help="How the keys of sqlitedict became text; pickle-base64 is sqlitedict.encode_key. No code is run.",
 )
 @click.option("--disk", type=click.Choice(DISKS), help="Which Disk of diskcache wrote; json is JSONDisk.")
-@click.option("--drop-expiry", is_flag=True, help="Take entries of diskcache that will expire, to stay for ever.")
+@click.option(
+    "--drop-expiry", is_flag=True, help="Import entries of diskcache that will expire. They then stay for ever."
+)
 @click.option("--table", help="Which table of sqlitedict, if the file has several.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON to standard output.")
 def import_command(
@@ -57,12 +59,13 @@ def import_command(
     drop_expiry: bool,
     as_json: bool,
 ) -> None:
-    """Copy the entries of SOURCE into the shelf TARGET, which is made if it is missing.
+    """Copy the entries of SOURCE into the shelf TARGET, a path or URL, which is made if it is missing.
 
-    SOURCE is a shelf or database of a dbm module, a directory of pickleshare or diskcache, a file of sqlitedict,
-    another shelf of coshelf, or JSON lines ("-" is standard input). It is not changed. Values are not unpickled.
+    SOURCE is one of: a shelf or database of a dbm module; a directory of pickleshare or diskcache; a file of
+    sqlitedict; another shelf of coshelf; JSON lines ("-" is standard input). It is not changed, and no value is
+    unpickled.
 
-    What is there already is passed over: an import that was stopped goes on when it is run again.
+    An entry that the target has already is skipped. So an import that was stopped continues when you run it again.
     """
     with progress(target) as tell:
         report = import_entries(

@@ -11,11 +11,11 @@ from coshelf.cli.tables import table
 __all__ = ["info_command"]
 
 
-@click.command("info", short_help="Say what SHELF is, and whose.")
+@click.command("info", short_help="Show what SHELF is, and who owns it.")
 @click.argument("shelf", type=SHELF)
 @JSON
 def info_command(shelf: str, as_json: bool) -> None:
-    """Say what SHELF is: its engine and what that can do, how much it holds, whose it is, whether it is trusted."""
+    """Show what SHELF is: engine, entries, size, owner, whether it is trusted, and what its engine can do."""
     with opened_unread(shelf, "r") as source:
         info = source.info()
     if as_json:

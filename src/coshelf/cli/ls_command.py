@@ -29,8 +29,8 @@ _FLUSH = 1_000
 @click.option("--prefix", help="Only str keys that begin with this.")
 @click.option("-l", "--long", "is_long", is_flag=True, help="With size, type and beginning of each value.")
 @click.option("-r", "--reverse", is_flag=True, help="From the last key to the first.")
-@click.option("-n", "--limit", type=click.IntRange(min=0), help="At most so many.")
-@click.option("--literal", is_flag=True, help="Write all keys as Python literals, not only those that must be.")
+@click.option("-n", "--limit", type=click.IntRange(min=0), help="At most this many keys.")
+@click.option("--literal", is_flag=True, help="Write all keys as Python literals, for -k.")
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON for each entry.")
 def ls_command(
     shelf: str,
@@ -42,10 +42,10 @@ def ls_command(
     literal: bool,
     as_json: bool,
 ) -> None:
-    """List the keys of SHELF in order, one a line; those that match GLOB ("*" stops at "/", "**" does not).
+    """List the keys of SHELF in order, one a line. With GLOB, list the keys that match.
 
-    A str key is written as it is, where "get" reads it as that; any other key, and any other str, as a Python literal.
-    Values are not unpickled.
+    In a glob "*" stops at "/", and "**" does not. A key is written as "get" reads it: a str as it is, unless it would
+    be read as something else, and any other key as a Python literal. Values are not unpickled.
     """
     out = sys.stdout.buffer
     with opened_unread(shelf, "r") as source:

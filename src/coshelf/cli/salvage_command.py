@@ -17,15 +17,16 @@ from coshelf.inspection.reports import SalvageReport
 __all__ = ["salvage_command"]
 
 
-@click.command("salvage", short_help="Take what is readable from a damaged file.")
+@click.command("salvage", short_help="Recover what is readable in a damaged file.")
 @click.argument("source", type=click.Path())
 @click.argument("target", type=click.Path())
 @JSON
 def salvage_command(source: str, target: str, as_json: bool) -> None:
-    """Take what is readable in the damaged file SOURCE to a new shelf TARGET. SOURCE is not changed.
+    """Recover what is readable in the damaged file SOURCE, into a new shelf TARGET.
 
-    Each record that is taken is whole. What may be an older value, or have been deleted, is named. Commits that a
-    killed process had not flushed are taken, too. Exit code 1: something was damaged.
+    SOURCE is not changed. Each record that is taken is whole. Commits that a killed process had not flushed are taken,
+    too. Entries that were lost are named, and so are entries that may be older or may have been deleted. Exit code 1:
+    something was damaged.
     """
     with progress(source) as tell:
         report = salvage(source, target, progress=tell)

@@ -38,8 +38,8 @@ __all__ = ["set_command"]
 @click.option("--json", "form", flag_value="json", help="The value is JSON.")
 @click.option("--literal", "form", flag_value="literal", help="The value is a Python literal: {'a': (1, 2)}, b'x'.")
 @click.option("--bytes", "form", flag_value="bytes", help="The value is bytes, whatever they are.")
-@click.option("--pickle", "form", flag_value="pickle", help="The value is a whole pickle, stored as it is, not loaded.")
-@click.option("--new", "only_new", is_flag=True, help="Only if there is no such key yet; exit code 1 if there is.")
+@click.option("--pickle", "form", flag_value="pickle", help="The value is a whole pickle. It is stored and not loaded.")
+@click.option("--new", "only_new", is_flag=True, help="Store only if the key does not exist; exit code 1 if it exists.")
 @SIGN
 @ENCRYPT
 @TIMEOUT
@@ -54,10 +54,10 @@ def set_command(
     encrypt: str | None,
     timeout: float,
 ) -> None:
-    """Store VALUE under KEY in SHELF, which is made if it is missing.
+    """Store VALUE under KEY in SHELF. The shelf is made if it is missing.
 
-    VALUE is text, or bytes where SHELF holds bytes, and is stored as all its values are. Without it, or with "-", the
-    value is standard input, to the byte: what "get" writes, "set" stores.
+    VALUE is text, or bytes if SHELF has codec bytes. Without VALUE, or with "-", the value is standard input, byte for
+    byte. "set" stores what "get" writes.
     """
     name = key_of(key, key_form)
     data = sys.stdin.buffer.read() if value in (None, "-") else bytes_of(value)

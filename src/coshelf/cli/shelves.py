@@ -19,8 +19,7 @@ from coshelf.opening import open as open_shelf
 from coshelf.opening import open_with_codec
 from coshelf.screen import plain
 from coshelf.system.paths import expanded
-from coshelf.values.raw_pickles import RawPickles
-from coshelf.values.unread import UnreadValues
+from coshelf.values.front_doors import RAW_PICKLES, UNREAD_VALUES
 
 __all__ = [
     "ENCRYPT",
@@ -72,12 +71,12 @@ def _content(path: str) -> bytes:
 
 def opened_unread(name: str, flag: Flag, *, timeout: float = 60) -> Shelf[Any, Any]:
     """A shelf whose values are neither read nor written, so that it takes no secret."""
-    return open_with_codec(target_of(name), flag, UnreadValues(), timeout=timeout)
+    return open_with_codec(target_of(name), flag, UNREAD_VALUES, timeout=timeout)
 
 
 def opened_raw(name: str, flag: Flag, *, timeout: float = 60) -> Shelf[Any, Any]:
     """A shelf whose values are their pickles."""
-    return open_with_codec(target_of(name), flag, RawPickles(), timeout=timeout)
+    return open_with_codec(target_of(name), flag, RAW_PICKLES, timeout=timeout)
 
 
 def key_of(text: str, form: str | None) -> Any:
@@ -167,5 +166,5 @@ def KEY_FORM(command: _F) -> _F:  # noqa: N802
         flag_value="literal",
         help="KEY is a Python literal: 15, ('a', 1), b'x', None.",
     )
-    exact = click.option("-s", "--str-key", "key_form", flag_value="str", help="KEY is a str, exactly as it is typed.")
+    exact = click.option("-s", "--str-key", "key_form", flag_value="str", help="KEY is a str, exactly as you type it.")
     return literal(exact(command))

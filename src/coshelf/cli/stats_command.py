@@ -14,22 +14,29 @@ from coshelf.screen import plain
 __all__ = ["stats_command"]
 
 
-@click.command("stats", short_help="Say what SHELF consists of.")
+@click.command("stats", short_help="Show what SHELF consists of.")
 @click.argument("shelf", type=SHELF)
 @click.option(
     "--prefix-depth",
     type=click.IntRange(min=0),
     default=1,
     show_default=True,
-    help="Up to which slash keys are summed.",
+    help="Count str keys together up to this slash.",
 )
 @click.option(
-    "--largest", type=click.IntRange(min=0), default=10, show_default=True, help="How many of the largest are named."
+    "--largest",
+    type=click.IntRange(min=0),
+    default=10,
+    show_default=True,
+    help="How many of the largest entries are named.",
 )
 @click.option("--cheap", is_flag=True, help="Only what is known without reading all entries.")
 @JSON
 def stats_command(shelf: str, prefix_depth: int, largest: int, cheap: bool, as_json: bool) -> None:
-    """Say what SHELF consists of: entries and sizes by prefix, the largest, pages, readers, locks, what waits."""
+    """Show what SHELF consists of: entries and sizes by prefix, and the largest entries.
+
+    Of a file also pages, readers, locks, and commits that wait to be flushed.
+    """
     with opened_unread(shelf, "r") as source:
         stats = source.stats(prefix_depth=prefix_depth, largest=largest, cheap=cheap)
     if as_json:

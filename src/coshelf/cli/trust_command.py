@@ -11,13 +11,13 @@ from coshelf.trust.granting import revoke, trust_shelf
 __all__ = ["trust_command"]
 
 
-@click.command("trust", short_help="Load any object from a shelf from now on.")
+@click.command("trust", short_help="Trust a shelf, so that any object is loaded.")
 @click.argument("path")
-@click.option("--revoke", "is_revoked", is_flag=True, help="Trust it no longer.")
+@click.option("--revoke", "is_revoked", is_flag=True, help="Do not trust it any longer.")
 def trust_command(path: str, is_revoked: bool) -> None:
-    """Trust what is stored in the shelf at PATH: opening it then loads any object, which can run code.
+    """Trust what is stored in the shelf at PATH. Opening it then loads any object, which can run code.
 
-    What you made yourself on this machine is trusted already. Only do it if you trust whoever wrote it.
+    A shelf that you made on this machine is trusted already. Trust a shelf only if you trust everybody who wrote it.
     """
     if is_revoked:
         say(f"{shown_target(path)}: {'no longer trusted' if revoke(path) else 'was not trusted'}")

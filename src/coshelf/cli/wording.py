@@ -31,7 +31,7 @@ _PHRASES: tuple[tuple[str, str], ...] = (
     (r"(name its primary), or use flag 'r'", r"\1"),
     (r"read it with flag 'r', or use", "read it alone, or use"),
     (r"was opened with flag 'r' and cannot be written", "was opened to be read alone"),
-    (r"coshelf\.check\(path\) tells all", "coshelf check PATH tells all"),
+    (r"coshelf\.check\(path\) lists all", "coshelf check PATH lists all"),
     (r"coshelf\.salvage\(path, new\)", "coshelf salvage PATH NEW"),
     (r"coshelf\.salvage\(\) copies", "coshelf salvage copies"),
     (r"(use its|make a compact copy with) backup\(\)", r"\1 coshelf backup"),

@@ -39,7 +39,7 @@ class Entry:
 
     @property
     def version(self) -> int | str:
-        """The version; read from the trailer only when asked for, since a plain get never asks."""
+        """The version. It is read from the trailer only when it is needed; a plain get never needs it."""
         return records.version(self.record) if self._version is None else self._version
 
     def __eq__(self, other: object) -> bool:

@@ -183,7 +183,7 @@ class Engine(Reader):
 
     @abstractmethod
     def sync(self) -> None:
-        """Make everything committed so far as durable as the engine can."""
+        """Make all commits as durable as the engine can."""
 
     @abstractmethod
     def close(self) -> None:
@@ -198,5 +198,5 @@ class Engine(Reader):
         self.sync()
 
     def reopen_arguments(self) -> tuple[str, OpenOptions]:
-        """What opens the same entries in another process. Raises TypeError where there is no such thing."""
+        """The arguments that open the same entries in another process. Raises TypeError if there are none."""
         raise TypeError(f"a shelf on the {self.name} engine cannot be pickled: its entries live in this process")

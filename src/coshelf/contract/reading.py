@@ -29,14 +29,14 @@ class Reader(ABC):
         return None if entry is None else entry.record
 
     def get_many(self, keys: list[bytes]) -> list[Entry | None]:
-        """The entries of several keys, all of one instant where the engine has snapshots."""
+        """The entries of several keys. They show one instant if the engine has snapshots."""
         return [self.get(key) for key in keys]
 
     @abstractmethod
     def scan(
         self, start: bytes, stop: bytes, *, reverse: bool = False, keys_only: bool = False
     ) -> Iterator[tuple[bytes, Entry | None]]:
-        """The entries with ``start <= key < stop`` in key order, all of one instant; None as entry with ``keys_only``.
+        """The entries with ``start <= key < stop`` in key order, as of one instant. ``keys_only`` gives None as entry.
 
         The iterator frees what it holds when it is exhausted, closed or collected.
         """
@@ -57,11 +57,11 @@ class Reader(ABC):
 
     @abstractmethod
     def count(self, start: bytes, stop: bytes) -> int:
-        """How many entries there are with ``start <= key < stop``."""
+        """The number of entries with ``start <= key < stop``."""
 
     @abstractmethod
     def snapshot(self) -> Snapshot:
-        """A reader of this instant. On a snapshot: another handle on the same instant."""
+        """A reader that shows this instant. On a snapshot it is another handle on the same instant."""
 
     def instant(self) -> AbstractContextManager[Reader]:
         """What to read from in several steps: a snapshot; without snapshots, the latest state at each step."""
@@ -69,7 +69,7 @@ class Reader(ABC):
 
 
 class Snapshot(Reader):
-    """A reader of one instant, until it is closed."""
+    """A reader that shows one instant until it is closed."""
 
     def reserved(self) -> Iterator[tuple[bytes, bytes]]:
         """Our own rows that belong to the shelf, such as its settings, with their records. A copy needs them."""
@@ -96,7 +96,7 @@ class Snapshot(Reader):
 
 
 class Doorbell(ABC):
-    """Rings when entries change. Take the sequence number, then look, then wait for another one: nothing is missed."""
+    """Rings when entries change. Take the sequence number, look, then wait for another number: no change is missed."""
 
     @abstractmethod
     def sequence(self) -> int:

@@ -12,7 +12,7 @@ __all__ = ["BytesFace"]
 
 
 class BytesFace(MutableMapping[bytes, bytes]):
-    """A mapping of bytes over those entries of a shelf whose keys are of one type; others are not seen.
+    """A mapping of bytes over the entries of a shelf whose keys are of one type. Other entries are not shown.
 
     Args:
         shelf: where the entries lie; its values are bytes. Closing the face closes it.
@@ -20,8 +20,8 @@ class BytesFace(MutableMapping[bytes, bytes]):
         to_key: from bytes to the shelf's key.
         from_key: from the shelf's key to bytes.
 
-    The cursor methods are those of a ``bsddb`` object: a pair, or KeyError at an end, where the cursor stays. Where it
-    stands is a key, so entries may come and go around it.
+    The cursor methods are those of a ``bsddb`` object. Each returns a pair, or raises KeyError at an end, where the
+    cursor stays. The position is a key, so entries may be inserted and deleted around it.
     """
 
     def __init__(
@@ -112,7 +112,7 @@ class BytesFace(MutableMapping[bytes, bytes]):
         return self._move(reverse=True)
 
     def __next__(self) -> tuple[bytes, bytes]:
-        """Move to the next item; to the first, if not moved yet."""
+        """Move to the next item. The first call of all moves to the first item."""
         return self._move(start=self._at, behind=self._at)
 
     def next(self) -> tuple[bytes, bytes]:
@@ -120,7 +120,7 @@ class BytesFace(MutableMapping[bytes, bytes]):
         return next(self)
 
     def previous(self) -> tuple[bytes, bytes]:
-        """Move to the item before; to the last, if not moved yet."""
+        """Move to the item before. The first call of all moves to the last item."""
         return self._move(stop=self._at, reverse=True)
 
     def set_location(self, key: bytes) -> tuple[bytes, bytes]:

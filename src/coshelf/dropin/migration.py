@@ -16,7 +16,7 @@ from coshelf.dropin import old_files
 from coshelf.engines.old_shelves import found_beside
 from coshelf.errors import NotAShelf, ShelfNotFound, StorageError
 from coshelf.opening import open_with_codec
-from coshelf.values.raw_pickles import RawPickles
+from coshelf.values.front_doors import RAW_PICKLES
 
 __all__ = ["migrate"]
 
@@ -26,9 +26,9 @@ _PATIENCE = 5.0  # seconds for SQLite's other connections to close
 def migrate(path: Filename, keyencoding: str = "utf-8") -> int:
     """Convert a shelf that a dbm module made into a coshelf file at exactly this name; return how many entries it has.
 
-    Values are taken over as the pickles they are: none is loaded. The files of the old shelf, and no others, get names
-    that end in ``.before-coshelf``. Whatever fails, the old shelf is as it was; after a kill, call it again. A coshelf
-    file stays as it is.
+    Values are copied as pickles; none is loaded. The files of the old shelf, and no others, get names that end in
+    ``.before-coshelf``. If anything fails, the old shelf stays as it was. If the process is killed, call it again. A
+    coshelf file is left as it is.
 
     Args:
         path: as it was given to ``shelve.open``.
@@ -36,9 +36,9 @@ def migrate(path: Filename, keyencoding: str = "utf-8") -> int:
 
     Raises:
         ShelfNotFound: there is no shelf of that name.
-        NotAShelf: it is of an unknown kind, or somebody else's file has a name that is needed.
+        NotAShelf: its kind is unknown, or another file has a name that is needed.
         StorageError: another process has it open.
-        UnicodeDecodeError: a key is none in that encoding.
+        UnicodeDecodeError: a key cannot be decoded with ``keyencoding``.
     """
     name = os.path.abspath(os.fsdecode(path))
     if os.path.islink(name):
@@ -50,7 +50,7 @@ def migrate(path: Filename, keyencoding: str = "utf-8") -> int:
         raise NotAShelf(f"{name} was made by no dbm module that this Python knows")
     if kind == "coshelf.dbm":
         old_files.finish(name)
-        with open_with_codec(name, "r", RawPickles()) as shelf:
+        with open_with_codec(name, "r", RAW_PICKLES) as shelf:
             return len(shelf)
     if kind == "dbm.sqlite3":
         _roll_in_the_log(name)
@@ -94,7 +94,7 @@ def _copy(name: str, making: str, original: str, keyencoding: str) -> int:
     status = os.stat(original)
     mode = stat.S_IMODE(status.st_mode)
     database: Any
-    with dbm.open(name, "r") as database, open_with_codec(making, "n", RawPickles(), mode=mode) as shelf:
+    with dbm.open(name, "r") as database, open_with_codec(making, "n", RAW_PICKLES, mode=mode) as shelf:
         keys = database.keys()
         shelf.update((key.decode(keyencoding), database[key]) for key in keys)
         count = len(shelf)

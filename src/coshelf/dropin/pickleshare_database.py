@@ -1,7 +1,7 @@
 """The database of ``coshelf.pickleshare``: pickleshare's names on its directories, correct between processes.
 
-What it opens it trusts, as pickleshare does: reading a value runs what its pickle says. Files are 0666 less the umask.
-Running pickleshare processes may share the directory.
+It trusts what it opens, as pickleshare does: reading a value runs what its pickle says. Files have mode 0666 less the
+umask. Processes that run pickleshare may share the directory.
 """
 
 from __future__ import annotations
@@ -71,14 +71,14 @@ def _going_on(
 
 
 def gethashfile(key: Any) -> str:
-    """The bucket of a new key in a hashed category. Unlike pickleshare's it is the same in every process."""
+    """The bucket of a new key in a hashed category. It is the same in every process, unlike pickleshare's."""
     hash(key)
     number = hash(key) if isinstance(key, (int, float, complex)) else zlib.crc32(repr(key).encode("utf-8", "replace"))
     return f"{number % 256:02x}"
 
 
 class PickleShareDB(MutableMapping[str, Any]):
-    """A directory in which every value is a pickle in a file, and every key the path of one."""
+    """A directory in which each value is a pickle in a file, and each key is the path of its file."""
 
     def __init__(self, root: Any) -> None:
         self.root = Path(os.path.abspath(os.path.expanduser(str(root))))
@@ -178,7 +178,7 @@ class PickleShareDB(MutableMapping[str, Any]):
 
     @_going_on
     def pop(self, key: Any, default: Any = _sentinel) -> Any:
-        """Remove a value and return it; of several processes one gets it. One that cannot be read stays."""
+        """Remove a value and return it. Of several processes one gets it. A value that cannot be read stays."""
         try:
             with self._engine.exclusive() as lock:
                 value = self[key]
@@ -192,7 +192,7 @@ class PickleShareDB(MutableMapping[str, Any]):
 
     @_going_on
     def popitem(self) -> tuple[str, Any]:
-        """Remove and return an item that can be read; of several processes one gets it."""
+        """Remove and return an item that can be read. Of several processes one gets it."""
         for key in self:
             value = self.pop(key, _gone)
             if value is not _gone:
@@ -201,7 +201,7 @@ class PickleShareDB(MutableMapping[str, Any]):
 
     @_going_on
     def setdefault(self, key: Any, default: Any = None) -> Any:
-        """The value of a key; if there is none, ``default`` is stored."""
+        """Return the value of a key. If the key is missing, store ``default``."""
         with self._made_engine.exclusive() as lock:
             try:
                 return self[key]
@@ -210,29 +210,29 @@ class PickleShareDB(MutableMapping[str, Any]):
                 return default
 
     def items(self) -> ItemsView[str, Any]:
-        """A view of keys and values that passes over what goes while it is iterated."""
+        """A view of keys and values. It skips values that are removed during an iteration."""
         return _FileItems(self)
 
     def values(self) -> ValuesView[Any]:
-        """A view of the values that passes over what goes while it is iterated."""
+        """A view of the values. It skips values that are removed during an iteration."""
         return _FileValues(self)
 
     @_going_on
     def clear(self) -> None:
-        """Remove every value, in one step. Files that hold no pickle stay."""
+        """Remove every value, in one step. Files that are not pickles stay."""
         self.cache = {}
         with suppress(_NoRoot):
             self._engine.commit(EVERYTHING_GONE)
 
     @_going_on
     def replace_all(self, data: dict[str, Any]) -> None:
-        """Put other values in the place of all that are there: either all keys are usable, or nothing changes."""
+        """Replace all values by others. If a key is not usable, nothing changes."""
         puts = {self._encoded(key): pickle.dumps(value, _PROTOCOL) for key, value in data.items()}
         self.cache = {}
         self._made_engine.commit(dataclasses.replace(EVERYTHING_GONE, puts=puts))
 
     def keys(self, globpat: str | None = None) -> list[str]:  # type: ignore[override]
-        """All keys, or those that match a glob, as :meth:`pathlib.Path.glob` has it."""
+        """All keys, or those that match a glob of :meth:`pathlib.Path.glob`."""
         try:
             engine = self._engine
         except _NoRoot:
@@ -256,7 +256,7 @@ class PickleShareDB(MutableMapping[str, Any]):
             self.cache.pop(self.root / item, None)
 
     def waitget(self, key: Any, maxwaittime: float = 60) -> Any:
-        """The value, as soon as there is one. KeyError after ``maxwaittime`` seconds."""
+        """Wait until the key exists, and return its value. KeyError after ``maxwaittime`` seconds."""
         until = time.monotonic() + maxwaittime
         listened, bell = self._bell(key)
         while True:
@@ -319,7 +319,7 @@ class PickleShareDB(MutableMapping[str, Any]):
             return {}
 
     def hget(self, hashroot: str, key: Any, default: Any = _sentinel, fast_only: bool = True) -> Any:
-        """A key of a hashed category, whichever bucket it is in. KeyError if it is in none and there is no default."""
+        """A key of a hashed category, in whatever bucket it is. KeyError if it is missing and there is no default."""
         for name in reversed(self._buckets_with(hashroot, key)):
             bucket = self._bucket(name)
             if key in bucket:  # it may have gone meanwhile
@@ -342,7 +342,7 @@ class PickleShareDB(MutableMapping[str, Any]):
 
     @_going_on
     def hcompress(self, hashroot: str) -> None:
-        """Put all of a hashed category into one bucket. KeyError, and nothing changed, if one is broken."""
+        """Put all of a hashed category into one bucket. If a bucket is broken, raise KeyError and change nothing."""
         while True:
             with self._made_engine.exclusive() as lock:
                 names = self._bucket_keys(hashroot)

@@ -61,7 +61,7 @@ class LocalLock:
         return self._moment
 
     def reading(self, read: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """What a function returns that reads entries, while nobody changes them."""
+        """What a function returns that reads entries, while no other thread changes them."""
         with self.moment:
             if self._is_changing:
                 raise self._interrupting()
@@ -72,7 +72,7 @@ class LocalLock:
                 self._reading -= 1
 
     def changing(self, change: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """What a function returns that changes entries, while nobody reads them."""
+        """What a function returns that changes entries, while no other thread reads them."""
         with self.moment:
             if self._is_changing or self._reading:
                 raise self._interrupting()
@@ -83,7 +83,7 @@ class LocalLock:
                 self._is_changing = False
 
     def committing(self, commit: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """What a function returns that commits, by who holds the lock of writers: one commit at a time."""
+        """What a function returns that commits, called by the holder of the lock of writers: one commit at a time."""
         if self._is_committing:
             raise self._interrupting()
         self._is_committing = True

@@ -41,7 +41,7 @@ def open_engine(target: Any, options: OpenOptions) -> Engine:
 
 
 class _TableReader(Reader):
-    """Reads of a table that nobody changes."""
+    """Reads of a table that does not change."""
 
     _table: SortedTable
 
@@ -146,7 +146,7 @@ class MemoryEngine(_TableReader, ExclusiveEngine):
         return self._bell
 
     def sync(self) -> None:
-        """Nothing to do: there is no place that is more durable."""
+        """Nothing to do: memory is as durable as it gets."""
 
     def close(self) -> None:
         self._table = SortedTable()

@@ -1,7 +1,7 @@
 """Which files belong to a shelf that a dbm module made, where its name has a suffix for each.
 
 ``shelve.open("recipes")`` makes ``recipes.dat``, ``recipes.dir`` and ``recipes.bak`` with one module, ``recipes.db`` or
-``recipes.pag`` and ``recipes.dir`` with another. A file that merely has such a name is somebody else's.
+``recipes.pag`` and ``recipes.dir`` with another. A file that merely has such a name is not part of a shelf.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def found_beside(path: str) -> OldShelf | None:
 
 
 def told_beside(path: str) -> str | None:
-    """What to tell whoever opens a path at which there is no shelf, if an older one lies under this name."""
+    """What to say when a path is opened at which there is no shelf, if an older one has this name."""
     found = found_beside(path)
     if found is None:
         return None

@@ -1,6 +1,6 @@
 """A sorted table in memory whose copies cost next to nothing.
 
-Keys and entries lie in leaves of some hundred; a copy shares the leaves, and whoever changes a shared leaf first
+Keys and entries lie in leaves of some hundred; a copy shares the leaves, and a table that changes a shared leaf first
 makes its own. So a snapshot of a million entries is a list of a few thousand references.
 """
 

@@ -1,6 +1,6 @@
 """Whether a shelf's file still has its name while it is open: it may be deleted, replaced or moved by something else.
 
-What is written then goes to a file that nobody will find, and is gone when the last process closes it.
+What is written then goes to a file without a name, which is lost when the last process closes it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _OPEN = "/proc/self/fd"
 
 
 class OpenName:
-    """The name of a file that is open. ``descriptor`` gives one of that file, for who keeps it open meanwhile.
+    """The name of a file that is open. ``descriptor`` gives one of that file, which the caller keeps open.
 
     Attributes:
         gone: why nothing more is to be written, since the name was found to lead elsewhere.

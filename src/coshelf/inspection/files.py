@@ -15,15 +15,15 @@ __all__ = ["check", "salvage"]
 
 
 def check(path: Path, *, progress: Progress | None = None) -> Report:
-    """Look at everything in a shelf's file and say what is damaged, and where.
+    """Verify everything in a shelf's file, and report what is damaged, and where.
 
-    The check changes nothing and decodes no value. Whatever is in the file, it cannot crash the process. Nobody can
-    open the shelf meanwhile. If a process has it open, the check opens it, too, and does what
-    :meth:`coshelf.Shelf.check` does. Commits that a killed process had not flushed are checked with the rest.
+    Nothing is changed and no value is decoded. A damaged file cannot crash the process. No process can open the shelf
+    meanwhile. If a process has it open already, the shelf is opened and verified by :meth:`coshelf.Shelf.check`.
+    Commits that a killed process had not flushed are verified, too.
 
     Args:
-        path: of a file of the lmdb engine. A shelf on another engine, by its URL, is opened and looked at.
-        progress: called with the pages looked at, and those there may be.
+        path: of a file of the lmdb engine, or the URL of a shelf on any engine, which is opened.
+        progress: called with the number of pages verified, and of all pages.
 
     Raises:
         ShelfNotFound, ShelfPermissionError, StorageError: the file cannot be read.
@@ -38,7 +38,7 @@ def check(path: Path, *, progress: Progress | None = None) -> Report:
     from coshelf.engines import is_file, refuse_credentials
     from coshelf.engines.lmdb.checks.file import check_closed
     from coshelf.opening import open_with_codec
-    from coshelf.values.unread import UnreadValues
+    from coshelf.values.front_doors import UNREAD_VALUES
 
     refuse_credentials(path)
     report = None
@@ -46,28 +46,28 @@ def check(path: Path, *, progress: Progress | None = None) -> Report:
         path = os.path.realpath(expanded(path))
         report = check_closed(path, progress)
     if report is None:
-        with open_with_codec(path, "r", UnreadValues()) as shelf:
+        with open_with_codec(path, "r", UNREAD_VALUES) as shelf:
             return shelf.check(progress=progress)
     return report
 
 
 def salvage(source: Path, target: Path, *, progress: Progress | None = None) -> SalvageReport:
-    """Take what can be read from a damaged file to a new shelf, and say what could not.
+    """Copy what can be read in a damaged file to a new shelf, and report what could not be read.
 
-    The salvage does not change the file, and needs neither whole headers nor whole inner pages. It takes a record only
-    if its checksum is right. It looks for what damage cuts off in all pages of the file. What it finds only in pages
-    that may have been free can be an older value, or have been deleted: the report names it. It also takes what a
-    killed process had committed and not flushed, from the hidden directory beside the file.
+    The file is not changed. It is read without LMDB, so headers and inner pages may be damaged. A record is copied only
+    if its checksum fits. Records that damage cuts off are looked for in all pages of the file. If such a record is only
+    found in a page that may have been free, it may be an older value, or may have been deleted. The report names it.
+    Commits that a killed process had not flushed are copied from the hidden directory beside the file.
 
     Args:
-        source: the damaged file; no process may have it open.
-        target: where the new shelf is made; nothing may lie there.
-        progress: called with the pages read, and how many there are.
+        source: the damaged file. No process may have it open.
+        target: the file of the new shelf, which must not exist.
+        progress: called with the number of pages read, and of all pages.
 
     Raises:
-        ShelfExists: something lies at the target.
+        ShelfExists: the target exists.
         ShelfLocked: a process has the damaged shelf open.
-        NotAShelf: there is nothing in the file that could be taken.
+        NotAShelf: no record in the file can be read.
 
     >>> import coshelf, tempfile, os
     >>> with tempfile.TemporaryDirectory() as directory:

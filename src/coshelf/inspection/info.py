@@ -19,22 +19,22 @@ __all__ = ["Info", "look_at"]
 
 @dataclass(frozen=True, slots=True)
 class Info:
-    """What a shelf is. None stands for what its engine does not have.
+    """What a shelf is. None: its engine does not have this.
 
     Attributes:
         name: path or URL.
         engine: name of the engine.
-        entries: how many there are.
+        entries: the number of entries.
         store_id: the shelf's id, in hexadecimal.
-        created: when it was made, in ISO 8601.
+        created: the time of its creation, in ISO 8601.
         file_size: bytes.
         owner: the user who owns the file.
         mode: its permissions, as ls shows them.
         codec: how values are written: "pickle", "msgspec", ...
-        compression: and compressed, if they are.
-        encryption: the id of the key that they are encrypted with, if they are, in hexadecimal.
+        compression: how values are compressed; None if they are not.
+        encryption: the id of the key that values are encrypted with, in hexadecimal; None if they are not encrypted.
         trusted: whether any object is loaded by default.
-        reason: why not, if not.
+        reason: why it is not trusted; None if it is.
         capabilities: what the engine can do.
     """
 

@@ -1,4 +1,4 @@
-"""What was found out about a shelf, for people and, by ``as_dict``, for JSON."""
+"""Reports about a shelf, for people and, through ``as_dict``, for JSON."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ __all__ = [
 
 
 Progress = Callable[[int, int], object]
-"""Called now and then with what is done and how much there is in all."""
+"""Called now and then with the amount that is done, and the whole amount."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something that is not as it was written.
+    """A difference from what was written.
 
     Attributes:
         kind: "header", "page", "free list", "count", "record", "key", "long key", "stamp" or "delta"; of a salvage
@@ -53,9 +53,9 @@ class Report:
 
     Attributes:
         name: the path or URL.
-        entries: how many entries are whole.
-        bytes: of their keys and records.
-        problems: what is not as it was written; empty if all is well.
+        entries: the number of whole entries.
+        bytes: the bytes of their keys and records.
+        problems: the differences from what was written; empty if all is well.
     """
 
     name: str
@@ -79,16 +79,17 @@ class Report:
 
 @dataclass(slots=True)
 class SalvageReport(Report):
-    """What :func:`coshelf.salvage` could take, and what it could not.
+    """What :func:`coshelf.salvage` recovered, and what it could not.
 
     Attributes:
         entries: how many were taken.
-        pages: of the damaged file.
-        unreadable_pages: those of them that are not what they should be.
-        lost: entries that are known to have been there and could not be taken: those that are named in ``problems``,
-            and those that the file's own count says are missing.
-        lost_is_known: whether that is all; if not, since the count is lost or damaged itself, it is the least.
-        resurrected: entries taken from pages that may no longer have been in use: each may be an older value, or have
+        pages: the number of pages of the damaged file.
+        unreadable_pages: the number of pages that are damaged.
+        lost: entries that are known to have existed and could not be recovered: those that ``problems`` names, and
+            those that are missing from the file's own count.
+        lost_is_known: whether ``lost`` counts all of them. If the file's own count is lost or damaged, more may be
+            lost.
+        resurrected: entries from pages that may no longer have been in use. Each may be an older value, or may have
             been deleted. ``problems`` names them.
         from_delta: entries taken from the delta, which a process that was killed had not flushed.
     """
@@ -106,8 +107,8 @@ class Compaction:
     """What :meth:`coshelf.Shelf.compact` did.
 
     Attributes:
-        before: bytes of the file before.
-        after: bytes of the file now.
+        before: bytes of the old file.
+        after: bytes of the new file.
     """
 
     before: int
@@ -133,7 +134,7 @@ class FileReader:
 
 @dataclass(slots=True)
 class Figures:
-    """What an engine knows of its file; None where it does not.
+    """What an engine knows of its file. None means that it does not know.
 
     Attributes:
         file_size: bytes.
@@ -142,8 +143,8 @@ class Figures:
         pages: how many pages the file has.
         free_pages: how many of them will be used again: see ``compact()``.
         sequence: the number of the last commit.
-        blobs: files of large buffers beside it.
-        blob_bytes: of these.
+        blobs: the number of files with large buffers.
+        blob_bytes: the bytes of these files.
         generation: how often the delta had to be replaced while in use.
         waiting_entries: rows that wait to be flushed.
         waiting_deletions: how many of these are deletions.

@@ -21,16 +21,16 @@ _MOST_PREFIXES = 10_000
 
 @dataclass(slots=True)
 class Stats:
-    """What a shelf consists of. Bytes of an entry are those of its encoded key, its record, and its large buffers.
+    """What a shelf consists of. The bytes of an entry are its encoded key, its record, and its large buffers.
 
     Attributes:
         name: path or URL.
         engine: name of the engine.
-        entries: how many there are.
-        bytes: of all of them; None with ``cheap=True``.
-        prefixes: for each beginning of str keys up to a ``/``, how many entries it has and their bytes; under ``""``
-            those that have none.
-        largest: the largest entries, key (as shown) and bytes, the largest first.
+        entries: the number of entries.
+        bytes: the bytes of all entries; None with ``cheap=True``.
+        prefixes: the number of entries and their bytes for each beginning of str keys up to a ``/``. ``""`` has all
+            other entries.
+        largest: key (as shown) and bytes of the largest entries, the largest first.
         file: what the engine knows of its file.
     """
 

@@ -1,4 +1,4 @@
-"""What a shelf and its parts share: the open engine, and who is in a transaction of it."""
+"""What a shelf and its parts share: the open engine, and which tasks are in a transaction of it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from coshelf.engines.closed import ClosedEngine
 from coshelf.errors import ReadOnlyShelf, ShelfClosed, TransactionInProgress
 from coshelf.system.ending import finalizer
 from coshelf.system.participants import current_task, current_thread
-from coshelf.values.pickled import PickleCodec
+from coshelf.values.codec import Codec
 
 if TYPE_CHECKING:
     from coshelf.mapping.transaction import State
@@ -25,12 +25,13 @@ Commit = Callable[[Batch], "int | str"]
 
 
 class Participant:
-    """Who is in a transaction.
+    """A task that is in a transaction.
 
     Attributes:
-        task: of the thread, as :func:`current_task` tells it.
+        task: as :func:`current_task` returns it.
         state: the transaction, while its block runs; None before and after that.
-        deferred: what handlers wrote that interrupted the thread before or after the block, to be committed behind it.
+        deferred: writes of signal handlers and finalizers that ran just before or after the block. They are committed
+            after the transaction.
     """
 
     def __init__(self) -> None:
@@ -63,14 +64,19 @@ class _TakingPart:
 class Handle:
     """What a shelf and its subs share: the open engine, and how values are encoded.
 
-    ``reopen`` is the function that a pickled shelf calls in another process. ``before_close`` is called with the
-    engine's ``commit`` when the shelf is closed, or when it never is: when it is collected, and at exit.
+    Args:
+        engine: where the entries are.
+        codec: how values are encoded.
+        flag: of opening.
+        reopen: the function that a pickled shelf calls in another process.
+        before_close: called with the engine's ``commit`` when the shelf is closed. A shelf that is never closed calls
+            it when it is collected, and at exit.
     """
 
     def __init__(
         self,
         engine: Engine,
-        codec: PickleCodec,
+        codec: Codec,
         flag: Flag,
         reopen: Callable[..., Any],
         before_close: Callable[[Commit], None] | None = None,
@@ -80,7 +86,7 @@ class Handle:
         self.flag: Flag = flag
         self.reopen = reopen
         self.inside: dict[tuple[int, int], Participant] = {}
-        """Who is in a transaction of this handle, by pid and thread."""
+        """The tasks that are in a transaction of this handle, by pid and thread."""
         self.is_resting = False
         self._finish = partial(_finish, engine, before_close)
         self._finalizer = finalizer(self, self._finish, partial(_rest, weakref.ref(self), engine, before_close))
@@ -104,7 +110,7 @@ class Handle:
         return None
 
     def state(self) -> State | None:
-        """The transaction that this task is in, if it is in one. Worth a call only if somebody is ``inside``."""
+        """The transaction that this task is in, if any. Callers first look whether any task is ``inside``."""
         participant = self.inside.get(current_thread())
         return participant.state if participant is not None and participant.task == current_task() else None
 
@@ -113,8 +119,8 @@ class Handle:
         if self._is_inside():
             raise TransactionInProgress(
                 f"this thread is inside a transaction or edit of {self.engine.where}, and this call cannot "
-                "be part of it\n  hint: another task or handle began it, or the call is for the whole shelf; make it "
-                "when the transaction has ended"
+                "be part of it\n  hint: another task or handle began it, or the call is for the whole shelf; call it "
+                "after the transaction"
             )
         if self.flag == "r":
             raise ReadOnlyShelf(f"{self.engine.where} was opened with flag 'r' and cannot be written")
@@ -136,7 +142,7 @@ class Handle:
             participant.deferred.append(batch)
 
     def taking_part(self) -> _TakingPart:
-        """For a block, this task is in a transaction. Another one of the thread finds it in progress."""
+        """For a block, this task is in a transaction. Other tasks of the thread are refused meanwhile."""
         return _TakingPart(self)
 
     # --- the end -----------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Which threads were handed which cached values, so that no cache forgets what another thread is about to change."""
+"""Which cached values were handed to which threads: a cache must not forget what another thread may change."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from time import monotonic
 __all__ = ["Holders"]
 
 _LONGEST = 60.0
-"""Seconds after which a thread that neither synced nor asked again has let go: a cache must not only grow."""
+"""Seconds after which a thread that neither synced nor asked again has released a value, so that caches shrink."""
 
 
 class Holders:

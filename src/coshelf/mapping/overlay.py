@@ -1,4 +1,4 @@
-"""Writes that are not committed yet, over a reader: what a transaction sees."""
+"""Writes that are not committed yet, over a reader. This is what a transaction sees."""
 
 from __future__ import annotations
 
@@ -52,15 +52,15 @@ class Overlay(Reader):
         self._clears.append((start, stop))
 
     def mark(self) -> Mark:
-        """What :meth:`go_back` needs to undo what is written from here on."""
+        """What :meth:`go_back` needs to undo all later writes."""
         return self._writes.copy(), self._clears.copy()
 
     def go_back(self, mark: Mark) -> None:
-        """Undo what was written since. What was read stays remembered."""
+        """Undo all writes since the mark. Versions that were read stay remembered."""
         self._writes, self._clears = mark
 
     def guarding(self, key: bytes) -> _Guarding:
-        """For a block, let an entry be written by :meth:`put_guarded` alone. Raises if it is guarded already."""
+        """For a block, only :meth:`put_guarded` may write an entry. Raises if the entry is guarded already."""
         if self._guarded:
             self._refuse_guarded((key,))
         return _Guarding(self._guarded, key)
@@ -72,19 +72,19 @@ class Overlay(Reader):
     def _refuse_guarded(self, keys: Iterable[bytes]) -> None:
         for key in self._guarded.intersection(keys):
             raise TransactionInProgress(
-                f"the entry {shown(decode(key))} is being changed by edit() or modify() in this transaction; of two "
-                "changes one would be lost\n"
-                "  hint: change the value that edit() hands out, or return the new one to modify()"
+                f"the entry {shown(decode(key))} is being changed by edit() or modify() in this transaction; a second "
+                "change of it would be lost\n"
+                "  hint: change the value that edit() hands out, or return the new value from the function of modify()"
             )
 
     def forget(self) -> None:
-        """Let go of what was written: a batch that was made has it, and what is in no batch is not needed any more."""
+        """Release all writes. A batch that was made keeps what it needs of them."""
         self._writes = {}
 
     def batch(self, *, of_reads: bool = False) -> Batch | None:
-        """Everything as one batch; None if nothing was written.
+        """All writes as one batch; None if there are none.
 
-        With ``of_reads`` there is one that only checks, if several entries were read.
+        With ``of_reads``, a transaction that only read several entries has a batch, too: of checks alone.
         """
         writes = self._writes.copy()
         if not writes and not self._clears:
@@ -109,7 +109,7 @@ class Overlay(Reader):
     def scan(
         self, start: bytes, stop: bytes, *, reverse: bool = False, keys_only: bool = False
     ) -> Iterator[tuple[bytes, Entry | None]]:
-        # A copy: what is written while the caller iterates is not of this instant.
+        # A copy: later writes are not of this instant.
         bodies = {key: body for key, body in self._writes.copy().items() if start <= key < stop}
         written = sorted(bodies)
         clears = list(self._clears)
@@ -135,7 +135,7 @@ class Overlay(Reader):
         return total
 
     def snapshot(self) -> Snapshot:
-        """What the overlay shows now; later writes to it are not seen. What is read is remembered all the same."""
+        """What the overlay shows now, without later writes. Versions that are read from it are remembered, too."""
         now = Overlay(self._base, watched=self._watched)
         now._writes = self._writes.copy()
         now._clears = self._clears.copy()
@@ -167,7 +167,7 @@ class _Guarding:
 
 
 class _OverlaySnapshot(Snapshot):
-    """An overlay that nobody writes to, as a snapshot, for scans that take several steps."""
+    """An overlay without further writes, as a snapshot, for scans that take several steps."""
 
     def __init__(self, overlay: Overlay) -> None:
         self._overlay = overlay

@@ -11,7 +11,7 @@ from coshelf.mapping.namespace import Namespace
 from coshelf.mapping.record import Record
 from coshelf.mapping.selection import Selection, select
 from coshelf.values.blobs import MissingBlob
-from coshelf.values.pickled import PickleCodec
+from coshelf.values.codec import Codec
 
 if TYPE_CHECKING:
     from coshelf.inspection.preview import Preview
@@ -27,11 +27,11 @@ class Readable(Mapping[K, V], Generic[K, V]):
     """A mapping over a reader. Subclasses say where to read and may keep what they hand out."""
 
     _namespace: Namespace
-    _codec: PickleCodec
+    _codec: Codec
     _hands_out_copies = False  # whether large buffers are the caller's own
 
     def _reader(self) -> Reader:
-        """Where to read. Raises :class:`coshelf.errors.ShelfClosed` once that is over."""
+        """Where to read. Raises :class:`coshelf.errors.ShelfClosed` if this was closed or has ended."""
         raise NotImplementedError
 
     def _value(self, key: K, encoded: bytes, entry: Entry) -> V:
@@ -52,12 +52,12 @@ class Readable(Mapping[K, V], Generic[K, V]):
             yield key, self._value(key, encoded, entry)
 
     def _get(self, key: Any) -> V:
-        """The value of a key. Raises KeyError if it is not there and InvalidKey if it cannot be a key."""
+        """The value of a key. Raises KeyError if the key does not exist, and InvalidKey if it cannot be a key."""
         encoded = self._namespace.encode(key)
         return self._decoded(key, encoded, self._value)
 
     def _decoded(self, key: Any, encoded: bytes, decode: Callable[[Any, bytes, Entry], V]) -> V:
-        """The value of a key that was encoded. Its blob may go while it is read, since the entry was overwritten."""
+        """The value of an encoded key. If its blob was removed meanwhile, the overwritten entry is read again."""
         last: bytes | None = None
         while True:
             entry = self._reader().get(encoded)
@@ -74,7 +74,7 @@ class Readable(Mapping[K, V], Generic[K, V]):
         """What is stored under a key: the raw record and its description. Nothing is decoded.
 
         Raises:
-            KeyError: there is no such entry.
+            KeyError: the key is missing.
 
         >>> import coshelf
         >>> shelf = coshelf.open("memory:")
@@ -104,10 +104,10 @@ class Readable(Mapping[K, V], Generic[K, V]):
             yield Record(key, encoded, entry, self._codec)
 
     def preview(self, key: K) -> Preview:
-        """What is stored under a key, told without unpickling it: type, size, the beginning, the names in it.
+        """Type, size and beginning of a value, and the names in it. Nothing is unpickled.
 
         Raises:
-            KeyError: there is no such entry.
+            KeyError: the key does not exist.
 
         >>> import coshelf
         >>> shelf = coshelf.open("memory:")
@@ -118,7 +118,7 @@ class Readable(Mapping[K, V], Generic[K, V]):
         return self.record(key).preview()
 
     def _encoded(self, key: object) -> bytes | None:
-        """The bytes of something that is looked for; None if it cannot be a key. As in a dict, it must be hashable."""
+        """The bytes of a key that is looked up; None if it cannot be a key. As in a dict, it must be hashable."""
         try:
             return self._namespace.encode(key)
         except InvalidKey:
@@ -135,13 +135,13 @@ class Readable(Mapping[K, V], Generic[K, V]):
     @overload
     def get(self, key: K, /, default: V | D, *, copy: bool = False) -> V | D: ...
     def get(self, key: K, /, default: Any = None, *, copy: bool = False) -> Any:
-        """The value of ``key``, or ``default`` if there is none. As ``dict.get``.
+        """The value of ``key``, or ``default`` if the key does not exist. As ``dict.get``.
 
         Args:
             key: of the entry.
-            default: what is returned if there is none.
-            copy: whether large buffers in the value (arrays) are to be the caller's own, which can be written. Without
-                it they are read-only views of what is in memory once for all processes.
+            default: what is returned if the key does not exist.
+            copy: whether large buffers in the value (arrays) are the caller's own, so that they can be written. Without
+                it they are read-only views of memory that all processes share.
         """
         try:
             return self._get_copy(key) if copy else self._get(key)
@@ -152,7 +152,7 @@ class Readable(Mapping[K, V], Generic[K, V]):
             return default
 
     def _get_copy(self, key: Any) -> V:
-        """As :meth:`_get`, with nothing that is shared."""
+        """As :meth:`_get`, with large buffers of the caller's own."""
         return self._decoded(key, self._namespace.encode(key), self._copied_value)
 
     def _copied_value(self, key: K, encoded: bytes, entry: Entry) -> V:
@@ -163,11 +163,11 @@ class Readable(Mapping[K, V], Generic[K, V]):
         encoded = self._encoded(key)
         try:
             return encoded is not None and self._reader().get(encoded) is not None
-        except DamagedRecord:  # from an engine that looks at what it reads: there is something
+        except DamagedRecord:  # from an engine that verifies what it reads: the entry exists
             return True
 
     def get_many(self, keys: Iterable[K]) -> dict[K, V]:
-        """The values of those of ``keys`` that are there, all of one instant."""
+        """The values of those ``keys`` that exist, all of one instant."""
         wanted = [(key, encoded) for key in keys if (encoded := self._encoded(key)) is not None]
         last: list[Entry | None] = []
         while True:
@@ -206,14 +206,14 @@ class Readable(Mapping[K, V], Generic[K, V]):
         stop: Any = None,
         reverse: bool = False,
     ) -> ShelfKeys[K]:
-        """A lazy, ordered view of the keys that meet all conditions given.
+        """A lazy, ordered view of the keys that meet all given conditions.
 
         Args:
-            glob: pattern for str keys; ``*`` stops at ``/``, ``**`` crosses it, ``?`` and ``[abc]`` are one character.
-            prefix: what the keys begin with: a str, bytes, or a tuple of first elements.
-            start: the first key that is included.
-            stop: the first key behind it that is not.
-            reverse: from the last to the first.
+            glob: pattern for str keys. ``*`` stops at ``/``, ``**`` crosses it, ``?`` and ``[abc]`` are one character.
+            prefix: the beginning of the keys: a str, bytes, or a tuple of first elements.
+            start: the lowest key that is included; None: no bound.
+            stop: the lowest key that is not included; None: no bound.
+            reverse: from the last key to the first.
 
         >>> import coshelf
         >>> shelf = coshelf.open("memory:")
@@ -232,7 +232,7 @@ class Readable(Mapping[K, V], Generic[K, V]):
         stop: Any = None,
         reverse: bool = False,
     ) -> ShelfItems[K, V]:
-        """A lazy, ordered view of the items; conditions as for :meth:`keys`."""
+        """A lazy, ordered view of the items. The conditions are those of :meth:`keys`."""
         return ShelfItems(self, self._select(glob, prefix, start, stop, reverse))
 
     def values(
@@ -244,7 +244,7 @@ class Readable(Mapping[K, V], Generic[K, V]):
         stop: Any = None,
         reverse: bool = False,
     ) -> ShelfValues[V]:
-        """A lazy view of the values in the order of their keys; conditions as for :meth:`keys`."""
+        """A lazy view of the values in the order of their keys. The conditions are those of :meth:`keys`."""
         return ShelfValues(self, self._select(glob, prefix, start, stop, reverse))
 
     def _select(
@@ -253,11 +253,11 @@ class Readable(Mapping[K, V], Generic[K, V]):
         return select(self._namespace, glob, prefix=prefix, start=start, stop=stop, reverse=reverse)
 
     def copy(self) -> dict[K, V]:
-        """Everything as a dict, of one instant."""
+        """All entries as a dict, as of one instant."""
         return dict(self.items())
 
     def cursor(self) -> Cursor[K, V]:
-        """A position among the keys that can be moved. See :class:`coshelf.Cursor`."""
+        """A movable position among the keys. See :class:`coshelf.Cursor`."""
         return Cursor(self)
 
     # --- with other mappings -----------------------------------------------------------------------------------------
@@ -362,10 +362,10 @@ class ShelfValues(_View, ValuesView[V]):
 
 
 class Cursor(Generic[K, V]):
-    """Moves over the items of a shelf in key order, both ways.
+    """A position among the items of a shelf, which moves in key order, both ways.
 
-    Where it stands is a key, not a place in a file, so entries may be inserted and deleted around it, and its own as
-    well. Each move sees the shelf of that moment. At an end a move returns None and the cursor stays.
+    The position is a key. So it stays valid when entries are inserted or deleted around it, and when its own entry is
+    deleted. Each move sees the shelf of that moment. At an end a move returns None and the cursor stays.
 
     >>> import coshelf
     >>> shelf = coshelf.open("memory:")
@@ -381,7 +381,7 @@ class Cursor(Generic[K, V]):
 
     @property
     def key(self) -> K:
-        """The key at which the cursor stands. LookupError before the first move."""
+        """The key that is the cursor's position. LookupError before the first move."""
         if self._position is None:
             raise LookupError("the cursor has not been moved to an entry yet")
         key: K = self._shelf._namespace.decode(self._position)
@@ -396,12 +396,12 @@ class Cursor(Generic[K, V]):
         return self._move(None, None, reverse=True)
 
     def next(self) -> tuple[K, V] | None:
-        """Move to the item with the next greater key; to the first, if not moved yet."""
+        """Move to the item with the next greater key. The first call of all moves to the first item."""
         behind = None if self._position is None else self._position + b"\x00"
         return self._move(behind, None, reverse=False)
 
     def previous(self) -> tuple[K, V] | None:
-        """Move to the item with the next smaller key; to the last, if not moved yet."""
+        """Move to the item with the next smaller key. The first call of all moves to the last item."""
         return self._move(None, self._position, reverse=True)
 
     def seek(self, key: K) -> tuple[K, V] | None:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from coshelf import records
 from coshelf.contract import Entry
 from coshelf.values.blobs import size_of
+from coshelf.values.codec import Codec
+from coshelf.values.failures import damaged
 from coshelf.values.headers import NAMES, codec_of, said_of
-from coshelf.values.pickled import PickleCodec, damaged
 
 if TYPE_CHECKING:
     from coshelf.inspection.preview import Preview
@@ -38,7 +39,7 @@ class Record(Generic[K, V]):
 
     __slots__ = ("_codec", "_encoded", "_entry", "_key")
 
-    def __init__(self, key: K, encoded: bytes, entry: Entry, codec: PickleCodec) -> None:
+    def __init__(self, key: K, encoded: bytes, entry: Entry, codec: Codec) -> None:
         self._key = key
         self._encoded = encoded
         self._entry = entry

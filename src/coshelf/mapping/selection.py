@@ -1,4 +1,4 @@
-"""Which entries a view shows, and the scan that finds them at the cost of what it finds."""
+"""Which entries a view shows, and the scan that finds them. Its cost is that of the entries it finds."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Selection:
         return _decoded(self.namespace.decode, pages)
 
     def pages(self, reader: Reader) -> Iterator[list[tuple[bytes, bytes]]] | None:
-        """Encoded keys and records by pages, where all that the range holds matches; None where not."""
+        """Encoded keys and records by pages, if all keys in the range match; None otherwise."""
         if not self._is_plain():
             return None
         start, stop = self.ranges[0]
@@ -72,7 +72,7 @@ class Selection:
                     break
 
     def _leap(self, glob: Glob, key: str, low: bytes, high: bytes) -> Range | None:
-        """What is left of a range when everything that cannot match around a key is passed over."""
+        """The rest of a range, without the keys around this one that cannot match."""
         dead = glob.dead_range(key)
         if dead is None:
             return None

@@ -37,15 +37,15 @@ _ATTEMPTS = 4  # at an optimistic commit, before the exclusive lock is taken whe
 _PATIENT_ATTEMPTS = 400  # where there is none: with pauses, some 20 s
 _FIRST_PAUSE = 0.001
 _LONGEST_PAUSE = 0.1  # eight writers of one counter on a server: the slowest call took 5 s with 0.5
-# The bell is heard at once; this is how long a wait lasts if a ring should ever get lost.
+# A bell wakes its readers at once. This bounds the wait if a ring is ever lost.
 _LONGEST_SLEEP = 1.0
 
 
 class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
     """A dict on disk that every process shares. Made by :func:`coshelf.open`.
 
-    Every method that writes is one commit; reads never wait for a lock. Values are copies: to change one in place, use
-    :meth:`edit`. Threads may share a shelf, and so may the two sides of a fork.
+    Each method that writes is one commit. Reads never wait for a lock. A value that is read is a copy: use :meth:`edit`
+    to change a value in place. Threads may share a shelf, and so may a process and its forked children.
 
     >>> import coshelf
     >>> with coshelf.open("memory:") as shelf:
@@ -71,12 +71,12 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
 
     @property
     def capabilities(self) -> Capabilities:
-        """What holds on this shelf's engine."""
+        """What this shelf's engine guarantees."""
         return self._handle.engine.capabilities
 
     @property
     def flag(self) -> Flag:
-        """The flag it was opened with."""
+        """The flag that the shelf was opened with."""
         return self._handle.flag
 
     @property
@@ -86,7 +86,7 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
 
     @property
     def writeback(self) -> bool:
-        """Whether values handed out are kept and written back."""
+        """Whether values that were handed out are kept and written back."""
         return False
 
     @property
@@ -106,11 +106,11 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
         return as_html(repr(self), self.records(), len(self))
 
     def _ipython_key_completions_(self) -> list[K]:
-        """What a shell offers behind ``shelf["``."""
+        """The keys that a shell offers after ``shelf["``."""
         return list(islice(self.keys(), _COMPLETIONS))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickled to another process, it reopens itself there (with flag "w" instead of "c" and "n")."""
+        """A shelf that is pickled to another process reopens itself there, with flag "w" instead of "c" and "n"."""
         target, options = self._handle.engine.reopen_arguments()
         return self._handle.reopen, (target, options, self.writeback, self._namespace.prefix)
 
@@ -147,9 +147,9 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
         return encoded
 
     def snapshot(self) -> Snapshot[K, V]:
-        """The shelf as it is now, read-only, for as long as it is held. Use it with ``with``.
+        """A read-only view of the shelf as it is now. Use it with ``with``.
 
-        Inside a transaction it shows what is committed, without what the transaction has written.
+        Inside a transaction it shows what is committed, without the writes of the transaction.
 
         >>> import coshelf
         >>> shelf = coshelf.open("memory:")
@@ -167,7 +167,7 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
     def sub(self, name: str) -> Shelf[Any, V]:
         """The entries under ``name/`` as a shelf of its own: its key ``"k"`` is this shelf's ``"name/k"``.
 
-        It shares this shelf's handle: closing it closes nothing.
+        It shares this shelf's handle, so closing it closes nothing.
 
         >>> import coshelf
         >>> shelf = coshelf.open("memory:")
@@ -184,9 +184,9 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
         return Shelf(self._handle, namespace)
 
     def wait(self, key: K, timeout: float | None = None) -> V:
-        """The value of ``key``, as soon as it is there.
+        """The value of ``key``, as soon as the key exists.
 
-        Raises :class:`~coshelf.errors.WaitTimeout` after ``timeout`` seconds; None waits as long as it takes.
+        Raises :class:`~coshelf.errors.WaitTimeout` after ``timeout`` seconds. None: there is no limit.
         """
         end = None if timeout is None else time.monotonic() + usable_timeout(max(timeout, 0))
         bell = self._handle.engine.doorbell(self._namespace.encode(key))
@@ -226,7 +226,7 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
     @overload
     def pop(self, key: K, /, default: V | D) -> V | D: ...
     def pop(self, key: K, /, default: Any = MISSING) -> Any:
-        """Remove an entry and return its value, or ``default`` if there is none. As ``dict.pop``."""
+        """Remove an entry and return its value, or ``default`` if the key is missing. As ``dict.pop``."""
         return self._atomically(lambda transaction: transaction.pop(key, default))
 
     def popitem(self, last: bool = True) -> tuple[K, V]:
@@ -236,13 +236,13 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
             return joined.popitem(last)
         if self.capabilities.checks == "entry":
             return self._popitem_singly(last)
-        # Not optimistically: between looking and removing somebody may store an item that comes before.
+        # Not optimistically: between reading and removing another process may store an item that comes before.
         return self._patiently(lambda transaction: transaction.popitem(last))
 
     def _popitem_singly(self, last: bool) -> tuple[K, V]:
-        """Where nothing but the entry itself can be checked: it was at the end when it was looked for."""
+        """For engines that check single entries: the item was the last one when it was looked up."""
         for key in self.keys(reverse=last):
-            with suppress(KeyError):  # somebody else took it
+            with suppress(KeyError):  # another process removed it
                 return key, self.pop(key)
         raise KeyError("popitem(): the shelf is empty")
 
@@ -251,7 +251,7 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
     @overload
     def setdefault(self, key: K, default: V, /) -> V: ...
     def setdefault(self, key: K, default: Any = None, /) -> Any:
-        """The value of ``key``; if there is none, ``default`` is stored and a copy of it returned."""
+        """The value of ``key``. If the key does not exist, ``default`` is stored and a copy of it returned."""
         return self._atomically(lambda transaction: transaction.setdefault(key, default))
 
     def update(self, other: Any = (), /, **more: Any) -> None:
@@ -289,17 +289,17 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
 
     @contextmanager
     def edit(self, key: K, default: Any = MISSING) -> Iterator[V]:
-        """Hand out a value to be changed in place; it is stored when the block ends, with other writers kept out.
+        """Hand out a value to be changed in place, and store it when the block ends. Other writers wait meanwhile.
 
-        If the block raises, the entry stays as it was. What the block does with the shelf is part of the same commit:
+        If the block raises, the entry stays as it was. Writes of the block to the shelf are part of the same commit:
         see :meth:`transaction`.
 
         Args:
-            key: the entry to edit.
-            default: handed out if there is no such entry.
+            key: of the entry.
+            default: handed out if the key does not exist.
 
         Raises:
-            KeyError: there is no such entry and no default.
+            KeyError: the key does not exist, and there is no default.
             TypeError: the value cannot be changed in place; use :meth:`modify`.
 
         >>> import coshelf
@@ -313,18 +313,18 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
             yield value
 
     def modify(self, key: K, function: Callable[[V], V], default: Any = MISSING, *, allow_none: bool = False) -> V:
-        """Store ``function(value)`` and return it, with other writers kept out.
+        """Store ``function(value)`` and return it. Other writers wait meanwhile.
 
         On an engine without an exclusive lock the function may be called again after a conflict.
 
         Args:
-            key: the entry to modify.
-            function: is given the value, and returns the new one.
-            default: given to the function if there is no such entry.
+            key: of the entry.
+            function: takes the value and returns the new one.
+            default: given to the function if the key does not exist.
             allow_none: whether the function may return None for a value that can be changed in place.
 
         Raises:
-            KeyError: there is no such entry and no default.
+            KeyError: the key does not exist, and there is no default.
             TypeError: the function returned None for a list, dict or other value that can be changed in place, as
                 ``list.append`` does. The entry stays as it was.
 
@@ -341,7 +341,7 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
             return transaction.modify(key, function, default, allow_none=allow_none)
 
     def replace(self, key: K, old: V, new: V) -> bool:
-        """Store ``new`` if there is a value and it equals ``old``; say whether it did. Compare and set.
+        """Store ``new`` if the value equals ``old``, and return whether it did. Compare and set.
 
         >>> import coshelf
         >>> shelf = coshelf.open("memory:")
@@ -354,18 +354,18 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
     # --- several entries together ------------------------------------------------------------------------------------
 
     def transaction(self, timeout: float | None = None) -> AbstractContextManager[Transaction[K, V]]:
-        """Several reads and writes that happen together: all when the block ends, none if it raises.
+        """Several reads and writes that are committed together at the end of the block, or not at all if it raises.
 
-        Other writers wait meanwhile, readers do not. Inside the block this shelf, and its subs, are the transaction's
-        view, too, for the thread and the task that began it: functions that use the shelf take part. A transaction
-        within the transaction is part of it, and is undone alone if its block raises.
+        Other writers wait meanwhile, readers do not. Inside the block this shelf and its subs show the transaction,
+        too, for the thread and the task that began it. So functions that use the shelf take part. A transaction inside
+        the transaction is part of it. If its own block raises, it alone is undone.
 
         Args:
             timeout: seconds to wait for another transaction, instead of the shelf's own timeout.
 
         Raises:
-            ShelfLocked: another transaction went on for too long.
-            TransactionInProgress: this thread is inside one already, of another task or another handle.
+            ShelfLocked: another transaction took longer than the timeout.
+            TransactionInProgress: this thread is inside a transaction of another task or another handle.
             Conflict: at the end of the block, on an engine without an exclusive lock. See :meth:`transact`.
 
         >>> import coshelf
@@ -380,7 +380,7 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
         return self._transaction(timeout)
 
     def transact(self, function: Callable[[Transaction[K, V]], T], *, attempts: int = 10) -> T:
-        """Run ``function(transaction)`` and commit; once more after a :class:`Conflict`, up to ``attempts`` times."""
+        """Run ``function(transaction)`` and commit. Repeat after a :class:`Conflict`, for up to ``attempts`` tries."""
         return self._transact(function, attempts)
 
     @contextmanager
@@ -428,7 +428,7 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
             self._committed(batch)
 
     def _committed(self, batch: Batch) -> None:
-        """Called after a transaction of this shelf, for those who remember what they read."""
+        """Called after a transaction of this shelf, for a subclass that remembers what was read."""
 
     def _transact(self, function: Callable[[Transaction[K, V]], T], attempts: int = 10) -> T:
         backoff = Backoff(_FIRST_PAUSE, _LONGEST_PAUSE, spread=1.0)
@@ -443,9 +443,9 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
         raise ValueError("attempts must be at least 1")
 
     def _atomically(self, step: Callable[[Transaction[K, V]], T], *, joined: bool = False) -> T:
-        """Run a step that may be repeated and commit it, without the exclusive lock unless others keep interfering.
+        """Run a step that may be repeated, and commit it. The exclusive lock is taken after several conflicts.
 
-        With ``joined`` what the step does with the shelf itself is part of it: it calls a function of the user's.
+        ``joined`` is for a step that calls a function of the user: its writes to the shelf are part of the step.
         """
         outer = self._joined()
         if outer is not None:
@@ -470,22 +470,22 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
         return self._patiently(step)
 
     def _patiently(self, step: Callable[[Transaction[K, V]], T]) -> T:
-        """Run a step of our own in transactions, until one meets nobody else or that seems hopeless."""
+        """Run a step of our own in transactions, until one meets no conflict or there were too many."""
         return self._transact(step, 1 if self._handle.engine.capabilities.exclusive else _PATIENT_ATTEMPTS)
 
     # --- the end -----------------------------------------------------------------------------------------------------
 
     def sync(self) -> None:
-        """Write back what was changed in place (``writeback=True``), and make everything durable.
+        """Make everything durable. With ``writeback=True``, first write back the values that were changed in place.
 
         Raises, with ``writeback=True``:
-            Conflict: entries were changed here and by somebody else; theirs stay, ``values`` has yours.
+            Conflict: another process changed the same entries. Its values stay, and ``values`` has yours.
             UnwritableValue: values cannot be pickled any more; ``keys`` names them.
         """
         self._handle.engine.sync()
 
     def close(self) -> None:
-        """Write back and let everything go. Closing twice is fine; any use afterwards is a ``ShelfClosed``."""
+        """Write back, make everything durable, and close. Closing twice is fine; any other use raises ShelfClosed."""
         if not self._is_part:
             self._handle.close()
 

@@ -10,7 +10,7 @@ from typing import Any, Generic, Self, TypeVar
 from coshelf import contract
 from coshelf.mapping.namespace import Namespace
 from coshelf.mapping.reading import Readable
-from coshelf.values.pickled import PickleCodec
+from coshelf.values.codec import Codec
 
 __all__ = ["Snapshot"]
 
@@ -21,7 +21,7 @@ _LONG = 600.0  # seconds after which a held snapshot is worth a warning
 
 
 class _HeldInstant:
-    """The reader that a snapshot and its subs share, and since when it is held."""
+    """The reader that a snapshot and its subs share, and the time at which it was taken."""
 
     def __init__(self, reader: contract.Snapshot, where: str) -> None:
         self.reader = reader
@@ -41,12 +41,12 @@ class _HeldInstant:
 
 
 class Snapshot(Readable[K, V], Generic[K, V]):
-    """A read-only mapping of a shelf as it was at one instant, from :meth:`coshelf.Shelf.snapshot`.
+    """A read-only mapping that shows a shelf at one instant, from :meth:`coshelf.Shelf.snapshot`.
 
-    Writers go on meanwhile. Close it, or use ``with``: while it is held, overwritten entries keep their room on disk.
+    Writers do not wait for it. Close it, or use ``with``: until then overwritten entries keep their space on disk.
     """
 
-    def __init__(self, instant: _HeldInstant, namespace: Namespace, codec: PickleCodec) -> None:
+    def __init__(self, instant: _HeldInstant, namespace: Namespace, codec: Codec) -> None:
         self._instant = instant
         self._namespace = namespace
         self._codec = codec
@@ -55,11 +55,11 @@ class Snapshot(Readable[K, V], Generic[K, V]):
         return self._instant.read()
 
     def sub(self, name: str) -> Snapshot[Any, V]:
-        """The same instant of a namespace. It is closed with this snapshot."""
+        """A namespace at the same instant. It is closed with this snapshot."""
         return Snapshot(self._instant, self._namespace.sub(name), self._codec)
 
     def close(self) -> None:
-        """Let the instant go. Closing twice is fine; any other use afterwards is a ``ShelfClosed``."""
+        """Release the instant. Closing twice is fine; any other use raises ShelfClosed."""
         self._instant.reader.close()
 
     def __enter__(self) -> Self:
@@ -71,6 +71,6 @@ class Snapshot(Readable[K, V], Generic[K, V]):
         self.close()
 
 
-def take(reader: contract.Snapshot, where: str, namespace: Namespace, codec: PickleCodec) -> Snapshot[K, V]:
+def take(reader: contract.Snapshot, where: str, namespace: Namespace, codec: Codec) -> Snapshot[K, V]:
     """A snapshot over an engine's snapshot."""
     return Snapshot(_HeldInstant(reader, where), namespace, codec)

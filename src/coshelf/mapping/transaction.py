@@ -14,7 +14,7 @@ from coshelf.mapping.immutable import is_immutable
 from coshelf.mapping.namespace import Namespace
 from coshelf.mapping.overlay import Overlay
 from coshelf.mapping.reading import Readable
-from coshelf.values.pickled import PickleCodec
+from coshelf.values.codec import Codec
 
 __all__ = ["MISSING", "State", "Transaction", "begin", "pairs"]
 
@@ -33,12 +33,12 @@ MISSING: Final[Any] = _Missing()
 
 
 class Transaction(Readable[K, V], MutableMapping[K, V], Generic[K, V]):
-    """A read-write view of a shelf whose changes are committed together, from :meth:`coshelf.Shelf.transaction`.
+    """A read-write view of a shelf, from :meth:`coshelf.Shelf.transaction`. Its changes are committed together.
 
-    Reads see the transaction's own writes. It ends with its ``with`` block and cannot be used afterwards.
+    Reads see the transaction's own writes. The transaction ends with its ``with`` block and cannot be used afterwards.
     """
 
-    def __init__(self, state: State, namespace: Namespace, codec: PickleCodec) -> None:
+    def __init__(self, state: State, namespace: Namespace, codec: Codec) -> None:
         self._state = state
         self._namespace = namespace
         self._codec = codec
@@ -47,7 +47,7 @@ class Transaction(Readable[K, V], MutableMapping[K, V], Generic[K, V]):
         return self._state.overlay()
 
     def sub(self, name: str) -> Transaction[Any, V]:
-        """A namespace within the same transaction."""
+        """A namespace in the same transaction."""
         return Transaction(self._state, self._namespace.sub(name), self._codec)
 
     # --- the dict ----------------------------------------------------------------------------------------------------
@@ -68,7 +68,7 @@ class Transaction(Readable[K, V], MutableMapping[K, V], Generic[K, V]):
     @overload
     def pop(self, key: K, /, default: V | D) -> V | D: ...
     def pop(self, key: K, /, default: Any = MISSING) -> Any:
-        """Remove an entry and return its value, or ``default`` if there is none. As ``dict.pop``."""
+        """Remove an entry and return its value, or ``default`` if the key is missing. As ``dict.pop``."""
         try:
             value = self._get(key)
         except (KeyError, InvalidKey):
@@ -80,7 +80,7 @@ class Transaction(Readable[K, V], MutableMapping[K, V], Generic[K, V]):
         return value
 
     def popitem(self, last: bool = True) -> tuple[K, V]:
-        """Remove and return the item with the greatest key, or the smallest. KeyError if there is none."""
+        """Remove and return the item with the greatest key, or with ``last=False`` the smallest."""
         for item in self.items(reverse=last):
             self._reader().delete(self._namespace.encode(item[0]))
             return item
@@ -91,7 +91,7 @@ class Transaction(Readable[K, V], MutableMapping[K, V], Generic[K, V]):
     @overload
     def setdefault(self, key: K, default: V, /) -> V: ...
     def setdefault(self, key: K, default: Any = None, /) -> Any:
-        """The value of ``key``; if there is none, ``default`` is stored and a copy of it returned."""
+        """Return the value of ``key``. If the key is missing, store ``default`` and return a copy of it."""
         try:
             return self._get(key)
         except KeyError:
@@ -130,7 +130,7 @@ class Transaction(Readable[K, V], MutableMapping[K, V], Generic[K, V]):
 
     @contextmanager
     def edit(self, key: K, default: Any = MISSING) -> Iterator[V]:
-        """Hand out a value to be changed in place, and store it when the block ends. As :meth:`coshelf.Shelf.edit`."""
+        """Hand out a value for changes in place, and store it when the block ends. As :meth:`coshelf.Shelf.edit`."""
         overlay, encoded = self._reader(), self._namespace.encode(key)
         with overlay.guarding(encoded):
             value = self._get_or(key, default, copy=True)
@@ -158,7 +158,7 @@ class Transaction(Readable[K, V], MutableMapping[K, V], Generic[K, V]):
         return new
 
     def replace(self, key: K, old: V, new: V) -> bool:
-        """Store ``new`` if there is a value and it equals ``old``. As :meth:`coshelf.Shelf.replace`."""
+        """Store ``new`` if the value equals ``old``. As :meth:`coshelf.Shelf.replace`."""
         try:
             value = self._get(key)
         except KeyError:
@@ -170,7 +170,7 @@ class Transaction(Readable[K, V], MutableMapping[K, V], Generic[K, V]):
 
 
 class State:
-    """What a transaction and its subs share: the overlay, and whether it is still going on."""
+    """What a transaction and its subs share: the overlay, and whether the transaction has ended."""
 
     def __init__(self, overlay: Overlay, where: str) -> None:
         self._overlay = overlay
@@ -204,14 +204,14 @@ class State:
             part._ended = True
 
     def batch(self, *, of_reads: bool = False) -> Batch | None:
-        """What is to be committed; as :meth:`coshelf.mapping.overlay.Overlay.batch`."""
+        """The batch to commit; as :meth:`coshelf.mapping.overlay.Overlay.batch`."""
         return self.overlay().batch(of_reads=of_reads)
 
 
 def begin(
-    base: Reader, where: str, namespace: Namespace, codec: PickleCodec, *, watched: bool
+    base: Reader, where: str, namespace: Namespace, codec: Codec, *, watched: bool
 ) -> tuple[State, Transaction[Any, Any]]:
-    """A transaction over a reader, and the state by which its owner commits and ends it."""
+    """A transaction over a reader, and the state with which its owner commits and ends it."""
     state = State(Overlay(base, watched=watched), where)
     return state, Transaction(state, namespace, codec)
 

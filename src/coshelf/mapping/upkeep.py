@@ -48,7 +48,7 @@ class Cared:
         self._handle.refuse_closed()
         if self._namespace.prefix:
             raise Unsupported(
-                f"{operation}() is of a whole shelf, and this is its part {self._namespace.prefix!r}: "
+                f"{operation}() works on a whole shelf, and this is its part {self._namespace.prefix!r}: "
                 "call it on the shelf itself"
             )
         if writing:
@@ -56,22 +56,23 @@ class Cared:
         return self._handle.engine
 
     def backup(self, path: Path, *, progress: Progress | None = None, overwrite: bool = False) -> int:
-        """Make a copy at ``path``, a shelf of its own, while others read and write; return how many entries it has.
+        """Make a copy at ``path``, a shelf of its own, while others read and write. Return the number of its entries.
 
-        It is what the shelf was at one instant, without the room that old entries take, and durable. Whatever happens,
-        it is there whole or not at all. It is this user's own (mode 0600), and marked as trusted if this shelf is. What
-        ``writeback=True`` has not written back is not in it. Signed records stay good: it has the shelf's id.
+        The copy shows one instant of the shelf. It is durable, and without the space that old entries take. It exists
+        as a whole or not at all, whatever happens. It belongs to this user (mode 0600), and is marked as trusted if
+        this shelf is. It has the shelf's id, so signatures stay good. Values that ``writeback=True`` has not written
+        back are not in it.
 
         Args:
-            path: where to. The name of a file, for the lmdb engine, whatever engine this shelf is on.
-            progress: called with the entries done and those there are.
-            overwrite: whether a shelf that lies there is replaced; nobody may have it open.
+            path: the name of a file for the lmdb engine, whatever engine this shelf is on.
+            progress: called with the number of entries done, and of all entries.
+            overwrite: whether a shelf at ``path`` is replaced. No process may have it open.
 
         Raises:
-            ShelfExists: something lies there.
+            ShelfExists: a file exists at ``path``.
             DamagedRecord: an entry is damaged, so there is no copy. See :func:`coshelf.salvage`.
-            StorageFull, StorageError, ShelfPermissionError, ShelfNotFound, NotAShelf, ShelfLocked: it cannot be made
-            there.
+            StorageFull, StorageError, ShelfPermissionError, ShelfNotFound, NotAShelf, ShelfLocked: the copy cannot be
+                made there.
 
         >>> import coshelf, tempfile, os
         >>> with tempfile.TemporaryDirectory() as directory:
@@ -100,19 +101,19 @@ class Cared:
             )
 
     def compact(self) -> Compaction:
-        """Make the file as small as what is in it, in place. Nobody else may have the shelf open.
+        """Make the file as small as its entries, in place. No other process may have the shelf open.
 
-        Deleting gives pages back to the file, and not to the disk, which is as well for a shelf that grows again. Here
-        the file is written anew, durably, and takes the place of the old one: killed at any point, one of the two is
-        there.
-        Threads of this process wait meanwhile, and so does who opens the shelf. It needs the room for both.
+        Deleting entries gives their pages back to the file, not to the disk, so that the shelf can grow into them. This
+        method writes the file anew, durably, and replaces the old one. If the process is killed, one of the two
+        exists. Other threads of this process wait meanwhile, and so do processes that open the shelf. The disk needs
+        space for both files.
 
         Returns the bytes before and after.
 
         Raises:
             ShelfLocked: another process has it open, or this one holds a snapshot or an iteration. See :meth:`backup`.
-            DamagedRecord: an entry is damaged; the file stays as it is. See :func:`coshelf.salvage`.
-            StorageFull: there is no room for the new file; the old one stays.
+            DamagedRecord: an entry is damaged. The file stays as it is. See :func:`coshelf.salvage`.
+            StorageFull: there is no space for the new file. The old one stays.
             Unsupported: the engine has no file that could be smaller.
 
         >>> import coshelf, tempfile, os
@@ -130,16 +131,16 @@ class Cared:
         return engine.compact()
 
     def check(self, *, progress: Progress | None = None) -> Report:
-        """Look at everything that the shelf consists of, beside others who read and write, and say what is damaged.
+        """Verify everything in the shelf as of one instant, and report what is damaged. Others may read and write.
 
-        That is each page in use and each record, whatever its size, as of one instant. No value is decoded. On
-        engines but lmdb it is each record. Damage is not raised but reported; what cannot be read at all is an error.
+        On the lmdb engine that is each page in use and each record, whatever its size; on other engines each record. No
+        value is decoded. Damage is reported and not raised. A shelf that cannot be read at all raises an error.
 
         Args:
-            progress: called with the pages looked at, and those there may be.
+            progress: called with the number of pages verified, and of all pages.
 
         Raises:
-            SnapshotLost: a reader without locks was overtaken by commits again and again.
+            SnapshotLost: commits overtook a reader without locks again and again.
 
         >>> import coshelf
         >>> shelf = coshelf.open("memory:")
@@ -156,7 +157,7 @@ class Cared:
         return check_records(engine, progress)
 
     def info(self) -> Info:
-        """What it is: engine, entries, size, id, owner, whether it is trusted and why not, what its engine can do.
+        """What the shelf is: engine, entries, size, id, owner, capabilities, whether it is trusted and why not.
 
         >>> import coshelf
         >>> info = coshelf.open("memory:").info()
@@ -168,14 +169,14 @@ class Cared:
         return look_at(self.engine_for("info"))
 
     def stats(self, *, prefix_depth: int = 1, largest: int = 10, cheap: bool = False) -> Stats:
-        """What it consists of: entries and their sizes, by prefix and the largest; file, delta, readers and locks.
+        """What the shelf consists of: entries and sizes by prefix, the largest entries, file, delta, readers and locks.
 
-        Of a part (:meth:`coshelf.Shelf.sub`) it is the entries of that part, and the file that all are in.
+        For a part (:meth:`coshelf.Shelf.sub`) the entries are those of the part, and the file is that of the shelf.
 
         Args:
-            prefix_depth: up to which slash str keys are counted together; 0: all together.
+            prefix_depth: str keys are counted together up to this slash; 0: all together.
             largest: how many of the largest entries are named.
-            cheap: only what is known without reading all entries: not ``bytes``, ``prefixes`` and ``largest``.
+            cheap: only what is known without reading all entries. ``bytes``, ``prefixes`` and ``largest`` are left out.
 
         >>> import coshelf
         >>> shelf = coshelf.open("memory:")
@@ -192,20 +193,20 @@ class Cared:
     def train_dictionary(self, *, samples: int = 10_000, size: int = 64 * 1024) -> Training:
         """Train a dictionary of Zstandard on the values of this shelf, or of this part of it, for ``compress="zstd"``.
 
-        Small values have too little in themselves to be compressed well; what they have in common is in the dictionary,
-        which lies in the shelf. Everybody who has it open writes with it within a second, and whoever opens it later.
-        Earlier values stay as they are, and readable, as do the dictionaries that they need. It consists of pieces of
-        values, and is encrypted where they are.
+        Small values compress badly one by one. The dictionary holds what they have in common, and lies in the shelf.
+        Processes that have the shelf open write with it within a second, and processes that open it later at once.
+        Earlier values stay as they are, and so do the dictionaries that they need. A dictionary consists of pieces of
+        values, so it is encrypted if the values are.
 
         Args:
-            samples: how many values are looked at, evenly from all.
+            samples: how many values are read, evenly from all.
             size: bytes that the dictionary may have. All samples together should have a hundred times as many.
 
-        Returns what it gains on the samples: ``before`` and ``after``, in bytes.
+        Returns the bytes of the samples ``before`` and ``after``.
 
         Raises:
             Unsupported: the shelf was not opened with ``compress=``.
-            ValueError: the values are too few, or too small.
+            ValueError: there are too few values, or they are too small.
 
         >>> import coshelf
         >>> shelf = coshelf.open("memory:", codec="json", compress="zstd")

@@ -1,7 +1,7 @@
-"""``writeback=True``: values handed out are kept, with what they were, so that only changes are written back.
+"""``writeback=True``: values that were handed out are kept, and those that were changed in place are written back.
 
-The idea is shelve's; what is repaired is that entries which nobody changed are not written, and that nothing of
-somebody else's is overwritten in silence.
+The idea is shelve's. Two things differ: values that were not changed are not written, and a change of another process
+is never overwritten silently.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from coshelf.mapping.namespace import Namespace
 from coshelf.mapping.selection import Selection
 from coshelf.mapping.shelf import Shelf
 from coshelf.mapping.transaction import MISSING, Transaction, pairs
-from coshelf.values.pickled import PickleCodec
+from coshelf.values.codec import Codec
 
 __all__ = ["WritebackCache", "WritebackShelf"]
 
@@ -41,7 +41,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """A value as it was handed out, and the fingerprint of that moment; None if it could not be pickled."""
+    """A value that was handed out, and its fingerprint at that moment; None if it could not be pickled."""
 
     key: Any
     value: Any
@@ -51,7 +51,7 @@ class _Kept:
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    """What a value has become."""
+    """The new state of a value that was changed in place."""
 
     fingerprint: bytes
     body: bytes
@@ -60,17 +60,17 @@ class _Change:
 class WritebackCache:
     """Encoded key to value, for the mutable values that a shelf handed out. Threads may share it.
 
-    A forked child begins with an empty one: what the parent changed is the parent's to write.
+    A forked child begins with an empty cache: the parent writes what the parent changed.
     """
 
-    def __init__(self, codec: PickleCodec) -> None:
+    def __init__(self, codec: Codec) -> None:
         self._codec = codec
         self._begin()
 
     def _begin(self) -> None:
         self._pid = os.getpid()
-        self._lock = threading.RLock()  # of what is here, for a moment
-        self._writing = threading.RLock()  # of who stores, so that threads do not take each other for somebody else
+        self._lock = threading.RLock()  # guards the cache, for a moment
+        self._writing = threading.RLock()  # held while storing, so that threads do not cause conflicts
         self._kept: dict[bytes, _Kept] = {}
         self._holders = Holders()
 
@@ -80,19 +80,19 @@ class WritebackCache:
         return self._kept
 
     def writing(self) -> threading.RLock:
-        """To be held while entries are stored that may be in here."""
+        """The lock to hold while entries are stored that the cache may have."""
         self._entries()
         return self._writing
 
     def find(self, encoded: bytes) -> _Kept | None:
-        """What was handed out for a key. From here on it stays until this thread has synced."""
+        """The value that was handed out for a key. It stays in the cache until this thread has synced."""
         entries = self._entries()
         with self._lock:
             self._holders.note(encoded)
             return entries.get(encoded)
 
     def keep(self, key: Any, encoded: bytes, value: Any, version: int | str, fingerprint: bytes | None = None) -> Any:
-        """Remember a value that was just loaded, or stored with this fingerprint; return the one to hand out."""
+        """Remember a value that was just loaded, or stored with this fingerprint. Return the value to hand out."""
         entries = self._entries()
         if is_immutable(value):
             with self._lock:
@@ -108,16 +108,16 @@ class WritebackCache:
             fingerprint = self._codec.fingerprint(key, encoded, value)
         except UnwritableValue:
             fingerprint = None
-        with self._lock:  # of two threads that load at once, both get the object of the first
+        with self._lock:  # if two threads load it at once, both get the object of the first
             return entries.setdefault(encoded, _Kept(key, value, fingerprint, version)).value
 
     def miss(self, encoded: bytes) -> None:
-        """There was nothing to be handed out for a key."""
+        """Note that no value was handed out for a key."""
         with self._lock:
             self._holders.release(encoded)
 
     def forget_unchanged(self, keys: Iterable[bytes]) -> None:
-        """Forget values that a commit has overtaken. Those changed in place stay, to be reported as conflicts."""
+        """Forget values that a commit has replaced. Values that were changed in place stay, to be reported."""
         entries = self._entries()
         with self._lock:
             chosen = {encoded: entries[encoded] for encoded in keys if encoded in entries}
@@ -128,7 +128,7 @@ class WritebackCache:
                     del entries[encoded]
 
     def forget_overtaken(self, version: Callable[[bytes], int | str | None]) -> None:
-        """Forget unchanged values of which somebody else has stored another version, or none."""
+        """Forget unchanged values whose entry another process has overwritten or deleted."""
         entries = self._entries()
         self.forget_unchanged([key for key, kept in list(entries.items()) if version(key) != kept.version])
 
@@ -140,15 +140,16 @@ class WritebackCache:
                 del entries[encoded]
 
     def has_changes(self, only: bytes | None = None) -> bool:
-        """Whether there is something to write back, or that cannot be."""
+        """Whether a value was changed in place, or cannot be pickled any more."""
         return any(self._changes(self._chosen(only)))
 
     def write_back(self, commit: Commit, only: bytes | None = None) -> None:
-        """Commit the values that were changed in place, and forget them, but for two kinds.
+        """Commit the values that were changed in place, and forget them.
 
-        Those that cannot be pickled stay, and those that another thread was handed: it may be about to change them.
+        Two kinds of values stay in the cache: those that cannot be pickled, and those that were handed to another
+        thread, which may be about to change them.
 
-        Raises :class:`Conflict` and :class:`UnwritableValue` after everything else has been committed.
+        Raises :class:`Conflict` and :class:`UnwritableValue` after all other values have been committed.
         """
         if not self._chosen(only):
             return
@@ -157,7 +158,7 @@ class WritebackCache:
             changes, failures = self._changes(chosen)
             bodies = {encoded: change.body for encoded, change in changes.items()}
             versions, conflicts = _commit(bodies, chosen, commit)
-            # One that a signal handler or a finalizer has stored meanwhile is no conflict.
+            # It is no conflict if a signal handler or a finalizer of this process has stored the entry meanwhile.
             conflicts = [encoded for encoded in conflicts if self._kept.get(encoded) is chosen[encoded]]
             with self._lock:
                 for encoded, kept in chosen.items():
@@ -176,7 +177,7 @@ class WritebackCache:
             return {encoded: kept for encoded, kept in entries.items() if only is None or encoded == only}
 
     def _let_go(self, encoded: bytes, kept: _Kept, current: _Kept | None) -> None:
-        """Forget a value that is stored, unless another thread has kept a newer one or may change this one."""
+        """Forget a value that was stored, unless another thread keeps a newer one or may change this one."""
         is_held = self._holders.release(encoded)
         if self._kept.get(encoded) is kept:
             if is_held and current is not None:
@@ -189,7 +190,7 @@ class WritebackCache:
         failures: dict[bytes, UnwritableValue] = {}
         for encoded, kept in chosen.items():
             try:
-                # In this order: what another thread changes between the two is found the next time.
+                # In this order: a change of another thread between the two is found the next time.
                 fingerprint = self._codec.fingerprint(kept.key, encoded, kept.value)
                 if fingerprint != kept.fingerprint:
                     changes[encoded] = _Change(fingerprint, self._codec.dump(kept.key, encoded, kept.value))
@@ -221,11 +222,11 @@ class WritebackShelf(Shelf[K, V]):
             try:
                 encoded = self._namespace.encode(key)
             except InvalidKey:
-                return  # the operation itself will say so
+                return  # the operation itself raises it
         try:
             self._handle.refuse_writing()
         except (TransactionInProgress, ReadOnlyShelf):
-            # Without the lock of who writes: that thread may wait for the end of this one's transaction.
+            # Without the writing lock: the thread that has it may wait for the end of this transaction.
             if self._cache.has_changes(encoded):
                 raise
             return
@@ -269,7 +270,7 @@ class WritebackShelf(Shelf[K, V]):
         return found
 
     def _value_inside(self, key: K, encoded: bytes, entry: Entry) -> V:
-        """The value that a transaction sees. Nobody would write back what is changed in it."""
+        """The value that a transaction sees. Changes to it in place would not be written back."""
         value = super()._value(key, encoded, entry)
         if not is_immutable(value):
             raise TransactionInProgress(
@@ -325,7 +326,7 @@ class WritebackShelf(Shelf[K, V]):
 
     def setdefault(self, key: K, default: Any = None, /) -> Any:
         if key in self:
-            with suppress(KeyError):  # it may be gone by now
+            with suppress(KeyError):  # it may have been deleted meanwhile
                 return self[key]
         self._write_back(key)
         value = super().setdefault(key, default)
@@ -370,7 +371,7 @@ class WritebackShelf(Shelf[K, V]):
 def _commit(
     changed: dict[bytes, bytes], chosen: dict[bytes, _Kept], commit: Commit
 ) -> tuple[dict[bytes, int | str], list[bytes]]:
-    """Commit what nobody else has changed; return its versions, and the rest."""
+    """Commit the entries that no other process has changed. Return their versions, and the keys of the others."""
     conflicts: list[bytes] = []
     versions: dict[bytes, int | str] = {}
     try:
@@ -404,8 +405,8 @@ def _report(conflicts: dict[Any, Any], failures: dict[Any, UnwritableValue]) -> 
         failed.__cause__ = first.__cause__
     if conflicts:
         raise Conflict(
-            f"{len(conflicts)} entries were changed here and meanwhile by somebody else; theirs stay, yours are in "
-            f"this error's values, all others were written: {', '.join(map(repr, conflicts))}",
+            f"{len(conflicts)} entries were changed here and by another process; its values stay, your values are in "
+            f"this error's values, and all other changes were written: {', '.join(map(repr, conflicts))}",
             tuple(conflicts),
             conflicts,
         ) from failed

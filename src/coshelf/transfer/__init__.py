@@ -1,7 +1,7 @@
-"""Moving entries from what others keep into a shelf, and from a shelf into what others read.
+"""Importing entries of other stores into a shelf, exporting them for other programs, and copying shelves.
 
-The commands ``coshelf import``, ``coshelf export`` and ``coshelf copy`` are these functions. No value is unpickled,
-unless that is asked for: values move as the pickles that they are.
+The commands ``coshelf import``, ``coshelf export`` and ``coshelf copy`` are these functions. Values are moved as
+pickles. They are unpickled only if you ask for it.
 """
 
 import importlib

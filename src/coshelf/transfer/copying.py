@@ -1,4 +1,4 @@
-"""From a shelf on any engine to one on any other: record by record, nothing unpickled, and looked at once more."""
+"""Copying a shelf on any engine to a shelf on any other: record by record, unpickled nowhere, compared at the end."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ class Copied(TransferReport):
     """What a copy did, or in a dry run would have done.
 
     Attributes:
-        verified: entries that were compared at the end, and are the same.
-        settings: names of the settings that were taken along.
+        verified: the number of entries that were compared at the end and are equal.
+        settings: the names of the settings that were copied, too.
     """
 
     verified: int = 0
@@ -69,31 +69,32 @@ def copy_entries(
     timeout: float = 60.0,
     progress: TransferProgress | None = None,
 ) -> Copied:
-    """Copy all entries of a shelf to another, on whatever engines the two are.
+    """Copy all entries of a shelf to another shelf, whatever engines they use.
 
-    They go in batches, and what is there already with the same value is passed over, so that a copy that was stopped
-    goes on when it is run again. No value is unpickled. Large buffers go along: to a blob where the target has those,
-    else into the value. How values are written (the shelf's settings) goes along; who is trusted does not.
+    Entries are copied in batches. An entry that the target has already, with the same value, is skipped. So a copy that
+    was stopped continues when it is run again. No value is unpickled. Large buffers are copied into a blob if the
+    target has blobs, and into the value elsewhere. The shelf's settings, which say how values are written, are copied,
+    too. Trust is not.
 
-    Where the source has snapshots the copy is of one instant; elsewhere each entry is as it was when it was read.
+    If the source has snapshots, the copy shows one instant. Elsewhere each entry is as it was when it was read.
 
     Args:
         source: a path or URL, or an open shelf. It is not changed.
-        target: the same; made if it is missing. Others should not write to it meanwhile: where the target checks
-            single entries alone (object stores), what they store under the same keys can be overwritten.
-        overwrite: whether another value that the target has under the same key gives way.
-        verify: whether each entry is read from both once more at the end, and compared.
-        trust: whether a target that is trusted may take the entries of a source that is not, which could then run
-            code when they are read. A target that is new or empty is not trusted afterwards, unless this is given.
+        target: the same; made if it is missing. Other processes should not write to it meanwhile: if the target checks
+            single entries only (object stores), values that they store under the same keys can be overwritten.
+        overwrite: whether another value that the target has under the same key is replaced.
+        verify: whether each entry is read from both shelves at the end, and compared.
+        trust: whether a trusted target may take the entries of a source that is not trusted. They may run code when
+            they are read. Without it a new or empty target is not trusted afterwards.
         dry_run: only read and report; the target is neither made nor changed.
         timeout: seconds that bound every wait for a lock or a server.
-        progress: called now and then with (entries looked at, how many there are to look at or None).
+        progress: called now and then with the number of entries read, and of all entries, or None.
 
     Returns:
-        What became of the entries; those that the target cannot hold are among ``failed``, each with its reason.
+        What became of the entries. Entries that the target cannot hold are among ``failed``, each with its reason.
 
     Raises:
-        ShelfNotFound: there is no source.
+        ShelfNotFound: the source does not exist.
         ShelfPermissionError: the target is trusted, and the source is not.
         Unsupported: the target writes its values in another way than the source.
         ValueError: source and target are the same shelf.
@@ -150,7 +151,7 @@ def _keep_trust_apart(source: Engine, target: Engine) -> None:
 
 
 class _Copy:
-    """One copy on its way."""
+    """One copy under way."""
 
     def __init__(
         self,
@@ -169,7 +170,7 @@ class _Copy:
         self._verify = verify
         self._dry_run = dry_run
         self._progress = progress
-        # In a dry run a shelf in memory stands for one that is not there yet.
+        # In a dry run a shelf in memory stands for a target that does not exist yet.
         to = "a new shelf" if dry_run and target.name == "memory" else target.name
         self._report = Copied(f"{source.name} to {to}")
         self._left: set[bytes] = set()
@@ -203,13 +204,13 @@ class _Copy:
     # --- reading -----------------------------------------------------------------------------------------------------
 
     def _chunks(self) -> Iterator[dict[bytes, Apart]]:
-        """The entries in order, as many together as there is room for in memory."""
+        """The entries in order, in chunks that take a bounded amount of memory."""
         keys = (key for page in self._reader.key_pages(FIRST, LAST) for key in page)
         size = _FIRST_CHUNK
         while wanted := list(islice(keys, size)):
             chunk: dict[bytes, Apart] = {}
             for key, entry in zip(wanted, self._entries(wanted), strict=True):
-                if entry is not None:  # else it has gone meanwhile
+                if entry is not None:  # it may have been deleted meanwhile
                     try:
                         chunk[key] = take_apart(key, entry.record, self._source.blobs)
                     except DamagedRecord as error:
@@ -221,7 +222,7 @@ class _Copy:
     def _entries(self, keys: list[bytes]) -> Sequence[Entry | None]:
         try:
             return self._reader.get_many(keys)
-        except DamagedRecord:  # one of them; it is not to keep the others out
+        except DamagedRecord:  # one of them: the others are read one by one
             return [self._entry(key) for key in keys]
 
     def _entry(self, key: bytes) -> Entry | None:
@@ -235,7 +236,7 @@ class _Copy:
         """What the target has."""
         if not keys:
             return {}
-        if self._target.capabilities.ordered is True:  # to list is cheaper than to ask for each that is not there
+        if self._target.capabilities.ordered is True:  # listing keys is cheaper than asking for missing ones
             pages = self._target.key_pages(keys[0], keys[-1] + b"\0")
             keys = sorted({key for page in pages for key in page}.intersection(keys))
         try:
@@ -367,7 +368,7 @@ class _Copy:
             self._fail(key, error)
             return False
 
-    # --- looking once more -------------------------------------------------------------------------------------------
+    # --- comparing at the end ----------------------------------------------------------------------------------------
 
     def _verify_chunk(self, chunk: dict[bytes, Apart]) -> None:
         there = self._there(list(chunk))

@@ -43,21 +43,21 @@ def export_entries(
     dry_run: bool = False,
     progress: TransferProgress | None = None,
 ) -> TransferReport:
-    """Copy the entries of a shelf to what others read. The target appears whole, or not at all.
+    """Copy the entries of a shelf to a form that other programs read. The target appears as a whole, or not at all.
 
     Args:
         source: a path or URL of a shelf.
         target: a path; "-" is standard output, with JSON lines.
-        kind: one of :data:`TARGETS`; None decides by the name: a slash at its end is a directory of pickleshare, and
-            all else JSON lines.
-        trust_pickle: unpickle, and write values that JSON can hold exactly as JSON, for people and other programs.
-            Otherwise, and for all other values, a line holds the pickle in base64, which ``import`` takes back.
-        overwrite: whether what lies at the target may be replaced.
+        kind: one of :data:`TARGETS`. None: a name with a slash at its end is a directory of pickleshare, and any other
+            name is a file of JSON lines.
+        trust_pickle: unpickle, and write values that JSON can hold exactly as JSON. Otherwise, and for all other
+            values, a line holds the pickle in base64, which ``import`` reads.
+        overwrite: whether a file at the target may be replaced.
         dry_run: only read and report.
-        progress: called now and then with (entries so far, entries in all or None).
+        progress: called now and then with the number of entries so far, and of all entries, or None.
 
     Raises:
-        NotAShelf: the target is there already, and ``overwrite`` is not given.
+        NotAShelf: the target exists, and ``overwrite`` is not given.
         CoshelfError, OSError: what opening the source and writing the target may raise.
 
     >>> import coshelf, os, pathlib, tempfile

@@ -1,4 +1,4 @@
-"""From a source into a shelf, batch by batch, so that what was stopped can go on."""
+"""From a source into a shelf, batch by batch, so that a stopped import can continue."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from coshelf.transfer.diskcache_source import DISKS
 from coshelf.transfer.encodings import KEYS, VALUES
 from coshelf.transfer.report import Left, TransferProgress, TransferReport
 from coshelf.transfer.source import Skipped, SourceEntry, SourceOptions
-from coshelf.values.raw_pickles import RawPickles
+from coshelf.values.front_doors import RAW_PICKLES
 
 __all__ = ["import_entries"]
 
@@ -45,30 +45,32 @@ def import_entries(
 ) -> TransferReport:
     """Copy the entries of a source into a shelf.
 
-    They go in by batches of up to a thousand, each of which is one commit. Run again after it was stopped, it passes
-    over what is there already. The source is not changed, and no value is unpickled.
+    Batches have up to a thousand entries, and each batch is one commit. An entry that the target has already is
+    skipped, so an import that was stopped continues when it is run again. The source is not changed, and no value is
+    unpickled.
 
     Args:
         source: a path; "-" is standard input, with JSON lines.
         target: a path or URL, made if it is missing.
-        kind: what the source is, one of ``coshelf.transfer.detection.KINDS``; None looks.
-        trust_pickle: unpickle where a source cannot be read without: pickleshare's hashed categories, diskcache's keys
-            that are no str, int, float or bytes. Unpickling runs what a pickle says.
+        kind: what the source is, one of ``coshelf.transfer.detection.KINDS``. None: it is recognised by its files.
+        trust_pickle: unpickle where there is no other way: pickleshare's hashed categories, and keys of diskcache that
+            are not str, int, float or bytes. This runs what the pickles say.
         keyencoding: how a dbm module's keys became bytes.
-        values: how the values of a dbm database or of sqlitedict became bytes: "pickle", "json", "pickle-zlib", or
-            "bytes" for what is to be kept as bytes.
+        values: how the values of a dbm database or of sqlitedict became bytes: "pickle", "json" or "pickle-zlib".
+            "bytes" keeps them as bytes.
         table: which table of sqlitedict, if there are several.
-        keys: how keys of sqlitedict became text: "text", or "pickle-base64" for ``sqlitedict.encode_key``. None: as
-            text, and what looks like the other fails.
-        disk: the Disk of diskcache that wrote: "pickle" for its own, "json" for JSONDisk. None looks.
-        drop_expiry: take entries of diskcache that will expire, to stay for ever. Otherwise they are skipped.
-        replace: whether a value that the target has under the same key gives way.
+        keys: how keys of sqlitedict became text: "text", or "pickle-base64" for ``sqlitedict.encode_key``. None: keys
+            are text, and keys that look like the other kind fail.
+        disk: the Disk class that wrote a diskcache: "pickle" for ``Disk``, "json" for ``JSONDisk``. None: the entries
+            tell that.
+        drop_expiry: import entries of diskcache that will expire. They then stay for ever. Otherwise they are skipped.
+        replace: whether another value that the target has under the same key is replaced.
         dry_run: only read and report; the target is neither made nor changed.
-        progress: called now and then with (entries so far, entries in all or None).
+        progress: called now and then with the number of entries so far, and of all entries, or None.
 
     Raises:
-        SourceError: the source is of no known kind, or cannot be read.
-        ValueError: an argument is none of those that are possible.
+        SourceError: the kind of the source is unknown, or the source cannot be read.
+        ValueError: an argument is not one of the possible values.
         CoshelfError: what opening and writing the target may raise.
 
     >>> import coshelf, dbm.dumb, os, pickle, tempfile
@@ -102,11 +104,11 @@ def import_entries(
 
 def _target(target: str, dry_run: bool) -> Shelf[Any, bytes]:
     if not dry_run:
-        return open_with_codec(target, "c", RawPickles())
+        return open_with_codec(target, "c", RAW_PICKLES)
     try:
-        return open_with_codec(target, "r", RawPickles())
+        return open_with_codec(target, "r", RAW_PICKLES)
     except ShelfNotFound:
-        return open_with_codec("memory:", "c", RawPickles())
+        return open_with_codec("memory:", "c", RAW_PICKLES)
 
 
 def _batches(entries: Iterator[SourceEntry | Left], report: TransferReport) -> Iterator[dict[Any, bytes]]:

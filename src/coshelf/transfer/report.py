@@ -1,4 +1,4 @@
-"""What became of each entry that was to be moved."""
+"""What became of each entry of a transfer."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 __all__ = ["Left", "TransferProgress", "TransferReport"]
 
 TransferProgress = Callable[[int, int | None], object]
-"""Called now and then with the entries done, and how many there are in all, if that is known."""
+"""Called now and then with the number of entries done, and of all entries, if that is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +17,8 @@ class Left:
     """An entry that was not moved.
 
     Attributes:
-        key: as people read it.
-        reason: why, in a sentence.
+        key: the key, as text.
+        reason: the reason, in a sentence.
     """
 
     key: str
@@ -30,10 +30,10 @@ class TransferReport:
     """What a transfer did, or in a dry run would have done.
 
     Attributes:
-        kind: what the other side was taken for: "dbm.gnu", "pickleshare", "json lines", ...
-        done: entries that were moved.
-        unchanged: entries that were there already, with the same value.
-        skipped: entries that were left for a reason that an option takes away, or that have run out.
+        kind: the kind of the other side: "dbm.gnu", "pickleshare", "json lines", ...
+        done: the number of entries that were moved.
+        unchanged: the number of entries that existed already, with the same value.
+        skipped: entries that were not moved, but would be with an option, and entries that have expired.
         failed: entries that cannot be moved.
     """
 
@@ -44,7 +44,7 @@ class TransferReport:
     failed: list[Left] = field(default_factory=list)
 
     def is_complete(self) -> bool:
-        """Whether nothing was left behind."""
+        """Whether no entry was skipped or failed."""
         return not self.skipped and not self.failed
 
     def as_dict(self) -> dict[str, Any]:

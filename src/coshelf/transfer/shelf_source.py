@@ -17,7 +17,7 @@ from coshelf.opening import open_with_codec
 from coshelf.transfer.pickles import entry, pickled
 from coshelf.transfer.report import Left
 from coshelf.transfer.source import Skipped, Source, SourceEntry, SourceOptions
-from coshelf.values.raw_pickles import RawPickles
+from coshelf.values.front_doors import RAW_PICKLES
 
 __all__ = ["PickleShareSource", "ShelfSource"]
 
@@ -30,7 +30,7 @@ class ShelfSource(Source):
     kind = "coshelf"
 
     def __init__(self, target: str, options: SourceOptions) -> None:
-        self._shelf: Shelf[Any, bytes] = open_with_codec(target, "r", RawPickles())
+        self._shelf: Shelf[Any, bytes] = open_with_codec(target, "r", RAW_PICKLES)
 
     def count(self) -> int | None:
         return len(self._shelf) if self._shelf.capabilities.cheap_count else None

@@ -1,4 +1,4 @@
-"""Whose shelf it is, who else can write it, and what of it may be unpickled."""
+"""Whose shelf it is, which other users can write it, and what may be unpickled from it."""
 
 from typing import Any
 

@@ -8,7 +8,6 @@ import stat
 from coshelf.trust.writers import Writers, is_member, writers_of, writers_of_new_files
 
 __all__ = [
-    "exposure",
     "exposure_above",
     "exposure_of",
     "exposure_of_folder",
@@ -19,19 +18,8 @@ _ROOT = 0
 _SEARCH = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
 
 
-def exposure(path: str) -> str | None:
-    """Why somebody else could write a file, in words; None if nobody can, or there is no such file."""
-    try:
-        found = os.lstat(path)
-    except FileNotFoundError:
-        return None
-    if not stat.S_ISREG(found.st_mode):
-        return f"{path} is no regular file"
-    return exposure_of(path, found)
-
-
 def exposure_of_folder(path: str) -> str | None:
-    """As :func:`exposure`, of a folder in which nobody else is to have a file; None if it is not there."""
+    """As :func:`exposure_of`, of a folder in which nobody else is to have a file; None if it does not exist."""
     try:
         found = os.lstat(path)
     except FileNotFoundError:
@@ -41,8 +29,8 @@ def exposure_of_folder(path: str) -> str | None:
     return exposure_of(path, found)
 
 
-def exposure_of(path: str, found: os.stat_result, opened: int | None = None) -> str | None:
-    """As :func:`exposure`, of what has been looked at already; by its descriptor, if it is ``opened``."""
+def exposure_of(path: str, found: os.stat_result, opened: int | str | None = None) -> str | None:
+    """Why somebody else could write a file, in words; None if nobody can. By its descriptor, if it is ``opened``."""
     return _exposure_to_others(path, found, path if opened is None else opened, also_roots=False)
 
 

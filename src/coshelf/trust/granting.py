@@ -14,10 +14,10 @@ __all__ = ["revoke", "trust_shelf"]
 
 
 def trust_shelf(path: str) -> None:
-    """Note that this user trusts whatever is stored in a shelf, so that opening it loads any object.
+    """Note that this user trusts everything in a shelf, so that opening it loads any object.
 
-    The note is for this user and this file: a copy is another one. Raises :class:`ShelfPermissionError` if others could
-    write the shelf, since they could put anything there afterwards; and what opening raises.
+    The note is for this user and this file; a copy is another file. Raises :class:`ShelfPermissionError` if other users
+    can write the shelf, because they could store anything there afterwards. Raises what opening raises, too.
 
     >>> import coshelf, os, tempfile
     >>> with tempfile.TemporaryDirectory() as place:
@@ -44,7 +44,7 @@ def trust_shelf(path: str) -> None:
 
 
 def revoke(path: str) -> bool:
-    """Take this user's note of trust away; return whether there was one."""
+    """Remove this user's note of trust. Return whether there was one."""
     engine = open_engine(_target(expanded(path)), OpenOptions(flag="r"))
     try:
         return isinstance(engine, Markable) and engine.revoke()

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from coshelf.contract import Engine, Flag
 from coshelf.values import settings
-from coshelf.values.compression import Compressor, Decompressor
-from coshelf.values.dictionaries import Dictionaries, renew
+from coshelf.values.codec import Codec, Layer
+from coshelf.values.compression import Compression, Compressor, Decompressor
+from coshelf.values.dictionaries import Dictionaries
 from coshelf.values.encryption import Cipher
 from coshelf.values.headers import IDS
-from coshelf.values.layered import EveryCodec, LayeredCodec, Layers
+from coshelf.values.large_buffers import LargeBuffers
+from coshelf.values.layered import LayeredCodec
+from coshelf.values.pickled import PickleCodec
+from coshelf.values.pickles import Pickles
+from coshelf.values.signatures import Signature
 
 __all__ = ["assembled"]
 
 
 def assembled(
-    engine: Engine, flag: Flag, asked: settings.Asked | None, protocol: int, ways_on: str, sign: tuple[bytes, ...]
-) -> EveryCodec:
+    engine: Engine, flag: Flag, asked: settings.Asked | None, pickles: Pickles, sign: tuple[bytes, ...]
+) -> Codec:
     """The codec. What the shelf is to remember is noted.
 
     Raises :class:`~coshelf.errors.CodecMismatch`, :class:`~coshelf.errors.WrongKey` and
@@ -23,23 +28,22 @@ def assembled(
     """
     asked = asked or settings.Asked()
     found = settings.settle(engine, flag, asked)
-    dictionaries = Dictionaries(engine)
-    layers = Layers(Decompressor(dictionaries.lookup), IDS.get(found.codec), asked.kind)
+    layers: list[Layer] = []
     if found.key_id:
-        layers.cipher = Cipher(asked.secrets, found.shelf_id)
-    if found.level:
-        is_secret = layers.cipher is not None
-        layers.compressor = Compressor(found.level, dictionaries.current, dictionaries.lookup, encrypted=is_secret)
-    codec: EveryCodec
+        layers.append(Cipher(asked.secrets, found.shelf_id))
     if sign:
-        from coshelf.values.signed import SignedPickles
-
-        codec = SignedPickles(protocol, sign, engine.store_id, layers)
-    elif layers.are_none:
-        codec = EveryCodec(protocol, layers, ways_on)
-    else:
-        codec = LayeredCodec(protocol, layers, ways_on)
-    dictionaries.codec = codec
-    if isinstance(codec, LayeredCodec) and found.dictionaries and flag != "r":
-        renew(engine, codec, found.dictionaries)
+        layers.append(Signature(sign, engine.store_id))
+    dictionaries = Dictionaries(engine, pickles, layers)
+    compressor = None
+    if found.level:
+        is_secret = bool(found.key_id)
+        compressor = Compressor(found.level, dictionaries.current, dictionaries.lookup, encrypted=is_secret)
+    layers.insert(0, Compression(Decompressor(dictionaries.lookup), compressor))
+    # A blob has no signature, so that all of a signed value is within its record.
+    large = LargeBuffers(None if sign else engine.blobs)
+    codec = LayeredCodec(pickles, layers, IDS.get(found.codec), asked.kind, large)
+    if found.are_default and not sign:
+        return PickleCodec(pickles, large, lambda: codec)
+    if found.dictionaries and flag != "r":
+        dictionaries.renew(found.dictionaries)
     return codec

@@ -13,7 +13,7 @@ from coshelf.errors import FormatTooNew, UnreadableValue
 from coshelf.keys import shown
 from coshelf.system import extras
 
-__all__ = ["DEFAULT_LEVEL", "Compressor", "Decompressor", "Zstd"]
+__all__ = ["DEFAULT_LEVEL", "Compression", "Compressor", "Decompressor", "Zstd"]
 
 DEFAULT_LEVEL = 3
 _ZSTD = b"\x01"
@@ -25,7 +25,7 @@ _LOOK_AGAIN = 1.0  # seconds in which somebody else's new dictionary comes into 
 
 @dataclass(frozen=True, slots=True)
 class Zstd:
-    """Zstandard for ``compress=``, where more is to be said than ``"zstd"``.
+    """Zstandard with options, for ``compress=``.
 
     Attributes:
         level: 1 (fast) to 22 (small).
@@ -158,3 +158,25 @@ class Decompressor:
                 ) from error
             self._dictionaries[dictionary, encrypted] = found
         return found
+
+
+class Compression:
+    """The layer that compresses what is written, if there is a compressor, and reads whatever was compressed."""
+
+    kind = records.COMPRESSION
+    is_required = False
+
+    def __init__(self, decompressor: Decompressor, compressor: Compressor | None = None) -> None:
+        self.compressor = compressor
+        self.is_applied = compressor is not None
+        self._unpack = decompressor.unpack
+
+    def apply(self, key: Any, encoded_key: bytes, headers: bytes, payload: bytes) -> tuple[bytes, bytes]:
+        packed = None if self.compressor is None else self.compressor.pack(payload)
+        return (headers, payload) if packed is None else (headers + packed[0], packed[1])
+
+    def remove(self, key: Any, encoded_key: bytes, headers: dict[int, bytes], payload: bytes) -> bytes:
+        return self._unpack(key, headers[self.kind], payload, encrypted=records.ENCRYPTION in headers)
+
+    def is_current(self, headers: dict[int, bytes]) -> bool:
+        return True

@@ -5,18 +5,23 @@ A dictionary consists of pieces of values, so it is encrypted where values are, 
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
 
 from coshelf import records
 from coshelf.contract import ABSENT, Batch, Engine
 from coshelf.errors import Conflict, UnreadableValue, UntrustedValue
 from coshelf.values import settings
-from coshelf.values.compression import Decompressor
-from coshelf.values.layered import EveryCodec, LayeredCodec, Layers
-from coshelf.values.pickled import damaged
+from coshelf.values.codec import Layer
+from coshelf.values.compression import Compression, Decompressor
+from coshelf.values.encryption import Cipher
+from coshelf.values.failures import damaged
+from coshelf.values.headers import BYTES
+from coshelf.values.large_buffers import LargeBuffers
+from coshelf.values.layered import LayeredCodec
+from coshelf.values.pickles import Pickles
 from coshelf.values.rows import SETTINGS_ROW
 
-__all__ = ["Dictionaries", "reader", "renew", "row_key", "store"]
+__all__ = ["Dictionaries", "reader", "row_key"]
 
 _PREFIX = b"\x01dictionary"
 
@@ -27,12 +32,18 @@ def row_key(dictionary: int) -> bytes:
 
 
 class Dictionaries:
-    """Reads the dictionaries of a shelf, through its own codec."""
+    """Reads and writes the dictionaries of a shelf.
 
-    codec: EveryCodec
+    Args:
+        engine: of the shelf.
+        pickles: of its codec.
+        layers: of its codec. All but compression are those of the dictionaries, too.
+    """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, pickles: Pickles, layers: Iterable[Layer] = ()) -> None:
         self._engine = engine
+        secret = [layer for layer in layers if layer.kind != records.COMPRESSION]
+        self._codec = LayeredCodec(pickles, secret, BYTES)
 
     def current(self) -> int:
         """The id of the one to use now, 0 for none."""
@@ -48,8 +59,8 @@ class Dictionaries:
     def lookup(self, dictionary: int, encrypted: bool) -> bytes:
         """A dictionary.
 
-        Raises :class:`UnreadableValue` if it is not there, and :class:`UntrustedValue` if it is not encrypted and must
-        be: who can change it decides what values are that are compressed with it.
+        Raises :class:`UnreadableValue` if it does not exist, and :class:`UntrustedValue` if it is not encrypted and
+        must be: a program that can change it decides what values are that are compressed with it.
         """
         key, name = row_key(dictionary), f"dictionary {dictionary:08x}"
         entry = self._engine.get(key)
@@ -60,53 +71,49 @@ class Dictionaries:
         found = records.read_headers(entry.record) if entry.record[0] == records.HEADERED else None
         if encrypted and (found is None or records.ENCRYPTION not in found[0]):
             raise UntrustedValue(f"{name} of {self._engine.where} is not encrypted, and what it compresses is")
-        return self.codec.opened(name, key, entry.record)[1]
+        return self._codec.opened(name, key, entry.record)[1]
 
-
-def reader(engine: Engine, protocol: int, ways_on: str) -> EveryCodec:
-    """What reads the values of a shelf, however they were written, but for those that take a secret."""
-    dictionaries = Dictionaries(engine)
-    dictionaries.codec = codec = EveryCodec(protocol, Layers(Decompressor(dictionaries.lookup)), ways_on)
-    return codec
-
-
-def store(engine: Engine, codec: LayeredCodec, dictionary: int, data: bytes) -> None:
-    """Put a dictionary into the shelf, for all values that are written from now on. Older ones stay."""
-    body = codec.dump_bytes(f"dictionary {dictionary:08x}", row_key(dictionary), data)
-    while True:
-        row, found = settings.look(engine)
-        now = (found or settings.Settings()).with_dictionary(dictionary)
-        cipher = codec.layers.cipher
-        if cipher is not None:
-            settings.refuse_changed(found or settings.Settings(), cipher.seal, engine.where)
-            now = now.sealed(cipher.seal)
-        try:
-            engine.commit(
-                Batch(
-                    puts={row_key(dictionary): body, SETTINGS_ROW: now.body()},
-                    checks={SETTINGS_ROW: row, row_key(dictionary): ABSENT},
+    def store(self, dictionary: int, data: bytes) -> None:
+        """Put a dictionary into the shelf, for all values that are written from now on. Older ones stay."""
+        engine, key = self._engine, row_key(dictionary)
+        body = self._codec.dump(f"dictionary {dictionary:08x}", key, data)
+        cipher = self._codec.layer(Cipher)
+        while True:
+            row, found = settings.look(engine)
+            now = (found or settings.Settings()).with_dictionary(dictionary)
+            if cipher is not None:
+                settings.refuse_changed(found or settings.Settings(), cipher.seal, engine.where)
+                now = now.sealed(cipher.seal)
+            try:
+                engine.commit(
+                    Batch(puts={key: body, SETTINGS_ROW: now.body()}, checks={SETTINGS_ROW: row, key: ABSENT})
                 )
-            )
-        except Conflict as conflict:
-            if row_key(dictionary) in conflict.keys:
-                raise
-        else:
-            return
+            except Conflict as conflict:
+                if key in conflict.keys:
+                    raise
+            else:
+                return
+
+    def renew(self, names: tuple[int, ...]) -> None:
+        """Encrypt and sign dictionaries with today's secrets, so that yesterday's can be thrown away.
+
+        Those that none of the secrets given can read stay as they are.
+        """
+        layers = self._codec.layers
+        for dictionary in names:
+            key, name = row_key(dictionary), f"dictionary {dictionary:08x}"
+            entry = self._engine.get(key)
+            found = None if entry is None else records.read_headers(entry.record)
+            if entry is None or found is None or all(layer.is_current(found[0]) for layer in layers):
+                continue
+            try:
+                body = self._codec.dump(name, key, self._codec.opened(name, key, entry.record)[1])
+                self._engine.commit(Batch(puts={key: body}, checks={key: entry.version}))
+            except (UnreadableValue, UntrustedValue, Conflict):
+                continue  # what uses it says which secret is missing; with Conflict, another process was first
 
 
-def renew(engine: Engine, codec: Any, names: tuple[int, ...]) -> None:
-    """Encrypt and sign the dictionaries with today's secrets, so that yesterday's can be thrown away.
-
-    Those that none of the secrets given can read stay as they are.
-    """
-    for dictionary in names:
-        key, name = row_key(dictionary), f"dictionary {dictionary:08x}"
-        entry = engine.get(key)
-        found = None if entry is None else records.read_headers(entry.record)
-        if entry is None or found is None or codec.is_own(found[0]):
-            continue
-        try:
-            body = codec.dump_bytes(name, key, codec.opened(name, key, entry.record)[1])
-            engine.commit(Batch(puts={key: body}, checks={key: entry.version}))
-        except (UnreadableValue, UntrustedValue, Conflict):
-            continue  # what uses it says which secret is missing; with Conflict, somebody else was first
+def reader(engine: Engine, pickles: Pickles) -> LayeredCodec:
+    """What reads the values of a shelf, however they were written, but for those that take a secret."""
+    compression = Compression(Decompressor(Dictionaries(engine, pickles).lookup))
+    return LayeredCodec(pickles, [compression], large=LargeBuffers(engine.blobs))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import struct
-from typing import Any
+from typing import Any, NoReturn
 
 from coshelf import records
 from coshelf.errors import FormatTooNew, UnreadableValue, UntrustedValue, UnwritableValue, WrongKey
@@ -13,7 +13,7 @@ from coshelf.keys import shown
 from coshelf.system import extras
 from coshelf.values import secret_keys
 
-__all__ = ["Cipher", "check_value", "key_id", "key_ids", "seal"]
+__all__ = ["Cipher", "check_value", "key_id", "key_ids", "refuse_encrypted", "seal"]
 
 _CONTEXT = b"coshelf encryption 1\0"
 _CHECK_CONTEXT = b"coshelf encryption check 1\0"
@@ -25,10 +25,14 @@ _LENGTH = struct.Struct("<Q").pack
 
 
 class Cipher:
-    """Encrypts with the first of some secrets, and decrypts what any of them encrypted.
+    """The layer that encrypts with the first of some secrets, and decrypts what any of them encrypted.
 
     What is encrypted is bound to the shelf, to the key of the entry, and to the headers before: codec and compression.
     """
+
+    kind = records.ENCRYPTION
+    is_applied = True
+    is_required = False
 
     def __init__(self, secrets: tuple[bytes, ...], shelf_id: bytes) -> None:
         aead = extras.cryptography_aead()
@@ -39,8 +43,7 @@ class Cipher:
         self._bound = _CONTEXT + shelf_id
         self.seal = functools.partial(seal, secrets[0])
 
-    def encrypt(self, key: Any, encoded_key: bytes, headers: bytes, payload: bytes) -> tuple[bytes, bytes]:
-        """Header and encrypted payload; ``headers`` is the record up to there."""
+    def apply(self, key: Any, encoded_key: bytes, headers: bytes, payload: bytes) -> tuple[bytes, bytes]:
         nonce = os.urandom(_NONCE)
         try:
             encrypted: bytes = self._own.encrypt(nonce, payload, self._associated(encoded_key, headers))
@@ -48,15 +51,16 @@ class Cipher:
             raise UnwritableValue(
                 f"the value for key {shown(key)} is too large to be encrypted, {len(payload):,} bytes: {error}", (key,)
             ) from error
-        return records.header(records.ENCRYPTION, self._begin + nonce), encrypted
+        return headers + records.header(records.ENCRYPTION, self._begin + nonce), encrypted
 
-    def decrypt(self, key: Any, encoded_key: bytes, headers: bytes, data: bytes, payload: bytes) -> bytes:
-        """The payload as it was. ``data`` is that of the header, ``headers`` is the record up to there.
+    def remove(self, key: Any, encoded_key: bytes, headers: dict[int, bytes], payload: bytes) -> bytes:
+        """The payload as it was.
 
         Raises :class:`WrongKey` for what another secret encrypted, and :class:`UntrustedValue` for what was changed or
         moved since.
         """
-        refuse_unknown(key, data)
+        data = headers[self.kind]
+        _refuse_unknown(key, data)
         cipher = self._ciphers.get(data[1:-_NONCE])
         if cipher is None:
             raise WrongKey(
@@ -64,8 +68,9 @@ class Cipher:
                 f"opened with {key_ids(self._ciphers)}\n  hint: encrypt=[new, old] reads what an old secret encrypted",
                 key,
             )
+        before = records.headers_before(headers, self.kind)
         try:
-            decrypted: bytes = cipher.decrypt(data[-_NONCE:], payload, self._associated(encoded_key, headers))
+            decrypted: bytes = cipher.decrypt(data[-_NONCE:], payload, self._associated(encoded_key, before))
         except Exception as error:  # InvalidTag, and ValueError for what is too short to have one
             raise UntrustedValue(
                 f"the value for key {shown(key)} cannot be decrypted: it was changed, or stood under another key, or "
@@ -75,15 +80,24 @@ class Cipher:
             ) from error
         return decrypted
 
-    def is_own(self, data: bytes) -> bool:
-        """Whether a header is of what the first of the secrets encrypted."""
-        return data.startswith(self._begin)
+    def is_current(self, headers: dict[int, bytes]) -> bool:
+        return headers.get(self.kind, self._begin).startswith(self._begin)
 
     def _associated(self, encoded_key: bytes, headers: bytes) -> bytes:
         return b"".join((self._bound, _LENGTH(len(encoded_key)), encoded_key, headers))
 
 
-def refuse_unknown(key: Any, data: bytes) -> None:
+def refuse_encrypted(key: Any, data: bytes) -> NoReturn:
+    """Raise the error for an encrypted value where no secret was given; ``data`` is that of its header."""
+    _refuse_unknown(key, data)
+    raise WrongKey(
+        f"the value for key {shown(key)} is encrypted with the key {data[1:-_NONCE].hex()}\n"
+        "  hint: open the shelf with encrypt=",
+        key,
+    )
+
+
+def _refuse_unknown(key: Any, data: bytes) -> None:
     """Raise an error for a header that this version does not know."""
     if data[:1] != _AES_GCM:
         raise FormatTooNew(

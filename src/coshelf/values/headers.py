@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from coshelf import records
 from coshelf.errors import CoshelfError, FormatTooNew, UnreadableValue, UntrustedValue
 from coshelf.keys import shown
 
-__all__ = ["BYTES", "IDS", "JSON", "KNOWN", "MSGPACK", "NAMES", "TEXT", "codec_of", "said_of", "undecoded"]
+__all__ = [
+    "BYTES",
+    "IDS",
+    "JSON",
+    "KNOWN",
+    "MSGPACK",
+    "NAMES",
+    "TEXT",
+    "codec_of",
+    "parts",
+    "plain_payload",
+    "refuse_unknown",
+    "said_of",
+    "undecoded",
+]
 
 MSGPACK, JSON, BYTES, TEXT = 1, 2, 3, 4
 NAMES = {MSGPACK: "msgspec", JSON: "json", BYTES: "bytes", TEXT: "str"}
@@ -41,20 +56,57 @@ def codec_of(headers: dict[int, bytes]) -> int | None:
     return None if data is None else int.from_bytes(data, "little")
 
 
-def undecoded(key: Any, record: bytes) -> CoshelfError:
-    """The error of a codec that reads pickles alone, for a record with headers."""
-    found = records.read_headers(record)
-    if found is None:
-        return UnreadableValue(f"the value for key {shown(key)} has headers that do not end", key)
-    if records.SIGNATURE in found[0]:
-        return UntrustedValue(f"the value for key {shown(key)} is signed: open the shelf with sign=", "", key)
-    unknown = records.needs_later_version(found[0], KNOWN)
+def parts(record: bytes) -> tuple[dict[int, bytes], bytes]:
+    """The headers of a record, by kind, and its payload.
+
+    The kind 0, which no header has, stands for a record that has none of the forms known here: :func:`refuse_unknown`
+    refuses it.
+    """
+    tag = record[0]
+    if tag == records.PICKLE:
+        return {}, record[: -records.TRAILER]
+    if tag == records.HEADERED:
+        found = records.read_headers(record)
+        return ({0: b""}, b"") if found is None else (found[0], record[found[1] : -records.TRAILER])
+    if tag == records.OLD_PICKLE:
+        return {}, record[1 : -records.TRAILER]
+    return {0: record[:1]}, b""
+
+
+def refuse_unknown(key: Any, headers: dict[int, bytes], known: Iterable[int] = KNOWN) -> None:
+    """Raise the error for headers of :func:`parts` that are not all known, if they must be."""
+    if 0 in headers:
+        if not headers[0]:
+            raise UnreadableValue(f"the value for key {shown(key)} has headers that do not end", key)
+        raise FormatTooNew(
+            f"the record for key {shown(key)} has tag {headers[0][0]:#04x}, which only a later version knows"
+        )
+    if records.SIGNATURE in headers and records.SIGNATURE not in known:
+        raise UntrustedValue(f"the value for key {shown(key)} is signed: open the shelf with sign=", "", key)
+    unknown = records.needs_later_version(headers, known)
     if unknown is not None:
-        return FormatTooNew(
+        raise FormatTooNew(
             f"the value for key {shown(key)} has a header {unknown:#04x}, which only a later version knows"
         )
+
+
+def plain_payload(key: Any, record: bytes) -> bytes:
+    """The pickle of a record that has no layers, without large buffers that lie beside it. Raises :func:`undecoded`."""
+    headers, payload = parts(record)
+    if headers and headers.keys() != {records.BLOB}:
+        raise undecoded(key, record)
+    return payload
+
+
+def undecoded(key: Any, record: bytes) -> CoshelfError:
+    """The error of a codec that reads plain pickles alone, for a record with headers."""
+    headers, _ = parts(record)
+    try:
+        refuse_unknown(key, headers)
+    except CoshelfError as error:
+        return error
     return UnreadableValue(
-        f"the value for key {shown(key)} is no plain pickle, but {said_of(found[0])}\n"
+        f"the value for key {shown(key)} is not a plain pickle, but {said_of(headers)}\n"
         "  hint: open it with coshelf.open",
         key,
     )

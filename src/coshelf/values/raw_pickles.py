@@ -1,4 +1,4 @@
-"""Pickles as they are: who reads and writes bytes sees the pickles that others see the values of."""
+"""Pickles as they are, for programs that read and write bytes where others see the values."""
 
 from __future__ import annotations
 
@@ -6,47 +6,53 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from coshelf import records
-from coshelf.errors import FormatTooNew, UnwritableValue
+from coshelf.errors import UnwritableValue
 from coshelf.keys import shown
-from coshelf.values.headers import undecoded
-from coshelf.values.pickled import OLD, PickleCodec, damaged, unreadable
+from coshelf.values.blobs import Blobs
+from coshelf.values.codec import Layer, load_singly
+from coshelf.values.failures import damaged, unreadable
+from coshelf.values.headers import plain_payload
+from coshelf.values.large_buffers import LargeBuffers
+from coshelf.values.pickled import OLD
+from coshelf.values.pickles import PROTOCOL
 
 __all__ = ["RawPickles"]
 
 
-class RawPickles(PickleCodec):
-    """Values are bytes that hold a pickle. What :class:`PickleCodec` stores is read as its pickle, and the reverse."""
+class RawPickles:
+    """Values are bytes that hold a pickle. They are the same records as those of :class:`PickleCodec`."""
 
-    trusts = False
+    protocol = PROTOCOL
+    layers: tuple[Layer, ...] = ()
+
+    def __init__(self, blobs: Blobs | None = None) -> None:
+        self._large = LargeBuffers(blobs)
 
     def dump(self, key: Any, encoded_key: bytes, value: Any) -> bytes:
         if not isinstance(value, (bytes, bytearray)) or not value:
-            raise UnwritableValue(f"the value for key {shown(key)} is no pickle but {shown(value)}", (key,))
+            raise UnwritableValue(f"the value for key {shown(key)} is not a pickle but {shown(value)}", (key,))
         return bytes(value) if value[0] == records.PICKLE else OLD + value
+
+    def fingerprint(self, key: Any, encoded_key: bytes, value: Any, body: bytes | None = None) -> bytes:
+        return self.dump(key, encoded_key, value)
 
     def load_pages(
         self, decode: Callable[[bytes], Any], pages: Iterable[list[tuple[bytes, bytes]]]
     ) -> Iterator[tuple[Any, Any]]:
-        for page in pages:
-            for encoded, record in page:
-                key = decode(encoded)
-                yield key, self.load(key, encoded, record)
+        return load_singly(self.load, decode, pages)
 
     def load(self, key: Any, encoded_key: bytes, record: bytes, copy: bool = False) -> bytes:
         if not records.is_intact(encoded_key, record):
             raise damaged(key, record)
-        if record[0] == records.PICKLE:
-            return record[: -records.TRAILER]
-        if record[0] == records.OLD_PICKLE:
-            return record[1 : -records.TRAILER]
-        if record[0] == records.HEADERED and record[1] == records.BLOB:
-            payload, views = self._beside(key, record)
-            from coshelf.values.pickle_surgery import inline
+        if record[0] != records.HEADERED or record[1] != records.BLOB:
+            return plain_payload(key, record)
+        payload, views = self._large.parts(key, record)
+        from coshelf.values.pickle_surgery import inline
 
-            try:
-                return inline(payload, views)
-            except ValueError as error:
-                raise unreadable(key, error) from error
-        if record[0] == records.HEADERED:
-            raise undecoded(key, record)
-        raise FormatTooNew(f"the record for key {shown(key)} has tag {record[0]:#04x}, which is no pickle's")
+        try:
+            return inline(payload, views)
+        except ValueError as error:
+            raise unreadable(key, error) from error
+
+    def opened(self, key: Any, encoded_key: bytes, record: bytes) -> tuple[None, bytes]:
+        return None, plain_payload(key, record)

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from coshelf.errors import Unsupported
 from coshelf.system import extras
-from coshelf.values.dictionaries import store
-from coshelf.values.layered import EveryCodec, LayeredCodec
+from coshelf.values.compression import Compression
+from coshelf.values.dictionaries import Dictionaries
+from coshelf.values.pickles import Pickles
 
 if TYPE_CHECKING:
     from coshelf.contract import Engine
     from coshelf.mapping.handle import Handle
     from coshelf.mapping.namespace import Namespace
+    from coshelf.values.codec import Codec
 
 __all__ = ["Training", "train"]
 
@@ -27,11 +29,11 @@ class Training:
     """What :meth:`coshelf.Shelf.train_dictionary` did.
 
     Attributes:
-        dictionary: its id.
+        dictionary: the id of the dictionary.
         size: its bytes.
         samples: how many values it was trained on.
-        before: bytes of these, each compressed as until now.
-        after: bytes of these, each compressed with the new dictionary.
+        before: bytes of these values, each compressed without it.
+        after: bytes of these values, each compressed with it.
     """
 
     dictionary: int
@@ -48,13 +50,13 @@ class Training:
 def train(handle: Handle, namespace: Namespace, *, samples: int, size: int) -> Training:
     """Train on values of a namespace, and store the dictionary."""
     codec = handle.codec
-    compressor = codec.layers.compressor if isinstance(codec, LayeredCodec) else None
+    compression = next((layer for layer in codec.layers if isinstance(layer, Compression)), None)
+    compressor = None if compression is None else compression.compressor
     if compressor is None:
         raise Unsupported(
             f"train_dictionary(): the values of {handle.engine.where} are not compressed\n"
             "  hint: open it with compress='zstd', and recode=True if it has entries"
         )
-    assert isinstance(codec, LayeredCodec)
     if samples < _LEAST or size < 256:
         raise ValueError(f"a dictionary has 256 bytes or more, of {_LEAST} samples or more; not {size}, of {samples}")
     payloads = _payloads(handle.engine, namespace, codec, samples)
@@ -67,13 +69,14 @@ def train(handle: Handle, namespace: Namespace, *, samples: int, size: int) -> T
             "  hint: it takes more values (a hundred times its size together is good), or a smaller size="
         ) from error
     before = sum(map(compressor.packed_size, payloads))
-    store(handle.engine, codec, found.dict_id, found.dict_content)
+    dictionaries = Dictionaries(handle.engine, Pickles(codec.protocol), codec.layers)
+    dictionaries.store(found.dict_id, found.dict_content)
     compressor.look_again()
     after = sum(map(compressor.packed_size, payloads))
     return Training(found.dict_id, len(found.dict_content), len(payloads), before, after)
 
 
-def _payloads(engine: Engine, namespace: Namespace, codec: EveryCodec, samples: int) -> list[bytes]:
+def _payloads(engine: Engine, namespace: Namespace, codec: Codec, samples: int) -> list[bytes]:
     """Values as they are before they are compressed, evenly from all."""
     ranges = namespace.ranges
     step = max(1, sum(engine.count(start, stop) for start, stop in ranges) // samples)

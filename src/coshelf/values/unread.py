@@ -1,24 +1,40 @@
-"""For those who have no business with values: listing, deleting, copying and checking take no secret and no extra."""
+"""The codec for programs that list, delete, copy and check entries: they need no secret and no extra."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NoReturn
 
 from coshelf.errors import UnreadableValue, UnwritableValue
 from coshelf.keys import shown
-from coshelf.values.pickled import PickleCodec
+from coshelf.values.codec import Layer, load_singly
+from coshelf.values.headers import plain_payload
+from coshelf.values.pickles import PROTOCOL
 
 __all__ = ["UnreadValues"]
 
 
-class UnreadValues(PickleCodec):
+class UnreadValues:
     """Values are neither read nor written."""
 
-    trusts = False
-    writes = False
+    protocol = PROTOCOL
+    layers: tuple[Layer, ...] = ()
 
-    def dump(self, key: Any, encoded_key: bytes, value: Any) -> bytes:
-        raise UnwritableValue(f"the value for key {shown(key)} cannot be stored: it was not opened for that", (key,))
+    def dump(self, key: Any, encoded_key: bytes, value: Any) -> NoReturn:
+        raise UnwritableValue(
+            f"the value for key {shown(key)} cannot be stored: the shelf was not opened for that", (key,)
+        )
 
-    def load(self, key: Any, encoded_key: bytes, record: bytes, copy: bool = False) -> Any:
-        raise UnreadableValue(f"the value for key {shown(key)} is not read: it was not opened for that", key)
+    def fingerprint(self, key: Any, encoded_key: bytes, value: Any, body: bytes | None = None) -> NoReturn:
+        self.dump(key, encoded_key, value)
+
+    def load_pages(
+        self, decode: Callable[[bytes], Any], pages: Iterable[list[tuple[bytes, bytes]]]
+    ) -> Iterator[tuple[Any, Any]]:
+        return load_singly(self.load, decode, pages)
+
+    def load(self, key: Any, encoded_key: bytes, record: bytes, copy: bool = False) -> NoReturn:
+        raise UnreadableValue(f"the value for key {shown(key)} is not read: the shelf was not opened for that", key)
+
+    def opened(self, key: Any, encoded_key: bytes, record: bytes) -> tuple[None, bytes]:
+        return None, plain_payload(key, record)

@@ -1,6 +1,6 @@
-"""A bell for directories: inotify, by which the kernel tells who asks that something happened in one.
+"""A bell for directories: inotify, by which the kernel reports changes in a directory.
 
-The standard library has no call for it, so libc's are made through ctypes, loaded only when somebody waits.
+The standard library has no call for it, so libc is called through ctypes, which is imported when a reader waits.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Notifier:
         self._watched: set[int] = set()
 
     def is_usable(self) -> bool:
-        """Whether it is this process's own, and does not tell of too much that is no longer of interest."""
+        """Whether it is this process's own, and does not watch too many directories of no further interest."""
         return self._pid == os.getpid() and len(self._watched) <= _MOST_WATCHES
 
     def watch(self, directory: int) -> None:
@@ -60,7 +60,7 @@ class Notifier:
         self._watched.add(_checked(self._library.inotify_add_watch(self.descriptor, path, _MASK)))
 
     def something_happened(self) -> bool:
-        """Whether there were events since it was last asked; who waits looks anew whatever they were."""
+        """Whether there were events since the last call. What they were does not matter: the caller looks again."""
         happened = False
         while True:
             try:
@@ -92,7 +92,7 @@ class Bells:
             weakref.finalize(bell, self._take_back, notifier).atexit = False
             bell.watch()
         except OSError as error:
-            if error.errno in _USED_UP:  # a user has 128 of them, if nobody gave more
+            if error.errno in _USED_UP:  # a user has 128 of them by default
                 return None
             raise
         return bell
@@ -114,7 +114,7 @@ class Bells:
             self._idle.append(notifier)
 
     def close(self) -> None:
-        """Close those that nobody listens to, and the others when that ends."""
+        """Close those without a listener now, and the others when their bells end."""
         self._closed = True
         while self._idle:
             self._idle.pop().close()
@@ -130,7 +130,7 @@ class DirectoryBell(Doorbell):
         self._sequence = 0
 
     def watch(self) -> None:
-        """Watch each directory on the way, from the root on: one that is made later is told by the one above it."""
+        """Watch each directory on the way, from the root on: one that is made later is reported by the one above it."""
         for directory in self._directories:
             self._watch(directory)
 

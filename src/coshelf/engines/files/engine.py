@@ -67,8 +67,8 @@ _MANY = 100  # files whose content is made durable one by one
 class FilesEngine(ExclusiveEngine):
     """Entries in the files of a directory.
 
-    With ``as_pickleshare`` it is as pickleshare has it: every file is an entry, and its path the key; the directory may
-    be emptied, whoever made it; and to close one that was deleted meanwhile is no error.
+    With ``as_pickleshare`` it does as pickleshare does. Every file is an entry, and its path the key. Any directory may
+    be emptied. Closing one that was deleted meanwhile is not an error.
     """
 
     name = "files"
@@ -177,7 +177,7 @@ class FilesEngine(ExclusiveEngine):
         return ((key, parts) for key, parts in found if self._counts(parts))
 
     def others(self) -> list[str]:
-        """The paths of files that are no entries: in a directory that is not a shelf's own, those without a pickle."""
+        """The paths of files that are not entries: those without a pickle, unless the engine made the directory."""
         with self._translated("read"), self._tree.in_use():
             return sorted("/".join(parts) for _, parts in self._layout.walk(FIRST, LAST) if not self._counts(parts))
 
@@ -200,7 +200,7 @@ class FilesEngine(ExclusiveEngine):
 
     @contextmanager
     def _instant(self) -> Iterator[None]:
-        """Keeps the files of a batch from appearing one by one before whoever reads several."""
+        """Keeps a reader of several files from seeing a part of a batch."""
         with ExitStack() as stack:
             if not self._lock.is_mine():
                 # There is none before the first batch, and none that counts where something else lies in its place.
@@ -241,7 +241,7 @@ class FilesEngine(ExclusiveEngine):
         if reason is not None:
             raise UntrustedValue(
                 f"the value for key {shown(name)}: {reason}\n"
-                "  hint: open it with trust=False for plain data, or with trust=True if you trust whoever wrote it",
+                "  hint: open it with trust=False for plain data, or with trust=True if you trust its writer",
                 "",
                 name,
             )
@@ -273,7 +273,7 @@ class FilesEngine(ExclusiveEngine):
             return sorted(self._walk(start, stop))
 
     def stamp(self, key: bytes) -> Stamp | None:
-        """What differs when the file of a key has changed, whoever changed it; None if there is no file."""
+        """What differs when any program has changed the file of a key; None if there is no file."""
         found = self._layout.find(key)
         return None if found is None else stamp_of(found[1])
 
@@ -339,7 +339,7 @@ class FilesEngine(ExclusiveEngine):
         return leaving | cleared
 
     def _rename(self, puts: dict[Parts, bytes], leaving: set[Parts], stamp: int) -> None:
-        """Write the files of a batch, and let them appear together to who reads several."""
+        """Write the files of a batch, and let them appear together to a reader of several."""
         mode, durable = self._options.mode, self._options.durability == "commit"
         with self._staging.open() as staging:
             for parts, data in puts.items():

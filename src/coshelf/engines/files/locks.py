@@ -90,10 +90,10 @@ class LockedFile(Lockable):
         return descriptor
 
     def _no_file(self) -> NotAShelf:
-        return NotAShelf(f"{self._name} in the directory beside the shelf is no regular file\n  hint: remove it")
+        return NotAShelf(f"{self._name} in the directory beside the shelf is not a regular file\n  hint: remove it")
 
     def _open_in(self, directory: int, kind: int) -> int:
-        flags = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # not waiting for whoever feeds a FIFO
+        flags = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # does not wait for the writer of a FIFO
         if kind == fcntl.LOCK_SH:
             return os.open(self._name, os.O_RDONLY | flags, dir_fd=directory)
         # Network file systems lock exclusively only what is open for writing.
@@ -101,7 +101,7 @@ class LockedFile(Lockable):
         mode = os.fstat(directory).st_mode & 0o666
         status = os.fstat(descriptor)
         if stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid() and stat.S_IMODE(status.st_mode) != mode:
-            os.fchmod(descriptor, mode)  # for those who may write the root
+            os.fchmod(descriptor, mode)  # for every user who may write the root
         return descriptor
 
 

@@ -1,4 +1,4 @@
-"""Opening a directory: making it where it is missing, and refusing what is none."""
+"""Opening a directory: it is made if it is missing, and refused if it is not a directory."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def open_engine(target: Any, options: OpenOptions, *, as_pickleshare: bool = Fal
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except FileNotFoundError as error:
-            raise ShelfNotFound(f"there is no directory {path}") from error
+            raise ShelfNotFound(f"the directory {path} does not exist") from error
         except NotADirectoryError as error:
-            raise NotAShelf(f"{path} is no directory; it has not been changed") from error
+            raise NotAShelf(f"{path} is not a directory; it has not been changed") from error
         try:
             engine = FilesEngine(path, descriptor, options, as_pickleshare=as_pickleshare)
         except BaseException:
@@ -47,7 +47,7 @@ def _made(path: str, mode: int) -> bool:
     except FileExistsError:
         return False
     except FileNotFoundError as error:
-        raise ShelfNotFound(f"there is no directory {os.path.dirname(path)} to make {path} in") from error
+        raise ShelfNotFound(f"cannot make {path}: the directory {os.path.dirname(path)} does not exist") from error
     descriptor = os.open(path, OPEN_DIRECTORY)
     try:
         os.fchmod(descriptor, mode_of_directories(mode) | os.fstat(descriptor).st_mode & stat.S_ISGID)

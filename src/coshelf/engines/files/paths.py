@@ -25,7 +25,7 @@ _LEADS_ELSEWHERE = ("", ".", "..")
 
 
 def plain_parts(key: bytes) -> Parts | None:
-    """The parts of the path of an encoded key; None if it is no plain path."""
+    """The parts of the path of an encoded key; None if it is not a plain path."""
     if key[:1] != STR or len(key) > _LONGEST_PATH:
         return None
     try:
@@ -46,7 +46,7 @@ def parts_of(key: bytes) -> Parts:
         raise InvalidKey(f"key {shown(path)} holds a NUL or a backslash, which no file of pickleshare has in its name")
     for part in parts:
         if part in _LEADS_ELSEWHERE:
-            raise InvalidKey(f"key {shown(path)} is no plain relative path: it has the part {part!r}")
+            raise InvalidKey(f"key {shown(path)} is not a plain relative path: it has the part {part!r}")
         length = len(part) if part.isascii() else _length(part, path)
         if length > LONGEST_PART:
             raise KeyTooLong(

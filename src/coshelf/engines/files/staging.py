@@ -56,7 +56,7 @@ class Staging:
             descriptor = os.open(path, OPEN_DIRECTORY, dir_fd=above)
         except OSError as error:
             if error.errno in (errno.ENOTDIR, errno.ELOOP):
-                raise NotAShelf(f"{path} is no directory{self._purpose()}") from error
+                raise NotAShelf(f"{path} is not a directory{self._purpose()}") from error
             raise
         try:
             self._refuse_foreign(path, os.fstat(descriptor), root)
@@ -66,7 +66,7 @@ class Staging:
         return descriptor
 
     def _refuse_foreign(self, path: str, found: os.stat_result, root: os.stat_result) -> None:
-        """Raise for a directory in which somebody can rename who cannot in the root."""
+        """Raise for a directory in which users can rename files who cannot do so in the root."""
         if found.st_dev != root.st_dev:
             raise Unsupported(
                 f"{self.path} is on another file system than the root it stands beside, so that files cannot be "
@@ -139,7 +139,7 @@ class StagedFiles:
 
 
 def _empty(directory: int) -> None:
-    """Remove staged files; a name of another kind is nobody's business here."""
+    """Remove staged files, and leave files with other names."""
     for name in os.listdir(directory):
         if name.endswith(_STAGED):
             os.unlink(name, dir_fd=directory)

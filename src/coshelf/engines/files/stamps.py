@@ -17,7 +17,7 @@ Stamp = tuple[int, int, int, int]
 
 
 def stamp_of(status: os.stat_result) -> Stamp:
-    """What differs when a file has changed, whoever changed it."""
+    """What differs when any program has changed a file."""
     return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 

@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # not waiting for whoever feeds a FIFO
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # does not wait for the writer of a FIFO
 # What a file system says of a name that it cannot have.
 _NO_NAME = {errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ}
 _NO_FILE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.ENODEV, errno.EISDIR, errno.ESTALE}
@@ -70,7 +70,7 @@ class Tree:
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
-        """Keeps the descriptor open, whoever closes the engine meanwhile."""
+        """Keeps the descriptor open, even if another thread closes the engine meanwhile."""
         with self._counting:
             self._users += 1
         try:

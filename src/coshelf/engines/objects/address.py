@@ -50,7 +50,7 @@ class Address:
 
     @classmethod
     def parse(cls, url: str) -> Address:
-        """Raises ValueError for what is no such URL. Its message has no secret in it."""
+        """Take a URL apart. Raises ValueError for a URL of another form; the message shows no secrets."""
         parts = server_urls.parse(url)
         scheme, bucket, prefix = parts.scheme, parts.hosts, parts.path.strip("/")
         if not _BUCKET.fullmatch(bucket) or "#" in url:

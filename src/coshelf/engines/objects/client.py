@@ -1,4 +1,4 @@
-"""Objects by their names: each method is one request, with its timeout, and with errors of ours."""
+"""Objects by their names: each method is one request, with a timeout, and raises our errors."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class Client:
             )
         except errors.UnknownConfigurationKeyError:
             raise ValueError(f"{address.shown}: the client does not know an option in the URL") from None
-        except errors.BaseError:  # its words may quote what it was given
+        except errors.BaseError:  # its message may quote the options
             raise ValueError(f"{address.shown}: the client does not take the options in the URL") from None
 
     # --- reading: tried again while the server is away ---------------------------------------------------------------
@@ -208,7 +208,7 @@ class Client:
         return repeated(write, _is_unsent, where=self.server, timeout=self.patience)
 
     def _look(self, name: str) -> Found | None:
-        """What is there after a reply was lost; None, too, if that cannot be told."""
+        """What exists after a reply was lost; None, too, if that is not known."""
         try:
             return self.get(name)
         except (CoshelfError, OSError):

@@ -5,7 +5,7 @@ ETag of another: a write over the state that was read is one with ``If-Match``, 
 
 A deletion on condition is one with ``If-Match``, too, where the server honours that. Elsewhere an empty object takes
 the entry's place, a tombstone, which counts as none and stays until it is overwritten: to delete it afterwards, without
-a condition, could hit what somebody else has stored there meanwhile.
+a condition, could delete what another process has stored there meanwhile.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ __all__ = ["ENTRIES", "ObjectsEngine"]
 ENTRIES = "e"
 """Below it lie the entries; no longer, since each byte of a name is missing in the longest key."""
 
-_FIRST_PAGES = (1, 16)  # entries: who wants one is not to pay for a hundred
+_FIRST_PAGES = (1, 16)  # entries: a caller who wants one does not pay for a hundred
 _PAGE = 100
 _DELETED_TOGETHER = 1_000  # by one request
 _FIRST_NAP = 0.05  # seconds between two looks, each of which is a request that costs money
@@ -199,7 +199,7 @@ class ObjectsEngine(Engine):
         )
 
     def distrust(self) -> str:
-        return f"whoever may write to the bucket can write {self.where}"
+        return f"every user with write access to the bucket can have written {self.where}"
 
     def doorbell(self, key: bytes) -> Doorbell:
         return PollingBell(_FIRST_NAP, _LONGEST_NAP)

@@ -1,4 +1,4 @@
-"""What the client's errors mean, told in words without secrets.
+"""What the client's errors mean, in words without secrets.
 
 obstore raises few classes of errors; what happened stands in their text, with whole answers of the server. So it is
 looked for there, and the text itself is not passed on.

@@ -103,14 +103,14 @@ def _refuse_foreign(client: Client, address: Address) -> None:
     meta, scratch = f"{address.root}{_META}", f"{address.root}{_SCRATCH}/"
     for page in client.pages(address.prefix, ""):
         for listed in page:
-            if listed.name == meta:  # somebody else is making it just now
+            if listed.name == meta:  # another process is making it
                 return
             if not listed.name.startswith(scratch):
                 raise NotAShelf(f"{client.server} holds other objects ({listed.name!r}); nothing was changed")
 
 
 def _made(client: Client, address: Address) -> bytes:
-    """Make the shelf, unless somebody else was quicker; its id."""
+    """Make the shelf, unless another process was quicker; return its id."""
     store_id = os.urandom(16)
     text = json.dumps({"coshelf": _FORMAT, "id": store_id.hex()}) + "\n"
     try:

@@ -81,13 +81,13 @@ def parse(url: str, timeout: float) -> Address:
 
 def _refused(why: str) -> ValueError:
     return ValueError(
-        f"this is no URL of a shelf on PostgreSQL: {why}\n"
+        f"this is not a URL of a shelf on PostgreSQL: {why}\n"
         "  hint: postgresql://USER@HOST:PORT/DATABASE?shelf=NAME, and parameters of libpq behind that"
     )
 
 
 def _with_defaults(given: dict[str, Any], timeout: float) -> dict[str, Any]:
-    """A standby is no place to write, a server that answers nobody is no reason to wait for ever."""
+    """With defaults: connect to a server that takes writes, and do not wait for ever for one that is silent."""
     defaults: dict[str, Any] = {
         "application_name": "coshelf",
         "connect_timeout": max(2, min(10, int(timeout))),

@@ -257,7 +257,7 @@ class PostgresqlEngine(RowReader, Engine):
     def _was_committed(self, key: bytes | None, version: int) -> bool:
         """Whether the row of a key shows that a commit happened: no other commit has its version.
 
-        That it does not show proves nothing: the server may still be at it, or somebody may have overwritten the row.
+        Without that row it is not known: the server may still be committing, or another commit has replaced the row.
         """
         if key is None:
             return False
@@ -276,13 +276,13 @@ class PostgresqlEngine(RowReader, Engine):
     # --- the rest ----------------------------------------------------------------------------------------------------
 
     def distrust(self) -> str:
-        return f"whoever may write the database can write {self.where}"
+        return f"every user with write access to the database can have written {self.where}"
 
     def doorbell(self, key: bytes) -> PollingBell:
         return PollingBell(_FIRST_PAUSE, _LONGEST_PAUSE, growth=1.3)
 
     def sync(self) -> None:
-        """Have the server flush what it has acknowledged, where its settings let it be late."""
+        """Have the server flush what it has acknowledged, if its settings let it do so later."""
         if self._options.flag != "r" and self._shelf.fsync and not self._shelf.waits:
             self._server.read(lambda connection: connection.execute(Statements.FLUSH))
 
@@ -308,7 +308,7 @@ def _new_version() -> int:
 
 
 def _column(version: int) -> int:
-    """A version as it may stand in the table: what is no such number is no version of a row there."""
+    """A version as the table has it; -1 for a number that no row can have."""
     return version if version < 1 << 63 else -1
 
 

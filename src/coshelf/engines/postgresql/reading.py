@@ -155,7 +155,7 @@ class _Instant:
             return self._sent
 
     def receive(self, sent: _Sent) -> _Page:
-        """The rows that were asked for; who else used the connection meanwhile may have received them already."""
+        """The rows that were asked for. Another user of the connection may have received them already."""
         with self._in_use():
             assert sent.rows is not None
             return sent.rows
@@ -257,7 +257,7 @@ class PostgresqlSnapshot(RowReader, Snapshot):
             size = sum(len(row[-1] or b"") for row in page)
             rows = max(FIRST_PAGE, min(rows * 4, _LARGEST_PAGE, _PAGE_BYTES * len(page) // (size + 1)))
             ahead = None
-            if not is_last and number > 1:  # who takes one page often wants no more
+            if not is_last and number > 1:  # a caller who takes one page often wants no more
                 ahead = self._instant.send(*_query(self._shelf, start, stop, reverse, keys_only, rows))
             if has_large(page):
                 yield from self._filled(page)

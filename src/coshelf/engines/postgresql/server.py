@@ -32,7 +32,7 @@ _SLOWEST = 1 << 20  # bytes a second
 _NAME = "coshelf-"
 _numbers = itertools.count(1)
 
-# Whatever statistics there are, or are not yet: every statement of ours goes by the primary key.
+# Whatever the statistics say: each of our statements goes by the primary key.
 _SETTINGS = {
     "enable_seqscan": "off",
     "enable_bitmapscan": "off",

@@ -161,7 +161,7 @@ def _find(connection: Connection, name: bytes, where: str) -> tuple[Any, ...] | 
 
 
 def _make(connection: Connection, name: bytes) -> None:
-    """Make the tables, if need be, and the shelf. Of several who do it at once one does."""
+    """Make the tables, if they are missing, and the shelf. If several processes do so at once, one of them succeeds."""
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(hashtext('coshelf tables'))")
         try:

@@ -75,8 +75,8 @@ def parse(url: str) -> Address:
         raise ValueError(f"{where} is not of the form {_FORMS[kind]}")
     if len(name) > _LONGEST_NAME or not name.isprintable() or set(name) & set("{}/ "):
         raise ValueError(
-            f"{where} ends in what cannot be the name of a shelf on Redis: it has no braces, slashes and spaces, and "
-            f"at most {_LONGEST_NAME} characters"
+            f"{where} ends in what cannot be the name of a shelf on Redis: a name has no braces, slashes and spaces, "
+            f"and at most {_LONGEST_NAME} characters"
         )
     options = given.options
     buckets = _number(where, options, "buckets", 1, MOST_BUCKETS)
@@ -107,7 +107,7 @@ def _host(where: str, host: str, port: int) -> tuple[str, int]:
     if not colon or (host.startswith("[") and host.endswith("]")):
         name, number = host, str(port)
     if not number.isdecimal() or not 0 < int(number) < 65536:
-        raise ValueError(f"{where} has a port that is no number from 1 to 65535: {server_urls.ESCAPED}")
+        raise ValueError(f"{where} has a port that is not a number from 1 to 65535: {server_urls.ESCAPED}")
     return name.strip("[]") or "localhost", int(number)
 
 
@@ -120,7 +120,7 @@ def _settings(where: str, secure: bool, credentials: str, database: int, options
         raise ValueError(f"{where}: {error}") from None
     settings.pop("host", None)
     user, colon, password = credentials.partition(":")
-    if not colon and user:  # redis://password@host is no form of theirs: a user without a password
+    if not colon and user:  # in redis://NAME@host the name is a user without a password
         password = ""
     username, secret = unquote(user) or os.environ.get(_USER), unquote(password) or os.environ.get(_PASSWORD)
     if username:

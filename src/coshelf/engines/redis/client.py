@@ -114,7 +114,7 @@ class Client:
         return self.client.get_redis_connection(self.client.nodes_manager.get_node_from_slot(slot))
 
     def connect(self, slot: int) -> tuple[Any, Any]:
-        """A pool and a connection of its, with which commands for a slot can be sent."""
+        """A pool and one of its connections, by which commands for a slot can be sent."""
         pool = self.primary(slot).connection_pool
         return pool, pool.get_connection()
 
@@ -154,7 +154,7 @@ class Client:
     def learn(self) -> None:
         """Look anew which server has which slot, after one was lost."""
         if self.address.kind == "cluster" and self._opened is not None:
-            with contextlib.suppress(Exception):  # whoever asks next says what is wrong
+            with contextlib.suppress(Exception):  # the next command raises what is wrong
                 self._opened.nodes_manager.initialize()
 
     # --- reads, which may be repeated --------------------------------------------------------------------------------

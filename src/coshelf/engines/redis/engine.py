@@ -50,32 +50,34 @@ def open_engine(target: Any, options: OpenOptions) -> Engine:
 
 
 def _meta(client: Client, address: Address, *, make: bool) -> dict[bytes, bytes]:
-    """What is noted of the shelf; made first, if it may be."""
+    """What the server has noted of the shelf. With ``make``, a missing shelf is made first."""
     key = Layout.meta_of(address.name)
     slot = Layout.of(address.name, 1).buckets[0].slot
     kind = client.read(slot, "TYPE", key)
     if kind not in (b"none", "none", b"hash", "hash"):
-        raise NotAShelf(f"{key.decode()} in {address.where} is no shelf's: it has not been changed")
+        raise NotAShelf(f"{key.decode()} in {address.where} does not belong to a shelf; it has not been changed")
     meta = _pairs(client.read(slot, "HGETALL", key))
     if not meta:
         if not make:
             raise ShelfNotFound(f"there is no shelf {address.name!r} in {address.where}")
         meta = _make(client, address, key, slot)
     if not all(field in meta for field in _FIELDS):
-        raise NotAShelf(f"{key.decode()} in {address.where} is no shelf's: it has not been changed")
+        raise NotAShelf(f"{key.decode()} in {address.where} does not belong to a shelf; it has not been changed")
     if int(meta[b"format"]) > _FORMAT:
         raise FormatTooNew(f"the shelf {address.where} was made by a later version of coshelf")
     buckets = int(meta[b"buckets"])
     if address.buckets not in (None, buckets):
-        raise Unsupported(f"the shelf {address.where} was made with buckets={buckets}, which stays; asked for was "
-                          f"buckets={address.buckets}")  # fmt: skip
+        raise Unsupported(
+            f"the shelf {address.where} was made with buckets={buckets}, which cannot be changed to "
+            f"buckets={address.buckets}"
+        )
     if b"ready" not in meta and make:
         _make_ready(client, address, key, slot, meta)
     return meta
 
 
 def _make(client: Client, address: Address, key: bytes, slot: int) -> dict[bytes, bytes]:
-    """Make the shelf, unless somebody else does just now."""
+    """Make the shelf, unless another process makes it at the same time."""
     buckets = address.buckets or 1
     for bucket in Layout.of(address.name, buckets).buckets:
         for name in (bucket.state, bucket.records, bucket.keys, bucket.reserved):
@@ -84,13 +86,15 @@ def _make(client: Client, address: Address, key: bytes, slot: int) -> dict[bytes
                 meta = _pairs(client.read(slot, "HGETALL", key))
                 if meta:
                     return meta
-                raise NotAShelf(f"{name.decode()} in {address.where} belongs to no shelf: it has not been changed")
+                raise NotAShelf(
+                    f"{name.decode()} in {address.where} does not belong to a shelf; it has not been changed"
+                )
     fields = (b"format", _FORMAT, b"id", os.urandom(16), b"buckets", buckets, b"created", int(time.time()))
     return _pairs(client.read(slot, *CREATE.call((key,), *fields)))
 
 
 def _make_ready(client: Client, address: Address, key: bytes, slot: int, meta: dict[bytes, bytes]) -> None:
-    """Note in each bucket whose it is. Who dies in between leaves it to the next."""
+    """Note in each bucket to which shelf it belongs. If this process dies before the end, the next opener goes on."""
     for bucket in Layout.of(address.name, int(meta[b"buckets"])).buckets:
         client.read(bucket.slot, "HSETNX", bucket.state, b"id", meta[b"id"])
     client.read(slot, "HSET", key, b"ready", 1)
@@ -219,7 +223,7 @@ class RedisEngine(Engine):
     # --- the rest ----------------------------------------------------------------------------------------------------
 
     def distrust(self) -> str:
-        return f"whoever may write on the server may have put anything into {self.where}"
+        return f"every user with write access to the server can have written {self.where}"
 
     def sync(self) -> None:
         """Wait until all that was committed is in a synced file, where the server has one and can tell."""
@@ -232,7 +236,7 @@ class RedisEngine(Engine):
             self._client.repeat(partial(self._client.run, bucket.slot, touched, ("WAITAOF", 1, 0, milliseconds)))
 
     def rest(self) -> None:
-        """Nothing to do, as for :meth:`close`: the server has what it acknowledged, and may be away by now."""
+        """Nothing to do, as for :meth:`close`: the server has what it acknowledged, and may be unreachable by now."""
 
     def close(self) -> None:
         self._client.close()

@@ -31,7 +31,7 @@ def is_lost(error: Exception) -> bool:
 
 
 def translated(error: Exception, where: str) -> Exception:
-    """The error of ours for one of the client's; any other as it is."""
+    """Our error for one of the client's; any other as it is."""
     if isinstance(error, CoshelfError) or not isinstance(error, redis.RedisError):
         return error
     text = str(error).strip()
@@ -42,5 +42,5 @@ def translated(error: Exception, where: str) -> Exception:
     if isinstance(error, redis.OutOfMemoryError):
         return StorageFull(f"{where} has no memory left (maxmemory), and nothing of this was stored: {text}")
     if text.startswith("WRONGTYPE"):
-        return NotAShelf(f"a key of {where} is of another kind: something else has been put there ({text})")
+        return NotAShelf(f"a key of {where} has another type: another program has written it ({text})")
     return StorageError(f"{where} refused: {text}")

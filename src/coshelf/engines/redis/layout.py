@@ -19,8 +19,8 @@ class Bucket:
         state: hash: the store's id, the number of changes.
         records: hash: key to record.
         keys: sorted set of the keys, all with score 0, so in the order of their bytes.
-        reserved: hash of the rows that are no entries of the shelf.
-        bell: channel on which each commit is told.
+        reserved: hash of our own rows, which are not entries of the shelf.
+        bell: channel on which each commit is announced.
         slot: the hash slot of all these.
     """
 

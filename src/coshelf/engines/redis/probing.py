@@ -30,7 +30,7 @@ class Found:
     Attributes:
         version: of the oldest server.
         clustered: whether the servers are a Cluster.
-        replica: whether a server is no primary.
+        replica: whether a server is a replica.
         replicated: whether a failover may make another server the primary.
         evicts: the eviction policy, if memory is limited and keys may go; "" if none goes.
         appends: whether every write goes to a file before it is acknowledged.
@@ -53,7 +53,7 @@ class Found:
 
     @property
     def rings(self) -> bool:
-        """Whether commits can be told to those who wait."""
+        """Whether commits can be announced to waiting readers."""
         return not self.clustered or self.version >= _SHARDED_CHANNELS
 
     @property
@@ -175,6 +175,6 @@ def _acknowledged(found: Found, client: Client, durability: Durability) -> str:
         if found.fsync == "always" or (durability == "commit" and found.syncs):
             return "durable"
         # With "everysec" the server answers although writing to the file waits for a sync that is under way, so that
-        # killing it loses what it had acknowledged (seen); with "no" nothing is ever waited for.
+        # killing it loses what it had acknowledged; with "no" it never waits.
         return {"no": "machine", "everysec": "everysec"}.get(found.fsync or "", "unknown")
     return "unknown" if found.appends is None else "memory"

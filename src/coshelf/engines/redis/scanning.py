@@ -92,7 +92,7 @@ def pages_of(
 
 
 def _reserved(client: Client, layout: Layout, start: bytes, stop: bytes, reverse: bool, keys_only: bool) -> list[Row]:
-    """Rows that are no entries: there are few."""
+    """Rows that are not entries; these are few."""
     bucket = layout.buckets[0]
     answer = client.read(bucket.slot, b"HGETALL", bucket.reserved)
     pairs = answer.items() if isinstance(answer, dict) else zip(answer[::2], answer[1::2], strict=True)
@@ -104,7 +104,7 @@ def _reserved(client: Client, layout: Layout, start: bytes, stop: bytes, reverse
 def _ahead(client: Client, part: _Range) -> Iterator[list[Row]]:
     """The pages of one bucket. From the second on, the next one is asked for before a page is handed out.
 
-    Not from the first on: who looks for one entry would wait for two hundred.
+    Not from the first on: a caller who wants one entry would wait for two hundred.
     """
     sent: Sent | None = None
     number = 0
@@ -141,7 +141,7 @@ def _merged(client: Client, parts: list[_Range], reverse: bool) -> Iterator[list
         rows = [row for part in parts for row in part.rows]
         if not rows:
             return
-        # What lies behind the last row of a bucket that has more may still be preceded by one of its.
+        # A bucket with further pages may have rows before those of other buckets that lie behind its last row.
         ends = [part.rows[-1][0] for part in parts if part.more]
         rows.sort(key=_key, reverse=reverse)
         if ends:

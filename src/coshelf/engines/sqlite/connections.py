@@ -59,7 +59,7 @@ class Connections:
                 uri, timeout=self.timeout, uri=True, isolation_level=None, check_same_thread=False, cached_statements=32
             )
             try:
-                # No trigger, view or function that somebody put into the file is believed.
+                # SQLite runs no functions that triggers and views in the file name.
                 connection.execute("PRAGMA trusted_schema = OFF").close()
                 connection.execute("PRAGMA cell_size_check = ON").close()
                 connection.execute("PRAGMA synchronous = NORMAL").close()
@@ -69,7 +69,7 @@ class Connections:
         return connection
 
     def take(self, *, keep: bool = False) -> sqlite3.Connection:
-        """A connection that nobody else uses. With ``keep`` for longer than a call: a fork does not wait for it."""
+        """A connection for the caller alone. ``keep`` means for longer than a call: no fork waits for it."""
         with self._lock:
             if self._closed:
                 raise ShelfClosed(f"the shelf {self.path} has been closed")

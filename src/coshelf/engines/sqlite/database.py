@@ -1,4 +1,4 @@
-"""The database file: made whole, and looked at before it is believed. docs/format.md, "SQLite files"."""
+"""The database file: made whole, and verified when it is opened. docs/format.md, "SQLite files"."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Row:
 
 
 def create(path: str, mode: int, *, over: bool = False) -> bool:
-    """Make an empty shelf under a temporary name, durably, and give it its own; False if something has that by now.
+    """Make an empty shelf under a temporary name, durably, then give it its name; False if something has that by now.
 
     With ``over`` it takes the place of what is there, which the caller keeps others from replacing.
     """
@@ -55,7 +55,7 @@ def create(path: str, mode: int, *, over: bool = False) -> bool:
     try:
         descriptor, temporary = tempfile.mkstemp(".new", prefix, os.path.dirname(path))
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise ShelfNotFound(errno.ENOENT, "there is no such directory to make the shelf in", path) from error
+        raise ShelfNotFound(errno.ENOENT, "the directory for the shelf does not exist", path) from error
     except OSError as error:
         raise translate(error, "create", "the shelf", path) from error
     try:
@@ -95,12 +95,12 @@ def _fill(temporary: str) -> None:
 
 
 def look_at(connections: Connections) -> Row:
-    """What an existing file says of itself. Raises NotAShelf, FormatTooNew, DamagedShelf."""
+    """Verify an existing file, and return what it says of the shelf. Raises NotAShelf, FormatTooNew, DamagedShelf."""
     path = connections.path
     with connections.lent() as database, translated(path, "open", connections.timeout):
         ((application,),) = database.execute("PRAGMA application_id").fetchall()
         if application != _APPLICATION:
-            raise NotAShelf(f"{path} is no shelf of the sqlite engine; it has not been changed")
+            raise NotAShelf(f"{path} is not a shelf of the sqlite engine; it has not been changed")
         ((version,),) = database.execute("PRAGMA user_version").fetchall()
         if version != _FORMAT:
             raise FormatTooNew(f"{path} has format {version}, and this version knows format {_FORMAT}")

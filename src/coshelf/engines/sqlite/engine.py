@@ -1,4 +1,4 @@
-"""The engine: reads wait for nobody, commits take turns on a lock of our own. docs/design.md, "SQLite"."""
+"""The engine: reads never wait, and commits take turns on our own lock. docs/design.md, "SQLite"."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from coshelf.engines.sqlite.connections import Connections
 from coshelf.engines.sqlite.database import Row
 from coshelf.engines.sqlite.failures import translated
 from coshelf.engines.sqlite.reading import COUNT, GET, SqliteSnapshot, entry_of
-from coshelf.engines.sqlite.sidecars import LockFile, Sidecars, lock_path
+from coshelf.engines.sqlite.sidecars import LockFile, Sidecars
 from coshelf.engines.whereabouts import missed
 from coshelf.trust import marks
-from coshelf.trust.exposure import exposure, exposure_above, exposure_of
+from coshelf.trust.exposure import exposure_above
 from coshelf.trust.provenance import unmarked
 
 if TYPE_CHECKING:
@@ -189,13 +189,7 @@ class SqliteEngine(ExclusiveEngine):
         return self.exposure()
 
     def exposure(self) -> str | None:
-        database = self._sidecars.database
-        return (
-            exposure_of(self._path, database)
-            or exposure_above(self._path, database)
-            or self._sidecars.exposure()
-            or exposure(lock_path(self._path))
-        )
+        return exposure_above(self._path, self._sidecars.database) or self._sidecars.exposure()
 
     def _identity(self) -> tuple[int, int]:
         database = self._sidecars.database

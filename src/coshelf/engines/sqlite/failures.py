@@ -47,7 +47,7 @@ def translated(path: str, doing: str, timeout: float) -> AbstractContextManager[
 
 def translate(error: sqlite3.Error, path: str, doing: str, timeout: float) -> CoshelfError:
     """Our error for one of SQLite's."""
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # what is above says more than we tell apart
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the bits above say more than we need
     if code in _BUSY:
         return ShelfLocked(
             f"shelf is locked: {path}\n  by a program that writes it without coshelf; waited {timeout:g} s"
@@ -55,7 +55,7 @@ def translate(error: sqlite3.Error, path: str, doing: str, timeout: float) -> Co
     if code == sqlite3.SQLITE_FULL:
         return StorageFull(f"cannot {doing} {path}: no space left on the device; nothing of this commit was stored")
     if code == sqlite3.SQLITE_NOTADB and doing == "open":
-        return NotAShelf(f"{path} is no shelf of the sqlite engine; it has not been changed")
+        return NotAShelf(f"{path} is not a shelf of the sqlite engine; it has not been changed")
     if code in _DAMAGE:
         return DamagedShelf(f"{path} is damaged: {error}")
     if code in _FORBIDDEN:

@@ -31,7 +31,7 @@ def entry_of(key: bytes, rows: _Page, path: str) -> Entry | None:
         return None
     record = rows[0][0]
     if not isinstance(record, bytes) or len(record) <= records.TRAILER:
-        raise DamagedRecord(f"an entry in {path} is no record", key)
+        raise DamagedRecord(f"an entry in {path} is not a record", key)
     return Entry(record)
 
 

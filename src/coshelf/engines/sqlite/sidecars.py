@@ -1,7 +1,7 @@
-"""The files beside a database: looked at before SQLite takes them for the database's own, and again when it has.
+"""The files beside a database: verified before SQLite takes them for the database's own, and again afterwards.
 
-SQLite plays back a ``-journal`` and takes over a ``-wal`` that it finds, whoever made it. In a sticky directory such as
-/tmp everybody can make one beside a closed shelf that only its owner can write.
+SQLite plays back a ``-journal`` and takes over a ``-wal`` that it finds, whichever user made it. In a sticky directory
+such as /tmp everybody can make one beside a closed shelf that only its owner can write.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ import errno
 import fcntl
 import os
 import stat
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from coshelf.engines.files.locks import Lockable
 from coshelf.engines.hidden_names import with_suffix
@@ -26,78 +27,111 @@ _MAGIC = {
     "-wal": (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83"),
 }
 _SUFFIXES = ("-journal", "-wal", "-shm")
+_USED_UP = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 
 
 def lock_path(path: str) -> str:
-    """The file whose lock is held by who commits."""
+    """The file that a writer locks."""
     place, name = os.path.split(path)
     return os.path.join(place, f".{with_suffix(name, '.coshelf-lock')}")
 
 
 class Sidecars:
-    """What lay beside a database when it was opened."""
+    """What lay beside a database when it was opened.
+
+    Attributes:
+        database: the database file itself, as it was then.
+    """
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self.database: os.stat_result
-        self._found: dict[str, os.stat_result] = {}
-        self._look()
+        self.database = self._look()[0]
 
     def look_again(self, *, writing: bool) -> None:
-        """Once SQLite has them open: raise if something took the place of what was looked at.
+        """Once SQLite has them open: raise if something took the place of what was verified.
 
         A database in WAL mode has its log beside it for as long as a connection is open that may write.
         """
-        before = self.database
-        self._look()
-        if not os.path.samestat(before, self.database):
+        database, suffixes = self._look()
+        if not os.path.samestat(database, self.database):
             raise StorageError(f"{self._path} was exchanged while the shelf was being opened")
-        if writing and "-wal" not in self._found:
+        if writing and "-wal" not in suffixes:
             raise StorageError(f"{self._path}-wal was removed while the shelf was being opened")
 
-    def _look(self) -> None:
-        """Raises :class:`NotAShelf`, or :class:`ShelfPermissionError` for what others could have written."""
-        self._found = {}
-        # By name, as SQLite opens them: to open and close a file would drop the locks that SQLite has on it here.
-        try:
-            self.database = os.lstat(self._path)
-        except FileNotFoundError as error:
-            raise ShelfNotFound(errno.ENOENT, "there is no shelf here", self._path) from error
-        except OSError as error:
-            raise NotAShelf(f"{self._path} cannot be opened as a file: {error.strerror}") from error
-        if not stat.S_ISREG(self.database.st_mode):
-            raise NotAShelf(f"{self._path} is no file; it has not been changed")
-        allowed = writers_of(self.database, self._path)
-        for suffix in _SUFFIXES:
-            with suppress(FileNotFoundError):
-                self._found[suffix] = self._looked_at(suffix, allowed)
+    def _look(self) -> tuple[os.stat_result, list[str]]:
+        """The database, and the suffixes of the files that exist beside it.
 
-    def _looked_at(self, suffix: str, allowed: Writers) -> os.stat_result:
+        Raises :class:`NotAShelf`, or :class:`ShelfPermissionError` for what others could have written.
+        """
+        try:
+            with _found(self._path) as (database, opened):
+                allowed = writers_of(database, opened)
+        except FileNotFoundError as error:
+            raise ShelfNotFound(errno.ENOENT, "no shelf exists here", self._path) from error
+        except OSError as error:
+            if error.errno in _USED_UP:
+                raise translate(error, "open", "the shelf", self._path) from error
+            raise NotAShelf(f"{self._path} cannot be opened as a file: {error.strerror}") from error
+        if not stat.S_ISREG(database.st_mode):
+            raise NotAShelf(f"{self._path} is not a file; it has not been changed")
+        return database, [suffix for suffix in _SUFFIXES if self._exists(suffix, allowed)]
+
+    def _exists(self, suffix: str, allowed: Writers) -> bool:
+        """Whether there is such a file. Raises for one that is not SQLite's, or that others could have written."""
         path = self._path + suffix
-        found = os.lstat(path)
-        if not stat.S_ISREG(found.st_mode):
-            raise NotAShelf(f"{path} is no file, as what SQLite keeps beside {self._path} is")
-        exposed = exposure_to_others_than(allowed, path, found, path)
+        try:
+            with _found(path) as (found, opened):
+                if not stat.S_ISREG(found.st_mode):
+                    raise NotAShelf(f"{path} is not a file, as what SQLite keeps beside {self._path} is")
+                exposed = exposure_to_others_than(allowed, path, found, opened)
+        except FileNotFoundError:
+            return False
         if exposed is not None:
             raise ShelfPermissionError(
                 errno.EPERM,
-                f"{exposed}, but not {self._path} itself, so nothing is taken from there; "
-                "if nobody has the shelf open, and what others left there is not wanted, remove it",
+                f"{exposed}, but not {self._path} itself, so it is not used\n"
+                "  hint: remove it, if no process has the shelf open and its content is not wanted",
                 path,
             )
         if suffix in _MAGIC and found.st_size:
             _refuse_other_files(path, found, suffix)
-        return found
+        return True
 
     def exposure(self) -> str | None:
-        """Why somebody else than this user could write what lies beside; None if nobody can."""
-        self._look()
-        exposed = (exposure_of(self._path + suffix, found) for suffix, found in self._found.items())
-        return next(filter(None, exposed), None)
+        """Why somebody else than this user could write the database or a file beside it; None if nobody can."""
+        beside = [self._path + suffix for suffix in self._look()[1]]
+        return next(filter(None, map(_exposure_at, (self._path, *beside, lock_path(self._path)))), None)
+
+
+@contextmanager
+def _found(path: str) -> Iterator[tuple[os.stat_result, int | str]]:
+    """What lies at a path, and by what to ask for its access control list: by a descriptor of the same file.
+
+    To open and close a file would drop the locks that SQLite has on it in this process. ``O_PATH`` does not open it;
+    without that, the list is asked for by path.
+    """
+    if not hasattr(os, "O_PATH"):
+        yield os.lstat(path), path
+        return
+    descriptor = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        yield os.fstat(descriptor), descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _exposure_at(path: str) -> str | None:
+    try:
+        with _found(path) as (found, opened):
+            if not stat.S_ISREG(found.st_mode):
+                return f"{path} is not a regular file"
+            return exposure_of(path, found, opened)
+    except FileNotFoundError:
+        return None
 
 
 def _refuse_other_files(path: str, found: os.stat_result, suffix: str) -> None:
-    """Raise for a file of somebody's that merely has such a name: SQLite would write over it."""
+    """Raise for a file of another program that merely has such a name: SQLite would write over it."""
     # Without the right to read it SQLite cannot do so either, and says so. It goes when the last connection is closed.
     with suppress(PermissionError, FileNotFoundError):
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -109,12 +143,12 @@ def _refuse_other_files(path: str, found: os.stat_result, suffix: str) -> None:
         # SQLite fills the head with zeros when a journal has been used up.
         if is_known and head.strip(b"\0") and not head.startswith(_MAGIC[suffix]):
             raise NotAShelf(
-                f"{path} is no {suffix[1:]} of SQLite, which needs a file of this name; nothing was changed"
+                f"{path} is not a {suffix[1:]} of SQLite, which needs a file of this name; nothing was changed"
             )
 
 
 class LockFile(Lockable):
-    """The file whose lock is held by who commits. It stays: who removed it would take it from under others."""
+    """The file that a writer locks. It is never removed: another process may be about to lock it."""
 
     def __init__(self, shelf: str) -> None:
         self.path = lock_path(shelf)
@@ -129,11 +163,11 @@ class LockFile(Lockable):
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode) or found.st_size:
             os.close(descriptor)
-            raise NotAShelf(f"{self.path} is no lock file of a shelf; it has not been changed")
+            raise NotAShelf(f"{self.path} is not the lock file of a shelf; it has not been changed")
         return descriptor
 
     def make(self) -> int:
-        """Open it, for all who may write the shelf."""
+        """Open it, and let every user write it who may write the shelf."""
         descriptor = self.open(fcntl.LOCK_EX)
         status, shelf = os.fstat(descriptor), os.stat(self._shelf)
         if status.st_mode != shelf.st_mode and status.st_uid == os.geteuid():

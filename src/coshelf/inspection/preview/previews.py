@@ -26,15 +26,15 @@ _LOOKED_AT = 64 * 1024  # bytes of a value that is not a plain pickle
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What is stored under a key, as far as it can be told without unpickling it.
+    """A description of what is stored under a key, without unpickling it.
 
     Attributes:
-        type: the name of the value's class, with its module unless that is builtins; "?" if it cannot be told.
-        text: the value as Python would write it, cut.
+        type: the name of the value's class, with its module unless that is builtins; "?" if it is not known.
+        text: the value as Python would write it, shortened.
         size: bytes of the record without its trailer, and of its large buffers.
-        stored_as: "pickle 5", "zstd json" and the like: codec and layers, the outermost first.
+        stored_as: codec and layers, the outermost first: "pickle 5", "zstd json" and so on.
         names: the classes and functions that unpickling would ask for.
-        problem: why the rest cannot be told, if it cannot.
+        problem: why the rest is not known, or None.
     """
 
     type: str

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from coshelf.contract import Batch, Engine, OpenOptions
-from coshelf.errors import Conflict, ShelfLocked
+from coshelf.errors import Conflict, ShelfLocked, TransactionInProgress
 from coshelf.keys import FIRST, LAST
 from coshelf.testing.contract.base import EngineTests
 from coshelf.testing.contract.entries import A, B, C, body, conflicts, contents, loaded, put, versions
@@ -103,6 +103,17 @@ class ExclusiveLockTests(EngineTests):
             third = lock.commit(Batch(checks={A: first}, deletes=frozenset((A,)), puts={C: body(3)}))
         assert versions(engine) == {B: second, C: third}
         assert len({first, second, third}) == 3
+
+    @needs("exclusive")
+    def test_holder_that_passes_its_lock_by_is_refused(self, engine: Engine) -> None:
+        with engine.exclusive() as lock:
+            with pytest.raises(TransactionInProgress):
+                put(engine, {A: "beside"})
+            with pytest.raises(TransactionInProgress):
+                engine.put(A, body("beside"))
+            assert contents(engine) == []
+            put(lock, {A: "within"})
+        assert contents(engine) == [(A, "within")]
 
     @needs("exclusive")
     def test_only_the_thread_that_holds_the_lock_owns_it(self, engine: Engine) -> None:

@@ -86,6 +86,8 @@ class OpeningTests(EngineTests):
             for batch in (Batch(puts={A: body(2)}), Batch(deletes=frozenset((A,))), Batch(clears=((FIRST, LAST),))):
                 with pytest.raises(ReadOnlyShelf):
                     reader.commit(batch)
+            with pytest.raises(ReadOnlyShelf):
+                reader.put(A, body(2))
             assert contents(reader) == [(A, 1)]
 
     @needs("persistent")

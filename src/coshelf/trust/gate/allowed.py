@@ -8,12 +8,9 @@ from __future__ import annotations
 import enum
 import types
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from coshelf.trust.gate.known import Known, refused
-
-if TYPE_CHECKING:
-    from coshelf.trust.gate.interpreter import Interpreter
+from coshelf.trust.gate.known import Known, Machine, refused
 
 __all__ = ["Allowed", "allowed_name"]
 
@@ -42,7 +39,7 @@ class Allowed:
             return False
         return kind is self._named or isinstance(self._named, (types.FunctionType, type))
 
-    def build(self, machine: Interpreter, target: Any, state: Any) -> None:
+    def build(self, machine: Machine, target: Any, state: Any) -> None:
         """As the BUILD of Python's unpickler."""
         own = _found(type(target), "__setstate__")
         if own is not None:
@@ -96,11 +93,11 @@ def allowed_name(named: Callable[..., Any], classes: frozenset[type]) -> Known:
     label = f"{named.__module__}.{named.__qualname__}"
     owner = Allowed(named, classes)
 
-    def make(machine: Interpreter, arguments: tuple[Any, ...]) -> Any:
+    def make(machine: Machine, arguments: tuple[Any, ...]) -> Any:
         machine.hashable(arguments)
         return named(*arguments)
 
-    def new(_machine: Interpreter, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+    def new(_machine: Machine, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         if not isinstance(named, type):
             raise refused(f"an instance of {label}")
         return named.__new__(named, *arguments, **keywords)

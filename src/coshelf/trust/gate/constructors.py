@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 from coshelf.stored import shaped
 
 if TYPE_CHECKING:
-    from coshelf.trust.gate.interpreter import Interpreter
+    from coshelf.trust.gate.known import Machine
 
 __all__ = ["CONSTRUCTORS", "only"]
 
 Arguments = tuple[Any, ...]
-Constructor = Callable[["Interpreter", Arguments], Any]
+Constructor = Callable[["Machine", Arguments], Any]
 
 MOST_BITS = 1 << 16  # of an int that is computed with
 _LONGEST = 20_000  # characters of a number
@@ -46,7 +46,7 @@ def only(name: str, *kinds: type, fewest: int = 1, most: int = 1) -> Constructor
     module, _, attribute = name.rpartition(".")
     made = getattr(importlib.import_module(module or "builtins"), attribute)
 
-    def make(machine: Interpreter, arguments: Arguments) -> Any:
+    def make(machine: Machine, arguments: Arguments) -> Any:
         if not fewest <= len(arguments) <= most:
             raise _wrong(name, arguments)
         for each in arguments:
@@ -64,7 +64,7 @@ def only(name: str, *kinds: type, fewest: int = 1, most: int = 1) -> Constructor
 def _pairs(name: str, made: Callable[..., Any]) -> Constructor:
     """A mapping of nothing, of a dict, or of a list of pairs, as Python 2 wrote some."""
 
-    def make(machine: Interpreter, arguments: Arguments) -> Any:
+    def make(machine: Machine, arguments: Arguments) -> Any:
         if not arguments:
             return made()
         if len(arguments) == 1 and type(arguments[0]) in (dict, OrderedDict):
@@ -82,7 +82,7 @@ def _pairs(name: str, made: Callable[..., Any]) -> Constructor:
     return make
 
 
-def _counter(machine: Interpreter, arguments: Arguments) -> Any:
+def _counter(machine: Machine, arguments: Arguments) -> Any:
     if len(arguments) > 1 or (arguments and type(arguments[0]) is not dict):
         raise _wrong("Counter", arguments)
     made: Counter[Any] = Counter()
@@ -92,7 +92,7 @@ def _counter(machine: Interpreter, arguments: Arguments) -> Any:
     return made
 
 
-def _defaultdict(machine: Interpreter, arguments: Arguments) -> Any:
+def _defaultdict(machine: Machine, arguments: Arguments) -> Any:
     """The factory is called by whoever asks for what is missing: a class of plain data, or one that is allowed."""
     factory = arguments[0] if arguments else None
     known = machine.known(factory)
@@ -102,7 +102,7 @@ def _defaultdict(machine: Interpreter, arguments: Arguments) -> Any:
     return defaultdict(factory)
 
 
-def _deque(machine: Interpreter, arguments: Arguments) -> Any:
+def _deque(machine: Machine, arguments: Arguments) -> Any:
     items, length = (*arguments, *((), None)[len(arguments) :])[:2]
     right = type(items) in (list, tuple) and (length is None or (_is_int(length, 62) and length >= 0))
     if len(arguments) > 2 or not right:
@@ -114,7 +114,7 @@ def _deque(machine: Interpreter, arguments: Arguments) -> Any:
 def _bytes(kind: type) -> Constructor:
     name = kind.__name__
 
-    def make(machine: Interpreter, arguments: Arguments) -> Any:
+    def make(machine: Machine, arguments: Arguments) -> Any:
         """Given a number, bytes would be made out of nothing, as many as it says."""
         if not arguments:
             return kind()
@@ -130,7 +130,7 @@ def _bytes(kind: type) -> Constructor:
     return make
 
 
-def _encode(machine: Interpreter, arguments: Arguments) -> bytes:
+def _encode(machine: Machine, arguments: Arguments) -> bytes:
     """How protocols 0 to 2 store bytes."""
     if len(arguments) != 2 or type(arguments[0]) is not str or arguments[1] not in ("latin1", "latin-1"):
         raise _wrong("encode", arguments)
@@ -138,7 +138,7 @@ def _encode(machine: Interpreter, arguments: Arguments) -> bytes:
     return arguments[0].encode("latin-1")
 
 
-def _fraction(machine: Interpreter, arguments: Arguments) -> Any:
+def _fraction(machine: Machine, arguments: Arguments) -> Any:
     from fractions import Fraction
 
     text = arguments[0] if len(arguments) == 1 else None
@@ -151,7 +151,7 @@ def _fraction(machine: Interpreter, arguments: Arguments) -> Any:
     return Fraction(*arguments)
 
 
-def _decimal(machine: Interpreter, arguments: Arguments) -> Any:
+def _decimal(machine: Machine, arguments: Arguments) -> Any:
     from decimal import Decimal
 
     if len(arguments) != 1 or not (type(arguments[0]) is str or _is_int(arguments[0])):
@@ -160,7 +160,7 @@ def _decimal(machine: Interpreter, arguments: Arguments) -> Any:
     return Decimal(arguments[0])
 
 
-def _is_uuid(_machine: Interpreter, arguments: Arguments) -> Any:
+def _is_uuid(_machine: Machine, arguments: Arguments) -> Any:
     from uuid import SafeUUID
 
     if len(arguments) != 1 or type(arguments[0]) not in (int, type(None)) or arguments[0] not in (0, -1, None):
@@ -175,7 +175,7 @@ def _zone_key(arguments: Arguments) -> str:
     return key
 
 
-def _zone(_machine: Interpreter, arguments: Arguments) -> Any:
+def _zone(_machine: Machine, arguments: Arguments) -> Any:
     from zoneinfo import ZoneInfo
 
     if len(arguments) != 1:
@@ -183,7 +183,7 @@ def _zone(_machine: Interpreter, arguments: Arguments) -> Any:
     return ZoneInfo(_zone_key(arguments))
 
 
-def _unpickled_zone(_machine: Interpreter, arguments: Arguments) -> Any:
+def _unpickled_zone(_machine: Machine, arguments: Arguments) -> Any:
     from zoneinfo import ZoneInfo
 
     if len(arguments) != 2 or type(arguments[1]) not in (int, bool):
@@ -192,7 +192,7 @@ def _unpickled_zone(_machine: Interpreter, arguments: Arguments) -> Any:
 
 
 def _path(name: str) -> Constructor:
-    def make(machine: Interpreter, arguments: Arguments) -> Any:
+    def make(machine: Machine, arguments: Arguments) -> Any:
         import pathlib
 
         if not all(type(part) is str for part in arguments):
@@ -206,7 +206,7 @@ def _path(name: str) -> Constructor:
 def _address(name: str) -> Constructor:
     """Addresses are pickled as numbers, networks and interfaces as text."""
 
-    def make(_machine: Interpreter, arguments: Arguments) -> Any:
+    def make(_machine: Machine, arguments: Arguments) -> Any:
         import ipaddress
 
         right = len(arguments) == 1 and (_is_int(arguments[0], 128) or type(arguments[0]) is str)
@@ -218,7 +218,7 @@ def _address(name: str) -> Constructor:
 
 
 def _moment(name: str) -> Constructor:
-    def make(_machine: Interpreter, arguments: Arguments) -> Any:
+    def make(_machine: Machine, arguments: Arguments) -> Any:
         import datetime as dt
         from zoneinfo import ZoneInfo
 
@@ -232,7 +232,7 @@ def _moment(name: str) -> Constructor:
     return make
 
 
-def _array(machine: Interpreter, arguments: Arguments) -> Any:
+def _array(machine: Machine, arguments: Arguments) -> Any:
     """As protocols 0 to 2 have it: a letter, and a list of numbers."""
     from array import array
 
@@ -245,7 +245,7 @@ def _array(machine: Interpreter, arguments: Arguments) -> Any:
     return array(code, items)
 
 
-def _array_again(machine: Interpreter, arguments: Arguments) -> Any:
+def _array_again(machine: Machine, arguments: Arguments) -> Any:
     from array import _array_reconstructor, array  # type: ignore[attr-defined]
 
     if len(arguments) != 4 or arguments[0] is not array:
@@ -258,13 +258,13 @@ def _array_again(machine: Interpreter, arguments: Arguments) -> Any:
     return _array_reconstructor(array, code, form, data)
 
 
-def _memoryview(_machine: Interpreter, arguments: Arguments) -> Any:
+def _memoryview(_machine: Machine, arguments: Arguments) -> Any:
     if len(arguments) != 1 or type(arguments[0]) not in (bytes, bytearray, memoryview):
         raise _wrong("memoryview", arguments)
     return memoryview(arguments[0])
 
 
-def _shaped(_machine: Interpreter, arguments: Arguments) -> Any:
+def _shaped(_machine: Machine, arguments: Arguments) -> Any:
     parts: Arguments = arguments if len(arguments) == 3 else (None, None, None)
     buffer, form, shape = parts
     right = type(buffer) in (bytes, bytearray, memoryview) and type(form) is str and type(shape) is tuple
@@ -279,7 +279,7 @@ def exception(name: str) -> Constructor:
 
     made = getattr(builtins, name, None)
 
-    def make(machine: Interpreter, arguments: Arguments) -> Any:
+    def make(machine: Machine, arguments: Arguments) -> Any:
         if made is None:
             raise TypeError(f"this Python has no {name}")
         iterated = issubclass(made, SyntaxError) or name in ("ExceptionGroup", "BaseExceptionGroup")

@@ -8,14 +8,11 @@ import functools
 import importlib
 from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from coshelf.trust.gate.constructors import CONSTRUCTORS, exception
-from coshelf.trust.gate.known import Known, refused
+from coshelf.trust.gate.known import Known, Machine, refused
 from coshelf.trust.gate.states import user_string_of, uuid_of
-
-if TYPE_CHECKING:
-    from coshelf.trust.gate.interpreter import Interpreter
 
 __all__ = ["current_name", "data_type", "inert_class", "is_inert"]
 
@@ -112,10 +109,10 @@ def _data_type(module: str, name: str) -> Known | None:
     return Known(label, found, None if make is None else make())
 
 
-def _empty(kind: Any) -> Callable[[Interpreter, tuple[Any, ...], dict[str, Any]], Any]:
+def _empty(kind: Any) -> Callable[[Machine, tuple[Any, ...], dict[str, Any]], Any]:
     """Makes an instance to which a state may be given."""
 
-    def new(_machine: Interpreter, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
+    def new(_machine: Machine, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
         if arguments or named:
             raise refused(f"an instance of {kind.__qualname__} of arguments")
         return kind()
@@ -123,10 +120,10 @@ def _empty(kind: Any) -> Callable[[Interpreter, tuple[Any, ...], dict[str, Any]]
     return new
 
 
-def _begun(finish: Callable[[Interpreter, Any, Any], Any]) -> Callable[..., Any]:
+def _begun(finish: Callable[[Machine, Any, Any], Any]) -> Callable[..., Any]:
     """Makes an instance as soon as its state is known, since it can be hashed then."""
 
-    def new(machine: Interpreter, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
+    def new(machine: Machine, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
         if named or not all(type(each) is str for each in arguments):
             raise refused("an instance of strange arguments")
         return machine.begin(finish, None)
@@ -134,7 +131,7 @@ def _begun(finish: Callable[[Interpreter, Any, Any], Any]) -> Callable[..., Any]
     return new
 
 
-def _attribute(machine: Interpreter, arguments: tuple[Any, ...]) -> Any:
+def _attribute(machine: Machine, arguments: tuple[Any, ...]) -> Any:
     """How protocols 0 to 3 reach the one function of a class that pickles of data need."""
     from zoneinfo import ZoneInfo
 
@@ -144,7 +141,7 @@ def _attribute(machine: Interpreter, arguments: tuple[Any, ...]) -> Any:
     return machine.stack.pop()
 
 
-def _reconstruct(machine: Interpreter, arguments: tuple[Any, ...]) -> Any:
+def _reconstruct(machine: Machine, arguments: tuple[Any, ...]) -> Any:
     """As ``copyreg._reconstructor``, how protocols 0 and 1 make an instance without calling its class."""
     parts: tuple[Any, ...] = arguments if len(arguments) == 3 else (None, None, None)
     made, base, state = parts

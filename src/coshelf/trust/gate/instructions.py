@@ -5,17 +5,14 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from pickle import UnpicklingError, decode_long
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from coshelf.errors import UntrustedValue
-from coshelf.trust.gate.known import Unfinished, refused
-
-if TYPE_CHECKING:
-    from coshelf.trust.gate.interpreter import Interpreter
+from coshelf.trust.gate.known import Machine, Unfinished, refused
 
 __all__ = ["STEPS"]
 
-_Step: TypeAlias = "Callable[[Interpreter, int], int]"
+_Step: TypeAlias = Callable[[Machine, int], int]
 STEPS: list[_Step | None] = [None] * 256
 
 
@@ -29,7 +26,7 @@ def _step(*codes: int) -> Callable[[_Step], _Step]:
 
 
 def _constant(code: int, value: Any) -> None:
-    def step(machine: Interpreter, at: int) -> int:
+    def step(machine: Machine, at: int) -> int:
         machine.stack.append(value)
         return at
 
@@ -37,7 +34,7 @@ def _constant(code: int, value: Any) -> None:
 
 
 def _empty(code: int, kind: Callable[[], Any]) -> None:
-    def step(machine: Interpreter, at: int) -> int:
+    def step(machine: Machine, at: int) -> int:
         machine.stack.append(kind())
         return at
 
@@ -47,7 +44,7 @@ def _empty(code: int, kind: Callable[[], Any]) -> None:
 def _fixed(code: int, form: str) -> None:
     read = struct.Struct(form)
 
-    def step(machine: Interpreter, at: int) -> int:
+    def step(machine: Machine, at: int) -> int:
         machine.stack.append(read.unpack_from(machine.data, at)[0])
         return at + read.size
 
@@ -55,7 +52,7 @@ def _fixed(code: int, form: str) -> None:
 
 
 def _sized(code: int, width: int, decode: Callable[[bytes], Any]) -> None:
-    def step(machine: Interpreter, at: int) -> int:
+    def step(machine: Machine, at: int) -> int:
         found, at = machine.counted(at, width)
         machine.stack.append(decode(found))
         return at
@@ -64,7 +61,7 @@ def _sized(code: int, width: int, decode: Callable[[bytes], Any]) -> None:
 
 
 def _lined(code: int, decode: Callable[[bytes], Any]) -> None:
-    def step(machine: Interpreter, at: int) -> int:
+    def step(machine: Machine, at: int) -> int:
         found, at = machine.line(at)
         machine.stack.append(decode(found))
         return at
@@ -108,70 +105,70 @@ for _code, _read in (
 
 
 @_step(0x80)
-def _proto(machine: Interpreter, at: int) -> int:
+def _proto(machine: Machine, at: int) -> int:
     if machine.data[at] > 5:
         raise ValueError(f"unsupported pickle protocol: {machine.data[at]}")
     return at + 1
 
 
 @_step(0x95)
-def _frame(_machine: Interpreter, at: int) -> int:
+def _frame(_machine: Machine, at: int) -> int:
     return at + 8
 
 
 @_step(0x94)
-def _memoize(machine: Interpreter, at: int) -> int:
+def _memoize(machine: Machine, at: int) -> int:
     machine.memo[len(machine.memo)] = machine.stack[-1]
     return at
 
 
 @_step(0x71)
-def _binput(machine: Interpreter, at: int) -> int:
+def _binput(machine: Machine, at: int) -> int:
     machine.memo[machine.data[at]] = machine.stack[-1]
     return at + 1
 
 
 @_step(0x72)
-def _long_binput(machine: Interpreter, at: int) -> int:
+def _long_binput(machine: Machine, at: int) -> int:
     machine.memo[int.from_bytes(machine.data[at : at + 4], "little")] = machine.stack[-1]
     return at + 4
 
 
 @_step(0x70)
-def _put(machine: Interpreter, at: int) -> int:
+def _put(machine: Machine, at: int) -> int:
     line, at = machine.line(at)
     machine.memo[int(line)] = machine.stack[-1]
     return at
 
 
 @_step(0x68)
-def _binget(machine: Interpreter, at: int) -> int:
+def _binget(machine: Machine, at: int) -> int:
     machine.give(machine.data[at])
     return at + 1
 
 
 @_step(0x6A)
-def _long_binget(machine: Interpreter, at: int) -> int:
+def _long_binget(machine: Machine, at: int) -> int:
     machine.give(int.from_bytes(machine.data[at : at + 4], "little"))
     return at + 4
 
 
 @_step(0x67)
-def _get(machine: Interpreter, at: int) -> int:
+def _get(machine: Machine, at: int) -> int:
     line, at = machine.line(at)
     machine.give(int(line))
     return at
 
 
 @_step(0x28)
-def _mark(machine: Interpreter, at: int) -> int:
+def _mark(machine: Machine, at: int) -> int:
     machine.below.append(machine.stack)
     machine.stack = []
     return at
 
 
 @_step(0x30)
-def _pop(machine: Interpreter, at: int) -> int:
+def _pop(machine: Machine, at: int) -> int:
     if machine.stack:
         machine.stack.pop()
     else:
@@ -180,13 +177,13 @@ def _pop(machine: Interpreter, at: int) -> int:
 
 
 @_step(0x31)
-def _pop_mark(machine: Interpreter, at: int) -> int:
+def _pop_mark(machine: Machine, at: int) -> int:
     machine.marked()
     return at
 
 
 @_step(0x32)
-def _dup(machine: Interpreter, at: int) -> int:
+def _dup(machine: Machine, at: int) -> int:
     if type(machine.stack[-1]) is Unfinished:
         raise refused("an object without its state")
     machine.stack.append(machine.stack[-1])
@@ -194,14 +191,14 @@ def _dup(machine: Interpreter, at: int) -> int:
 
 
 @_step(0x74)
-def _tuple(machine: Interpreter, at: int) -> int:
+def _tuple(machine: Machine, at: int) -> int:
     parts = machine.marked()
     machine.stack.append(tuple(parts))
     return at
 
 
 @_step(0x85, 0x86, 0x87)
-def _tuple_of_few(machine: Interpreter, at: int) -> int:
+def _tuple_of_few(machine: Machine, at: int) -> int:
     count = machine.data[at - 1] - 0x84
     parts = machine.stack[-count:]
     if len(parts) < count:
@@ -212,14 +209,14 @@ def _tuple_of_few(machine: Interpreter, at: int) -> int:
 
 
 @_step(0x6C)
-def _list(machine: Interpreter, at: int) -> int:
+def _list(machine: Machine, at: int) -> int:
     parts = machine.marked()
     machine.stack.append(parts)
     return at
 
 
 @_step(0x64)
-def _dict(machine: Interpreter, at: int) -> int:
+def _dict(machine: Machine, at: int) -> int:
     parts = machine.marked()
     made: dict[Any, Any] = {}
     machine.set_items(made, parts)
@@ -228,7 +225,7 @@ def _dict(machine: Interpreter, at: int) -> int:
 
 
 @_step(0x91)
-def _frozenset(machine: Interpreter, at: int) -> int:
+def _frozenset(machine: Machine, at: int) -> int:
     parts = machine.marked()
     machine.hashable(parts)
     machine.stack.append(frozenset(parts))
@@ -236,42 +233,42 @@ def _frozenset(machine: Interpreter, at: int) -> int:
 
 
 @_step(0x61)
-def _append(machine: Interpreter, at: int) -> int:
+def _append(machine: Machine, at: int) -> int:
     item = machine.stack.pop()
     machine.fill(machine.stack[-1], [item])
     return at
 
 
 @_step(0x65)
-def _appends(machine: Interpreter, at: int) -> int:
+def _appends(machine: Machine, at: int) -> int:
     items = machine.marked()
     machine.fill(machine.stack[-1], items)
     return at
 
 
 @_step(0x73)
-def _setitem(machine: Interpreter, at: int) -> int:
+def _setitem(machine: Machine, at: int) -> int:
     value, key = machine.stack.pop(), machine.stack.pop()
     machine.set_items(machine.stack[-1], [key, value])
     return at
 
 
 @_step(0x75)
-def _setitems(machine: Interpreter, at: int) -> int:
+def _setitems(machine: Machine, at: int) -> int:
     items = machine.marked()
     machine.set_items(machine.stack[-1], items)
     return at
 
 
 @_step(0x90)
-def _additems(machine: Interpreter, at: int) -> int:
+def _additems(machine: Machine, at: int) -> int:
     items = machine.marked()
     machine.add(machine.stack[-1], items)
     return at
 
 
 @_step(0x63)
-def _global(machine: Interpreter, at: int) -> int:
+def _global(machine: Machine, at: int) -> int:
     module, at = machine.line(at)
     name, at = machine.line(at)
     machine.find(module.decode(), name.decode())
@@ -279,34 +276,34 @@ def _global(machine: Interpreter, at: int) -> int:
 
 
 @_step(0x93)
-def _stack_global(machine: Interpreter, at: int) -> int:
+def _stack_global(machine: Machine, at: int) -> int:
     name, module = machine.stack.pop(), machine.stack.pop()
     machine.find(module, name)
     return at
 
 
 @_step(0x52)
-def _reduce(machine: Interpreter, at: int) -> int:
+def _reduce(machine: Machine, at: int) -> int:
     arguments, called = machine.stack.pop(), machine.stack.pop()
     machine.stack.append(machine.call(called, arguments))
     return at
 
 
 @_step(0x81)
-def _newobj(machine: Interpreter, at: int) -> int:
+def _newobj(machine: Machine, at: int) -> int:
     arguments, called = machine.stack.pop(), machine.stack.pop()
     machine.stack.append(machine.new(called, arguments, {}))
     return at
 
 
 @_step(0x92)
-def _newobj_ex(machine: Interpreter, at: int) -> int:
+def _newobj_ex(machine: Machine, at: int) -> int:
     named, arguments, called = machine.stack.pop(), machine.stack.pop(), machine.stack.pop()
     machine.stack.append(machine.new(called, arguments, named))
     return at
 
 
-def _old_instance(machine: Interpreter, called: Any, arguments: list[Any]) -> None:
+def _old_instance(machine: Machine, called: Any, arguments: list[Any]) -> None:
     """As Python 2 made instances: without arguments the class is not called."""
     known = machine.known(called)
     if known is not None and not arguments and known.begins:
@@ -316,7 +313,7 @@ def _old_instance(machine: Interpreter, called: Any, arguments: list[Any]) -> No
 
 
 @_step(0x69)
-def _inst(machine: Interpreter, at: int) -> int:
+def _inst(machine: Machine, at: int) -> int:
     module, at = machine.line(at)
     name, at = machine.line(at)
     arguments = machine.marked()
@@ -326,27 +323,27 @@ def _inst(machine: Interpreter, at: int) -> int:
 
 
 @_step(0x6F)
-def _obj(machine: Interpreter, at: int) -> int:
+def _obj(machine: Machine, at: int) -> int:
     called, *arguments = machine.marked() or [None]
     _old_instance(machine, called, arguments)
     return at
 
 
 @_step(0x62)
-def _build(machine: Interpreter, at: int) -> int:
+def _build(machine: Machine, at: int) -> int:
     state = machine.stack.pop()
     machine.stack[-1] = machine.build(machine.stack[-1], state)
     return at
 
 
 @_step(0x97)
-def _next_buffer(machine: Interpreter, at: int) -> int:
+def _next_buffer(machine: Machine, at: int) -> int:
     machine.stack.append(machine.next_buffer())
     return at
 
 
 @_step(0x98)
-def _readonly_buffer(machine: Interpreter, at: int) -> int:
+def _readonly_buffer(machine: Machine, at: int) -> int:
     buffer = machine.stack[-1]
     if type(buffer) not in (bytes, bytearray, memoryview):
         raise UnpicklingError("what the pickle marks as read-only is no buffer")
@@ -356,7 +353,7 @@ def _readonly_buffer(machine: Interpreter, at: int) -> int:
     return at
 
 
-def _extension(machine: Interpreter, at: int) -> int:
+def _extension(machine: Machine, at: int) -> int:
     raise UntrustedValue(f"extension {machine.data[at]} of copyreg is no plain data", f"extension {machine.data[at]}")
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from coshelf.errors import UntrustedValue
 from coshelf.trust.gate.instructions import STEPS
-from coshelf.trust.gate.known import Known, Unfinished, refused
+from coshelf.trust.gate.known import Known, Machine, Unfinished, refused
 from coshelf.trust.gate.states import STATES
 
 __all__ = ["Interpreter"]
@@ -104,7 +104,7 @@ class Interpreter:
         """What the pickle asked for by name, by the object that stands for it."""
         return self._known.get(id(named))
 
-    def begin(self, finish: Callable[[Interpreter, Any, Any], Any], arguments: Any) -> Unfinished:
+    def begin(self, finish: Callable[[Machine, Any, Any], Any], arguments: Any) -> Unfinished:
         """An object that is made as soon as its state is there."""
         self.unfinished += 1
         return Unfinished(finish, arguments)

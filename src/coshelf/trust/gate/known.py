@@ -2,19 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
 
 from coshelf.errors import UntrustedValue
 
-if TYPE_CHECKING:
-    from coshelf.trust.gate.interpreter import Interpreter
-
-__all__ = ["Known", "Unfinished", "refused"]
+__all__ = ["Known", "Machine", "Unfinished", "refused"]
 
 
 def refused(what: str, name: str = "") -> UntrustedValue:
     return UntrustedValue(f"{what} is no plain data", name or what)
+
+
+class Machine(Protocol):
+    """What instructions, constructors and states use of the interpreter, which runs them.
+
+    Attributes:
+        data: the pickle.
+        stack: what the next instructions work on, since the last mark.
+        below: the stacks below the marks.
+        memo: what the pickle has noted, by number.
+    """
+
+    data: bytes
+    stack: list[Any]
+    below: list[list[Any]]
+    memo: dict[int, Any]
+
+    def spend(self, parts: int) -> None: ...
+    def hashable(self, keys: Iterable[Any]) -> None: ...
+    def known(self, named: Any) -> Known | None: ...
+    def begin(self, finish: Callable[[Machine, Any, Any], Any], arguments: Any) -> Unfinished: ...
+    def find(self, module: Any, name: Any) -> None: ...
+    def call(self, called: Any, arguments: Any) -> Any: ...
+    def new(self, called: Any, arguments: Any, named: dict[str, Any]) -> Any: ...
+    def noted(self, made: Any, known: Known) -> Any: ...
+    def build(self, target: Any, state: Any) -> Any: ...
+    def marked(self) -> list[Any]: ...
+    def give(self, index: int) -> None: ...
+    def fill(self, target: Any, items: list[Any]) -> None: ...
+    def set_items(self, target: Any, items: list[Any]) -> None: ...
+    def add(self, target: Any, items: list[Any]) -> None: ...
+    def next_buffer(self) -> Any: ...
+    def line(self, at: int) -> tuple[bytes, int]: ...
+    def counted(self, at: int, width: int) -> tuple[bytes, int]: ...
 
 
 class Known:
@@ -32,8 +63,8 @@ class Known:
         self,
         label: str,
         value: Any = None,
-        make: Callable[[Interpreter, tuple[Any, ...]], Any] | None = None,
-        new: Callable[[Interpreter, tuple[Any, ...], dict[str, Any]], Any] | None = None,
+        make: Callable[[Machine, tuple[Any, ...]], Any] | None = None,
+        new: Callable[[Machine, tuple[Any, ...], dict[str, Any]], Any] | None = None,
         owner: Any = None,
     ) -> None:
         self.label = label
@@ -43,13 +74,13 @@ class Known:
         self._make = make
         self._new = new
 
-    def make(self, machine: Interpreter, arguments: tuple[Any, ...]) -> Any:
+    def make(self, machine: Machine, arguments: tuple[Any, ...]) -> Any:
         """What calling it gives."""
         if self._make is None:
             raise refused(f"a call of {self.label}", self.label)
         return self._make(machine, arguments)
 
-    def new(self, machine: Interpreter, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
+    def new(self, machine: Machine, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
         """An instance without a call."""
         if self._new is None:
             raise refused(f"an instance of {self.label} made without calling it", self.label)
@@ -64,7 +95,7 @@ class Unfinished:
 
     __slots__ = ("arguments", "finish", "made")
 
-    def __init__(self, finish: Callable[[Interpreter, Any, Any], Any], arguments: Any) -> None:
+    def __init__(self, finish: Callable[[Machine, Any, Any], Any], arguments: Any) -> None:
         self.finish = finish
         self.arguments = arguments
         self.made: Any = None

@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from coshelf.trust.gate.known import Known, refused
-
-if TYPE_CHECKING:
-    from coshelf.trust.gate.interpreter import Interpreter
+from coshelf.trust.gate.known import Known, Machine, refused
 
 __all__ = ["numpy_name"]
 
@@ -46,7 +43,7 @@ def numpy_name(module: str, name: str) -> Known | None:
 # --- dtypes ----------------------------------------------------------------------------------------------------------
 
 
-def _kind_begun(machine: Interpreter, arguments: tuple[Any, ...]) -> Any:
+def _kind_begun(machine: Machine, arguments: tuple[Any, ...]) -> Any:
     kind = arguments[0] if arguments else None
     right = type(kind) is str and _KINDS.fullmatch(kind) and all(type(each) in (bool, int) for each in arguments[1:])
     if not right or len(arguments) > 3:
@@ -54,7 +51,7 @@ def _kind_begun(machine: Interpreter, arguments: tuple[Any, ...]) -> Any:
     return machine.begin(_kind, kind)
 
 
-def _kind(machine: Interpreter, kind: str, state: Any) -> Any:
+def _kind(machine: Machine, kind: str, state: Any) -> Any:
     """The dtype that numpy makes by a description: it believes states themselves, and crashes on some."""
     import numpy as np
 
@@ -131,7 +128,7 @@ def _with_fields(names: Any, fields: Any, size: Any, flags: Any) -> Any:
     return np.dtype(described, align=bool(flags & 0x80))
 
 
-def _look_through(machine: Interpreter, kind: Any, depth: int) -> None:
+def _look_through(machine: Machine, kind: Any, depth: int) -> None:
     """Fields of fields can be many more than the pickle has bytes, and numpy goes through all of them."""
     machine.spend(1)
     if depth > _DEEPEST:
@@ -158,7 +155,7 @@ def _unit(metadata: Any) -> str | None:
 # --- arrays and scalars ----------------------------------------------------------------------------------------------
 
 
-def _array_begun(machine: Interpreter, arguments: tuple[Any, ...]) -> Any:
+def _array_begun(machine: Machine, arguments: tuple[Any, ...]) -> Any:
     kind, shape, code = arguments if len(arguments) == 3 else (None, None, None)
     is_class = type(kind) is Known and kind.label == "numpy.ndarray"
     if not is_class or shape != (0,) or code not in (b"b", "b"):
@@ -166,7 +163,7 @@ def _array_begun(machine: Interpreter, arguments: tuple[Any, ...]) -> Any:
     return machine.begin(_array, None)
 
 
-def _array(machine: Interpreter, _arguments: None, state: Any) -> Any:
+def _array(machine: Machine, _arguments: None, state: Any) -> Any:
     """An array with memory of its own, as numpy makes it."""
     import numpy as np
 
@@ -188,7 +185,7 @@ def _array(machine: Interpreter, _arguments: None, state: Any) -> Any:
     return made if made.dtype.isnative or made.dtype.names else made.byteswap().view(made.dtype.newbyteorder("="))
 
 
-def _of_objects(machine: Interpreter, kind: Any, shape: Any, order: Any, items: Any) -> Any:
+def _of_objects(machine: Machine, kind: Any, shape: Any, order: Any, items: Any) -> Any:
     """An array that holds these objects, each put in as it is."""
     import numpy as np
 
@@ -201,7 +198,7 @@ def _of_objects(machine: Interpreter, kind: Any, shape: Any, order: Any, items: 
     return made.reshape(shape, order=order)
 
 
-def _scalar(_machine: Interpreter, arguments: tuple[Any, ...]) -> Any:
+def _scalar(_machine: Machine, arguments: tuple[Any, ...]) -> Any:
     import numpy as np
 
     kind, data = arguments if len(arguments) == 2 else (None, None)
@@ -211,7 +208,7 @@ def _scalar(_machine: Interpreter, arguments: tuple[Any, ...]) -> Any:
     return _seen(data, kind, (1,), "C", copy=True)[0]
 
 
-def _from_buffer(_machine: Interpreter, arguments: tuple[Any, ...]) -> Any:
+def _from_buffer(_machine: Machine, arguments: tuple[Any, ...]) -> Any:
     import numpy as np
 
     parts: tuple[Any, ...] = arguments if len(arguments) == 4 else (None,) * 4

@@ -6,12 +6,9 @@ import builtins
 import types
 from collections import ChainMap, Counter, OrderedDict, UserDict, UserList, UserString, defaultdict
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from coshelf.trust.gate.known import refused
-
-if TYPE_CHECKING:
-    from coshelf.trust.gate.interpreter import Interpreter
+from coshelf.trust.gate.known import Machine, refused
 
 __all__ = ["STATES", "user_string_of", "uuid_of"]
 
@@ -32,11 +29,11 @@ def _attributes(target: Any, state: Any) -> dict[str, Any]:
     return state
 
 
-def _namespace(_machine: Interpreter, target: types.SimpleNamespace, state: Any) -> None:
+def _namespace(_machine: Machine, target: types.SimpleNamespace, state: Any) -> None:
     target.__dict__.update(_attributes(target, state))
 
 
-def _exception(_machine: Interpreter, target: BaseException, state: Any) -> None:
+def _exception(_machine: Machine, target: BaseException, state: Any) -> None:
     left = dict(state) if type(state) is dict else state
     notes = left.pop("__notes__", None) if left else None
     if notes is not None:
@@ -59,27 +56,27 @@ def _only_part(target: str, state: Any, name: str, *kinds: type) -> Any:
     return state[name]
 
 
-def _user_dict(_machine: Interpreter, target: UserDict[Any, Any], state: Any) -> None:
+def _user_dict(_machine: Machine, target: UserDict[Any, Any], state: Any) -> None:
     target.data = _only_part("UserDict", state, "data", *_MAPPINGS[:4])
 
 
-def _user_list(_machine: Interpreter, target: UserList[Any], state: Any) -> None:
+def _user_list(_machine: Machine, target: UserList[Any], state: Any) -> None:
     target.data = _only_part("UserList", state, "data", list)
 
 
-def _chain(_machine: Interpreter, target: ChainMap[Any, Any], state: Any) -> None:
+def _chain(_machine: Machine, target: ChainMap[Any, Any], state: Any) -> None:
     maps = _only_part("ChainMap", state, "maps", list)
     if not maps or not all(type(each) in _MAPPINGS for each in maps):
         raise refused("a ChainMap of no mappings")
     target.maps = maps
 
 
-def user_string_of(_machine: Interpreter, _arguments: Any, state: Any) -> UserString:
+def user_string_of(_machine: Machine, _arguments: Any, state: Any) -> UserString:
     """The UserString of a state."""
     return UserString(_only_part("UserString", state, "data", str))
 
 
-def uuid_of(_machine: Interpreter, _arguments: Any, state: Any) -> Any:
+def uuid_of(_machine: Machine, _arguments: Any, state: Any) -> Any:
     """The UUID of a state."""
     from uuid import UUID, SafeUUID
 
@@ -93,7 +90,7 @@ def uuid_of(_machine: Interpreter, _arguments: Any, state: Any) -> Any:
     return UUID(int=number, is_safe=SafeUUID(safe))
 
 
-STATES: dict[type, Callable[[Interpreter, Any, Any], None]] = {
+STATES: dict[type, Callable[[Machine, Any, Any], None]] = {
     types.SimpleNamespace: _namespace,
     UserDict: _user_dict,
     UserList: _user_list,

@@ -1,1 +1,4 @@
-"""Looking for damage in a shelf's file, and saving what is readable."""
+"""Checks for damage: of a file by its path, of its records, and of a running shelf.
+
+``opening`` has what an opener checks before LMDB maps a file, and ``salvaging`` saves what is readable.
+"""

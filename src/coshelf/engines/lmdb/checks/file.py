@@ -78,12 +78,12 @@ def _check_whole(descriptor: int, report: Report, progress: Progress | None, lef
     if not metas:
         size = os.fstat(descriptor).st_size
         report.add(
-            "header", "header", f"no page of {size} bytes is a header: this is no shelf, or both are overwritten"
+            "header", "header", f"not found in {size} bytes: this is not a shelf, or both headers are overwritten"
         )
         return
     meta = metas[-1]
     if len(metas) < 2:
-        report.add("header", f"page {header_page_of(meta.transaction + 1)}", "is no header any more")
+        report.add("header", f"page {header_page_of(meta.transaction + 1)}", "is not a header any more")
     elif wrong := wrong_with(metas):
         report.add("header", "header", wrong)
     state = StateCheck(Pages(descriptor, meta.page_size), meta, report, progress, left)

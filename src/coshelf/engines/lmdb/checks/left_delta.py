@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterable
 
 from coshelf.engines.lmdb.delta.check import DeltaRows, read_delta
 from coshelf.engines.lmdb.delta.files import belongs
@@ -20,15 +21,15 @@ _FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
 
-def waiting_rows(descriptor: int, row: ShelfRow | None, report: SalvageReport) -> dict[bytes, bytes]:
-    """The rows that are newer than the base with this shelf row, by key, deletions included.
+def waiting_rows(descriptor: int, rows: Iterable[ShelfRow | None], report: SalvageReport) -> dict[bytes, bytes]:
+    """The rows of the delta that are newer than the base, by key, deletions included.
 
-    Only by the process that has the shelf's file locked. What cannot be taken goes to the report: rows that are not
-    whole, and a delta that does not belong to this state of the shelf.
+    ``rows`` are shelf rows that the base may have, the one that is preferred first. Only by the process that has the
+    shelf's file locked. What cannot be taken goes to the report: rows that are not whole, and a delta that belongs to
+    none of these states of the base.
     """
-    path = report.name
     try:
-        found = _read(path, descriptor, row, report)
+        found = _read(report.name, descriptor, rows, report)
     except CoshelfError as error:
         _add(report, f"its commits are not taken: {str(error).partition(chr(10))[0]}")
         report.lost_is_known = False
@@ -52,12 +53,13 @@ def waiting_rows(descriptor: int, row: ShelfRow | None, report: SalvageReport) -
     return found.newer
 
 
-def _read(path: str, descriptor: int, row: ShelfRow | None, report: SalvageReport) -> DeltaRows:
+def _read(path: str, descriptor: int, rows: Iterable[ShelfRow | None], report: SalvageReport) -> DeltaRows:
     nothing = DeltaRows({}, [], [], is_complete=True)
     state = left_state(path, descriptor)
     if state is None:
         return nothing
-    if row is None or not belongs(path, row, state):
+    row = next((row for row in rows if row is not None and belongs(path, row, state)), None)
+    if row is None:
         if not state.is_clean():
             _add(report, "its commits are not taken: it does not belong to this state of the shelf, or to this boot")
         return nothing

@@ -69,7 +69,7 @@ def refuse_malformed(descriptor: int, path: str, metas: list[Meta], rows: dict[b
     if problem is not None:
         raise DamagedShelf(
             f"{path} is damaged, or was made to look so: {problem}\n"
-            "  hint: coshelf.check(path) tells all, coshelf.salvage(path, new) takes what is readable to a new shelf"
+            "  hint: coshelf.check(path) lists all problems; coshelf.salvage(path, new) copies what is readable"
         )
     return False
 

@@ -43,7 +43,7 @@ _STEP = 256
 
 
 class _Found(NamedTuple):
-    """Where the best record for a key is. The one with the greater doubt loses, then the older one."""
+    """Where the best record for a key is. The more certain one wins, and of two equally certain ones the newer."""
 
     certainty: int
     version: int
@@ -71,7 +71,7 @@ def salvage(
 
 
 class _Salvage:
-    """One salvage: what was found where, to be read again when it is written."""
+    """One salvage. It notes where each record is, and reads it again when it writes the new shelf."""
 
     def __init__(self, descriptor: int, report: SalvageReport, progress: Progress | None) -> None:
         self._descriptor = descriptor
@@ -94,7 +94,7 @@ class _Salvage:
             return []
 
     def _guess_page_size(self) -> int:
-        """The size with which most pages have the number that they say they have."""
+        """The size with which most pages have the number that they should have."""
 
         def fitting(size: int) -> int:
             pages = Pages(self._descriptor, size)
@@ -105,11 +105,11 @@ class _Salvage:
 
     @property
     def store_id(self) -> bytes:
-        """Of the shelf that it was, to which its signatures are bound; empty if it is lost."""
+        """The id of the damaged shelf, to which its signatures are bound; empty if it is lost."""
         return b"" if self._survey.row is None else self._survey.row.store_id
 
     def is_marked(self) -> bool:
-        """Whether the file bears this user's mark, so that what is made of it may, too."""
+        """Whether the file bears this user's mark. The new shelf gets one if it does."""
         if self._survey.row is None:
             return False
         information = os.fstat(self._descriptor)
@@ -127,7 +127,7 @@ class _Salvage:
             if self._progress is not None and not number % _STEP:
                 self._progress(number, last + 1)
         if not self._survey.leaves:
-            raise NotAShelf(f"{self._report.name} has no page with entries in it; nothing was made of it")
+            raise NotAShelf(f"{self._report.name} has no page with entries, so no shelf was made")
         self._survey.layers.resolve()
         tree = self._tree = find_tree(self._survey, self._metas)
         for number, wrong in tree.problems:
@@ -135,7 +135,7 @@ class _Salvage:
         self._report.unreadable_pages = len({number for number, _ in tree.problems})
         if len(self._metas) < 2:
             self._report.add(
-                "header", "header", f"{2 - len(self._metas)} of 2 are lost: the last commit may not be there"
+                "header", "header", f"{2 - len(self._metas)} of 2 are lost: the last commit may be missing"
             )
         lost = tree.lost
         for leaf in tree.rows:
@@ -150,13 +150,14 @@ class _Salvage:
         newest = self._survey.row.sequence if self._survey.row is not None else 0
         if sequence is not None and newest > sequence:
             self._report.add(
-                "header", "header", "the last commit's is lost: what it deleted is there again, and reported as current"
+                "header", "header", "the one of the last commit is lost: entries that it deleted are in the new shelf"
             )
         else:
             sequence = None
         if lost or sequence is not None:
             self._look_elsewhere(lost, sequence)
-        self._newer = waiting_rows(self._descriptor, self._survey.row, self._report)
+        # A flush that was cut short has left the row of a commit that no header names: the tree's own goes first.
+        self._newer = self._newest(waiting_rows(self._descriptor, (tree.row, self._survey.row), self._report))
         self._report_lost()
         self._take_newer()
         self._report_doubts()
@@ -164,7 +165,7 @@ class _Salvage:
             self._progress(last + 1, last + 1)
 
     def _take(self, node: Node, certainty: int) -> bool:
-        """Take a row's record if it is whole, and better than what there is; whether there was nothing to lose."""
+        """Take a row's record if it is whole and better than the one so far. Returns False if the row is damaged."""
         if is_link(node.key) or node.key < RESERVED[0][0]:
             return True
         key = self._survey.layers.key(node.key) if is_in_layer(node.key) else node.key
@@ -215,6 +216,14 @@ class _Salvage:
                 ):
                     return True
         return False
+
+    def _newest(self, waiting: dict[bytes, bytes]) -> dict[bytes, bytes]:
+        """The rows of the delta of which the base has nothing newer."""
+        return {
+            key: record
+            for key, record in waiting.items()
+            if key not in self._found or self._found[key].version <= records.version(record)
+        }
 
     def _report_lost(self) -> None:
         """Count what was lost, and name it. What the delta has anew is not lost."""
@@ -268,9 +277,7 @@ class _Salvage:
         counted = None if stamped is False else tree.entries
         if counted is None:
             report.lost_is_known = False
-            report.add(
-                "lost", "header", "how many entries there were is not known: more may be lost than are named here"
-            )
+            report.add("lost", "header", "the number of entries is not known: more may be lost than are named here")
             return named
         missing = counted - sum(key >= FIRST for key in self._found) - sum(key >= FIRST for key in replaced)
         if missing <= named:

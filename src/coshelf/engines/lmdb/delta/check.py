@@ -83,8 +83,8 @@ def read_delta(descriptor: int, name: str, row: ShelfRow, state: DeltaState) -> 
 def refuse_malformed_delta(descriptor: int, path: str, row: ShelfRow, state: DeltaState) -> None:
     """Raise :class:`DamagedShelf` for a left delta that LMDB or we could stumble over, unless the shelf is this user's.
 
-    Only by who is alone with the shelf. That nothing waits in the delta is not believed: its rows would be there for
-    some who read, and not for others.
+    Only by a process that is alone with the shelf. The state page may say wrongly that the delta is clean. Then some
+    readers would see its rows and others would not, so this marks it as dirty.
     """
     meta = newest_of(read_metas(descriptor, path))
     if is_own(Pages(descriptor, meta.page_size), meta, path):
@@ -103,7 +103,7 @@ def refuse_malformed_delta(descriptor: int, path: str, row: ShelfRow, state: Del
     if wrong is not None:
         raise DamagedShelf(
             f"{name}, which holds the last commits to {path}, is damaged, or was made to look so: {wrong}\n"
-            "  hint: if nobody misses those commits, delete this file; the shelf opens without it"
+            "  hint: if you can do without those commits, delete this file; the shelf opens without it"
         )
 
     state.mark_dirty()

@@ -52,7 +52,6 @@ _PLENTY = 64 << 20
 RESERVE = 64
 _AMPLE = 256  # pages, more than a row of SMALL bytes and the reserve can need
 _LARGEST_NEED = 7_000  # pages, of the largest batch that comes here
-_MAP = 512 << 20
 _WORD = 0xFFFFFFFF
 
 

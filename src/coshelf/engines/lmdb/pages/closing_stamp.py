@@ -134,7 +134,7 @@ def make_stamp(descriptor: int, meta: Meta, older: Meta, *, has_damage: bool) ->
 def write_stamp(descriptor: int, page_size: int, stamp: Stamp) -> None:
     """Write it beside the older header. Raises OSError.
 
-    Nothing is synced: a stamp that a power cut takes is missed at the next opening, but nothing else depends on it.
+    It syncs nothing. After a power cut the stamp may be missing; then the next opening does not compare, and goes on.
     """
     layout = _LAYOUT.pack(
         _MAGIC, stamp.transaction, stamp.last_page, stamp.older_root, stamp.kind, int(stamp.has_damage),
@@ -148,7 +148,7 @@ def write_stamp(descriptor: int, page_size: int, stamp: Stamp) -> None:
 def _take_checksums(descriptor: int, meta: Meta, kind: int) -> tuple[int, ...] | None:
     """The checksums of a file as it is; None if its inner pages cannot be found, or are too many.
 
-    The older header has none: of it only the number counts, and LMDB leaves it changed when writing it failed.
+    There is none of the older header: only its number counts, and LMDB leaves it changed after a failed write.
     """
     header = _header_checksum(descriptor, meta)
     if kind == ALL:
@@ -169,7 +169,7 @@ def _is_older(known: Stamp, older: Meta, newer: Meta) -> bool:
 
 
 def is_stamped_header(descriptor: int, meta: Meta) -> bool | None:
-    """Whether the newer header is what it was when the shelf was closed; None if no stamp tells."""
+    """Whether the newer header is what it was when the shelf was closed; None if no stamp says what it was."""
     known = read_stamp(descriptor, meta.page_size)
     if known is None or known.transaction != meta.transaction or not known.checksums:
         return None
@@ -194,7 +194,10 @@ def _of_pages(descriptor: int, meta: Meta) -> list[int]:
 
 
 def _of_page(page: memoryview) -> int:
-    """Not the CRC-32 alone: that is the same after a record, which ends in its own, took the place of another."""
+    """The CRC-32 of a page, seeded with its Adler-32.
+
+    A record ends in its own CRC-32, so the CRC-32 of a page alone stays the same if one record replaces another.
+    """
     return zlib.crc32(page, zlib.adler32(page))
 
 

@@ -1,7 +1,7 @@
 """Finding the newest tree of a damaged file: by its headers, or without them.
 
-Each commit writes the shelf row anew, so the leaf page with the newest one, and all pages that lead to it, belong to
-the newest tree alone.
+Each commit writes the shelf row anew. So the leaf page with the newest shelf row, and all pages that lead to it, belong
+to the newest tree alone.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ _MOST_ROWS = PAGE_SIZES[-1] // _SMALLEST_ROW  # in a leaf page
 
 
 class Survey:
-    """What all pages of a file say of themselves, whoever leads to them.
+    """What all pages of a file say of themselves, whether a tree leads to them or not.
 
     Attributes:
         leaves: the pages that are leaves.
         layers: what the links of long keys lead to.
         row: the newest shelf row.
-        row_page: where it is.
+        row_page: the page that it is on.
     """
 
     def __init__(self, pages: Pages) -> None:
@@ -83,16 +83,16 @@ class Survey:
 
 @dataclass(slots=True)
 class FoundTree:
-    """A tree, and what of it could be followed.
+    """A tree, as far as it can be followed.
 
     Attributes:
-        rows: by leaf.
+        rows: the rows of each leaf.
         problems: pages that are not what they should be, with what is wrong.
         lost: ranges of rows that lie below those.
         free: the pages that are known to be free; None if that is not known.
         row: its shelf row.
         counts: how many pages and rows it has, by its header; None if no header says that.
-        is_guess: whether no header says that this is the newest one.
+        is_guess: whether the tree was found without a header, so that it may not be the newest one.
     """
 
     rows: list[list[Node]] = field(default_factory=list)
@@ -109,7 +109,7 @@ class FoundTree:
 
     @property
     def entries(self) -> int | None:
-        """How many entries of the user's it had, by its header and its shelf row; None where they cannot be right."""
+        """The number of the user's entries, by its header and its shelf row; None if these cannot be right."""
         if self.counts is None or self.row is None or self.is_guess:
             return None
         rows, extra = self.counts.rows, self.row.extra_rows

@@ -1,10 +1,10 @@
-"""Looking at a file before LMDB maps it: what is no shelf, or is cut short, must never reach the map.
+"""The two header pages of a file, read and compared before LMDB maps it.
 
-A file that is shorter than its pages say is a SIGBUS in LMDB, not an error. So the two meta pages are read here with
-plain reads and compared with the size of the file.
+LMDB must never map a file that is not a shelf, or that is cut short. If a file is shorter than its header says, reading
+it through the map ends the process with SIGBUS.
 
-LMDB takes the greater of the two transaction numbers, and then the meta page that this number's parity names. It uses
-the roots of that one alone; of the other one it uses the number, and writes its next transaction over it.
+LMDB takes the greater of the two transaction numbers, and then the header page that this number's parity names. It uses
+the roots of that header alone. Of the other one it uses the number, and writes its next transaction over it.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Counts(NamedTuple):
 
 
 class Meta(NamedTuple):
-    """One of the two meta pages. ``place`` is where it was found, the rest is what it says."""
+    """One of the two header pages. ``place`` is where it was found, the rest is what it says."""
 
     page_size: int
     last_page: int
@@ -79,7 +79,7 @@ class Meta(NamedTuple):
 
 
 def may_be_begun(descriptor: int) -> bool:
-    """Whether a file is an LMDB file, or one of which a process or the power left nothing when it was begun."""
+    """Whether a file is an LMDB file, or one that was begun and has no content yet because its maker died."""
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         return False
     head = os.pread(descriptor, HEADER_END, 0)
@@ -101,7 +101,7 @@ def check_header(descriptor: int, path: str) -> None:
 def wrong_with(metas: list[Meta]) -> str | None:
     """Why LMDB would read other pages than those of the newest header, or others than we do; None if it would not.
 
-    Only for who is alone with the file, or has just made it: the two are not read at the same time.
+    Only for a process that is alone with the file, or has just made it: the two are not read at the same time.
     """
     if len(metas) < 2:
         return "one of its two header pages is missing or overwritten"
@@ -118,9 +118,9 @@ def wrong_with(metas: list[Meta]) -> str | None:
     if newer.transaction == older.transaction == 0:  # as it was made
         return None
     if newer.transaction != older.transaction + 1 or newer.transaction > _LARGEST:
-        return f"its headers are of transactions {older.transaction} and {newer.transaction}, one not after the other"
+        return f"its headers are of transactions {older.transaction} and {newer.transaction}, which are not successive"
     if header_page_of(newer.transaction) != newer.place:
-        return f"the header of transaction {newer.transaction} is in page {newer.place}, that of the one before"
+        return f"the header of transaction {newer.transaction} is in page {newer.place}, where the older one belongs"
     return None
 
 
@@ -149,7 +149,7 @@ def newest_of(metas: list[Meta]) -> Meta:
 
 
 def read_metas(descriptor: int, path: str) -> list[Meta]:
-    """The header pages, without those that are none."""
+    """The header pages, as many as there are: two in a whole file."""
     first = _read_meta(descriptor, 0, path)
     # Without the first page the size of a page is not known; nearly every machine has the smallest one.
     second = _read_meta(descriptor, first.page_size if first else PAGE_SIZES[0], path, place=1)

@@ -1,6 +1,6 @@
 """The inner pages of a file: those that lead to others, and the list of free pages. Found without LMDB.
 
-They are some pages in a thousand. Damage there hides or exchanges whole branches, or has pages in use overwritten.
+They are some pages in a thousand. Damage there hides or exchanges whole branches, or lets LMDB overwrite pages in use.
 """
 
 from __future__ import annotations

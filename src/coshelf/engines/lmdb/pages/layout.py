@@ -197,7 +197,7 @@ def children(page: bytes) -> list[int]:
 
 
 def first_child(page: bytes) -> int:
-    """The page that a branch page leads to first; anything, if it is no branch page."""
+    """The page that a branch page leads to first; any number, if it is not a branch page."""
     offset = int.from_bytes(page[16:18], "little")
     return int.from_bytes(page[offset : offset + 6], "little")
 

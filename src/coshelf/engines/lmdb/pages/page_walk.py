@@ -42,12 +42,12 @@ __all__ = ["TreeWalk", "free_pages"]
 class TreeWalk:
     """A walk over one tree of a file.
 
-    ``report`` is told of each page that is not what it should be. What was met is in the attributes:
+    The walk calls ``report`` for each page that is not what it should be. Its attributes say what it has met:
 
     Attributes:
         seen: the pages, one byte each, not zero for those that belong to the tree.
         counts: of pages and rows.
-        lost: the ranges of rows that lie below pages that could not be followed; None is no bound.
+        lost: the ranges of rows below pages that could not be followed; None as the end means "no bound".
     """
 
     def __init__(self, pages: Pages, last_page: int, seen: bytearray, report: Callable[[int, str], None]) -> None:
@@ -63,9 +63,9 @@ class TreeWalk:
         return Counts(self._branches, self._leaves, self._overflow, self._rows)
 
     def leaves(self, root: int, depth: int, *, integers: bool = False) -> Iterator[list[Node]]:
-        """The rows of the tree, leaf by leaf, those that can be reached.
+        """The rows of the tree that can be reached, leaf by leaf.
 
-        Their keys are in the order of their bytes; ``integers``: they are numbers of 8 bytes, in their own order.
+        Their keys are in the order of their bytes. With ``integers`` the keys are numbers of 8 bytes, in their order.
         """
         if root == NO_PAGE and depth == 0:
             return
@@ -197,7 +197,7 @@ class TreeWalk:
 
 
 def _in_order(key: bytes, integers: bool) -> bytes:
-    """A key, or for a number what has its place in the order of bytes."""
+    """A key as bytes that have its place in the order. LMDB stores a number with its lowest byte first."""
     return key[::-1] if integers else key
 
 

@@ -32,12 +32,12 @@ class Pages:
         return self.status.st_size
 
     def read(self, number: int) -> bytes | None:
-        """A page; None if the file ends before its end."""
+        """A page; None if the file ends before the page does."""
         page = self._read(number * self.size, self.size)
         return page if len(page) == self.size else None
 
     def _read(self, at: int, size: int) -> bytes:
-        """What there is of these bytes: damage may say that they lie where no file has any."""
+        """As many of these bytes as the file has: damage may name a place where no file has any."""
         return os.pread(self._descriptor, size, at) if size > 0 and at < _NO_FILE_IS_LARGER else b""
 
     def value(self, node: Node) -> bytes:
@@ -54,7 +54,7 @@ class Pages:
         return start[0] if start else None
 
     def version(self, node: Node) -> int:
-        """The number of the commit that wrote the record of a node; anything, if it is none."""
+        """The number of the commit that wrote the record of a node; any number, if the value is not a record."""
         if node.value is not None:
             return records.version(node.value)
         end = node.first * self.size + PAGE_HEADER + node.size

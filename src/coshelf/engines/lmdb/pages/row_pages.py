@@ -1,4 +1,4 @@
-"""Walking over rows a page at a time: what a long scan costs is the calls for each row, so most are made in C."""
+"""Walking over rows, many at a time. The calls for each row are what a long scan costs, so most are made in C."""
 
 from __future__ import annotations
 

@@ -1,0 +1,115 @@
+"""What a shelf may load, and how its values are written: decided by what its opener asks for and whose the shelf is."""
+
+from __future__ import annotations
+
+import dataclasses
+import pickle
+import warnings
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from coshelf.contract import Engine, Flag, Guarding, distrust
+from coshelf.errors import Unsupported
+from coshelf.values.choosing import chosen
+from coshelf.values.codec import Codec
+from coshelf.values.pickles import PROTOCOL, Pickles
+
+if TYPE_CHECKING:
+    from coshelf.values.settings import Asked
+
+__all__ = ["Policy", "policy"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Policy:
+    """How to make the codec once the engine is open. Pickled with a shelf.
+
+    Attributes:
+        protocol: of pickles that are written.
+        trust: whether values may be any objects; None: if this user made the shelf, and nobody else can write it.
+        allow: classes and functions that are loaded beside plain data where the shelf is not trusted.
+        sign: secrets; the first signs, and each verifies.
+        asked: how values are to be written; None: as the shelf remembers.
+    """
+
+    protocol: int
+    trust: bool | None
+    allow: tuple[Callable[..., Any], ...]
+    sign: tuple[bytes, ...] = dataclasses.field(default=(), repr=False)
+    asked: Asked | None = None
+
+    def __reduce__(self) -> Any:
+        if self.sign:
+            raise TypeError("a shelf with sign= is not pickled: its secret would be in it. Open it where it is used")
+        if self.asked is not None and self.asked.secrets:
+            raise TypeError("a shelf with encrypt= is not pickled: its secret would be in it. Open it where it is used")
+        # Recoding was for once: another process may have recoded it since.
+        asked = None if self.asked is None else dataclasses.replace(self.asked, recode=False)
+        return Policy, (self.protocol, self.trust, self.allow, (), asked)
+
+    @property
+    def trusts(self) -> bool:
+        """Whether any object is loaded, whose shelf it may be."""
+        return self.trust is True
+
+    def refuse_bare_pickles(self, engine: str) -> None:
+        """Raise :class:`Unsupported` if bare pickles, which are all that an engine has, are not what is asked for."""
+        if self.asked is not None:
+            self.asked.refuse_bare_pickles(engine)
+
+    def codec(self, engine: Engine, flag: Flag) -> Codec:
+        """The codec for an engine: with a gate, if what it holds could be somebody else's."""
+        if self.sign:
+            if not engine.store_id:
+                raise Unsupported(f"the {engine.name} engine has no id of its own that a signature could be bound to")
+            return chosen(engine, flag, self.asked, self._free, self.sign)
+        reason = None if self.trust else distrust(engine) if self.trust is None else "trust=False was given"
+        if reason is None:
+            if self.trust is None and isinstance(engine, Guarding):
+                engine.guard()
+            return chosen(engine, flag, self.asked, self._free)
+        from coshelf.trust.provenance import can_be_trusted, has_no_place_for_mark
+
+        if self.trust is None and flag != "r" and has_no_place_for_mark(engine):
+            warnings.warn(
+                f"{engine.where} is not known as this user's own: there is no directory for the mark that says so, "
+                "since this user has no home directory. Values are plain data, and other objects are refused\n"
+                "  hint: let COSHELF_SECRET_FILE name a file of 16 or more random bytes, or give trust=True",
+                stacklevel=5,
+            )
+        hint = "if you trust whoever writes it, open it with"
+        if self.trust is None and can_be_trusted(engine):
+            hint = f"if you trust whoever writes it: python -m coshelf trust {engine.where}\n  or open it with"
+        ways_on = f"; {reason}\n  hint: {hint} trust=True, or with allow=[...] for the classes that you expect"
+        from coshelf.trust.gate import Gate
+
+        gated = Pickles(self.protocol, Gate(self.allow).loads, ways_on=ways_on, refuses_objects=self.trust is None)
+        return chosen(engine, flag, self.asked, gated)
+
+    @property
+    def _free(self) -> Pickles:
+        """Pickles that are loaded whatever they hold."""
+        return Pickles(self.protocol, pickle.loads)
+
+
+def policy(
+    protocol: int | None,
+    trust: bool | None,
+    allow: Iterable[Callable[..., Any]],
+    sign: bytes | Iterable[bytes],
+    asked: Asked | None = None,
+) -> Policy:
+    """The policy for what ``open`` was given. Raises TypeError and ValueError before anything is made."""
+    if trust not in (None, True, False):
+        raise TypeError(f"trust must be True, False or None, not {trust!r}")
+    classes = tuple(allow)
+    if classes:
+        from coshelf.trust.gate import Gate
+
+        Gate(classes)
+    keys: tuple[bytes, ...] = ()
+    if sign:
+        from coshelf.values.secret_keys import usable
+
+        keys = usable(sign, "sign=")
+    return Policy(Pickles(PROTOCOL if protocol is None else protocol).protocol, trust, classes, keys, asked)

@@ -1,0 +1,82 @@
+"""The errors of values that cannot be stored or read, in words."""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import Any
+
+from coshelf import records
+from coshelf.errors import DamagedRecord, UnreadableValue, UnwritableValue
+from coshelf.keys import shown
+from coshelf.screen import plain
+
+__all__ = ["damaged", "refuse_damaged", "told", "unreadable", "unwritable"]
+
+_SHOWN = 500  # characters of an error that is not ours
+_MISSING = re.compile("'(?P<name>[^']+)' on <module '(?P<module>[^']+)'|module '([^']+)' has no attribute '([^']+)'")
+
+
+def damaged(key: Any, record: bytes) -> DamagedRecord:
+    """The error for a record that is not what was written."""
+    return DamagedRecord(
+        f"the record for key {shown(key)} is damaged: its {len(record)} bytes do not match their checksum\n"
+        "  hint: other entries can still be read; delete or overwrite this one",
+        key,
+    )
+
+
+def refuse_damaged(key: Any, encoded_key: bytes, record: bytes, error: Exception) -> None:
+    """Raise :class:`DamagedRecord` if damage is why a value cannot be read. Large records are verified only then."""
+    if len(record) > records.VERIFIED_ON_READ and not records.is_intact(encoded_key, record):
+        raise damaged(key, record) from error
+
+
+def unwritable(key: Any, value: Any, error: Exception) -> UnwritableValue:
+    """The error for a value that cannot be pickled."""
+    return UnwritableValue(
+        f"the value for key {shown(key)}, of type {type(value).__name__}, cannot be pickled: {_reason(error)}", (key,)
+    )
+
+
+def unreadable(key: Any, error: Exception) -> UnreadableValue:
+    """The error for a pickle that cannot be loaded here."""
+    return UnreadableValue(
+        f"the value for key {shown(key)} is intact but cannot be unpickled here: {_reason(error)}\n"
+        f"  hint: {_way_on(error)}",
+        key,
+    )
+
+
+def told(error: Exception) -> str:
+    """What an error says. The author of a pickle can choose that text, so it is cut and made safe for a screen."""
+    text = plain(str(error))
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {told(error)}"
+
+
+def _missing_in_script(error: Exception) -> str | None:
+    """The missing name, if it was looked for in this program's script because another script defined it."""
+    if isinstance(error, ModuleNotFoundError):
+        # What a process of multiprocessing calls the script that started it.
+        return "CLASS" if error.name == "__mp_main__" else None
+    found = _MISSING.search(told(error)) if isinstance(error, AttributeError) else None
+    if found is None:
+        return None
+    specification = getattr(sys.modules.get("__main__"), "__spec__", None)  # of python -m
+    is_of_script = (found["module"] or found[3]) in ("__main__", getattr(specification, "name", None))
+    return (found["name"] or found[4]) if is_of_script else None
+
+
+def _way_on(error: Exception) -> str:
+    name = _missing_in_script(error)
+    if name is None:
+        return "the class or module may have been renamed or removed since it was stored"
+    return (
+        f"the class was defined in a script or notebook, and other programs do not find it there. Move it to a module, "
+        "import it from there, and store the value again\n"
+        f"  to read what is stored: import __main__, MODULE; __main__.{name} = MODULE.{name}"
+    )

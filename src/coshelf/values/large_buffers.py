@@ -1,0 +1,59 @@
+"""Large buffers of pickles in the blobs of an engine, and back. docs/format.md, "Blobs".
+
+They leave a value while it is pickled and come back while it is loaded, so they are no layer: a layer turns bytes into
+bytes. No layer is applied to a record with a blob either, since the blob would stay as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from coshelf import records
+from coshelf.errors import FormatTooNew, UnreadableValue
+from coshelf.keys import shown
+from coshelf.values.blobs import Blobs, Body, MissingBlob, unpack
+from coshelf.values.pickles import Pickles
+
+__all__ = ["LargeBuffers"]
+
+
+class LargeBuffers:
+    """The blobs of an engine; None where it has none, and buffers stay in the pickles."""
+
+    def __init__(self, blobs: Blobs | None = None) -> None:
+        self._blobs = blobs
+        self.are_separate = blobs is not None
+
+    def dump(self, encoded_key: bytes, payload: bytes, large: list[memoryview]) -> bytes:
+        """The body for a pickle and the buffers that left it."""
+        assert self._blobs is not None
+        blob = self._blobs.write(encoded_key, large)
+        return Body.of(records.write_headers([(records.BLOB, blob.reference.pack())]) + payload, blob)
+
+    def load(self, pickles: Pickles, key: Any, record: bytes, copy: bool) -> Any:
+        """The value of a record that names a blob."""
+        payload, views = self.parts(key, record)
+        large: Iterable[Any] = map(bytearray, views) if copy else views
+        return pickles.loads(key, payload, large)
+
+    def parts(self, key: Any, record: bytes) -> tuple[memoryview, list[memoryview]]:
+        """The pickle in a record that names a blob, and the buffers of that blob."""
+        found = records.read_headers(record)
+        reference = None if found is None else unpack(found[0][records.BLOB])
+        if found is None or reference is None:
+            raise UnreadableValue(f"the value for key {shown(key)} has a header that names no blob", key)
+        headers, start = found
+        unknown = records.needs_later_version(headers, (records.BLOB,))
+        if unknown is not None or self._blobs is None:
+            raise FormatTooNew(
+                f"the record for key {shown(key)} has the header {unknown or records.BLOB:#04x}, unknown here"
+            )
+        try:
+            return memoryview(record)[start : -records.TRAILER], self._blobs.views(reference)
+        except MissingBlob as error:
+            raise MissingBlob(
+                f"the large buffers of the value for key {shown(key)} are missing: {error}\n"
+                "  hint: they lie in the folder beside the shelf, which is to be copied and moved with it",
+                key,
+            ) from None

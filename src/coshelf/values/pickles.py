@@ -1,0 +1,91 @@
+"""Python values as pickles, and back: anything that pickle takes, in any of its protocols."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Iterable
+from typing import Any, NoReturn
+
+from coshelf.errors import CoshelfError, UntrustedValue, UnwritableValue
+from coshelf.keys import shown
+from coshelf.values import buffers
+from coshelf.values.failures import told, unreadable, unwritable
+
+__all__ = ["PROTOCOL", "Pickles"]
+
+PROTOCOL = 5
+"""Of pickles that a shelf writes unless it is asked for another: the first that can pass large buffers on."""
+
+# From this protocol on a pickle names classes and functions by this instruction alone.
+_NAMES_BY_ONE_INSTRUCTION, _STACK_GLOBAL = 4, b"\x93"
+
+
+class Pickles:
+    """Pickles values, and loads pickles.
+
+    Args:
+        protocol: for writing; every protocol is read.
+        unpickle: ``pickle.loads``, or what takes its place where pickles are not trusted.
+        ways_on: what follows the message of an :class:`UntrustedValue`.
+        refuses_objects: whether a value is refused that ``unpickle`` would not give back.
+    """
+
+    def __init__(
+        self,
+        protocol: int | None = None,
+        unpickle: Callable[..., Any] = pickle.loads,
+        *,
+        ways_on: str = "",
+        refuses_objects: bool = False,
+    ) -> None:
+        if protocol is not None and not isinstance(protocol, int):
+            raise TypeError(f"a pickle protocol is an int, not {type(protocol).__name__}")
+        if protocol is not None and not -1 <= protocol <= pickle.HIGHEST_PROTOCOL:
+            raise ValueError(f"pickle protocol {protocol} is not between 0 and {pickle.HIGHEST_PROTOCOL}")
+        self.protocol = pickle.DEFAULT_PROTOCOL if protocol is None else protocol
+        self.unpickle = unpickle
+        self.refuses_objects = refuses_objects
+        self._ways_on = ways_on
+
+    def dumps(self, key: Any, value: Any) -> bytes:
+        """The pickle of a value, whole. Raises :class:`UnwritableValue`, whatever the value's own methods raise."""
+        try:
+            payload = buffers.dumps(value, self.protocol)
+        except Exception as error:
+            raise unwritable(key, value, error) from error
+        if self.refuses_objects:
+            self.refuse_object(key, payload)
+        return payload
+
+    def refuse_object(self, key: Any, payload: bytes, large: Iterable[Any] = ()) -> None:
+        """Raise :class:`UnwritableValue` for a pickle that could not be loaded here again, since it is not trusted."""
+        if self.protocol >= _NAMES_BY_ONE_INSTRUCTION and _STACK_GLOBAL not in payload:
+            return
+        try:
+            self.unpickle(payload, buffers=large)
+        except UntrustedValue as error:
+            raise UnwritableValue(
+                f"the value for key {shown(key)} is not stored, since it would not be read again: "
+                f"{told(error)}{self._ways_on}",
+                (key,),
+            ) from None
+
+    def loads(self, key: Any, payload: bytes | memoryview, large: Iterable[Any] | None = None) -> Any:
+        """The value of a pickle, and of its large buffers if they lie beside it.
+
+        Raises :class:`UnreadableValue` and :class:`UntrustedValue`.
+        """
+        try:
+            return self.unpickle(payload) if large is None else self.unpickle(payload, buffers=large)
+        except Exception as error:
+            self.refuse(key, error)
+
+    def refuse(self, key: Any, error: Exception) -> NoReturn:
+        """Raise what an error of ``unpickle`` means: the one place where these are translated."""
+        if isinstance(error, UntrustedValue):
+            raise UntrustedValue(
+                f"the value for key {shown(key)}: {told(error)}{self._ways_on}", error.name, key
+            ) from None
+        if isinstance(error, CoshelfError):
+            raise error
+        raise unreadable(key, error) from error
