@@ -14,7 +14,7 @@ import lmdb
 from coshelf.engines.lmdb.failures import translate, translated
 from coshelf.engines.lmdb.files.descriptors import Descriptors, find_descriptors
 from coshelf.engines.lmdb.files.sidecar_directory import base_path, name_for_lmdb, refuse_another
-from coshelf.engines.lmdb.files.sidecar_files import MAX_READERS, lock_path
+from coshelf.engines.lmdb.files.sidecar_files import lock_path, places_of_readers
 from coshelf.engines.lmdb.locks.lock_guard import LockGuard, has_namesake
 from coshelf.engines.lmdb.locks.turns import WriteTurns
 from coshelf.engines.lmdb.locks.writer_mutex import WriterMutex
@@ -78,7 +78,7 @@ class LmdbFile:
                 map_size=map_size,
                 subdir=False,
                 create=False,
-                max_readers=MAX_READERS,
+                max_readers=places_of_readers(self._guard.path),
                 max_spare_txns=_SPARE_TRANSACTIONS,
                 lib_version=0,
                 **flags,

@@ -121,7 +121,7 @@ class Files:
             if self.page is not None:
                 self.page.abandon()
             try:
-                if is_last and has_written is not None:
+                if is_last and has_written:
                     keep_reserve(self.descriptor, self.path)  # last: with the space that the sidecars had
             finally:
                 _close(self.descriptor)
