@@ -265,7 +265,7 @@ class BaseFile(LmdbFile):
         return len(metas) < 2 or missing_bytes(self.descriptor, self.path, metas) > 0
 
     def is_confirmed(self, transaction: lmdb.Transaction[bytes]) -> bool:
-        """Whether what was just read cannot have been overwritten meanwhile, by writers who do not know of us."""
+        """Whether no writer that does not know of this process can have overwritten what was just read."""
         return self.registered or newest_transaction(self.descriptor, self.path) == transaction.id()
 
     def confirm(self, transaction: lmdb.Transaction[bytes]) -> None:
@@ -290,7 +290,7 @@ class BaseFile(LmdbFile):
         return min((transaction for _, transaction in self.readers() if transaction is not None), default=float("inf"))
 
     def sync(self) -> None:
-        """Have durable what others wrote who may have died before their own sync returned."""
+        """Make durable what other processes wrote that may have died before their own sync returned."""
         try:
             os.fdatasync(self.descriptor)
         except OSError as error:
@@ -300,7 +300,7 @@ class BaseFile(LmdbFile):
         """After a commit: give the file the length that its header counts.
 
         LMDB counts pages that a commit took and gave back without writing them. A file that is shorter than it says
-        looks truncated to who opens it; if this process dies before it gets here, that is looked into more closely.
+        looks truncated to an opener. If this process dies before it gets here, the opener checks all pages.
         """
         missing = missing_bytes(self.descriptor, self.path)
         if missing:

@@ -54,7 +54,7 @@ def make_file(name: str, like: os.stat_result, content: bytes = b"") -> int:
 
 
 def make_lock_file(path: str, like: os.stat_result) -> None:
-    """Make the lock file of an LMDB file anew. Only by who knows that nobody has it open."""
+    """Make the lock file of an LMDB file anew. Only if no process has it open."""
     try:
         os.close(make_file(lock_path(path), like, bytes(LOCK_SIZE)))
     except OSError as error:
