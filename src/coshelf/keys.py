@@ -111,7 +111,7 @@ def encode_element(key: Any, depth: int = 0, *, end: bool = True) -> bytes:
 
 
 def is_key_type(key: Any) -> bool:
-    """Whether an object could be a key. Asking for any other hashable one is no error: it just is not there."""
+    """Whether an object could be a key. Any other hashable object is simply not in a shelf."""
     if isinstance(key, float):
         return not math.isnan(key)
     if isinstance(key, tuple):
@@ -120,7 +120,7 @@ def is_key_type(key: Any) -> bool:
 
 
 def _equal_number(key: Any) -> float | None:
-    """The number that a dict takes for the same key as an integer, float or bool of another library; None if none is.
+    """The number that a dict takes for the same key as a number of another library; None if there is no such number.
 
     Integers are known by ``__index__``. Floats and bools of numpy have no such mark, so they are known by their class.
     """
@@ -128,12 +128,12 @@ def _equal_number(key: Any) -> float | None:
     try:
         number = float(key) if "floating" in names else bool(key) if names & {"bool", "bool_"} else operator.index(key)
         return number if hash(key) == hash(number) and key == number else None
-    except (TypeError, ValueError, OverflowError):  # no number, an array, or one that cannot be hashed
+    except (TypeError, ValueError, OverflowError):  # not a number, an array, or an object that cannot be hashed
         return None
 
 
 def shown(key: Any) -> str:
-    """A key for a message: its repr, cut short, whatever it is, with nothing that a screen would take for a command."""
+    """A key for a message: its repr, cut short, without anything that a screen would take for a command."""
     try:
         text = repr(key)
     except Exception as error:  # an int of too many digits, or a subclass with a repr of its own
@@ -193,7 +193,7 @@ def _fraction(fraction: float) -> bytes:
 
 
 def decode(data: bytes) -> Any:
-    """The key that :func:`encode` made these bytes from. Raises :class:`DamagedRecord` if they are no such bytes."""
+    """The key that :func:`encode` made these bytes from. Raises :class:`DamagedRecord` for other bytes."""
     tag = data[0] if data else 0
     if tag == _STR:
         try:
@@ -296,9 +296,9 @@ def _decode_number(tag: int, data: bytes, position: int) -> tuple[float, int]:
             if not byte & 1:
                 break
             if scale < 1e-30:
-                raise DamagedRecord(f"stored key is no number: {data[:40]!r}")
+                raise DamagedRecord(f"stored key is not a number: {data[:40]!r}")
     value = -value if negative else value
-    # NaN is no key, and a number that is written in another way would be another key, or the same one twice.
+    # NaN cannot be a key. A number that is written in another way would be another key, or the same key twice.
     if (isinstance(value, float) and math.isnan(value)) or _number(value) != data[start:position]:
         raise DamagedRecord(f"stored key is not written as its number is: {data[:40]!r}")
     return value, position

@@ -46,7 +46,7 @@ BLOB = 0x28
 COMPRESSION = 0x30
 ENCRYPTION = 0x40
 SIGNATURE = 0x50
-_MAY_BE_SKIPPED = 0x80  # from here on by a reader that does not know the kind
+_MAY_BE_SKIPPED = 0x80  # a reader that does not know a kind may skip it from here on
 LARGEST_HEADER = 0xFFFF  # bytes of one header's data
 
 TRAILER = 12  # 8 bytes of sequence number, 4 bytes of CRC-32, both little-endian
@@ -57,7 +57,7 @@ RESIDUE = 0x2144DF1C
 
 
 def checksum(key: bytes, body: bytes) -> int:
-    """The part of a record's CRC that is known before its commit has a number; so it is taken outside every lock."""
+    """The part of a record's CRC that does not need the number of its commit, so it is computed outside every lock."""
     return zlib.crc32(body, zlib.crc32(key))
 
 
@@ -93,7 +93,7 @@ def headers_before(headers: Mapping[int, bytes], kind: int) -> bytes:
 
 
 def read_headers(record: bytes) -> tuple[dict[int, bytes], int] | None:
-    """The data of the headers of a record, by kind, and where its payload begins; None if they are not as they should.
+    """The data of the headers of a record, by kind, and where its payload begins; None if they are malformed.
 
     The record's tag is :data:`HEADERED`, and nothing else is known of it.
     """
@@ -113,5 +113,5 @@ def read_headers(record: bytes) -> tuple[dict[int, bytes], int] | None:
 
 
 def needs_later_version(headers: Iterable[int], known: Iterable[int]) -> int | None:
-    """The first kind of header that a reader must know, and that is none of those it knows."""
+    """The first kind of header that a reader must know, and does not; None if there is none."""
     return next((kind for kind in headers if kind < _MAY_BE_SKIPPED and kind not in known), None)

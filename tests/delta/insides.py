@@ -19,7 +19,7 @@ from coshelf.engines.lmdb.shelf_row import ROW_KEY, ShelfRow, unpack_row
 
 MODES = {"MAPPED": 0o600, "PLAIN": 0o660, "DIRECT": 0o600}
 
-_PATIENCE = 20.0
+_PATIENCE = 60.0
 
 
 def until(condition: Callable[[], object]) -> None:

@@ -1,4 +1,4 @@
-"""Whether a file, and every directory above it, can be written by nobody but this user."""
+"""Which other users could write a file, or replace it in one of the directories above it."""
 
 from __future__ import annotations
 
@@ -19,36 +19,36 @@ _SEARCH = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 def exposure_of_folder(path: str) -> str | None:
-    """As :func:`exposure_of`, of a folder in which nobody else is to have a file; None if it does not exist."""
+    """As :func:`exposure_of`, for a folder in which no other user may make files; None if it does not exist."""
     try:
         found = os.lstat(path)
     except FileNotFoundError:
         return None
     if not stat.S_ISDIR(found.st_mode):
-        return f"{path} is no folder"
+        return f"{path} is not a folder"
     return exposure_of(path, found)
 
 
 def exposure_of(path: str, found: os.stat_result, opened: int | str | None = None) -> str | None:
-    """Why somebody else could write a file, in words; None if nobody can. By its descriptor, if it is ``opened``."""
+    """How another user could write a file, in words; None if no other user can. ``opened``: its descriptor or path."""
     return _exposure_to_others(path, found, path if opened is None else opened, also_roots=False)
 
 
 def exposure_above(path: str, found: os.stat_result) -> str | None:
-    """Why somebody else could put another file in the place of the one that was found at a path; None if nobody can.
+    """How another user could replace the file that was found at a path; None if no other user can.
 
-    The directory must hold that very file. It, and each one above it, is looked at by descriptors that lead from the
-    one to the other, so that nothing can be exchanged in between. In a sticky directory (/tmp) only the owners of an
-    entry and of the directory can replace it.
+    The directory must hold that very file. Each directory is opened relative to the one below it, so that none can be
+    exchanged in between. In a sticky directory (/tmp), only the owner of an entry and the owner of the directory can
+    replace the entry.
     """
     place, name = os.path.split(path)
     try:
         descriptor = os.open(place or ".", _SEARCH)
     except OSError as error:
-        return f"{place} cannot be looked at: {error.strerror}"
+        return f"{place} cannot be examined: {error.strerror}"
     try:
         if not os.path.samestat(os.stat(name or ".", dir_fd=descriptor), found):
-            return f"{path} is another file than the one that is open"
+            return f"{path} leads to another file than the one that is open"
         exposed = _exposure_to_new_files(place, descriptor)
         entry = found
         while exposed is None:
@@ -62,13 +62,13 @@ def exposure_above(path: str, found: os.stat_result) -> str | None:
             place, entry = os.path.dirname(place) or "/", directory
         return exposed
     except OSError as error:
-        return f"{place} cannot be looked at: {error.strerror}"
+        return f"{place} cannot be examined: {error.strerror}"
     finally:
         os.close(descriptor)
 
 
 def _exposure_of_entry(path: str, directory: os.stat_result, opened: int, entry: os.stat_result) -> str | None:
-    """Why somebody else could exchange an entry of a directory."""
+    """How another user could exchange an entry of a directory."""
     if not directory.st_mode & stat.S_ISVTX:
         return _exposure_to_others(path, directory, opened, also_roots=True)
     for owner in (directory.st_uid, entry.st_uid):
@@ -80,7 +80,7 @@ def _exposure_of_entry(path: str, directory: os.stat_result, opened: int, entry:
 def _exposure_to_new_files(path: str, opened: int) -> str | None:
     default = writers_of_new_files(opened)
     if default.everybody or default.users - {_ROOT, os.geteuid()} or default.groups:
-        return f"what is made in {path} can be written by others, as its default access control list says"
+        return f"other users can write new files in {path}, by its default access control list"
     return None
 
 
@@ -102,7 +102,7 @@ def _exposure_to_others(path: str, found: os.stat_result, opened: int | str, *, 
 def exposure_to_others_than(
     allowed: Writers, path: str, found: os.stat_result, opened: int | str
 ) -> str | None:  # fmt: skip
-    """Why somebody could write a file who is none of ``allowed``, nor this user, nor root; None if nobody can."""
+    """How a user other than ``allowed``, this user and root could write a file; None if no such user can."""
     if allowed.everybody:
         return None
     writers = writers_of(found, opened)
@@ -118,7 +118,7 @@ def exposure_to_others_than(
 
 
 def _is_own_group(number: int) -> bool:
-    """Whether a group is this user's alone, as many systems give each user one, and a umask of 002."""
+    """Whether this user is the only member of a group. Many systems give each user such a group, and a umask of 002."""
     import grp
     import pwd
 
@@ -128,7 +128,7 @@ def _is_own_group(number: int) -> bool:
         return False
     if number != user.pw_gid or group.gr_name != user.pw_name or not set(group.gr_mem) <= {user.pw_name}:
         return False
-    # Whose first group it is, is a member that the group's own list does not have.
+    # The list of a group does not have the users whose first group it is.
     return all(other.pw_name == user.pw_name for other in pwd.getpwall() if other.pw_gid == number)
 
 

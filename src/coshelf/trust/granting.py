@@ -1,4 +1,4 @@
-"""Trusting a shelf, and no longer trusting it: ``python -m coshelf trust PATH``, which needs no extra."""
+"""Trust a shelf, and revoke that: ``python -m coshelf trust PATH``, which needs no extra."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ __all__ = ["revoke", "trust_shelf"]
 
 
 def trust_shelf(path: str) -> None:
-    """Note that this user trusts everything in a shelf, so that opening it loads any object.
+    """Mark a shelf as trusted by this user, so that opening it loads any object.
 
-    The note is for this user and this file; a copy is another file. Raises :class:`ShelfPermissionError` if other users
-    can write the shelf, because they could store anything there afterwards. Raises what opening raises, too.
+    The mark is for this user and this file. A copy of the file is not trusted. Raises
+    :class:`ShelfPermissionError` if other users could write the shelf, since they could put anything there afterwards,
+    and what opening raises.
 
     >>> import coshelf, os, tempfile
     >>> with tempfile.TemporaryDirectory() as place:
@@ -25,7 +26,7 @@ def trust_shelf(path: str) -> None:
     ...     coshelf.trust.trust_shelf(os.path.join(place, "a.shelf"))
     """
     path = expanded(path)
-    # The mark lies elsewhere, as a rule, so that what cannot be written can be trusted, too.
+    # The mark usually lies outside the shelf, so a shelf that this user cannot write can be trusted, too.
     engine = open_engine(
         _target(path), OpenOptions(flag="w" if os.access(path.removeprefix("sqlite:"), os.W_OK) else "r")
     )
@@ -36,7 +37,7 @@ def trust_shelf(path: str) -> None:
         if reason is not None:
             raise ShelfPermissionError(
                 f"{path} cannot be trusted: {reason}\n"
-                "  hint: see to it that nobody else can write it, or open it with trust=True"
+                "  hint: take the right to write it from all other users, or open it with trust=True"
             )
         engine.trust()
     finally:
@@ -44,7 +45,7 @@ def trust_shelf(path: str) -> None:
 
 
 def revoke(path: str) -> bool:
-    """Remove this user's note of trust. Return whether there was one."""
+    """Remove this user's mark of trust; return whether there was one."""
     engine = open_engine(_target(expanded(path)), OpenOptions(flag="r"))
     try:
         return isinstance(engine, Markable) and engine.revoke()

@@ -1,6 +1,6 @@
 """The mark that says: this user made this shelf on this machine. docs/format.md, "The trust mark".
 
-A mark can only be made by who knows the user's secret, and fits one file only: store id, device and inode.
+Only a program that can read the user's secret can make a mark. A mark fits one file: store id, device and inode.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ _SECRET_FILE = "COSHELF_SECRET_FILE"
 _CONTEXT = b"coshelf trust 1\0"
 _SECRET_BYTES = 32
 _LEAST_SECRET = 16
-_MOST = 1 << 20  # bytes that are read of a secret
-_MOST_MARKS = 500  # that are looked at for a message
+_MOST = 1 << 20  # bytes of a secret that are read
+_MOST_MARKS = 500  # that are read for a message
 
 
 def mark(store_id: bytes, device: int, inode: int, path: str) -> bytes | None:
@@ -43,7 +43,7 @@ def mark(store_id: bytes, device: int, inode: int, path: str) -> bytes | None:
 
     Returns the body of the row :data:`ROW_KEY` to be stored in the shelf, if the secret is given by
     ``COSHELF_SECRET_FILE``; otherwise the mark lies in the user's state directory, and None is returned. A user without
-    a place for state has no marks; the shelf then counts as somebody else's.
+    a place for state has no marks, and the shelf is then not trusted.
     """
     given = _given_secret()
     if given is not None:
@@ -70,7 +70,7 @@ def is_marked(store_id: bytes, device: int, inode: int, row: bytes | None) -> bo
 
 
 def unmark(store_id: bytes, device: int, inode: int) -> bool:
-    """Take the marks of a shelf away that lie in this user's state directories; return whether there were any."""
+    """Remove the marks of a shelf from this user's state directories; return whether there were any."""
     found = [_mark_in(directory, store_id, device, inode) for directory in _state_directories()]
     for path in found:
         if path is not None:
@@ -82,7 +82,7 @@ def _mark_in(directory: Path, store_id: bytes, device: int, inode: int) -> Path 
     try:
         secret = _read(directory / "secret", os.O_NOFOLLOW)
     except OSError as error:
-        if error.errno in (errno.EMFILE, errno.ENFILE):  # which says nothing of the mark
+        if error.errno in (errno.EMFILE, errno.ENFILE):  # this says nothing about the mark
             raise StorageError(
                 error.errno, f"cannot look for marks of trust in {directory}: too many open files"
             ) from error
@@ -99,11 +99,11 @@ def _is_file(path: Path) -> bool:
 
 
 def _read(path: Path, flags: int = 0) -> bytes:
-    """A small file's content. A pipe or a device is an error, and nobody waits for what it may have to say."""
+    """The content of a small file. A pipe or a device is an error, and is never waited for."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | flags)
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(errno.EINVAL, "it is no file", str(path))
+            raise OSError(errno.EINVAL, "it is not a regular file", str(path))
         with os.fdopen(os.dup(descriptor), "rb") as file:
             return file.read(_MOST)
     finally:
@@ -111,14 +111,14 @@ def _read(path: Path, flags: int = 0) -> bytes:
 
 
 def marked_elsewhere(store_id: bytes) -> str | None:
-    """Where a shelf with this id lies that bears this user's mark, if a mark says so and it is still there."""
+    """The path of the marked shelf with this id, if this user has a mark for one and it still exists."""
     for directory in _state_directories():
         try:
             secret = _read(directory / "secret", os.O_NOFOLLOW)
             with os.scandir(directory / "trusted") as marks:
                 for mark in islice(marks, _MOST_MARKS):
                     path = os.fsdecode(_read(Path(mark.path), os.O_NOFOLLOW).removesuffix(b"\n"))
-                    with contextlib.suppress(OSError, ValueError):  # of a path that is none any more
+                    with contextlib.suppress(OSError, ValueError):  # of a path that does not exist any more
                         found = os.stat(path)
                         if _name(secret, store_id, found.st_dev, found.st_ino) == mark.name:
                             return path
@@ -168,15 +168,17 @@ def _given_secret() -> bytes | None:
     except OSError as error:
         raise ValueError(f"{_SECRET_FILE} names {path}, which cannot be read: {error.strerror}") from error
     if len(secret) < _LEAST_SECRET:
-        raise ValueError(f"{_SECRET_FILE} names a file of {len(secret)} bytes; a secret has at least {_LEAST_SECRET}")
+        raise ValueError(
+            f"{_SECRET_FILE} names a file of {len(secret)} bytes; a secret must have at least {_LEAST_SECRET}"
+        )
     return secret
 
 
 def _state_directories() -> list[Path]:
-    """Where this user's state lies: marks are made in the first, and found in all: cron has another environment.
+    """Where this user's state lies. Marks are made in the first and read in all: cron has another environment.
 
-    A directory of somebody else's is none of them: with ``sudo``, the home in the environment is that of another user,
-    who could not use a secret that root made there.
+    A directory that belongs to another user is left out. With ``sudo``, the home in the environment is that of another
+    user, and that user could not read a secret that root made there.
     """
     import pwd
 
@@ -184,7 +186,7 @@ def _state_directories() -> list[Path]:
     base, home = os.environ.get("XDG_STATE_HOME"), os.environ.get("HOME")
     found = [base] if base and os.path.isabs(base) else []
     found += [f"{home}/.local/state"] if home and os.path.isabs(home) else []
-    with contextlib.suppress(KeyError):  # a container's user that nobody has heard of
+    with contextlib.suppress(KeyError):  # the user of a container need not have an account
         found.append(f"{pwd.getpwuid(os.geteuid()).pw_dir}/.local/state")
     return [Path(path, "coshelf") for path in dict.fromkeys(map(os.path.normpath, found)) if _is_mine(path)]
 
@@ -214,7 +216,7 @@ def _own_secret(directory: Path) -> bytes:
 
 
 def _write_whole(path: Path, data: bytes) -> None:
-    """Make a file of mode 0600, whole or not at all, also after a power cut; one that is there already stays."""
+    """Make a file of mode 0600, whole or not at all, also after a power cut. A file that exists already stays."""
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".")
     try:
         with os.fdopen(descriptor, "wb") as file:

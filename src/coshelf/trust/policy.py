@@ -1,4 +1,4 @@
-"""What a shelf may load, and how its values are written: decided by what its opener asks for and whose the shelf is."""
+"""Which values a shelf may load, and how it writes them, by what its opener asks for and by its owner."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Policy:
 
     Attributes:
         protocol: of pickles that are written.
-        trust: whether values may be any objects; None: if this user made the shelf, and nobody else can write it.
+        trust: whether values may be any objects. None: if this user made the shelf, and no other user can write it.
         allow: classes and functions that are loaded beside plain data where the shelf is not trusted.
         sign: secrets; the first signs, and each verifies.
         asked: how values are to be written; None: as the shelf remembers.
@@ -49,16 +49,16 @@ class Policy:
 
     @property
     def trusts(self) -> bool:
-        """Whether any object is loaded, whose shelf it may be."""
+        """Whether any object is loaded, from any shelf."""
         return self.trust is True
 
     def refuse_bare_pickles(self, engine: str) -> None:
-        """Raise :class:`Unsupported` if bare pickles, which are all that an engine has, are not what is asked for."""
+        """Raise :class:`Unsupported` if something is asked for that an engine of bare pickles does not have."""
         if self.asked is not None:
             self.asked.refuse_bare_pickles(engine)
 
     def codec(self, engine: Engine, flag: Flag) -> Codec:
-        """The codec for an engine: with a gate, if what it holds could be somebody else's."""
+        """The codec for an engine. Pickles go through the gate if another user could have written them."""
         if self.sign:
             if not engine.store_id:
                 raise Unsupported(f"the {engine.name} engine has no id of its own that a signature could be bound to")
@@ -72,14 +72,14 @@ class Policy:
 
         if self.trust is None and flag != "r" and has_no_place_for_mark(engine):
             warnings.warn(
-                f"{engine.where} is not known as this user's own: there is no directory for the mark that says so, "
+                f"{engine.where} cannot be marked as this user's own: there is no directory for the mark, "
                 "since this user has no home directory. Values are plain data, and other objects are refused\n"
                 "  hint: let COSHELF_SECRET_FILE name a file of 16 or more random bytes, or give trust=True",
                 stacklevel=5,
             )
-        hint = "if you trust whoever writes it, open it with"
+        hint = "if you trust its writers, open it with"
         if self.trust is None and can_be_trusted(engine):
-            hint = f"if you trust whoever writes it: python -m coshelf trust {engine.where}\n  or open it with"
+            hint = f"if you trust its writers: python -m coshelf trust {engine.where}\n  or open it with"
         ways_on = f"; {reason}\n  hint: {hint} trust=True, or with allow=[...] for the classes that you expect"
         from coshelf.trust.gate import Gate
 

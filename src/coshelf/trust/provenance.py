@@ -1,4 +1,4 @@
-"""Where a shelf comes from that this user has no mark for, and what can be done about it where it lies."""
+"""Why a shelf without this user's mark is not trusted, and whether it can be marked."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ __all__ = ["can_be_trusted", "has_no_place_for_mark", "unmarked"]
 
 
 def unmarked(where: str, store_id: bytes) -> str:
-    """Why a shelf without this user's mark is not trusted: it is a copy of one that has it, or somebody else's."""
+    """Why a shelf without this user's mark is not trusted: it is a copy of a marked shelf, or another user made it."""
     original = marks.marked_elsewhere(store_id)
     if original is not None:
-        return f"{where} is a copy of {original}, which others may have changed, so it is not trusted as that is"
+        return f"{where} is a copy of {original}; a copy is not trusted, since others may have changed it"
     return f"{where} was not made by this user on this machine, or was copied or moved to where it is"
 
 
@@ -22,7 +22,7 @@ def has_no_place_for_mark(engine: Engine) -> bool:
 
 
 def can_be_trusted(engine: Engine) -> bool:
-    """Whether ``coshelf trust`` would do: there is a place for the mark, and nobody else can write the shelf."""
+    """Whether ``coshelf trust`` would work: there is a place for the mark, and no other user can write the shelf."""
     if not isinstance(engine, Markable):
         return False
     path = engine.where.removeprefix("sqlite:")

@@ -1,4 +1,4 @@
-"""Who may write a file or a directory: by its owner and mode, and by its access control list where it has one."""
+"""The users and groups that may write a file or a directory, by its owner, mode and access control list."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _NO_LIST = {errno.ENODATA, errno.EOPNOTSUPP, errno.ENOSYS, errno.ENOENT, errno.E
 
 @dataclass(frozen=True, slots=True)
 class Writers:
-    """Users and groups by number, the owner among them: who owns a file can give itself every right."""
+    """Users and groups by number. The owner is one of them, since it can give itself every right."""
 
     users: frozenset[int]
     groups: frozenset[int]
@@ -35,10 +35,10 @@ class Writers:
 
 
 def writers_of(found: os.stat_result, opened: int | str) -> Writers:
-    """Who may write what was found. ``opened`` is its descriptor or its path, for the access control list."""
+    """The users and groups that may write a file. ``opened`` is its descriptor or path, for the access control list."""
     groups = frozenset((found.st_gid,)) if found.st_mode & stat.S_IWGRP else frozenset()
     users = frozenset((found.st_uid,))
-    # The mode has the group's right to write wherever the list gives it to anybody beside owner and others.
+    # If the list lets anyone but the owner and others write, the mode has the right of the group to write.
     if groups:
         listed = _attribute(opened, "system.posix_acl_access")
         if listed is not None:
@@ -49,7 +49,7 @@ def writers_of(found: os.stat_result, opened: int | str) -> Writers:
 
 
 def writers_of_new_files(opened: int | str) -> Writers:
-    """Whom the default access control list of a directory lets write what is made in it."""
+    """The users and groups that may write new files in a directory, by its default access control list."""
     listed = _attribute(opened, "system.posix_acl_default")
     if listed is None:
         return Writers(frozenset(), frozenset(), False)
@@ -68,7 +68,7 @@ def _attribute(opened: int | str, name: str) -> bytes | None:
         except OSError as error:
             if error.errno != errno.EBADF:
                 raise
-            # It was opened for its path alone, and can be asked for nothing but by its name in /proc.
+            # A descriptor that was opened with O_PATH can only be asked by its name in /proc.
             return os.getxattr(f"/proc/self/fd/{opened}", name)
     except OSError as error:
         if error.errno not in _NO_LIST:
@@ -81,7 +81,7 @@ def _entries(listed: bytes) -> Iterator[tuple[int, int, int]]:
 
 
 def _writers_in(listed: bytes, owner_group: int | None) -> tuple[frozenset[int], frozenset[int]]:
-    """Beside the owner: users and groups that may write, within the list's mask."""
+    """The users and groups beside the owner that may write, within the mask of the list."""
     entries = list(_entries(listed))
     mask = next((rights for tag, rights, _ in entries if tag == _MASK), _WRITE)
     writing = [(tag, number) for tag, rights, number in entries if rights & mask & _WRITE]
@@ -92,7 +92,7 @@ def _writers_in(listed: bytes, owner_group: int | None) -> tuple[frozenset[int],
 
 
 def _nfs_names_a_writer(opened: int | str) -> bool:
-    """Whether a list as NFS 4 has them gives a user or group by name a right to change the file."""
+    """Whether an access control list of NFS 4 lets a named user or group change the file."""
     listed = _attribute(opened, "system.nfs4_acl")
     if listed is None:
         return False

@@ -18,7 +18,7 @@ from coshelf.errors import DamagedRecord
 __all__ = ["LARGE", "Blobs", "Body", "MissingBlob", "NewBlob", "Reference", "reference_in", "size_of"]
 
 LARGE = 1 << 20
-"""Bytes from which on a buffer goes to a blob."""
+"""Buffers of this size in bytes, and larger ones, go to a blob."""
 
 ID = 16  # bytes
 _HEAD = struct.Struct(f"<{ID}sI")
@@ -28,7 +28,7 @@ MOST_BUFFERS = (records.LARGEST_HEADER - _HEAD.size) // _SIZE
 
 
 class MissingBlob(DamagedRecord):
-    """The blob that a record names is not there, or not what was written."""
+    """The blob that a record names does not exist, or is not what was written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Reference:
 
 
 def unpack(data: bytes) -> Reference | None:
-    """The reference that a header's data holds; None if they hold none."""
+    """The reference in the data of a header; None if the data is not a reference."""
     if len(data) <= _HEAD.size or (len(data) - _HEAD.size) % _SIZE:
         return None
     identity, checksum = _HEAD.unpack_from(data)
@@ -74,7 +74,7 @@ def unpack(data: bytes) -> Reference | None:
 
 
 def reference_in(record: bytes) -> Reference | None:
-    """The reference in a record, if it has one: the first byte says so of most that have none."""
+    """The reference in a record; None if it has none, which the first byte tells of most records."""
     if record[0] != records.HEADERED or len(record) <= records.TRAILER or record[1] > records.BLOB:
         return None
     found = records.read_headers(record)
@@ -90,7 +90,7 @@ def size_of(record: bytes) -> int:
 
 
 class NewBlob:
-    """A blob that no commit names yet. Its file goes with the last reference to this, unless it is kept.
+    """A blob that no commit names yet. Its file is removed with the last reference to this object, unless it is kept.
 
     Attributes:
         reference: what its record says.
@@ -111,7 +111,7 @@ class NewBlob:
             self._finalizer = None
 
     def give_up(self) -> None:
-        """No commit names it, after all: it goes unless it is kept later."""
+        """No commit names it after all: its file is removed, unless it is kept later."""
         if self._finalizer is None:
             self._finalizer = weakref.finalize(self, _remove_in, os.getpid(), self._remove)
 
@@ -124,7 +124,8 @@ def _remove_in(pid: int, remove: Callable[[], object]) -> None:
 class Body(bytes):
     """The body of a record that names a blob which no commit names yet.
 
-    It keeps that blob: one whose body is thrown away, since a transaction failed or the value was set once more, goes.
+    It keeps that blob. When a transaction fails or the value is set once more, the body is dropped, and its blob is
+    removed.
     """
 
     blob: NewBlob
@@ -145,7 +146,7 @@ class Blobs(ABC):
 
     @abstractmethod
     def views(self, reference: Reference) -> list[memoryview]:
-        """The buffers of a blob, read-only and not copied; good for as long as they are referred to.
+        """The buffers of a blob, read-only and not copied. They are valid as long as they are referred to.
 
         Raises :class:`MissingBlob`.
         """

@@ -1,7 +1,7 @@
 """Pickles whose large buffers stay beside them: protocol 5's out-of-band buffers, and what it leaves out of these.
 
-The C pickler passes on the buffers of whatever offers one (numpy, Arrow). Here the same holds for bytearrays,
-memoryviews, and numpy's arrays that do not lie in memory in one piece.
+The C pickler passes on the buffers of objects that offer one (numpy, Arrow). This module does the same for bytearrays,
+memoryviews, and arrays of numpy that are not contiguous in memory.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ FIRST_PROTOCOL = 5  # that knows buffers
 
 
 class NotPlain(Exception):
-    """A buffer was met that needs more than to be copied into the pickle."""
+    """A buffer needs more than to be copied into the pickle."""
 
 
 def copied(buffer: pickle.PickleBuffer) -> bool:
@@ -72,7 +72,7 @@ def _separate(value: Any, protocol: int, attempt: bytes | Exception) -> tuple[by
 
 
 def _gathered(value: Any, protocol: int, found: list[memoryview]) -> bytes | None:
-    """What :func:`_with_care` gives, quicker, where no buffer needs it: of an array alone, say. None where one does."""
+    """What :func:`_with_care` returns, but faster. None if a buffer needs that care; a single large array does not."""
 
     def is_copied(buffer: pickle.PickleBuffer) -> bool:
         view = buffer.raw()
@@ -87,7 +87,7 @@ def _gathered(value: Any, protocol: int, found: list[memoryview]) -> bytes | Non
 
 
 def _may_hide_an_array(payload: bytes) -> bool:
-    """Whether there are large bytes in the pickle, which may be those of a large array that is not in one piece."""
+    """Whether the pickle has large bytes, which may be those of a large array that is not contiguous."""
     if "numpy" not in sys.modules:
         return False
     from coshelf.values.pickle_surgery import has_large_bytes
@@ -112,13 +112,13 @@ def _without_large(payload: bytes, found: list[memoryview]) -> tuple[bytes, list
 
 
 def _with_care(value: Any, protocol: int, found: list[memoryview] | None) -> bytes:
-    """The pickle of a value whose large buffers are added to ``found``; where there is none, they are copied."""
+    """The pickle of a value. Its large buffers are added to ``found``; if ``found`` is None, they are copied."""
 
     def is_copied(buffer: pickle.PickleBuffer) -> bool:
         return found is None or not _takes(buffer.raw(), found)
 
     file = io.BytesIO()
-    # The pickler must not refer to itself: views with exports are nothing that the garbage collector may clear.
+    # The pickler must not refer to itself: the garbage collector must not clear views that have exports.
     pickler = _CarefulPickler(file, protocol, buffer_callback=is_copied if protocol >= FIRST_PROTOCOL else None)
     pickler.protocol = protocol
     pickler.dump(value)
@@ -174,7 +174,7 @@ def _reduced_array(value: Any) -> Any:
 
 
 def _writable(view: memoryview) -> memoryview:
-    """The same memory, said to be writable, so that the pickle does not say that it was not. Nobody writes it."""
+    """The same memory, declared writable, so that the pickle does not say that it is read-only. Nothing writes it."""
     import ctypes
 
     exported = _exported_type()()
@@ -188,7 +188,7 @@ def _writable(view: memoryview) -> memoryview:
 
 @functools.cache
 def _exported_type() -> Any:
-    """Python's own ``Py_buffer``, of which only the address is of interest."""
+    """Python's own ``Py_buffer``, of which only the address is used."""
     import ctypes
 
     class Exported(ctypes.Structure):

@@ -20,7 +20,7 @@ _ZSTD = b"\x01"
 _DATA = 1 + 4 + 8  # bytes of the header's data: algorithm, dictionary, size
 _COST = 3 + _DATA + 3  # bytes that compressing adds: that header, and a codec's tag and end where there were none
 _GREATEST_RATIO = 32_768  # a block of 128 KiB takes three bytes at least, and a frame some more
-_LOOK_AGAIN = 1.0  # seconds in which somebody else's new dictionary comes into use
+_LOOK_AGAIN = 1.0  # seconds until the new dictionary of another process is used
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +41,17 @@ class Zstd:
 
     def __post_init__(self) -> None:
         if not isinstance(self.level, int):
-            raise TypeError(f"a level of Zstandard is an int, not {type(self.level).__name__}")
+            raise TypeError(f"the level of Zstandard must be an int, not {type(self.level).__name__}")
         if not 1 <= self.level <= 22:
-            raise ValueError(f"a level of Zstandard is 1 to 22, not {self.level}")
+            raise ValueError(f"the level of Zstandard must be 1 to 22, not {self.level}")
 
 
 Lookup = Callable[[int, bool], bytes]
-"""Gives the bytes of a dictionary by its id, and whether it must be one that was encrypted."""
+"""Gives the bytes of a dictionary, by its id and by whether it must be an encrypted one."""
 
 
 class Compressor:
-    """Compresses values, where that makes them smaller.
+    """Compresses values that become smaller by it.
 
     Args:
         level: of Zstandard.
@@ -76,11 +76,11 @@ class Compressor:
         self._header = _ZSTD + dictionary.to_bytes(4, "little")
         found = self._zstd.ZstdDict(self._lookup(dictionary, self._encrypted)) if dictionary else None
         self._loaded = found.as_digested_dict if found is not None else None
-        # One to a thread: making one costs more than compressing a small value, and a lock could be held at a fork.
+        # One for each thread: to make one costs more than to compress a small value. A lock could be held at a fork.
         self._of_thread = threading.local()
 
     def look_again(self) -> None:
-        """Use the dictionary that is now the shelf's."""
+        """Use the current dictionary of the shelf."""
         self._look_again = time.monotonic() + _LOOK_AGAIN
         dictionary = self._current()
         if dictionary != self.dictionary:
@@ -110,7 +110,7 @@ class Compressor:
 
 
 class Decompressor:
-    """Reads what was compressed, with whatever dictionary."""
+    """Reads what was compressed, with any dictionary."""
 
     def __init__(self, lookup: Lookup) -> None:
         self._lookup = lookup
@@ -119,8 +119,8 @@ class Decompressor:
     def unpack(self, key: Any, data: bytes, payload: bytes, *, encrypted: bool) -> bytes:
         """The payload as it was. ``data`` is that of the header.
 
-        Raises :class:`UnreadableValue`, and gives back no more than the header says, which is looked at before anything
-        is decompressed.
+        Raises :class:`UnreadableValue`. The size in the header is checked before anything is decompressed, and no more
+        bytes than that are returned.
         """
         if data[:1] != _ZSTD:
             raise FormatTooNew(
@@ -130,8 +130,8 @@ class Decompressor:
         dictionary, size = int.from_bytes(data[1:5], "little"), int.from_bytes(data[5:], "little")
         if len(data) != _DATA or size > _GREATEST_RATIO * len(payload):
             raise UnreadableValue(
-                f"the value for key {shown(key)} says that its {len(payload)} bytes are {size} when decompressed, "
-                "which they cannot be",
+                f"the value for key {shown(key)} cannot be decompressed: its header says {size} bytes, "
+                f"which {len(payload)} compressed bytes cannot hold",
                 key,
             )
         zstd = extras.zstd()
@@ -142,7 +142,8 @@ class Decompressor:
             raise UnreadableValue(f"the value for key {shown(key)} cannot be decompressed: {error!r}", key) from error
         if len(found) != size or not decompressor.eof or decompressor.unused_data:
             raise UnreadableValue(
-                f"the value for key {shown(key)} is not the {size} bytes that it says, when it is decompressed", key
+                f"the value for key {shown(key)} has another size than the {size} bytes in its header",
+                key,
             )
         return found
 

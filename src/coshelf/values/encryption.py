@@ -1,4 +1,4 @@
-"""Values that only who has the secret can read: AES-256-GCM. docs/format.md, "Encrypted records"."""
+"""Encryption of values with AES-256-GCM. docs/format.md, "Encrypted records"."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LENGTH = struct.Struct("<Q").pack
 class Cipher:
     """The layer that encrypts with the first of some secrets, and decrypts what any of them encrypted.
 
-    What is encrypted is bound to the shelf, to the key of the entry, and to the headers before: codec and compression.
+    An encrypted value is bound to the shelf, to the key of the entry, and to the headers before: codec and compression.
     """
 
     kind = records.ENCRYPTION
@@ -56,7 +56,7 @@ class Cipher:
     def remove(self, key: Any, encoded_key: bytes, headers: dict[int, bytes], payload: bytes) -> bytes:
         """The payload as it was.
 
-        Raises :class:`WrongKey` for what another secret encrypted, and :class:`UntrustedValue` for what was changed or
+        Raises :class:`WrongKey` if another secret encrypted the value, and :class:`UntrustedValue` if it was changed or
         moved since.
         """
         data = headers[self.kind]
@@ -71,7 +71,7 @@ class Cipher:
         before = records.headers_before(headers, self.kind)
         try:
             decrypted: bytes = cipher.decrypt(data[-_NONCE:], payload, self._associated(encoded_key, before))
-        except Exception as error:  # InvalidTag, and ValueError for what is too short to have one
+        except Exception as error:  # InvalidTag, and ValueError if it is too short to have one
             raise UntrustedValue(
                 f"the value for key {shown(key)} cannot be decrypted: it was changed, or stood under another key, or "
                 "in another shelf",
@@ -109,17 +109,17 @@ def _refuse_unknown(key: Any, data: bytes) -> None:
 
 
 def key_id(secret: bytes) -> bytes:
-    """What tells a secret from others, and tells nothing of it."""
+    """The id of a secret, which identifies the secret and does not reveal it."""
     return secret_keys.derived(secret, _CONTEXT, secret_keys.ID)
 
 
 def check_value(secret: bytes, shelf_id: bytes) -> bytes:
-    """What a shelf keeps, to say at once that a secret is the wrong one."""
+    """What a shelf keeps to recognise a wrong secret at opening."""
     return secret_keys.derived(secret, _CHECK_CONTEXT + shelf_id, _CHECK)
 
 
 def seal(secret: bytes, settings: bytes) -> bytes:
-    """What proves that somebody with the secret has written the settings of a shelf."""
+    """What proves that a program with the secret has written the settings of a shelf."""
     return secret_keys.derived(secret, _SEAL_CONTEXT + settings, _SEAL)
 
 

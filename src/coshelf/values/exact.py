@@ -12,10 +12,10 @@ __all__ = ["difference"]
 
 
 def difference(value: Any, back: Any, encode: Callable[[Any], bytes], path: str = "") -> str | None:
-    """Where two values differ, in words that name types and no values; None if they are as good as equal.
+    """Where two values differ, in words that name types but not values; None if they are equal.
 
-    What ``==`` does not tell is looked into: a NaN is no other NaN's equal, and instances of a class without an
-    ``__eq__`` are compared by their encodings.
+    Two cases that ``==`` does not cover are equal as well: two NaNs, and instances of a class without an ``__eq__``
+    whose encodings are the same.
     """
     if value is back or bool(value == back):
         return None
@@ -34,7 +34,7 @@ def difference(value: Any, back: Any, encode: Callable[[Any], bytes], path: str 
         return next((each for each in found if each is not None), None)
     if _has_no_equality(value) and encode(value) == encode(back):
         return None
-    return _told(path, f"{_name(value)} would come back as another one")
+    return _told(path, f"{_name(value)} would come back with another value")
 
 
 def _parts(value: Any, back: Any) -> Iterator[tuple[str, Any, Any]]:

@@ -1,4 +1,4 @@
-"""What a record with headers is, in words, without decoding it."""
+"""The headers of records: what they say of a value, without decoding it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = [
 
 MSGPACK, JSON, BYTES, TEXT = 1, 2, 3, 4
 NAMES = {MSGPACK: "msgspec", JSON: "json", BYTES: "bytes", TEXT: "str"}
-"""What a codec's number in a record stands for, as ``codec=`` names it. Pickle has none."""
+"""The name of each codec by its number in a record, as in ``codec=``. Pickle has no number."""
 IDS = {name: number for number, name in NAMES.items()}
 
 KNOWN = (records.CODEC, records.COMPRESSION, records.ENCRYPTION)

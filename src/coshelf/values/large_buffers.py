@@ -1,7 +1,7 @@
 """Large buffers of pickles in the blobs of an engine, and back. docs/format.md, "Blobs".
 
-They leave a value while it is pickled and come back while it is loaded, so they are no layer: a layer turns bytes into
-bytes. No layer is applied to a record with a blob either, since the blob would stay as it is.
+They leave a value while it is pickled and come back while it is loaded. So they are not a layer, which turns bytes into
+bytes. A record with a blob has no layers either, since a layer would leave the blob as it is.
 """
 
 from __future__ import annotations

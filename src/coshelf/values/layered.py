@@ -58,6 +58,7 @@ class LayeredCodec:
         self._known = frozenset((records.CODEC, *(layer.kind for layer in self.layers)))
         # The common cases are read without parsing headers: no layer to be removed, or a signed pickle.
         self._begin = self._headers + b"\0" if number is not None and not self._required else b"\0\0"
+        self._is_bare = number is not None and not self._apply
         self._signature = self.layer(Signature)
 
     def layer(self, kind: type[L]) -> L | None:
@@ -78,9 +79,9 @@ class LayeredCodec:
         return found
 
     def dump(self, key: Any, encoded_key: bytes, value: Any) -> bytes:
+        if self._is_bare:
+            return self._begin + self._own.dumps(key, value)
         headers, payload = self._headers, self._own.dumps(key, value)
-        if not self._apply and headers != _TAG:
-            return self._begin + payload
         for apply in self._apply:
             headers, payload = apply(key, encoded_key, headers, payload)
         if headers != _TAG:

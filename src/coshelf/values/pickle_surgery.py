@@ -15,7 +15,7 @@ _HEAD = 9  # bytes of an instruction and a length of eight bytes
 
 
 def lifted(payload: bytes, found: list[memoryview]) -> tuple[bytes, list[memoryview]]:
-    """The pickle without its large bytearrays, which the C pickler never passes on, and all buffers in their order."""
+    """The pickle without its large bytearrays, which the C pickler never passes on, and all buffers in order."""
     spans = list(_large(payload, _BYTEARRAY8))[: MOST_BUFFERS - len(found)]
     if not spans:
         return payload, found
@@ -39,7 +39,7 @@ def has_large_bytes(payload: bytes) -> bool:
 def _large(payload: bytes, *codes: int) -> Iterator[tuple[int, int]]:
     """Where in a pickle of protocol 5 the large arguments of these instructions begin and end.
 
-    What is large stands between frames, so that all other instructions are leapt over, but for a few.
+    Large arguments stand between frames, so all instructions within frames are skipped.
     """
     at = 2
     while at < len(payload):
@@ -55,9 +55,9 @@ def _large(payload: bytes, *codes: int) -> Iterator[tuple[int, int]]:
 
 
 def _argument(payload: bytes, at: int) -> tuple[int, int]:
-    """Bytes of the argument of the instruction at this place: those that say how long it is, and the others.
+    """The size in bytes of an instruction's argument: of its length field, and of the rest.
 
-    Of instructions that the C pickler puts outside of frames.
+    It knows the instructions that the C pickler puts outside of frames.
     """
     argument = pickletools.code2op[chr(payload[at])].arg  # type: ignore[attr-defined]
     if argument is None:
@@ -84,7 +84,7 @@ def _passed_on(payload: bytes, spans: list[tuple[int, int]]) -> list[int]:
 
 
 def inline(payload: bytes | memoryview, buffers: Sequence[memoryview]) -> bytes:
-    """A pickle that has in it what lies beside this one. Raises ValueError if the two do not fit."""
+    """The same pickle with its buffers in it. Raises ValueError if the number of buffers does not fit."""
     data = bytes(payload)
     codes = [(ord(code.code), place or 0) for code, _, place in pickletools.genops(data)]
     ends = [place for _, place in codes[1:]] + [len(data)]

@@ -34,7 +34,7 @@ class PickleCodec:
     Args:
         pickles: pickles values, and loads pickles.
         large: where large buffers go, and come from.
-        reader: gives what reads the values that others have written in another way; None where nothing does.
+        reader: gives the codec for values that another process has written in another way; None if they are not read.
     """
 
     layers: tuple[Layer, ...] = ()
@@ -127,7 +127,7 @@ class PickleCodec:
             raise
 
     def _load_other(self, key: Any, encoded_key: bytes, record: bytes, copy: bool) -> Any:
-        """The value of a record that is no pickle of protocol 2 or later alone."""
+        """The value of a record that is more than a pickle of protocol 2 or later."""
         tag = record[0]
         if tag == records.OLD_PICKLE:
             return self._pickles.loads(key, memoryview(record)[1:])
@@ -143,7 +143,7 @@ class PickleCodec:
         return self._codec_of_others(key, record).opened(key, encoded_key, record)
 
     def _codec_of_others(self, key: Any, record: bytes) -> LayeredCodec:
-        """What reads records with headers. It is made when the first of them is met."""
+        """The codec that reads records with headers. It is made for the first of them."""
         if self._others is None:
             if self._reader is None:
                 raise undecoded(key, record)

@@ -14,7 +14,7 @@ from coshelf.values.failures import told, unreadable, unwritable
 __all__ = ["PROTOCOL", "Pickles"]
 
 PROTOCOL = 5
-"""Of pickles that a shelf writes unless it is asked for another: the first that can pass large buffers on."""
+"""The protocol that a shelf writes by default: the first that can pass large buffers on."""
 
 # From this protocol on a pickle names classes and functions by this instruction alone.
 _NAMES_BY_ONE_INSTRUCTION, _STACK_GLOBAL = 4, b"\x93"
@@ -26,8 +26,8 @@ class Pickles:
     Args:
         protocol: for writing; every protocol is read.
         unpickle: ``pickle.loads``, or what takes its place where pickles are not trusted.
-        ways_on: what follows the message of an :class:`UntrustedValue`.
-        refuses_objects: whether a value is refused that ``unpickle`` would not give back.
+        ways_on: what the user can do; it follows the message of an :class:`UntrustedValue`.
+        refuses_objects: whether a value is refused if ``unpickle`` would refuse its pickle.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Pickles:
         return payload
 
     def refuse_object(self, key: Any, payload: bytes, large: Iterable[Any] = ()) -> None:
-        """Raise :class:`UnwritableValue` for a pickle that could not be loaded here again, since it is not trusted."""
+        """Raise :class:`UnwritableValue` for a pickle that ``unpickle`` would refuse to load again."""
         if self.protocol >= _NAMES_BY_ONE_INSTRUCTION and _STACK_GLOBAL not in payload:
             return
         try:

@@ -1,4 +1,4 @@
-"""Secrets that callers give: whether they are usable, and what is derived from them. docs/format.md."""
+"""The secrets that callers give, and what is derived from them. docs/format.md."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LEAST = 16
 
 
 def usable(secrets: bytes | Iterable[bytes], option: str) -> tuple[bytes, ...]:
-    """The secrets given to an option. Raises TypeError and ValueError for what is none."""
+    """The secrets given to an option. Raises TypeError and ValueError for anything that is not a usable secret."""
     given = (secrets,) if isinstance(secrets, bytes) else tuple(secrets)
     for secret in given:
         if not isinstance(secret, bytes):
@@ -23,7 +23,7 @@ def usable(secrets: bytes | Iterable[bytes], option: str) -> tuple[bytes, ...]:
 
 
 def derived(secret: bytes, what: bytes, size: int) -> bytes:
-    """Bytes that only who has the secret can compute, and from which it cannot be told."""
+    """Bytes that only a program with the secret can compute, and that do not reveal the secret."""
     return hashlib.blake2b(what, key=shortened(secret), digest_size=size).digest()
 
 

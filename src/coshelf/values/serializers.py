@@ -1,7 +1,7 @@
-"""The codecs beside pickle: values as msgpack, JSON, bytes and text. None of them runs anything that is stored.
+"""The serializers beside pickle: values as msgpack, JSON, bytes and text. None of them runs code from what is stored.
 
-What is written must come back equal, or it is refused: so each value is decoded again before it is stored. With msgspec
-that costs less than pickling does.
+A value that would not come back equal is refused. So each value is decoded again before it is stored; with msgspec that
+costs less than pickling does.
 """
 
 from __future__ import annotations
@@ -46,13 +46,13 @@ class Serializer(ABC):
         )
 
     def unreadable(self, key: Any, reason: object) -> UnreadableValue:
-        return UnreadableValue(f"the value for key {shown(key)} is no {self.name} that can be read: {reason}", key)
+        return UnreadableValue(f"the value for key {shown(key)} cannot be read as {self.name}: {reason}", key)
 
 
 def serializer(number: int, kind: Any = None) -> Serializer:
     """The serializer of a codec's number; ``kind`` is the type that values have, None for builtins.
 
-    Raises :class:`~coshelf.errors.MissingExtra`, and TypeError for what is no type of msgspec's.
+    Raises :class:`~coshelf.errors.MissingExtra`, and TypeError for a type that msgspec does not know.
     """
     if number == BYTES:
         return _Bytes(number)
@@ -64,7 +64,7 @@ def serializer(number: int, kind: Any = None) -> Serializer:
 
 
 class _Checked(Serializer):
-    """One that decodes what it encoded, and compares."""
+    """A serializer that decodes what it encoded, and compares."""
 
     _encode: Callable[[Any], bytes]
     _decode: Callable[[bytes], Any]
@@ -84,7 +84,7 @@ class _Checked(Serializer):
 
 
 class _Msgspec(_Checked):
-    """What msgspec encodes, validated against a type if there is one."""
+    """msgspec's encodings, validated against a type if one is given."""
 
     def __init__(self, number: int, module: Any, form: str, kind: Any) -> None:
         super().__init__(number)
@@ -107,7 +107,7 @@ class _Msgspec(_Checked):
         found = _FIELD.search(told)
         return TypeMismatch(
             f"the value for key {shown(key)} does not fit type={name}: {told}\n"
-            "  hint: it may have been stored when the type was another; without type= it is read as builtins",
+            "  hint: it may have been stored with another type; without type= it is read as builtins",
             found.group(1) if found else "",
             key,
         )
@@ -137,7 +137,7 @@ def _no_constant(name: str) -> None:
 class _Bytes(Serializer):
     def dumps(self, key: Any, value: Any) -> bytes:
         if not isinstance(value, (bytes, bytearray, memoryview)):
-            raise self.unwritable(key, value, "it takes bytes, bytearray and memoryview, and gives bytes")
+            raise self.unwritable(key, value, "it takes bytes, bytearray and memoryview, and returns bytes")
         return bytes(value)
 
     def loads(self, key: Any, payload: bytes) -> bytes:

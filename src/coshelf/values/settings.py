@@ -39,7 +39,7 @@ _ID = 16
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What the caller of ``open`` says of values. None: as the shelf has it. ``level`` None: any; 0: no compression."""
+    """What the caller of ``open`` asks for. None: as the shelf has it. ``level``: None for any, 0 for none."""
 
     codec: str | None = None
     kind: Any = None
@@ -49,11 +49,11 @@ class Asked:
     recode: bool = False
 
     def refuse_bare_pickles(self, engine: str) -> None:
-        """Raise :class:`Unsupported` if bare pickles, which are all that an engine has, will not do."""
+        """Raise :class:`Unsupported` if something is asked for that an engine of bare pickles does not have."""
         if self.codec not in (None, "pickle") or self.kind is not None or self.compresses or self.secrets:
             raise Unsupported(
-                "codec=, type=, compress= and encrypt= need an engine with a record format of ours; the "
-                f"{engine} engine holds bare pickles, as others read them\n  hint: use a file of the lmdb engine"
+                "codec=, type=, compress= and encrypt= need an engine with coshelf's record format; the "
+                f"{engine} engine holds bare pickles, which other programs read\n  hint: use a file of the lmdb engine"
             )
 
 
@@ -65,11 +65,11 @@ class Settings:
         codec: its name.
         level: of Zstandard; 0 for no compression.
         dictionary: the id of the one to compress with, 0 for none.
-        dictionaries: all that there ever were.
+        dictionaries: the ids of all that were ever trained.
         key_id: which secret encrypts; empty for none.
-        check: by what a secret is told to be the right one.
+        check: what a secret is checked against.
         shelf_id: what encrypted values are bound to.
-        seal: of all the others, by the secret that encrypts; empty where there is none.
+        seal: of all other attributes, made with the secret that encrypts; empty if there is no secret.
     """
 
     codec: str = "pickle"
@@ -98,11 +98,11 @@ class Settings:
         return dataclasses.replace(self, dictionary=dictionary, dictionaries=(*self.dictionaries, dictionary))
 
     def sealed(self, seal: Callable[[bytes], bytes]) -> Settings:
-        """The same, so that nobody without the secret can change them. ``seal`` computes a seal of bytes."""
+        """The same with a seal, which only a program with the secret can make. ``seal`` computes the seal of bytes."""
         return dataclasses.replace(self, seal=seal(self._sealed_part()))
 
     def are_sealed(self, seal: Callable[[bytes], bytes]) -> bool:
-        """Whether they are as a user of the secret has written them."""
+        """Whether a program with the secret has written them."""
         return compare_digest(self.seal, seal(self._sealed_part()))
 
     def _sealed_part(self) -> bytes:
@@ -135,8 +135,10 @@ class Settings:
 
 
 def asked(codec: str | None, kind: Any, compress: str | Zstd | bool | None, secrets: Any, *, recode: bool) -> Asked:
-    """What the options of ``open`` say. Raises TypeError and ValueError for what they may not be, and
-    :class:`~coshelf.errors.MissingExtra`, before anything is made.
+    """What the options of ``open`` say.
+
+    Raises TypeError and ValueError for unusable options, and :class:`~coshelf.errors.MissingExtra`, before anything is
+    made.
     """
     from coshelf.system import extras
 
@@ -223,7 +225,7 @@ def settle(engine: Engine, flag: Flag, wanted: Asked) -> Settings:
         try:
             engine.commit(Batch(puts={SETTINGS_ROW: agreed.body()}, checks={SETTINGS_ROW: version}))
         except Conflict:
-            continue  # somebody else opens it at the same time
+            continue  # another process opens it at the same time
         return agreed
 
 
@@ -235,7 +237,7 @@ def _agreed(wanted: Asked, has: Settings | None, engine: Engine) -> Settings:
         level = (wanted.level or now.level or DEFAULT_LEVEL) if wanted.compresses else 0
     if now.key_id:
         seal = functools.partial(encryption.seal, _right_secret(wanted.secrets, now, engine))
-        if wanted.recode and not now.are_sealed(seal):  # what somebody else wrote there counts for nothing
+        if wanted.recode and not now.are_sealed(seal):  # what another program wrote there is ignored
             now = dataclasses.replace(now, codec="pickle", level=0, dictionary=0)
         else:
             refuse_changed(now, seal, engine.where)
@@ -248,7 +250,7 @@ def _agreed(wanted: Asked, has: Settings | None, engine: Engine) -> Settings:
             key_id=encryption.key_id(own),
             check=encryption.check_value(own, shelf_id),
             shelf_id=shelf_id,
-            # One that was trained before anything was encrypted lies there for all to read, and to change.
+            # A dictionary from before encryption is readable, and could be changed, without the secret.
             dictionary=now.dictionary if now.key_id else 0,
         ).sealed(functools.partial(encryption.seal, own))
     same = (agreed.codec, agreed.level, bool(agreed.key_id)) == (now.codec, now.level, bool(now.key_id))
@@ -256,15 +258,15 @@ def _agreed(wanted: Asked, has: Settings | None, engine: Engine) -> Settings:
         raise CodecMismatch(
             f"{engine.where} has {now}; it was to be opened with {agreed}\n"
             "  hint: leave codec=, type=, compress= and encrypt= out to use what it has, or give recode=True to write "
-            "so from now on: what is there stays readable"
+            "so from now on; older entries stay readable"
         )
     return agreed
 
 
 def refuse_changed(found: Settings, seal: Callable[[bytes], bytes], where: str) -> None:
-    """Raise :class:`UntrustedValue` for settings of an encrypted shelf that somebody without the secret has written.
+    """Raise :class:`UntrustedValue` for settings of an encrypted shelf that a program without the secret has written.
 
-    They could turn on compression, whose results tell something of the values.
+    Such settings could turn on compression, and compressed sizes reveal something of the values.
     """
     if not found.are_sealed(seal):
         raise UntrustedValue(

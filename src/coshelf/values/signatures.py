@@ -44,11 +44,15 @@ class Signature:
         self._plain = dict(zip(ids, (_begun(key, _CONTEXT + shelf_id) for key in keys), strict=True))
         self._layered = dict(zip(ids, (_begun(key, _LAYERED_CONTEXT + shelf_id) for key in keys), strict=True))
         self._own_id = ids[0]
+        self._copy = self._plain[ids[0]].copy
         self._header = _HEADER + ids[0]
 
     def apply(self, key: Any, encoded_key: bytes, headers: bytes, payload: bytes) -> tuple[bytes, bytes]:
-        if headers == _TAG:
-            tag = _tag(self._plain[self._own_id], encoded_key, payload)
+        if headers == _TAG:  # what _tag does, without a call
+            state = self._copy()
+            state.update(_LENGTH(len(encoded_key)) + encoded_key)
+            state.update(payload)
+            tag = state.digest()
         else:
             tag = _tag(self._layered[self._own_id], encoded_key, _LENGTH(len(headers)), headers, payload)
         return b"".join((headers, self._header, tag)), payload

@@ -58,7 +58,9 @@ def train(handle: Handle, namespace: Namespace, *, samples: int, size: int) -> T
             "  hint: open it with compress='zstd', and recode=True if it has entries"
         )
     if samples < _LEAST or size < 256:
-        raise ValueError(f"a dictionary has 256 bytes or more, of {_LEAST} samples or more; not {size}, of {samples}")
+        raise ValueError(
+            f"a dictionary needs 256 bytes and {_LEAST} samples or more, not {size} bytes and {samples} samples"
+        )
     payloads = _payloads(handle.engine, namespace, codec, samples)
     zstd = extras.zstd()
     try:
@@ -66,7 +68,7 @@ def train(handle: Handle, namespace: Namespace, *, samples: int, size: int) -> T
     except (zstd.ZstdError, ValueError) as error:
         raise ValueError(
             f"no dictionary can be made of {len(payloads)} values of {sum(map(len, payloads)):,} bytes: {error}\n"
-            "  hint: it takes more values (a hundred times its size together is good), or a smaller size="
+            "  hint: store more values (a hundred times the size of the dictionary is good), or give a smaller size="
         ) from error
     before = sum(map(compressor.packed_size, payloads))
     dictionaries = Dictionaries(handle.engine, Pickles(codec.protocol), codec.layers)
