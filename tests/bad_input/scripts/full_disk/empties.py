@@ -14,8 +14,7 @@ for turn in range(4):
         assert dict(shelf) == expected
         held = []
         try:  # the lock file is smaller, and has no place that is not taken
-            for n in range(300):
-                held.append(shelf.snapshot())
+            held.extend(shelf.snapshot() for _ in range(300))
         except coshelf.StorageError as error:
             assert len(held) > 100, error
         for snapshot in held:
