@@ -43,6 +43,7 @@ lint: $(VENV)/ready
 
 types: $(VENV)/ready
 	$(BIN)/mypy
+	$(BIN)/mypy --config-file tests/mypy.ini
 	$(BIN)/basedpyright
 
 # An interpreter with dbm.gnu, if there is one: most that people build themselves have none.

@@ -21,3 +21,9 @@ def environment() -> dict[str, str]:
     """The one in which programs, and their children, find the modules that they share with the tests."""
     found = [*map(str, _FOLDERS), os.environ.get("PYTHONPATH", "")]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, found))}
+
+
+def as_user(user: int, program: Program, *, group: int | None = None, groups: tuple[int, ...] = ()) -> tuple[str, ...]:
+    """As ``words_of``, for root who starts it as another user, whose group has the same number if none is given."""
+    identity = (str(user), str(user if group is None else group), ",".join(map(str, groups)))
+    return (str(_TESTS / "as_user.py"), *identity, *words_of(program))

@@ -50,7 +50,8 @@ def open(
     """Open a shelf, a dict on disk that every process shares.
 
     Args:
-        target: a path, a URL (``memory:``, ``lmdb:PATH``), or a mutable mapping of bytes (a dict, a dbm object).
+        target: a path, a URL (``memory:``, ``sqlite:PATH``), or a mutable mapping of bytes (a dict, a dbm object).
+            docs/api.md lists every scheme of a URL.
         flag: as in ``dbm.open``. "r": an existing shelf, only read. "w": an existing shelf. "c": made if missing. "n":
             made, or emptied.
         mode: permission bits of a new file, whatever the umask.
@@ -64,7 +65,7 @@ def open(
         require: capabilities without which opening is refused: ``"snapshots"``, ``"exclusive=processes"``, ...
         trust: True: values may be any objects, so loading one may run code. False: values are plain data, and reading
             anything else raises :class:`~coshelf.errors.UntrustedValue`. None: as True if this user made the shelf on
-            this machine and nobody else can write it. Otherwise as False, and storing anything else raises
+            this machine and no other user can write it. Otherwise as False, and storing anything else raises
             :class:`~coshelf.errors.UnwritableValue`.
         allow: classes and functions that are loaded beside plain data where the shelf is not trusted.
         sign: a secret of 16 bytes or more, with which each stored value is signed. A signed value may be any object. A

@@ -18,6 +18,8 @@ import coshelf
 from coshelf import shelve
 from coshelf.dropin import old_files
 
+SCRIPTS = Path(__file__).parent / "scripts" / "migrate"
+
 ENTRIES = {f"key {number}": [number] * number for number in range(20)}
 
 
@@ -113,38 +115,11 @@ def test_shelf_that_root_converts_stays_its_owners(path: str) -> None:
     assert (os.stat(path).st_uid, os.stat(path).st_gid) == (1234, 1235)
 
 
-KILLED = """
-import os, sys
-from coshelf.dropin import old_files
-from coshelf import shelve
-calls = 0
-def counted(function):
-    def call(*arguments, **options):
-        global calls
-        calls += 1
-        if calls == int(sys.argv[2]):
-            os._exit(9)
-        return function(*arguments, **options)
-    return call
-whole = old_files.replace
-def replace(*arguments):
-    for name in ("link", "rename", "unlink"):
-        setattr(os, name, counted(getattr(os, name)))
-    whole(*arguments)
-old_files.replace = replace
-if {links}:
-    def refused(*_, **__):
-        raise PermissionError(1, "no hard links here")
-    os.link = refused
-    import shutil
-    shutil.copy2 = counted(shutil.copy2)
-print(shelve.migrate(sys.argv[1]))
-os._exit(0)
-"""
+KILLED = SCRIPTS / "migrates_and_dies.py"
 
 
-@pytest.mark.parametrize("without_links", [False, True])
-def test_conversion_that_is_killed_at_any_step_can_be_finished(without_links: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize("links", ["with links", "without links"])
+def test_conversion_that_is_killed_at_any_step_can_be_finished(links: str, tmp_path: Path) -> None:
     finished = 0
     for step in range(1, 30):
         directory = tmp_path / str(step)
@@ -153,8 +128,9 @@ def test_conversion_that_is_killed_at_any_step_can_be_finished(without_links: bo
         make_dumb(path)
         old = listed(path)
         Path(path + ".db").write_bytes(b"somebody else's")
-        code = KILLED.format(links=without_links)
-        done = subprocess.run([sys.executable, "-c", code, path, str(step)], capture_output=True, text=True, timeout=60)
+        done = subprocess.run(
+            [sys.executable, KILLED, path, str(step), links], capture_output=True, text=True, timeout=60
+        )
         assert done.returncode in (0, 9), done.stderr
         with shelve.open(path, "r") as shelf:
             assert dict(shelf) == ENTRIES
@@ -196,18 +172,12 @@ def test_failure_in_the_middle_leaves_everything_as_it_was(path: str, monkeypatc
 
 # --- a single file ---------------------------------------------------------------------------------------------------
 
-KILLED_WRITER = """
-import dbm.sqlite3, os, shelve, sys
-shelf = shelve.Shelf(dbm.sqlite3.open(sys.argv[1], "c"))
-shelf["a"] = 1
-shelf["b"] = [2]
-os.kill(os.getpid(), 9)
-"""
+KILLED_WRITER = SCRIPTS / "killed_writer.py"
 
 
 def test_what_a_killed_writer_left_in_sqlites_log_goes_along(path: str) -> None:
     pytest.importorskip("dbm.sqlite3")
-    subprocess.run([sys.executable, "-c", KILLED_WRITER, path], timeout=60)
+    subprocess.run([sys.executable, KILLED_WRITER, path], timeout=60)
     assert os.path.getsize(path + "-wal")
     assert shelve.migrate(path) == 2
     name = os.path.basename(path)

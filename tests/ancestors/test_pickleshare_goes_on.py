@@ -18,6 +18,8 @@ import pytest
 
 from coshelf.pickleshare import PickleShareDB
 
+SCRIPTS = Path(__file__).parent / "scripts" / "pickleshare_goes_on"
+
 
 @pytest.fixture
 def db(tmp_path: Path) -> PickleShareDB:
@@ -111,27 +113,12 @@ def test_directories_that_are_gone_are_given_back(db: PickleShareDB) -> None:
 # --- beside other processes ------------------------------------------------------------------------------------------
 
 
-_POPS = """
-import importlib, random, sys
-db, chance = importlib.import_module(sys.argv[1]).PickleShareDB(sys.argv[2]), random.Random(sys.argv[3])
-for line in sys.stdin:
-    for _ in range(int(line)):
-        key = f"k{chance.randrange(6)}"
-        try:
-            if chance.randrange(3):
-                db[key] = list(range(chance.randrange(2000)))
-            else:
-                db.pop(key, None)
-        except Exception:  # the old one fails at times
-            if sys.argv[1] != "pickleshare":
-                raise
-    print("done", flush=True)
-"""
+_POPS = SCRIPTS / "pops.py"
 
 
 @pytest.mark.parametrize("module", ["pickleshare", "coshelf.pickleshare"])
 def test_no_key_error_where_others_remove_and_write(db: PickleShareDB, module: str) -> None:
-    command = [sys.executable, "-c", _POPS, module, str(db.root)]
+    command = [sys.executable, _POPS, module, str(db.root)]
     crew = [
         subprocess.Popen([*command, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for name in "ab"
     ]

@@ -21,6 +21,8 @@ import pytest
 import coshelf
 from coshelf import shelve
 
+SCRIPTS = Path(__file__).parent / "scripts" / "shelve_drop_in"
+
 
 class Broken:
     """Cannot be pickled."""
@@ -206,25 +208,12 @@ def test_value_that_cannot_be_stored_is_not_cached(path: str) -> None:
         assert shelf.get("bad") is None
 
 
-LEFT_OPEN = """
-import sys
-from coshelf import shelve
-class Own: pass
-def leave():
-    global kept
-    kept = shelve.open(sys.argv[1], writeback=True)
-    kept["a"] = [1]
-    kept["a"].append(Own())
-    dropped = shelve.open(sys.argv[1] + "2", writeback=True)
-    dropped["b"] = [1]
-    dropped["b"].append(2)
-leave()
-"""
+LEFT_OPEN = SCRIPTS / "left_open.py"
 
 
 def test_shelf_that_nobody_closes_is_written_back_when_it_is_collected_and_at_exit(path: str) -> None:
     """In the original objects of the program's own classes are lost at exit, with a message that nobody asked for."""
-    done = subprocess.run([sys.executable, "-X", "dev", "-c", LEFT_OPEN, path], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-X", "dev", LEFT_OPEN, path], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     with shelve.open(path + "2") as shelf:
         assert shelf["b"] == [1, 2]
@@ -350,19 +339,12 @@ def test_migrate_what_is_none(path: str) -> None:
 
 # --- several processes -----------------------------------------------------------------------------------------------
 
-WRITE = """
-import sys
-from coshelf import shelve
-path, name, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
-with shelve.open(path) as shelf:
-    for number in range(count):
-        shelf[f"{name} {number}"] = [number]
-"""
+WRITE = SCRIPTS / "writes.py"
 
 
 def test_writers_that_hold_it_open_at_once_lose_nothing(path: str) -> None:
     """Of shelve's backends only sqlite3 keeps all 8,000; the others refuse, or lose three quarters without a word."""
-    writers = [subprocess.Popen([sys.executable, "-c", WRITE, path, str(name), "500"]) for name in range(4)]
+    writers = [subprocess.Popen([sys.executable, WRITE, path, str(name), "500"]) for name in range(4)]
     assert [writer.wait() for writer in writers] == [0] * 4
     with shelve.open(path, "r") as shelf:
         assert len(shelf) == 2000
@@ -371,27 +353,15 @@ def test_writers_that_hold_it_open_at_once_lose_nothing(path: str) -> None:
 
 def test_many_processes_may_make_it_at_once(path: str) -> None:
     for turn in range(3):
-        makers = [
-            subprocess.Popen([sys.executable, "-c", WRITE, f"{path} {turn}", str(name), "1"]) for name in range(6)
-        ]
+        makers = [subprocess.Popen([sys.executable, WRITE, f"{path} {turn}", str(name), "1"]) for name in range(6)]
         assert [maker.wait() for maker in makers] == [0] * 6
         with shelve.open(f"{path} {turn}", "r") as shelf:
             assert len(shelf) == 6
 
 
 def test_killed_writer_loses_nothing(path: str) -> None:
-    killed = WRITE + "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n"
     with shelve.open(path) as shelf:
         shelf["before"] = 1
-    subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            killed.replace("with shelve.open(path) as shelf:", "shelf = shelve.open(path)\nif True:"),
-            path,
-            "x",
-            "200",
-        ]
-    )
+    subprocess.run([sys.executable, WRITE, path, "x", "200", "killed"])
     with shelve.open(path) as shelf:
         assert len(shelf) == 201

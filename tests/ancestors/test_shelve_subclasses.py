@@ -16,6 +16,8 @@ import pytest
 import coshelf
 from coshelf import shelve
 
+SCRIPTS = Path(__file__).parent / "scripts" / "subclasses"
+
 
 class Zipped(shelve.DbfilenameShelf):
     """As programs write it that zip or encrypt what they store."""
@@ -316,25 +318,11 @@ def test_native_shelf_removes_and_overwrites_what_it_cannot_decode(path: str) ->
 
 # --- the end ---------------------------------------------------------------------------------------------------------
 
-AT_EXIT = """
-import sys, types
-from coshelf import shelve
-class Own: pass
-class Mine(shelve.DbfilenameShelf):
-    def sync(self):
-        print("sync")
-        super().sync()
-shelf = Mine(sys.argv[1], writeback=True)
-shelf["a"] = [1]
-shelf["a"].append(Own())
-keeper = types.ModuleType("keeper")
-keeper.shelf = shelf
-sys.modules["keeper"] = keeper
-"""
+AT_EXIT = SCRIPTS / "at_exit.py"
 
 
 def test_own_sync_writes_back_at_exit_without_a_word(path: str) -> None:
-    done = subprocess.run([sys.executable, "-X", "dev", "-c", AT_EXIT, path], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-X", "dev", AT_EXIT, path], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("sync\n")
     with shelve.open(path) as shelf:

@@ -18,6 +18,8 @@ import coshelf
 import coshelf.dbm
 from coshelf import records, shelve
 
+SCRIPTS = Path(__file__).parent / "scripts" / "together"
+
 # --- threads ---------------------------------------------------------------------------------------------------------
 
 
@@ -206,42 +208,24 @@ def test_sync_of_a_signal_handler_in_the_middle_of_a_sync_is_not_overwritten() -
 
 # --- processes -------------------------------------------------------------------------------------------------------
 
-FORKED = """
-import os, sys
-from coshelf import shelve
-shelf = shelve.open(sys.argv[1], writeback=True)
-shelf.update(l=[1], m=[1], n=[1])
-for key in "lmn":
-    shelf[key].append(2)
-ready, go = os.pipe()
-if os.fork() == 0:
-    os.read(ready, 1)
-    {child}
-    sys.exit()
-shelf["l"].append(3)
-shelf.sync()
-os.write(go, b"x")
-assert os.wait()[1] == 0
-with shelve.open(sys.argv[1]) as other:
-    print(dict(other))
-"""
+FORKED = SCRIPTS / "forked.py"
 
 
 @pytest.mark.parametrize(
     ("child", "found"),
     [
-        ("pass", {"l": [1, 2, 3], "m": [1, 2], "n": [1, 2]}),
-        ("shelf.close()", {"l": [1, 2, 3], "m": [1, 2], "n": [1, 2]}),
-        ("shelf['m'].append('child')", {"l": [1, 2, 3], "m": [1, 2, "child"], "n": [1, 2]}),
-        ("shelf['l'].append('child'); shelf.sync()", {"l": [1, 2, 3, "child"], "m": [1, 2], "n": [1, 2]}),
-        ("shelf['new'] = 1", {"l": [1, 2, 3], "m": [1, 2], "n": [1, 2], "new": 1}),
+        ("does nothing", {"l": [1, 2, 3], "m": [1, 2], "n": [1, 2]}),
+        ("closes", {"l": [1, 2, 3], "m": [1, 2], "n": [1, 2]}),
+        ("appends", {"l": [1, 2, 3], "m": [1, 2, "child"], "n": [1, 2]}),
+        ("appends and syncs", {"l": [1, 2, 3, "child"], "m": [1, 2], "n": [1, 2]}),
+        ("stores", {"l": [1, 2, 3], "m": [1, 2], "n": [1, 2], "new": 1}),
     ],
 )
 def test_forked_child_writes_its_own_changes_and_not_the_old_ones_of_its_parent(
     child: str, found: dict[str, Any], path: str
 ) -> None:
     done = subprocess.run(
-        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORKED.format(child=child), path],
+        [sys.executable, "-W", "ignore::DeprecationWarning", FORKED, path, child],
         capture_output=True,
         text=True,
         timeout=60,
@@ -250,25 +234,11 @@ def test_forked_child_writes_its_own_changes_and_not_the_old_ones_of_its_parent(
     assert eval(done.stdout) == found
 
 
-DAEMON = """
-import os, sys
-from coshelf import shelve
-shelf = shelve.open(sys.argv[1], writeback=True)
-shelf["l"] = [1]
-shelf["l"].append("before")
-shelf["m"] = [1]
-shelf["m"].append("before")
-if os.fork():
-    os._exit(0)
-assert shelf["l"] == [1, "before"]
-shelf["l"].append("behind")
-shelf.sync()
-print("done")
-"""
+DAEMON = SCRIPTS / "daemon.py"
 
 
 def test_program_that_goes_on_in_its_child_keeps_what_it_had_changed(path: str) -> None:
-    with subprocess.Popen([sys.executable, "-c", DAEMON, path], stdout=subprocess.PIPE, text=True) as started:
+    with subprocess.Popen([sys.executable, DAEMON, path], stdout=subprocess.PIPE, text=True) as started:
         assert started.stdout is not None
         assert started.stdout.read() == "done\n"  # the end of the child, too
     with shelve.open(path) as shelf:

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 import coshelf
+from starting import Program, as_user, environment, words_of
 
-SOURCE = str(Path(coshelf.__file__).parents[1])
 NOBODY = 65534
 
 Picture = dict[str, tuple[Any, ...]]
@@ -93,26 +93,15 @@ def refused() -> Callable[..., coshelf.CoshelfError]:
     return attempt
 
 
-# Everything is imported before: the interpreter may lie where only root can read.
-_BECOME = """
-import coshelf.engines.files, coshelf.engines.lmdb, coshelf.engines.mapping, coshelf.engines.sqlite
-import ctypes, random, os, stat, sys, traceback
-coshelf.open("memory:").close()
-os.setgroups([])
-os.setgid({0})
-os.setuid({0})
-"""
-
-
 class Python:
-    """Runs a script in a process of its own, as this user or as one without rights."""
+    """Runs a program in a process of its own, as this user or as one without rights."""
 
     def __call__(
-        self, code: str, *arguments: object, user: int | None = None, check: bool = True, **environment: str
+        self, program: Program, *arguments: object, user: int | None = None, check: bool = True, **variables: str
     ) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
-            [sys.executable, "-c", code if user is None else _BECOME.format(user) + code, *map(str, arguments)],
-            env=os.environ | {"PYTHONPATH": SOURCE, "PYTHONDONTWRITEBYTECODE": "1"} | environment,
+            [sys.executable, *(words_of(program) if user is None else as_user(user, program)), *map(str, arguments)],
+            env=environment() | {"PYTHONDONTWRITEBYTECODE": "1"} | variables,
             capture_output=True,
             text=True,
             timeout=100,
@@ -130,12 +119,12 @@ def python() -> Python:
 
 @pytest.fixture(scope="session")
 def powerless(python: Python) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Runs a script as a user whom permissions bind: another one if the tests run as root, else this one."""
+    """Runs a program as a user whom permissions bind: another one if the tests run as root, else this one."""
     if os.geteuid() != 0:
         return python
 
-    def run(code: str, *arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-        return python(code, *arguments, user=NOBODY, **environment)
+    def run(program: Program, *arguments: object, **variables: str) -> subprocess.CompletedProcess[str]:
+        return python(program, *arguments, user=NOBODY, **variables)
 
     return run
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import coshelf
+
+SCRIPTS = Path(__file__).parent / "scripts" / "arguments"
 
 
 @pytest.mark.parametrize("flag", ["", "x", "rw", "R", "cn", None, 0, b"c", ["c"]])
@@ -159,23 +162,6 @@ def test_scheme_of_lmdb_is_that_file(tmp_path: Path) -> None:
 
 # --- engines of third parties ----------------------------------------------------------------------------------------
 
-_ENGINE = """
-from coshelf.engines.memory import MemoryEngine
-from coshelf.errors import MissingExtra
-
-class Counting(MemoryEngine):
-    name = "counting"
-
-def open_engine(target, options):
-    engine = Counting(options)
-    engine.where = target
-    engine.options = options
-    return engine
-
-def without_driver(target, options):
-    raise MissingExtra("driver is not installed. Install it with: pip install counting[driver]")
-"""
-
 
 @pytest.fixture
 def distribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -183,7 +169,7 @@ def distribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     site = tmp_path / "site"
     information = site / "counting_shelf-1.0.dist-info"
     information.mkdir(parents=True)
-    (site / "counting_shelf_engine.py").write_text(_ENGINE)
+    shutil.copy(SCRIPTS / "counting_shelf_engine.py", site)
     (information / "METADATA").write_text("Metadata-Version: 2.1\nName: counting-shelf\nVersion: 1.0\n")
     (information / "entry_points.txt").write_text(
         "[coshelf.engines]\n"
@@ -239,19 +225,7 @@ def test_engine_whose_module_is_broken_is_an_import_error() -> None:
 
 # --- little address space --------------------------------------------------------------------------------------------
 
-_LITTLE = """
-import coshelf, resource, sys
-import coshelf.engines.lmdb
-resource.setrlimit(resource.RLIMIT_AS, (int(sys.argv[2]) << 20,) * 2)
-with coshelf.open(sys.argv[1]) as shelf:
-    shelf.update({n: "x" * 100 for n in range(1000)})
-    with shelf.snapshot() as snapshot, shelf.transaction() as t:
-        t["a"] = 1
-        assert len(snapshot) == 1000
-    assert len(shelf) == 1001
-with coshelf.open(sys.argv[1], "r") as shelf:
-    assert len(shelf) == 1001
-"""
+_LITTLE = SCRIPTS / "little_address_space.py"
 
 
 @pytest.mark.parametrize("megabytes", [1400, 3000, 20_000])
@@ -261,18 +235,7 @@ def test_little_address_space_still_opens(megabytes: int, tmp_path: Path, python
         assert len(shelf) == 1001
 
 
-_NONE = """
-import coshelf, resource, sys
-import coshelf.engines.lmdb
-used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
-resource.setrlimit(resource.RLIMIT_AS, (used + (40 << 20),) * 2)
-try:
-    coshelf.open(sys.argv[1])
-except coshelf.StorageError as error:
-    assert sys.argv[1] in str(error), error
-else:
-    raise AssertionError("opened")
-"""
+_NONE = SCRIPTS / "no_address_space.py"
 
 
 def test_no_address_space_is_a_clear_error_and_loses_nothing(tmp_path: Path, python: Any) -> None:

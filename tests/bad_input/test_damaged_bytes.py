@@ -13,6 +13,8 @@ import coshelf
 from coshelf import records
 from coshelf.keys import encode
 
+SCRIPTS = Path(__file__).parent / "scripts" / "damaged_bytes"
+
 ENTRIES: dict[Any, Any] = {"a": 1, "target": {"name": "value", "n": [1, 2.5]}, "z": "last"}
 FLIPS = [0x01, 0x20, 0x80, 0xFF]
 
@@ -234,93 +236,14 @@ def test_flip_of_any_byte_in_a_mapping_is_found() -> None:
 
 # --- pages -----------------------------------------------------------------------------------------------------------
 
-_OVERWRITTEN = """
-import coshelf, os, random, sys
-path = sys.argv[1]
-entries = {"a": 1, "target": [1, 2], "z": "last"}
-with coshelf.open(path) as shelf:
-    shelf.update(entries)
-whole = open(path, "rb").read()
-chance = random.Random(5)
-rubbish = {"zeros": bytes(4096), "ones": b"\\xff" * 4096, "noise": chance.randbytes(4096), "text": b"text" * 1024}
-for name, page in rubbish.items():
-    for pages in ([0], [1], [0, 1]):
-        broken = bytearray(whole)
-        for number in pages:
-            broken[number * 4096 : number * 4096 + 4096] = page
-        for flag in "rwcn":
-            with open(path, "wb") as file:
-                file.write(broken)
-            print(name, pages, flag, flush=True)
-            try:
-                coshelf.open(path, flag)
-            except (coshelf.DamagedShelf, coshelf.NotAShelf) as error:
-                assert path in str(error), error
-            else:
-                raise AssertionError("opened")
-            assert open(path, "rb").read() == broken
-            assert os.listdir(os.path.dirname(path)) == [os.path.basename(path)]
-"""
+_OVERWRITTEN = SCRIPTS / "overwritten.py"
 
 
 def test_overwritten_header_pages_are_refused_and_stay(tmp_path: Path, python: Any) -> None:
     python(_OVERWRITTEN, tmp_path / "my.shelf")
 
 
-_FLIPPED = """
-import coshelf, os, random, shutil, signal, sys
-path, part, step = sys.argv[1], sys.argv[2], int(sys.argv[3])
-entries = {"a": 1, "target": [1, 2], "z": "last"}
-with coshelf.open(path) as shelf:
-    shelf.update(entries)
-whole = open(path, "rb").read()
-
-def look():
-    try:
-        shelf = coshelf.open(path, "r")
-    except coshelf.CoshelfError as error:
-        assert path in str(error), error
-        return
-    for key, value in entries.items():
-        try:
-            found = shelf[key]
-        except (coshelf.CoshelfError, KeyError):
-            continue
-        assert found == value, (key, found)
-    for read in (lambda: list(shelf.items()), lambda: list(shelf), lambda: len(shelf), shelf.copy):
-        try:
-            read()
-        except coshelf.CoshelfError:
-            pass
-    try:
-        assert all(value == entries[key] for key, value in shelf.items())
-    except coshelf.CoshelfError:
-        pass
-    shelf.close()
-
-headers = [at for page in (0, 4096) for at in range(page, page + 160)]
-rows = [at for at in range(8192, len(whole)) if whole[at]]
-for at in (headers if part == "headers" else rows)[::step]:
-    for by in (1 << random.Random(at).randrange(7), 128):
-        broken = bytearray(whole)
-        broken[at] ^= by
-        with open(path, "wb") as file:
-            file.write(broken)
-        print("byte", at, "by", by, flush=True)
-        child = os.fork()
-        if child == 0:
-            look()
-            sys.stdout.flush()
-            os._exit(0)
-        status = os.waitpid(child, 0)[1]
-        assert open(path, "rb").read() == broken
-        if os.WIFSIGNALED(status) and part == "rows":
-            # In LMDB, which follows the pointers in its pages without looking.
-            shutil.rmtree(os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.coshelf"), ignore_errors=True)
-        else:
-            assert status == 0, status
-        assert os.listdir(os.path.dirname(path)) == [os.path.basename(path)]
-"""
+_FLIPPED = SCRIPTS / "flipped.py"
 
 
 @pytest.mark.parametrize("step", [3, pytest.param(1, marks=pytest.mark.long)])

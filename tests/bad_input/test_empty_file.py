@@ -14,6 +14,8 @@ import pytest
 
 import coshelf
 
+SCRIPTS = Path(__file__).parent / "scripts" / "empty_file"
+
 SCHEMES = ["", "sqlite:"]
 each_engine = pytest.mark.parametrize("scheme", SCHEMES)
 
@@ -64,30 +66,18 @@ def test_empty_file_of_another_user_is_refused(scheme: str, place: Path, another
     (place / "file").touch(mode=0o666)
     (place / "file").chmod(0o666)
     place.chmod(0o777)
-    code = """
-import coshelf, sys
-try:
-    coshelf.open(sys.argv[1], "n")
-except coshelf.NotAShelf:
-    print("refused")
-"""
+    code = SCRIPTS / "refused.py"
     assert another_user(code, f"{scheme}{place}/file").stdout == "refused\n"
     assert (place / "file").stat().st_size == 0
 
 
 @each_engine
 def test_many_processes_that_take_it_at_once_have_one_shelf(scheme: str, tmp_path: Path) -> None:
-    code = """
-import coshelf, sys
-shelf = coshelf.open(sys.argv[1], "n")
-sys.stdin.readline()
-shelf[sys.argv[2]] = 1
-shelf.close()
-"""
+    code = SCRIPTS / "takes_it.py"
     (tmp_path / "file").touch()
     target = f"{scheme}{tmp_path}/file"
     started = [
-        subprocess.Popen([sys.executable, "-c", code, target, f"{number}"], stdin=subprocess.PIPE, text=True)
+        subprocess.Popen([sys.executable, code, target, f"{number}"], stdin=subprocess.PIPE, text=True)
         for number in range(5)
     ]
     with coshelf.open(target, "n") as shelf:

@@ -19,19 +19,11 @@ import pytest
 import coshelf
 from coshelf.errors import CoshelfError, NotAShelf, ShelfNotFound, StorageError
 from coshelf.pickleshare import PickleShareDB
+from starting import as_user
 
-_SCRIPT = """
-import coshelf, sys
-url = "files:" + sys.argv[1]
+SCRIPTS = Path(__file__).parent / "scripts" / "files_in_bad_places"
 
-def refused(work):
-    try:
-        work()
-    except coshelf.ShelfPermissionError as error:
-        assert sys.argv[1] in str(error), error
-    else:
-        raise AssertionError("not refused")
-"""
+_REFUSALS = SCRIPTS / "refusals.py"
 
 
 def socket_at(path: Path) -> None:
@@ -52,44 +44,18 @@ def test_read_only_directory_is_read_and_each_write_is_refused(root: Path, power
     for path in (root, root / "b", root.parent):
         path.chmod(0o555)
     with unchanged(root.parent):
-        powerless(
-            _SCRIPT
-            + """
-for flag in ("r", "w", "c"):
-    with coshelf.open(url, flag) as shelf:
-        assert dict(shelf) == {"a": 1, "b/c": [2]}
-        with shelf.snapshot() as then:
-            assert len(then) == 2
-for work in (lambda s: s.clear(), lambda s: s.pop("a"), lambda s: s.update(a=2), lambda s: s.__delitem__("b/c"),
-             lambda s: s.__setitem__("new", 1), lambda s: s.modify("a", lambda n: n + 1)):
-    with coshelf.open(url) as shelf:
-        refused(lambda: work(shelf))
-refused(lambda: coshelf.open(url, "n"))
-refused(lambda: coshelf.open(url + "/below"))
-""",
-            root,
-        )
+        powerless(_REFUSALS, root, "writes")
 
 
 def test_file_that_may_not_be_read_is_no_missing_key(root: Path, powerless: Any) -> None:
     (root / "a").chmod(0)
-    powerless(
-        _SCRIPT
-        + """
-with coshelf.open(url, "r") as shelf:
-    refused(lambda: shelf["a"])
-    refused(lambda: shelf.get("a"))
-    assert shelf["b/c"] == [2]
-    assert list(shelf) == ["a", "b/c"]
-""",
-        root,
-    )
+    powerless(_REFUSALS, root, "reads")
 
 
 def test_directory_that_may_not_be_entered(root: Path, powerless: Any) -> None:
     root.chmod(0)
     try:
-        powerless(_SCRIPT + "refused(lambda: coshelf.open(url, 'r'))\nrefused(lambda: coshelf.open(url))", root)
+        powerless(_REFUSALS, root, "opening")
     finally:
         root.chmod(0o755)
 
@@ -364,23 +330,7 @@ def test_value_whose_class_is_gone_is_neither_missing_nor_damaged(root: Path) ->
         shelf["gone"]
 
 
-_SWAP = """
-import os, sys, time
-root, outside = sys.argv[1:]
-print("ready", flush=True)
-end = time.monotonic() + 2
-while time.monotonic() < end:
-    try:
-        os.rename(root + "/swap", root + "/away")
-    except OSError:
-        pass
-    try:
-        os.symlink(outside, root + "/swap")
-        os.unlink(root + "/swap")
-        os.rename(root + "/away", root + "/swap")
-    except OSError:
-        pass
-"""
+_SWAP = SCRIPTS / "swaps.py"
 
 
 def test_directory_that_becomes_a_link_leads_nobody_out(root: Path, tmp_path: Path) -> None:
@@ -389,7 +339,7 @@ def test_directory_that_becomes_a_link_leads_nobody_out(root: Path, tmp_path: Pa
     (outside / "key").write_bytes(pickle.dumps("precious"))
     with coshelf.open(f"files:{root}") as shelf:
         shelf["swap/key"] = 0
-        command = [sys.executable, "-c", _SWAP, str(root), str(outside)]
+        command = [sys.executable, _SWAP, str(root), str(outside)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as swapper:
             assert swapper.stdout is not None
             swapper.stdout.readline()
@@ -423,14 +373,7 @@ def test_full_disk_is_told_and_loses_nothing(mounted: Any) -> None:
 # --- beside another user ---------------------------------------------------------------------------------------------
 
 
-_STAGING_OF_ANOTHER = """
-import os, sys
-os.umask(0)
-staging = sys.argv[1]
-if sys.argv[2] == "whole":
-    os.mkdir(staging)
-os.makedirs(staging + "/0", exist_ok=True)
-"""
+_STAGING_OF_ANOTHER = SCRIPTS / "staging_of_another.py"
 
 
 @pytest.mark.parametrize("part", ["whole", "the user's own"])
@@ -457,27 +400,7 @@ def test_staging_directory_that_another_user_made_beforehand_is_not_used(
     assert (staging / "0").stat().st_mode & 0o777 == 0o700
 
 
-_BECOME_OTHER = "import os; os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
-_EXCHANGE = """
-import os, sys, time
-staging, own = sys.argv[1:]
-def all_of(path):
-    try:
-        return [os.path.join(path, name) for name in os.listdir(path)]
-    except OSError:
-        return []
-print("ready", flush=True)
-while True:
-    for path in [*all_of(staging), *(inner for name in all_of(staging) for inner in all_of(name))]:
-        try:
-            if not os.path.isfile(path):
-                continue
-            os.rename(path, own + "/taken")
-            with open(path, "wb") as file:
-                file.write(b"\\x80\\x02X\\x04\\x00\\x00\\x00evilq\\x00.")
-        except OSError:
-            pass
-"""
+_EXCHANGE = SCRIPTS / "exchanges.py"
 
 
 def test_no_value_is_exchanged_before_it_is_renamed(place: Path, another_user: Any) -> None:
@@ -488,7 +411,7 @@ def test_no_value_is_exchanged_before_it_is_renamed(place: Path, another_user: A
     taken.chmod(0o777)
     another_user(_STAGING_OF_ANOTHER, staging, "whole")
     with coshelf.open(f"files:{place}/db", trust=False) as shelf:
-        command = [sys.executable, "-c", _BECOME_OTHER + _EXCHANGE, str(staging), str(taken)]
+        command = [sys.executable, *as_user(65534, _EXCHANGE), str(staging), str(taken)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
             assert other.stdout is not None
             assert other.stdout.readline() == "ready\n"
@@ -507,11 +430,7 @@ def test_users_who_share_a_directory_write_it_in_turns(place: Path, another_user
     place.chmod(0o777)
     (place / "db").mkdir()
     (place / "db").chmod(0o777)
-    script = """
-with coshelf.open("files:" + sys.argv[1], mode=0o666) as shelf:
-    shelf[sys.argv[2]] = shelf["d/" + sys.argv[2]] = shelf["//" + sys.argv[2]] = [1]
-    shelf.clear() if sys.argv[3] else None
-"""
+    script = SCRIPTS / "shares.py"
     another_user(script, place / "db", "theirs", "")
     with coshelf.open(f"files:{place}/db", mode=0o666, trust=False) as shelf:
         shelf["ours"] = shelf["//ours"] = [2]

@@ -15,6 +15,8 @@ import pytest
 import coshelf
 from coshelf.system import filesystem
 
+SCRIPTS = Path(__file__).parent / "scripts" / "filesystems"
+
 MOUNTS = textwrap.dedent(r"""
     22 28 0:21 / /proc rw,nosuid,nodev,noexec,relatime shared:13 - proc proc rw
     28 1 259:2 / / rw,relatime shared:1 - ext4 /dev/nvme0n1p2 rw,errors=remount-ro
@@ -105,34 +107,7 @@ def test_without_a_mount_table_nothing_is_refused(tmp_path: Path, monkeypatch: p
         shelf["a"] = 1
 
 
-# A file system in user space that has a root directory and nothing in it. Replies are as in linux/fuse.h.
-_SERVER = """
-import ctypes, os, struct, sys
-place, kind = sys.argv[1:]
-device = os.open("/dev/fuse", os.O_RDWR)
-options = f"fd={device},rootmode=40000,user_id=0,group_id=0,allow_other"
-libc = ctypes.CDLL(None, use_errno=True)
-if libc.mount(b"nobody@nowhere:/", place.encode(), kind.encode(), 0, options.encode()):
-    sys.exit(os.strerror(ctypes.get_errno()))
-print("mounted", flush=True)
-attributes = struct.pack("<QQQQQQIIIIIIIIII", 1, 0, 0, 0, 0, 0, 0, 0, 0, 0o40755, 2, 0, 0, 0, 4096, 0)
-while True:
-    try:
-        request = os.read(device, 1 << 17)
-    except OSError:
-        break
-    size, code, unique, node, *_ = struct.unpack_from("<IIQQIIII", request)
-    if code == 26:
-        body = struct.pack("<IIIIHHIIHHI", 7, 31, 65536, 0, 12, 9, 65536, 1, 1, 0, 0) + bytes(24)
-    elif code == 3:
-        body = struct.pack("<QII", 1, 0, 0) + attributes
-    elif code in (2, 42):
-        continue
-    else:
-        os.write(device, struct.pack("<IiQ", 16, -2 if code == 1 else -38, unique))
-        continue
-    os.write(device, struct.pack("<IiQ", 16 + len(body), 0, unique) + body)
-"""
+_SERVER = SCRIPTS / "fuse_server.py"
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or not os.path.exists("/dev/fuse"), reason="only root can mount")
@@ -140,7 +115,7 @@ while True:
 def test_real_mount_of_a_network_file_system_is_refused(kind: str, tmp_path: Path, refused: Any) -> None:
     place = tmp_path / "remote"
     place.mkdir()
-    server = subprocess.Popen([sys.executable, "-c", _SERVER, str(place), kind], stdout=subprocess.PIPE, text=True)
+    server = subprocess.Popen([sys.executable, _SERVER, str(place), kind], stdout=subprocess.PIPE, text=True)
     with server:
         assert server.stdout
         if server.stdout.readline() != "mounted\n":

@@ -22,6 +22,8 @@ import pytest
 import coshelf
 from coshelf.engines.lmdb.files import sidecars
 
+SCRIPTS = Path(__file__).parent / "scripts" / "foreign_files"
+
 FLAGS = ["r", "w", "c", "n"]
 
 
@@ -137,17 +139,7 @@ def test_lock_file_of_somebody_elses_lmdb_stays(flag: str, tmp_path: Path, refus
         refused(coshelf.NotAShelf, path, flag)
 
 
-_HOLDER = """
-import lmdb, sys
-opened = lmdb.open(sys.argv[1], subdir=False, map_size=1 << 20, lib_version=0)
-with opened.begin(write=True) as transaction:
-    transaction.put(b"key", b"value")
-print("open", flush=True)
-sys.stdin.readline()
-with opened.begin(write=True) as transaction:
-    transaction.put(b"key", b"later")
-print("wrote", flush=True)
-"""
+_HOLDER = SCRIPTS / "holder_of_lmdb.py"
 
 
 @pytest.mark.parametrize("flag", ["r", "c"])
@@ -157,7 +149,7 @@ def test_lmdb_that_somebody_else_has_open_goes_on_undisturbed(
     monkeypatch.setattr(sidecars, "_PATIENCE", 0.1)
     path = tmp_path / "foreign"
     holder = subprocess.Popen(
-        [sys.executable, "-c", _HOLDER, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, _HOLDER, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     with holder:
         assert holder.stdout and holder.stdin

@@ -11,18 +11,9 @@ import pytest
 
 import coshelf
 
-# Ends with entries in the delta alone: new ones, one that was overwritten, one that was deleted, and a long key.
-_KILLED = """
-import coshelf, os, sys
-shelf = coshelf.open(sys.argv[1], flush_interval=1000)
-shelf.update(old=1, gone=1, changed=1)
-shelf.sync()
-shelf["new"] = [2]
-shelf["changed"] = 2
-shelf["long" * 300] = 3
-del shelf["gone"]
-os._exit(0)
-"""
+SCRIPTS = Path(__file__).parent / "scripts" / "left_in_the_delta"
+
+_KILLED = SCRIPTS / "killed.py"
 EXPECTED = {"old": 1, "changed": 2, "new": [2], "long" * 300: 3}
 
 
@@ -62,15 +53,7 @@ def test_on_a_read_only_mount(mounted: Any, python: Any, elsewhere: Path) -> Non
     assert os.listdir(place) == ["my.shelf"]
 
 
-_FULL = """
-import os, sys
-file = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT)
-try:
-    while True:
-        os.write(file, bytes(4096))
-except OSError:
-    pass
-"""
+_FULL = SCRIPTS / "fills_the_disk.py"
 
 
 def test_on_a_full_disk(mounted: Any, python: Any, elsewhere: Path) -> None:
@@ -110,34 +93,7 @@ def test_who_flushes_it_meanwhile_is_followed(mounted: Any, python: Any) -> None
         assert dict(shelf) == {"changed": 2, "new": 5, "long" * 300: 3}
 
 
-_DELETES = """
-import coshelf, os, sys
-shelf = coshelf.open(sys.argv[1], flush_interval=1000)
-shelf.update({number: "x" * 1000 for number in range(200)})
-file = os.open(sys.argv[2], os.O_WRONLY | os.O_CREAT)
-try:
-    while True:
-        os.write(file, bytes(4096))
-except OSError:
-    pass
-expected = dict(shelf)
-try:
-    for number in range(100_000):
-        shelf["more", number] = "y" * 1000
-        expected["more", number] = "y" * 1000
-except coshelf.StorageFull:
-    pass
-else:
-    raise AssertionError("never full")
-for number in range(100):
-    del shelf[number], expected[number]
-assert dict(shelf) == expected
-os.close(file)
-os.unlink(sys.argv[2])
-shelf.close()
-with coshelf.open(sys.argv[1]) as shelf:
-    assert dict(shelf) == expected
-"""
+_DELETES = SCRIPTS / "deletes.py"
 
 
 def test_where_nothing_more_can_be_stored_entries_can_be_deleted(mounted: Any, python: Any) -> None:

@@ -11,6 +11,8 @@ import pytest
 
 import coshelf
 
+SCRIPTS = Path(__file__).parent / "scripts" / "paths"
+
 FLAGS = ["r", "w", "c", "n"]
 each_flag = pytest.mark.parametrize("flag", FLAGS)
 
@@ -155,31 +157,6 @@ def test_directory_in_the_place_of_a_sidecar_is_a_clear_error(
 
 
 def test_no_descriptors_left_is_no_statement_about_the_file(tmp_path: Path, python: Any) -> None:
-    code = """
-import coshelf, os, resource, sys
-from coshelf.engines import lmdb# while modules can be loaded
-with coshelf.open(sys.argv[1]) as shelf:
-    shelf["a"] = 1
-resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
-taken = []
-try:
-    while True:
-        taken.append(os.open("/dev/null", os.O_RDONLY))
-except OSError:
-    pass
-for free in range(32):
-    try:
-        shelf = coshelf.open(sys.argv[1])
-    except coshelf.CoshelfError as error:
-        assert "open files" in str(error), error
-        assert not isinstance(error, (coshelf.NotAShelf, coshelf.DamagedShelf, coshelf.ShelfNotFound)), repr(error)
-    else:
-        with shelf:
-            assert dict(shelf) == {"a": 1}
-        break
-    os.close(taken.pop())
-else:
-    raise AssertionError("never opened")
-"""
+    code = SCRIPTS / "no_descriptors.py"
     python(code, tmp_path / "my.shelf")
     assert os.listdir(tmp_path) == ["my.shelf"]

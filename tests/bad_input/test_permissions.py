@@ -13,36 +13,13 @@ import pytest
 
 import coshelf
 
+SCRIPTS = Path(__file__).parent / "scripts" / "permissions"
+
 ENTRIES = {n: [n, "x" * n] for n in range(50)}
 
-_OPEN = """
-import coshelf, sys
-path, flag, expected = sys.argv[1:4]
-try:
-    coshelf.open(path, flag).close()
-except coshelf.CoshelfError as error:
-    assert type(error).__name__ == expected, repr(error)
-    for word in sys.argv[4:]:
-        assert word in str(error), str(error)
-    assert isinstance(error, PermissionError)
-else:
-    raise AssertionError("opened")
-"""
+_OPEN = SCRIPTS / "opens_with_rights.py"
 
-_READ = """
-import coshelf, sys
-with coshelf.open(sys.argv[1], "r") as shelf:
-    assert dict(shelf) == {n: [n, "x" * n] for n in range(50)}
-    assert len(shelf) == 50 and shelf[7] == [7, "xxxxxxx"] and shelf.get_many([1, 99]) == {1: [1, "x"]}
-    with shelf.snapshot() as snapshot:
-        assert list(snapshot) == list(range(50))
-    try:
-        shelf[1] = 1
-    except coshelf.ReadOnlyShelf as error:
-        assert sys.argv[1] in str(error)
-    else:
-        raise AssertionError("written")
-"""
+_READ = SCRIPTS / "reads_with_rights.py"
 
 
 @pytest.fixture
@@ -159,37 +136,7 @@ def test_lock_file_alone_that_may_not_be_written_is_a_permission_error(
                 another_user(_OPEN, path, flag, "ShelfPermissionError", path)
 
 
-_READ_WHILE_WRITTEN = """
-import coshelf, itertools, os, sys
-path, rounds = sys.argv[1], int(sys.argv[2])
-before = sorted(os.listdir(os.path.dirname(path)))
-lost = count = 0
-shelf = coshelf.open(path, "r")
-print("open", flush=True)
-for turn in itertools.count():
-    if turn >= rounds and count > 10:  # where a commit takes its time, it is waited for
-        break
-    if turn % 20 == 0:
-        shelf.close()
-        shelf = coshelf.open(path, "r")
-    try:
-        count = shelf["count"]
-        row = shelf[turn % 100]
-        assert row[0] == turn % 100 and row[2] == "x" * row[1], row
-        assert shelf["count"] >= count
-        many = shelf.get_many(range(10))
-        assert len({row[1] for row in many.values()}) == 1 and len(many) == 10, many
-        assert len(shelf) == 101
-        seen = dict(shelf.items(start=0, stop=100))
-        assert list(seen) == list(range(100)) and len({row[1] for row in seen.values()}) == 1
-    except coshelf.SnapshotLost:
-        lost += 1
-assert lost < turn
-with open(os.devnull) as _:
-    pass
-shelf.close()
-print("lost", lost, flush=True)
-"""
+_READ_WHILE_WRITTEN = SCRIPTS / "reads_while_written.py"
 
 
 def test_reader_without_locks_sees_right_values_while_the_owner_writes(path: Path, another_user: Any) -> None:

@@ -14,6 +14,9 @@ import pytest
 
 import coshelf
 from coshelf.trust.granting import trust_shelf
+from starting import as_user
+
+SCRIPTS = Path(__file__).parent / "scripts" / "trust_elsewhere"
 
 SOURCE = str(Path(coshelf.__file__).parents[1])
 NOBODY = 65534
@@ -57,18 +60,7 @@ def test_copy_on_a_mount_that_is_read_only_is_plain_data(mounted: Callable[..., 
         assert shelf["k"] == Mine()
 
 
-COLLEAGUE = """
-import coshelf, coshelf.engines.lmdb, coshelf.trust.gate.interpreter, coshelf.trust.exposure, os, sys, grp, pwd, random
-os.setgroups([]); os.setgid(65534); os.setuid(65534)
-os.environ["XDG_STATE_HOME"] = sys.argv[2]
-with coshelf.open(sys.argv[1]) as shelf:
-    try:
-        shelf["k"]
-    except coshelf.UntrustedValue:
-        print("plain data")
-    shelf["data"] = 2
-    shelf["theirs"] = {"by": "colleague"}
-"""
+COLLEAGUE = SCRIPTS / "colleague.py"
 
 
 def test_copy_to_a_colleague_and_back_is_plain_data_for_both(place: Path, tmp_path: Path) -> None:
@@ -81,8 +73,8 @@ def test_copy_to_a_colleague_and_back_is_plain_data_for_both(place: Path, tmp_pa
     shutil.copy(tmp_path / "a", theirs / "a")
     for path in (theirs, theirs / "state", theirs / "a"):
         os.chown(path, NOBODY, NOBODY)
-    command = [sys.executable, "-c", COLLEAGUE, str(theirs / "a"), str(theirs / "state")]
-    environment: dict[str, Any] = {**os.environ, "PYTHONPATH": SOURCE}
+    command = [sys.executable, *as_user(NOBODY, COLLEAGUE), str(theirs / "a")]
+    environment: dict[str, Any] = {**os.environ, "PYTHONPATH": SOURCE, "XDG_STATE_HOME": str(theirs / "state")}
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.stdout == "plain data\n", done.stderr
     shutil.copy(theirs / "a", tmp_path / "back")

@@ -330,16 +330,7 @@ def test_backup_of_what_is_not_trusted_is_not_trusted(path: str) -> None:
 
 
 def test_delta_left_beside_a_restored_backup_is_not_taken_for_its_own(path: str) -> None:
-    script = """
-import coshelf, os, sys
-shelf = coshelf.open(sys.argv[1], flush_interval=1e6)
-shelf["a"] = "old"
-shelf.sync()
-shelf.backup(sys.argv[1] + ".copy")
-shelf["a"] = "new"
-os.kill(os.getpid(), 9)
-"""
-    assert subprocess.run([sys.executable, "-c", script, path]).returncode == -9
+    assert subprocess.run([sys.executable, SCRIPTS / "left_delta.py", path]).returncode == -9
     with open(path + ".copy", "rb") as copy, open(path, "r+b") as file:  # as cp does: the inode stays
         file.write(copy.read())
         file.truncate()
@@ -356,13 +347,5 @@ def test_cared_for_marks_of_the_old_file_go_when_it_is_compacted(path: str) -> N
 
 
 def test_backup_and_salvage_with_little_address_space(path: str) -> None:
-    script = """
-import coshelf, resource, sys
-resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
-with coshelf.open(sys.argv[1]) as shelf:
-    shelf["a"] = 1
-    shelf.backup(sys.argv[1] + ".copy")
-coshelf.salvage(sys.argv[1], sys.argv[1] + ".salvaged")
-"""
-    subprocess.run([sys.executable, "-c", script, path], check=True)
+    subprocess.run([sys.executable, SCRIPTS / "little_space.py", path], check=True)
     assert coshelf.check(path + ".copy").ok and coshelf.check(path + ".salvaged").entries == 1

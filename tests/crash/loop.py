@@ -22,7 +22,7 @@ _FLUSH_BUFFERS = 0x1261
 _AUTOCLEAR = 4
 
 _CONFIG = struct.Struct("=II 5Q 3I I 128x 32x 16x 64x")  # loop_config; the last of the numbers are the flags
-_PATIENCE = 20.0  # seconds for a namespace that ended to be taken apart
+_PATIENCE = 60.0  # seconds for a namespace that ended to be taken apart
 
 
 @contextlib.contextmanager

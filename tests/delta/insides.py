@@ -9,8 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 from coshelf import records
-from coshelf.engines.lmdb import environment as environment_module
 from coshelf.engines.lmdb import failpoints
+from coshelf.engines.lmdb.delta import deltas as deltas_module
 from coshelf.engines.lmdb.delta import state
 from coshelf.engines.lmdb.delta.rows import Delta, is_deletion
 from coshelf.engines.lmdb.environment import Environment
@@ -19,7 +19,7 @@ from coshelf.engines.lmdb.shelf_row import ROW_KEY, ShelfRow, unpack_row
 
 MODES = {"MAPPED": 0o600, "PLAIN": 0o660, "DIRECT": 0o600}
 
-_PATIENCE = 20.0
+_PATIENCE = 60.0
 
 
 def until(condition: Callable[[], object]) -> None:
@@ -102,7 +102,7 @@ def use_kind(kind: str) -> None:
 
 def use_small_maps(size: int) -> None:
     """In a worker: deltas that it makes are used up soon."""
-    environment_module._DELTA_MAPS = (size,)
+    deltas_module._DELTA_MAPS = (size,)
 
 
 def arm(name: str) -> None:

@@ -141,7 +141,7 @@ def test_what_happens_to_who_takes_over_from_the_dead_the_rule_holds_for_the_nex
         assert page.is_claimed()
         shelf["b"] = 2
         assert not page.is_claimed()
-        with shelf.transaction(timeout=1) as t:
+        with shelf.transaction(timeout=30) as t:
             assert dict(t) == {"a": 1, "b": 2}
 
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from insides import base_row, environment_of, flush_all
 from support import Crew, Worker, beside
 
 import coshelf
-from coshelf.engines.lmdb import environment as environment_module
+from coshelf.engines.lmdb.delta import deltas as deltas_module
 from coshelf.engines.lmdb.files.sidecar_directory import delta_path
+
+SCRIPTS = Path(__file__).parent / "scripts" / "made_late"
 
 NOT_WRITTEN = [".a.shelf.coshelf/base-lock", ".a.shelf.coshelf/state"]
 
@@ -38,12 +41,7 @@ def test_another_process_sees_what_the_first_commit_of_any_kind_brings(crew: Cre
     with coshelf.open(path) as shelf:
         shelf["old"] = 1
     reader = crew.start(
-        """
-        shelf = coshelf.open(path, "r")
-        say(sorted(shelf)[:3])
-        hear()
-        say(sorted(shelf)[:3], shelf.get("new"), shelf.get("old"))
-        """,
+        SCRIPTS / "reads_early.py",
         path,
     )
     assert reader.hear() == "['old']"
@@ -82,15 +80,7 @@ def test_of_processes_that_commit_first_at_the_same_time_one_makes_it(crew: Crew
         with coshelf.open(path) as keeper:
             workers = crew.start_many(
                 4,
-                """
-                shelf = coshelf.open(path, flush_interval=1000)
-                say("ready")
-                hear()
-                for n in range(20):
-                    shelf[int(sys.argv[2]), n, os.getpid()] = n
-                    shelf.modify("count", lambda value: value + 1, default=0)
-                shelf.close()
-                """,
+                SCRIPTS / "commits_first.py",
                 path,
                 turn,
             )
@@ -103,22 +93,7 @@ def test_of_processes_that_commit_first_at_the_same_time_one_makes_it(crew: Crew
 
 def test_of_threads_that_commit_first_at_the_same_time_one_makes_it(crew: Crew, path: str) -> None:
     crew.run(
-        """
-        import threading
-        for turn in range(20):
-            with coshelf.open(path, flush_interval=1000) as shelf:
-                together = threading.Barrier(6)
-                def write(number):
-                    together.wait()
-                    shelf[turn, number] = number
-                    shelf.modify("count", lambda value: value + 1, default=0)
-                threads = [threading.Thread(target=write, args=(number,)) for number in range(6)]
-                for thread in threads: thread.start()
-                for thread in threads: thread.join()
-                assert shelf["count"] == 6 * (turn + 1)
-        with coshelf.open(path) as shelf:
-            assert len(shelf) == 121
-        """,
+        SCRIPTS / "threads_commit_first.py",
         path,
     )
 
@@ -150,46 +125,14 @@ def test_killed_while_it_makes_it_a_process_leaves_the_others_able_to_commit(
 def test_a_handler_that_writes_while_it_is_made_is_refused_or_succeeds(crew: Crew, path: str) -> None:
     """And the interrupted commit, and those that follow, are there."""
     crew.run(
-        """
-        import signal
-        stored = refused = 0
-        def handler(*_):
-            global stored, refused
-            try:
-                shelf["handler", turn] = turn
-                stored += 1
-            except coshelf.TransactionInProgress:
-                refused += 1
-        signal.signal(signal.SIGALRM, handler)
-        for turn in range(150):
-            shelf = coshelf.open(path, flush_interval=1000)
-            signal.setitimer(signal.ITIMER_REAL, 0.00002 * (turn % 75 + 1))
-            shelf["interrupted", turn] = turn
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            shelf["later", turn] = turn
-            shelf.close()
-        with coshelf.open(path) as shelf:
-            assert len(list(shelf.keys(prefix=("interrupted",)))) == len(list(shelf.keys(prefix=("later",)))) == 150
-            assert len(list(shelf.keys(prefix=("handler",)))) == stored
-        """,
+        SCRIPTS / "handler_that_writes.py",
         path,
     )
 
 
 def test_a_child_forked_before_the_first_commit_makes_it_for_both(crew: Crew, path: str) -> None:
     crew.run(
-        """
-        shelf = coshelf.open(path, flush_interval=1000)
-        assert "child" not in shelf
-        pid = os.fork()
-        if pid == 0:
-            shelf["child"] = 1
-            os._exit(0)
-        assert reap(pid) == 0
-        assert shelf["child"] == 1
-        shelf["parent"] = 2
-        shelf.close()
-        """,
+        SCRIPTS / "child_before_the_first_commit.py",
         path,
     )
     with coshelf.open(path, "r") as shelf:
@@ -199,7 +142,7 @@ def test_a_child_forked_before_the_first_commit_makes_it_for_both(crew: Crew, pa
 def test_where_there_is_no_space_for_it_commits_are_durable_at_once(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with coshelf.open(path, flush_interval=1000) as shelf:
         with monkeypatch.context() as patch:
-            patch.setattr(environment_module, "make_delta_files", no_space)
+            patch.setattr(deltas_module, "make_delta_files", no_space)
             shelf["a"] = 1
             assert base_row(shelf).sequence == environment_of(shelf).flusher.flush()
             assert not os.path.exists(delta_path(path, 0))

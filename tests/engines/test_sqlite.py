@@ -30,14 +30,11 @@ from coshelf.errors import (
     UnsafeFilesystem,
     UntrustedValue,
 )
+from starting import Program, words_of
 
-COUNT = """
-import sys, coshelf
-shelf = coshelf.open(sys.argv[1])
-while True:
-    shelf.modify("count", lambda count: count + 1, default=0)
-    print("counted", flush=True)
-"""
+SCRIPTS = Path(__file__).parent / "scripts" / "sqlite_counts"
+
+COUNT = SCRIPTS / "counts_in_sqlite.py"
 
 
 class Mine:
@@ -55,8 +52,8 @@ def shelf(path: Path) -> Iterator[coshelf.Shelf[Any, Any]]:
         yield shelf
 
 
-def start(code: str, path: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen([sys.executable, "-c", code, f"sqlite:{path}"], stdout=subprocess.PIPE, text=True)
+def start(program: Program, path: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen([sys.executable, *words_of(program), f"sqlite:{path}"], stdout=subprocess.PIPE, text=True)
 
 
 def in_child(check: Any) -> None:

@@ -151,7 +151,7 @@ def _make(path: str) -> None:
 
 def _wait_while_there_is(path: str) -> None:
     while os.path.exists(path):
-        time.sleep(0.0005)
+        time.sleep(0.005)
 
 
 def _ends_or_waits(pid: int) -> bool:

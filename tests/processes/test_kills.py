@@ -40,7 +40,7 @@ def test_killed_inside_a_transaction_leaves_nothing_of_it_and_no_lock(crew: Crew
             victim.kill()
             waiting.finish()
             shelf.modify("a", lambda value: value + 1)
-            with shelf.transaction(timeout=1) as t:
+            with shelf.transaction(timeout=30) as t:
                 t["a"] += 1
             assert dict(shelf) == {"a": turn * 3 + 3}
     assert beside(path) == ["a.shelf"]

@@ -7,34 +7,24 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from coshelf import shelve
 
+SCRIPTS = Path(__file__).parent / "scripts" / "celery_beat"
+
 pytest.importorskip("celery")
 
-_BEAT = """
-import sys
-import celery
-import celery.beat
-from coshelf import shelve
-
-class Scheduler(celery.beat.PersistentScheduler):
-    persistence = shelve
-
-app = celery.Celery("tasks", broker="memory://")
-app.conf.beat_schedule = {"task": {"task": "tasks.task", "schedule": 0.02}}
-app.conf.beat_sync_every = 1
-app.Beat(schedule=sys.argv[1], scheduler_cls=Scheduler, max_interval=0.02, quiet=True).run()
-"""
+_BEAT = SCRIPTS / "beat.py"
 
 
 @pytest.mark.long
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("number", range(10))
 def test_beat_ends_when_it_is_told_to(path: str, number: int) -> None:
-    beat = subprocess.Popen([sys.executable, "-c", _BEAT, path], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    beat = subprocess.Popen([sys.executable, _BEAT, path], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     try:
         while not os.path.exists(path) and beat.poll() is None:
             time.sleep(0.01)

@@ -84,7 +84,7 @@ def make_bucket(endpoint: str) -> None:
     )
     # A bucket is what lies above any object's name, so the name of none is signed.
     url = obstore.sign(store, "PUT", "", dt.timedelta(minutes=1))
-    urllib.request.urlopen(urllib.request.Request(url, method="PUT"), timeout=10).close()
+    urllib.request.urlopen(urllib.request.Request(url, method="PUT"), timeout=60).close()
 
 
 @contextmanager

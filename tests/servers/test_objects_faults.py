@@ -16,34 +16,16 @@ import pytest
 from http_proxy import proxy
 
 import coshelf
+from starting import Program, words_of
 
-# What each writer does: a lock made of one entry guards a counter that is read and written without any check, another
-# counter is changed by modify(), and entries are popped, each by one alone.
-WRITER = """
-import os, sys
-import coshelf
-url, rounds, conditionally = sys.argv[1], int(sys.argv[2]), sys.argv[3] == "True"
-shelf = coshelf.open(url, timeout=30)
-engine = shelf._handle.engine
-engine._deletes_conditionally = engine._deletes_conditionally and conditionally
-me = os.getpid()
-popped = []
-for number in range(rounds):
-    while shelf.setdefault("lock", me) != me:
-        pass
-    shelf["guarded"] = shelf.get("guarded", 0) + 1
-    del shelf["lock"]
-    shelf.transact(lambda t: t.modify("counted", lambda n: n + 1, default=0), attempts=1000)
-    value = shelf.pop(("item", number), None)
-    if value is not None:
-        popped.append(value)
-print(*popped)
-"""
+SCRIPTS = Path(__file__).parent / "scripts" / "objects_faults"
+
+WRITER = SCRIPTS / "writer_of_objects.py"
 
 
-def start(code: str, *arguments: object) -> subprocess.Popen[str]:
+def start(program: Program, *arguments: object) -> subprocess.Popen[str]:
     environment = os.environ | objects.ENVIRONMENT
-    command = [sys.executable, "-c", code, *map(str, arguments)]
+    command = [sys.executable, *words_of(program), *map(str, arguments)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
 
 

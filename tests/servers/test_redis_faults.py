@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fault_writers import Writers, lost
 from ports import free_port
 from tcp_proxy import TcpProxy
 from valkey_servers import Cluster, Server, eventually, single
+from writers import check_nothing_lost, lost, writing
 
 import coshelf
 from coshelf.errors import (
@@ -170,22 +170,20 @@ def test_server_that_comes_back_empty_takes_nothing(tmp_path: Path) -> None:
 
 
 def test_eight_writers_lose_nothing_when_the_server_is_killed(mortal: Server) -> None:
-    writers = Writers(mortal.url, 8)
-    for _ in range(2):
-        time.sleep(0.3)
-        mortal.kill()
-        time.sleep(0.1)
-        mortal.start()
-        writers.see_them_go_on()
-    notes = writers.finish()
+    with writing(mortal.url, 8) as writers:
+        for _ in range(2):
+            time.sleep(0.3)
+            mortal.kill()
+            time.sleep(0.1)
+            mortal.start()
+            writers.see_them_go_on()
+        all_told = writers.finish()
     with coshelf.open(mortal.url) as shelf:
         assert shelf.capabilities.acknowledged == "durable"
-        assert lost(shelf, notes) == []
-        counted = sum(each.counted for each in notes.values())
-        assert counted <= shelf["n"] <= counted + sum(each.doubtful for each in notes.values())
-    assert counted
-    assert [error for each in notes.values() for error in each.errors] == []
-    assert max(each.slowest for each in notes.values()) < 60
+        check_nothing_lost(shelf, all_told)
+    assert sum(told.counted for told in all_told)
+    assert [told.failed for told in all_told if told.failed] == []
+    assert max(told.slowest for told in all_told) < 60
 
 
 @pytest.mark.parametrize("query", ["", pytest.param("?buckets=16", marks=pytest.mark.long)])
@@ -195,25 +193,26 @@ def test_writers_go_on_when_a_primary_of_a_cluster_is_killed(tmp_path: Path, que
         url = f"{cluster.url}/a{query}"
         coshelf.open(url).close()
         victim = cluster.primary_of(b"coshelf:{a}:meta" if not query else b"coshelf:{a/3}:state")
-        writers = Writers(url, 4)
-        time.sleep(0.5)
-        killed = time.monotonic()
-        victim.kill()
-        dead = time.monotonic()
-        with coshelf.open(url, timeout=20) as shelf:
-            shelf["after"] = 1
-            for number in range(40):
-                shelf["after", number] = 1
-            writers.see_them_go_on()
-            notes = writers.finish()
-            assert shelf.capabilities.acknowledged == "primary"
-            # What was acknowledged right before the failover may be lost: that is what "primary" says, and no more.
-            # When a writer came to note that is not asked: the system may have held it up.
-            assert [(began, noted) for began, noted in lost(shelf, notes) if began > dead or noted < killed - 1] == []
-            counted = sum(each.counted for each in notes.values())
-            assert shelf["n"] <= counted + sum(each.doubtful for each in notes.values())
-            assert shelf["n"] > counted - 200
-        assert [error for each in notes.values() for error in each.errors] == []
+        with writing(url, 4) as writers:
+            time.sleep(0.5)
+            killed = time.monotonic()
+            victim.kill()
+            dead = time.monotonic()
+            with coshelf.open(url, timeout=20) as shelf:
+                shelf["after"] = 1
+                for number in range(40):
+                    shelf["after", number] = 1
+                writers.see_them_go_on()
+                all_told = writers.finish()
+                assert shelf.capabilities.acknowledged == "primary"
+                # What was acknowledged right before the failover may be lost: that is what "primary" says, and no more.
+                # When a writer came to note that is not asked: the system may have held it up.
+                gone = lost(shelf, all_told)
+                assert [(began, noted) for began, noted in gone if began > dead or noted < killed - 1] == []
+                counted = sum(told.counted for told in all_told)
+                assert shelf["count"] <= counted + sum(told.doubtful for told in all_told)
+                assert shelf["count"] > counted - 200
+        assert [told.failed for told in all_told if told.failed] == []
     finally:
         cluster.kill()
 

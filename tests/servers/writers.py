@@ -1,6 +1,6 @@
-"""Processes that write a shelf while its server has trouble, and what they were told.
+"""Processes that write one shelf while its server has trouble, and note what they were told.
 
-Each counts one counter up together with the others, and has entries of its own. It notes what was acknowledged, what
+Each sets entries of its own, and counts a counter up together with the others. It notes what was acknowledged, what
 failed for certain, and what nobody knows.
 """
 
@@ -9,19 +9,33 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import coshelf
-from coshelf.errors import Conflict, OutcomeUnknown, Unavailable
+from coshelf.errors import CoshelfError, OutcomeUnknown
 
-__all__ = ["Told", "Writers", "check_nothing_lost"]
+__all__ = ["Told", "Work", "Writers", "check_nothing_lost", "lost", "writing"]
 
-_PATIENCE = 60.0
-_ENOUGH = 5  # calls that succeed in a row, so that the trouble is over
+
+@dataclass(frozen=True)
+class Work:
+    """What each writer does.
+
+    Attributes:
+        keys: how many entries it sets in turn; 0 for a new one each time.
+        counts_every: after how many of them it counts.
+        timeout: of the shelf, in seconds.
+    """
+
+    keys: int = 0
+    counts_every: int = 4
+    timeout: float = 60.0
 
 
 @dataclass
@@ -29,106 +43,185 @@ class Told:
     """What one writer was told.
 
     Attributes:
+        name: the writer's.
+        kept: of each entry, the last number that was acknowledged, when that call began, and when it had returned.
+        attempted: of each entry, the last number that was tried.
         counted: how often counting was acknowledged.
-        unknown: how often it may have happened.
-        failed: how often a write failed for certain.
-        last: of its own entries, the last number that was acknowledged.
-        attempted: of its own entries, the last number that was tried.
-        longest: seconds that its longest call took.
-        after: how many calls succeeded after the last failure.
+        doubtful: how often it may have happened.
+        failed: what failed for certain.
+        slowest: seconds of the longest call.
     """
 
-    counted: int = 0
-    unknown: int = 0
-    failed: int = 0
-    last: dict[str, int] = field(default_factory=dict)
+    name: int
+    kept: dict[str, tuple[int, float, float]] = field(default_factory=dict)
     attempted: dict[str, int] = field(default_factory=dict)
-    longest: float = 0.0
-    after: int = 0
+    counted: int = 0
+    doubtful: int = 0
+    failed: list[str] = field(default_factory=list)
+    slowest: float = 0.0
+
+    def call(self, work: Callable[[], object]) -> bool | None:
+        """Whether the call has happened, as far as one is told; what else goes wrong ends the writer."""
+        began = time.monotonic()
+        try:
+            work()
+        except OutcomeUnknown:
+            return None
+        except CoshelfError as error:
+            self.failed.append(f"{type(error).__name__}: {error}")
+            return False
+        finally:
+            self.slowest = max(self.slowest, time.monotonic() - began)
+        return True
 
 
-def write(url: str, name: str, seconds: float) -> Told:
-    """Write until the time is over, and until the trouble is."""
-    told = Told()
-    shelf: coshelf.Shelf[Any, Any] = coshelf.open(url, "w", timeout=8)
-    print("ready", flush=True)
-    end = time.monotonic() + seconds
-    number = 0
-    while time.monotonic() < end or (told.after < _ENOUGH and time.monotonic() < end + _PATIENCE / 2):
-        number += 1
-        mine = f"{name}/{number % 7}"
-        told.attempted[mine] = number
-        if _attempt(told, lambda mine=mine, value=number: shelf.__setitem__(mine, value)) is True:
-            told.last[mine] = number
-        outcome = _attempt(told, lambda: shelf.modify("count", lambda count: count + 1))
-        told.counted += outcome is True
-        told.unknown += outcome is None
+class _Orders:
+    """What the test wants, line by line on standard input; at its end, the end."""
+
+    def __init__(self) -> None:
+        self.over = threading.Event()
+        self.asked = 0  # how often, whether it goes on
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self) -> None:
+        for _ in sys.stdin:
+            self.asked += 1
+        self.over.set()
+
+
+def write(url: str, name: int, work: Work) -> Told:
+    """Write until the test lets go; whenever it asks, say that a write has been made that began after the question."""
+    told, orders, answered, number = Told(name), _Orders(), 0, 0
+    with coshelf.open(url, timeout=work.timeout) as shelf:
+        print("ready", flush=True)
+        while not orders.over.is_set():
+            number += 1
+            mine = str(number % work.keys if work.keys else number)
+            asked, began = orders.asked, time.monotonic()
+            told.attempted[mine] = number
+            if told.call(lambda mine=mine, number=number: shelf.__setitem__((name, mine), number)):  # type: ignore[misc]
+                told.kept[mine] = number, began, time.monotonic()
+                for _ in range(answered, asked):
+                    print("went on", flush=True)
+                answered = asked
+            if number % work.counts_every == 0:
+                outcome = told.call(lambda: _count(shelf))
+                told.counted += outcome is True
+                told.doubtful += outcome is None
     return told
 
 
-def _attempt(told: Told, call: Any) -> bool | None:
-    began = time.monotonic()
-    try:
-        call()
-    except OutcomeUnknown:
-        told.after = 0
-        return None
-    except (Unavailable, Conflict):
-        told.failed += 1
-        told.after = 0
-        return False
-    finally:
-        told.longest = max(told.longest, time.monotonic() - began)
-    told.after += 1
-    return True
+def _count(shelf: coshelf.Shelf[Any, Any]) -> None:
+    """Where writers can only conflict it is tried until it succeeds."""
+    if shelf.capabilities.exclusive is None:
+        shelf.transact(lambda transaction: transaction.modify("count", lambda count: count + 1, 0), attempts=1000)
+    else:
+        shelf.modify("count", lambda count: count + 1, 0)
+
+
+class _Writer:
+    """One process at work."""
+
+    def __init__(self, url: str, name: int, work: Work) -> None:
+        self._errors = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 (closed by end)
+        command = [sys.executable, __file__, url, str(name), json.dumps(asdict(work))]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, text=True
+        )
+
+    def expect(self, word: str) -> None:
+        """Wait for what it says; if it has ended instead, tell how at once."""
+        assert self._process.stdout is not None
+        said = self._process.stdout.readline()
+        assert said == f"{word}\n", f"{said!r} instead of {word!r}: {self._how_it_ended()}"
+
+    def ask(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+
+    def let_go(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+
+    def told(self) -> Told:
+        """What it was told, at its end."""
+        assert self._process.stdout is not None
+        said = self._process.stdout.read()
+        assert self._process.wait() == 0, self._how_it_ended()
+        return Told(**json.loads(said))
+
+    def _how_it_ended(self) -> str:
+        self._process.kill()
+        code = self._process.wait()
+        self._errors.seek(0)
+        return f"the writer ended with {code}:\n{self._errors.read()}"
+
+    def end(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        for stream in (self._process.stdin, self._process.stdout, self._errors):
+            stream.close()
 
 
 class Writers:
-    """Writers at work."""
+    """Several processes that write the same shelf, until they are told to end."""
 
-    def __init__(self, url: str, number: int, seconds: float) -> None:
-        self.processes = [
-            subprocess.Popen(
-                [sys.executable, __file__, url, f"writer{which}", str(seconds)], stdout=subprocess.PIPE, text=True
-            )
-            for which in range(number)
-        ]
-        for process in self.processes:
-            assert process.stdout is not None
-            assert process.stdout.readline() == "ready\n"
+    def __init__(self, url: str, count: int, work: Work) -> None:
+        self._writers = [_Writer(url, name, work) for name in range(count)]
+
+    def see_them_ready(self) -> None:
+        for writer in self._writers:
+            writer.expect("ready")
+
+    def see_them_go_on(self) -> None:
+        """Return when each has made a write that it began after this call."""
+        for writer in self._writers:
+            writer.ask()
+        for writer in self._writers:
+            writer.expect("went on")
 
     def finish(self) -> list[Told]:
-        """What they were told, once all have ended."""
-        all_told = []
-        for process in self.processes:
-            assert process.stdout is not None
-            out = process.stdout.read()  # communicate() would miss what has come together with the first line
-            assert process.wait(_PATIENCE) == 0
-            all_told.append(Told(**json.loads(out)))
-        return all_told
+        """End them, and return what they were told."""
+        for writer in self._writers:
+            writer.let_go()
+        return [writer.told() for writer in self._writers]
+
+    def end(self) -> None:
+        for writer in self._writers:
+            writer.end()
 
 
 @contextmanager
-def writing(url: str, number: int, seconds: float) -> Iterator[Writers]:
-    """Writers, none of which outlives the block."""
-    writers = Writers(url, number, seconds)
+def writing(url: str, count: int, work: Work = Work()) -> Iterator[Writers]:
+    """Writers that have the shelf open, none of which outlives the block."""
+    writers = Writers(url, count, work)
     try:
+        writers.see_them_ready()
         yield writers
     finally:
-        for process in writers.processes:
-            process.kill()
-            process.communicate()
+        writers.end()
+
+
+def lost(shelf: coshelf.Shelf[Any, Any], all_told: list[Told]) -> list[tuple[float, float]]:
+    """When the acknowledged writes began whose value, or a later one, is not there, and when they had returned."""
+    there = dict(shelf.items(prefix=()))
+    return [
+        (began, returned)
+        for told in all_told
+        for mine, (number, began, returned) in told.kept.items()
+        if not number <= there.get((told.name, mine), 0) <= told.attempted[mine]
+    ]
 
 
 def check_nothing_lost(shelf: coshelf.Shelf[Any, Any], all_told: list[Told]) -> None:
     """What was acknowledged is there, and the counter has each count once."""
-    for told in all_told:
-        for key, number in told.last.items():
-            assert number <= shelf[key] <= told.attempted[key], key
+    assert lost(shelf, all_told) == []
     counted = sum(told.counted for told in all_told)
-    unknown = sum(told.unknown for told in all_told)
-    assert counted <= shelf["count"] <= counted + unknown
+    assert counted <= shelf["count"] <= counted + sum(told.doubtful for told in all_told)
 
 
 if __name__ == "__main__":
-    print(json.dumps(vars(write(sys.argv[1], sys.argv[2], float(sys.argv[3])))))
+    print(json.dumps(asdict(write(sys.argv[1], int(sys.argv[2]), Work(**json.loads(sys.argv[3]))))))

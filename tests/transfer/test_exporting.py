@@ -20,6 +20,8 @@ from coshelf.transfer import export_entries, import_entries
 
 from .conftest import CONTENT, Trap
 
+SCRIPTS = Path(__file__).parent / "scripts" / "exporting"
+
 CORNERS: dict[Any, Any] = {
     "": "", "\ud800": "\ud800", 'a\n"b\u2028': 1, b"\xff\0": b"\0", 5: True, -(2**70): None, 1.5: [1.5, {}],
     None: {1: 2}, float("inf"): (1,), 10**2000: "long", ("t", 1, (b"", None)): {"x": float("-inf")}, (): 2**100,
@@ -135,24 +137,14 @@ def test_overwriting_replaces_the_file(tmp_path: Path) -> None:
     assert (tmp_path / "out.jsonl").read_text() == '{"key": "a", "value": 1}\n'
 
 
-_FAILING = """
-import sys
-from coshelf.transfer import exporting
-def fail(*arguments):
-    raise OSError(28, "No space left on device")
-exporting.sync_directory = exporting._JsonLines.put = exporting._PickleShare.put = exporting._Shelve.put = fail
-try:
-    exporting.export_entries(sys.argv[1], sys.argv[2], kind=sys.argv[3])
-except OSError:
-    print("failed")
-"""
+_FAILING = SCRIPTS / "fails.py"
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "shelve", "pickleshare"])
 def test_export_that_fails_leaves_nothing(kind: str, tmp_path: Path) -> None:
     source = make(tmp_path, CONTENT)
     before = listing(tmp_path)
-    command = [sys.executable, "-c", _FAILING, str(source), str(tmp_path / "out"), kind]
+    command = [sys.executable, _FAILING, str(source), str(tmp_path / "out"), kind]
     assert subprocess.run(command, capture_output=True, text=True).stdout == "failed\n"
     assert listing(tmp_path) == before
 

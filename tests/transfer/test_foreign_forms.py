@@ -22,6 +22,8 @@ from coshelf.transfer import import_entries
 from coshelf.transfer.source import SourceError
 from transfer.conftest import Trap
 
+SCRIPTS = Path(__file__).parent / "scripts" / "foreign_forms"
+
 
 def imported(source: Path, **options: Any) -> tuple[dict[Any, Any], Any]:
     target = source.parent / "new.shelf"
@@ -155,20 +157,7 @@ def what_lies_at(place: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in place.iterdir() if path.is_file()}
 
 
-WRITER = """
-import sqlitedict, sys, os, signal
-database = sqlitedict.SqliteDict(sys.argv[1], journal_mode=sys.argv[2], autocommit=True)
-database["early"] = 1
-database.commit()
-print("ready", flush=True)
-sys.stdin.readline()
-for number in range(20):
-    database[f"late{number}"] = number
-    database.commit()
-print("written", flush=True)
-sys.stdin.readline()
-os.kill(os.getpid(), signal.SIGKILL)
-"""
+WRITER = SCRIPTS / "sqlitedict_writer.py"
 
 
 @pytest.mark.parametrize("mode", ["WAL", "DELETE"])
@@ -210,15 +199,7 @@ def test_journal_of_a_killed_writer_is_rolled_back_in_a_copy(tmp_path: Path) -> 
     place.mkdir()
     with sqlitedict.SqliteDict(place / "old.db", autocommit=True) as database:
         database.update((f"k{number}", "a" * 1000) for number in range(200))
-    script = (
-        "import sqlite3, sys, os, signal\n"
-        "connection = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
-        "connection.execute('PRAGMA cache_size = 1')\n"
-        "connection.execute('BEGIN')\n"
-        "connection.execute('UPDATE unnamed SET value = zeroblob(1000)')\n"
-        "os.kill(os.getpid(), signal.SIGKILL)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", script, str(place / "old.db")], check=False)
+    done = subprocess.run([sys.executable, SCRIPTS / "killed_sqlite_writer.py", str(place / "old.db")], check=False)
     assert done.returncode == -signal.SIGKILL
     before = what_lies_at(place)
     assert before["old.db-journal"]
@@ -249,7 +230,7 @@ class writer:  # noqa: N801 (used as a function)
 
     def __init__(self, path: Path, mode: str) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-c", WRITER, str(path), mode], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, WRITER, str(path), mode], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 
     def __enter__(self) -> subprocess.Popen[str]:

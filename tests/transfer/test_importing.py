@@ -25,6 +25,8 @@ from coshelf.transfer.source import SourceError
 
 from .conftest import CONTENT, Trap, make_dumb
 
+SCRIPTS = Path(__file__).parent / "scripts" / "importing"
+
 Make = Callable[[dict[str, Any]], Path]
 
 
@@ -87,20 +89,13 @@ def test_again_passes_over_what_is_there_and_keeps_what_differs(make: Make, tmp_
         assert dict(shelf) == CONTENT
 
 
-_SLOW = """
-import sys
-import coshelf.transfer.importing as importing
-def tell(done, total):
-    print(done, flush=True)
-    sys.stdin.readline()
-importing.import_entries(sys.argv[1], sys.argv[2], progress=tell)
-"""
+_SLOW = SCRIPTS / "slow.py"
 
 
 def test_import_that_was_killed_goes_on(tmp_path: Path) -> None:
     content = {f"key{number}": number for number in range(3_500)}
     source, target = make_dumb(tmp_path, content), tmp_path / "new.shelf"
-    command = [sys.executable, "-c", _SLOW, str(source), str(target)]
+    command = [sys.executable, _SLOW, str(source), str(target)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None
         assert process.stdout is not None

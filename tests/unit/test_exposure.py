@@ -24,6 +24,9 @@ from coshelf.engines.files import tree
 from coshelf.errors import NotAShelf, ShelfPermissionError
 from coshelf.trust.exposure import exposure_of
 from coshelf.trust.writers import Writers, writers_of
+from starting import Program, as_user
+
+SCRIPTS = Path(__file__).parent / "scripts" / "exposure"
 
 SOURCE = str(Path(coshelf.__file__).parents[1])
 SECOND, THIRD = 65533, 65532
@@ -57,11 +60,11 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
 
 
-def run(user: int, group: int, script: str, *arguments: object, groups: tuple[int, ...] = ()) -> str:
-    """Run a script that becomes another user."""
-    become = "import os, sys, coshelf, coshelf.engines.lmdb, coshelf.engines.sqlite, sqlite3, pwd, grp\n"
-    become += f"os.setgroups({list(groups)}); os.setgid({group}); os.setuid({user})\n"
-    command = [sys.executable, "-c", become + textwrap.dedent(script), *map(str, arguments)]
+def run(user: int, group: int, program: Program, *arguments: object, groups: tuple[int, ...] = ()) -> str:
+    """Run a program as another user."""
+    if isinstance(program, str):
+        program = "import os, sys, coshelf\n" + textwrap.dedent(program)
+    command = [sys.executable, *as_user(user, program, group=group, groups=groups), *map(str, arguments)]
     environment = os.environ | {"PYTHONPATH": SOURCE, "XDG_STATE_HOME": f"/nonexistent/{user}"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=AFTER_AN_HOUR)
     assert done.returncode == 0, done.stderr
@@ -254,39 +257,7 @@ def test_a_refused_trust_leaves_no_mark(engine: str, place: Path) -> None:
 
 # --- what others put beside -------------------------------------------------------------------------------------------
 
-FORGE = """
-import shutil
-from coshelf.engines.lmdb.delta.state import PLAIN, DeltaIdentity, DeltaState, boot_id
-from coshelf.engines.lmdb.files.sidecar_files import make_file
-from coshelf.engines.lmdb.shelf_row import check_row
-from coshelf.engines.lmdb.files.state_page import StatePage
-from coshelf.engines.lmdb.files.sidecar_directory import delta_path, make_directory, state_path
-from coshelf import keys, records
-import lmdb
-path = sys.argv[1]
-descriptor = os.open(path, os.O_RDONLY)
-row = check_row(descriptor, path)
-make_directory(path, os.stat(path))
-os.chmod(os.path.dirname(state_path(path)), 0o777)
-body = b"\\x80\\x04N."
-environment = lmdb.open(delta_path(path, 0), map_size=1 << 20, subdir=False, lock=False, sync=False, lib_version=0)
-with environment.begin(write=True) as transaction:
-    key = keys.encode("planted")
-    transaction.put(key, records.seal(body, records.checksum(key, body), row.sequence + 1))
-for number in range(row.sequence + 3):  # its commits have the numbers that come after the shelf's
-    with environment.begin(write=True) as transaction:
-        transaction.put(bytes(1) + b"number", records.seal(b"", 0, row.sequence))
-environment.close()
-shelf, delta = os.fstat(descriptor), os.stat(delta_path(path, 0))
-page = StatePage(make_file(state_path(path), shelf, StatePage.new(shelf.st_dev, shelf.st_ino)))
-state = DeltaState(page._page)
-state.announce(row.nonce, row.nonce)
-state.mark_dirty()
-state.set_identity(DeltaIdentity(PLAIN, 0, row.sequence, 1 << 20, delta.st_dev, delta.st_ino, boot_id(), row.store_id))
-page.abandon()
-for name in ("state", "delta"):
-    os.chmod(os.path.join(os.path.dirname(state_path(path)), name), int(sys.argv[2], 8))
-"""
+FORGE = SCRIPTS / "forges.py"
 
 
 @as_root
@@ -320,11 +291,7 @@ def test_a_delta_of_those_who_may_write_the_shelf_is_carried_into_it(place: Path
         assert dict(shelf) == {"k": 1, "planted": None}
 
 
-KILLED = """
-shelf = coshelf.open(sys.argv[1], flush_interval=1e6)
-shelf["left by"] = os.getuid()
-os.kill(os.getpid(), 9)
-"""
+KILLED = SCRIPTS / "killed_member.py"
 
 
 @as_root
@@ -358,24 +325,7 @@ def _group_with_a_member() -> tuple[int, int] | None:
     return None
 
 
-PLANT_A_JOURNAL = """
-path, suffix = sys.argv[1], sys.argv[2]
-copy = path + ".mine"
-with open(path, "rb") as source, open(copy, "wb") as target:
-    target.write(source.read())
-connection = sqlite3.connect(copy, isolation_level=None)
-connection.execute("PRAGMA journal_mode = " + ("WAL" if suffix == "-wal" else "DELETE"))
-connection.execute("BEGIN IMMEDIATE")
-connection.execute("INSERT INTO entries VALUES (x'05', x'05')")
-if suffix == "-wal":
-    connection.execute("COMMIT")
-else:
-    connection.execute("PRAGMA cache_spill = 1")
-with open(copy + suffix, "rb") as source, open(path + suffix, "wb") as target:
-    target.write(source.read())
-os.chmod(path + suffix, int(sys.argv[3], 8))
-connection.close()
-"""
+PLANT_A_JOURNAL = SCRIPTS / "plants_a_journal.py"
 
 
 @as_root
@@ -431,14 +381,7 @@ PLACES = [
     ("lmdb", "shelf"),
     ("sqlite", "shelf"),
 ]
-OPEN_IT = """
-import coshelf, sys
-try:
-    with coshelf.open(sys.argv[1], sys.argv[2], timeout=1) as shelf:
-        assert dict(shelf) == {"k": 1}
-except coshelf.CoshelfError as error:
-    print(type(error).__name__)
-"""
+OPEN_IT = SCRIPTS / "opens_it.py"
 
 
 @pytest.mark.parametrize("flag", ["r", "c"])
@@ -457,7 +400,7 @@ def test_nothing_but_a_file_in_the_place_of_a_file_keeps_anybody_waiting(
     if name == "shelf" and "link" in kind and flag == "c" and "pipe" not in kind:
         return  # a dangling link is one to a shelf that is to be made
     KINDS[kind](path)
-    command = [sys.executable, "-c", OPEN_IT, target, flag]
+    command = [sys.executable, OPEN_IT, target, flag]
     environment = os.environ | {"PYTHONPATH": SOURCE}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=AFTER_AN_HOUR)
     assert done.returncode == 0, done.stderr

@@ -12,6 +12,8 @@ from unit_support import ENTRIES, SOURCE, WRITES
 
 import coshelf
 
+SCRIPTS = Path(__file__).parent / "scripts" / "flags"
+
 
 def test_flags_do_what_dbm_does(path: Path) -> None:
     for flag in ("r", "w"):
@@ -76,22 +78,14 @@ def test_n_empties_in_one_commit_that_others_see_as_any_other(path: Path) -> Non
         assert shelf == {"later": 2, "new": 1}
 
 
-_OTHER = """
-import coshelf, sys
-with coshelf.open(sys.argv[1]) as shelf, shelf.snapshot() as snapshot:
-    print(len(snapshot), flush=True)
-    sys.stdin.readline()
-    assert len(snapshot) == 500 and snapshot[7] == "x" * 100
-    assert dict(shelf) == {"new": 1}, len(shelf)
-    shelf["mine"] = 2
-"""
+_OTHER = SCRIPTS / "other_opener.py"
 
 
 def test_n_does_not_pull_the_file_from_under_another_process(path: Path) -> None:
     with coshelf.open(path) as shelf:
         shelf.update(dict.fromkeys(range(500), "x" * 100))
     other = subprocess.Popen(
-        [sys.executable, "-c", _OTHER, str(path)],
+        [sys.executable, _OTHER, str(path)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

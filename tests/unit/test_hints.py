@@ -17,15 +17,18 @@ from coshelf.cli.wording import in_options
 from coshelf.engines import _BUILT_IN
 from coshelf.engines.redis.address import parse
 from coshelf.trust.granting import trust_shelf
+from starting import Program, words_of
+
+SCRIPTS = Path(__file__).parent / "scripts" / "hints"
 
 
 class Mine:
     """More than plain data."""
 
 
-def run(code: str, place: Path, code_expected: int = 0, **environment: str) -> str:
+def run(program: Program, place: Path, *arguments: str, code_expected: int = 0, **environment: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)],
+        [sys.executable, *words_of(program), *arguments],
         cwd=place,
         env=os.environ | {"PYTHONPATH": SOURCE} | environment,
         capture_output=True,
@@ -40,14 +43,7 @@ def run(code: str, place: Path, code_expected: int = 0, **environment: str) -> s
 
 @pytest.mark.parametrize("protocol", [2, 5])
 def test_class_of_a_script_is_said_to_be_one_and_the_way_on_works(protocol: int, tmp_path: Path) -> None:
-    store = f"""
-        import coshelf
-        class User:
-            name = "ann"
-        with coshelf.open("a.shelf", protocol={protocol}) as shelf:
-            shelf["k"] = User()
-    """
-    run(store, tmp_path)
+    run(SCRIPTS / "stores_its_own_class.py", tmp_path, str(protocol))
     with coshelf.open(tmp_path / "a.shelf", trust=True) as shelf, pytest.raises(coshelf.UnreadableValue) as caught:
         shelf["k"]
     said = str(caught.value)
@@ -62,7 +58,7 @@ def test_class_of_a_script_is_said_to_be_one_and_the_way_on_works(protocol: int,
             user = shelf["k"]
             print(user.name)
     """
-    assert run(read, tmp_path, PYTHONPATH=f"{SOURCE}{os.pathsep}{tmp_path}") == "ann\n"
+    assert run(textwrap.dedent(read), tmp_path, PYTHONPATH=f"{SOURCE}{os.pathsep}{tmp_path}") == "ann\n"
 
 
 def test_class_that_is_gone_is_still_said_to_be_gone(tmp_path: Path) -> None:
@@ -166,17 +162,7 @@ def test_valkey_is_redis(end: str) -> None:
 
 
 def test_modules_are_there_after_the_import() -> None:
-    code = """
-        import coshelf, sys
-        assert "coshelf.transfer" not in sys.modules and "coshelf.shelve" not in sys.modules
-        assert coshelf.transfer.import_entries and coshelf.trust.trust_shelf and coshelf.shelve.open
-        assert coshelf.dbm.whichdb and coshelf.pickleshare.PickleShareDB and coshelf.errors.CoshelfError
-        try:
-            coshelf.nothing
-        except AttributeError as error:
-            print(error)
-    """
-    assert run(code, Path("/")) == "module 'coshelf' has no attribute 'nothing'\n"
+    assert run(SCRIPTS / "modules_after_the_import.py", Path("/")) == "module 'coshelf' has no attribute 'nothing'\n"
 
 
 def test_lmdb_that_cannot_be_imported_is_told_and_sqlite_works(tmp_path: Path) -> None:
@@ -184,16 +170,6 @@ def test_lmdb_that_cannot_be_imported_is_told_and_sqlite_works(tmp_path: Path) -
     (tmp_path / "lmdb.py").write_text(
         "raise ImportError('module lmdb.cpython does not support loading in subinterpreters')\n"
     )
-    code = """
-        import coshelf
-        try:
-            coshelf.open("a.shelf")
-        except coshelf.MissingExtra as error:
-            print(error)
-        with coshelf.open("sqlite:a.db") as shelf:
-            shelf["k"] = 1
-            print(shelf["k"])
-    """
-    said = run(code, tmp_path, PYTHONPATH=f"{tmp_path}{os.pathsep}{SOURCE}")
+    said = run(SCRIPTS / "without_lmdb.py", tmp_path, PYTHONPATH=f"{tmp_path}{os.pathsep}{SOURCE}")
     assert said.startswith("the lmdb engine cannot be used in a subinterpreter")
     assert "sqlite:PATH" in said and said.endswith("\n1\n")

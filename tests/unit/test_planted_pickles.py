@@ -12,7 +12,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,59 +22,24 @@ import coshelf
 from coshelf import records
 from coshelf.errors import CoshelfError, ShelfPermissionError, UntrustedValue
 from coshelf.keys import encode
+from starting import as_user
+
+SCRIPTS = Path(__file__).parent / "scripts" / "planted_pickles"
 
 SOURCE = str(Path(coshelf.__file__).parents[1])
 OTHER = 65534
 
-VICTIM = """
-import coshelf, os, sys
-shelf = coshelf.open(sys.argv[1], flush_interval=1e6)
-shelf["session"] = {"user": 1}
-shelf.sync()
-shelf["session"] = {"user": "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}
-os.kill(os.getpid(), 9)
-"""
+VICTIM = SCRIPTS / "victim_of_pickles.py"
 
-# Puts a trap over a value of the delta, as long as that is, with the checksum that belongs to it.
-REPLACE = """
-import os, sys, zlib
-from pathlib import Path
-from coshelf import records
-from coshelf.keys import encode
-import coshelf.engines.lmdb, pickle
-os.setgroups([]); os.setgid(65534); os.setuid(65534)
-path, made, alarm = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
-content = bytearray(path.read_bytes())
-at = content.rindex(b"\\x80\\x05\\x95", 0, content.rindex(b"aaaaaaaa"))
-end = content.index(b".", content.rindex(b"aaaaaaaa")) + 1
-trap = b"\\x80\\x04cos\\nmkdir\\n\\x8c" + bytes([len(alarm)]) + alarm.encode() + b"\\x85R."
-assert len(trap) <= end - at
-body = trap.ljust(end - at, b".")
-number = bytes(content[end : end + 8])
-content[at:end] = body
-content[end + 8 : end + 12] = zlib.crc32(number, records.checksum(encode("session"), body)).to_bytes(4, "little")
-made.write_bytes(content)
-if made != path:
-    made.chmod(0o666)
-    made.rename(path)
-"""
+REPLACE = SCRIPTS / "replaces_a_value.py"
 
 
-# A shelf of the other user, renamed or linked to the name of the victim's.
-SHELF_OF_THE_OTHER = """
-import os, sys, coshelf, coshelf.engines.lmdb, coshelf.values.raw_pickles, coshelf.opening, grp, pwd, random
-os.setgroups([]); os.setgid(65534); os.setuid(65534)
-os.environ["XDG_STATE_HOME"] = sys.argv[1] + "/state"
-from coshelf.values.front_doors import RAW_PICKLES
-with coshelf.opening.open_with_codec(sys.argv[1] + "/mine", "c", RAW_PICKLES, mode=0o666) as shelf:
-    shelf["session"] = bytes.fromhex(sys.argv[2])
-getattr(os, sys.argv[3])(sys.argv[1] + "/mine", sys.argv[1] + "/a.shelf")
-"""
+SHELF_OF_THE_OTHER = SCRIPTS / "shelf_of_the_other.py"
 
 
-def as_other(script: str, *arguments: object) -> str:
-    """Run a script that becomes the other user."""
-    command = [sys.executable, "-c", textwrap.dedent(script), *map(str, arguments)]
+def as_other(program: Path, *arguments: object) -> str:
+    """Run a program as the other user."""
+    command = [sys.executable, *as_user(OTHER, program), *map(str, arguments)]
     done = subprocess.run(command, env=os.environ | {"PYTHONPATH": SOURCE}, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -144,9 +108,7 @@ def test_shelf_put_in_the_place_of_the_victims(place: Path, alarm: Path) -> None
 
 def test_delta_replaced_by_another_user(place: Path, alarm: Path) -> None:
     path = place / "a.shelf"
-    assert (
-        subprocess.run([sys.executable, "-c", VICTIM, path], env=os.environ | {"PYTHONPATH": SOURCE}).returncode == -9
-    )
+    assert subprocess.run([sys.executable, VICTIM, path], env=os.environ | {"PYTHONPATH": SOURCE}).returncode == -9
     (place / ".a.shelf.coshelf").chmod(0o777)
     (place / ".a.shelf.coshelf/delta").chmod(0o644)  # so that the other can make one that fits
     as_other(REPLACE, place / ".a.shelf.coshelf/delta", place / "mine", alarm)
@@ -157,9 +119,7 @@ def test_delta_replaced_by_another_user(place: Path, alarm: Path) -> None:
 def test_delta_written_over_by_another_user(place: Path, alarm: Path) -> None:
     """The same inode, so that nothing is told by that: whoever can write it is known by its mode alone."""
     path = place / "a.shelf"
-    assert (
-        subprocess.run([sys.executable, "-c", VICTIM, path], env=os.environ | {"PYTHONPATH": SOURCE}).returncode == -9
-    )
+    assert subprocess.run([sys.executable, VICTIM, path], env=os.environ | {"PYTHONPATH": SOURCE}).returncode == -9
     (place / ".a.shelf.coshelf").chmod(0o755)
     delta = place / ".a.shelf.coshelf/delta"
     delta.chmod(0o666)
@@ -181,17 +141,7 @@ def test_sidecars_that_were_there_first(place: Path, alarm: Path, sidecar: str) 
     path = place / "a.shelf"
     with coshelf.open(path) as shelf:
         shelf["session"] = {"user": 1}
-    script = """
-        import os, sys
-        os.setgroups([]); os.setgid(65534); os.setuid(65534)
-        os.mkdir(sys.argv[1])
-        os.chmod(sys.argv[1], 0o777)
-        if sys.argv[2]:
-            name = os.path.join(sys.argv[1], sys.argv[2])
-            with open(name, "wb") as file:
-                file.write(bytes(1 << 16))
-            os.chmod(name, 0o666)
-    """
+    script = SCRIPTS / "sidecars_first.py"
     as_other(script, place / ".a.shelf.coshelf", sidecar)
     before = picture(place)
     assert opened_as_always(str(path)) == [ShelfPermissionError]
@@ -208,14 +158,7 @@ def test_link_in_the_place_of_a_sidecar_harms_no_file_of_the_victims(place: Path
         shelf["session"] = {"user": 1}
     precious.write_bytes(b"precious" * 10_000)
     precious.chmod(0o600)
-    script = """
-        import os, sys
-        os.setgroups([]); os.setgid(65534); os.setuid(65534)
-        if sys.argv[3]:
-            os.mkdir(sys.argv[2])
-            os.chmod(sys.argv[2], 0o777)
-        os.symlink(sys.argv[1], os.path.join(sys.argv[2], sys.argv[3]).rstrip("/"))
-    """
+    script = SCRIPTS / "links_first.py"
     as_other(script, precious, place / ".a.shelf.coshelf", sidecar)
     assert issubclass(opened_as_always(str(path))[0], CoshelfError)
     assert precious.read_bytes() == b"precious" * 10_000
@@ -239,14 +182,7 @@ def test_value_put_into_a_directory_of_the_files_engine(place: Path, alarm: Path
         shelf["folder/session"] = {"user": 1}
     (place / "a").chmod(0o777)
     (place / "a/folder").chmod(0o777)
-    script = """
-        import os, sys
-        os.setgroups([]); os.setgid(65534); os.setuid(65534)
-        for name in ("session", "folder/session"):
-            os.unlink(f"{sys.argv[1]}/{name}")
-            with open(f"{sys.argv[1]}/{name}", "wb") as file:
-                file.write(bytes.fromhex(sys.argv[2]))
-    """
+    script = SCRIPTS / "values_of_files.py"
     as_other(script, place / "a", trap_for(alarm).hex())
     assert opened_as_always(f"files:{place}/a") == [UntrustedValue] * 3
 
@@ -257,12 +193,7 @@ def test_value_put_into_a_folder_below_a_private_root(place: Path, alarm: Path) 
         shelf["folder/session"] = {"user": 1}
     (place / "a").chmod(0o755)
     (place / "a/folder").chmod(0o777)
-    script = """
-        import os, sys
-        os.setgroups([]); os.setgid(65534); os.setuid(65534)
-        with open(sys.argv[1] + "/folder/planted", "wb") as file:
-            file.write(bytes.fromhex(sys.argv[2]))
-    """
+    script = SCRIPTS / "value_in_a_folder.py"
     as_other(script, place / "a", trap_for(alarm).hex())
     found = opened_as_always(f"files:{place}/a")
     assert UntrustedValue in found

@@ -18,6 +18,9 @@ import pytest
 import coshelf
 from coshelf.errors import ShelfPermissionError, UntrustedValue
 from coshelf.trust.granting import revoke, trust_shelf
+from starting import as_user
+
+SCRIPTS = Path(__file__).parent / "scripts" / "trust_levels"
 
 SOURCE = str(Path(coshelf.__file__).parents[1])
 
@@ -279,18 +282,7 @@ def test_container_without_a_home_has_a_secret_file(tmp_path: Path, monkeypatch:
         shelf["k"]
 
 
-_AS_ANOTHER = """
-import os, sys
-import coshelf, coshelf.engines.lmdb, coshelf.engines.files, coshelf.trust.gate.interpreter, coshelf.trust.exposure
-import grp, pwd, random
-os.setgroups([]); os.setgid(65534); os.setuid(65534)
-with coshelf.open(sys.argv[1], "r") as shelf:
-    assert shelf["data"] == 1
-    try:
-        shelf["k"]
-    except coshelf.UntrustedValue:
-        print("plain data")
-"""
+_AS_ANOTHER = SCRIPTS / "second_user.py"
 
 
 @pytest.mark.parametrize("kind", ["", "files:"])
@@ -300,22 +292,12 @@ def test_second_user_reads_plain_data(kind: str) -> None:
         Path(place).chmod(0o755)
         with coshelf.open(f"{kind}{place}/a", mode=0o644) as shelf:
             shelf.update({"data": 1, "k": Mine()})
-        command = [sys.executable, "-c", _AS_ANOTHER, f"{kind}{place}/a"]
+        command = [sys.executable, *as_user(65534, _AS_ANOTHER), f"{kind}{place}/a"]
         done = subprocess.run(command, env={**os.environ, "PYTHONPATH": SOURCE}, capture_output=True, text=True)
     assert done.stdout == "plain data\n", done.stderr
 
 
-_SUDO = """
-import os, pwd, sys
-import coshelf
-assert os.geteuid() == 0
-account = pwd.getpwuid(0)
-root = pwd.struct_passwd((*account[:5], sys.argv[2], account[6]))  # whose state is not that of whoever runs tests
-real = pwd.getpwuid
-pwd.getpwuid = lambda number: root if number == 0 else real(number)
-with coshelf.open(sys.argv[1]) as shelf:
-    shelf["by root"] = 1
-"""
+_SUDO = SCRIPTS / "sudo.py"
 
 
 def test_sudo_once_leaves_the_state_of_the_user_alone(tmp_path: Path) -> None:
@@ -327,7 +309,7 @@ def test_sudo_once_leaves_the_state_of_the_user_alone(tmp_path: Path) -> None:
     environment |= {"HOME": str(home), "PYTHONPATH": SOURCE}
     roots = tmp_path / "root"
     roots.mkdir()
-    command = [sys.executable, "-c", _SUDO, str(tmp_path / "a.shelf"), str(roots)]
+    command = [sys.executable, _SUDO, str(tmp_path / "a.shelf"), str(roots)]
     subprocess.run(command, env=environment, check=True)
     assert list(home.iterdir()) == []
     assert (roots / ".local/state/coshelf/secret").exists()

@@ -18,6 +18,9 @@ import coshelf
 from coshelf import records
 from coshelf.engines.lmdb.shelf_row import ROW_KEY
 from coshelf.trust import marks
+from starting import as_user
+
+SCRIPTS = Path(__file__).parent / "scripts" / "trust_mark"
 
 SOURCE = str(Path(coshelf.__file__).parents[1])
 
@@ -100,13 +103,7 @@ def test_secret_is_made_once(state: Path, tmp_path: Path) -> None:
     assert sorted(os.listdir(state)) == ["secret", "trusted"]
 
 
-_RACE = """
-import coshelf, sys
-import coshelf.engines.lmdb
-print("ready", flush=True)
-sys.stdin.readline()
-coshelf.open(sys.argv[1]).close()
-"""
+_RACE = SCRIPTS / "first_shelf.py"
 
 
 def test_processes_that_make_the_first_shelf_at_once_agree_on_one_secret(state: Path, tmp_path: Path) -> None:
@@ -114,7 +111,7 @@ def test_processes_that_make_the_first_shelf_at_once_agree_on_one_secret(state: 
     environment = os.environ | {"PYTHONPATH": SOURCE}
     makers = [
         subprocess.Popen(
-            [sys.executable, "-c", _RACE, str(path)],
+            [sys.executable, _RACE, str(path)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -200,43 +197,7 @@ def test_without_a_place_for_state_there_is_no_mark_and_no_error(
         assert dict(shelf) == {"a": 1}
 
 
-_NO_HOME = """
-import os, sys
-import coshelf.engines.lmdb, coshelf.trust.gate.interpreter, coshelf.trust.provenance, pwd, tempfile
-if os.geteuid() == 0:
-    os.setgroups([])
-    os.setgid(54321)
-    os.setuid(54321)
-    try:
-        pwd.getpwuid(54321)
-    except KeyError:
-        pass
-    else:
-        sys.exit("somebody has this uid")
-os.environ.pop("HOME", None)
-os.environ.pop("XDG_STATE_HOME", None)
-import warnings
-class Mine: pass
-with warnings.catch_warnings(record=True) as told:
-    warnings.simplefilter("always")
-    opened = coshelf.open(sys.argv[1])
-(warning,) = told
-assert "COSHELF_SECRET_FILE" in str(warning.message) and warning.filename == "<string>", warning
-with opened as shelf:
-    shelf["a"] = 1
-    try:
-        shelf["b"] = Mine()
-    except coshelf.UnwritableValue as error:
-        assert "would not be read again" in str(error)
-    else:
-        sys.exit("took what it does not give back")
-    assert dict(shelf) == {"a": 1}
-with coshelf.open(sys.argv[1], trust=True) as shelf:  # and says nothing
-    shelf["b"] = Mine()
-    shelf["b"]
-    del shelf["b"]
-coshelf.open(sys.argv[1], "r").close()
-"""
+_NO_HOME = SCRIPTS / "no_home.py"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become a user without an entry in passwd")
@@ -246,7 +207,7 @@ def test_user_without_a_home_is_told_and_stores_what_can_be_read_again(tmp_path:
     with tempfile.TemporaryDirectory() as place:
         os.chmod(place, 0o777)
         done = subprocess.run(
-            [sys.executable, "-W", "error", "-c", _NO_HOME, f"{place}/my.shelf"],
+            [sys.executable, "-W", "error", *as_user(54321, _NO_HOME), f"{place}/my.shelf"],
             env=os.environ | {"PYTHONPATH": SOURCE},
             cwd=place,
             capture_output=True,

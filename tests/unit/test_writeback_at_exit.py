@@ -13,10 +13,12 @@ from unit_support import SOURCE
 
 import coshelf
 
+SCRIPTS = Path(__file__).parent / "scripts" / "writeback_at_exit"
 
-def run(code: str, path: Path) -> str:
+
+def run(program: Path, path: Path, *arguments: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code, str(path)],
+        [sys.executable, "-W", "error", program, path, *arguments],
         env=os.environ | {"PYTHONPATH": SOURCE},
         capture_output=True,
         text=True,
@@ -28,51 +30,21 @@ def run(code: str, path: Path) -> str:
     return done.stdout
 
 
-FORK = """
-import coshelf, os, sys
-shelf = coshelf.open(sys.argv[1], writeback=True)
-shelf.update(a=[1], b=[1])
-shelf["a"].append("of the parent")
-child = os.fork()
-if child == 0:
-    assert shelf["a"] == [1], shelf["a"]
-    shelf["b"].append("of the child")
-    {end}
-    sys.exit(0)
-assert os.waitpid(child, 0)[1] == 0
-with coshelf.open(sys.argv[1]) as plain:
-    assert plain["a"] == [1], plain["a"]
-    assert plain["b"] == [1, "of the child"], plain["b"]
-assert shelf["a"] == [1, "of the parent"]
-shelf.close()
-with coshelf.open(sys.argv[1]) as plain:
-    assert dict(plain) == {{"a": [1, "of the parent"], "b": [1, "of the child"]}}, dict(plain)
-"""
+FORK = SCRIPTS / "forks_with_changes.py"
 
 
-@pytest.mark.parametrize("end", ["shelf.close()", "shelf.sync()", "pass"])
+@pytest.mark.parametrize("end", ["close", "sync", "end"])
 def test_forked_child_writes_its_own_changes_and_not_the_parents(end: str, tmp_path: Path) -> None:
-    run(FORK.format(end=end), tmp_path / "my.shelf")
+    run(FORK, tmp_path / "my.shelf", end)
 
 
-AT_EXIT = """
-import sys
-{before}
-import coshelf
-shelf = coshelf.open(sys.argv[1], writeback=True)
-shelf["a"] = [1]
-shelf["a"].append(2)
-shelf.sub("users")["ann"] = []
-shelf.sub("users")["ann"].append(3)
-"""
+AT_EXIT = SCRIPTS / "changed_at_exit.py"
 
 
-@pytest.mark.parametrize(
-    "before", ["", "import weakref; thing = type('Thing', (), {})(); weakref.finalize(thing, int)"]
-)
+@pytest.mark.parametrize("before", ["nothing before", "finalizer before"])
 def test_shelf_that_is_never_closed_is_written_back_at_exit(before: str, tmp_path: Path) -> None:
     """Whatever else has asked to be called at exit, and when."""
-    run(AT_EXIT.format(before=before), tmp_path / "my.shelf")
+    run(AT_EXIT, tmp_path / "my.shelf", before)
     with coshelf.open(tmp_path / "my.shelf") as shelf:
         assert dict(shelf) == {"a": [1, 2], "users/ann": [3]}
     assert os.listdir(tmp_path) == ["my.shelf"]

@@ -14,6 +14,7 @@ import coshelf
 from coshelf import records
 from coshelf.contract import Batch
 from coshelf.keys import encode
+from starting import Program, words_of
 
 KEY, OTHER = b"k" * 16, b"o" * 100
 SOURCE = str(Path(coshelf.__file__).parents[1])
@@ -78,10 +79,10 @@ def plant(shelf: Any, key: Any, body: bytes) -> None:
     shelf._handle.engine.commit(Batch(puts={encode(key): body}))
 
 
-def run(code: str, *arguments: object) -> str:
+def run(program: Program, *arguments: object) -> str:
     """What a process of its own prints."""
     done = subprocess.run(
-        [sys.executable, "-c", code, *map(str, arguments)],
+        [sys.executable, *words_of(program), *map(str, arguments)],
         env={"PYTHONPATH": SOURCE, "PATH": "", "HOME": "/nonexistent"},
         capture_output=True,
         text=True,

@@ -78,17 +78,9 @@ class Batch:
         if failed:
             raise Conflict(f"{len(failed)} of {len(self.checks)} entries changed in the meantime", failed)
 
-    def sealed(self, number: int) -> dict[bytes, bytes]:
-        """Key to record, for each put of a commit with this number. The number is the version of these entries."""
-        return {key: records.seal(body, records.checksum(key, body), number) for key, body in self.puts.items()}
-
-    def sealing(self) -> Callable[[int], Iterator[tuple[bytes, bytes]]]:
-        """Take the checksums now, and return a function that makes the keys and records of :meth:`sealed`.
-
-        For an engine that learns the number under a lock: the checksums take most of the time.
-        """
-        checksums = {key: records.checksum(key, body) for key, body in self.puts.items()}
-        return lambda number: ((key, records.seal(body, checksums[key], number)) for key, body in self.puts.items())
+    def sealed(self, number: int) -> Iterator[tuple[bytes, bytes]]:
+        """Key and record of each put, in a commit with this number. The number is the version of these entries."""
+        return ((key, records.seal(body, records.checksum(key, body), number)) for key, body in self.puts.items())
 
 
 RESERVED: Final = ((b"\x01", b"\x02"), (b"\x03", FIRST))

@@ -109,7 +109,7 @@ class MappingEngine(ExclusiveEngine):
     def _apply_alone(self, batch: Batch) -> int:
         # Random, since a counter would need a place in the mapping that programs could not update together.
         sequence = int.from_bytes(os.urandom(8), "little")
-        self._lock.changing(self._change, batch, batch.sealed(sequence))
+        self._lock.changing(self._change, batch, dict(batch.sealed(sequence)))
         self._bell.ring()
         return sequence
 

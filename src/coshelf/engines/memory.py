@@ -121,18 +121,18 @@ class MemoryEngine(_TableReader, ExclusiveEngine):
 
     def _apply_alone(self, batch: Batch) -> int:
         number = next(self._numbers)
-        self._lock.changing(self._change, batch, batch.sealed(number))
+        self._lock.changing(self._change, batch, list(batch.sealed(number)))
         self._bell.ring()
         return number
 
-    def _change(self, batch: Batch, sealed: dict[bytes, bytes]) -> None:
+    def _change(self, batch: Batch, sealed: list[tuple[bytes, bytes]]) -> None:
         batch.refuse_conflicts(self._version)
         for start, stop in batch.clears:
             for key in [key for key, _ in self._table.copy().scan(start, stop)]:
                 self._table.delete(key)
         for key in batch.deletes:
             self._table.delete(key)
-        for key, record in sealed.items():
+        for key, record in sealed:
             self._table.put(key, Entry(record))
 
     def _version(self, key: bytes) -> object:

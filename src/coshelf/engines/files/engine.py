@@ -23,10 +23,10 @@ from coshelf.contract import (
     PollingBell,
     Snapshot,
 )
+from coshelf.engines.directory_lock import DirectoryLock, LockedDirectory, LockedFile, flocked
 from coshelf.engines.exclusive import ExclusiveEngine
 from coshelf.engines.files.changes import Bells
 from coshelf.engines.files.layout import Layout, PathsAlone
-from coshelf.engines.files.locks import DirectoryLock, LockedDirectory, LockedFile, flocked
 from coshelf.engines.files.names import is_long, trailer
 from coshelf.engines.files.paths import Parts, parts_of
 from coshelf.engines.files.root import Root, folds_names

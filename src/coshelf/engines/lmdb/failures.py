@@ -18,6 +18,7 @@ from coshelf.errors import (
     StorageFull,
     ValueTooLarge,
 )
+from coshelf.system.os_errors import NO_RIGHT, NO_SPACE
 
 __all__ = ["translate", "translated"]
 
@@ -53,7 +54,7 @@ def _is_short_write(error: lmdb.Error, path: str) -> bool:
 
 def translate(error: lmdb.Error, path: str, doing: str) -> CoshelfError:
     """Our error for one of LMDB's."""
-    if isinstance(error, lmdb.DiskError) or _is_short_write(error, path) or error.code in (errno.EDQUOT, errno.EFBIG):
+    if isinstance(error, lmdb.DiskError) or _is_short_write(error, path) or error.code in NO_SPACE:
         kept = {"flush": "; what waits to be flushed is kept", "create": ""}.get(
             doing, "; nothing of this commit was stored"
         )
@@ -82,7 +83,7 @@ def translate(error: lmdb.Error, path: str, doing: str) -> CoshelfError:
             "probably in another container\n"
             "  hint: sqlite:PATH works between containers that share a volume; or let them share a pid namespace"
         )
-    if error.code in (errno.EACCES, errno.EPERM, errno.EROFS):
+    if error.code in NO_RIGHT:
         return ShelfPermissionError(error.code, f"this user may not {doing} the shelf", path)
     if "closed" in str(error):
         return ShelfClosed(f"the shelf {path} has been closed")

@@ -12,7 +12,7 @@ from coshelf.errors import ShelfClosed
 if TYPE_CHECKING:
     import lmdb
 
-    from coshelf.engines.lmdb.environment import Environment
+    from coshelf.engines.lmdb.open_files import OpenFiles
 
 __all__ = ["ReadTransaction"]
 
@@ -23,7 +23,7 @@ class ReadTransaction:
     After a fork the parent's goes on; the child's copy is dead but harmless.
     """
 
-    def __init__(self, environment: Environment) -> None:
+    def __init__(self, environment: OpenFiles) -> None:
         self._environment = environment
         self._inside: list[None] = []
         self._closed: str | None = None

@@ -12,16 +12,13 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
 
 from coshelf.errors import OpenUnderAnotherName, ReadOnlyShelf, ShelfLocked, TransactionInProgress
 from coshelf.system.cooperation import new_reentrant_lock
 from coshelf.system.participants import current_thread
-
-if TYPE_CHECKING:
-    from coshelf.engines.lmdb.environment import Environment
 
 __all__ = ["REGISTRY", "Registry"]
 
@@ -29,12 +26,54 @@ __all__ = ["REGISTRY", "Registry"]
 _PATIENCE_AT_FORK = 1.0
 
 
+class Member(Protocol):
+    """What the registry needs of an environment."""
+
+    path: str
+    users: int
+    identity: tuple[int, int]
+    registered: bool
+
+    @property
+    def is_open(self) -> bool: ...
+
+    @property
+    def is_busy(self) -> bool: ...
+
+    def inside(self) -> AbstractContextManager[None]: ...
+
+    def lmdb_files(self) -> Sequence[MappedFile]: ...
+
+    def refuse_gone(self) -> None: ...
+
+    def release(self) -> None: ...
+
+    def shut(self) -> None: ...
+
+    def pause_threads(self, patience: float) -> None: ...
+
+    def resume_threads(self) -> None: ...
+
+    def abandon(self) -> None: ...
+
+    def sync_at_end(self) -> None: ...
+
+    def rest(self) -> None: ...
+
+
+class MappedFile(Protocol):
+    """A file of an environment, and its lock file."""
+
+    @property
+    def paths(self) -> tuple[str, str]: ...
+
+
 class Registry:
     """All environments that this process has open, by device and inode of their file."""
 
     def __init__(self) -> None:
         self._renew_locks()
-        self._open: dict[tuple[int, int], Environment] = {}
+        self._open: dict[tuple[int, int], Member] = {}
         self._kept: list[object] = []
         self._increase_references: Callable[[object], object] | None = None
         self._replace_maps: Callable[[Collection[tuple[str, str]]], None] | None = None
@@ -43,7 +82,7 @@ class Registry:
     def __len__(self) -> int:
         return len(self._open)
 
-    def acquire(self, path: str, make: Callable[[], Environment], *, write: bool, timeout: float) -> Environment:
+    def acquire(self, path: str, make: Callable[[], Member], *, write: bool, timeout: float) -> Member:
         """The environment of a file, opened by ``make`` if it is not yet, with one user more."""
         with self._opening_alone(path, timeout):
             with self.lock:
@@ -104,17 +143,16 @@ class Registry:
         with self.lock:
             for environment in list(self._open.values()):
                 if environment.path == path and environment.is_open and environment.users:
-                    with environment.inside():
-                        environment.name.refuse_gone()
+                    environment.refuse_gone()
 
-    def _find(self, path: str) -> Environment | None:
+    def _find(self, path: str) -> Member | None:
         try:
             information = os.stat(path)
         except OSError:
             return None
         return self._open.get((information.st_dev, information.st_ino))
 
-    def close_unused(self, environment: Environment) -> None:
+    def close_unused(self, environment: Member) -> None:
         """Close an environment that nobody uses, unless a thread is still inside: then that one does."""
         with self.lock:
             if not environment.users and not environment.is_busy:
@@ -127,7 +165,7 @@ class Registry:
                 finally:
                     self._being_closed.discard(environment.path)
 
-    def move(self, environment: Environment, information: os.stat_result) -> None:
+    def move(self, environment: Member, information: os.stat_result) -> None:
         """Know an environment by the file that took the place of its own. With the lock held."""
         if self._open.get(environment.identity) is environment:
             del self._open[environment.identity]
@@ -193,8 +231,7 @@ class Registry:
     def sync_all(self) -> None:
         """Have everything durable, and all as it was: threads may still be at work."""
         for environment in list(self._open.values()):
-            if environment.users and environment.is_open and environment.has_delta and environment.may_write:
-                environment.flusher.sync()
+            environment.sync_at_end()
 
     def rest_all(self) -> None:
         """At exit: so that all is durable. What somebody forgot to close is closed when its handles are deleted.
@@ -202,12 +239,7 @@ class Registry:
         That is later, while modules are torn down. Until then whoever has one can use it.
         """
         for environment in list(self._open.values()):
-            environment.flusher.pause()
-            try:
-                if environment.users and environment.has_delta:
-                    environment.flusher.sync()
-            finally:
-                environment.rest()
+            environment.rest()
 
 
 def _interrupted(doing: str, path: str) -> TransactionInProgress:

@@ -219,7 +219,7 @@ class ObjectsEngine(Engine):
             partial(self._client.delete, names[at : at + _DELETED_TOGETHER])
             for at in range(0, len(names), _DELETED_TOGETHER)
         ]
-        tasks += [partial(self._put, key, record) for key, record in batch.sealed(number).items()]
+        tasks += [partial(self._put, key, record) for key, record in batch.sealed(number)]
         return self._do(tasks, number)
 
     def _do(self, tasks: Sequence[Callable[[], Any]], number: int) -> int:
@@ -259,7 +259,7 @@ class ObjectsEngine(Engine):
         ((key, expected),) = batch.checks.items()
         try:
             if key in batch.puts:
-                return self._put(key, batch.sealed(number)[key], expected)
+                return self._put(key, dict(batch.sealed(number))[key], expected)
             self._delete(key, expected)
         except Changed:
             raise Conflict(f"the entry was changed in {self.where} in the meantime", (key,)) from None

@@ -107,7 +107,7 @@ class PostgresqlEngine(RowReader, Engine):
 
     def _apply(self, batch: Batch) -> int:
         version = _new_version()
-        sealed = dict(sorted(batch.sealed(version).items()))  # so that commits take rows in one order
+        sealed = dict(sorted(batch.sealed(version)))  # so that commits take rows in one order
         if not (batch.puts or batch.deletes or batch.checks or batch.clears):
             return version
         single = self._single(batch, sealed, version)

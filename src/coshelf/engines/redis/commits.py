@@ -163,7 +163,7 @@ def _arguments(batch: Batch, sequence: int) -> list[Any]:
             parts[1] += 1
             parts += (b"*", b"") if start <= FIRST and stop >= LAST else (b"[" + start, b"(" + stop)
     parts += batch.deletes
-    sealed = batch.sealed(sequence)
+    sealed = dict(batch.sealed(sequence))
     # The script takes our own rows first.
     for key in sorted(sealed) if any(key < FIRST for key in sealed) else sealed:
         parts += (key, sealed[key])

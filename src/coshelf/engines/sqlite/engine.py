@@ -17,8 +17,8 @@ from coshelf.contract import (
     Entry,
     OpenOptions,
 )
+from coshelf.engines.directory_lock import DirectoryLock
 from coshelf.engines.exclusive import ExclusiveEngine
-from coshelf.engines.files.locks import DirectoryLock
 from coshelf.engines.sqlite.connections import Connections
 from coshelf.engines.sqlite.database import Row
 from coshelf.engines.sqlite.failures import translated
@@ -130,7 +130,6 @@ class SqliteEngine(ExclusiveEngine):
 
     def _commit(self, batch: Batch) -> int:
         """Commit, with other writers kept out: none of them carries the log into the file meanwhile."""
-        sealed = batch.sealing()
         is_due = self._waits_for_disk or time.monotonic() - self._last_sync >= self._options.flush_interval
         connections = self._connections
         connection = connections.take()
@@ -146,7 +145,7 @@ class SqliteEngine(ExclusiveEngine):
                     connection.execute("DELETE FROM entries WHERE key >= ? AND key < ?", bounds)
                 if batch.deletes:
                     connection.executemany("DELETE FROM entries WHERE key = ?", [(key,) for key in batch.deletes])
-                connection.executemany(_PUT, sealed(number))
+                connection.executemany(_PUT, batch.sealed(number))
         finally:
             connections.give_back(connection)
         self._unsynced = not is_due

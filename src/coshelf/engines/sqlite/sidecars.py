@@ -13,7 +13,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from coshelf.engines.files.locks import Lockable
+from coshelf.engines.directory_lock import Lockable
 from coshelf.engines.hidden_names import with_suffix
 from coshelf.errors import NotAShelf, ShelfNotFound, ShelfPermissionError, StorageError
 from coshelf.system.os_errors import translate

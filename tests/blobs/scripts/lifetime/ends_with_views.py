@@ -9,7 +9,7 @@ import coshelf
 
 shelf = coshelf.open(path)
 shelf["a"] = [signed(1), memoryview(signed(2)), bytearray(LARGE)]
-builtins.kept = shelf["a"]
+builtins.kept = shelf["a"]  # type: ignore[attr-defined]
 
 
 class Last:
@@ -19,7 +19,7 @@ class Last:
         assert is_whole(self.views[0])
 
 
-last = builtins.last = Last()
+last = builtins.last = Last()  # type: ignore[attr-defined]
 shelf.sync()
 match sys.argv[2]:
     case "sys.exit":

@@ -14,7 +14,7 @@ hear()
 
 
 def number(key):
-    return shelf._handle.engine.get(keys.encode(key)).version
+    return shelf._handle.engine.get(keys.encode(key)).version  # type: ignore[union-attr]
 
 
 numbers = []

@@ -2,9 +2,9 @@ from insides import current_delta
 from talking import hear, path, say
 
 import coshelf
-from coshelf.engines.lmdb import environment as environment_module
+from coshelf.engines.lmdb.delta import deltas as deltas_module
 
-Delta = environment_module.Delta
+Delta = deltas_module.Delta
 calls = 0
 
 
@@ -17,7 +17,7 @@ def wait_and_open(*arguments):
     return Delta(*arguments)
 
 
-environment_module.Delta = wait_and_open
+deltas_module.Delta = wait_and_open
 shelf = coshelf.open(path)
 current_delta(shelf)
 say(shelf["turn"])

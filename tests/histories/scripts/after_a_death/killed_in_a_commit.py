@@ -6,7 +6,7 @@ from talking import path, say
 
 import coshelf
 
-shelf = coshelf.open(path, timeout=5)
+shelf = coshelf.open(path, timeout=30)
 say(os.getpid())
 with shelf.transaction() as transaction:
     transaction["total"] += 1

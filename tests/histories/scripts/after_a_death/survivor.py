@@ -8,7 +8,7 @@ from coshelf.engines.lmdb.environment import Environment
 barrier = Environment._barrier
 if sys.argv[2:] == ["no barrier"]:
     Environment._barrier = lambda self, *, after_death: barrier(self, after_death=False)
-with coshelf.open(path, timeout=5) as shelf:
+with coshelf.open(path, timeout=30) as shelf:
     shelf.update(total=0, part=0)
     shelf.sync()
     say("ready")

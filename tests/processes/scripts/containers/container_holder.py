@@ -9,7 +9,7 @@ import coshelf.engines.lmdb.files.state_page as page
 if sys.argv[-1] == "namespaces unknown":
     page.pid_namespace = lambda: 0
 assert os.getpid() == 1
-shelf = coshelf.open(path, timeout=5)
+shelf = coshelf.open(path, timeout=30)
 shelf["count"] = 0
 snapshot = shelf.snapshot()
 say("holding")

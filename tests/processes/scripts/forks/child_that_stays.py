@@ -4,7 +4,7 @@ from talking import path, reap
 
 import coshelf
 
-shelf = coshelf.open(path, timeout=5)
+shelf = coshelf.open(path, timeout=30)
 shelf["a"] = 1
 reading, writing = os.pipe()
 pid = os.fork()
@@ -17,7 +17,7 @@ if pid == 0:
 shelf.close()
 assert os.listdir(os.path.dirname(path)) == ["a.shelf"]
 for _ in range(3):
-    with coshelf.open(path, timeout=5) as again:
+    with coshelf.open(path, timeout=30) as again:
         again["a"] = 2
     assert os.listdir(os.path.dirname(path)) == ["a.shelf"]
 os.write(writing, b"x")

@@ -27,10 +27,10 @@ while forked:
     sys.setprofile(profile)
     try:
         for turn in range(2):
-            with coshelf.open(path, timeout=0.2) as shelf:  # made, and opened again
+            with coshelf.open(path, timeout=20) as shelf:  # made, and opened again
                 shelf["a"] = turn
         sys.setprofile(None)
-        with coshelf.open(path, timeout=0.2) as shelf:
+        with coshelf.open(path, timeout=20) as shelf:
             assert dict(shelf) == {"a": 1}
     except CoshelfError as error:
         raise AssertionError(where) from error

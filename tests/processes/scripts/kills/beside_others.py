@@ -5,13 +5,13 @@ from talking import path
 
 import coshelf.engines.lmdb.engine
 
-shelf = coshelf.open(path, timeout=3)
+shelf = coshelf.open(path, timeout=30)
 shelf["mine"] = 0
 
 
 def work():
     shelf.update(a=1, b=1)
-    with coshelf.open(path, timeout=3) as again, again.transaction() as t:
+    with coshelf.open(path, timeout=30) as again, again.transaction() as t:
         t["a"] += 1
         t["b"] -= 1
     shelf.close()
@@ -20,7 +20,7 @@ def work():
 def check(step):
     assert shelf.get("a", 0) + shelf.get("b", 0) in (0, 2)
     shelf["mine"] = step
-    with shelf.transaction(timeout=1) as t:
+    with shelf.transaction(timeout=30) as t:
         t["mine"] += 1
     assert len(list(shelf.items())) == len(shelf)
 

@@ -45,7 +45,7 @@ for _round in range(25):
         kill(pid)
         time.sleep(chance.random() * 0.001)
     known = logged()
-    with coshelf.open(path, timeout=5) as shelf:
+    with coshelf.open(path, timeout=30) as shelf:
         for name in range(4):
             found = shelf.get((name, "last"), 0)
             # What returned is there; at most the one that was under way is there as well.

@@ -19,12 +19,12 @@ def prepare():
 
 
 def work():
-    with coshelf.open(path, timeout=3) as shelf:
+    with coshelf.open(path, timeout=30) as shelf:
         shelf["a"] = 1
 
 
 def check(step):
-    with coshelf.open(path, timeout=3) as shelf:
+    with coshelf.open(path, timeout=30) as shelf:
         assert dict(shelf) in ({}, {"a": 1}), step
         shelf["b"] = 2
         assert os.stat(path).st_mode & 0o777 == 0o600

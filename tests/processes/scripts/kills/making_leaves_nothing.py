@@ -15,11 +15,11 @@ def prepare():
 
 
 def work():
-    coshelf.open(path, timeout=3).close()
+    coshelf.open(path, timeout=30).close()
 
 
 def check(step):
-    coshelf.open(path, timeout=3).close()
+    coshelf.open(path, timeout=30).close()
     assert os.listdir(directory) == ["a.shelf"], (step, os.listdir(directory))
 
 

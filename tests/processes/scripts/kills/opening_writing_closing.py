@@ -9,7 +9,7 @@ coshelf.open(path).close()
 
 
 def work():
-    with coshelf.open(path, timeout=3) as shelf:
+    with coshelf.open(path, timeout=30) as shelf:
         shelf.update(a=1, b=1)
         with shelf.transaction() as t:
             t["a"] += 1
@@ -19,10 +19,10 @@ def work():
 
 
 def check(step):
-    with coshelf.open(path, timeout=3) as shelf:
+    with coshelf.open(path, timeout=30) as shelf:
         assert dict(shelf) in ({}, {"a": 1, "b": 1}, {"a": 2, "b": 0}), dict(shelf)
         shelf["turn"] = step
-        with shelf.transaction(timeout=1) as t:
+        with shelf.transaction(timeout=30) as t:
             t.clear()
         assert len(shelf) == 0
     assert sorted(os.listdir(os.path.dirname(path))) == ["a.shelf", "a.shelf.log"], step

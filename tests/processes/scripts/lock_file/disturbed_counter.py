@@ -27,7 +27,7 @@ rounds = 0
 while not done.is_set() or rounds < 20:
     disturb()
     rounds += 1
-    assert dict(snapshot) == {**{number: ("first", number) for number in range(100)}, "both": 0}
+    assert dict(snapshot) == {**{number: ("first", number) for number in range(100)}, "both": 0}  # type: ignore[misc]
 thread.join()
 say("counted")
 hear()

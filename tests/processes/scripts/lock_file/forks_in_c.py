@@ -6,7 +6,7 @@ from talking import hear, path, say
 
 import coshelf
 
-shelf = coshelf.open(path, timeout=5)
+shelf = coshelf.open(path, timeout=30)
 say("open")
 hear()
 child = ctypes.PyDLL(None).fork()
@@ -15,7 +15,7 @@ if child == 0:
     signal.pause()
 try:
     shelf.close()
-    with coshelf.open(path, timeout=5) as shelf:
+    with coshelf.open(path, timeout=30) as shelf:
         shelf["parent"] = 1
     say("closed")
     hear()

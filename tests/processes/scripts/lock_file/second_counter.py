@@ -2,7 +2,7 @@ from talking import hear, path, say
 
 import coshelf
 
-shelf = coshelf.open(path, timeout=5)
+shelf = coshelf.open(path, timeout=30)
 say("open")
 hear()
 for turn in range(150):

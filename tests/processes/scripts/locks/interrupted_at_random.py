@@ -2,7 +2,7 @@ from talking import path, say
 
 import coshelf
 
-shelf = coshelf.open(path, timeout=5)
+shelf = coshelf.open(path, timeout=30)
 shelf.update(a=0, b=0)
 
 

@@ -6,7 +6,7 @@ import coshelf
 from coshelf.engines.lmdb.files import creation
 
 os.umask(0)
-make = creation.tempfile.mkstemp
+make = creation.tempfile.mkstemp  # type: ignore[attr-defined]
 swept = []
 
 
@@ -18,8 +18,8 @@ def make_and_be_swept(suffix=None, prefix=None, dir=None):
     return made
 
 
-creation.tempfile.mkstemp = make_and_be_swept
-with coshelf.open(path, timeout=1) as shelf:
+creation.tempfile.mkstemp = make_and_be_swept  # type: ignore[attr-defined]
+with coshelf.open(path, timeout=30) as shelf:
     shelf["a"] = 1
 assert len(swept) == 3
 assert os.stat(path).st_mode & 0o777 == 0o600, oct(os.stat(path).st_mode)

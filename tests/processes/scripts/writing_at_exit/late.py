@@ -28,9 +28,9 @@ def last_word():
 
 # The worker has imported coshelf by now. Functions run in the reverse order of their registration, and those of
 # finalizers were registered with the first of these.
-atexit.unregister(weakref.finalize._exitfunc)
+atexit.unregister(weakref.finalize._exitfunc)  # type: ignore[attr-defined]
 atexit.register(last_word)
-atexit.register(weakref.finalize._exitfunc)
+atexit.register(weakref.finalize._exitfunc)  # type: ignore[attr-defined]
 
 shelf = coshelf.open(path, durability=sys.argv[2])
 shelf["a"] = 1

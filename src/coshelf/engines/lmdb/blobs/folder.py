@@ -13,7 +13,7 @@ import itertools
 import os
 import stat
 import weakref
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
@@ -24,13 +24,14 @@ from coshelf.engines.lmdb.failpoints import ARMED, reach
 from coshelf.engines.lmdb.failures import translated
 from coshelf.engines.lmdb.files.sidecar_directory import blob_directory
 from coshelf.engines.lmdb.files.sidecar_files import give
-from coshelf.errors import CoshelfError, ShelfPermissionError, StorageError, StorageFull
+from coshelf.errors import CoshelfError, StorageError
 from coshelf.system.cooperation import new_reentrant_lock
 from coshelf.system.durable_files import sync_directory, sync_file_system, sync_removals
+from coshelf.system.os_errors import NO_SPACE, translate
 from coshelf.values.blobs import ID, NewBlob, Reference
 
 if TYPE_CHECKING:
-    from coshelf.engines.lmdb.environment import Environment
+    from coshelf.engines.lmdb.open_files import OpenFiles
 
 __all__ = ["BlobFolder", "blob_files", "blob_path", "folder_of", "make_folder"]
 
@@ -38,8 +39,6 @@ _WRITERS = "writers"
 _WRITER = 8  # bytes of a blob's id that are its writer's
 _MANY = 32  # blobs from which on the whole file system is synced at once
 _HURRY = 256 << 20  # bytes in blobs that are flushed without waiting for the interval to end
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_NO_RIGHT = (errno.EACCES, errno.EPERM, errno.EROFS)
 _GONE = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP)  # it is not there, or something else is
 
 
@@ -146,10 +145,11 @@ class _Writer:
 
 
 class BlobFolder:
-    """The blobs of an open shelf, for all handles of this process."""
+    """The blobs of an open shelf, for all handles of this process. ``flush`` carries the delta to the base."""
 
-    def __init__(self, environment: Environment) -> None:
+    def __init__(self, environment: OpenFiles, flush: Callable[[], object]) -> None:
         self._environment = environment
+        self._flush = flush
         self.path = folder_of(environment.path)
         self.has_waiting = False  # whether blobs that nothing names any more wait for a snapshot to end
         self._begin()
@@ -172,10 +172,10 @@ class BlobFolder:
             try:
                 new = self._write(key, buffers)
             except OSError as error:
-                if error.errno not in _NO_ROOM or not self._environment.has_delta:
+                if error.errno not in NO_SPACE or not self._environment.has_delta:
                     raise
                 # What is overwritten gives its room back when that is flushed.
-                self._environment.flusher.flush()
+                self._flush()
                 new = self._write(key, buffers)
         self._new.add(new)
         self._unflushed += new.reference.length
@@ -394,15 +394,8 @@ class BlobFolder:
         except StorageError:
             raise
         except OSError as error:
-            if error.errno in _NO_ROOM:
-                raise StorageFull(f"cannot {doing} {self.path}: no space left on the device") from error
-            if error.errno in _NO_RIGHT:
-                raise ShelfPermissionError(
-                    error.errno, f"this user may not {doing} large buffers", error.filename or self.path
-                ) from error
-            raise StorageError(
-                error.errno, f"cannot {doing} large buffers: {error.strerror}", error.filename or self.path
-            ) from error
+            path = error.filename if isinstance(error.filename, str) else self.path
+            raise translate(error, doing, "large buffers", path) from error
 
 
 @contextmanager

@@ -16,8 +16,9 @@ from coshelf.engines.lmdb.pages.layout import header_page_of
 from coshelf.engines.lmdb.pages.reading import Pages
 from coshelf.engines.lmdb.pages.structure import row_without_lmdb
 from coshelf.engines.lmdb.shelf_row import ShelfRow
-from coshelf.errors import FormatTooNew, NotAShelf, ShelfNotFound, ShelfPermissionError, StorageError
+from coshelf.errors import FormatTooNew, NotAShelf, ShelfNotFound
 from coshelf.inspection.reports import Progress, Report
+from coshelf.system.os_errors import translate
 
 __all__ = ["check_closed", "opened_alone"]
 
@@ -44,9 +45,7 @@ def opened_alone(path: str) -> Iterator[int | None]:
     except FileNotFoundError as error:
         raise ShelfNotFound(errno.ENOENT, "there is no file", path) from error
     except OSError as error:
-        if error.errno in (errno.EACCES, errno.EPERM):
-            raise ShelfPermissionError(error.errno, "this user may not read the file", path) from error
-        raise StorageError(error.errno, f"cannot read the file: {error.strerror}", path) from error
+        raise translate(error, "read", "the file", path) from error
     try:
         if os.path.isdir(f"/proc/self/fd/{descriptor}"):
             raise NotAShelf(f"{path} is a directory; a shelf is a file")

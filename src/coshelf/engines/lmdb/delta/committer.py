@@ -227,6 +227,6 @@ class Committer:
                     with old.writing() as transaction:
                         old.turns.settle(transaction)
                         environment.base.turns.settle(of_base)
-                        environment.make_next_delta(old, old.number(transaction))
+                        environment.deltas.make_next(old, old.number(transaction))
             except OSError as error:
                 raise StorageFull(f"cannot write {environment.path}: no room for another delta") from error

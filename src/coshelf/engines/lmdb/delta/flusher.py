@@ -20,8 +20,9 @@ from coshelf.system.cooperation import Gates, ServiceThread, Wakeup, new_reentra
 if TYPE_CHECKING:
     import lmdb
 
+    from coshelf.engines.lmdb.blobs.folder import BlobFolder
     from coshelf.engines.lmdb.delta.rows import Delta
-    from coshelf.engines.lmdb.environment import Environment
+    from coshelf.engines.lmdb.open_files import OpenFiles
 
 __all__ = ["Flusher"]
 
@@ -39,8 +40,9 @@ class Flusher:
         thread: the one that flushes in the background, None if there is none.
     """
 
-    def __init__(self, environment: Environment) -> None:
+    def __init__(self, environment: OpenFiles, blobs: BlobFolder) -> None:
         self._environment = environment
+        self._blobs = blobs
         self._turn = new_reentrant_lock()  # of who makes a flush that others wait for; guards the number below
         self._ended = Gates()
         self._flushed = 0
@@ -84,7 +86,7 @@ class Flusher:
             with translated(base.path, "flush"):
                 nonce = os.urandom(16)
                 last, found, blobs = self._copy(delta, transaction, writer, nonce)
-                environment.blobs.sync(blobs - synced)
+                self._blobs.sync(blobs - synced)
                 if ARMED:
                     reach("flush-copied")
                 if found:
@@ -102,7 +104,7 @@ class Flusher:
             base.complete()
         if found or not state.is_clean():
             self.remove(delta, last, nonce if found else writer.row.nonce)
-        environment.blobs.collect()
+        self._blobs.collect()
         if ARMED:
             reach("flush-done")
         return last
@@ -116,7 +118,7 @@ class Flusher:
         delta = environment.current_delta()
         with translated(environment.path, "flush"), delta.begin() as reading:
             found = {*committed_rows(delta.rows(reading, *ROWS)), *more}
-        environment.blobs.sync(found)
+        self._blobs.sync(found)
         return found
 
     def _copy(

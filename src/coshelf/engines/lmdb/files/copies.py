@@ -18,11 +18,12 @@ from coshelf.engines.lmdb.files.creation import making, place
 from coshelf.engines.lmdb.files.whole_file import fill, refuse_damage
 from coshelf.engines.lmdb.pages.header import check_header
 from coshelf.engines.lmdb.shelf_row import ShelfRow, new_row
-from coshelf.errors import DamagedShelf, NotAShelf, ShelfExists, ShelfLocked, ShelfPermissionError, StorageError
+from coshelf.errors import DamagedShelf, NotAShelf, ShelfExists, ShelfLocked
 from coshelf.inspection.reports import Progress, shown_key, user_key
 from coshelf.keys import FIRST, LAST
 from coshelf.system.durable_files import sync_directory
 from coshelf.system.filesystem import refuse_shared_filesystem
+from coshelf.system.os_errors import translate
 from coshelf.system.paths import expanded
 from coshelf.trust import marks
 from coshelf.values.blobs import Blobs, MissingBlob, reference_in
@@ -181,9 +182,7 @@ def _replaceable(target: str, source: str, *, overwrite: bool) -> Iterator[None]
     try:
         descriptor = os.open(target, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
     except OSError as error:
-        if error.errno in (errno.EACCES, errno.EPERM):
-            raise ShelfPermissionError(error.errno, "this user may not replace this file", target) from error
-        raise StorageError(error.errno, f"cannot replace this file: {error.strerror}", target) from error
+        raise translate(error, "replace", "this file", target) from error
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

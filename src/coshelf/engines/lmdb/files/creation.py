@@ -21,8 +21,9 @@ from coshelf.engines.lmdb.failures import translated
 from coshelf.engines.lmdb.files.sidecar_directory import is_reserved
 from coshelf.engines.lmdb.pages.header import may_be_begun
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, ShelfRow, new_row
-from coshelf.errors import CoshelfError, NotAShelf, ShelfNotFound, ShelfPermissionError, StorageError, StorageFull
+from coshelf.errors import CoshelfError, NotAShelf, ShelfNotFound
 from coshelf.system.durable_files import sync_directory
+from coshelf.system.os_errors import translate
 
 __all__ = ["create", "create_over", "making", "place", "sweep"]
 
@@ -72,13 +73,13 @@ def making(path: str) -> Iterator[tuple[int, str]]:
     except NotADirectoryError as error:
         raise ShelfNotFound(errno.ENOTDIR, "the path to the shelf leads through a file", path) from error
     except OSError as error:
-        raise _failed(error, path) from error
+        raise translate(error, "create", "the shelf", path) from error
     try:
         yield descriptor, temporary
     except CoshelfError:
         raise
     except OSError as error:
-        raise _failed(error, path) from error
+        raise translate(error, "create", "the shelf", path) from error
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
@@ -170,11 +171,3 @@ def sweep(path: str, own: int | None = None) -> None:
                     os.unlink(leftover)
             finally:
                 os.close(descriptor)
-
-
-def _failed(error: OSError, path: str) -> OSError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return StorageFull(f"cannot create {path}: no space left on the device")
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return ShelfPermissionError(error.errno, "this user may not create a shelf here", path)
-    return StorageError(error.errno, f"cannot create the shelf: {error.strerror}", path)

@@ -47,14 +47,16 @@ from coshelf.errors import (
     StorageError,
     StorageFull,
 )
+from coshelf.system.backoff import Backoff
 from coshelf.system.durable_files import sync_directory
+from coshelf.system.os_errors import NO_RIGHT, NO_SPACE
 
 __all__ = ["Files", "open_files"]
 
 # How long an opener believes that what it sees is another one half way through its opening or closing.
 _PATIENCE = 3.0
-_NO_RIGHT = (errno.EACCES, errno.EPERM, errno.EROFS)
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_FIRST_PAUSE = 0.0005  # seconds between attempts
+_LONGEST_PAUSE = 0.02
 _NO_FILE = (errno.ELOOP, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ENXIO, errno.ENODEV, errno.EINVAL)
 
 
@@ -172,7 +174,7 @@ def open_files(path: str, *, write: bool, timeout: float, trusted: bool) -> File
     """
     end = time.monotonic() + timeout
     doubt_ends = time.monotonic() + min(timeout, _PATIENCE)
-    pause = 0.0005
+    backoff = Backoff(_FIRST_PAUSE, _LONGEST_PAUSE)
     while True:
         descriptor, writable = _open_file(path, write)
         try:
@@ -196,8 +198,7 @@ def open_files(path: str, *, write: bool, timeout: float, trusted: bool) -> File
             raise ShelfLocked(
                 f"shelf is locked: {path}\n  another process has been opening or closing it for {timeout:g} s"
             )
-        time.sleep(pause)
-        pause = min(pause * 2, 0.02)
+        backoff.sleep()
 
 
 def _open_file(path: str, write: bool) -> tuple[int, bool]:
@@ -205,7 +206,7 @@ def _open_file(path: str, write: bool) -> tuple[int, bool]:
         try:
             descriptor, writable = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK), True
         except OSError as error:
-            if write or error.errno not in _NO_RIGHT:
+            if write or error.errno not in NO_RIGHT:
                 raise
             descriptor, writable = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), False
     except FileNotFoundError as error:
@@ -215,7 +216,7 @@ def _open_file(path: str, write: bool) -> tuple[int, bool]:
     except IsADirectoryError as error:
         raise NotAShelf(f"{path} is a directory; a shelf is a file") from error
     except OSError as error:
-        if error.errno in _NO_RIGHT:
+        if error.errno in NO_RIGHT:
             kind = "write" if write else "read"
             raise ShelfPermissionError(error.errno, f"this user may not {kind} the shelf", path) from error
         if error.errno in _NO_FILE:
@@ -322,7 +323,7 @@ def _refuse_stranger(path: str, descriptor: int) -> None:
     except OSError as error:
         if isinstance(error, CoshelfError):
             raise
-        kind = ShelfPermissionError if error.errno in _NO_RIGHT else StorageError
+        kind = ShelfPermissionError if error.errno in NO_RIGHT else StorageError
         raise kind(
             error.errno, f"cannot look into the directory beside the shelf: {error.strerror}", sidecar_directory(path)
         ) from error
@@ -402,9 +403,9 @@ def _make_sidecars(
         for name in made:
             remove_file(name)
         remove_directory(path)
-        if error.errno in _NO_RIGHT:
+        if error.errno in NO_RIGHT:
             return None
-        if error.errno in _NO_ROOM:
+        if error.errno in NO_SPACE:
             raise StorageFull(
                 f"cannot open {path}: no space left for the files beside it\n  hint: flag 'r' needs none"
             ) from error
@@ -468,7 +469,7 @@ def _somebody_lives(lock: str) -> bool:
     except FileNotFoundError:
         return False
     except OSError as error:
-        if error.errno not in _NO_RIGHT:
+        if error.errno not in NO_RIGHT:
             raise StorageError(error.errno, f"cannot open the lock file: {error.strerror}", lock) from error
         raise ShelfPermissionError(error.errno, "this user may not read the lock file", lock) from error
     try:

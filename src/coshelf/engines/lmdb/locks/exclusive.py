@@ -8,7 +8,6 @@ state page steps back and takes this lock itself.
 from __future__ import annotations
 
 import os
-import random
 import threading
 import time
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from types import TracebackType
 
 from coshelf.engines.lmdb.files.state_page import StatePage
 from coshelf.errors import ShelfClosed, ShelfLocked, TransactionInProgress
+from coshelf.system.backoff import Backoff
 from coshelf.system.cooperation import Gates, new_reentrant_lock
 
 __all__ = ["ExclusiveLock"]
@@ -107,16 +107,14 @@ class ExclusiveLock:
             self._freed.open()
 
     def _lock_processes(self, start: float, timeout: float) -> None:
-        pause = _FIRST_PAUSE
+        backoff = Backoff(_FIRST_PAUSE, _LONGEST_PAUSE, 1.5, spread=0.5)
         while True:
             with self._inside():
                 if self._page.try_lock():
                     return
                 if time.monotonic() - start > timeout:
                     raise self._locked(timeout)
-            # Polled, since flock has no timeout; the jitter keeps waiting processes out of step.
-            time.sleep(pause * random.uniform(0.5, 1.0))
-            pause = min(pause * 1.5, _LONGEST_PAUSE)
+            backoff.sleep()  # polled, since flock has no timeout
 
     def _locked(self, waited: float) -> ShelfLocked:
         with self._inside():

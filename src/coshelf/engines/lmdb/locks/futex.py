@@ -12,6 +12,7 @@ import sys
 import time
 from typing import Any
 
+from coshelf.system.backoff import Backoff
 from coshelf.system.cooperation import is_cooperative
 
 __all__ = ["sleep_while", "wake_all", "wake_one"]
@@ -92,7 +93,6 @@ def _wake(page: memoryview, offset: int, count: int) -> None:
 def _poll(page: memoryview, offset: int, value: int, timeout: float | None) -> None:
     expected = value.to_bytes(4, sys.byteorder)
     end = None if timeout is None else time.monotonic() + timeout
-    pause = _POLL
+    backoff = Backoff(_POLL, _LONGEST_POLL, 1.5)
     while page[offset : offset + 4] == expected and (end is None or time.monotonic() < end):
-        time.sleep(pause)
-        pause = min(pause * 1.5, _LONGEST_POLL)
+        backoff.sleep()

@@ -126,7 +126,7 @@ def flocked(target: Lockable, kind: int, timeout: float, where: str, spent: floa
 
 
 def _take(descriptor: int, kind: int, timeout: float, where: str, until: float, *, is_nested: bool) -> None:
-    backoff = Backoff(_FIRST_PAUSE, _LONGEST_PAUSE)
+    backoff: Backoff | None = None
     while True:
         try:
             fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
@@ -139,6 +139,7 @@ def _take(descriptor: int, kind: int, timeout: float, where: str, until: float, 
             left = until - time.monotonic()
             if left <= 0:
                 raise ShelfLocked(f"shelf is locked: {where}\n  by another process; waited {timeout:g} s") from None
+            backoff = backoff or Backoff(_FIRST_PAUSE, _LONGEST_PAUSE)
             backoff.sleep(left)
         else:
             return

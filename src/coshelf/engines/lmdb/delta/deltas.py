@@ -1,0 +1,193 @@
+"""The deltas of an open shelf in one process: opening, making and replacing them.
+
+The first commit makes the delta. A delta whose map is used up is replaced. docs/design.md, "Base and delta".
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
+
+from coshelf.engines.lmdb.delta.files import decide_kind, make_delta_files, remove_delta_files
+from coshelf.engines.lmdb.delta.rows import Delta
+from coshelf.engines.lmdb.delta.state import DIRECT, MAPPED, PLAIN, DeltaIdentity, DeltaState
+from coshelf.engines.lmdb.failpoints import ARMED, reach
+from coshelf.engines.lmdb.files.sidecar_directory import delta_path
+from coshelf.engines.lmdb.locks.turns import again_when_overtaken
+from coshelf.engines.lmdb.shelf_row import ROW_KEY, ShelfRow, unpack_row
+from coshelf.errors import DamagedShelf, StorageError, StorageFull
+
+if TYPE_CHECKING:
+    from coshelf.engines.lmdb.files.sidecars import Files
+    from coshelf.engines.lmdb.lmdb_file import BaseFile
+
+__all__ = ["Deltas"]
+
+# Where address space is limited (ulimit -v), smaller maps are tried for a new delta.
+_DELTA_MAPS = (128 << 20, 32 << 20)
+_NO_ROOM_OR_RIGHT = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+class Deltas:
+    """The deltas that this process has open. ``opening`` gives the lock under which it opens files.
+
+    Attributes:
+        state: what the state page says of the delta.
+        opened: the delta that this process used last, and before it those that it replaced.
+    """
+
+    def __init__(
+        self, files: Files, state: DeltaState, row: ShelfRow, opening: Callable[[], AbstractContextManager[object]]
+    ) -> None:
+        self.path = files.path
+        self.state = state
+        self.opened: list[Delta] = []
+        self._files = files
+        self._row = row
+        self._opening = opening
+
+    def open_dirty(self) -> None:
+        """Open a dirty delta. A clean one is opened at its first use, and a missing one made by the first commit.
+
+        A delta that dead processes left is opened at once, so that a damaged one is noticed.
+        """
+        if not self.state.is_clean() or (self._files.alone and self.state.is_made):
+            self.opened.append(self._open_known())
+
+    def current(self) -> Delta:
+        """The delta, opened if it is not yet. Another process may have put it in the place of the one used last."""
+        with self._opening():
+            if not self.opened or not self.state.is_of(self.opened[-1].identity):
+                self.opened.append(self._open_known())
+            return self.opened[-1]
+
+    def close(self) -> None:
+        for delta in self.opened:
+            delta.close()
+        self.opened.clear()
+
+    def _open_known(self) -> Delta:
+        """The delta that the state page names. Another process may put another one in its place just now."""
+        state = self.state
+        while True:
+            identity = state.identity()
+            try:
+                delta = Delta(self.path, identity, state)
+            except StorageError:
+                if state.identity() == identity:
+                    raise
+                continue
+            if delta.is_in_place() and state.identity() == identity:
+                try:
+                    self._verify(delta)
+                except BaseException:
+                    delta.close()
+                    raise
+                return delta
+            delta.close()
+            if not delta.is_in_place():
+                remove_delta_files(self.path, identity.generation)
+
+    def _verify(self, delta: Delta) -> None:
+        self._files.refuse_exposed(delta.path, delta.descriptor)
+        with delta.begin() as reading:
+            # LMDB takes a file that was emptied for a new one. Its commits would have numbers that the base has.
+            if delta.number(reading) < self._row.sequence:
+                raise DamagedShelf(f"{delta.path} is damaged: the base has commits that it never had")
+
+    @again_when_overtaken
+    def make(self, base: BaseFile) -> bool:
+        """Make the delta, unless a process has made it; return whether it exists. Only for a process that commits.
+
+        There is none where there is no space for it, or where this user may not make files. Then each commit goes
+        straight to the base.
+        """
+        state = self.state
+        if state.is_made:
+            return True
+        with base.writing() as transaction:
+            # A signal handler that committed now would make the same files.
+            base.turns.settle(transaction)
+            if state.is_made:
+                return True
+            row = unpack_row(transaction.get(ROW_KEY), self.path)
+            kind = decide_kind(self.path, self._files.status)
+            with self._opening():  # so that no fork, and no other thread, meets it half made
+                delta = None if kind == DIRECT else self._try_to_make(row, kind)
+                if delta is None:
+                    return False
+                if ARMED:
+                    reach("delta-made")
+                state.announce(row.nonce, row.nonce)
+                self._publish(delta)
+                if ARMED:
+                    reach("delta-published")
+        return True
+
+    def _try_to_make(self, row: ShelfRow, kind: int) -> Delta | None:
+        try:
+            return self._make_files(row.store_id, kind, 0, row.sequence)
+        except StorageFull:
+            return None
+        except OSError as error:
+            if error.errno in _NO_ROOM_OR_RIGHT:
+                return None
+            if isinstance(error, StorageError):
+                raise
+            raise StorageError(
+                error.errno, f"cannot make a file beside the shelf: {error.strerror}", error.filename or self.path
+            ) from error
+
+    def make_next(self, old: Delta, number: int) -> None:
+        """Make the delta that takes the place of this one, with the write locks of base and delta held."""
+        before = old.identity
+        delta = self._make_files(before.store_id, before.kind, before.generation + 1, number)
+        self.state.clean()
+        self._publish(delta)
+        remove_delta_files(self.path, before.generation)
+
+    def _make_files(self, store_id: bytes, kind: int, generation: int, offset: int) -> Delta:
+        try:
+            return self._open_new(
+                make_delta_files(self.path, self._files.status, store_id, kind, generation, offset)
+            )  # fmt: skip
+        except BaseException:
+            remove_delta_files(self.path, generation)
+            raise
+
+    def _publish(self, delta: Delta) -> None:
+        """Have everybody use a delta that was made."""
+        with self._opening():  # so that no other thread opens it a second time
+            self.opened.append(delta)
+            self.state.set_identity(delta.identity)
+
+    def _open_new(self, identity: DeltaIdentity) -> Delta:
+        """Open the empty file of a new delta, as well as this machine can."""
+        for kind in (MAPPED, PLAIN) if identity.kind == MAPPED else (PLAIN,):
+            for size in _DELTA_MAPS:
+                try:
+                    delta = Delta(self.path, identity._replace(kind=kind, map_size=size), self.state)
+                except StorageFull:
+                    raise
+                except StorageError as error:
+                    failure = error
+                    self._empty(identity)
+                    continue
+                try:
+                    delta.take_first_space()
+                except BaseException:
+                    delta.close()
+                    raise
+                return delta
+        raise failure
+
+    def _empty(self, identity: DeltaIdentity) -> None:
+        """LMDB may have begun to write when it failed."""
+        path = delta_path(self.path, identity.generation)
+        try:
+            with open(path, "r+b") as begun:
+                begun.truncate()
+        except OSError as error:
+            raise StorageError(error.errno, f"cannot empty the delta that was begun: {error.strerror}", path) from error

@@ -1,0 +1,294 @@
+"""The open files of a shelf in one process, for all that reads and writes them.
+
+LMDB must not be closed while a thread is in one of its calls, some of which let other threads run. So a thread that
+calls LMDB is *inside*, between ``enter`` and ``leave``. When they are opened and closed is for :mod:`environment`.
+"""
+
+from __future__ import annotations
+
+import abc
+import contextlib
+import weakref
+from types import TracebackType
+from typing import TYPE_CHECKING, Protocol
+
+from coshelf.contract import Doorbell, PollingBell
+from coshelf.engines.lmdb.delta.deltas import Deltas
+from coshelf.engines.lmdb.failures import translated
+from coshelf.engines.lmdb.files.sidecars import Files, open_files
+from coshelf.engines.lmdb.files.state_page import Bell, StatePage
+from coshelf.engines.lmdb.lmdb_file import BaseFile, LmdbFile
+from coshelf.engines.lmdb.locks.exclusive import ExclusiveLock
+from coshelf.engines.lmdb.locks.lending import lend
+from coshelf.engines.lmdb.locks.turns import again_when_overtaken
+from coshelf.engines.lmdb.registry import REGISTRY
+from coshelf.engines.lmdb.shelf_row import ROW_KEY, ShelfRow, unpack_row
+from coshelf.engines.whereabouts import OpenName
+from coshelf.errors import CoshelfError, ReadOnlyShelf, ShelfClosed
+
+if TYPE_CHECKING:
+    from coshelf.engines.lmdb.delta.rows import Delta
+    from coshelf.engines.lmdb.delta.state import DeltaState
+
+__all__ = ["OpenFiles"]
+
+
+class KeptTransaction(Protocol):
+    """A read transaction of the base that outlives one call."""
+
+    since: float
+
+    @property
+    def alive(self) -> bool: ...
+
+    def close(self) -> None: ...
+
+    def abandon(self) -> object: ...
+
+
+class OpenFiles(abc.ABC):
+    """An open shelf: its base, and its delta if it has one.
+
+    Attributes:
+        files: the file and the state page.
+        row: the shelf row, as it was when the files were opened.
+        registered: whether writers know of the readers of this process. If not, each read must be confirmed.
+        has_damage: whether records are damaged.
+        reads_plainly: whether a read needs no check of either kind.
+        delta_state: what the state page says of the delta; None where there is none.
+        flush_interval: the shortest that a user asked for.
+        may_write: whether a user asked for more than reading.
+        is_resting: whether the interpreter ends, so that each commit is flushed by the thread that makes it.
+        users: the handles that have it open.
+        name: the file's name, compared with the file.
+    """
+
+    files: Files
+    row: ShelfRow
+
+    def __init__(self, path: str, *, timeout: float, trusted: bool) -> None:
+        self.path = path
+        self._trusted = trusted
+        self._timeout = timeout
+        self.flush_interval = float("inf")
+        self.may_write = False
+        self.is_resting = False
+        self.users = 0
+        self._tracked: weakref.WeakSet[KeptTransaction] = weakref.WeakSet()
+        self._base: BaseFile | None = None
+        self._deltas: Deltas | None = None
+        self._opened_deltas: list[Delta] = []  # those of the line above
+        self.delta_state: DeltaState | None = None
+        self._inside: list[None] = []
+        self._block = _Inside(self)
+        self._exclusive: ExclusiveLock | None = None
+        self.name = OpenName(path, lambda: self.files.descriptor)
+
+    @abc.abstractmethod
+    def _renew(self) -> BaseFile:
+        """Open the files again, in a process that inherited this object."""
+
+    @abc.abstractmethod
+    def _close_unused(self) -> None:
+        """Close the files: the last thread has left, and they have no users."""
+
+    def _open(self, *, write: bool) -> None:
+        self._deltas, self._opened_deltas, self.delta_state = None, [], None
+        self.files = open_files(self.path, write=write, timeout=self._timeout, trusted=self._trusted)
+        self.registered = self.files.page is not None
+        self.has_damage = self.files.has_damage
+        self.reads_plainly = self.registered and not self.has_damage
+        try:
+            base = BaseFile(self.path, self.files.descriptor, registered=self.registered, others=len(REGISTRY))
+            try:
+                self.row = self.read_row(base)
+                if self.files.page is not None:
+                    self.files.page.lock_by(base.lock_descriptor)
+                    self._open_delta(self.files.page)
+                if self.files.alone:
+                    self.files.share()
+                lend(self.files, base.descriptor)
+            except BaseException:
+                self._close_deltas()
+                base.close()
+                raise
+            if self.files.page is not None and self._exclusive is not None:
+                self._exclusive.renew(self.files.page)
+            elif self.files.page is not None:
+                self._exclusive = ExclusiveLock(self.path, self.files.page, self.inside, self._barrier)
+        except BaseException:
+            self.files.close()
+            raise
+        self._base = base
+
+    def _open_delta(self, page: StatePage) -> None:
+        self._deltas = Deltas(self.files, page.delta, self.row, lambda: REGISTRY.lock)
+        self._opened_deltas = self._deltas.opened
+        self.delta_state = page.delta if page.delta.is_expected else None
+        self._deltas.open_dirty()
+
+    def _close_deltas(self) -> None:
+        if self._deltas is not None:
+            self._deltas.close()
+
+    def lmdb_files(self) -> list[LmdbFile]:
+        """What is open in this process."""
+        return [*self._opened_deltas] if self._base is None else [self._base, *self._opened_deltas]
+
+    @property
+    def is_open(self) -> bool:
+        """Whether this process has it open; a forked child that never used it has not."""
+        return self._base is not None
+
+    # --- the files, for a thread that is inside ----------------------------------------------------------------------
+
+    @property
+    def base(self) -> BaseFile:
+        """The shelf's own file, for who is inside."""
+        assert self._base is not None
+        return self._base
+
+    @property
+    def page(self) -> StatePage:
+        """The state page, which every writer has."""
+        if self.files.page is None:
+            raise ReadOnlyShelf(f"{self.path} is read by this user without locks and cannot be written")
+        return self.files.page
+
+    def read_row(self, base: BaseFile) -> ShelfRow:
+        """The shelf row as the base has it now."""
+        while True:
+            with translated(self.path, "read"), base.begin() as transaction:
+                try:
+                    return unpack_row(transaction.get(ROW_KEY), self.path)
+                except CoshelfError:
+                    if base.is_confirmed(transaction):
+                        raise
+
+    @property
+    def deltas(self) -> Deltas:
+        """The deltas, which every writer has."""
+        if self._deltas is None:
+            raise ReadOnlyShelf(f"{self.path} is read by this user without locks and cannot be written")
+        return self._deltas
+
+    def make_delta(self) -> bool:
+        """See :meth:`Deltas.make`."""
+        return self.deltas.make(self.base)
+
+    def current_delta(self) -> Delta:
+        """The delta, once it is made. Another process may have put another one in its place."""
+        opened, state = self._opened_deltas, self.delta_state
+        if opened and state is not None and state.is_of(opened[-1].identity):
+            return opened[-1]
+        return self.deltas.current()
+
+    @property
+    def latest_delta(self) -> Delta | None:
+        """The delta that this process used last, if it has used one."""
+        return self._opened_deltas[-1] if self._opened_deltas else None
+
+    @property
+    def has_delta(self) -> bool:
+        """Whether commits go to a delta, if there is space for one. It is made by the first of them."""
+        return self.delta_state is not None
+
+    @property
+    def is_delta_made(self) -> bool:
+        return self.delta_state is not None and self.delta_state.is_made
+
+    # --- locks and the bell -------------------------------------------------------------------------------------------
+
+    @property
+    def exclusive(self) -> ExclusiveLock:
+        """The exclusive lock, which every writer has."""
+        if self._exclusive is None:
+            raise ReadOnlyShelf(f"{self.path} is read by this user without locks and cannot be written")
+        return self._exclusive
+
+    @property
+    def exclusive_or_none(self) -> ExclusiveLock | None:
+        return self._exclusive
+
+    def bell(self) -> Doorbell:
+        """The bell; who cannot map the state page has to look again and again."""
+        return Bell(lambda: self.page, self.inside) if self.registered else PollingBell()
+
+    def wake(self) -> None:
+        """Let those who wait at the bell look around: their shelf may have been closed."""
+        if self.registered and self._base is not None:
+            with contextlib.suppress(ShelfClosed), self.inside():
+                self.page.wake()
+
+    @again_when_overtaken
+    def _barrier(self, *, after_death: bool) -> None:
+        """Wait for the commits under way.
+
+        After a death base's lock is taken, too: LMDB makes a commit visible after it is durable, so one of the dead may
+        be there and appear only when the next writer takes the lock. Reads before that would not have it.
+        """
+        if after_death or not self.is_delta_made:
+            with self.base.writing():  # inside, as the lock's own steps are
+                pass
+        if self.is_delta_made:  # asked again: a commit that was waited for may have made it
+            with self.current_delta().writing():
+                pass
+
+    def settle_dead_commits(self) -> None:
+        """Have every commit visible that a process made before it died. For who is inside, and writes."""
+        self._barrier(after_death=True)
+
+    # --- being inside ------------------------------------------------------------------------------------------------
+
+    def enter(self) -> BaseFile:
+        """Keep the files open until :meth:`leave`. A process that inherited them opens them afresh."""
+        self._inside.append(None)
+        try:
+            if not self.users:
+                raise ShelfClosed(f"the shelf {self.path} has been closed")
+            base = self._base or self._renew()
+        except BaseException:
+            self.leave()
+            raise
+        return base
+
+    def leave(self) -> None:
+        try:  # not contextlib.suppress, which would cost every get a tenth of its time
+            self._inside.pop()
+        except IndexError:  # forked meanwhile, by a signal handler
+            return
+        if not self.users and not self._inside:
+            self._close_unused()
+
+    def inside(self) -> _Inside:
+        """Being inside for a block."""
+        return self._block
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a thread is inside."""
+        return bool(self._inside)
+
+    def track(self, transaction: KeptTransaction) -> None:
+        self._tracked.add(transaction)
+
+    def read_since(self) -> list[float]:
+        """Since when the transactions are kept that are, by the monotonic clock."""
+        return [transaction.since for transaction in list(self._tracked) if transaction.alive]
+
+
+class _Inside:
+    """The blocks of :meth:`Environment.inside`, all of them: which are open is the environment's to know."""
+
+    __slots__ = ("_files",)
+
+    def __init__(self, files: OpenFiles) -> None:
+        self._files = files
+
+    def __enter__(self) -> None:
+        self._files.enter()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._files.leave()
