@@ -426,7 +426,7 @@ class LmdbEngine(Engine):
 
 
 class _BlobsOfHandle(Blobs):
-    """The blobs of the environment, written by who may write."""
+    """The blobs of the environment, which a handle writes if it may write."""
 
     def __init__(self, engine: LmdbEngine) -> None:
         self._engine = engine

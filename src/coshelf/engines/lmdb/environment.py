@@ -34,7 +34,7 @@ class Environment(OpenFiles):
     def __init__(self, path: str, *, write: bool, timeout: float, trusted: bool) -> None:
         super().__init__(path, timeout=timeout, trusted=trusted)
         self._is_shutting = False
-        self._renewing: list[None] = []  # those inside who wait for it to be opened again
+        self._renewing: list[None] = []  # one for each thread inside that waits for the files to be opened again
         self._was_registered = False
         self.blobs = BlobFolder(self, self._flush)
         self.flusher = Flusher(self, self.blobs)
@@ -45,7 +45,7 @@ class Environment(OpenFiles):
         self.flusher.flush()
 
     def tend(self) -> None:
-        """Have flushed what a process left that died, or was stopped. For who reads a dirty delta, and is inside."""
+        """Start a flush if a process that died, or was stopped, left the delta dirty. For a reader that is inside."""
         state = self.delta_state
         if self.may_write and state is not None:
             patience = _NEGLECTED + 2 * self.flush_interval
@@ -145,12 +145,12 @@ class Environment(OpenFiles):
     # --- another file in the place of this one -----------------------------------------------------------------------
 
     def other_processes(self) -> list[int]:
-        """The pids of others who have it open and have read from it."""
+        """The pids of other processes that have it open and have read from it."""
         with self.inside():
             return sorted({pid for pid, _ in self.base.readers()} - {os.getpid()})
 
     def replace_file(self, rewrite: Callable[[Files], None]) -> str | None:
-        """Close, let another file be put in the place of this one, and open that. By who holds the exclusive lock.
+        """Close, replace the file by another one, and open that. Only for the holder of the exclusive lock.
 
         Returns what is in the way, if something is. Threads that come meanwhile wait until it is open again.
         """
@@ -173,7 +173,7 @@ class Environment(OpenFiles):
             self.flusher.resume()
 
     def _is_left(self, patience: float) -> bool:
-        """Whether nobody is inside but those who wait for it to be opened again."""
+        """Whether every thread inside waits for the files to be opened again."""
         end = time.monotonic() + patience
         while len(self._inside) > len(self._renewing):
             if time.monotonic() > end:

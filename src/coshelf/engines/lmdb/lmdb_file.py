@@ -16,7 +16,7 @@ from coshelf.engines.lmdb.delta.state import DIRTY
 from coshelf.engines.lmdb.failures import translate, translated
 from coshelf.engines.lmdb.files.descriptors import Descriptors, find_descriptors
 from coshelf.engines.lmdb.files.sidecar_directory import base_path, name_for_lmdb, refuse_another
-from coshelf.engines.lmdb.files.sidecar_files import MAX_READERS, lock_path
+from coshelf.engines.lmdb.files.sidecar_files import lock_path, places_of_readers
 from coshelf.engines.lmdb.locks.lock_guard import LockGuard, has_namesake
 from coshelf.engines.lmdb.locks.turns import WriteTurns
 from coshelf.engines.lmdb.locks.writer_mutex import WriterMutex
@@ -84,7 +84,7 @@ class LmdbFile:
                 map_size=map_size,
                 subdir=False,
                 create=False,
-                max_readers=MAX_READERS,
+                max_readers=places_of_readers(self._guard.path),
                 max_spare_txns=_SPARE_TRANSACTIONS,
                 lib_version=0,
                 **flags,
@@ -293,7 +293,7 @@ class BaseFile(LmdbFile):
         return len(metas) < 2 or missing_bytes(self.descriptor, self.path, metas) > 0
 
     def is_confirmed(self, transaction: lmdb.Transaction[bytes]) -> bool:
-        """Whether what was just read cannot have been overwritten meanwhile, by writers who do not know of us."""
+        """Whether no writer that does not know of this process can have overwritten what was just read."""
         return self.registered or newest_transaction(self.descriptor, self.path) == transaction.id()
 
     def confirm(self, transaction: lmdb.Transaction[bytes]) -> None:
@@ -318,7 +318,7 @@ class BaseFile(LmdbFile):
         return min((transaction for _, transaction in self.readers() if transaction is not None), default=float("inf"))
 
     def sync(self) -> None:
-        """Have durable what others wrote who may have died before their own sync returned."""
+        """Make durable what other processes wrote that may have died before their own sync returned."""
         try:
             os.fdatasync(self.descriptor)
         except OSError as error:
@@ -328,7 +328,7 @@ class BaseFile(LmdbFile):
         """After a commit: give the file the length that its header counts.
 
         LMDB counts pages that a commit took and gave back without writing them. A file that is shorter than it says
-        looks truncated to who opens it; if this process dies before it gets here, that is looked into more closely.
+        looks truncated to an opener. If this process dies before it gets here, the opener checks all pages.
         """
         missing = missing_bytes(self.descriptor, self.path)
         if missing:

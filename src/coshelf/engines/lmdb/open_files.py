@@ -144,7 +144,7 @@ class OpenFiles(abc.ABC):
 
     @property
     def base(self) -> BaseFile:
-        """The shelf's own file, for who is inside."""
+        """The shelf's own file, for a thread that is inside."""
         assert self._base is not None
         return self._base
 
@@ -211,11 +211,11 @@ class OpenFiles(abc.ABC):
         return self._exclusive
 
     def bell(self) -> Doorbell:
-        """The bell; who cannot map the state page has to look again and again."""
+        """The bell. A process that cannot map the state page polls instead."""
         return Bell(lambda: self.page, self.inside) if self.registered else PollingBell()
 
     def wake(self) -> None:
-        """Let those who wait at the bell look around: their shelf may have been closed."""
+        """Wake the threads that wait at the bell: their shelf may have been closed."""
         if self.registered and self._base is not None:
             with contextlib.suppress(ShelfClosed), self.inside():
                 self.page.wake()
@@ -235,7 +235,7 @@ class OpenFiles(abc.ABC):
                 pass
 
     def settle_dead_commits(self) -> None:
-        """Have every commit visible that a process made before it died. For who is inside, and writes."""
+        """Make every commit visible that a process made before it died. For a writer that is inside."""
         self._barrier(after_death=True)
 
     # --- being inside ------------------------------------------------------------------------------------------------

@@ -236,7 +236,7 @@ class Registry:
     def rest_all(self) -> None:
         """At exit: so that all is durable. What somebody forgot to close is closed when its handles are deleted.
 
-        That is later, while modules are torn down. Until then whoever has one can use it.
+        That is later, while modules are torn down. Until then every handle can be used.
         """
         for environment in list(self._open.values()):
             environment.rest()

@@ -6,7 +6,7 @@ import os
 import struct
 import time
 import zlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import lmdb
 
@@ -57,10 +57,6 @@ class ShelfRow:
             self.store_id, self.created, self.sequence, self.extra_rows, self.nonce,
         )  # fmt: skip
         return body + _CHECKSUM.pack(zlib.crc32(body))
-
-    def after_commit(self, extra_rows: int) -> ShelfRow:
-        """The row that the next commit writes."""
-        return replace(self, sequence=self.sequence + 1, extra_rows=extra_rows)
 
 
 def check_row(descriptor: int, path: str) -> ShelfRow:

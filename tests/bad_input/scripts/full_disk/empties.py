@@ -4,7 +4,7 @@ from scripts.full_disk.filling import ballast, folder, leave, path
 
 import coshelf
 
-expected = dict.fromkeys(range(2000), "x" * 1000)
+expected: dict[object, object] = dict.fromkeys(range(2000), "x" * 1000)
 with coshelf.open(path) as shelf:
     shelf.update(expected)
 for turn in range(4):
@@ -12,6 +12,14 @@ for turn in range(4):
     print("open", turn, flush=True)
     with coshelf.open(path, "w") as shelf:
         assert dict(shelf) == expected
+        held = []
+        try:  # the lock file is smaller, and has no place that is not taken
+            held.extend(shelf.snapshot() for _ in range(300))
+        except coshelf.StorageError as error:
+            assert len(held) > 100, error
+        for snapshot in held:
+            assert snapshot[1999] == "x" * 1000
+            snapshot.close()
         for n in range(turn * 200, turn * 200 + 200):
             del shelf[n], expected[n]
         shelf.update({("new", turn, n): b"y" * 1000 for n in range(20)})  # in the place of what was deleted

@@ -1,6 +1,6 @@
 """The files of the delta: their names, whether left ones still belong to the shelf, and making them anew.
 
-All of this is done by who is alone with the shelf, but for making the delta that takes the place of another.
+The first opener does all of this, alone, except for making a delta.
 """
 
 from __future__ import annotations

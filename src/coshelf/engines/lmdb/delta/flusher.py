@@ -70,7 +70,7 @@ class Flusher:
 
     @again_when_overtaken
     def flush_inside(self) -> int:
-        """As :meth:`flush`, for who is inside, or closes."""
+        """As :meth:`flush`, for a thread that is inside, or that closes the files."""
         environment = self._environment
         base, state = environment.base, environment.page.delta
         if not state.is_made:  # each commit so far went straight to the base
@@ -169,10 +169,10 @@ class Flusher:
             reach("empty-done")
 
     def flush_until(self, number: int) -> None:
-        """Return when the commit with this number is durable. All who wait at the same time share one flush.
+        """Return when the commit with this number is durable. Threads that wait at the same time share one flush.
 
-        Whoever finds no flush under way makes one; the others wait for its end, not for a turn: theirs may be in it.
-        A signal handler that interrupted who makes one does not wait for it, but makes its own.
+        A thread that finds no flush under way makes one. The others wait for its end: their commits may be in it.
+        A signal handler that interrupts the flush of its own thread does not wait for it, but makes another one.
         """
         while self._flushed < number:
             if not self._turn.acquire(blocking=False):

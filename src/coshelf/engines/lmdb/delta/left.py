@@ -1,4 +1,4 @@
-"""What a process that died has left in the delta, for who may only read: it cannot be flushed, but it was committed.
+"""What a dead process left in the delta, for a process that cannot flush it: it was committed.
 
 That is so for a user without rights, on a read-only file system, and on a full disk.
 """

@@ -35,7 +35,7 @@ SMALL = 64 * 1024  # bytes of a body that is written without much ado
 # What may wait before a flush is due. More makes the flush long and what reads have to copy large.
 _DUE_ENTRIES = 20_000
 _DUE_BYTES = 16 << 20
-_HELPED = 4  # times that much, before those who commit help to flush it
+_HELPED = 4  # times that much, before threads that commit help to flush it
 
 _NUMBER = b"\x00number"  # a row that only takes up a number
 _LONG = b"\x02"
@@ -52,7 +52,6 @@ _PLENTY = 64 << 20
 RESERVE = 64
 _AMPLE = 256  # pages, more than a row of SMALL bytes and the reserve can need
 _LARGEST_NEED = 7_000  # pages, of the largest batch that comes here
-_MAP = 512 << 20
 _WORD = 0xFFFFFFFF
 
 
@@ -196,7 +195,7 @@ class Delta(LmdbFile):
         return max(usage.entries / _DUE_ENTRIES, pages * self._page_size / _DUE_BYTES)
 
     def needs_help(self, usage: Usage) -> bool:
-        """Whether the flush in the background cannot keep up, so that who commits has to help with it."""
+        """Whether the flush in the background cannot keep up, so that threads that commit have to help with it."""
         return self.fullness(usage) > _HELPED
 
     def is_at_its_end(self, usage: Usage) -> bool:
@@ -221,7 +220,7 @@ class Delta(LmdbFile):
         return False
 
     def take_first_space(self) -> None:
-        """By who makes the delta. Raises :class:`StorageFull`."""
+        """Only for the process that makes the delta. Raises :class:`StorageFull`."""
         self._state.allocated = 0
         if self.identity.kind == MAPPED and not self._allocate(_FIRST_STEP):
             raise StorageFull(f"cannot open {self.shelf}: no space left for the {_FIRST_STEP} bytes of its delta")
@@ -256,7 +255,7 @@ class Delta(LmdbFile):
         """Commit one small entry, quickly: what most commits are. Return its number, which is on the bell by then.
 
         None, and nothing, where that takes more: another holds the exclusive lock, or space is to be taken, or a
-        handler came in between. ``partial`` is the checksum so far. The caller wakes those who wait at the bell.
+        handler came in between. ``partial`` is the checksum so far. The caller wakes the threads that wait at the bell.
         """
         words = self._state.words
         transaction = self.begin_write()

@@ -55,10 +55,10 @@ class DeltaIdentity(NamedTuple):
     """Which file the delta is and to what it belongs.
 
     Attributes:
-        kind: DIRECT, NOT_MADE, PLAIN or MAPPED. Its creator decides on PLAIN or MAPPED; all who use it do likewise.
+        kind: DIRECT, NOT_MADE, PLAIN or MAPPED. Its creator decides on PLAIN or MAPPED, for all processes.
         generation: 0 for the first; a delta that had to be replaced while in use is followed by the next.
         offset: what to add to the number of one of its LMDB transactions to have the number of the commit.
-        map_size: of its map, the same for all who use it, since LMDB gives a writable map's file that length.
+        map_size: of its map. All processes use the same: LMDB gives the file of a writable map that length.
     """
 
     kind: int
@@ -90,16 +90,16 @@ class DeltaState:
         return DeltaIdentity(*_IDENTITY.unpack_from(self._page, _AT))
 
     def set_identity(self, identity: DeltaIdentity) -> None:
-        """Only by who is alone with the shelf, or holds the write locks of base and delta.
+        """Only for the process that is alone with the shelf, or holds the base's write lock.
 
-        Kind and generation come last: who sees a new generation sees the rest of it.
+        Kind and generation come last: a process that sees a new generation sees the rest of it.
         """
         packed = _IDENTITY.pack(*identity)
         self._page[_AT + _KIND_AND_GENERATION : _AT + _IDENTITY.size] = packed[_KIND_AND_GENERATION:]
         self._page[_AT : _AT + _KIND_AND_GENERATION] = packed[:_KIND_AND_GENERATION]
 
     def expect(self) -> None:
-        """Say that the first commit is to make a delta. Only by who is alone with the shelf."""
+        """Say that the first commit is to make a delta. Only for the process that is alone with the shelf."""
         self.words[GENERATION] = _NO_GENERATION
         self.words[_KIND] = NOT_MADE
 
@@ -120,7 +120,7 @@ class DeltaState:
     # --- the nonce of the base ---------------------------------------------------------------------------------------
 
     def knows(self, nonce: bytes) -> bool:
-        """Whether the base has been written by nobody but who keeps this page."""
+        """Whether only processes that use this page have written the base."""
         page = self._page
         return nonce in (bytes(page[at : at + 16]) for at in (_CURRENT_NONCE, _PENDING_NONCE))
 

@@ -38,7 +38,7 @@ _AT_ONCE = 64
 
 
 def compact(environment: Environment) -> Compaction:
-    """Write the file anew. By who holds the exclusive lock.
+    """Write the file anew. Only for the holder of the exclusive lock.
 
     Raises :class:`ShelfLocked` if another process has the shelf open, or this one a snapshot of it.
     """
@@ -60,7 +60,7 @@ def _in_use(path: str, why: str) -> ShelfLocked:
 
 
 def _rewrite(files: Files) -> None:
-    """Put a compact copy in the place of the file. Only by who is alone with it, and has it closed."""
+    """Replace the file by a compact copy. Only for the process that is alone with it, and has it closed."""
     path, old = files.path, os.fstat(files.descriptor)
     if old.st_nlink > 1:
         raise OpenUnderAnotherName(f"{path} has {old.st_nlink} names (hard links): the others would keep the old file")
@@ -69,7 +69,7 @@ def _rewrite(files: Files) -> None:
         new = os.fstat(descriptor)
         if (new.st_uid, new.st_gid) != (old.st_uid, old.st_gid):
             raise ShelfPermissionError(
-                f"{path} can be made smaller by its owner alone, who the new file must belong to"
+                f"only the owner of {path} can make it smaller, because the new file must have the same owner"
             )
         with _read(files.descriptor, path) as transaction:
             row = unpack_row(transaction.get(ROW_KEY), path)

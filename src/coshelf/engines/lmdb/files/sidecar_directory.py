@@ -128,7 +128,7 @@ def _has_state_page(shelf: str) -> bool:
 def make_directory(shelf: str, like: os.stat_result) -> bool:
     """Make the directory, or take one that was left, with the shelf's owner and mode; return whether it is a new one.
 
-    Only by who is alone.
+    Only for the process that is alone.
     """
     directory, is_new = sidecar_directory(shelf), True
     try:
@@ -148,7 +148,7 @@ def make_directory(shelf: str, like: os.stat_result) -> bool:
 
 
 def remove_directory(shelf: str) -> None:
-    """Remove state page and directory, once the other sidecars are gone. Only by who is alone.
+    """Remove state page and directory, once the other sidecars are gone. Only for the process that is alone.
 
     With anything else in it both stay: the state page is what proves the directory to be ours then.
     """

@@ -14,11 +14,14 @@ __all__ = [
     "lock_path",
     "make_file",
     "make_lock_file",
+    "places_of_readers",
     "remove_file",
 ]
 
 MAX_READERS = 2048
-LOCK_SIZE = 64 * MAX_READERS + 128  # of LMDB 0.9, which takes a file of zeros as its own when it is alone
+_PLACE = 64  # bytes of a reader
+_HEAD = 128
+LOCK_SIZE = _PLACE * MAX_READERS + _HEAD  # of LMDB 0.9, which takes a file of zeros as its own when it is alone
 _SMALL_LOCK_SIZE = 8192  # on a full disk; LMDB finds by the size how many readers there is space for: 126
 
 
@@ -51,13 +54,22 @@ def make_file(name: str, like: os.stat_result, content: bytes = b"") -> int:
 
 
 def make_lock_file(path: str, like: os.stat_result) -> None:
-    """Make the lock file of an LMDB file anew. Only by who knows that nobody has it open."""
+    """Make the lock file of an LMDB file anew. Only if no process has it open."""
     try:
         os.close(make_file(lock_path(path), like, bytes(LOCK_SIZE)))
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         os.close(make_file(lock_path(path), like, bytes(_SMALL_LOCK_SIZE)))
+
+
+def places_of_readers(lock: str) -> int:
+    """How many readers an existing lock file has space for. With more, LMDB would add space that is not taken."""
+    try:
+        size = os.stat(lock).st_size
+    except OSError:
+        return MAX_READERS
+    return min(MAX_READERS, (size - _HEAD) // _PLACE) if size > _HEAD + _PLACE else MAX_READERS
 
 
 def remove_file(path: str) -> None:

@@ -70,9 +70,9 @@ class Files:
         page: None if this user cannot have sidecars here and reads without locks.
         alone: whether the flock is still exclusive, the sidecars being made.
         has_damage: whether records were found damaged when it was opened first.
-        is_own: whether the opening found this user's mark, for who asks first.
+        is_own: whether the opening found this user's mark, for the first caller that asks.
         transaction: LMDB's newest, when this process opened it.
-        left: what waits in the delta of a process that died, for who cannot flush it.
+        left: what a dead process left in the delta, if this process cannot flush it.
         is_lent: whether the descriptor is LMDB's.
     """
 
@@ -123,7 +123,7 @@ class Files:
             if self.page is not None:
                 self.page.abandon()
             try:
-                if is_last and has_written is not None:
+                if is_last and has_written:
                     keep_reserve(self.descriptor, self.path)  # last: with the space that the sidecars had
             finally:
                 _close(self.descriptor)
@@ -136,7 +136,7 @@ class Files:
         return self.page is not None and self._alone_again() and self.page.delta.is_clean()
 
     def remove_sidecars(self) -> None:
-        """Only by who is alone."""
+        """Remove all of them. Only for the process that is alone."""
         assert self.page is not None
         remove_all_delta_files(self.path)
         remove_file(lock_path(base_path(self.path)))
@@ -170,7 +170,7 @@ class Files:
 def open_files(path: str, *, write: bool, timeout: float, trusted: bool) -> Files:
     """Open a shelf's file and its sidecars. What comes back with ``alone`` set must be shared with ``share()``.
 
-    Unless it is ``trusted``, whoever opens it first looks at all of its pages, if this user did not make it.
+    The first opener checks all pages, unless the shelf is ``trusted`` or this user made it.
     """
     end = time.monotonic() + timeout
     doubt_ends = time.monotonic() + min(timeout, _PATIENCE)
@@ -224,7 +224,7 @@ def _open_file(path: str, write: bool) -> tuple[int, bool]:
         raise StorageError(error.errno, f"cannot open the shelf: {error.strerror}", path) from error
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise NotAShelf(f"{path} is no regular file; a shelf is a file")
+        raise NotAShelf(f"{path} is not a regular file; a shelf is a file")
     return descriptor, writable
 
 
@@ -306,7 +306,7 @@ def _try_open(path: str, descriptor: int, write: bool, *, trusted: bool) -> tupl
 
 
 def _all_usable(path: str, sidecars: list[str], write: bool) -> bool:
-    """Whether this user may write a shelf's sidecars; who wants to write, and may not, is told."""
+    """Whether this user may write a shelf's sidecars. For ``write`` the answer no is an error."""
     for name in sidecars:
         wanted = os.R_OK | (os.X_OK if os.path.isdir(name) else os.W_OK)
         if os.path.lexists(name) and not os.access(name, wanted, effective_ids=True):

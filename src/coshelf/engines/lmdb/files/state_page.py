@@ -66,7 +66,7 @@ class StatePage:
 
     @staticmethod
     def new(device: int, inode: int) -> bytes:
-        """The content of a new one. Only for who has the shelf's file locked exclusively."""
+        """The content of a new one. Only for the process that has the shelf's file locked exclusively."""
         page = _IDENTITY.pack(_MAGIC, device, inode) + _NUMBER.pack(pid_namespace())
         return page.ljust(SIZE, b"\0")
 
@@ -108,7 +108,7 @@ class StatePage:
             self._page.release()
 
     def forget_processes(self) -> None:
-        """Clear all but what is said of the delta. Only by who is alone with a page that others left."""
+        """Clear all but the part about the delta. Only for the process that is alone with a page that others left."""
         _NUMBER.pack_into(self._page, _NAMESPACE, pid_namespace())
         self._page[_EXCLUSIVE:_DELTA] = bytes(_DELTA - _EXCLUSIVE)
         if not 0 <= self.delta.last_flush <= time.monotonic():  # a later one, or none, would put off every other
@@ -141,7 +141,7 @@ class StatePage:
             fcntl.flock(self._lock, fcntl.LOCK_UN)
 
     def claim(self) -> None:
-        """Set the flag and say who we are. Only by who has the flock.
+        """Set the flag, and name this process as the holder. Only for the holder of the flock.
 
         Until :meth:`confirm` giving up the lock leaves the flag, as if we had died.
         """
@@ -164,18 +164,18 @@ class StatePage:
     # --- the bell ----------------------------------------------------------------------------------------------------
 
     def ring(self, sequence: int) -> None:
-        """Tell of a commit. Each number is rung once, so no two commits can cancel each other out."""
+        """Announce a commit. Each number is rung once, so no two commits can cancel each other out."""
         self._words[BELL] = sequence & 0xFFFFFFFF
         if self._words[WAITERS]:
             futex.wake_all(self._page, _BELL)
 
     def wake(self) -> None:
-        """Wake those who wait, without a commit to tell of."""
+        """Wake the threads that wait, without a commit."""
         if self._words[WAITERS]:
             futex.wake_all(self._page, _BELL)
 
     def sequence(self) -> int:
-        """What the bell says now. From here on commits wake those who wait."""
+        """The bell's sequence number. From here on commits wake the threads that wait."""
         if not self._words[WAITERS]:
             self._words[WAITERS] = 1
         return self._words[BELL]

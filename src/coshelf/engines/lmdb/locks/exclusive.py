@@ -48,7 +48,7 @@ class ExclusiveLock:
         self._hold: _Hold | None = None
 
     def renew(self, page: StatePage) -> None:
-        """Go on with another state page. By who holds the lock, with everybody else kept out of the shelf."""
+        """Go on with another state page. Only for the holder of the lock, while no other thread can use the shelf."""
         self._page = page
 
     def is_mine(self) -> bool:

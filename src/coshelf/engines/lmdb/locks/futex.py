@@ -67,12 +67,12 @@ def sleep_while(page: memoryview, offset: int, value: int, timeout: float | None
 
 
 def wake_all(page: memoryview, offset: int) -> None:
-    """Wake everybody who sleeps on the word."""
+    """Wake every thread that sleeps on the word."""
     _wake(page, offset, 0x7FFFFFFF)
 
 
 def wake_one(page: memoryview, offset: int) -> None:
-    """Wake the one who has slept on the word for the longest."""
+    """Wake the thread that has slept on the word for the longest."""
     _wake(page, offset, 1)
 
 
