@@ -28,7 +28,7 @@ from coshelf import records
 from coshelf.contract import Batch
 from coshelf.keys import FIRST, LAST, encode
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "servers"))
 
 ENTRIES = 10_000
 VALUE = "x" * 200
@@ -102,8 +102,7 @@ class Postgresql(Peer):
     @contextlib.contextmanager
     def started(cls) -> Iterator[Peer]:
         import psycopg
-
-        from servers.postgresql import new_server
+        from postgresql import new_server  # type: ignore[import-not-found]
 
         server = new_server()
         try:

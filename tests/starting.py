@@ -9,7 +9,7 @@ Program = str | Path
 """The text of a program, or where it lies."""
 
 _TESTS = Path(__file__).parent
-_FOLDERS = [_TESTS, *(_TESTS / name for name in ("processes", "delta", "blobs", "histories", "bad_input"))]
+_FOLDERS = [_TESTS, *(_TESTS / name for name in ("processes", "delta", "blobs", "histories", "bad_input", "fuzz"))]
 
 
 def words_of(program: Program) -> tuple[str, ...]:

@@ -71,6 +71,13 @@ def test_every_page_of_the_documentation_is_linked() -> None:
     assert [page for page in pages if page not in linked] == []
 
 
+def test_modules_that_the_design_names_exist() -> None:
+    named = set(re.findall(r"`([\w/]+\.py)`", (ROOT / "docs" / "design.md").read_text()))
+    source = ROOT / "src" / "coshelf"
+    places = (ROOT, source, source / "engines" / "lmdb")
+    assert [name for name in sorted(named) if not any((place / name).exists() for place in places)] == []
+
+
 def test_api_page_names_every_public_name() -> None:
     page = (ROOT / "docs" / "api.md").read_text()
     missing = [name for name in coshelf.__all__ if f"`{name}" not in page]

@@ -29,13 +29,13 @@ def test_directory_is_no_shelf(flag: str, tmp_path: Path, refused: Any, unchange
 def test_fifo_is_no_shelf_and_nobody_waits_for_it(flag: str, tmp_path: Path, refused: Any, unchanged: Any) -> None:
     os.mkfifo(tmp_path / "fifo")
     with unchanged(tmp_path):
-        refused(coshelf.NotAShelf, tmp_path / "fifo", flag, "no regular file")
+        refused(coshelf.NotAShelf, tmp_path / "fifo", flag, "not a regular file")
 
 
 @each_flag
 @pytest.mark.parametrize("device", ["/dev/null", "/dev/zero"])
 def test_device_is_no_shelf(device: str, flag: str, refused: Any) -> None:
-    refused(coshelf.NotAShelf, device, flag, "no regular file")
+    refused(coshelf.NotAShelf, device, flag, "not a regular file")
 
 
 @each_flag

@@ -193,7 +193,7 @@ def test_delta_that_does_not_belong_to_the_shelf_is_not_taken(change: Any, path:
     change_state(path, change)
     entries, report = salvaged(path)
     assert entries == FLUSHED
-    assert report.from_delta == 0
+    assert (report.from_delta, report.lost_is_known) == (0, False)
     assert [problem.kind for problem in report.problems] == ["delta"]
 
 

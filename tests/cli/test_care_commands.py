@@ -46,7 +46,7 @@ def test_stats_sum_by_prefix(sh, tmp_path: Path) -> None:
     assert "users/bob/" in found["prefixes"] and len(found["largest"]) == 1
     assert json.loads(sh("coshelf stats a.shelf --json --cheap")[0])["bytes"] is None
     out, _ = sh("coshelf stats a.shelf")
-    assert "entries                3" in out and "users/" in out
+    assert "entries         3" in out and "users/" in out
 
 
 def test_check_says_what_is_damaged_and_salvage_saves_the_rest(sh, damaged: Path, tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def test_exit_codes(sh, a_shelf: str, tmp_path: Path) -> None:
         shelf["hello"] = 16
     _, said = sh("coshelf import a.shelf b.shelf", 1)
     assert said == (
-        "coshelf: 0 imported, 1 unchanged, 1 skipped\n  skipped 'hello': another value is there (--replace)\n"
+        "coshelf: 0 imported, 1 unchanged, 1 skipped\n  skipped 'hello': the target has another value (--replace)\n"
     )
     sh("coshelf import a.shelf", 2)
     sh("coshelf import --from oracle a.shelf b.shelf", 2)
@@ -64,7 +64,7 @@ def test_exit_codes(sh, a_shelf: str, tmp_path: Path) -> None:
     _, said = sh("coshelf import none b.shelf", 3)
     assert said == "error: there is nothing to import at none\n"
     _, said = sh("coshelf export a.shelf b.shelf", 3)
-    assert re.fullmatch("error: .*b.shelf is there already; it has not been changed\n  hint: --overwrite\n", said)
+    assert re.fullmatch("error: .*b.shelf exists already; it has not been changed\n  hint: --overwrite\n", said)
     _, said = sh("coshelf export none -", 3)
     assert said.startswith("error: ")
 

@@ -122,7 +122,7 @@ def test_nothing_is_unpickled_merely_to_look(sh, tmp_path: Path) -> None:
             assert "system" in out + said, look
     assert not (tmp_path / "sprung").exists()
     _, said = sh("coshelf get b.shelf k", 3)
-    assert said.startswith("error: the value for key 'k' is no plain data, but os.system('touch sprung')\n")
+    assert said.startswith("error: the value for key 'k' is not plain data, but os.system('touch sprung')\n")
     assert "--trust-pickle unpickles it" in said
     sh("coshelf get b.shelf k --trust-pickle")
     assert (tmp_path / "sprung").exists()
@@ -268,7 +268,7 @@ def test_what_somebody_else_changed_meanwhile_stays(sh, a_shelf: str, tmp_path: 
     editor.write_text('#!/bin/sh\ncoshelf set a.shelf hello theirs\necho 16 > "$1"\n')
     editor.chmod(0o755)
     _, said = sh("EDITOR=./editor coshelf edit a.shelf hello", 1)
-    assert said.startswith("'hello' in a.shelf was changed by somebody else meanwhile, and stays\n")
+    assert said.startswith("another process has changed 'hello' in a.shelf meanwhile; its value stays\n")
     kept = kept_in(said)
     assert kept.read_text() == "16\n"
     shutil.rmtree(kept.parent)
@@ -280,7 +280,7 @@ def test_what_is_not_plain_data_is_not_edited(sh, tmp_path: Path) -> None:
         shelf["k"] = bytearray(b"x")
         shelf["o"] = pytest.approx(1)
     sh("EDITOR=true coshelf edit a.shelf k", 2)
-    assert "no plain data" in sh("EDITOR=true coshelf edit a.shelf o", 3)[1]
+    assert "not plain data" in sh("EDITOR=true coshelf edit a.shelf o", 3)[1]
 
 
 # --- all -------------------------------------------------------------------------------------------------------------

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import coshelf
+from coshelf.cli.get_command import get_command
+from coshelf.engines.lmdb.engine import LmdbEngine
+from coshelf.keys import encode
 
 SECRET = b"a secret of a file"
 
@@ -67,3 +71,22 @@ def test_pickle_of_what_is_none_is_refused_and_export_reports_it(sh, tmp_path: P
     assert "the record is no pickle, but msgspec" in sh("coshelf get a.shelf k --opcodes", 2)[1]
     assert "1 failed" in sh("coshelf export a.shelf out.jsonl", 1)[1]
     assert sh("coshelf get a.shelf k")[0] == "[1]\n"
+
+
+@pytest.mark.parametrize("codec", ["pickle", "json"])
+def test_get_reads_an_entry_once(
+    codec: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    with coshelf.open(tmp_path / "a.shelf", codec=codec) as shelf:
+        shelf["a"] = [1, 2]
+    read: list[bytes] = []
+    record = LmdbEngine.record
+
+    def counted(engine: LmdbEngine, key: bytes) -> bytes | None:
+        read.append(key)
+        return record(engine, key)
+
+    monkeypatch.setattr(LmdbEngine, "record", counted)
+    get_command.main([str(tmp_path / "a.shelf"), "a"], standalone_mode=False)
+    assert json.loads(capfdbinary.readouterr().out) == [1, 2]
+    assert read.count(encode("a")) == 1

@@ -154,6 +154,7 @@ def _of_coshelf(chance: random.Random, path: str) -> Iterator[tuple[str, list[st
     names = ["a", "k" * 600, "k" * 1_200, ("t", 1), 7, "k" * 493, "k" * 494, *map(str, range(chance.choice((5, 300))))]
     snapshots = []
     with coshelf.open(path, flush_interval=1_000) as shelf:
+        shelf[names[0]] = 0  # the first commit makes the delta
         for _ in range(_COMMITS // 2):
             scale = chance.randrange(4)
             what = chance.choice(("few", "many", "delete", "clear", "transaction", "long keys"))

@@ -27,6 +27,7 @@ from coshelf.keys import decode, encode
 from coshelf.trust.gate import Gate, unpickling
 from coshelf.trust.gate.interpreter import Interpreter
 from coshelf.trust.gate.quick import load_checked
+from starting import environment
 
 HERE = Path(__file__).parent
 GUIDED = HERE / "guided.py"
@@ -192,30 +193,7 @@ def test_code_that_runs_is_noticed(value: Any) -> None:
     assert not (HERE / "made").exists()
 
 
-PLANTED = """
-import sys
-sys.path.insert(0, sys.argv[1])
-import campaign, os, pickle, targets, time
-name = sys.argv[2]
-def unsafe(data, repaired):
-    with targets.watching():
-        try:
-            pickle.loads(data)
-        except Exception:
-            return "refused"
-    return "value"
-count = [0]
-def dying(data, repaired):
-    count[0] += 1
-    if count[0] == 30: os.abort()
-    return "fine"
-def standing_still(data, repaired):
-    count[0] += 1
-    if count[0] == 30: time.sleep(1000)
-    return "fine"
-targets.TARGETS["record"] = {"unsafe": unsafe, "dying": dying, "standing still": standing_still}[name]
-campaign.work("record", 1, int(sys.argv[5]), int(sys.argv[6]), sys.argv[7])
-"""
+PLANTED = HERE / "scripts" / "planted" / "faults.py"
 
 
 @pytest.mark.parametrize("fault", ["unsafe", "dying", "standing still"])
@@ -224,7 +202,8 @@ def test_faults_are_found_at_their_input(fault: str, monkeypatch: pytest.MonkeyP
     start = subprocess.Popen
 
     def planted(command: list[str], **options: Any) -> Any:
-        return start([sys.executable, "-c", PLANTED, str(HERE), fault, *command[3:]], **options)
+        paths = {"PYTHONPATH": environment()["PYTHONPATH"]}
+        return start([sys.executable, PLANTED, fault, *command[3:]], **options | {"env": options["env"] | paths})
 
     monkeypatch.setattr(campaign.subprocess, "Popen", planted)
     monkeypatch.setattr(campaign, "PATIENCE", 4.0 if fault == "standing still" else 20.0)

@@ -68,11 +68,9 @@ def test_a_writer_that_nobody_wakes_gets_its_turn(crew: Crew, path: str, file: s
 
 def test_a_process_that_has_waited_can_fork_without_a_warning(crew: Crew, path: str) -> None:
     """From Python 3.12 on threads that are there at a fork are one, and what it warns of is true."""
-    with coshelf.open(path):
-        sleeper = crew.start(
-            SCRIPTS / "fork_after_waiting.py",
-            path,
-        )
+    with coshelf.open(path) as shelf:
+        shelf["first"] = 1  # which makes the delta
+        sleeper = crew.start(SCRIPTS / "fork_after_waiting.py", path)
         sleeper.expect("ready")
         holder = crew.start(HOLDER, path, "delta")
         holder.expect("holding")

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import objects
 import pytest
+from postgresql import postgresql
 from valkey_servers import Cluster, Server, a_name, single
-
-from servers.postgresql import postgresql
 
 __all__ = ["postgresql"]
 

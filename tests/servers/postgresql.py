@@ -20,8 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-
-from servers.ports import free_port
+from ports import free_port
 
 __all__ = ["Postgresql", "find_programs", "postgresql"]
 

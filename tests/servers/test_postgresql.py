@@ -15,6 +15,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from postgresql import Postgresql, new_server
 
 import coshelf
 from coshelf.errors import (
@@ -29,7 +30,6 @@ from coshelf.errors import (
     Unsupported,
     UntrustedValue,
 )
-from servers.postgresql import Postgresql, new_server
 
 Shelf = coshelf.Shelf[Any, Any]
 

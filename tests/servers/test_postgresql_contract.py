@@ -7,12 +7,12 @@ from typing import Any, ClassVar
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
+from postgresql import Postgresql
 
 import coshelf
 from coshelf.contract import Engine, Flag, OpenOptions
 from coshelf.engines import open_engine
 from coshelf.testing import EngineContract, ShelfMachine
-from servers.postgresql import Postgresql
 
 BOUNDED = settings(
     max_examples=12,

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from postgresql import Postgresql
+from tcp_proxy import TcpProxy
 
 import coshelf
-from servers.postgresql import Postgresql
-from servers.tcp_proxy import TcpProxy
 
 Shelf = coshelf.Shelf[Any, Any]
 

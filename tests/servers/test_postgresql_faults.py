@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from ports import free_port
+from postgresql import Postgresql, new_server
+from writers import Work, check_nothing_lost, writing
 
 import coshelf
 from coshelf.errors import OutcomeUnknown, ShelfNotFound, Unavailable
-from servers.ports import free_port
-from servers.postgresql import Postgresql, new_server
-from servers.writers import Work, check_nothing_lost, writing
 
 
 @pytest.fixture

@@ -370,7 +370,7 @@ def test_wait_goes_on_when_its_connection_is_lost(server: str, server_base: Serv
 
 
 def test_values_are_plain_data_unless_signed_or_trusted(server: str) -> None:
-    class_ = pickle.PickleBuffer  # any name that is no plain data
+    class_ = pickle.PickleBuffer  # any name that is not plain data
     with coshelf.open(server, trust=True) as shelf:
         shelf["plain"], shelf["more"] = {"a": [1]}, class_
     with coshelf.open(server) as shelf:

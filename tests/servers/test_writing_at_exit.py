@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from objects import Server as ObjectServer
 from objects import Weed
+from postgresql import Postgresql
 
 import coshelf
-from servers.postgresql import Postgresql
 
 SCRIPTS = Path(__file__).parent / "scripts" / "at_exit_on_servers"
 

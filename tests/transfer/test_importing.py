@@ -81,7 +81,7 @@ def test_again_passes_over_what_is_there_and_keeps_what_differs(make: Make, tmp_
         del shelf["empty"]
     report = import_entries(source, tmp_path / "new.shelf")
     assert (report.done, report.unchanged) == (1, len(CONTENT) - 2)
-    assert [(left.key, left.reason) for left in report.skipped] == [("'a'", "another value is there (--replace)")]
+    assert [(left.key, left.reason) for left in report.skipped] == [("'a'", "the target has another value (--replace)")]
     with coshelf.open(tmp_path / "new.shelf") as shelf:
         assert shelf["a"] == "newer"
     assert import_entries(source, tmp_path / "new.shelf", replace=True).done == 1

@@ -148,7 +148,7 @@ def test_functions_are_not_called(gate: Gate, function: Callable[..., Any], prot
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_classes_of_others_are_refused_by_name(gate: Gate, protocol: int) -> None:
-    with pytest.raises(UntrustedValue, match=r"test_gate\.Mine is no plain data") as caught:
+    with pytest.raises(UntrustedValue, match=r"test_gate\.Mine is not plain data") as caught:
         gate.loads(pickle.dumps([1, Mine(5)], protocol))
     assert caught.value.name.endswith("test_gate.Mine")
 

@@ -129,7 +129,7 @@ def test_any_bytes_can_be_described(raw: bytes) -> None:
 
 def test_the_engine_is_for_tools_that_take_a_whole_shelf(shelf: Any) -> None:
     assert shelf.engine_for("my tool", writing=True).name in shelf.info().engine
-    with pytest.raises(coshelf.Unsupported, match=r"my tool\(\) is of a whole shelf"):
+    with pytest.raises(coshelf.Unsupported, match=r"my tool\(\) works on a whole shelf"):
         shelf.sub("a").engine_for("my tool")
     with shelf.transaction(), pytest.raises(coshelf.TransactionInProgress):
         shelf.engine_for("my tool", writing=True)

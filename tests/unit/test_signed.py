@@ -107,6 +107,17 @@ def test_every_changed_bit_is_noticed(path: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "unpickled").exists()
 
 
+def test_planted_pickle_does_not_run_whatever_its_record_begins_with(tmp_path: Path) -> None:
+    codec, key = LayeredCodec(Pickles(), [Signature((KEY,), bytes(16))]), encode("k")
+    payload = pickle.dumps(Trap(tmp_path / "unpickled"))
+    for first in range(256):
+        for second in (0, records.CODEC, records.BLOB, records.SIGNATURE, records.PICKLE):
+            body = bytes((first, second)) + payload
+            with pytest.raises(UntrustedValue):
+                codec.load("k", key, records.seal(body, records.checksum(key, body), 1))
+    assert not (tmp_path / "unpickled").exists()
+
+
 @pytest.mark.parametrize("length", range(1, 60))
 def test_record_that_is_cut_is_refused(path: Path, length: int) -> None:
     with coshelf.open(path, sign=KEY) as shelf:

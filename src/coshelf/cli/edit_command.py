@@ -68,7 +68,7 @@ def edit_command(
             target.transaction(timeout) as transaction,
         ):
             if (name in transaction) == is_new or (not is_new and transaction[name] != before):
-                say(f"{shown(name)} in {shown_target(shelf)} was changed by somebody else meanwhile, and stays")
+                say(f"another process has changed {shown(name)} in {shown_target(shelf)} meanwhile; its value stays")
                 sys.exit(SOMETHING_LEFT)
             transaction[name] = after
         draft.is_stored = True

@@ -103,7 +103,7 @@ def _value(record: Record[Any, Any]) -> Any:
         if not error.name:
             raise
         raise UntrustedValue(
-            f"the value for key {shown(record.key)} is no plain data, but {record.preview().text}\n"
+            f"the value for key {shown(record.key)} is not plain data, but {record.preview().text}\n"
             "  hint: --preview and --opcodes tell more, --pickle writes it as it is, --trust-pickle unpickles it",
             error.name,
             record.key,

@@ -33,8 +33,8 @@ class Problem:
     """A difference from what was written.
 
     Attributes:
-        kind: "header", "page", "free list", "count", "record", "key", "long key", "stamp" or "delta"; of a salvage
-            also "lost" and "resurrected?".
+        kind: "header", "page", "free list", "count", "record", "key", "long key", "blob" or "stamp"; of a salvage also
+            "delta", "lost" and "resurrected?".
         where: the page, the key, or both, as text.
         message: what is wrong there.
     """

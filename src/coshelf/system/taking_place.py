@@ -47,7 +47,7 @@ def discard(path: str, is_unwanted: Callable[[], bool], timeout: float) -> int |
     path = os.path.realpath(path)
     try:
         if not stat.S_ISREG(os.lstat(path).st_mode):
-            raise NotAShelf(f"{path} is no regular file; it has not been changed")
+            raise NotAShelf(f"{path} is not a regular file; it has not been changed")
         with _locked(path, timeout) as status:
             if status is None or not is_unwanted():
                 return None

@@ -307,7 +307,7 @@ class _Copy:
             return False
         if not self._overwrite:
             self._left.add(key)
-            self._report.skipped.append(Left(shown_key(key), "another value is there (--overwrite)"))
+            self._report.skipped.append(Left(shown_key(key), "the target has another value (--overwrite)"))
         return self._overwrite
 
     def _is_same(self, key: bytes, apart: Apart, there: Entry) -> bool:

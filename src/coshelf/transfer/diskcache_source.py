@@ -170,5 +170,5 @@ def _read_inside(directory: str, filename: str) -> bytes:
         os.close(current)
     with open(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(f"{filename!r} is no regular file")
+            raise OSError(f"{filename!r} is not a regular file")
         return file.read()

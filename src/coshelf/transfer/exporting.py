@@ -137,7 +137,7 @@ def _refuse_what_is_there(place: str, kind: str, *, overwrite: bool) -> None:
     if os.path.isdir(place):
         raise NotAShelf(f"{place} is a directory; it has not been changed\n  hint: export to a new one")
     if not overwrite and (os.path.lexists(place) or (kind == "shelve" and dbm.whichdb(place) is not None)):
-        raise NotAShelf(f"{place} is there already; it has not been changed\n  hint: --overwrite")
+        raise NotAShelf(f"{place} exists already; it has not been changed\n  hint: --overwrite")
 
 
 class _Unfit(CoshelfError):

@@ -153,7 +153,7 @@ def _store(
         elif there == value:
             report.unchanged += 1
         else:
-            report.skipped.append(Left(shown(key), "another value is there (--replace)"))
+            report.skipped.append(Left(shown(key), "the target has another value (--replace)"))
     if dry_run:
         report.done += sum(1 for key in new if _is_usable(key, report))
         return

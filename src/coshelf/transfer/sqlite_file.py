@@ -151,7 +151,7 @@ def _state(path: str) -> dict[str, tuple[int, int, int] | None]:
             found[suffix] = None
         else:
             if not stat.S_ISREG(status.st_mode):
-                raise SourceError(f"{path}{suffix} is no regular file")
+                raise SourceError(f"{path}{suffix} is not a regular file")
             found[suffix] = (status.st_ino, status.st_size, status.st_mtime_ns)
     return found
 

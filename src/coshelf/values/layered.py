@@ -57,7 +57,8 @@ class LayeredCodec:
         self._optional = [layer for layer in reversed(self.layers) if not layer.is_required]
         self._known = frozenset((records.CODEC, *(layer.kind for layer in self.layers)))
         # The common cases are read without parsing headers: no layer to be removed, or a signed pickle.
-        self._begin = self._headers + b"\0" if number is not None and not self._required else b"\0\0"
+        self._begin = self._headers + b"\0"
+        self._reads_bare = number is not None and not self._required
         self._is_bare = number is not None and not self._apply
         self._signature = self.layer(Signature)
 
@@ -101,7 +102,7 @@ class LayeredCodec:
         if len(record) <= records.VERIFIED_ON_READ and not records.is_intact(encoded_key, record):
             raise damaged(key, record)
         try:
-            if record.startswith(self._begin):
+            if self._reads_bare and record.startswith(self._begin):
                 return self._own.loads(key, record[len(self._begin) : -records.TRAILER])
             if self._signature is not None and (payload := self._signature.verified(encoded_key, record)) is not None:
                 return self.pickles.loads(key, payload)

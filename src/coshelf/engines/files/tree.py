@@ -174,7 +174,7 @@ class Tree:
         if stat.S_ISDIR(found.st_mode):
             return Standing(obstacle="is a directory")
         where = "is" if depth == len(parts) else f"would lie below {here!r}, which is"
-        raise InvalidKey(f"key {name!r} {where} no regular file in {self.where}; it has not been changed")
+        raise InvalidKey(f"key {name!r} {where} not a regular file in {self.where}; it has not been changed")
 
     def read(self, parts: Parts, *, patient: bool = True, inspect: Inspect | None = None) -> _Read | None:
         """The value in a file and the file's status, or None. ``inspect`` is called with the file's descriptor, too.

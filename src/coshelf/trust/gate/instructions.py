@@ -354,7 +354,7 @@ def _readonly_buffer(machine: Machine, at: int) -> int:
 
 
 def _extension(machine: Machine, at: int) -> int:
-    raise UntrustedValue(f"extension {machine.data[at]} of copyreg is no plain data", f"extension {machine.data[at]}")
+    raise UntrustedValue(f"extension {machine.data[at]} of copyreg is not plain data", f"extension {machine.data[at]}")
 
 
 for _code in (0x82, 0x83, 0x84):

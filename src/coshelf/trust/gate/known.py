@@ -11,7 +11,7 @@ __all__ = ["Known", "Machine", "Unfinished", "refused"]
 
 
 def refused(what: str, name: str = "") -> UntrustedValue:
-    return UntrustedValue(f"{what} is no plain data", name or what)
+    return UntrustedValue(f"{what} is not plain data", name or what)
 
 
 class Machine(Protocol):

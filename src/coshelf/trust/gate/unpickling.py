@@ -90,7 +90,7 @@ class Gate:
     >>> gate.loads(pickle.dumps(print))
     Traceback (most recent call last):
     ...
-    coshelf.errors.UntrustedValue: builtins.print is no plain data
+    coshelf.errors.UntrustedValue: builtins.print is not plain data
     """
 
     def __init__(self, allow: Iterable[Callable[..., Any]] = ()) -> None:
@@ -139,7 +139,7 @@ class Gate:
     def _name(self, module: str, name: str) -> Known:
         found = self._allowed.get((module, name)) or data_type(module, name)
         if found is None:
-            raise UntrustedValue(f"{module}.{name} is no plain data", f"{module}.{name}")
+            raise UntrustedValue(f"{module}.{name} is not plain data", f"{module}.{name}")
         return found
 
 

@@ -4,7 +4,7 @@ from scripts.full_disk.filling import ballast, folder, leave, path
 
 import coshelf
 
-expected = dict.fromkeys(range(2000), "x" * 1000)
+expected: dict[object, object] = dict.fromkeys(range(2000), "x" * 1000)
 with coshelf.open(path) as shelf:
     shelf.update(expected)
 for turn in range(4):

@@ -32,6 +32,6 @@ with coshelf.open(path) as shelf:
     for turn in range(300):
         shelf["a"] = turn
     [environment] = REGISTRY._open.values()
-    readers = [line.split() for line in environment.base.lmdb.readers().splitlines()[1:]]
+    readers = [line.split() for line in environment.base.lmdb.readers().splitlines()[1:]]  # type: ignore[attr-defined]
     say({txnid for pid, _, txnid in readers if int(pid) == new})
     os.kill(new, signal.SIGKILL)

@@ -7,7 +7,7 @@ from coshelf.engines.lmdb.registry import REGISTRY
 
 with coshelf.open(path) as shelf:
     (environment,) = REGISTRY._open.values()
-    file = {"base": environment.base, "delta": environment.current_delta()}[sys.argv[2]]
+    file = {"base": environment.base, "delta": environment.current_delta()}[sys.argv[2]]  # type: ignore[attr-defined]
     transaction = file.lmdb.begin(write=True)
     say("holding")
     hear()

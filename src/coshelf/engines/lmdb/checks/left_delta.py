@@ -62,6 +62,7 @@ def _read(path: str, descriptor: int, rows: Iterable[ShelfRow | None], report: S
     if row is None:
         if not state.is_clean():
             _add(report, "its commits are not taken: it does not belong to this state of the shelf, or to this boot")
+            report.lost_is_known = False
         return nothing
     name = delta_path(path, state.identity().generation)
     delta = os.open(name, _FLAGS)

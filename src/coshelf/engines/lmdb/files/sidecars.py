@@ -224,7 +224,7 @@ def _open_file(path: str, write: bool) -> tuple[int, bool]:
         raise StorageError(error.errno, f"cannot open the shelf: {error.strerror}", path) from error
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise NotAShelf(f"{path} is no regular file; a shelf is a file")
+        raise NotAShelf(f"{path} is not a regular file; a shelf is a file")
     return descriptor, writable
 
 

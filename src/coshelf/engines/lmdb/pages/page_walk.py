@@ -154,9 +154,12 @@ class TreeWalk:
             if node is None:
                 wrong += 1
                 continue
-            key = _in_order(node.key, integers)
+            key = node.key
+            is_possible = True  # nodes_of() has looked at the length of other keys
+            if integers:
+                key, is_possible = _in_order(key, integers), _is_possible_length(len(key), integers)
             in_order = low <= key if before is None else before < key
-            if not in_order or (high is not None and key >= high) or not _is_possible_length(len(key), integers):
+            if not in_order or not is_possible or (high is not None and key >= high):
                 wrong += 1
             before = key
             if node.value is None:
