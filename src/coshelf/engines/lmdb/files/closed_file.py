@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from coshelf.engines.lmdb.checks.opening import check_short_file, find_damage, refuse_malformed
-from coshelf.engines.lmdb.pages.header import read_metas
+from coshelf.engines.lmdb.pages.header import newest_of, read_metas
 from coshelf.engines.lmdb.pages.structure import first_rows
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, ShelfRow, check_row, refuse_last_number, unpack_row
 
@@ -22,11 +22,13 @@ class ClosedFile(NamedTuple):
         row: the shelf row.
         has_damage: whether records are damaged.
         is_own: whether this user's mark was found. If not, there may be one: a trusted file is not asked.
+        transaction: LMDB's newest.
     """
 
     row: ShelfRow
     has_damage: bool
     is_own: bool
+    transaction: int
 
 
 def look_at(descriptor: int, path: str, *, trusted: bool) -> ClosedFile:
@@ -40,5 +42,7 @@ def look_at(descriptor: int, path: str, *, trusted: bool) -> ClosedFile:
     is_own = not trusted and refuse_malformed(descriptor, path, metas, rows)
     has_damage = find_damage(descriptor, path, metas)
     if ROW_KEY not in rows:  # LMDB tells best what is wrong
-        return ClosedFile(check_row(descriptor, path), has_damage, is_own)
-    return ClosedFile(refuse_last_number(unpack_row(rows[ROW_KEY], path), path), has_damage, is_own)
+        row = check_row(descriptor, path)
+    else:
+        row = refuse_last_number(unpack_row(rows[ROW_KEY], path), path)
+    return ClosedFile(row, has_damage, is_own, newest_of(metas).transaction)

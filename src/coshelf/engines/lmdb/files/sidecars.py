@@ -34,7 +34,7 @@ from coshelf.engines.lmdb.files.sidecar_directory import (
 from coshelf.engines.lmdb.files.sidecar_files import lock_path, make_file, make_lock_file, remove_file
 from coshelf.engines.lmdb.files.state_page import StatePage
 from coshelf.engines.lmdb.locks.lock_guard import FLOCK
-from coshelf.engines.lmdb.pages.header import check_header, missing_bytes, newest_transaction
+from coshelf.engines.lmdb.pages.header import check_header, missing_bytes, newest_of, read_metas
 from coshelf.engines.lmdb.shelf_row import ShelfRow
 from coshelf.errors import (
     CoshelfError,
@@ -183,8 +183,6 @@ def open_files(path: str, *, write: bool, timeout: float, trusted: bool) -> File
                 files, doubt = _try_open(path, descriptor, write, trusted=trusted)
             else:
                 files, doubt = _without_rights(path, descriptor, trusted=trusted), None
-            if files is not None:
-                files.transaction = newest_transaction(descriptor, path)
         except BaseException:
             _close(descriptor)
             raise
@@ -242,7 +240,7 @@ def _try_open(path: str, descriptor: int, write: bool, *, trusted: bool) -> tupl
                 f"{path} is locked in a way that does not fit: its lock file is in use, but nobody has the shelf open\n"
                 "  hint: a process that had it open may have copied or moved the file; close it there"
             )
-        row, has_damage, is_own = look_at(descriptor, path, trusted=trusted)
+        row, has_damage, is_own, transaction = look_at(descriptor, path, trusted=trusted)
         if information.st_nlink > 1 or not row.sequence:
             _sync_name(path)  # its maker may have died before
         if information.st_nlink > 1:
@@ -258,7 +256,7 @@ def _try_open(path: str, descriptor: int, write: bool, *, trusted: bool) -> tupl
                 raise
         if page is not None:
             page.has_damage = has_damage
-            return Files(path, descriptor, page, alone=True, has_damage=has_damage, is_own=is_own), None
+            return Files(path, descriptor, page, True, has_damage, is_own, transaction), None
         if write:
             raise ShelfPermissionError(
                 errno.EACCES, "this user may not create files beside the shelf, which writing needs", path
@@ -268,7 +266,9 @@ def _try_open(path: str, descriptor: int, write: bool, *, trusted: bool) -> tupl
         return None, None
     if not _same(path, identity):
         return None, None
-    if missing_bytes(descriptor, path):  # between somebody's commit and what makes it whole again, or cut from outside
+    metas = read_metas(descriptor, path)
+    # Between a commit and what makes the file whole after it, or cut by another program.
+    if missing_bytes(descriptor, path, metas):
         return None, DamagedShelf(f"{path} was truncated by something else while others have it open")
     if not _all_usable(path, [sidecar_directory(path), lock_path(base_path(path)), state_path(path)], write):
         return _without_locks(path, descriptor), None
@@ -302,7 +302,8 @@ def _try_open(path: str, descriptor: int, write: bool, *, trusted: bool) -> tupl
     except BaseException:
         page.abandon()
         raise
-    return Files(path, descriptor, page, alone=False, has_damage=page.has_damage), None
+    transaction = newest_of(metas).transaction
+    return Files(path, descriptor, page, alone=False, has_damage=page.has_damage, transaction=transaction), None
 
 
 def _all_usable(path: str, sidecars: list[str], write: bool) -> bool:
@@ -340,7 +341,7 @@ def _without_rights(path: str, descriptor: int, *, trusted: bool) -> Files:
     """For a user who may only read; damage is looked for if nobody has it open."""
     if not _flock(descriptor, fcntl.LOCK_EX):
         return _without_locks(path, descriptor)
-    row, has_damage, _ = look_at(descriptor, path, trusted=trusted)
+    row, has_damage, *_ = look_at(descriptor, path, trusted=trusted)
     return _without_locks(path, descriptor, has_damage, left_rows(path, descriptor, row))
 
 
