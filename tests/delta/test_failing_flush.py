@@ -82,7 +82,7 @@ def test_sync_and_close_say_so_and_everything_is_kept(path: str, disk: Disk) -> 
 def test_commit_durability_says_that_it_is_there_but_not_durable(path: str, disk: Disk) -> None:
     with coshelf.open(path, durability="commit") as shelf:
         disk.broken = True
-        with pytest.raises(coshelf.StorageFull, match="everybody sees it, but it could not be made durable"):
+        with pytest.raises(coshelf.StorageFull, match="all processes see it, but it could not be made durable"):
             shelf["a"] = 1
         assert shelf["a"] == 1
         disk.broken = False

@@ -21,14 +21,14 @@ from coshelf.trust import marks
 __all__ = ["open_engine"]
 
 _SCHEME = "lmdb:"
-_ATTEMPTS = 10  # at making a file that others remove at once
+_ATTEMPTS = 10  # to make a file that other processes keep removing
 
 
 def open_engine(target: Any, options: OpenOptions) -> Engine:
-    """Open the shelf at a path or ``lmdb:PATH``, making it if the flag allows."""
+    """Open the shelf at a path or ``lmdb:PATH``. Make it if the flag allows that."""
     given = target[len(_SCHEME) :] if target[: len(_SCHEME)].lower() == _SCHEME else target
     if not given or "\0" in given:
-        raise NotAShelf(f"{given!r} is no path for a shelf")
+        raise NotAShelf(f"{given!r} cannot be the path of a shelf: it is empty or has a null character")
     path = os.path.realpath(given)
     refuse_shared_filesystem(path)
     REGISTRY.refuse_gone(path)
@@ -48,7 +48,7 @@ def open_engine(target: Any, options: OpenOptions) -> Engine:
             )
         except ShelfNotFound:
             if create:
-                continue  # it was removed between the two
+                continue  # it was removed between making and opening
             if told := old_shelves.told_beside(path):
                 raise ShelfNotFound(errno.ENOENT, told, path) from None
             raise

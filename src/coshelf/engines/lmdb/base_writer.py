@@ -1,4 +1,4 @@
-"""Changing the base: the rows of one write transaction, and the shelf row that goes with them."""
+"""Writing to the base: the rows of one write transaction, and the shelf row that describes the new state."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _AT_ONCE = 1_000  # puts whose records are in memory at the same time
 
 
 class BaseWriter:
-    """What changes in the base inside one write transaction."""
+    """Writes to the base inside one write transaction, and counts the rows of our own."""
 
     def __init__(self, base: LmdbFile, transaction: lmdb.Transaction[bytes]) -> None:
         self._base = base
@@ -54,7 +54,7 @@ class BaseWriter:
             self._put_many(self._catalogue.take(some))
 
     def take_over(self, rows: list[tuple[bytes, bytes]]) -> None:
-        """Do what rows of the delta say, in order: sealed records, of which those without a body are deletions."""
+        """Copy rows of the delta to the base, in order. They are sealed records; one without a body is a deletion."""
         rows = self._catalogue.take(rows)
         for key, record in rows:
             if is_deletion(record):
@@ -84,7 +84,7 @@ class BaseWriter:
         if plain:
             cursor = self._transaction.cursor()
             behind_all = not cursor.last() or cursor.key() < plain[0][0]
-            cursor.putmulti(plain, append=behind_all)  # which fills pages, where inserting leaves them half empty
+            cursor.putmulti(plain, append=behind_all)  # appending fills pages; inserting leaves them half empty
 
     def _put(self, key: bytes, record: bytes) -> None:
         if key < FIRST and self._transaction.get(long_keys.physical(key)) is None:
@@ -103,7 +103,7 @@ class BaseWriter:
             self._delete(key)
 
     def _clear_all(self) -> None:
-        """Drop everything, then put back our own rows: costs pages, not entries."""
+        """Drop everything, then put back our own rows. The cost depends on the number of pages, not of entries."""
         own = [
             *long_keys.walk(self._transaction, b"\x00", long_keys.LAYERS, False, False),
             *long_keys.walk(self._transaction, prefix_end(long_keys.LAYERS), FIRST, False, False),

@@ -59,7 +59,7 @@ _LARGEST_VALUE = (1 << 32) - 1 - records.TRAILER
 _CAPABILITIES = Capabilities(
     exclusive="processes", watch="doorbell", largest_value=_LARGEST_VALUE, acknowledged="machine", blobs=True
 )  # fmt: skip
-_PATIENCE = 50  # reads that are repeated when commits come in between, for a reader without locks
+_PATIENCE = 50  # times that a reader without locks repeats a read because commits came in between
 
 _T = TypeVar("_T")
 
@@ -90,12 +90,15 @@ class LmdbEngine(Engine):
                 environment.blobs.sweep()
 
     def _flush_what_was_left(self) -> None:
-        """By processes that died, or have not come to it yet: what is seen from here on is as durable as was asked."""
+        """Flush commits of processes that died, or that have not flushed them yet.
+
+        So whatever this handle reads is as durable as its own commits are.
+        """
         with self._environment.inside():
             if self._environment.page.delta.is_clean():
                 return
             if self._waits_for_disk:
-                with suppress(StorageError):  # a full disk, say, which the first commit will meet
+                with suppress(StorageError):  # for example a full disk: the first commit raises the error
                     self._environment.flusher.sync()
             else:
                 self._environment.flusher.notice()
@@ -122,12 +125,12 @@ class LmdbEngine(Engine):
                 return self._record_beside_delta(base, key)
             if self._read_quickly_from is not base:
                 self._read_quickly(base)
-            # As base.begin() does: a call less for what is asked for most.
+            # The same steps as in base.begin(), to save a call in the most frequent operation.
             if os.lseek(base.size_descriptor, 0, os.SEEK_END) != base.size:
                 base.check_size()
             transaction = base.lmdb.begin()
             record = transaction.get(key if len(key) <= long_keys.CHUNK else long_keys.physical(key))
-            transaction.abort()  # one that an error leaves behind ends when it is collected, with the frame
+            transaction.abort()  # after an error it ends when the frame, and the transaction with it, is collected
         except lmdb.ReadersFullError:
             return self._record_after_the_dead(base, key)
         except lmdb.Error as error:
@@ -137,14 +140,14 @@ class LmdbEngine(Engine):
         return record
 
     def _read_quickly(self, base: BaseFile) -> None:
-        """From here on read plain values without LMDB, if this can be done."""
+        """Read plain values without LMDB from here on, if the base has a reader for that."""
         self._read_quickly_from = base
         reader = base.quick_reader(self._environment.files.page)
         if reader is not None:
             self.quick = reader.load
 
     def _record_beside_delta(self, base: BaseFile, key: bytes) -> bytes | None:
-        """First what the delta has, then the base: what a flush takes out of the delta is in the base by then."""
+        """Look in the delta first and in the base second: what a flush took out of the delta is in the base by then."""
         environment = self._environment
         environment.tend()
         delta = environment.current_delta()
@@ -158,7 +161,7 @@ class LmdbEngine(Engine):
             return transaction.get(key if len(key) <= long_keys.CHUNK else long_keys.physical(key))
 
     def _record_after_the_dead(self, base: BaseFile, key: bytes) -> bytes | None:
-        """Where all places of readers were taken: those of readers that died are given back first."""
+        """Read a record after LMDB found no free place for a reader. This first frees the places of dead readers."""
         with translated(self.where, "read"), base.begin() as transaction:
             return transaction.get(long_keys.physical(key))
 
@@ -186,7 +189,7 @@ class LmdbEngine(Engine):
         return take_instant(self._environment, RESERVED[0][0], LAST)
 
     def _repeated(self, read: Callable[[LmdbSnapshot], _T], start: bytes = FIRST, stop: bytes = LAST) -> _T:
-        """Read from a snapshot; again, if a reader without locks was overtaken by a commit."""
+        """Read from a snapshot. Repeat it if a commit overtook this reader, which has no locks."""
         for _ in range(_PATIENCE):
             with take_instant(self._environment, start, stop) as snapshot:
                 try:
@@ -208,7 +211,7 @@ class LmdbEngine(Engine):
         environment = self._environment
         environment.enter()
         try:
-            # None until the first commit has made it, or this process has used it.
+            # None until a commit has made the delta and this process has used it.
             delta = environment.latest_delta if environment.name.gone is None else None
             number = None if delta is None else delta.put_one(key, body, partial)
             if delta is not None and number is not None:
@@ -261,7 +264,10 @@ class LmdbEngine(Engine):
         return committed
 
     def _commit_with_delta(self, batch: Batch, *, holding: bool) -> int | None:
-        """As a rule into the delta; None, and nothing, if the exclusive lock is to be taken first."""
+        """Commit into the delta, or a large batch into the base.
+
+        Commits nothing and returns None if the caller must take the exclusive lock first.
+        """
         committer = self._committer
         try:
             if not is_large(batch):
@@ -281,7 +287,7 @@ class LmdbEngine(Engine):
         return committer.into_base(batch)
 
     def _acknowledged(self, number: int) -> int:
-        """See to it that a commit becomes durable: now, or soon."""
+        """Return when a commit is durable, or have it flushed soon, as the ``durability`` option asks."""
         if not self._environment.has_delta:
             return number
         if not self._waits_for_disk:
@@ -293,12 +299,12 @@ class LmdbEngine(Engine):
             raise
         except StorageError as error:
             raise type(error)(
-                f"{self.where} has this commit, and everybody sees it, but it could not be made durable: {error}"
+                f"{self.where} has this commit, and all processes see it, but it could not be made durable: {error}"
             ) from error
         return number
 
     def _refuse_excess(self, batch: Batch) -> None:
-        """Refuse nothing: LMDB refuses too large a value, and to look at all of a batch may read a file."""
+        """Refuse nothing. LMDB refuses a value that is too large, and looking at the whole batch may read a file."""
 
     def _refuse_writes(self) -> None:
         super()._refuse_writes()
@@ -342,7 +348,7 @@ class LmdbEngine(Engine):
             )
 
     def _information(self) -> os.stat_result:
-        """Of the file that is open, whatever has its name by now."""
+        """The ``os.stat`` of the open file, even if its name leads to another file by now."""
         with self._environment.inside():
             return os.fstat(self._environment.files.descriptor)
 
@@ -361,7 +367,7 @@ class LmdbEngine(Engine):
             return self._environment.bell()
 
     def sync(self) -> None:
-        """Return when everything that was committed so far, by anybody, is durable. With flag "r", do nothing."""
+        """Return when all commits so far, of this and other processes, are durable. With flag "r", do nothing."""
         environment = self._environment
         if self._options.flag != "r":
             with environment.inside():
@@ -369,7 +375,10 @@ class LmdbEngine(Engine):
                 environment.name.refuse_gone()
 
     def _flush(self) -> None:
-        """See to it that all is durable, and raise if it is not. Who has written nothing since does not look again."""
+        """Make all commits durable. Raise if that fails, or if the file is known to have been removed or replaced.
+
+        If nothing was written since the last flush, this does not look at the file's name again.
+        """
         if self._environment.has_delta:
             self._environment.flusher.sync()
         if self._environment.name.gone is not None:
@@ -388,7 +397,7 @@ class LmdbEngine(Engine):
                 self._environment.release()
 
     def rest(self) -> None:
-        self.sync()  # the registry does the rest, for all who share the environment
+        self.sync()  # the registry calls Environment.rest for all handles that share the environment
 
     def check(self, progress: Progress | None) -> Report:
         for _ in range(_PATIENCE):
@@ -426,7 +435,7 @@ class LmdbEngine(Engine):
 
 
 class _BlobsOfHandle(Blobs):
-    """The blobs of the environment, which a handle writes if it may write."""
+    """The blobs of the environment. A handle that may write the shelf may write them."""
 
     def __init__(self, engine: LmdbEngine) -> None:
         self._engine = engine
@@ -440,7 +449,10 @@ class _BlobsOfHandle(Blobs):
 
 
 def _closing(snapshot: LmdbSnapshot, found: Iterator[_T]) -> Iterator[_T]:
-    """What was found in a snapshot, which is closed when this ends, even if nothing is ever taken from it."""
+    """Iterate over what was found in a snapshot, and close the snapshot at the end.
+
+    It is closed as well if the caller takes nothing from the iterator.
+    """
     closing = _until_the_end(snapshot, found)
     next(closing)
     return cast("Iterator[_T]", closing)

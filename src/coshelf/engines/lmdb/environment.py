@@ -1,4 +1,4 @@
-"""The life of an open shelf in one process: opened once for all its users, renewed in forked children, and closed."""
+"""The life of an open shelf in one process: it is opened once for all users, opened again after forks, and closed."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from coshelf.errors import StorageError
 
 __all__ = ["Environment", "acquire"]
 
-# Seconds after which nobody seems to care for what waits in the delta, beside twice the interval.
+# Seconds, added to twice the interval, after which a reader assumes that no process will flush the delta.
 _NEGLECTED = 0.5
-# Seconds that the replacement of the file waits for threads to come out, looking again after each pause.
+# Seconds that the replacement of the file waits for threads to leave LMDB. It looks again after each pause.
 _PATIENCE = 5.0
 _PAUSE = 0.001
 
@@ -28,7 +28,7 @@ _PAUSE = 0.001
 class Environment(OpenFiles):
     """An open shelf and its life. Use :func:`acquire`, and :meth:`release` once for each.
 
-    The last thread that comes out of LMDB closes the files, if they have no users by then.
+    The last thread that leaves LMDB closes the files if they have no users by then.
     """
 
     def __init__(self, path: str, *, write: bool, timeout: float, trusted: bool) -> None:
@@ -45,7 +45,7 @@ class Environment(OpenFiles):
         self.flusher.flush()
 
     def tend(self) -> None:
-        """Start a flush if a process that died, or was stopped, left the delta dirty. For a reader that is inside."""
+        """Start a flush if a process that died, or was stopped, left the delta dirty. The caller is inside."""
         state = self.delta_state
         if self.may_write and state is not None:
             patience = _NEGLECTED + 2 * self.flush_interval
@@ -63,18 +63,18 @@ class Environment(OpenFiles):
             self.name.refuse_gone()
 
     def sync_at_end(self) -> None:
-        """Have everything durable that this process may flush, and all as it was: threads may still be at work."""
+        """Flush what this process may flush, and change nothing else: threads may still be at work."""
         if self.users and self.is_open and self.has_delta and self.may_write:
             self.flusher.sync()
 
     def pause_threads(self, patience: float) -> None:
-        """Before a fork: end the threads of our own, unless that takes longer than this many seconds."""
+        """Before a fork: end our own threads. Give up after ``patience`` seconds."""
         self.flusher.pause(patience)
         for file in self.lmdb_files():
             file.writer_mutex.pause()
 
     def resume_threads(self) -> None:
-        """After a fork, in the parent."""
+        """After a fork, in the parent: allow our own threads again."""
         self.flusher.resume()
         for file in self.lmdb_files():
             file.writer_mutex.resume()
@@ -99,7 +99,7 @@ class Environment(OpenFiles):
             return self._base
 
     def abandon(self) -> None:
-        """In a forked child: keep inherited LMDB objects alive for ever, and be opened afresh at the next use."""
+        """In a forked child: keep inherited LMDB objects alive for ever. The next use opens the files again."""
         self._inside = []
         self._renewing = []
         inherited, self._base = self._base, None
@@ -117,14 +117,14 @@ class Environment(OpenFiles):
         self.files.abandon()
 
     def shut(self) -> None:
-        """Close, with the registry's lock held and nobody inside."""
+        """Close the files. The caller holds the registry's lock, and no thread is inside."""
         base = self._base
-        if base is None or self._is_shutting:  # a handler that interrupts it finds the shelf closed
+        if base is None or self._is_shutting:  # a signal handler that interrupts this finds the shelf closed
             return
         self._is_shutting = True
         self.flusher.end()
         try:
-            # What threads committed while the last user was closing.
+            # Flush what threads committed while the last user was closing.
             if self.has_delta and self.may_write and not self.page.delta.is_clean() and not self.name.is_lost():
                 self.flusher.flush_inside()
             if self.may_write and self.registered:
@@ -145,14 +145,14 @@ class Environment(OpenFiles):
     # --- another file in the place of this one -----------------------------------------------------------------------
 
     def other_processes(self) -> list[int]:
-        """The pids of other processes that have it open and have read from it."""
+        """The pids of other processes that have the shelf open and have read from it."""
         with self.inside():
             return sorted({pid for pid, _ in self.base.readers()} - {os.getpid()})
 
     def replace_file(self, rewrite: Callable[[Files], None]) -> str | None:
-        """Close, replace the file by another one, and open that. Only for the holder of the exclusive lock.
+        """Close, replace the file by another one, and open that. The caller holds the exclusive lock.
 
-        Returns what is in the way, if something is. Threads that come meanwhile wait until it is open again.
+        Returns the reason if the file cannot be replaced now. Threads that enter meanwhile wait until it is open again.
         """
         self.flusher.pause()
         try:
@@ -200,12 +200,12 @@ class Environment(OpenFiles):
         return None
 
     def settle(self) -> None:
-        """Before the last :meth:`release`: end the flush thread, which that would not wait for."""
+        """Before the last :meth:`release`: end the flush thread, since ``release`` does not wait for it."""
         if self.users == 1:
             self.flusher.pause()
 
     def rest(self) -> None:
-        """The interpreter ends: flush, and have each later commit flushed by its own thread, as no other can start."""
+        """At the interpreter's end: flush. No thread can start any more, so each later commit flushes by itself."""
         self.flusher.pause()
         try:
             if self.users and self.has_delta:
@@ -218,12 +218,12 @@ class Environment(OpenFiles):
         with REGISTRY.lock:
             self.users -= 1
             REGISTRY.close_unused(self)
-            if self.users:  # somebody came meanwhile
+            if self.users:  # another thread has opened it meanwhile
                 self.flusher.resume()
 
 
 def acquire(path: str, *, write: bool, timeout: float, trusted: bool) -> Environment:
-    """The environment of a file in this process, opened if it is not yet."""
+    """The environment of a file in this process. It is opened if the process has not opened it yet."""
     found = REGISTRY.acquire(
         path, lambda: Environment(path, write=write, timeout=timeout, trusted=trusted), write=write, timeout=timeout
     )

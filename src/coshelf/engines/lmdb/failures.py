@@ -1,4 +1,4 @@
-"""LMDB's errors as ours, in one place."""
+"""Translates LMDB's errors to those of coshelf."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from coshelf.system.os_errors import NO_RIGHT, NO_SPACE
 
 __all__ = ["translate", "translated"]
 
-_LITTLE = 1 << 20  # bytes left on a file system that counts as full when a write was cut short
+_LITTLE = 1 << 20  # if a write was cut short, a file system with less free space than this counts as full
 
 _DAMAGE = (
     lmdb.CorruptedError,
@@ -34,7 +34,7 @@ _DAMAGE = (
 
 @contextmanager
 def translated(path: str, doing: str) -> Iterator[None]:
-    """Raise what LMDB raises as an error of our tree, with path and operation."""
+    """Raise an error of coshelf in the place of one of LMDB's, with path and operation."""
     try:
         yield
     except lmdb.Error as error:
@@ -42,7 +42,7 @@ def translated(path: str, doing: str) -> Iterator[None]:
 
 
 def _is_short_write(error: lmdb.Error, path: str) -> bool:
-    """LMDB calls a write that was cut short by a full disk an I/O error."""
+    """Whether an I/O error of LMDB means a write that a full disk cut short."""
     if error.code != errno.EIO:
         return False
     try:
@@ -62,7 +62,7 @@ def translate(error: lmdb.Error, path: str, doing: str) -> CoshelfError:
     if isinstance(error, lmdb.MapFullError):
         return StorageFull(
             f"cannot {doing} {path}: the part of this process's address space that was taken for it is used up\n"
-            "  hint: close it, and open it again; if a limit is set (ulimit -v), raise that"
+            "  hint: close it and open it again; if the address space is limited (ulimit -v), raise the limit"
         )
     if isinstance(error, lmdb.MapResizedError):
         return StorageError(

@@ -1,4 +1,4 @@
-"""What an open shelf's files, readers and locks are like just now."""
+"""The figures of an open shelf at this moment: its files, readers and locks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["figures_of"]
 
 
 def figures_of(environment: Environment) -> Figures:
-    """The figures; of readers and delta only where this user may know of them."""
+    """The figures of a shelf. Those of readers and delta are left out for a user without rights to the sidecars."""
     with environment.inside():
         figures = Figures(os.fstat(environment.files.descriptor).st_size)
         with environment.base.begin() as transaction:
@@ -55,7 +55,7 @@ def _count_free(pages: Pages, meta: Meta) -> int:
 
 
 def _readers(environment: Environment, newest: int) -> list[FileReader]:
-    """Those who read just now, or keep a snapshot."""
+    """The processes that have read from the shelf, and how old the state is that each is reading now."""
     found = [
         FileReader(pid, None if transaction is None else newest - transaction)
         for pid, transaction in environment.base.readers()

@@ -27,15 +27,15 @@ __all__ = ["LmdbSnapshot", "take_instant"]
 _T = TypeVar("_T")
 _Row = tuple[bytes, bytes]
 
-# Entries of the delta that are copied. Where there are more, a flush costs little more, and only once.
+# The most entries of the delta that are copied. If there are more, a flush costs little more, and only once.
 _MANY = 2_000
 
 
 def take_instant(environment: Environment, start: bytes, stop: bytes) -> LmdbSnapshot:
     """The shelf as it is now, for reading keys in ``[start, stop)``.
 
-    The delta is read first: what a flush takes out of it is in the base by then. Its rows are copied, since a read
-    transaction that is kept would keep its pages from being used again, and fill it.
+    The delta is read first: what a flush takes out of it is in the base by then. Its rows are copied. An open read
+    transaction of the delta would keep its pages from being used again, and the delta would fill up.
     """
     environment.enter()
     try:
@@ -73,7 +73,10 @@ def take_instant(environment: Environment, start: bytes, stop: bytes) -> LmdbSna
 
 
 def _flush_if_possible(environment: Environment) -> None:
-    """Leave it where it is if the disk is full, say: who calls sync() or close() is told, and it can be read."""
+    """Flush. If it fails, for example on a full disk, the commits stay in the delta and can be read there.
+
+    ``sync()`` and ``close()`` raise the error.
+    """
     with suppress(StorageError):
         environment.flusher.flush()
 
@@ -81,7 +84,7 @@ def _flush_if_possible(environment: Environment) -> None:
 class LmdbSnapshot(Snapshot):
     """One instant of the file. Handles on the same instant share a transaction; the last one closed ends it.
 
-    ``newer`` is what the delta had, in order: it goes before what the base has.
+    ``newer`` has the rows of the delta, in order. They take precedence over those of the base.
     """
 
     def __init__(self, environment: Environment, transaction: ReadTransaction, newer: dict[bytes, bytes]) -> None:
@@ -91,7 +94,7 @@ class LmdbSnapshot(Snapshot):
         transaction.users += 1
 
     def take_left(self, left: dict[bytes, bytes]) -> None:
-        """Have what a dead process left in the delta go before what the base has, unless that has it by now."""
+        """Give rows that a dead process left in the delta precedence over the base, unless the base has them by now."""
         if left:
             try:
                 with self.transaction() as transaction:
@@ -109,12 +112,12 @@ class LmdbSnapshot(Snapshot):
 
     @property
     def newer(self) -> dict[bytes, bytes]:
-        """What the delta had, in order: records, of which those without a body are deletions."""
+        """The rows of the delta, in order. A record without a body is a deletion."""
         return self._newer
 
     @contextmanager
     def transaction(self) -> Iterator[lmdb.Transaction[bytes]]:
-        """The transaction, for a read that is confirmed at its end."""
+        """The read transaction, for a block. At the end it is confirmed that no writer overwrote what was read."""
         reading = self._reading
         transaction = reading.enter()
         base = self._environment.base
@@ -187,7 +190,7 @@ class LmdbSnapshot(Snapshot):
     def _pages(
         self, start: bytes, stop: bytes, *, reverse: bool, keys_only: bool, chosen: Callable[[list[_Row]], list[_T]]
     ) -> Iterator[list[_T]]:
-        """Pages of what is chosen of the rows."""
+        """The rows in pages. ``chosen`` makes a page of items from a list of rows."""
         reading = self._reading
         path = self._environment.path
         rows: RowPages | None = None
@@ -203,7 +206,7 @@ class LmdbSnapshot(Snapshot):
                 check.see(page)
                 if not page and start <= FIRST and stop >= LAST:
                     check.end(self._count_base(transaction))
-                is_end = not page  # before it is handed out: closing the shelf takes back what is in it
+                is_end = not page  # asked before the page is handed out: closing the shelf empties it
                 reading.hand_out(rows, page)
             if is_end:
                 return
@@ -254,9 +257,9 @@ class LmdbSnapshot(Snapshot):
                 self._collect_blobs()
 
     def _collect_blobs(self) -> None:
-        """Give back the room of what was kept for this instant alone."""
+        """Remove blobs that were kept for this instant alone."""
         environment = self._environment
-        # Not in a forked child that has not opened it: this may be the garbage collector, with what it inherited.
+        # Not in a forked child that has not opened the shelf: the garbage collector may close an inherited snapshot.
         if environment.blobs.has_waiting and environment.may_write and environment.is_open:
             with suppress(ShelfClosed), environment.inside():
                 environment.blobs.collect()

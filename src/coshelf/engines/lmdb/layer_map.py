@@ -1,4 +1,4 @@
-"""The layers of long keys as a walk over all rows meets them, in the order of the rows and not of the keys."""
+"""Finds the long keys in a walk over all rows. Such a walk meets layers in the order of rows, not of keys."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ _NAME = 1 + _DIGEST  # bytes that name the layer, before each of its rows
 
 
 def is_in_layer(row: bytes) -> bool:
-    """Whether a row belongs to a layer but the first."""
+    """Whether a row belongs to a layer other than the first."""
     return row.startswith(LAYERS)
 
 
 def is_link(row: bytes) -> bool:
-    """Whether a row leads to a layer: it has a whole chunk, and one byte more."""
+    """Whether a row is a link to a layer: it has a whole chunk and one more byte."""
     return len(row) == CHUNK + 1 + (_NAME if is_in_layer(row) else 0)
 
 
 class LayerMap:
-    """Which layer stands for which beginning of a key, found from all links. A layer's name proves what that is."""
+    """Maps each layer to the beginning of its keys. It is found from all links, and a layer's name verifies it."""
 
     def __init__(self) -> None:
         self._chunks: dict[bytes, set[bytes]] = {}  # of the links in each layer
@@ -58,5 +58,5 @@ class LayerMap:
         return beginning + row[_NAME:]
 
     def unused(self) -> Iterator[bytes]:
-        """The beginnings of keys to which links lead, and nothing is there."""
+        """The beginnings of keys whose links lead to a layer without rows."""
         return (beginning for name, beginning in self._beginnings.items() if name not in self.used)

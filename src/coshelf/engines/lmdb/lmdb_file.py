@@ -1,4 +1,4 @@
-"""One LMDB file, open: its transactions begun the right way, and its errors as ours."""
+"""An open LMDB file: begins its transactions with the necessary checks, and translates its errors."""
 
 from __future__ import annotations
 
@@ -33,11 +33,12 @@ __all__ = ["BaseFile", "LmdbFile", "with_largest_map"]
 _T = TypeVar("_T")
 
 _SPARE_TRANSACTIONS = 8
-# Readers that died keep old pages in use until somebody looks: a kill storm grew a file a thousandfold without this.
+# Dead readers keep old pages in use until a process checks for them. Without this check, a test that kept killing
+# readers made a file grow a thousandfold.
 _READER_CHECK_EVERY = 128
-# The map is address space, not disk: so large that a full map is nothing a user meets. A process has 128 TB of it. So
-# where many shelves are open the next ones get less: a thousand take 80 TB, four thousand 112 TB. Where address space
-# is limited (ulimit -v), smaller ones are tried.
+# The size of the map in bytes. The map takes address space, not disk, and is so large that no user fills it. A process
+# has 128 TB of address space, so if many shelves are open the next ones get less: a thousand shelves take 80 TB, four
+# thousand 112 TB. If the address space is limited (ulimit -v), smaller maps are tried.
 _MAP = 1 << 38
 _MANY = 128
 _SMALLEST_MAP = 1 << 26
@@ -46,8 +47,8 @@ _SMALLEST_MAP = 1 << 26
 class LmdbFile:
     """An open LMDB environment. ``path`` is its file, ``shelf`` the shelf's path, for messages.
 
-    ``opened`` is the name by which LMDB opens it, if it is another one, and ``guarded`` its lock file, if that is not
-    beside it.
+    ``opened`` is the name by which LMDB opens the file, if that differs from ``path``. ``guarded`` is the lock file, if
+    that does not lie beside the file.
     """
 
     def __init__(
@@ -96,12 +97,12 @@ class LmdbFile:
 
     @property
     def paths(self) -> tuple[str, str]:
-        """The names of what it maps: data and lock file."""
+        """The names of the two files that it maps: data file and lock file."""
         return self.path, self._guard.path
 
     @property
     def lock_descriptor(self) -> int:
-        """The descriptor of the lock file. Only of one that has one."""
+        """The descriptor of the lock file. Only for an environment that was opened with a lock file."""
         descriptor = self._guard.descriptor
         assert descriptor is not None
         return descriptor
@@ -118,9 +119,10 @@ class LmdbFile:
             raise translate(error, self.shelf, "read") from error
 
     def begin_write(self) -> lmdb.Transaction[bytes]:
-        """A write transaction, to be ended by this thread, soon. Waits for LMDB's writer mutex.
+        """A write transaction, which this thread must end soon. Waits for LMDB's writer mutex.
 
-        A handler that interrupts this thread may end it, to write: see :mod:`coshelf.engines.lmdb.locks.turns`.
+        A signal handler that interrupts this thread and writes ends the transaction before: see
+        :mod:`coshelf.engines.lmdb.locks.turns`.
         """
         self._commits += 1
         if self._commits % _READER_CHECK_EVERY == 0:
@@ -143,14 +145,14 @@ class LmdbFile:
             return turns.own[thread]
 
     def writing(self) -> AbstractContextManager[lmdb.Transaction[bytes]]:
-        """A write transaction for a block, which commits it. Raises ``Overtaken`` if a handler came in between.
+        """A write transaction for a ``with`` block that commits it. Raises ``Overtaken`` if a handler wrote in between.
 
-        It begins with this call, so that is made in the ``with`` statement itself.
+        The transaction begins with this call, so call it in the ``with`` statement itself.
         """
         return self.turns.ending(self.begin_write())
 
     def main_database(self, transaction: lmdb.Transaction[bytes]) -> Any:
-        """LMDB's handle for all rows."""
+        """LMDB's handle of the main database, which has all rows."""
         return self.lmdb.open_db(None, transaction)
 
     def close(self) -> None:
@@ -160,9 +162,9 @@ class LmdbFile:
         self._guard.close()
 
     def abandon(self) -> object:
-        """In a forked child: close the descriptors, and give LMDB's environment out, to be kept as it is for ever.
+        """In a forked child: close the descriptors, and return LMDB's environment, which the caller keeps for ever.
 
-        What the parent has locked by its descriptors would be locked for as long as the child had copies of them.
+        The parent's locks belong to its descriptors. They would stay for as long as the child has copies of those.
         """
         self.writer_mutex.abandon()
         self._guard.abandon()
@@ -174,9 +176,9 @@ class LmdbFile:
 
 
 def with_largest_map(opened: Callable[[int], _T], file_size: int, others: int = 0) -> _T:
-    """Open with the usual map beside so many others, or the largest for which there is address space.
+    """Open with the usual map, or with the largest for which there is address space.
 
-    ``ulimit -v`` may bound it.
+    The usual size depends on how many ``others`` are open. ``ulimit -v`` may limit the address space.
     """
     smallest = max(_SMALLEST_MAP, 2 * file_size)
     size = max(_MAP >> (others // _MANY).bit_length(), 4 * file_size, _SMALLEST_MAP)
@@ -192,11 +194,12 @@ def with_largest_map(opened: Callable[[int], _T], file_size: int, others: int = 
 class BaseFile(LmdbFile):
     """The shelf's own file. Every commit to it is durable.
 
-    ``registered`` says whether writers know of our readers; if not, each read must be confirmed. ``others`` are open.
+    ``registered`` says whether writers know of our readers. If not, each read must be confirmed. ``others`` is the
+    number of other shelves that are open.
 
     Attributes:
-        size_descriptor: the one whose end is the file's.
-        size: of the file, as it was when it was last looked at.
+        size_descriptor: the descriptor by which the size of the file is found.
+        size: the size of the file when it was last looked at.
     """
 
     def __init__(self, path: str, descriptor: int, *, registered: bool, others: int = 0) -> None:
@@ -233,9 +236,9 @@ class BaseFile(LmdbFile):
         with_largest_map(opened, self.size, others)
 
     def _choose_descriptors(self, given: int) -> None:
-        """LMDB's, for a shelf that is written; if there is one that is not found, and for readers, the given one.
+        """Use LMDB's own descriptors if both were found. Otherwise, and for a reader without locks, use the given one.
 
-        LMDB writes data at the position of its descriptor, so the size is found by that of the headers.
+        LMDB writes data at the position of its data descriptor, so the size is found by the one for headers.
         """
         self.descriptor, self.size_descriptor = given, given
         data, header = self.descriptors
@@ -259,7 +262,7 @@ class BaseFile(LmdbFile):
         return super().begin_write()
 
     def quick_reader(self, page: StatePage | None) -> BaseReader | None:
-        """What reads it without LMDB, where nothing waits in the delta. None where nothing does."""
+        """The reader in C, which reads the base without LMDB while the delta is clean. None if there is none."""
         if self._reader is None and self.registered and page is not None:
             self._reader = native.base_reader(
                 self.descriptor, self.size_descriptor, self.lock_descriptor, page.memory, 4 * DIRTY
@@ -280,7 +283,7 @@ class BaseFile(LmdbFile):
             self._reader = None
 
     def check_size(self) -> None:
-        """Raise if the file shrank: LMDB's never does by itself, and touching a page that is gone is a SIGBUS."""
+        """Raise if the file shrank. LMDB never shrinks it, and reading a page that is gone is a SIGBUS."""
         known = self.size  # before looking: another thread may see a later, larger size in between
         size = os.lseek(self.size_descriptor, 0, os.SEEK_END)
         if size < known and self._is_cut():
@@ -288,12 +291,12 @@ class BaseFile(LmdbFile):
         self.size = size
 
     def _is_cut(self) -> bool:
-        """Whether pages are missing. Behind the last page there may be a reserve, which an opener may have given up."""
+        """Whether pages are missing. A smaller file can be whole: an opener may give up the reserve at its end."""
         metas = read_metas(self.descriptor, self.path)
         return len(metas) < 2 or missing_bytes(self.descriptor, self.path, metas) > 0
 
     def is_confirmed(self, transaction: lmdb.Transaction[bytes]) -> bool:
-        """Whether no writer that does not know of this process can have overwritten what was just read."""
+        """Whether no writer can have overwritten what was just read. Only writers that know this process keep it."""
         return self.registered or newest_transaction(self.descriptor, self.path) == transaction.id()
 
     def confirm(self, transaction: lmdb.Transaction[bytes]) -> None:
@@ -305,7 +308,7 @@ class BaseFile(LmdbFile):
             )
 
     def readers(self) -> list[tuple[int, int | None]]:
-        """Who has read from it: pid, and the transaction that is being read just now, if one is."""
+        """The processes that have read from it: pid, and the transaction that is being read now, if there is one."""
         found = []
         for line in self.lmdb.readers().splitlines():  # pid, thread, transaction
             words = line.split()
@@ -314,11 +317,11 @@ class BaseFile(LmdbFile):
         return found
 
     def oldest_reader(self) -> float:
-        """The oldest transaction that somebody reads; infinity if nobody does."""
+        """The oldest transaction that is being read; infinity if there is none."""
         return min((transaction for _, transaction in self.readers() if transaction is not None), default=float("inf"))
 
     def sync(self) -> None:
-        """Make durable what other processes wrote that may have died before their own sync returned."""
+        """Make all of the file durable, also what processes wrote that died before their own sync returned."""
         try:
             os.fdatasync(self.descriptor)
         except OSError as error:
@@ -327,11 +330,11 @@ class BaseFile(LmdbFile):
     def complete(self) -> None:
         """After a commit: give the file the length that its header counts.
 
-        LMDB counts pages that a commit took and gave back without writing them. A file that is shorter than it says
-        looks truncated to an opener. If this process dies before it gets here, the opener checks all pages.
+        LMDB counts pages that a commit took and gave back without writing them. A file that is shorter than its header
+        says looks truncated to an opener. If this process dies before this call, the next opener checks all pages.
         """
         missing = missing_bytes(self.descriptor, self.path)
         if missing:
             end = os.fstat(self.descriptor).st_size + missing
             with contextlib.suppress(OSError):  # a full disk: the commit is whole all the same
-                os.posix_fallocate(self.descriptor, end - 1, 1)  # never shrinks, whoever else does it now
+                os.posix_fallocate(self.descriptor, end - 1, 1)  # never shrinks the file, even if others do it as well

@@ -1,8 +1,8 @@
 """Keys of any length on an engine that takes 511 bytes.
 
-A key of more than CHUNK bytes is split. Each chunk that is followed by something is a link row, and what follows lies
-in a layer, a range of rows whose prefix is a digest of all that came before. docs/format.md, "Long keys", has the
-bytes. The rows of a key depend on that key alone, so one look-up finds it, and two files agree about it.
+A key of more than CHUNK bytes is split into chunks. Each chunk but the last becomes a link row. What follows it lies in
+a layer: a range of rows whose prefix is a digest of all chunks before. docs/format.md, "Long keys", has the bytes.
+The rows of a key depend on that key alone. So one look-up finds it, and it has the same rows in base and delta.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def delete(transaction: lmdb.Transaction[bytes], key: bytes) -> tuple[bool, int]
 def walk(
     transaction: lmdb.Transaction[bytes], start: bytes, stop: bytes, reverse: bool, keys_only: bool
 ) -> Iterator[tuple[bytes, bytes]]:
-    """The keys in ``[start, stop)`` with their records, in order; an empty record with ``keys_only``."""
+    """The keys in ``[start, stop)`` with their records, in order. With ``keys_only`` each record is empty."""
     layers = [_Layer(transaction, b"", blake2b(digest_size=_DIGEST), start, stop, reverse, keys_only)]
     while layers:
         layer = layers[-1]
@@ -76,7 +76,7 @@ def walk(
 
 
 def everything(transaction: lmdb.Transaction[bytes]) -> Iterator[tuple[bytes, bytes]]:
-    """All keys with their rows in order, our own included, but for what only leads to long keys."""
+    """All keys with their records in order, those of our own rows included. Links to long keys are left out."""
     yield from walk(transaction, b"", LAYERS, False, False)
     yield from walk(transaction, prefix_end(LAYERS), LAST, False, False)
 
@@ -98,12 +98,12 @@ def _links(key: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 class _Layer:
-    """A walk over one layer. ``start`` and ``stop`` are relative to it; None is no bound.
+    """A walk over one layer. ``start`` and ``stop`` are relative to it; None means no bound.
 
     Attributes:
-        chunk: what the keys of this layer have before them, behind what the layer above has.
-        skip: how many bytes of each row name the layer.
-        rows: what is left of the walk.
+        chunk: the chunk of the link that leads to this layer. It is part of each key here.
+        skip: how many bytes at the beginning of each row name the layer.
+        rows: the rows that the walk has not reached yet.
     """
 
     def __init__(
@@ -139,7 +139,7 @@ class _Layer:
         low = layer if start is None else layer + (start if len(start) <= CHUNK else start[:CHUNK] + _LINK)
         if stop is None:
             high = prefix_end(layer)
-        else:  # the link that leads to a long bound is still inside
+        else:  # the link that leads to a long bound is within the bounds
             high = layer + (stop if len(stop) <= CHUNK else stop[:CHUNK] + b"\x01")
         cursor = self._transaction.cursor()
         if not _position(cursor, low, high, reverse):
@@ -151,13 +151,13 @@ class _Layer:
 
 
 def are_there(transaction: lmdb.Transaction[bytes]) -> bool:
-    """Whether there is any key that is longer than one row can hold."""
+    """Whether any key is longer than one row can hold."""
     cursor = transaction.cursor()
     return cursor.set_range(LAYERS) and cursor.key().startswith(LAYERS)
 
 
 def rows_from(cursor: lmdb.Cursor[bytes], reverse: bool, keys_only: bool) -> Iterator[tuple[bytes, bytes]]:
-    """The rows from the cursor's place on, without their values with ``keys_only``."""
+    """The rows from the cursor's place on. With ``keys_only`` each value is empty."""
     if not keys_only:
         return cursor.iterprev() if reverse else cursor.iternext()
     keys = cursor.iterprev(values=False) if reverse else cursor.iternext(values=False)
@@ -165,7 +165,7 @@ def rows_from(cursor: lmdb.Cursor[bytes], reverse: bool, keys_only: bool) -> Ite
 
 
 def _below(bound: bytes | None, chunk: bytes) -> bytes | None:
-    """A bound as the layer under this link sees it. A row inside the bounds is met whole or cut by them."""
+    """The bound relative to the layer under this link; None if the bound is not in that layer."""
     if bound is not None and len(bound) > CHUNK and bound.startswith(chunk):
         return bound[CHUNK:]
     return None

@@ -1,7 +1,7 @@
-"""The open files of a shelf in one process, for all that reads and writes them.
+"""The open files of a shelf in one process. All code that reads and writes them uses this object.
 
-LMDB must not be closed while a thread is in one of its calls, some of which let other threads run. So a thread that
-calls LMDB is *inside*, between ``enter`` and ``leave``. When they are opened and closed is for :mod:`environment`.
+LMDB must not be closed while a thread is in one of its calls, and some of these calls let other threads run. So a
+thread that calls LMDB is *inside*: between ``enter`` and ``leave``. :mod:`environment` opens and closes the files.
 """
 
 from __future__ import annotations
@@ -54,13 +54,13 @@ class OpenFiles(abc.ABC):
         row: the shelf row, as it was when the files were opened.
         registered: whether writers know of the readers of this process. If not, each read must be confirmed.
         has_damage: whether records are damaged.
-        reads_plainly: whether a read needs no check of either kind.
-        delta_state: what the state page says of the delta; None where there is none.
-        flush_interval: the shortest that a user asked for.
-        may_write: whether a user asked for more than reading.
-        is_resting: whether the interpreter ends, so that each commit is flushed by the thread that makes it.
-        users: the handles that have it open.
-        name: the file's name, compared with the file.
+        reads_plainly: whether a read needs neither to be confirmed nor to be checked for damage.
+        delta_state: what the state page says about the delta; None if there is no delta.
+        flush_interval: the shortest interval that a handle asked for.
+        may_write: whether a handle was opened for writing.
+        is_resting: whether the interpreter is ending. Then the thread that makes a commit also flushes it.
+        users: the number of handles that have the shelf open.
+        name: the file's name. It tells whether the name still leads to the open file.
     """
 
     files: Files
@@ -77,7 +77,7 @@ class OpenFiles(abc.ABC):
         self._tracked: weakref.WeakSet[KeptTransaction] = weakref.WeakSet()
         self._base: BaseFile | None = None
         self._deltas: Deltas | None = None
-        self._opened_deltas: list[Delta] = []  # those of the line above
+        self._opened_deltas: list[Delta] = []  # the list in self._deltas, or an empty one
         self.delta_state: DeltaState | None = None
         self._inside: list[None] = []
         self._block = _Inside(self)
@@ -132,12 +132,12 @@ class OpenFiles(abc.ABC):
             self._deltas.close()
 
     def lmdb_files(self) -> list[LmdbFile]:
-        """What is open in this process."""
+        """The LMDB files that this process has open: base and deltas."""
         return [*self._opened_deltas] if self._base is None else [self._base, *self._opened_deltas]
 
     @property
     def is_open(self) -> bool:
-        """Whether this process has it open; a forked child that never used it has not."""
+        """Whether this process has the files open. A forked child has not, until it uses the shelf."""
         return self._base is not None
 
     # --- the files, for a thread that is inside ----------------------------------------------------------------------
@@ -150,7 +150,7 @@ class OpenFiles(abc.ABC):
 
     @property
     def page(self) -> StatePage:
-        """The state page, which every writer has."""
+        """The state page. Raises :class:`ReadOnlyShelf` in a process that reads without it."""
         if self.files.page is None:
             raise ReadOnlyShelf(f"{self.path} is read by this user without locks and cannot be written")
         return self.files.page
@@ -167,7 +167,7 @@ class OpenFiles(abc.ABC):
 
     @property
     def deltas(self) -> Deltas:
-        """The deltas, which every writer has."""
+        """The deltas. Raises :class:`ReadOnlyShelf` in a process that reads without locks."""
         if self._deltas is None:
             raise ReadOnlyShelf(f"{self.path} is read by this user without locks and cannot be written")
         return self._deltas
@@ -177,7 +177,7 @@ class OpenFiles(abc.ABC):
         return self.deltas.make(self.base)
 
     def current_delta(self) -> Delta:
-        """The delta, once it is made. Another process may have put another one in its place."""
+        """The delta, once it is made. If another process has replaced it, the new one is opened."""
         opened, state = self._opened_deltas, self.delta_state
         if opened and state is not None and state.is_of(opened[-1].identity):
             return opened[-1]
@@ -190,7 +190,7 @@ class OpenFiles(abc.ABC):
 
     @property
     def has_delta(self) -> bool:
-        """Whether commits go to a delta, if there is space for one. It is made by the first of them."""
+        """Whether commits go to a delta, if there is space for one. The first commit makes it."""
         return self.delta_state is not None
 
     @property
@@ -201,7 +201,7 @@ class OpenFiles(abc.ABC):
 
     @property
     def exclusive(self) -> ExclusiveLock:
-        """The exclusive lock, which every writer has."""
+        """The exclusive lock. Raises :class:`ReadOnlyShelf` in a process that reads without locks."""
         if self._exclusive is None:
             raise ReadOnlyShelf(f"{self.path} is read by this user without locks and cannot be written")
         return self._exclusive
@@ -211,7 +211,7 @@ class OpenFiles(abc.ABC):
         return self._exclusive
 
     def bell(self) -> Doorbell:
-        """The bell. A process that cannot map the state page polls instead."""
+        """The doorbell. A process that cannot map the state page polls instead."""
         return Bell(lambda: self.page, self.inside) if self.registered else PollingBell()
 
     def wake(self) -> None:
@@ -224,24 +224,25 @@ class OpenFiles(abc.ABC):
     def _barrier(self, *, after_death: bool) -> None:
         """Wait for the commits under way.
 
-        After a death base's lock is taken, too: LMDB makes a commit visible after it is durable, so one of the dead may
-        be there and appear only when the next writer takes the lock. Reads before that would not have it.
+        After a death, take the base's write lock, too. LMDB makes a commit visible only after it is durable. So a dead
+        process may have left a commit that becomes visible when the next writer takes the lock, and no read before that
+        shows it.
         """
         if after_death or not self.is_delta_made:
-            with self.base.writing():  # inside, as the lock's own steps are
+            with self.base.writing():  # the caller is inside, like all steps of the exclusive lock
                 pass
-        if self.is_delta_made:  # asked again: a commit that was waited for may have made it
+        if self.is_delta_made:  # asked again: a commit that this waited for may have made the delta
             with self.current_delta().writing():
                 pass
 
     def settle_dead_commits(self) -> None:
-        """Make every commit visible that a process made before it died. For a writer that is inside."""
+        """Make every commit visible that a process made before it died. The caller is inside, and may write."""
         self._barrier(after_death=True)
 
     # --- being inside ------------------------------------------------------------------------------------------------
 
     def enter(self) -> BaseFile:
-        """Keep the files open until :meth:`leave`. A process that inherited them opens them afresh."""
+        """Keep the files open until :meth:`leave`. A process that inherited them opens them again."""
         self._inside.append(None)
         try:
             if not self.users:
@@ -255,13 +256,13 @@ class OpenFiles(abc.ABC):
     def leave(self) -> None:
         try:  # not contextlib.suppress, which would cost every get a tenth of its time
             self._inside.pop()
-        except IndexError:  # forked meanwhile, by a signal handler
+        except IndexError:  # a signal handler forked meanwhile, and this is the child
             return
         if not self.users and not self._inside:
             self._close_unused()
 
     def inside(self) -> _Inside:
-        """Being inside for a block."""
+        """A context manager: the thread is inside for the block."""
         return self._block
 
     @property
@@ -273,12 +274,12 @@ class OpenFiles(abc.ABC):
         self._tracked.add(transaction)
 
     def read_since(self) -> list[float]:
-        """Since when the transactions are kept that are, by the monotonic clock."""
+        """For each read transaction that is kept: since when, by the monotonic clock."""
         return [transaction.since for transaction in list(self._tracked) if transaction.alive]
 
 
 class _Inside:
-    """The blocks of :meth:`Environment.inside`, all of them: which are open is the environment's to know."""
+    """The context manager of :meth:`OpenFiles.inside`. All blocks share one object: the files count who is inside."""
 
     __slots__ = ("_files",)
 

@@ -18,9 +18,9 @@ __all__ = ["ReadTransaction"]
 
 
 class ReadTransaction:
-    """A read transaction that outlives a fork, and that no thread can end while another reads from it.
+    """A read transaction that survives a fork, and that no thread can end while another thread reads from it.
 
-    After a fork the parent's goes on; the child's copy is dead but harmless.
+    After a fork the parent's transaction goes on. The child's copy cannot be read from, and does no harm.
     """
 
     def __init__(self, environment: OpenFiles) -> None:
@@ -32,14 +32,14 @@ class ReadTransaction:
         self.since = time.monotonic()
         base = environment.enter()
         try:
-            # In a list, since taking an element out of a list is one step: of two threads, one gets it.
+            # In a list, since taking an element out of a list is one step: only one of two threads gets it.
             self._transaction = [base.begin()]
             environment.track(self)
         finally:
             environment.leave()
 
     def enter(self) -> lmdb.Transaction[bytes]:
-        """The transaction, alive and its file whole until :meth:`leave`."""
+        """The transaction, which stays open until :meth:`leave`. Raises if it is closed, or if its file was cut."""
         base = self._environment.enter()
         self._inside.append(None)
         if self._closed is not None:
@@ -59,7 +59,7 @@ class ReadTransaction:
         self._environment.leave()
 
     def hand_out(self, scan: object, page: list[Any]) -> None:
-        """Remember what a scan is reading from, so that it ends when this does, and not a page later."""
+        """Remember the page that a scan hands out. Closing the transaction empties it, so the scan ends at once."""
         self._pages[scan] = page
 
     def _take_back(self) -> None:
@@ -67,7 +67,7 @@ class ReadTransaction:
             page.clear()
 
     def refuse(self) -> None:
-        """Say why it cannot be read from any more."""
+        """Raise :class:`ShelfClosed`, and say why it cannot be read from any more."""
         raise ShelfClosed(f"the snapshot of {self._environment.path} {self._closed}")
 
     @property
@@ -86,7 +86,7 @@ class ReadTransaction:
                 self._transaction.pop().abort()
 
     def abandon(self) -> list[lmdb.Transaction[bytes]]:
-        """In a forked child: give the transaction out, to be kept alive for ever."""
+        """In a forked child: return the transaction, which the caller keeps alive for ever."""
         self._closed = "belongs to the parent of this process"
         self._take_back()
         given, self._transaction = self._transaction, []

@@ -1,7 +1,7 @@
-"""All shelves that this process has open: one environment per file, counted by its users, and what a fork does to them.
+"""All shelves that this process has open: one environment for each file, which counts its users.
 
-This is the one piece of global state there is. LMDB must not be opened twice in a process, and an environment must not
-be used or closed in a child that inherited it: both would break the locks of the processes that are alive.
+This is the only global state. LMDB must not open a file twice in one process, and a forked child must not use or close
+an inherited environment. Both would break the locks of processes that are alive. So this also handles forks.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ from coshelf.system.participants import current_thread
 
 __all__ = ["REGISTRY", "Registry"]
 
-# Seconds that a fork waits for the end of a flush, which a signal handler that interrupted a commit may be keeping up.
+# Seconds that a fork waits for the end of a flush. If the fork is made in a signal handler that interrupted a commit,
+# the flush cannot end before the handler does.
 _PATIENCE_AT_FORK = 1.0
 
 
 class Member(Protocol):
-    """What the registry needs of an environment."""
+    """The part of an environment that the registry uses."""
 
     path: str
     users: int
@@ -83,12 +84,12 @@ class Registry:
         return len(self._open)
 
     def acquire(self, path: str, make: Callable[[], Member], *, write: bool, timeout: float) -> Member:
-        """The environment of a file, opened by ``make`` if it is not yet, with one user more."""
+        """The environment of a file, with one more user. ``make`` opens it if this process has not opened it yet."""
         with self._opening_alone(path, timeout):
             with self.lock:
                 known = self._find(path)
                 if known is not None:
-                    known.users += 1  # also takes back one that was to be closed when the last thread is out
+                    known.users += 1  # an environment that waits for its last thread to leave is then not closed
             if known is None:
                 known = make()
                 self.watch_end()
@@ -102,7 +103,7 @@ class Registry:
                     f"{path} is open in this process as {known.path}: use one name for one shelf"
                 )
             if write:
-                with known.inside():  # where it was inherited it is opened afresh, and may turn out not to work
+                with known.inside():  # a forked child opens it again here, and that may fail
                     if not known.registered:
                         raise ReadOnlyShelf(f"{path} is open in this process, read without locks; close it first")
         except BaseException:
@@ -112,11 +113,11 @@ class Registry:
 
     @contextmanager
     def _opening_alone(self, path: str, timeout: float) -> Iterator[None]:
-        """Keep other threads from opening the same file, and only them, since it may take as long as the timeout."""
+        """Keep other threads from opening the same file. Other files stay free, since this may take ``timeout`` s."""
         end = time.monotonic() + timeout
         me = current_thread()
         with self.lock:
-            if path in self._being_closed:  # by this thread, since it has the lock
+            if path in self._being_closed:  # this thread is closing it, since it has the lock
                 raise _interrupted("closing", path)
             while path in self._being_opened:
                 if self._being_opened[path] == me:
@@ -136,9 +137,9 @@ class Registry:
                 self._opened.notify_all()
 
     def refuse_gone(self, path: str) -> None:
-        """Raise :class:`ShelfGone` if a file is open by this name that does not have it any more.
+        """Raise :class:`ShelfGone` if this process has a file open by this name, and the file was removed or replaced.
 
-        Another one of that name would be another shelf, of which the users of the open one know nothing.
+        Another file of that name would be another shelf, and the users of the open one would not know of it.
         """
         with self.lock:
             for environment in list(self._open.values()):
@@ -153,12 +154,12 @@ class Registry:
         return self._open.get((information.st_dev, information.st_ino))
 
     def close_unused(self, environment: Member) -> None:
-        """Close an environment that nobody uses, unless a thread is still inside: then that one does."""
+        """Close an environment without users. If a thread is still inside, it closes the environment when it leaves."""
         with self.lock:
             if not environment.users and not environment.is_busy:
                 self._being_closed.add(environment.path)
                 try:
-                    # By now there may be another one for the same file.
+                    # By now there may be another environment for the same file.
                     if self._open.get(environment.identity) is environment:
                         del self._open[environment.identity]
                     environment.shut()
@@ -166,7 +167,7 @@ class Registry:
                     self._being_closed.discard(environment.path)
 
     def move(self, environment: Member, information: os.stat_result) -> None:
-        """Know an environment by the file that took the place of its own. With the lock held."""
+        """Register an environment under the file that took the place of its own. The caller holds the lock."""
         if self._open.get(environment.identity) is environment:
             del self._open[environment.identity]
         environment.identity = (information.st_dev, information.st_ino)
@@ -179,12 +180,12 @@ class Registry:
         self._being_opened: dict[str, tuple[int, int]] = {}  # and by which thread
 
     def before_fork(self) -> None:
-        # A thread that is there at a fork is a warning from Python 3.12 on, and may need the lock to come to its end.
+        # From Python 3.12 on, a fork with running threads is a warning. Before the lock: a thread may need it to end.
         for environment in self._open.copy().values():
             environment.pause_threads(_PATIENCE_AT_FORK)
         self.lock.acquire()  # so that the child finds the table whole
         if self._open and self._increase_references is None:
-            # Not in the child, where an import that another thread had begun would never end.
+            # Not in the child: an import that another thread had begun would never end there.
             with contextlib.suppress(ImportError):
                 import ctypes
 
@@ -209,18 +210,18 @@ class Registry:
             self._replace_maps(inherited)
 
     def keep_for_ever(self, inherited: Iterable[object]) -> None:
-        """Keep objects from being deallocated, even at the interpreter's end (where ctypes is there to do it)."""
+        """Keep objects from being deallocated: even at the interpreter's end, if ctypes is there."""
         for kept in inherited:
             self._kept.append(kept)
             if self._increase_references is not None:
                 self._increase_references(kept)
 
     def watch_end(self) -> None:
-        """Have flushed at its end what a child of multiprocessing commits: it ends without what runs at exit."""
+        """Flush at the end of a child of multiprocessing. Such a child does not run what is registered for exit."""
         util = sys.modules.get("multiprocessing.util")
         if util is not None and self._watched != os.getpid():
             self._watched = os.getpid()
-            util.register_after_fork(self, Registry._watch_child)  # for what was unpickled before a child begins
+            util.register_after_fork(self, Registry._watch_child)  # for shelves opened before the child's function runs
             self._watch_child()
 
     def _watch_child(self) -> None:
@@ -229,14 +230,14 @@ class Registry:
             util.Finalize(None, self.sync_all, exitpriority=0)
 
     def sync_all(self) -> None:
-        """Have everything durable, and all as it was: threads may still be at work."""
+        """Flush everything, and change nothing else: threads may still be at work."""
         for environment in list(self._open.values()):
             environment.sync_at_end()
 
     def rest_all(self) -> None:
-        """At exit: so that all is durable. What somebody forgot to close is closed when its handles are deleted.
+        """At exit: make everything durable. A shelf that was not closed is closed when its handles are deleted.
 
-        That is later, while modules are torn down. Until then every handle can be used.
+        That happens later, while modules are torn down. Until then every handle can be used.
         """
         for environment in list(self._open.values()):
             environment.rest()
@@ -244,7 +245,7 @@ class Registry:
 
 def _interrupted(doing: str, path: str) -> TransactionInProgress:
     return TransactionInProgress(
-        f"this call interrupted this thread while it was {doing} {path}, which cannot be opened before that has ended\n"
+        f"this call interrupted this thread while it was {doing} {path}; it cannot be opened before that has ended\n"
         "  hint: in a signal handler or finalizer, only note what is to be done, and do it later"
     )
 
@@ -252,8 +253,8 @@ def _interrupted(doing: str, path: str) -> TransactionInProgress:
 def _allow_reopening() -> None:
     """Let py-lmdb open files in this child that its parent had open.
 
-    py-lmdb refuses a second environment on one file by comparing what ``env_keys`` returns with the keys of open
-    environments. The inherited ones are never used or closed again, so in a child the keys carry its pid.
+    py-lmdb refuses a second environment for one file: it compares what ``env_keys`` returns with the keys of open
+    environments. The inherited environments are never used or closed again. So in a child the keys include its pid.
     """
     from lmdb import _envid
 
@@ -263,7 +264,7 @@ def _allow_reopening() -> None:
 
 
 REGISTRY = Registry()
-# Not atexit: finalizers run at exit from the youngest to the oldest, so those of shelves come first, and write back.
+# Not atexit: at exit finalizers run from the youngest to the oldest. So those of shelves, which write back, come first.
 weakref.finalize(REGISTRY, REGISTRY.rest_all)
 if sys.platform != "win32":
     os.register_at_fork(

@@ -1,4 +1,4 @@
-"""The shelf row: who this shelf is, which format it has, and the number of its last commit."""
+"""The shelf row: the id of the shelf, its format, and the number of its last commit."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _MAGIC = b"coshelf\0"
 _FORMAT = 1
 _LAYOUT = struct.Struct("<8sHHIII16sQQQ16s")
 _CHECKSUM = struct.Struct("<I")
-_NO_MORE_COMMITS = 1 << 62  # a number that is never reached by counting
+_NO_MORE_COMMITS = 1 << 62  # counting never reaches this number
 
 BLOBS = 1 << 0
-"""The feature, to be known by a writer, of having blobs: who overwrites an entry says what is no longer named."""
+"""The feature of having blobs. A writer must know it: when it overwrites an entry, it notes blobs no longer named."""
 _KNOWN_TO_WRITERS = BLOBS
 
 
@@ -36,7 +36,7 @@ class ShelfRow:
         store_id: 16 random bytes, made with the shelf and never changed.
         created: nanoseconds since 1970.
         sequence: number of the last commit in the file.
-        extra_rows: rows that are no entries of the user.
+        extra_rows: the number of rows that are not entries of the user.
         writable: whether this version knows all features that a writer must know.
     """
 
@@ -60,9 +60,9 @@ class ShelfRow:
 
 
 def check_row(descriptor: int, path: str) -> ShelfRow:
-    """The row of an LMDB file. Raises :class:`NotAShelf` if it is no shelf. No file is made or changed."""
-    # By its descriptor: py-lmdb looks at the lock file beside a name, which may be that of a file that was replaced
-    # while this process has it open.
+    """The row of an LMDB file. Raises :class:`NotAShelf` if the file is not a shelf. Makes and changes no file."""
+    # Opened by its descriptor: py-lmdb looks at the lock file beside a name. That lock file may belong to a file that
+    # was replaced while this process has it open.
     opened = f"/proc/self/fd/{descriptor}"
     with translated(path, "open"):
         environment = lmdb.open(
@@ -82,17 +82,17 @@ def check_row(descriptor: int, path: str) -> ShelfRow:
 
 
 def refuse_last_number(row: ShelfRow, path: str) -> ShelfRow:
-    """The row, unless its last commit has a number that no counting reaches. Raises :class:`DamagedShelf`."""
+    """The row. Raises :class:`DamagedShelf` if the number of its last commit is too large to be reached by counting."""
     if row.sequence >= _NO_MORE_COMMITS:
         raise DamagedShelf(f"{path} is damaged, or was made to look so: its last commit has the number {row.sequence}")
     return row
 
 
 def new_row(sequence: int = 0, store_id: bytes = b"") -> ShelfRow:
-    """The row of a shelf in the making, whose first commits have the numbers up to this one.
+    """The row of a new shelf whose last commit has the number ``sequence``.
 
-    A copy has the ``store_id`` of its source, since the records' signatures are bound to that. Its nonce tells the two
-    apart where a delta of the one is met beside the other.
+    A copy has the ``store_id`` of its source, since the records' signatures are bound to that. But it has a nonce of
+    its own. So a delta of the one is not taken for a delta of the other.
     """
     nonce = os.urandom(16) if store_id else bytes(16)
     return ShelfRow(store_id or os.urandom(16), time.time_ns(), sequence, 1, nonce)

@@ -1,4 +1,4 @@
-"""Puts of one batch that need not all be in memory: beyond a limit they wait in a file."""
+"""The puts of one batch, of which only a limited size is in memory. The rest waits in a file."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _Item = tuple[bytes, bytes]
 
 
 class SpooledPuts(MutableMapping[bytes, bytes]):
-    """Keys and bodies, of which only so many are in memory.
+    """Keys and bodies, of which at most ``limit`` bytes are in memory.
 
-    The rest lies, in sorted runs, in a file beside the shelf that nobody else sees and that is gone when this is.
+    The rest lies in sorted runs in a temporary file beside the shelf. The file has no name, and ends with this object.
     ``len`` counts a key once for each run that has it.
     """
 
@@ -35,7 +35,7 @@ class SpooledPuts(MutableMapping[bytes, bytes]):
         self._size = 0
         self._runs: list[list[int]] = []  # for each run, where its pieces begin
         self._written = 0
-        self.blobs: list[NewBlob] = []  # that the bodies name
+        self.blobs: list[NewBlob] = []  # the blobs that the bodies name
         self._file: IO[bytes] | None = None
 
     @property
@@ -76,12 +76,12 @@ class SpooledPuts(MutableMapping[bytes, bytes]):
             yield from pickle.load(self._file)
 
     def in_order(self) -> Iterator[_Item]:
-        """All of them by key, of equal keys the one that was put last."""
+        """All items in the order of their keys. Of equal keys only the one that was put last."""
         if self._file is None:
             yield from sorted(self._held.items())
             return
         runs = [*(self._read(pieces) for pieces in self._runs), iter(sorted(self._held.items()))]
-        merged = merge(*runs, key=itemgetter(0))  # of equal keys the one of the earlier run comes first
+        merged = merge(*runs, key=itemgetter(0))  # of equal keys, the one of the earlier run comes first
         last = next(merged)
         for item in merged:
             if item[0] != last[0]:

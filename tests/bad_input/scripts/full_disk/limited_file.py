@@ -14,7 +14,7 @@ with coshelf.open(path, durability=durability) as shelf:
             shelf[n] = "x" * 700  # commits work for as long as the delta, or else the file, has room
         except coshelf.StorageError as error:
             assert path in str(error), error
-            if "everybody sees it" in str(error):
+            if "all processes see it" in str(error):
                 expected[n] = "x" * 700
             break
         expected[n] = "x" * 700

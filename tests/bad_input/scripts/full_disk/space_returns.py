@@ -17,7 +17,7 @@ for n in range(10_000):
         shelf["b", n] = "x" * 20_000
     except coshelf.StorageFull as error:
         assert path in str(error), error
-        if "everybody sees it" not in str(error):
+        if "all processes see it" not in str(error):
             break
         assert durability == "commit"
     else:

@@ -1,1 +1,1 @@
-"""Blobs beside a shelf on lmdb: the files of a folder, and the rows that say which of them is named by what."""
+"""Blobs beside a shelf on lmdb: the files in a folder, and the rows that say which entry names which blob."""

@@ -20,12 +20,12 @@ __all__ = ["is_blob", "open_blob", "problem_with", "remove_blob", "write_buffers
 _MAGIC = b"coshelf\3"
 _HEAD = struct.Struct("<8s16s16sQI")
 _AT_ONCE = 8 << 20  # bytes, so that a write can be interrupted
-_SUMMED_AT_ONCE = 2 << 20  # bytes, still cached when they are written then; of 256 KiB the writing takes longer
+_SUMMED_AT_ONCE = 2 << 20  # bytes, still cached when they are written next; with 256 KiB the writing takes longer
 _WORTH_A_THREAD = 8 << 20
 
 
 def write_buffers(descriptor: int, buffers: Sequence[memoryview], places: Sequence[int]) -> int:
-    """Write the buffers to where they belong, and return the checksum of them all."""
+    """Write the buffers to their places in the file. Return the checksum of all of them."""
     crc32, is_cheap = fastest()
     if not is_cheap and sum(buffer.nbytes for buffer in buffers) >= _WORTH_A_THREAD:
         return _sum_beside_writing(descriptor, buffers, places)
@@ -39,7 +39,7 @@ def write_buffers(descriptor: int, buffers: Sequence[memoryview], places: Sequen
 
 
 def _sum_beside_writing(descriptor: int, buffers: Sequence[memoryview], places: Sequence[int]) -> int:
-    """Both run without the interpreter's lock, and the sum takes longer than the writing."""
+    """Write and sum in two threads. Both run without the interpreter's lock, and the sum takes longer."""
     found: list[int] = []
     summing = threading.Thread(target=lambda: found.append(_checksum(buffers)), name="coshelf-checksum")
     summing.start()
@@ -66,14 +66,14 @@ def _checksum(buffers: Sequence[memoryview]) -> int:
 
 
 def write_head(descriptor: int, store_id: bytes, reference: Reference) -> None:
-    """Say which blob it is, when all of it has been written."""
+    """Write the first page, which says which blob it is. Call this when the buffers have been written."""
     os.pwrite(descriptor, _HEAD.pack(_MAGIC, store_id, reference.id, reference.length, reference.checksum), 0)
 
 
 def is_blob(path: str, store_id: bytes | None = None) -> bool:
-    """Whether a file is a blob, of this shelf if its id is given, or one that was not written to its end.
+    """Whether a file is a blob, or one that was not written to its end. With ``store_id``: of this shelf.
 
-    It may be something else that a user put there, and that is not ours to remove or to replace.
+    A user may have put another file there. coshelf must not remove or replace that.
     """
     try:
         descriptor = _opened(path)
@@ -91,14 +91,14 @@ def is_blob(path: str, store_id: bytes | None = None) -> bool:
 
 
 def remove_blob(path: str, store_id: bytes | None = None) -> None:
-    """Remove a blob that nothing names, if that can be done: it may be another user's, or not be what it was."""
+    """Remove a blob that nothing names, if possible. The file may be another user's, or not a blob any more."""
     with contextlib.suppress(OSError):
         if is_blob(path, store_id):
             os.unlink(path)
 
 
 def open_blob(path: str, store_id: bytes | None, reference: Reference) -> list[memoryview]:
-    """The buffers of a blob; of any shelf's, without a ``store_id``.
+    """The buffers of a blob. Without a ``store_id`` it may be a blob of any shelf.
 
     Raises :class:`MissingBlob`, and :class:`StorageError` if it cannot be read.
     """
@@ -135,14 +135,14 @@ def _problem_at_a_glance(descriptor: int, store_id: bytes | None, reference: Ref
     head = os.pread(descriptor, _HEAD.size, 0)
     magic, store, *rest = _HEAD.unpack(head)
     if magic != _MAGIC or rest != [reference.id, reference.length, reference.checksum]:
-        return "is another one than its record names"
+        return "is not the one that its record names"
     if store_id not in (None, store):
-        return "is one of another shelf"
+        return "belongs to another shelf"
     return None
 
 
 def problem_with(path: str, store_id: bytes | None, reference: Reference) -> str | None:
-    """What is wrong with a blob's file, looked at whole; None if nothing is."""
+    """What is wrong with a blob's file, all of which is read; None if nothing is wrong."""
     try:
         descriptor = _opened(path)
     except MissingBlob:

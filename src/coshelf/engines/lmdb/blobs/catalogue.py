@@ -1,6 +1,7 @@
-"""The rows about blobs, docs/format.md, "Blobs": which there are, which entry names each, which are named no longer.
+"""The rows about blobs. docs/format.md, "Blobs".
 
-The delta has a row of the first kind for each blob that a commit brought. When it is flushed, the base gets all three.
+One kind of row says which blobs were committed, one which entry names each, and one which are not named any more. The
+delta has a row of the first kind for each new blob of a commit. A flush writes all three kinds to the base.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ _NAMED = b"\x03\x01"  # and an encoded key: the id of the blob that its entry na
 _DROPPED = b"\x03\x02"  # and the blob's id: the transaction of the base from which on nothing names it
 _BEHIND = b"\x03\x03"
 ROWS = (_COMMITTED, _BEHIND)
-"""Where all these rows lie."""
+"""The range of all these rows."""
 
 _TRANSACTION = 8  # bytes
 
@@ -45,7 +46,7 @@ Row = tuple[bytes, bytes]
 
 
 def with_blob_rows(batch: Batch) -> Batch:
-    """A batch with its new blobs, and with the row that a commit stores beside each record that names one."""
+    """The batch with its new blobs, and with the rows that a commit stores beside records that name new blobs."""
     puts = batch.puts
     if isinstance(puts, SpooledPuts):
         blobs = puts.blobs
@@ -62,7 +63,7 @@ def with_blob_rows(batch: Batch) -> Batch:
 
 
 def committed_rows(rows: list[Row]) -> Iterator[bytes]:
-    """The ids of the blobs that rows of the delta, which are in order, say were committed."""
+    """The ids of the blobs that rows of the delta name as committed. The rows are in order."""
     start = bisect_left(rows, (_COMMITTED,))
     for key, _ in rows[start:]:
         if not key.startswith(_COMMITTED):
@@ -71,22 +72,22 @@ def committed_rows(rows: list[Row]) -> Iterator[bytes]:
 
 
 def rows_of_blob(identity: bytes) -> tuple[bytes, bytes]:
-    """The keys of the rows one of which there is of each blob that was committed."""
+    """The keys of two rows. Every committed blob has one of them."""
     return _COMMITTED + identity, _DROPPED + identity
 
 
 def named_key(key: bytes) -> bytes | None:
-    """The key of the entry of which a row says what blob it names; None if the row is another."""
+    """The key of an entry, from the row that says which blob this entry names; None for another row."""
     return key[len(_NAMED) :] if key.startswith(_NAMED) else None
 
 
 def is_about_blobs(key: bytes) -> bool:
-    """Whether a row is one of these. A copy does not take them over, but makes its own."""
+    """Whether a row is about blobs. A copy does not take these rows over, but makes its own."""
     return _COMMITTED <= key < _BEHIND
 
 
 def dropped_blobs(transaction: lmdb.Transaction[bytes]) -> list[tuple[bytes, int]]:
-    """The ids of blobs that nothing names any more, and from which transaction on."""
+    """The ids of blobs that nothing names any more, each with the transaction from which on nothing names it."""
     return [
         (key[len(_DROPPED) :], int.from_bytes(record[:_TRANSACTION], "little"))
         for key, record in _walk(transaction, _DROPPED, _BEHIND)
@@ -100,9 +101,9 @@ def _walk(transaction: lmdb.Transaction[bytes], start: bytes, stop: bytes) -> It
 
 
 class Catalogue:
-    """The rows about blobs within one write transaction of the base, kept true to the entries that it changes.
+    """Keeps the rows about blobs correct while one write transaction of the base changes entries.
 
-    ``put`` and ``delete`` are how the transaction's owner changes a row.
+    ``put`` and ``delete`` change a row in that transaction.
     """
 
     def __init__(
@@ -115,14 +116,14 @@ class Catalogue:
         self._put = put
         self._delete = delete
         cursor = transaction.cursor()
-        # Most shelves have no blobs, and then an entry that changes is none of our business.
+        # Most shelves have no blobs. Then changed entries need not be looked at.
         self.is_empty = not cursor.set_range(_COMMITTED) or cursor.key() >= _BEHIND
-        self._committed: set[bytes] = set()  # by rows that were taken over
-        self._named: set[bytes] = set()  # by records that were put
+        self._committed: set[bytes] = set()  # ids in rows that were taken over
+        self._named: set[bytes] = set()  # ids in records that were put
         self._number = 0
 
     def take(self, rows: list[Row]) -> list[Row]:
-        """Note what rows, in order, mean for blobs, and return those that are not about blobs."""
+        """Take rows, which are in order, into account. Return those that are not about blobs."""
         start, stop = bisect_left(rows, (_COMMITTED,)), bisect_left(rows, (_BEHIND,))
         if start < stop:
             for key, record in rows[start:stop]:
@@ -136,7 +137,7 @@ class Catalogue:
         return rows
 
     def _see(self, key: bytes, record: bytes) -> None:
-        """Note that the entry of a key becomes this record: one without a body means that it goes."""
+        """Note that the entry of a key gets this record. A record without a body means that the entry is deleted."""
         reference = reference_in(record)
         if reference is None and self.is_empty:
             return
@@ -157,12 +158,12 @@ class Catalogue:
             self._delete(name)
 
     def delete(self, key: bytes, number: int) -> None:
-        """Note that an entry goes."""
+        """Note that an entry is deleted."""
         if not self.is_empty:
             self._see(key, records.seal(b"", 0, number))
 
     def clear(self, start: bytes, stop: bytes, number: int) -> None:
-        """Note that all entries of a range go."""
+        """Note that all entries of a range are deleted."""
         if self.is_empty:
             return
         for name, record in list(_walk(self._transaction, _NAMED + start, _NAMED + stop)):
@@ -176,13 +177,16 @@ class Catalogue:
             self._delete(_COMMITTED + identity)
 
     def finish(self, folder: str) -> None:
-        """At the end of the transaction: what was committed and is not named goes, as does the note of what is gone."""
+        """At the end of the transaction: drop blobs that were committed and are not named.
+
+        Also remove the rows of dropped blobs whose files are gone.
+        """
         for identity in self._committed - self._named:
             self._drop(identity, self._number)
         if not self.is_empty:
             dropped = [identity for identity, _ in dropped_blobs(self._transaction)]
             gone = [identity for identity in dropped if not os.path.lexists(os.path.join(folder, identity.hex()))]
-            # A file that a power cut brings back must have its row, or nobody would remove it again.
+            # A power cut can bring back a file whose removal was not synced. Without its row it would stay for ever.
             if gone and sync_removals(folder):
                 for identity in gone:
                     self._delete(_DROPPED + identity)

@@ -1,4 +1,4 @@
-"""Looking at the blobs that a shelf's entries name, and at the rows that say so."""
+"""Checks the blobs that a shelf's entries name, and the rows about blobs."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ __all__ = ["BlobCheck"]
 
 
 class BlobCheck:
-    """What is noted of one state of the base while its records are looked at, and reported at the end."""
+    """The check of the blobs of one state of the base. It takes notes as records are read, and reports at the end."""
 
     def __init__(self, shelf: str, report: Report, outdated: Container[bytes] = ()) -> None:
-        self._outdated = outdated  # entries of which there is something newer
+        self._outdated = outdated  # keys of entries for which the delta has a newer record
         self._folder = folder_of(shelf)
         self._report = report
         self._named: dict[bytes, Reference] = {}
@@ -26,7 +26,7 @@ class BlobCheck:
         self._committed: set[bytes] = set()
 
     def see(self, key: bytes, record: bytes) -> None:
-        """Take a record of an entry, or of ours, into account."""
+        """Take a record into account: of an entry, or of a row of ours."""
         reference = reference_in(record)
         if reference is not None:
             self._named[key] = reference
@@ -38,7 +38,7 @@ class BlobCheck:
             self._committed.add(key[-ID:])
 
     def finish(self, store_id: bytes) -> None:
-        """Look at each blob, and compare the rows with what is there."""
+        """Check each blob, and compare the rows about blobs with the entries."""
         for key, reference in self._named.items():
             self.look_at_blob(key, reference, store_id)
             if self._rows.get(key) != reference.id or reference.id not in self._committed:
@@ -48,16 +48,16 @@ class BlobCheck:
                 self._add(key, "a row says that it names a blob, and it does not")
 
     def look_at_blob(self, key: bytes, reference: Reference, store_id: bytes) -> None:
-        """Look at the blob of one entry."""
+        """Check the blob of one entry."""
         problem = problem_with(blob_path(self._folder, reference.id), store_id, reference)
         if problem is not None:
             self._add(key, f"its large buffers, the blob {reference.id.hex()}: {problem}")
-            self._report.entries -= 1  # it was counted as whole when its record was seen
+            self._report.entries -= 1  # the entry was counted as whole when its record was seen
         else:
             self._report.bytes += sum(reference.sizes)
 
     def look_at_newer(self, key: bytes, record: bytes, store_id: bytes) -> None:
-        """Look at an entry that is newer than the base."""
+        """Check the blob of an entry that is newer than the base."""
         reference = reference_in(record) if len(record) > records.TRAILER else None
         if reference is not None:
             self.look_at_blob(key, reference, store_id)

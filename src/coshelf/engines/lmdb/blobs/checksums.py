@@ -1,6 +1,6 @@
-"""CRC-32 of much, by the fastest there is: zlib takes as long as writing a file into the page cache does, or longer.
+"""The fastest CRC-32 for large data. That of zlib takes as long as writing to the page cache, or longer.
 
-zlib-ng's has the processor multiply polynomials, and takes a tenth of that. Both come to the same sum.
+zlib-ng uses the processor's multiplication of polynomials, and takes a tenth of that. Both compute the same sum.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ __all__ = ["Sum", "fastest"]
 
 
 class Sum(NamedTuple):
-    """A way to CRC-32.
+    """A function that computes CRC-32.
 
     Attributes:
-        crc32: takes bytes, and the sum of what comes before them.
-        is_cheap: whether it takes little beside writing the bytes.
+        crc32: takes bytes, and the sum of the bytes before them.
+        is_cheap: whether it takes little time compared with writing the bytes.
     """
 
     crc32: Callable[[memoryview | bytes, int], int]
@@ -32,7 +32,7 @@ PLAIN = Sum(zlib.crc32, is_cheap=False)
 
 @functools.cache
 def fastest() -> Sum:
-    """What there is here."""
+    """The fastest function that is installed."""
     try:
         from zlib_ng import zlib_ng
     except ImportError:

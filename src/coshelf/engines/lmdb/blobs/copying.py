@@ -1,4 +1,4 @@
-"""Blobs that go with a copy of a shelf: verified on the way, durable before the copy has its name."""
+"""Copies the blobs of a shelf that is copied. They are verified, and durable before the copy has its name."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from coshelf.values.blobs import MissingBlob, Reference
 __all__ = ["BlobCopies", "Views"]
 
 Views = Callable[[Reference], list[memoryview]]
-"""Where the buffers of a blob are to be had. Raises MissingBlob."""
+"""Gives the buffers of a blob. Raises MissingBlob."""
 
 _SUFFIX = ".new"
 
 
 class BlobCopies:
-    """The blobs beside a shelf in the making, ``shelf``, with this id."""
+    """The blobs beside the new shelf ``shelf``, which has the id ``store_id``."""
 
     def __init__(self, shelf: str, like: os.stat_result, store_id: bytes, views: Views) -> None:
         self._folder = folder_of(shelf)
@@ -36,7 +36,7 @@ class BlobCopies:
         """Copy a blob, unless a copy was made before. Raises :class:`MissingBlob` if it is not what was written."""
         self._wanted.add(reference.id)
         path = blob_path(self._folder, reference.id)
-        # What lies there may be named by the copy that this one is to replace.
+        # A whole blob stays: the older copy that is going to be replaced may name it.
         if os.path.lexists(path) and problem_with(path, self._store_id, reference) is None:
             return
         if os.path.lexists(path) and not is_blob(path):
@@ -62,23 +62,23 @@ class BlobCopies:
         self._made.add(reference.id)
 
     def finish(self) -> None:
-        """Have the names durable, too."""
+        """Make the names of the blobs durable, too."""
         if self._made:
             sync_directory(self._folder)
 
     def discard(self) -> None:
-        """There is no copy, after all."""
+        """Remove the blobs again, because the copy failed."""
         for identity in self._made:
             remove_file(blob_path(self._folder, identity))
         self._remove_folder()
 
     def remove_others(self, *, of_any_shelf: bool) -> None:
-        """Once the copy has its name: remove what the one before named, or what an attempt that was killed left."""
+        """Remove blobs of the replaced copy, or of a killed attempt. Call it once the copy has its name."""
         for identity in blob_files(self._folder).keys() - self._wanted:
             remove_blob(blob_path(self._folder, identity), None if of_any_shelf else self._store_id)
         self._remove_folder()
 
     def _remove_folder(self) -> None:
         for path in (os.path.join(self._folder, "writers"), self._folder):
-            with contextlib.suppress(OSError):  # it is not there, or not empty
+            with contextlib.suppress(OSError):  # the directory does not exist, or is not empty
                 os.rmdir(path)

@@ -1,7 +1,7 @@
-"""The folder of a shelf's blobs: files that are written before a commit names them, and go when nothing does any more.
+"""The folder of a shelf's blobs. A blob is written before a commit names it, and removed when nothing names it.
 
-A process that writes blobs has a file in ``writers/`` of which it holds the flock. Its blobs have names that begin with
-that file's: what a killed one left, and no row knows, is found by them.
+A process that writes blobs holds the flock of a file in ``writers/``. The names of its blobs begin with the name of
+that file. So blobs that a killed process left, and that no row names, are found by their names.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ if TYPE_CHECKING:
 __all__ = ["BlobFolder", "blob_files", "blob_path", "folder_of", "make_folder"]
 
 _WRITERS = "writers"
-_WRITER = 8  # bytes of a blob's id that are its writer's
-_MANY = 32  # blobs from which on the whole file system is synced at once
-_HURRY = 256 << 20  # bytes in blobs that are flushed without waiting for the interval to end
-_GONE = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP)  # it is not there, or something else is
+_WRITER = 8  # bytes of a blob's id that name its writer
+_MANY = 32  # if more blobs than this are synced at once, the whole file system is synced
+_HURRY = 256 << 20  # if more bytes than this wait in blobs, the flush does not wait for the end of the interval
+_GONE = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP)  # the file is gone, or replaced by something else
 
 
 def folder_of(shelf: str) -> str:
@@ -64,7 +64,7 @@ def blob_files(folder: str) -> dict[bytes, int]:
 
 
 def _discard(path: str) -> None:
-    """Remove a file that nobody needs, if that can be done: it may be another user's, or not be what it was."""
+    """Remove a file that no process needs, if possible. It may be another user's, or have been replaced."""
     with contextlib.suppress(OSError):
         os.unlink(path)
 
@@ -88,14 +88,14 @@ def _identity(name: str) -> bytes | None:
 
 
 def make_folder(folder: str, like: os.stat_result) -> None:
-    """Make a folder for blobs, unless there is one, that who may read or write the shelf may use as well."""
+    """Make a folder for blobs, unless it exists. Users who may read or write the shelf may do so in the folder."""
     mode = like.st_mode & 0o666
     for path in (folder, os.path.join(folder, _WRITERS)):
         try:
             os.mkdir(path, 0o700)
         except FileExistsError:
             if os.path.isdir(path) and not os.path.islink(path):
-                sync_directory(os.path.dirname(path))  # who made it may have died before that
+                sync_directory(os.path.dirname(path))  # its maker may have died before it did this
                 continue
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path) from None
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -108,7 +108,7 @@ def make_folder(folder: str, like: os.stat_result) -> None:
 
 
 class _Writer:
-    """This process as one that writes blobs. Its file says so to others for as long as it lives."""
+    """The writer's file of this process. Its lock tells other processes that this one lives and writes blobs."""
 
     def __init__(self, folder: str, like: os.stat_result, store_id: bytes) -> None:
         make_folder(folder, like)
@@ -121,7 +121,7 @@ class _Writer:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX)
             give(self._descriptor, like)
             os.write(self._descriptor, store_id)
-            # Durable before the first blob is begun, so that after a power cut no blob is there of an unknown writer.
+            # Durable before the first blob is begun, so that after a power cut every blob has a known writer.
             os.fsync(self._descriptor)
             sync_directory(os.path.dirname(self.path))
         except BaseException:
@@ -130,7 +130,7 @@ class _Writer:
 
     @property
     def is_in_place(self) -> bool:
-        """Whether nobody took its file away, before it was locked, as that of a dead process."""
+        """Whether the file is still there. Before it was locked, another process may have taken it for a dead one's."""
         return os.fstat(self._descriptor).st_nlink > 0
 
     def end(self, *, remove: bool) -> None:
@@ -140,12 +140,12 @@ class _Writer:
         os.close(self._descriptor)
 
     def abandon(self) -> None:
-        """In a forked child: the lock stays the parent's."""
+        """In a forked child: close the descriptor. The lock stays the parent's."""
         os.close(self._descriptor)
 
 
 class BlobFolder:
-    """The blobs of an open shelf, for all handles of this process. ``flush`` carries the delta to the base."""
+    """The blobs of an open shelf, for all handles of this process. ``flush`` writes the delta to the base."""
 
     def __init__(self, environment: OpenFiles, flush: Callable[[], object]) -> None:
         self._environment = environment
@@ -155,26 +155,26 @@ class BlobFolder:
         self._begin()
 
     def _begin(self) -> None:
-        # A signal handler may come in between, and the garbage collector may end a snapshot in the middle.
+        # The locks are reentrant: a signal handler, or a snapshot that is garbage-collected, may interrupt a holder.
         self._mutex = new_reentrant_lock()
         self._collecting = new_reentrant_lock()
         self._writer: _Writer | None = None
         self._new: weakref.WeakSet[NewBlob] = weakref.WeakSet()
         self._unflushed = 0
-        self._doubtful: set[bytes] = set()  # of commits that failed, and may have named them
+        self._doubtful: set[bytes] = set()  # ids of blobs whose commit failed, but may have happened
         self._failed: set[bytes] = set()
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
     def write(self, key: bytes, buffers: Sequence[memoryview]) -> NewBlob:
-        """A new blob, for the record of a key."""
+        """Write a new blob for the record of a key."""
         with self._translated("write"):
             try:
                 new = self._write(key, buffers)
             except OSError as error:
                 if error.errno not in NO_SPACE or not self._environment.has_delta:
                     raise
-                # What is overwritten gives its room back when that is flushed.
+                # A flush frees the space of blobs whose entries were overwritten.
                 self._flush()
                 new = self._write(key, buffers)
         self._new.add(new)
@@ -209,13 +209,13 @@ class BlobFolder:
 
     def _own_writer(self) -> _Writer:
         with self._mutex:
-            if self._writer is not None and not self._writer.is_in_place:  # somebody removed the folder
+            if self._writer is not None and not self._writer.is_in_place:  # the folder was removed
                 self._writer.end(remove=False)
                 self._writer = None
             while self._writer is None:
                 self.sweep()
                 like = os.fstat(self._environment.files.descriptor)
-                with contextlib.suppress(FileNotFoundError):  # the last of another process removed the folder
+                with contextlib.suppress(FileNotFoundError):  # another process just removed the folder at its end
                     writer = _Writer(self.path, like, self._environment.row.store_id)
                     if writer.is_in_place:
                         self._writer = writer
@@ -235,7 +235,10 @@ class BlobFolder:
 
     @contextmanager
     def naming(self, blobs: Iterable[NewBlob]) -> Iterator[None]:
-        """Keep blobs while a commit is made that names them. If it fails, nobody knows whether it did."""
+        """For a block that commits a batch with these blobs: keep the blobs. After an error they are in doubt.
+
+        It is not known then whether the commit happened.
+        """
         identities = {blob.reference.id for blob in blobs}
         for blob in blobs:
             blob.keep()
@@ -246,7 +249,7 @@ class BlobFolder:
     # --- durable -----------------------------------------------------------------------------------------------------
 
     def sync(self, identities: Collection[bytes]) -> None:
-        """Make blobs durable, before the base names them. Those that somebody took away are passed over."""
+        """Make blobs durable before the base names them. Blobs that were removed are passed over."""
         if not identities:
             return
         self._unflushed = 0
@@ -256,8 +259,8 @@ class BlobFolder:
                 with _passed_over_if_gone():
                     self._sync_all(identities)
             except OSError:
-                # The kernel now calls pages clean that it could not write, and tells nobody else. Written once more,
-                # they are dirty again, for whoever makes them durable next: it may be another process.
+                # The kernel now counts pages as clean that it could not write, and does not report this again. Writing
+                # them once more makes them dirty. Then the next sync, perhaps of another process, writes them.
                 self._failed.update(identities)
                 with contextlib.suppress(OSError):
                     self._write_again(identities)
@@ -287,7 +290,7 @@ class BlobFolder:
             os.close(descriptor)
 
     def _write_again(self, identities: Collection[bytes]) -> None:
-        """Write what could not be made durable once more."""
+        """Write blobs once more that could not be made durable."""
         for identity in self._failed.intersection(identities):
             with _passed_over_if_gone(), open(blob_path(self.path, identity), "r+b") as file:
                 while chunk := file.read(1 << 20):
@@ -309,9 +312,9 @@ class BlobFolder:
     # --- removing ----------------------------------------------------------------------------------------------------
 
     def collect(self) -> None:
-        """Remove the blobs that nothing names any more, as no snapshot does either. For who is inside, and writes.
+        """Remove the blobs that no entry and no snapshot names any more. The caller is inside, and may write.
 
-        If that cannot be done now, it is when somebody flushes next: nothing that was asked for depends on it.
+        Errors are ignored: no request depends on this, and the next flush tries again.
         """
         with self._collecting, contextlib.suppress(CoshelfError), translated(self._environment.path, "read"):
             self._collect()
@@ -323,10 +326,10 @@ class BlobFolder:
         if not dropped:
             self.has_waiting = False
             return
-        self.has_waiting = True  # before looking for snapshots: one that ends from here on will look for this
+        self.has_waiting = True  # set before looking for snapshots: one that ends from here on reads it
         oldest = base.oldest_reader()
         if any(since > oldest for _, since in dropped):
-            base.lmdb.reader_check()  # of the dead, which want nothing any more
+            base.lmdb.reader_check()  # removes dead readers
             oldest = base.oldest_reader()
         for identity, since in dropped:
             if since <= oldest:
@@ -334,10 +337,10 @@ class BlobFolder:
         self.has_waiting = any(since > oldest for _, since in dropped)
 
     def sweep(self) -> None:
-        """Remove what writers left that died before they committed. For who is inside, and writes."""
+        """Remove blobs of writers that died before they committed. The caller is inside, and may write."""
         try:
             names = os.listdir(os.path.join(self.path, _WRITERS))
-        except OSError:  # there is none, or it is not for this user to look into
+        except OSError:  # there is no such directory, or this user may not read it
             return
         for name in names:
             if self._writer is None or name != self._writer.name.hex():
@@ -353,10 +356,10 @@ class BlobFolder:
         for identity in left:
             if not self._is_known(identity):
                 remove_blob(blob_path(self.path, identity), self._environment.row.store_id)
-        sync_removals(self.path)  # before what says that this is to be done goes
+        sync_removals(self.path)  # before the writer's file, by which the blobs are found, is removed
 
     def _is_known(self, identity: bytes) -> bool:
-        """Whether a commit named a blob. First what the delta has: a flush takes it from there to the base."""
+        """Whether a commit named a blob. This reads the delta first: a flush moves rows from there to the base."""
         environment = self._environment
         rows = rows_of_blob(identity)
         with translated(environment.path, "read"):
@@ -371,18 +374,18 @@ class BlobFolder:
     # --- the end -----------------------------------------------------------------------------------------------------
 
     def leave(self) -> None:
-        """When the shelf is closed in this process. What is still in the making, or in doubt, is swept by the next."""
+        """Called when this process closes the shelf. Unfinished blobs and those in doubt are left to the next sweep."""
         writer, self._writer = self._writer, None
         if writer is not None:
             is_done = not self._doubtful and not any(True for _ in self._new)
-            # What no commit named must be gone for good before nobody would look for it any more.
+            # Without the writer's file no sweep looks for its blobs. So those without a commit must be gone for good.
             writer.end(remove=is_done and sync_removals(self.path))
         for path in (os.path.join(self.path, _WRITERS), self.path):
-            with contextlib.suppress(OSError):  # it is not there, or not empty
+            with contextlib.suppress(OSError):  # the directory does not exist, or is not empty
                 os.rmdir(path)
 
     def abandon(self) -> None:
-        """In a forked child, which writes blobs under a name of its own."""
+        """In a forked child: start afresh, since the child writes blobs under a name of its own."""
         if self._writer is not None:
             self._writer.abandon()
         self._begin()
@@ -400,10 +403,10 @@ class BlobFolder:
 
 @contextmanager
 def _dead(path: str, store_id: bytes) -> Iterator[bool]:
-    """Whether the file of a writer is that of a dead one of this shelf; if so, it goes when the block has ended."""
+    """Whether a writer's file is that of a dead writer of this shelf. If so, it is removed at the end of the block."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError:  # gone by now, or another user's: then it is for them to sweep
+    except OSError:  # the file is gone by now, or another user's: that user sweeps it
         yield False
         return
     try:
@@ -413,7 +416,7 @@ def _dead(path: str, store_id: bytes) -> Iterator[bool]:
             yield False
             return
         found = os.read(descriptor, len(store_id) + 1)
-        # Nothing, or zeros: a kill or a power cut came before what it says was written. It has no blobs then.
+        # Empty or zeros: a kill or a power cut came before the content was written. Then the writer has no blobs.
         is_ours = found == store_id or not found.strip(b"\0")
         yield is_ours
         if is_ours:

@@ -1,6 +1,6 @@
-"""A file's content as a view that keeps neither the file open nor itself beyond its last user.
+"""Maps a file's content as a view. The view keeps no descriptor open, and the map ends with its last user.
 
-Python's ``mmap`` keeps a descriptor for each map until version 3.13, which a thousand arrays do not leave room for.
+Until version 3.13 Python's ``mmap`` keeps a descriptor for each map. With a thousand arrays a process would run out.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ def mapped(descriptor: int, length: int, *, writable: bool = False) -> memoryvie
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
     memory = (ctypes.c_ubyte * length).from_address(address)
-    # Views in a cycle are garbage with it, and the collector would call the finalizer before those of other objects in
-    # the cycle, which may still look at the views. It refers to nothing, so the collector need not know it.
+    # If a cycle of garbage has views in it, the collector would call this finalizer before those of other objects in
+    # the cycle, and those may still read the views. The object refers to nothing, so the collector need not know it.
     ctypes.pythonapi.PyObject_GC_UnTrack(ctypes.py_object(memory))
-    # Not at exit: what is left then may still be used, and goes with the process.
+    # Not at exit: views that are left then may still be used, and the maps end with the process.
     weakref.finalize(memory, library.munmap, address, length).atexit = False
     view = memoryview(memory).cast("B")
     return view if writable else view.toreadonly()

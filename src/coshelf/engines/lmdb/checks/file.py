@@ -24,7 +24,7 @@ __all__ = ["check_closed", "opened_alone"]
 
 
 def check_closed(path: str, progress: Progress | None) -> Report | None:
-    """Check all of a file that no process has open; None if one has."""
+    """Check all of a file that no process has open. Return None if a process has it open."""
     with opened_alone(path) as descriptor:
         if descriptor is None:
             return None
@@ -39,7 +39,7 @@ def check_closed(path: str, progress: Progress | None) -> Report | None:
 
 @contextmanager
 def opened_alone(path: str) -> Iterator[int | None]:
-    """A descriptor for reading, with others kept from opening the shelf; None if a process has it open."""
+    """A descriptor for reading, for a block in which no process can open the shelf; None if one has it open."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError as error:

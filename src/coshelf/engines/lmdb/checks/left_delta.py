@@ -24,9 +24,9 @@ _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 def waiting_rows(descriptor: int, rows: Iterable[ShelfRow | None], report: SalvageReport) -> dict[bytes, bytes]:
     """The rows of the delta that are newer than the base, by key, deletions included.
 
-    ``rows`` are shelf rows that the base may have, the one that is preferred first. Only by the process that has the
-    shelf's file locked. What cannot be taken goes to the report: rows that are not whole, and a delta that belongs to
-    none of these states of the base.
+    ``rows`` are shelf rows that the base may have; the preferred one comes first. The caller has the shelf's file
+    locked. What cannot be taken goes to the report: rows that are not whole, and a delta that belongs to none of these
+    states of the base.
     """
     try:
         found = _read(report.name, descriptor, rows, report)

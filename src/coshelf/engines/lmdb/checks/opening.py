@@ -1,6 +1,6 @@
 """What an opener checks before LMDB maps the file, and what the last closer notes for it. docs/design.md, "Damage".
 
-All of this is done by a process that is alone with the file.
+The caller of each function is a process that is alone with the file.
 """
 
 from __future__ import annotations
@@ -52,11 +52,11 @@ def check_short_file(descriptor: int, path: str, metas: list[Meta] | None = None
 
 
 def refuse_malformed(descriptor: int, path: str, metas: list[Meta], rows: dict[bytes, bytes]) -> bool:
-    """Raise :class:`DamagedShelf` for a file that LMDB could stumble over, unless it bears this user's mark.
+    """Raise :class:`DamagedShelf` for a file at which LMDB could fail, unless it bears this user's mark.
 
-    A stamp tells of accidents and not of intent: whoever makes a file can give it a stamp that fits. So this looks at
-    all pages, which takes some 10 ms a megabyte of small entries, and nearly nothing for large values. ``metas`` are
-    the file's headers, and ``rows`` its first rows. Returns whether it bears the mark.
+    A stamp shows accidents, but not intent: a user who makes a file can give it a stamp that fits. So this looks at all
+    pages. That takes some 10 ms for a megabyte of small entries, and nearly nothing for large values. ``metas`` are the
+    file's headers, and ``rows`` its first rows. Returns whether it bears the mark.
     """
     problem = wrong_with(metas)
     if problem is None:
@@ -75,7 +75,7 @@ def refuse_malformed(descriptor: int, path: str, metas: list[Meta], rows: dict[b
 
 
 def find_damage(descriptor: int, path: str, metas: list[Meta]) -> bool:
-    """Whether records are damaged, or their keys; the rest is as it was when the shelf was closed.
+    """Whether records or their keys are damaged. The rest of the file is as it was when the shelf was closed.
 
     Raises :class:`DamagedShelf` if more than records changed. If the shelf was not closed properly, this looks at the
     headers alone: LMDB would follow the wrong one. ``metas`` are its headers.
@@ -99,7 +99,7 @@ def find_damage(descriptor: int, path: str, metas: list[Meta]) -> bool:
 
 
 def _find_damaged_records(descriptor: int, path: str, meta: Meta, changes: Changes) -> bool:
-    """Whether damaged records are all that changed. This takes some 10 ms a megabyte, and is rare."""
+    """Whether only damaged records have changed. This takes some 10 ms for a megabyte, and is rare."""
     problem = first_problem(descriptor, path)
     if problem is not None:
         raise DamagedShelf(f"{path} is damaged: {problem}{_HINT}")
@@ -121,7 +121,7 @@ def _find_damaged_records(descriptor: int, path: str, meta: Meta, changes: Chang
 
 
 def _damaged_rows(descriptor: int, path: str) -> Iterator[bytes]:
-    """The rows whose records are not what was stored under their keys. Only where the pages are sound."""
+    """The rows whose records are not what was stored under their keys. Only if the pages are sound."""
     opened = f"/proc/self/fd/{descriptor}"
     with (
         translated(path, "read"),
@@ -143,7 +143,7 @@ def _damaged_rows(descriptor: int, path: str) -> Iterator[bytes]:
 
 
 def _pages_in_use(descriptor: int, meta: Meta) -> Iterator[tuple[int, bytes]]:
-    """The pages in use, each with the rows on it, or none. Only where they are sound."""
+    """The pages in use, each with the rows on it, if it has any. Only if the pages are sound."""
     pages = Pages(descriptor, meta.page_size)
     for root, depth in ((meta.free_root, meta.free_depth), (meta.main_root, meta.main_depth)):
         level = [root] if depth else []
@@ -168,7 +168,7 @@ def _sound(found: _T | None) -> _T:
 
 
 def stamp(descriptor: int, path: str, *, has_damage: bool, unchanged: int | None) -> None:
-    """Note what the pages are. Only by a process that is alone with the file, and about to close it.
+    """Write the closing stamp. The caller is alone with the file, and about to close it.
 
     It does nothing if the file has this stamp, or if the newest transaction is still the one that is ``unchanged``.
     """
@@ -179,7 +179,7 @@ def stamp(descriptor: int, path: str, *, has_damage: bool, unchanged: int | None
     last = read_stamp(descriptor, meta.page_size)
     if meta.transaction == unchanged or (last is not None and last.transaction >= meta.transaction):
         return
-    with contextlib.suppress(OSError):  # no stamp, then: the shelf itself is as whole as it was
+    with contextlib.suppress(OSError):  # then there is no stamp, and the shelf itself is as whole as before
         made = make_stamp(descriptor, meta, older, has_damage=has_damage)
         if made is not None:
             write_stamp(descriptor, meta.page_size, made)

@@ -1,7 +1,7 @@
 """Checks of a running shelf: what its readers compare as they read, and the check of all that a snapshot shows.
 
-A scan meets rows in their order, and a scan of everything meets as many as the shelf counts. Both cost nearly nothing
-to compare, and damage to the pages of an open shelf often shows there.
+A scan must meet rows in order, and a scan of everything must meet as many as the shelf counts. Both comparisons are
+cheap, and they often show damage to the pages of an open shelf.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ScanCheck", "check_open", "refuse_absence", "visibly_damaged"]
 
-# Rows that are compared are this far apart: a page in the place of another has more rows, unless values are large.
+# Rows that are compared are this far apart. Unless values are large, a page of LMDB has more rows than that, so a page
+# in the place of another one is noticed.
 _STEP = 8
 
 
@@ -65,7 +66,7 @@ def visibly_damaged(key: bytes, record: bytes) -> bytes:
 
 
 def refuse_absence(key: bytes, path: str) -> None:
-    """Raise :class:`DamagedShelf`: in a shelf with damaged records no key of the user's is known to be absent."""
+    """Raise :class:`DamagedShelf` for a key of the user: damaged records may hide it, so it may not be absent."""
     if key >= FIRST:
         raise DamagedShelf(
             f"{path} has damaged records: this key is not found, but one of them may be its record\n"
@@ -81,12 +82,12 @@ def check_open(
     newer: dict[bytes, bytes],
     progress: Progress | None,
 ) -> Report:
-    """Check what a snapshot shows, while others write: its pages stay as they are for as long as it is held.
+    """Check what a snapshot shows, while others write. The snapshot's pages do not change while it is held.
 
     Args:
-        path: of the shelf, for the report.
-        descriptor: of its file.
-        store_id: its id, which its blobs name.
+        path: the shelf's path, for the report.
+        descriptor: the descriptor of its file.
+        store_id: the shelf's id, which its blobs name.
         begin: the snapshot's read transaction of the base.
         newer: the rows that the snapshot has from the delta.
         progress: called with the pages that are done, and those there may be.

@@ -1,4 +1,4 @@
-"""Taking what is readable from a damaged file to a new shelf. The file is read, never changed, and LMDB is not used.
+"""Copies what is readable in a damaged file to a new shelf. The file is only read, and LMDB is not used.
 
 A salvage takes what the newest tree leads to. Where damage cuts off a part of the tree, it looks for the rows of that
 part in all other pages: first in those that are in use, then in those that may be free. Those also hold what was
@@ -204,7 +204,7 @@ class _Salvage:
                     self._take(node, certainty)
 
     def _is_outdated(self) -> bool:
-        """Whether a tree that is but a guess has an older record of a key than another page."""
+        """Whether a guessed tree has an older record of a key than another page."""
         for number in self._survey.leaves:
             for node in nodes_of(number, self._pages.read(number) or b""):
                 known = None if node is None else self._found.get(node.key)
@@ -218,7 +218,7 @@ class _Salvage:
         return False
 
     def _newest(self, waiting: dict[bytes, bytes]) -> dict[bytes, bytes]:
-        """The rows of the delta of which the base has nothing newer."""
+        """The rows of the delta that are newer than those of the base for the same keys."""
         return {
             key: record
             for key, record in waiting.items()
@@ -226,7 +226,7 @@ class _Salvage:
         }
 
     def _report_lost(self) -> None:
-        """Count what was lost, and name it. What the delta has anew is not lost."""
+        """Count and name what was lost. A key that has a newer record in the delta is not lost."""
         replaced: set[bytes] = set()
         named = 0
         for leaf in self._tree.rows:
@@ -243,7 +243,7 @@ class _Salvage:
         self._report.lost += self._compare_count(named, replaced)
 
     def _take_newer(self) -> None:
-        """Let what waits in the delta take the place of what the base has."""
+        """Replace records of the base by newer ones of the delta."""
         report = self._report
         for key, record in self._newer.items():
             self._found.pop(key, None)
@@ -270,7 +270,8 @@ class _Salvage:
     def _compare_count(self, named: int, replaced: set[bytes]) -> int:
         """The number of entries that are missing from the base, those that nothing names included.
 
-        ``named`` are missing for certain; ``replaced`` were damaged there, and the delta has them anew.
+        ``named`` entries are missing for certain. The keys ``replaced`` were damaged in the base, and the delta has
+        newer records for them.
         """
         report, tree = self._report, self._tree
         stamped = is_stamped_header(self._descriptor, self._metas[0]) if len(self._metas) == 2 else False
@@ -282,11 +283,11 @@ class _Salvage:
         missing = counted - sum(key >= FIRST for key in self._found) - sum(key >= FIRST for key in replaced)
         if missing <= named:
             return named
-        # A page that is an older state of itself looks right, and so does a count that is another one.
+        # A page with an older state of its own content looks right, and so does a wrong count.
         is_right = bool(stamped or tree.problems)
         doubt = "" if is_right else ", if that count is right"
         report.add("lost", "header", f"counts {counted:,} entries; {missing:,} are nowhere in the file{doubt}")
-        # The keys of those are not known. The delta may have some of them anew.
+        # The keys of the missing entries are not known. The delta may have newer records for some of them.
         perhaps = sum(key >= FIRST and key not in self._found for key in self._newer.keys() - replaced)
         if not is_right or perhaps:
             report.lost_is_known = False
@@ -312,7 +313,7 @@ class _Salvage:
         yield page
 
     def _has_whole_blob(self, key: bytes, record: bytes) -> bool:
-        """Whether the blob is whole that a record names, if it does; if not, the entry is lost."""
+        """Whether the blob that a record names is whole, if it names one. If it is not whole, the entry is lost."""
         reference = reference_in(record)
         if reference is None:
             return True

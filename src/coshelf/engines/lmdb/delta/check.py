@@ -1,7 +1,7 @@
-"""Looking at a delta that was left beside a shelf, without LMDB.
+"""Checks and reads a delta that was left beside a shelf, without LMDB.
 
-A user who copies or unpacks a folder owns all files in it, the state page and the delta included. An opener uses what
-they say as sizes, as numbers of commits and as rows of the shelf. So it first compares them with the files, unless this
+A user who copies or unpacks a folder owns all files in it, the state page and the delta included. An opener takes
+sizes, numbers of commits and rows of the shelf from the two. So it first compares them with the files, unless this
 user made the shelf. A salvage reads a delta in the same way. docs/format.md has the layout.
 """
 
@@ -32,7 +32,7 @@ __all__ = ["DeltaRows", "read_delta", "refuse_malformed_delta"]
 _LARGEST_MAP = 1 << 32
 _LARGEST_NUMBER = 1 << 62
 _MOST_GENERATIONS = 1 << 31
-_BLOCK = 512  # bytes, in which a file's size on the disk is told
+_BLOCK = 512  # bytes: the unit in which the system gives a file's size on the disk
 _NUMBER = b"\x00number"
 _LONG = b"\x02"
 _LENGTH = struct.Struct("<I")
@@ -43,7 +43,7 @@ class DeltaRows(NamedTuple):
 
     Attributes:
         newer: the whole rows that are newer than the base, by key; deletions are among them.
-        damaged: the keys of rows that are not whole, as far as they can be told, each with its page.
+        damaged: the keys of rows that are not whole, as far as they can be read, each with its page.
         problems: pages that are not what they should be, with what is wrong.
         is_complete: whether all rows could be found, whole or not.
     """
@@ -81,10 +81,10 @@ def read_delta(descriptor: int, name: str, row: ShelfRow, state: DeltaState) -> 
 
 
 def refuse_malformed_delta(descriptor: int, path: str, row: ShelfRow, state: DeltaState) -> None:
-    """Raise :class:`DamagedShelf` for a left delta that LMDB or we could stumble over, unless the shelf is this user's.
+    """Raise :class:`DamagedShelf` if LMDB or coshelf could fail at a left delta, unless the shelf is this user's.
 
-    Only by a process that is alone with the shelf. The state page may say wrongly that the delta is clean. Then some
-    readers would see its rows and others would not, so this marks it as dirty.
+    The caller is alone with the shelf. The state page may say wrongly that the delta is clean. Then some readers would
+    see its rows and others would not, so this marks it as dirty.
     """
     meta = newest_of(read_metas(descriptor, path))
     if is_own(Pages(descriptor, meta.page_size), meta, path):
@@ -135,7 +135,7 @@ def _newest_header(
 def _wrong_numbers(
     information: os.stat_result, meta: Meta, row: ShelfRow, identity: DeltaIdentity, allocated: int
 ) -> str | None:
-    """What the state page says that cannot be, of this file and this shelf."""
+    """The first number in the state page that is not possible for this file and this shelf."""
     if identity.map_size % meta.page_size or not meta.last_page * meta.page_size < identity.map_size <= _LARGEST_MAP:
         return f"its state page names a map of {identity.map_size} bytes for {meta.last_page + 1} pages"
     if not 0 <= identity.generation < _MOST_GENERATIONS:
@@ -174,7 +174,7 @@ def _is_whole(node: Node, key: bytes, record: bytes, last: int) -> bool:
 
 
 def _is_possible(node: Node, key: bytes) -> bool:
-    """Whether it is a key of the user's, or of a row of ours that belongs to the shelf, in the place for its length."""
+    """Whether it is a key of the user, or of a row of ours that belongs to the shelf, in the place for its length."""
     if node.key == _NUMBER:
         return True
     if (len(key) > CHUNK) != node.key.startswith(_LONG):
@@ -189,7 +189,7 @@ def _is_possible(node: Node, key: bytes) -> bool:
 
 
 def _is_sealed(key: bytes, record: bytes) -> bool:
-    """Whether a record, or what says that its key was deleted, was made for this key."""
+    """Whether a record, or a row that says that its key was deleted, was made for this key."""
     if not is_deletion(record):
         return records.is_intact(key, record)
     return record == records.seal(b"", records.checksum(key, b""), records.version(record))

@@ -1,4 +1,4 @@
-"""Committing: into the delta as a rule, into the base what is too large for it, and where there is no delta."""
+"""Commits batches: into the delta as a rule; into the base if a batch is large, or if there is no delta."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Committer", "is_large"]
 
-# A batch that is larger goes straight to the base: it would cost both parts, and one sync is little beside it.
+# A larger batch goes straight to the base. By way of the delta it would be written twice; one sync costs less.
 _LARGE_ROWS = 1_000
 _LARGE_BYTES = 1 << 20
-_PAGES_OF_ROW = 2  # that a new row changes, about
+_PAGES_OF_ROW = 2  # about so many pages change with a new row
 
 
 def is_large(batch: Batch) -> bool:
@@ -53,9 +53,12 @@ class Committer:
 
     @again_when_overtaken
     def into_delta(self, batch: Batch, *, holding: bool) -> int | None:
-        """One transaction of the delta; None, and nothing, if another holds the exclusive lock. Raises NoDelta."""
+        """Commit in one transaction of the delta. Raises :class:`NoDelta` if there is none and it cannot be made.
+
+        Commits nothing and returns None if another thread or process holds the exclusive lock.
+        """
         environment = self._environment
-        # What can be computed before the lock: the checksums, but for the number.
+        # The part of each checksum that does not depend on the number can be computed before the lock.
         partial = {key: records.checksum(key, body) for key, body in batch.puts.items()}
         environment.enter()
         try:
@@ -73,7 +76,7 @@ class Committer:
                     usage = delta.usage(transaction)
                     if not helped and delta.needs_help(usage):
                         transaction.abort()
-                        environment.flusher.flush()  # before, not after: if it fails, nothing of this is committed
+                        environment.flusher.flush()  # before the commit: if it fails, nothing of the batch is committed
                         helped = True
                         continue
                     self._take_room(delta, usage, batch)
@@ -109,7 +112,7 @@ class Committer:
     def _take_room(self, delta: Delta, usage: Usage, batch: Batch) -> None:
         rows = len(batch.puts) + len(batch.deletes)
         size = sum(map(len, batch.puts)) + sum(map(len, batch.puts.values())) + sum(map(len, batch.deletes))
-        reserve = RESERVE if batch.puts else RESERVE // 4  # on a full disk something can still be deleted
+        reserve = RESERVE if batch.puts else RESERVE // 4  # so that entries can be deleted on a full disk
         if not delta.has_room(usage, rows, size, reserve):
             raise DeltaFull(for_good=delta.is_at_its_end(usage))
 
@@ -131,9 +134,10 @@ class Committer:
 
     @again_when_overtaken
     def into_base(self, batch: Batch) -> int:
-        """One durable transaction of the base, together with all that the delta holds. Under the exclusive lock.
+        """Commit in one durable transaction of the base, together with all that the delta holds.
 
-        The number is taken, and committed to the delta, first: it must not be given out again if we die later.
+        The caller holds the exclusive lock. The number is taken first, and committed to the delta: it must not be given
+        out again if this process dies later.
         """
         environment = self._environment
         with environment.inside():
@@ -150,7 +154,7 @@ class Committer:
                         delta.turns.settle(taking)
                         base.turns.refuse_lost(transaction)
                         state.announce(writer.row.nonce, nonce)
-                        state.mark_dirty()  # so that if we die, the next sync() looks whether ours is durable
+                        state.mark_dirty()  # if this process dies, the next sync() checks whether this is durable
                         taking.commit()
                     if ARMED:
                         reach("direct-numbered")
@@ -177,7 +181,11 @@ class Committer:
 
     @again_when_overtaken
     def into_base_alone(self, batch: Batch, *, holding: bool) -> int | None:
-        """Where there is no delta; None, and nothing, if another holds the exclusive lock, or has just made a delta."""
+        """Commit to the base while there is no delta.
+
+        Commits nothing and returns None if another thread or process holds the exclusive lock, or has just made the
+        delta.
+        """
         environment = self._environment
         with environment.inside():
             environment.blobs.sync({blob.reference.id for blob in batch.blobs})
@@ -191,7 +199,7 @@ class Committer:
                 number = writer.row.sequence + 1
                 with translated(environment.path, "write"):
                     writer.apply(batch, number)
-                    # Another nonce: a delta that is made from now on must not fit a copy of the base from before.
+                    # A new nonce: a delta that is made from now on must not fit an older copy of the base.
                     writer.finish(number, os.urandom(16))
                     self._commit(transaction, batch)
             environment.base.complete()
@@ -201,7 +209,7 @@ class Committer:
         return number
 
     def _refuse_without_room(self, batch: Batch) -> None:
-        """What is left on a full disk is for deleting."""
+        """Raise :class:`StorageFull` if the disk is nearly full. The space that is left is for deleting."""
         environment = self._environment
         rows, size = len(batch.puts) + len(batch.deletes), sum(map(len, batch.puts.values()))
         if not has_room(environment.base.descriptor, environment.path, size + (rows + 1) * _PAGES_OF_ROW * PAGESIZE):
@@ -214,9 +222,9 @@ class Committer:
 
     @again_when_overtaken
     def replace_delta(self) -> None:
-        """Put a fresh delta in the place of one that is used up. Under the exclusive lock.
+        """Put a new delta in the place of one that is used up. The caller holds the exclusive lock.
 
-        A reader that was stopped in the middle of a call keeps the pages of the old one for as long as it likes.
+        A delta can be used up because a reader was stopped in the middle of a call: it keeps pages from being reused.
         """
         environment = self._environment
         with environment.inside():
@@ -229,4 +237,4 @@ class Committer:
                         environment.base.turns.settle(of_base)
                         environment.deltas.make_next(old, old.number(transaction))
             except OSError as error:
-                raise StorageFull(f"cannot write {environment.path}: no room for another delta") from error
+                raise StorageFull(f"cannot write {environment.path}: no space left for another delta") from error

@@ -49,15 +49,15 @@ class Deltas:
         self._opening = opening
 
     def open_dirty(self) -> None:
-        """Open a dirty delta. A clean one is opened at its first use, and a missing one made by the first commit.
+        """Open the delta if it is dirty, so that damage to a delta of dead processes is noticed at once.
 
-        A delta that dead processes left is opened at once, so that a damaged one is noticed.
+        A clean delta is opened at its first use. The first commit makes a missing one.
         """
         if not self.state.is_clean() or (self._files.alone and self.state.is_made):
             self.opened.append(self._open_known())
 
     def current(self) -> Delta:
-        """The delta, opened if it is not yet. Another process may have put it in the place of the one used last."""
+        """The delta, opened if this process has not opened it yet. Another process may have replaced the one before."""
         with self._opening():
             if not self.opened or not self.state.is_of(self.opened[-1].identity):
                 self.opened.append(self._open_known())
@@ -69,7 +69,7 @@ class Deltas:
         self.opened.clear()
 
     def _open_known(self) -> Delta:
-        """The delta that the state page names. Another process may put another one in its place just now."""
+        """Open the delta that the state page names. Try again if another process replaces the delta meanwhile."""
         state = self.state
         while True:
             identity = state.identity()
@@ -93,28 +93,28 @@ class Deltas:
     def _verify(self, delta: Delta) -> None:
         self._files.refuse_exposed(delta.path, delta.descriptor)
         with delta.begin() as reading:
-            # LMDB takes a file that was emptied for a new one. Its commits would have numbers that the base has.
+            # LMDB takes an emptied file for a new one. Its commits would repeat numbers of commits in the base.
             if delta.number(reading) < self._row.sequence:
                 raise DamagedShelf(f"{delta.path} is damaged: the base has commits that it never had")
 
     @again_when_overtaken
     def make(self, base: BaseFile) -> bool:
-        """Make the delta, unless a process has made it; return whether it exists. Only for a process that commits.
+        """Make the delta, unless a process has made it. Return whether it exists. The caller is about to commit.
 
-        There is none where there is no space for it, or where this user may not make files. Then each commit goes
-        straight to the base.
+        It is not made if there is no space for it, or if this user may not make files. Then each commit goes straight
+        to the base.
         """
         state = self.state
         if state.is_made:
             return True
         with base.writing() as transaction:
-            # A signal handler that committed now would make the same files.
+            # Keep out signal handlers: one that committed now would make the same files.
             base.turns.settle(transaction)
             if state.is_made:
                 return True
             row = unpack_row(transaction.get(ROW_KEY), self.path)
             kind = decide_kind(self.path, self._files.status)
-            with self._opening():  # so that no fork, and no other thread, meets it half made
+            with self._opening():  # so that no fork and no other thread finds it half made
                 delta = None if kind == DIRECT else self._try_to_make(row, kind)
                 if delta is None:
                     return False
@@ -141,7 +141,7 @@ class Deltas:
             ) from error
 
     def make_next(self, old: Delta, number: int) -> None:
-        """Make the delta that takes the place of this one, with the write locks of base and delta held."""
+        """Replace the delta ``old`` by a new one. The caller holds the write locks of base and delta."""
         before = old.identity
         delta = self._make_files(before.store_id, before.kind, before.generation + 1, number)
         self.state.clean()
@@ -158,13 +158,13 @@ class Deltas:
             raise
 
     def _publish(self, delta: Delta) -> None:
-        """Have everybody use a delta that was made."""
+        """Name a new delta in the state page, so that all processes use it."""
         with self._opening():  # so that no other thread opens it a second time
             self.opened.append(delta)
             self.state.set_identity(delta.identity)
 
     def _open_new(self, identity: DeltaIdentity) -> Delta:
-        """Open the empty file of a new delta, as well as this machine can."""
+        """Open the empty file of a new delta: mapped and with a large map, if this machine can."""
         for kind in (MAPPED, PLAIN) if identity.kind == MAPPED else (PLAIN,):
             for size in _DELTA_MAPS:
                 try:
@@ -184,7 +184,7 @@ class Deltas:
         raise failure
 
     def _empty(self, identity: DeltaIdentity) -> None:
-        """LMDB may have begun to write when it failed."""
+        """Empty the file of a new delta before the next attempt: LMDB may have begun to write to it."""
         path = delta_path(self.path, identity.generation)
         try:
             with open(path, "r+b") as begun:

@@ -1,6 +1,6 @@
-"""The files of the delta: their names, whether left ones still belong to the shelf, and making them anew.
+"""The files of the delta: makes and removes them, and tells whether a left delta still belongs to the shelf.
 
-The first opener does all of this, alone, except for making a delta.
+The first opener does all of this while it is alone with the shelf. Only a delta is made later.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from coshelf.system.filesystem import type_of
 
 __all__ = ["belongs", "decide_kind", "make_delta_files", "remove_all_delta_files", "remove_delta_files"]
 
-# File systems on which space that was taken is there when a page is written through the map.
+# File systems on which a page can always be written through the map once its space was reserved.
 _PREALLOCATING = ("ext4", "xfs", "tmpfs")
 
 
 def belongs(path: str, row: ShelfRow, state: DeltaState) -> bool:
     """Whether the delta that a left state page names is that of this shelf, in this state, from this boot.
 
-    Raises OSError if that cannot be found out.
+    Raises OSError if this is not known.
     """
     identity = state.identity()
     if identity.kind not in (PLAIN, MAPPED) or identity.boot != boot_id() or identity.store_id != row.store_id:
@@ -41,7 +41,7 @@ def belongs(path: str, row: ShelfRow, state: DeltaState) -> bool:
 
 
 def decide_kind(path: str, information: os.stat_result) -> int:
-    """How a new delta of this shelf is to be written."""
+    """How a new delta of this shelf is written: DIRECT, PLAIN or MAPPED."""
     if boot_id() is None:
         return DIRECT
     private = information.st_uid == os.geteuid() and not stat.S_IMODE(information.st_mode) & 0o077
@@ -75,7 +75,7 @@ def remove_delta_files(path: str, generation: int) -> None:
 
 
 def remove_all_delta_files(path: str) -> None:
-    """Remove the files of every delta: of the last, and of those in whose making or removal somebody died."""
+    """Remove the files of all deltas: the last one, and those of processes that died while making or removing one."""
     directory = sidecar_directory(path)
     for name in os.listdir(directory):
         if is_of_delta(name):

@@ -1,4 +1,4 @@
-"""Carrying the delta to the base: when asked for, and in the background while there is something to carry."""
+"""Flushes the delta to the base: when asked to, and in the background while the delta is dirty."""
 
 from __future__ import annotations
 
@@ -32,18 +32,19 @@ _LOOK_AGAIN = 1.0  # seconds
 
 
 class Flusher:
-    """One per environment and process. A flush is harmless when repeated, so a process may die anywhere in it.
+    """One per environment and process. A flush can be repeated without harm, so a process may die anywhere in it.
 
     Attributes:
-        noticed: one element for each commit that the thread does not know to be flushed: appending is one step, so that
-            committing threads need no lock. Who appends looks at ``thread`` next, and calls :meth:`start`.
-        thread: the one that flushes in the background, None if there is none.
+        noticed: one element for each commit that the thread does not know to be flushed. Appending is one step, so
+            committing threads need no lock. A thread that appends looks at ``thread`` next, and calls :meth:`start` if
+            there is none.
+        thread: the thread that flushes in the background; None if there is none.
     """
 
     def __init__(self, environment: OpenFiles, blobs: BlobFolder) -> None:
         self._environment = environment
         self._blobs = blobs
-        self._turn = new_reentrant_lock()  # of who makes a flush that others wait for; guards the number below
+        self._turn = new_reentrant_lock()  # held by a thread that flushes for others, too; guards the number below
         self._ended = Gates()
         self._flushed = 0
         self._mutex = new_reentrant_lock()  # guards the making and ending of the thread
@@ -56,21 +57,21 @@ class Flusher:
     # --- flushing ----------------------------------------------------------------------------------------------------
 
     def flush(self) -> int:
-        """Carry all that the delta has to the base, durably; return the number up to which the base has every commit.
+        """Write all commits of the delta to the base, durably. Return the number up to which the base has every commit.
 
-        Base's write lock is taken first, the delta's only for moments: writers do not wait for the disk.
+        This takes the base's write lock first, and the delta's only for moments: writers do not wait for the disk.
         """
         environment = self._environment
         with environment.inside():
             if environment.name.is_lost():
                 environment.name.refuse_gone()
             flushed = self.flush_inside()
-            environment.name.refuse_gone()  # after it was durable: what comes from here on is seen by the next one
+            environment.name.refuse_gone()  # after all is durable; the next flush notices a later removal
             return flushed
 
     @again_when_overtaken
     def flush_inside(self) -> int:
-        """As :meth:`flush`, for a thread that is inside, or that closes the files."""
+        """Do the same as :meth:`flush`, for a thread that is inside, or that closes the files."""
         environment = self._environment
         base, state = environment.base, environment.page.delta
         if not state.is_made:  # each commit so far went straight to the base
@@ -78,7 +79,7 @@ class Flusher:
         state.last_flush = time.monotonic()
         synced = self.sync_blobs()
         with base.writing() as transaction:
-            # Under this lock no other delta takes the place of the one there is.
+            # Under this lock no process can replace the delta.
             delta = environment.current_delta()
             if ARMED:
                 reach("flush-locked")
@@ -110,9 +111,9 @@ class Flusher:
         return last
 
     def sync_blobs(self, more: Iterable[bytes] = ()) -> set[bytes]:
-        """Make durable the blobs that the delta's commits brought, and these; return which.
+        """Sync the blobs that the delta's commits name, and those in ``more``. Return their ids.
 
-        Before the base's lock is taken, so that little is left to be done while it is held.
+        This comes before the base's lock is taken, so that little work is left while the lock is held.
         """
         environment = self._environment
         delta = environment.current_delta()
@@ -124,12 +125,13 @@ class Flusher:
     def _copy(
         self, delta: Delta, of_base: lmdb.Transaction[bytes], writer: BaseWriter, nonce: bytes
     ) -> tuple[int, bool, set[bytes]]:
-        """Write what the base has not into it; return the last number, whether there was anything, and new blobs.
+        """Write to the base the rows of the delta that it does not have.
 
-        If there was, the nonce is announced that the base will have.
+        Returns the last number, whether there were such rows, and the blobs that they name. If there were rows, this
+        announces the nonce that the base will have.
 
-        Writers are kept out meanwhile: some 10 ms for 20,000 entries. Beside threads that write in turn with it, each
-        waiting for the interpreter's lock, it took six times as long, and made their commits as slow.
+        Writers are kept out meanwhile: some 10 ms for 20,000 entries. When other threads were let in between, each
+        waited for the interpreter's lock. Then the copy took six times as long, and their commits were as slow.
         """
         with delta.writing() as transaction:
             last = delta.number(transaction) - 1
@@ -144,10 +146,10 @@ class Flusher:
 
     @again_when_overtaken
     def remove(self, delta: Delta, flushed: int, nonce: bytes) -> None:
-        """Remove from the delta what the base with this nonce has.
+        """Remove from the delta the rows that the base with this nonce has.
 
-        In one transaction that drops everything and puts back what is newer: row by row it took five times as long,
-        and slowed those down who write meanwhile. What stays, since there is no room for that, does no harm.
+        One transaction drops all rows and puts back those that are newer. To remove them row by row took five times as
+        long, and slowed other writers down. If there is no space for the transaction, the rows stay and do no harm.
         """
         state = self._environment.page.delta
         with translated(delta.path, "empty"), delta.writing() as transaction:
@@ -187,7 +189,7 @@ class Flusher:
                 self._ended.open()
 
     def _is_my_turn(self) -> bool:
-        """Whether nobody makes a flush any more."""
+        """Whether no other thread is flushing any more."""
         if not self._turn.acquire(blocking=False):
             return False
         self._turn.release()
@@ -203,24 +205,24 @@ class Flusher:
             with delta.begin() as reading:
                 last = delta.number(reading)
             self.flush_until(last)
-            self._wake.ring()  # the thread may have nothing left to wait for
+            self._wake.ring()  # so that the thread ends early if nothing is left to flush
 
     # --- in the background -------------------------------------------------------------------------------------------
 
     def notice(self) -> None:
-        """After a commit: see to it that it is flushed in time."""
+        """After a commit: have it flushed in time."""
         self.noticed.append(None)
         if self.thread is None:
             self.start()
 
     def hurry(self) -> None:
-        """There is much to flush: do not wait for the interval to end."""
+        """Flush soon, without waiting for the end of the interval: there is much to flush."""
         if not self._urgent:
             self._urgent = True
             self._wake.ring()
 
     def start(self) -> None:
-        """Have what was noticed flushed in time, by a thread where there can be one."""
+        """Have the noticed commits flushed in time by a thread. If no thread can be started, flush now."""
         if self._environment.is_resting:
             self.flush()
             return
@@ -232,13 +234,13 @@ class Flusher:
             thread.start()
         except BaseException as error:
             self.thread = None
-            # Without it: the interpreter is ending, or there are too many threads.
+            # No thread can be started: the interpreter is ending, or there are too many threads.
             if not isinstance(error, RuntimeError):
                 raise
         else:
             return
         known = len(self.noticed)
-        with suppress(StorageError):  # the commit is there, so it must not look as if it had failed
+        with suppress(StorageError):  # the commit itself has succeeded, so it must not raise this error
             self.flush()
             del self.noticed[:known]
 
@@ -255,8 +257,8 @@ class Flusher:
         while not self._paused:
             interval = environment.flush_interval
             try:
-                with environment.inside():  # of handles closed at the same time, none may have waited for our end
-                    known = len(self.noticed)  # before looking: these commits have made it dirty, or were flushed
+                with environment.inside():  # may raise: handles closed at the same time do not wait for this thread
+                    known = len(self.noticed)  # counted first: these commits have made the delta dirty, or were flushed
                     state = environment.page.delta
                     clean, wait = state.is_clean(), state.last_flush + interval - time.monotonic()
             except ShelfClosed:
@@ -267,15 +269,15 @@ class Flusher:
                     return
                 continue
             if wait > 0 and not self._urgent:
-                self._wake.wait(min(wait, interval))  # the clock may be another one in another container
-                continue  # others may have flushed meanwhile
+                self._wake.wait(min(wait, interval))  # another container may have another clock
+                continue  # another process may have flushed meanwhile
             try:
                 self.flush()
-                self._urgent = False  # not before: while it goes on the delta is as full as it was
+                self._urgent = False  # not earlier: the delta stays as full as it was until the flush ends
             except ShelfClosed:
                 return
             except CoshelfError:
-                # Whoever calls sync() or close() meets it, too, and is told. Here it is tried again a while later.
+                # This thread tries again later. A caller of sync() or close() gets the error, too.
                 self._wake.wait(max(interval, _AFTER_FAILURE))
                 continue
             del self.noticed[:known]
@@ -286,13 +288,13 @@ class Flusher:
         """End the thread if nothing is left to flush. A commit that comes now starts another one."""
         with self._mutex:
             thread, self.thread = self.thread, None
-            if self.noticed and not self._paused:  # looked at after the line above, as who commits does the reverse
+            if self.noticed and not self._paused:  # after the line above: a thread that commits does the two in reverse
                 self.thread = thread
                 return False
         return True
 
     def pause(self, patience: float | None = None) -> None:
-        """End the thread and let none be started until :meth:`resume`: before a fork, and when closing."""
+        """End the thread, and start none until :meth:`resume`. Used before a fork, and when closing."""
         with self._mutex:
             self._paused = True
             thread = self.thread
@@ -301,7 +303,7 @@ class Flusher:
             thread.join(patience)
 
     def end(self) -> None:
-        """As :meth:`pause`, for good, and without waiting for the thread, which may be the one that calls."""
+        """Stop for good. This does not wait for the thread's end, since the thread itself may be the caller."""
         self._paused = True
         self._wake.ring()
 

@@ -1,6 +1,6 @@
-"""What a dead process left in the delta, for a process that cannot flush it: it was committed.
+"""Reads commits that a dead process left in the delta, in a process that cannot flush them.
 
-That is so for a user without rights, on a read-only file system, and on a full disk.
+A process cannot flush them if its user has no rights, on a read-only file system, or on a full disk.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EACCES, errno.EPERM)
 
 
 def left_rows(path: str, descriptor: int, row: ShelfRow) -> dict[bytes, bytes]:
-    """The rows that wait in the delta of this shelf, in order, and are newer than what the shelf has; mostly none.
+    """The rows in the delta of this shelf that are newer than those of the base, in order. Mostly there are none.
 
-    Only by who has the shelf's file locked, so that nobody else has it open. What this user may not read is passed
-    over.
+    The caller has the shelf's file locked, so that no other process has it open. A delta that this user may not read
+    counts as empty.
 
-    Raises :class:`ShelfPermissionError` if others could have written them, :class:`DamagedShelf`.
+    Raises :class:`ShelfPermissionError` if other users could have written the rows, :class:`DamagedShelf`.
     """
     try:
         state = left_state(path, descriptor)
@@ -52,9 +52,9 @@ def left_rows(path: str, descriptor: int, row: ShelfRow) -> dict[bytes, bytes]:
 
 
 def left_state(path: str, descriptor: int) -> DeltaState | None:
-    """A copy of the state page of this file, or None for that of another one.
+    """A copy of the delta's part of the state page; None if the page belongs to another file.
 
-    Raises :class:`ShelfPermissionError` if others could have written it, OSError.
+    Raises :class:`ShelfPermissionError` if other users could have written the page, OSError.
     """
     page = os.open(state_path(path), _FLAGS)
     try:

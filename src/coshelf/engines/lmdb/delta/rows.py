@@ -1,8 +1,8 @@
 """The delta: a small LMDB file with the commits since the last flush.
 
-Its commits are not synced: all processes see them at once, they survive the death of any process, and a flush
-carries them to the base. Its rows are the user's keys with their records, whose sequence numbers say which are
-current; a record with an empty body says that the key was deleted. docs/format.md, "The delta".
+Its commits are not synced. All processes see them at once, they survive the death of any process, and a flush
+writes them to the base. Its rows are the user's keys with their records. The number in a record says whether it is
+current. A record with an empty body says that the key was deleted. docs/format.md, "The delta".
 """
 
 from __future__ import annotations
@@ -31,35 +31,35 @@ from coshelf.system.cooperation import this_thread
 
 __all__ = ["RESERVE", "SMALL", "Delta", "DeltaFull", "NoDelta", "Usage", "all_rows", "is_deletion"]
 
-SMALL = 64 * 1024  # bytes of a body that is written without much ado
-# What may wait before a flush is due. More makes the flush long and what reads have to copy large.
+SMALL = 64 * 1024  # bytes: the largest body that takes the short path
+# A flush is due if more than this waits. With larger limits a flush would take long, and reads would copy much.
 _DUE_ENTRIES = 20_000
 _DUE_BYTES = 16 << 20
-_HELPED = 4  # times that much, before threads that commit help to flush it
+_HELPED = 4  # if so many times the limits wait, threads that commit help to flush
 
-_NUMBER = b"\x00number"  # a row that only takes up a number
+_NUMBER = b"\x00number"  # a row that only uses up a number
 _LONG = b"\x02"
 _BEHIND_LONG = b"\x03"
 _LENGTH = struct.Struct("<I")
 _DIGEST = 16
 _ROW_OVERHEAD = 64  # bytes, more than LMDB adds to a row
 
-# Space is taken a step ahead of its use. Small steps at first: most shelves hold little between two flushes.
+# Space is reserved one step ahead of its use. The first steps are small: most deltas hold little between two flushes.
 _FIRST_STEP = 1 << 20
 _LARGEST_STEP = 16 << 20
 _PLENTY = 64 << 20
-# Pages that only deleting and emptying the delta may use: it takes pages to give pages back.
+# Pages that only deletions and emptying the delta may use: LMDB needs pages even to free pages.
 RESERVE = 64
-_AMPLE = 256  # pages, more than a row of SMALL bytes and the reserve can need
-_LARGEST_NEED = 7_000  # pages, of the largest batch that comes here
+_AMPLE = 256  # pages: more than a row of SMALL bytes and the reserve can need
+_LARGEST_NEED = 7_000  # pages: the most that a batch in the delta can need
 _WORD = 0xFFFFFFFF
 
 
 class DeltaFull(Exception):
-    """There is no room in the delta.
+    """There is no space in the delta.
 
     Attributes:
-        for_good: its map is used up, so another delta is needed; if not, the disk is full.
+        for_good: True if the map is used up, so that another delta is needed; False if the disk is full.
     """
 
     def __init__(self, *, for_good: bool) -> None:
@@ -90,11 +90,11 @@ class Delta(LmdbFile):
         self.identity = identity
         self._state = state
         self._offset = identity.offset
-        self._ample = 0  # bytes that are known to be taken; others may have taken more
+        self._ample = 0  # bytes that are known to be reserved; other processes may have reserved more
         self.is_due = False
         path = delta_path(shelf, identity.generation)
         try:
-            # Before LMDB, which makes a file that is not there.
+            # Opened before LMDB opens it, since LMDB makes a missing file.
             descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         except OSError as error:
             raise StorageError(error.errno, f"cannot open the delta: {error.strerror}", path) from error
@@ -115,7 +115,7 @@ class Delta(LmdbFile):
             os.close(descriptor)
 
     def _keep_a_descriptor(self, given: int) -> None:
-        """LMDB's; another one of our own where that is not found."""
+        """Use LMDB's descriptor. If that is not found, keep a copy of the given one."""
         self._is_own = self.descriptors.data is None
         self.descriptor = os.dup(given) if self.descriptors.data is None else self.descriptors.data
 
@@ -123,7 +123,7 @@ class Delta(LmdbFile):
         return (information.st_dev, information.st_ino) == (self.identity.device, self.identity.inode)
 
     def is_in_place(self) -> bool:
-        """Whether the file that LMDB opened is the one that was meant. If it was gone by then, LMDB made one."""
+        """Whether LMDB opened the right file. If the file was gone by then, LMDB has made another one."""
         try:
             return self._is_at(os.stat(self.path))
         except FileNotFoundError:
@@ -145,7 +145,7 @@ class Delta(LmdbFile):
     # --- space -------------------------------------------------------------------------------------------------------
 
     def usage(self, transaction: lmdb.Transaction[bytes]) -> Usage:
-        """What the commit before this write transaction left. Read from the header: LMDB's own call takes 2 us."""
+        """The usage after the commit before this write transaction, from the header: LMDB's own call takes 2 us."""
         previous = transaction.id() - 1
         usage = Usage._make(USAGE.unpack_from(self._header, (previous & 1) * self._page_size + USAGE_AT))
         if usage.transaction != previous:
@@ -153,9 +153,9 @@ class Delta(LmdbFile):
         return usage
 
     def has_room(self, usage: Usage, rows: int, size: int, reserve: int = RESERVE) -> bool:
-        """Whether that many rows with so many bytes in all can be written; space for them is taken if need be.
+        """Whether ``rows`` rows with ``size`` bytes in all can be written. Reserves space for them if necessary.
 
-        Without its space taken, writing a page through the map on a full disk would be a SIGBUS.
+        If its space was not reserved, writing a page through the map on a full disk would be a SIGBUS.
         """
         tree = usage.branch_pages + usage.leaf_pages
         pages = 16 + min(6 * rows, 2 * tree + 8) + 3 * (size + rows * _ROW_OVERHEAD) // self._page_size + reserve
@@ -163,7 +163,7 @@ class Delta(LmdbFile):
         if end > self.identity.map_size:
             return False
         if self.identity.kind == MAPPED:
-            # What small rows want for their short way, too: as long as less is needed, nothing else would take it.
+            # Reserve what the short path of small rows wants, too. While less is needed, nothing else reserves it.
             ample = min((usage.last_page + _AMPLE) * self._page_size, self.identity.map_size)
             if ample > self._state.allocated and self._has_plenty():
                 self._allocate(max(end, ample))
@@ -173,9 +173,9 @@ class Delta(LmdbFile):
         return True
 
     def has_ample_room(self, number: int) -> bool:
-        """Whether a small row can be written, as the commit with this number, without a look at anything else.
+        """Whether a small row can be written as the commit with this number without any other check of space.
 
-        Notes in ``is_due`` whether a flush is.
+        Sets ``is_due`` to whether a flush is due.
         """
         previous = number - self._offset - 1
         _, leaf, overflow, entries, _, last_page, found = USAGE.unpack_from(
@@ -190,7 +190,7 @@ class Delta(LmdbFile):
         )
 
     def fullness(self, usage: Usage) -> float:
-        """How much is waiting, as a part of what makes a flush due."""
+        """How much waits, as a fraction of the amount at which a flush is due."""
         pages = usage.leaf_pages + usage.overflow_pages
         return max(usage.entries / _DUE_ENTRIES, pages * self._page_size / _DUE_BYTES)
 
@@ -199,11 +199,11 @@ class Delta(LmdbFile):
         return self.fullness(usage) > _HELPED
 
     def is_at_its_end(self, usage: Usage) -> bool:
-        """Whether it is the map that is used up, and not the disk."""
+        """Whether the map is used up, and not the disk."""
         return (usage.last_page + 1 + _LARGEST_NEED) * self._page_size > self.identity.map_size
 
     def _has_plenty(self) -> bool:
-        """Whether the disk has so much that the base will not miss what is taken before it is needed."""
+        """Whether the disk has so much free space that reserving some early does not take it from the base."""
         space = os.fstatvfs(self.descriptor)
         return space.f_bavail * space.f_frsize > _PLENTY
 
@@ -220,7 +220,7 @@ class Delta(LmdbFile):
         return False
 
     def take_first_space(self) -> None:
-        """Only for the process that makes the delta. Raises :class:`StorageFull`."""
+        """Reserve the first space. Only for the process that makes the delta. Raises :class:`StorageFull`."""
         self._state.allocated = 0
         if self.identity.kind == MAPPED and not self._allocate(_FIRST_STEP):
             raise StorageFull(f"cannot open {self.shelf}: no space left for the {_FIRST_STEP} bytes of its delta")
@@ -228,11 +228,11 @@ class Delta(LmdbFile):
     # --- numbers -----------------------------------------------------------------------------------------------------
 
     def number(self, transaction: lmdb.Transaction[bytes]) -> int:
-        """Of the commit that a write transaction makes; of the last one that a read transaction sees."""
+        """The number of the commit that a write transaction makes, or of the last one that a read transaction sees."""
         return transaction.id() + self._offset
 
     def take_number(self, transaction: lmdb.Transaction[bytes]) -> int:
-        """Have a write transaction commit nothing but a number, so that nobody else has it.
+        """Use up a number: the write transaction commits nothing else, and no other commit has this number.
 
         Raises :class:`DeltaFull`.
         """
@@ -252,10 +252,11 @@ class Delta(LmdbFile):
             transaction.put(_row_of_long(key), b"".join((_LENGTH.pack(len(key)), key, record)))
 
     def put_one(self, key: bytes, body: bytes, partial: int) -> int | None:
-        """Commit one small entry, quickly: what most commits are. Return its number, which is on the bell by then.
+        """Commit one small entry by the short path, as most commits do. Return its number, which the bell has by then.
 
-        None, and nothing, where that takes more: another holds the exclusive lock, or space is to be taken, or a
-        handler came in between. ``partial`` is the checksum so far. The caller wakes the threads that wait at the bell.
+        Commits nothing and returns None if the short path is not possible: another thread or process holds the
+        exclusive lock, space must be reserved, or a handler came in between. ``partial`` is the checksum so far. The
+        caller wakes the threads that wait at the bell.
         """
         words = self._state.words
         transaction = self.begin_write()
@@ -321,7 +322,7 @@ class Delta(LmdbFile):
         return sorted(rows + long) if long else rows
 
     def has_more(self, transaction: lmdb.Transaction[bytes], start: bytes, stop: bytes, limit: int) -> bool:
-        """Whether more than so many rows lie in ``[start, stop)``. Long keys are not counted: there are few."""
+        """Whether more than ``limit`` rows lie in ``[start, stop)``. Long keys are not counted: there are few."""
         if transaction.stat()["entries"] <= limit:
             return False
         cursor = transaction.cursor()
@@ -331,11 +332,11 @@ class Delta(LmdbFile):
         return last < stop
 
     def everything(self, transaction: lmdb.Transaction[bytes]) -> list[tuple[bytes, bytes]]:
-        """All rows, but for what only takes up a number; long keys whole."""
+        """All rows except the one that only uses up a number. Long keys are whole."""
         return all_rows(transaction)
 
     def newer(self, transaction: lmdb.Transaction[bytes], flushed: int) -> list[tuple[bytes, bytes]]:
-        """The rows, as they are stored, of commits after this one."""
+        """The rows, as they are stored, of commits after the number ``flushed``."""
         return [row for row in transaction.cursor() if records.version(row[1]) > flushed]
 
     def keep_only(self, transaction: lmdb.Transaction[bytes], rows: list[tuple[bytes, bytes]]) -> None:
@@ -346,7 +347,7 @@ class Delta(LmdbFile):
 
 
 def all_rows(transaction: lmdb.Transaction[bytes]) -> list[tuple[bytes, bytes]]:
-    """All rows of a delta in order, but for what only takes up a number; long keys whole."""
+    """All rows of a delta in order, except the one that only uses up a number. Long keys are whole."""
     rows = [row for row in transaction.cursor() if row[0] != _NUMBER]
     if any(name.startswith(_LONG) for name, _ in rows):
         rows = sorted(_unpack_long(row) if name.startswith(_LONG) else (name, row) for name, row in rows)

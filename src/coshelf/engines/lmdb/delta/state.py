@@ -1,4 +1,4 @@
-"""What the state page says of the delta: which file it is, to what it belongs, and what saves work.
+"""The part of the state page about the delta: which file it is, to what it belongs, and facts that save work.
 
 A delta belongs to one boot of the machine, one shelf, one state of it (the nonce of its last flush) and to itself
 (device and inode). All of that is kept here, outside the LMDB file, so that it is known before LMDB opens anything.
@@ -14,7 +14,7 @@ __all__ = ["DIRECT", "DIRTY", "GENERATION", "MAPPED", "NOT_MADE", "PLAIN", "Delt
 
 DIRECT = 0  # there is no delta: each commit goes straight to the base
 PLAIN = 1  # written with system calls
-MAPPED = 2  # written through its map, its space taken beforehand
+MAPPED = 2  # written through its map; its space is reserved first
 NOT_MADE = 3  # the first commit makes it
 
 # kind, generation, offset, map size, device, inode, boot id, store id; from byte 256 of the page
@@ -22,13 +22,13 @@ _IDENTITY = struct.Struct("=IIqQQQ16s16s")
 _AT = 256
 _KIND_AND_GENERATION = 8
 _NO_GENERATION = 0xFFFFFFFF
-_CURRENT_NONCE = 336  # of the base, as last seen
-_PENDING_NONCE = 352  # that a flush is about to give the base
+_CURRENT_NONCE = 336  # the base's nonce, as last seen
+_PENDING_NONCE = 352  # the nonce that a flush is about to give the base
 _ALLOCATED = 376
 _LAST_FLUSH = 384
 _END = 512
 
-# Words of the page, by which one entry is read and written without a call.
+# Indexes of words of the page. Reading and writing one entry looks at these words, which needs no call.
 _KIND = _AT // 4
 GENERATION = _KIND + 1
 DIRTY = 368 // 4
@@ -39,7 +39,7 @@ _TIME = struct.Struct("=d")
 
 
 def boot_id() -> bytes | None:
-    """What tells this boot of the machine from any other; None where nothing does. Raises OSError."""
+    """The id of this boot of the machine; None if boots cannot be told apart. Raises OSError."""
     try:
         descriptor = os.open(_BOOT_ID, os.O_RDONLY | os.O_CLOEXEC)
         try:
@@ -56,9 +56,9 @@ class DeltaIdentity(NamedTuple):
 
     Attributes:
         kind: DIRECT, NOT_MADE, PLAIN or MAPPED. Its creator decides on PLAIN or MAPPED, for all processes.
-        generation: 0 for the first; a delta that had to be replaced while in use is followed by the next.
-        offset: what to add to the number of one of its LMDB transactions to have the number of the commit.
-        map_size: of its map. All processes use the same: LMDB gives the file of a writable map that length.
+        generation: 0 for the first delta. If a delta is replaced while in use, the next one has the next number.
+        offset: the number of an LMDB transaction plus this is the number of the commit.
+        map_size: the size of its map. All processes use the same: LMDB gives the file of a writable map that length.
     """
 
     kind: int
@@ -80,7 +80,7 @@ class DeltaState:
 
     def __init__(self, page: memoryview | bytearray) -> None:
         self._page = page
-        self.words = memoryview(page).cast("I")  # a word is read in half the time
+        self.words = memoryview(page).cast("I")  # reading a word takes half the time of other ways
 
     def release(self) -> None:
         """Give up the view of the page."""
@@ -125,18 +125,19 @@ class DeltaState:
         return nonce in (bytes(page[at : at + 16]) for at in (_CURRENT_NONCE, _PENDING_NONCE))
 
     def announce(self, current: bytes, pending: bytes) -> None:
-        """Before a commit to the base: the nonce that it has, and the one that it will have. Under both write locks.
+        """Before a commit to the base: note the nonce that it has, and the one that it will have.
 
-        In this order, and the new one never in the place of the one that the base has: whoever dies here, one of the
-        two is right.
+        The caller holds both write locks. The order of the two steps matters, and the new nonce never overwrites the
+        one that the base has. So if a process dies here, one of the two nonces is right.
         """
         self._page[_CURRENT_NONCE : _CURRENT_NONCE + 16] = current
         self._page[_PENDING_NONCE : _PENDING_NONCE + 16] = pending
 
     def confirm(self, nonce: bytes) -> None:
-        """Before the delta is emptied of what the base with this nonce has. Under the delta's write lock.
+        """Before emptying the delta: note that only a base with this nonce fits.
 
-        From here on the base of before is not enough: as a copy that was put back it would lack what was emptied.
+        The caller holds the delta's write lock. An older copy of the base that is put back would lack the commits that
+        are removed from the delta.
         """
         if bytes(self._page[_PENDING_NONCE : _PENDING_NONCE + 16]) == nonce:
             self._page[_CURRENT_NONCE : _CURRENT_NONCE + 16] = nonce
@@ -152,16 +153,16 @@ class DeltaState:
         return not self.words[DIRTY]
 
     def mark_dirty(self) -> None:
-        """Before a commit, under the delta's write lock."""
+        """Called before a commit, under the delta's write lock."""
         self.words[DIRTY] = 1
 
     def clean(self) -> None:
-        """Inside the transaction that empties the delta."""
+        """Called inside the transaction that empties the delta."""
         self.words[DIRTY] = 0
 
     @property
     def allocated(self) -> int:
-        """Bytes of the delta whose space is taken."""
+        """The size in bytes up to which the delta's space is reserved."""
         return int(_NUMBER.unpack_from(self._page, _ALLOCATED)[0])
 
     @allocated.setter
@@ -178,5 +179,5 @@ class DeltaState:
         _TIME.pack_into(self._page, _LAST_FLUSH, when)
 
     def clear(self) -> None:
-        """No delta."""
+        """Say that there is no delta."""
         self._page[_AT:_END] = bytes(_END - _AT)

@@ -1,6 +1,6 @@
-"""Looking at a shelf's file before LMDB maps it, by the process that is alone with it.
+"""Checks a shelf's file before LMDB maps it, in the process that is alone with it.
 
-The headers, the shelf row and the mark are read once each, however many questions are asked of them.
+The headers, the shelf row and the mark are read once each and used for all checks.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class ClosedFile(NamedTuple):
     Attributes:
         row: the shelf row.
         has_damage: whether records are damaged.
-        is_own: whether this user's mark was found. If not, there may be one: a trusted file is not asked.
+        is_own: whether this user's mark was found. A trusted file may have one all the same: this does not look.
         transaction: LMDB's newest.
     """
 
@@ -32,7 +32,7 @@ class ClosedFile(NamedTuple):
 
 
 def look_at(descriptor: int, path: str, *, trusted: bool) -> ClosedFile:
-    """Look at a file that nobody else has open. Unless it is ``trusted`` or this user's, at all of its pages.
+    """Check a file that no other process has open. Check all pages, unless it is ``trusted`` or has this user's mark.
 
     Raises :class:`DamagedShelf` if more than records is damaged, and :class:`NotAShelf`.
     """
@@ -41,7 +41,7 @@ def look_at(descriptor: int, path: str, *, trusted: bool) -> ClosedFile:
     rows = first_rows(descriptor, metas)
     is_own = not trusted and refuse_malformed(descriptor, path, metas, rows)
     has_damage = find_damage(descriptor, path, metas)
-    if ROW_KEY not in rows:  # LMDB tells best what is wrong
+    if ROW_KEY not in rows:  # reading the row by LMDB gives the best error
         row = check_row(descriptor, path)
     else:
         row = refuse_last_number(unpack_row(rows[ROW_KEY], path), path)

@@ -1,7 +1,7 @@
-"""Giving back the room that a shelf's file does not need: it is written anew and takes the place of the old one.
+"""Makes a shelf's file smaller: writes a compact copy, which replaces the old file.
 
-LMDB cannot make a file smaller that somebody has mapped. So the shelf is closed in this process, which must be the only
-one, for as long as that takes; openers wait, and find that the name has another file by then.
+LMDB cannot shrink a file that a process has mapped. So this process must be the only one that has the shelf open, and
+it closes the shelf meanwhile. Openers wait, and find that the name leads to another file by then.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ _AT_ONCE = 64
 
 
 def compact(environment: Environment) -> Compaction:
-    """Write the file anew. Only for the holder of the exclusive lock.
+    """Write the file anew. The caller holds the exclusive lock.
 
-    Raises :class:`ShelfLocked` if another process has the shelf open, or this one a snapshot of it.
+    Raises :class:`ShelfLocked` if another process has the shelf open, or if this process has a snapshot of it.
     """
     others = environment.other_processes()
     if others:
@@ -60,7 +60,7 @@ def _in_use(path: str, why: str) -> ShelfLocked:
 
 
 def _rewrite(files: Files) -> None:
-    """Replace the file by a compact copy. Only for the process that is alone with it, and has it closed."""
+    """Replace the file by a compact copy. The caller is alone with the file, and has it closed in LMDB."""
     path, old = files.path, os.fstat(files.descriptor)
     if old.st_nlink > 1:
         raise OpenUnderAnotherName(f"{path} has {old.st_nlink} names (hard links): the others would keep the old file")
@@ -76,14 +76,14 @@ def _rewrite(files: Files) -> None:
             mark = transaction.get(marks.ROW_KEY)
             body = None if mark is None else mark[: -records.TRAILER]
             fill(descriptor, temporary, replace(row, extra_rows=1), _pages(transaction, path), path)
-            # Nothing reads it any more, and the new file does not know them. Before it has its name, or a death in
-            # between would leave them for ever.
+            # Remove blobs that nothing names any more: no process reads the shelf, and the new file does not list them.
+            # This comes before the new file has its name. Otherwise a death in between would leave the blobs for ever.
             dropped = dropped_blobs(transaction)
             for identity, _ in dropped:
                 remove_blob(blob_path(folder_of(path), identity), row.store_id)
             if dropped:
                 sync_removals(folder_of(path))
-        # With a given secret the mark is a row, which has gone with the others.
+        # With a given secret the mark is a row, and the copy has that row already.
         if marks.is_marked(row.store_id, old.st_dev, old.st_ino, body):
             marks.mark(row.store_id, new.st_dev, new.st_ino, path)
         if ARMED:

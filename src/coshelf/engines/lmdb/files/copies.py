@@ -1,4 +1,4 @@
-"""A new file with what a snapshot shows, of whatever engine: what ``Shelf.backup`` makes."""
+"""Makes a new file with all that a snapshot of any engine shows. ``Shelf.backup`` uses it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ __all__ = ["Progress", "copy_to", "write_new"]
 Page = list[tuple[bytes, bytes]]
 
 _MODE = 0o600
-_FIRST_NUMBER = 1  # of the one commit that a copy consists of, where numbers cannot be kept
+_FIRST_NUMBER = 1  # the number of the only commit of a copy, if the source has no numbers that can be kept
 
 
 def copy_to(
@@ -47,11 +47,10 @@ def copy_to(
     overwrite: bool,
     progress: Progress | None,
 ) -> int:
-    """Make a closed shelf of what a snapshot shows; return how many entries it has.
+    """Make a closed shelf of what a snapshot shows. Return how many entries it has.
 
-    ``source`` is the name of what is copied, ``store_id`` what its signatures are bound to, if they are, and in
-    ``blobs`` are its large buffers. With
-    ``marked`` the copy bears this user's mark.
+    ``source`` is the name of the shelf that is copied. ``store_id`` is the id to which its signatures are bound, if
+    they are. ``blobs`` has its large buffers. With ``marked`` the copy bears this user's mark.
     """
     number = snapshot.last_commit()
     row = new_row(_FIRST_NUMBER if number is None else number, store_id)
@@ -70,9 +69,9 @@ def write_new(
     marked: bool,
     overwrite: bool,
 ) -> int:
-    """Make a closed shelf of pages of sealed records in order; return how many of them are entries.
+    """Make a closed shelf of pages of sealed records in order. Return how many of them are entries.
 
-    The blobs that they name come from ``views``.
+    ``views`` gives the blobs that they name.
     """
     target = os.path.realpath(expanded(path))
     refuse_shared_filesystem(target)
@@ -103,7 +102,7 @@ def write_new(
                 reach("backup-written")
             if overwrite:
                 os.rename(temporary, target)
-                is_placed = True  # whatever happens now, it names its blobs
+                is_placed = True  # from here on the file is in place and names its blobs, even if an error comes
                 sync_directory(os.path.dirname(target))
             elif not place(temporary, target):
                 raise _exists(target)
@@ -119,7 +118,7 @@ def write_new(
 
 
 def _mark(descriptor: int, row: ShelfRow, target: str) -> Page:
-    """Mark the file that is going to be the copy; the row that says so, if it is a row that does."""
+    """Mark the file that becomes the copy. Return the mark's row, or an empty page if the mark is not a row."""
     information = os.fstat(descriptor)
     body = marks.mark(row.store_id, information.st_dev, information.st_ino, target)
     if body is None:
@@ -134,7 +133,7 @@ def _after(first: Page, pages: Iterable[Page]) -> Iterator[Page]:
 
 
 def _with_progress(snapshot: Snapshot, source: str, progress: Progress | None, number: int) -> Iterator[Page]:
-    """All that a copy needs, verified; sealed anew as the commit with this number, if it is not 0."""
+    """All rows of the copy, verified. If ``number`` is not 0, they are sealed anew as the commit with this number."""
     yield _sealed(
         [row for row in snapshot.reserved() if row[0] != marks.ROW_KEY and not is_about_blobs(row[0])], source, number
     )
@@ -159,7 +158,7 @@ def _sealed(page: Page, source: str, number: int) -> Page:
 
 @contextmanager
 def _naming(key: bytes, source: str) -> Iterator[None]:
-    """Say which entry it is whose blob cannot be copied."""
+    """Add the entry's key to the error for a blob that cannot be copied."""
     try:
         yield
     except MissingBlob as error:
@@ -173,7 +172,10 @@ def _naming(key: bytes, source: str) -> Iterator[None]:
 
 @contextmanager
 def _replaceable(target: str, source: str, *, overwrite: bool) -> Iterator[None]:
-    """Hold what lies at the target, if it may be replaced: a shelf, whole or not, that nobody has open."""
+    """Lock the file at the target, for a block that replaces it. It must be a shelf that no process has open.
+
+    The shelf may be damaged.
+    """
     if not os.path.lexists(target):
         yield
         return

@@ -1,8 +1,8 @@
-"""Making a shelf: whole and durable before it has its name.
+"""Makes a shelf: the file is whole and durable before it has its name.
 
-LMDB does not sync the first pages of a file that it creates, and a file that appears under its name before it is whole
-would be met by others half made. So it is made under a temporary name, committed once, synced, and linked into place;
-the link fails if another process was first, and then theirs is used.
+LMDB does not sync the first pages of a file that it creates. And if a file had its name before it is whole, other
+processes would find it half made. So it is made under a temporary name, committed once, synced, and linked into place.
+The link fails if another process was first. Then that process's file is used.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _NAME_LENGTH = (
 
 
 def create(path: str, mode: int) -> ShelfRow | None:
-    """Make an empty shelf at ``path`` with these permission bits; None if something is there by now."""
+    """Make an empty shelf at ``path`` with these permission bits. Return None if something is there by now."""
     with making(path) as (descriptor, temporary):
         os.fchmod(descriptor, mode)
         row = _fill(temporary, path)
@@ -44,7 +44,7 @@ def create(path: str, mode: int) -> ShelfRow | None:
 
 
 def create_over(path: str, mode: int) -> bool:
-    """Make an empty shelf in the place of a file, which the caller keeps others from replacing."""
+    """Make an empty shelf in the place of a file. The caller keeps other processes from replacing that file."""
     with making(path) as (descriptor, temporary):
         os.fchmod(descriptor, mode)
         _fill(temporary, path)
@@ -56,15 +56,15 @@ def create_over(path: str, mode: int) -> bool:
 
 @contextlib.contextmanager
 def making(path: str) -> Iterator[tuple[int, str]]:
-    """A new file beside ``path``, to be filled and given that name: its descriptor and its temporary name.
+    """A new file beside ``path``, for a block that fills it and gives it that name: its descriptor and temporary name.
 
-    It is locked as an opener locks a shelf, so that nobody has it open before the block ends, and gone at the end
-    unless it has been given its name.
+    It is locked as an opener locks a shelf, so that no process can open it before the block ends. At the end it is
+    removed, unless the block has given it its name.
     """
     directory = os.path.dirname(path)
     name = os.path.basename(path)
     if is_reserved(name) or _MADE.fullmatch(name):
-        raise NotAShelf(f"{path} cannot be a shelf: what lies beside shelves has names like this one")
+        raise NotAShelf(f"{path} cannot be a shelf: names like this one are kept for the files beside a shelf")
     sweep(path)
     try:
         descriptor, temporary = _make_temporary(directory, _prefix(path))
@@ -83,25 +83,25 @@ def making(path: str) -> Iterator[tuple[int, str]]:
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
-        # Explicitly: it may by now be the shelf, and a child that was forked meanwhile have a copy of the descriptor.
+        # Explicitly: the file may be the shelf by now, and a child that was forked meanwhile may have the descriptor.
         fcntl.flock(descriptor, fcntl.LOCK_UN)
         os.close(descriptor)
 
 
 def _make_temporary(directory: str, prefix: str) -> tuple[int, str]:
-    """A new file whose lock tells the sweep of others that its maker is alive."""
+    """A new file, locked: the lock tells the sweep of other processes that its maker is alive."""
     while True:
         descriptor, temporary = tempfile.mkstemp(_SUFFIX, prefix, directory)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         if os.fstat(descriptor).st_nlink:
             return descriptor, temporary
-        os.close(descriptor)  # swept away between the two
+        os.close(descriptor)  # another process swept it away before it was locked
 
 
 def _fill(temporary: str, path: str) -> ShelfRow:
     row = new_row()
     with translated(path, "create"):
-        # Alone on a file of our own, so without a lock file.
+        # Without a lock file: no other process can open this file.
         environment = lmdb.open(
             os.fsencode(temporary), map_size=1 << 20, subdir=False, lock=False, create=False, lib_version=0
         )
@@ -115,7 +115,7 @@ def _fill(temporary: str, path: str) -> ShelfRow:
 
 
 def place(temporary: str, path: str) -> bool:
-    """Give the file its name, durably; False if something else has it by now."""
+    """Give the file its name, durably. Return False if something else has the name by now."""
     try:
         os.link(temporary, path)
     except FileExistsError:
@@ -128,13 +128,13 @@ def place(temporary: str, path: str) -> bool:
     try:
         sync_directory(os.path.dirname(path))
     except BaseException:
-        os.unlink(path)  # or others would believe its name durable; we have it locked, so nobody has it open
+        os.unlink(path)  # its name may not be durable; the file is locked, so no other process has it open
         raise
     return True
 
 
 def _place_without_links(temporary: str, path: str) -> bool:
-    """On a file system without hard links: rename, with those who do likewise kept out by a lock on the directory."""
+    """Rename, on a file system without hard links. A lock on the directory keeps out processes that do the same."""
     directory = os.open(os.path.dirname(path), os.O_RDONLY | os.O_CLOEXEC)
     try:
         fcntl.flock(directory, fcntl.LOCK_EX)
@@ -151,9 +151,9 @@ def _prefix(path: str) -> str:
 
 
 def sweep(path: str, own: int | None = None) -> None:
-    """Remove what creators left behind that died: files whose lock nobody holds.
+    """Remove the files of creators that died: those whose lock no process holds.
 
-    ``own`` is the inode of the shelf, if the caller has it locked: a second name of it is such a leftover, too.
+    ``own`` is the inode of the shelf, if the caller has it locked. A second name of that file is a leftover, too.
     """
     directory, prefix = os.path.dirname(path), _prefix(path)
     try:
@@ -162,7 +162,7 @@ def sweep(path: str, own: int | None = None) -> None:
         return  # creating will say why
     for name in names:
         leftover = os.path.join(directory, name)
-        with contextlib.suppress(OSError):  # another's file, or gone by now: not ours to care for
+        with contextlib.suppress(OSError):  # the file is another user's, in use, or gone by now: leave it
             descriptor = os.open(leftover, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
             try:
                 if os.fstat(descriptor).st_ino != own:

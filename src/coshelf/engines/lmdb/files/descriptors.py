@@ -1,8 +1,9 @@
-"""The descriptors that LMDB keeps for a file: one for its data, one for its headers, one for its lock file.
+"""Finds the descriptors that LMDB keeps for a file: one for its data, one for its headers, one for its lock file.
 
-They serve for all that needs a descriptor of these files, so that a shelf needs no others. py-lmdb does not tell them.
-So they are looked for among those of this process, by the file and by how they were opened: nobody else opens the lock
-file for writing, or headers for synchronous writes; and Python opens nothing that programs inherit, as LMDB does data.
+coshelf uses them whenever it needs a descriptor of these files, so an open shelf needs no others. py-lmdb does not tell
+them. So they are looked for among those of this process, by the file and by how it was opened. No other code opens the
+lock file for writing, or headers for synchronous writes. LMDB opens data so that programs inherit the descriptor, and
+Python never does.
 """
 
 from __future__ import annotations
@@ -15,21 +16,21 @@ from typing import NamedTuple
 
 __all__ = ["Descriptors", "find_descriptors", "lock_descriptor"]
 
-_NEAR = 8  # as a rule it opens them one after the other, and just now
+_NEAR = 8  # as a rule LMDB has just opened them one after the other, so their numbers are this near
 _KIND = os.O_ACCMODE | os.O_DSYNC
 
 
 class Descriptors(NamedTuple):
-    """What was found; ``header`` has a position of its own, at which nothing is written."""
+    """The descriptors that were found. ``header`` has a position of its own, at which nothing is written."""
 
     data: int | None
     header: int | None
 
 
 def find_descriptors(path: str, near: int, *, has_header: bool) -> Descriptors:
-    """Those of a data file that LMDB has just opened for writing. From here on no program inherits them.
+    """The descriptors of a data file that LMDB has just opened for writing. From here on no program inherits them.
 
-    ``near`` is the descriptor of its lock file, which is opened right before them.
+    ``near`` is the descriptor of its lock file, which LMDB opens right before them.
     """
     file = os.stat(path)
     data = _find(file, os.O_RDWR, near, inheritable=True)
@@ -39,13 +40,13 @@ def find_descriptors(path: str, near: int, *, has_header: bool) -> Descriptors:
 
 
 def lock_descriptor(path: str) -> int | None:
-    """That of a lock file; None where it cannot be found."""
+    """The descriptor of a lock file; None if it is not found."""
     return _find(os.stat(path), os.O_RDWR, _next(), inheritable=False)
 
 
 def _find(file: os.stat_result, kind: int, near: int, *, inheritable: bool) -> int | None:
     for descriptor in _candidates(near) if _are_usable() else ():
-        with contextlib.suppress(OSError):  # there is none, or it was closed by another thread
+        with contextlib.suppress(OSError):  # this number is not open, or another thread closed it
             if (
                 os.path.samestat(os.fstat(descriptor), file)
                 and fcntl.fcntl(descriptor, fcntl.F_GETFL) & _KIND == kind
@@ -56,7 +57,10 @@ def _find(file: os.stat_result, kind: int, near: int, *, inheritable: bool) -> i
 
 
 def _are_usable() -> bool:
-    """Whether what is locked by LMDB's descriptors does not stay locked for as long as a forked child lives."""
+    """Whether LMDB's descriptors can hold our locks: a forked child must be able to give up its maps of the files.
+
+    Otherwise the locks would stay for as long as the child lives.
+    """
     try:
         from coshelf.engines.lmdb.files.inherited_maps import can_replace_maps
     except ImportError:  # a Python that was built without ctypes
@@ -75,7 +79,7 @@ def _next() -> int:
     """The number that the next descriptor would have."""
     try:
         descriptor = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:  # none is left
+    except OSError:  # no descriptor is left
         return 0
     os.close(descriptor)
     return descriptor

@@ -1,7 +1,8 @@
-"""Whether a user who may not write a shelf could have written what lies beside it, and is about to be used.
+"""Checks whether a user who may not write a shelf could have written the sidecars that are about to be used.
 
-A delta is carried into the shelf, so whoever can write it can write the shelf. In a sticky directory such as /tmp
-everybody can make files beside a shelf that is readable, and know all that they must say to be taken for its own.
+A flush writes the delta to the shelf, so any user who can write the delta can write the shelf. In a sticky directory
+such as /tmp any user can make files beside a shelf. If the shelf is readable, they know what these files must contain
+to be taken for its sidecars.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ _FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def refuse_exposed_sidecars(shelf: str, descriptor: int) -> None:
-    """Raise if somebody could write the sidecars of a shelf who may not write its file. ``descriptor`` is the file's.
+    """Raise if a user who may not write the shelf's file could write its sidecars. ``descriptor`` is the file's.
 
-    Raises :class:`ShelfPermissionError`; :class:`NotAShelf` for a sidecar that is no file; OSError.
+    Raises :class:`ShelfPermissionError`; :class:`NotAShelf` for a sidecar that is not a file; OSError.
     """
     allowed = writers_of(os.fstat(descriptor), descriptor)
     path = sidecar_directory(shelf)
@@ -36,7 +37,7 @@ def refuse_exposed_sidecars(shelf: str, descriptor: int) -> None:
         _refuse(shelf, allowed, path, os.fstat(directory), directory)
         for name in os.listdir(directory):
             if is_sidecar(name):
-                with suppress(FileNotFoundError):  # another process has just put another delta in the place of one
+                with suppress(FileNotFoundError):  # another process has just replaced the delta
                     found = os.stat(name, dir_fd=directory, follow_symlinks=False)
                     _refuse(shelf, allowed, os.path.join(path, name), found, os.path.join(path, name))
     finally:
@@ -44,10 +45,10 @@ def refuse_exposed_sidecars(shelf: str, descriptor: int) -> None:
 
 
 def refuse_exposed(shelf: str, descriptor: int, path: str, sidecar: int) -> None:
-    """As :func:`refuse_exposed_sidecars`, of one sidecar that is open: what is looked at is what will be used."""
+    """Do the same as :func:`refuse_exposed_sidecars` for one open sidecar: this checks the very file that is used."""
     found = os.fstat(sidecar)
     if not stat.S_ISREG(found.st_mode):
-        raise NotAShelf(f"{path} is no file, as the one of this name beside {shelf} is")
+        raise NotAShelf(f"{path} is not a file, but {shelf} needs a file of this name beside it")
     _refuse(shelf, writers_of(os.fstat(descriptor), descriptor), path, found, sidecar)
 
 
@@ -57,13 +58,13 @@ def _refuse(shelf: str, allowed: Writers, path: str, found: os.stat_result, open
         raise ShelfPermissionError(
             errno.EPERM,
             f"{exposed}, but not {shelf} itself, so nothing is taken from there; "
-            "if nobody has the shelf open, and what others left there is not wanted, remove the directory",
+            "if no process has the shelf open, and what others left there is not wanted, remove the directory",
             sidecar_directory(shelf),
         )
 
 
 def exposure_of_sidecars(shelf: str, state: os.stat_result) -> str | None:
-    """Why somebody else than this user could write the sidecars; None if nobody can. ``state`` is the page in use."""
+    """Why another user could write the sidecars; None if no other user can. ``state`` is the page in use."""
     path = sidecar_directory(shelf)
     try:
         directory = os.open(path, _FLAGS)
@@ -74,7 +75,7 @@ def exposure_of_sidecars(shelf: str, state: os.stat_result) -> str | None:
         for name in os.listdir(directory):
             try:
                 found = os.stat(name, dir_fd=directory, follow_symlinks=False)
-            except FileNotFoundError:  # another process has opened the shelf, or made another delta, just now
+            except FileNotFoundError:  # another process has just opened the shelf, or replaced the delta
                 continue
             if name == "state" and not os.path.samestat(found, state):
                 return f"{path} holds another state page than the one that is in use"

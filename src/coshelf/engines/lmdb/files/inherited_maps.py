@@ -1,8 +1,8 @@
-"""Giving up, in a forked child, the maps that it inherited of its parent's LMDB files.
+"""Replaces, in a forked child, the maps of LMDB files that it inherited from its parent.
 
-A map keeps the opening of its file alive, and with it the locks that the parent holds by it: they would outlive the
-parent. A child never uses the parent's environments, but their memory has to be there, since an inherited transaction
-may still be ended, which looks at its data and writes into its lock file. So zeros take the place of the maps.
+A map keeps the open file description of its file alive, and with it the parent's locks. These would stay after the
+parent's end. A child never uses the parent's environments. But their memory must stay valid: an inherited transaction
+may still be ended, and that reads its data and writes into its lock file. So zeros take the place of the maps.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from typing import Any
 __all__ = ["can_replace_maps", "replace_maps"]
 
 _MAPS = "/proc/self/maps"
-_FIXED, _NO_RESERVE = 0x10, 0x4000  # of Linux, on the machines that CPython runs on but MIPS, Alpha and PA-RISC
+_FIXED, _NO_RESERVE = 0x10, 0x4000  # Linux's, on all machines of CPython except MIPS, Alpha and PA-RISC
 
 
 @functools.cache
 def can_replace_maps() -> bool:
-    """Whether that can be done here. Loads what it takes, which a child might not be able to."""
+    """Whether maps can be replaced on this machine. Loads what is needed for it, which a child might not be able to."""
     _library()
     return os.uname().machine in ("x86_64", "aarch64", "riscv64", "s390x", "ppc64le") and os.path.exists(_MAPS)
 
@@ -38,11 +38,11 @@ def _library() -> Any:
 
 
 def replace_maps(paths: Collection[tuple[str, str]]) -> None:
-    """Have zeros where this process maps these files: data and lock file of each. A map that resists stays."""
+    """Replace the maps of these files by zeros. ``paths`` has data and lock file of each. A map that resists stays."""
     reading, writing = mmap.PROT_READ, mmap.PROT_READ | mmap.PROT_WRITE
     rights: dict[bytes, int] = {}
     for data, lock in paths:
-        for path, right in ((data, reading), (lock, writing)):  # of the data there may be more than memory has
+        for path, right in ((data, reading), (lock, writing)):  # data read-only: it may be larger than memory
             name = os.fsencode(path).replace(b"\n", b"\\012")
             rights[name] = rights[name + b" (deleted)"] = right
     with open(_MAPS, "rb") as maps:

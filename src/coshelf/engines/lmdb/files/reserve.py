@@ -1,7 +1,7 @@
-"""Unused space at the end of a closed shelf, with which a process can open it on a full disk, and delete.
+"""The reserve: unused space at the end of a closed shelf. It allows to open the shelf on a full disk, and to delete.
 
-The sidecars need space, and so do the pages that a deletion writes. A small shelf has no reserve: deleting from it
-gives little space back. docs/format.md, "A shelf on lmdb".
+The sidecars need space, and so do the pages that a deletion writes. A small shelf has no reserve, because deleting from
+it gives little space back. docs/format.md, "A shelf on lmdb".
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from coshelf.engines.lmdb.pages.reading import Pages
 
 __all__ = ["give_up_reserve", "has_room", "keep_reserve"]
 
-_SIZES = (64 << 10, 32 << 10, 16 << 10)  # the largest for which there is space
+_SIZES = (64 << 10, 32 << 10, 16 << 10)  # the largest of these for which there is space
 _SHARE = 4  # the reserve is at most this part of the file
 
 
 def keep_reserve(descriptor: int, path: str) -> None:
-    """Take the space, if there is any. Only for the process that is alone with the file, and has LMDB closed."""
+    """Take the space, if there is any. The caller is alone with the file, and has LMDB closed."""
     end, size = _used(descriptor, path), os.fstat(descriptor).st_size
     if end < _SHARE * _SIZES[0]:
         return
@@ -28,15 +28,15 @@ def keep_reserve(descriptor: int, path: str) -> None:
             return
         try:
             os.posix_fallocate(descriptor, end, reserve)
-        except OSError:  # a full disk, which may have space for less
+        except OSError:  # a full disk, which may have space for a smaller reserve
             continue
         return
 
 
 def give_up_reserve(descriptor: int, path: str) -> bool:
-    """Give the space back to the disk; return whether there was any.
+    """Give the space back to the disk. Return whether there was any.
 
-    Only for the process that is alone with the file, before LMDB maps it.
+    The caller is alone with the file, and LMDB has not mapped it yet.
     """
     end = _used(descriptor, path)
     if not 0 < end < os.fstat(descriptor).st_size:
@@ -46,7 +46,7 @@ def give_up_reserve(descriptor: int, path: str) -> bool:
 
 
 def has_room(descriptor: int, path: str, size: int) -> bool:
-    """Whether so many bytes can be stored, on the disk or in free pages of the file, without using up the reserve."""
+    """Whether ``size`` bytes can be stored, on the disk or in free pages of the file, without using the reserve."""
     wanted = size + _SIZES[0]
     space = os.fstatvfs(descriptor)
     if space.f_bavail * space.f_frsize > wanted:
@@ -58,7 +58,7 @@ def has_room(descriptor: int, path: str, size: int) -> bool:
 
 
 def _ignore(*_: object) -> None:
-    """Of the free pages a number is wanted, which need not be exact."""
+    """Ignore problems: only the number of free pages is wanted, and it need not be exact."""
 
 
 def _used(descriptor: int, path: str) -> int:

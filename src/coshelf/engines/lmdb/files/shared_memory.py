@@ -1,4 +1,4 @@
-"""The first bytes of a file as shared memory, without a descriptor that stays open for it where that can be done."""
+"""Maps the first bytes of a file as shared memory. If possible, no descriptor stays open for the map."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def shared(descriptor: int, length: int, *, writable: bool) -> memoryview:
     """A view of the first bytes of an open file, unmapped when nothing refers to it any more. Raises OSError."""
     try:
         from coshelf.engines.lmdb.blobs.mapping import mapped
-    except ImportError:  # a Python that was built without ctypes; its own maps keep a descriptor before version 3.13
+    except ImportError:  # Python was built without ctypes; its own maps keep a descriptor before version 3.13
         access = mmap.ACCESS_WRITE if writable else mmap.ACCESS_READ
         return memoryview(mmap.mmap(descriptor, length, access=access))
     return mapped(descriptor, length, writable=writable)

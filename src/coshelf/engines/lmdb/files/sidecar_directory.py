@@ -1,7 +1,7 @@
-"""The hidden directory beside a shelf in which its sidecars lie, and how it proves to be that. docs/format.md.
+"""The hidden directory beside a shelf that holds its sidecars, and how it is recognised. docs/format.md.
 
-Users give files any name, and ``bot-lock`` beside a shelf ``bot`` is theirs. So all sidecars lie in one directory,
-``.bot.coshelf``, and nothing in it is touched unless it bears what only this library puts there.
+Users give files any name, and a file ``bot-lock`` beside a shelf ``bot`` is theirs. So all sidecars lie in one
+directory, ``.bot.coshelf``. Nothing in it is touched unless it has contents that only this library puts there.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ _BASE = "base"
 _STATE = "state"
 _OPENING = re.compile(r"opening-[0-9a-f]{16}(-lock)?")
 _SIDECAR = re.compile(r"state|base-lock|delta(-[1-9][0-9]*)?(-lock)?")
-# It is gone, there is more in it, or another user made it.
+# Errors after which the directory stays: it is gone, there is more in it, or another user made it.
 _STAYS = (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST, errno.EACCES, errno.EPERM, errno.EROFS)
 
 
-@functools.lru_cache(maxsize=64)  # asked some twenty times when a shelf is opened and closed
+@functools.lru_cache(maxsize=64)  # called some twenty times while a shelf is opened and closed
 def sidecar_directory(shelf: str) -> str:
     """The directory of a shelf's sidecars."""
     place, name = os.path.split(shelf)
@@ -65,7 +65,7 @@ def is_reserved(name: str) -> bool:
 
 
 def base_path(shelf: str) -> str:
-    """The name beside which the lock file of the shelf's own file lies, as LMDB would have it."""
+    """The name of the base in the directory, to which LMDB's suffix is added for the name of its lock file."""
     return os.path.join(sidecar_directory(shelf), _BASE)
 
 
@@ -78,7 +78,7 @@ def delta_path(shelf: str, generation: int) -> str:
 
 
 def is_sidecar(name: str) -> bool:
-    """Whether a file in the directory of the sidecars is one by its name."""
+    """Whether a file in the directory has the name of a sidecar."""
     return _SIDECAR.fullmatch(name) is not None
 
 
@@ -95,20 +95,20 @@ def refuse_stranger(shelf: str) -> None:
         return
     if not stat.S_ISDIR(found.st_mode):
         raise NotAShelf(
-            f"{directory} is no directory, and {shelf} needs one of this name for the files beside it\n"
+            f"{directory} is not a directory, and {shelf} needs a directory of this name for the files beside it\n"
             "  hint: give it, or the shelf, another name"
         )
-    # After a power cut any of our files may be missing, and have any content. Their names are proof enough, and among
-    # other files a state page is.
+    # After a power cut any of our files may be missing or have any content. A directory is ours if all files in it have
+    # our names, or if there is a state page.
     with os.scandir(directory) as entries:
         for entry in entries:
             is_known = is_sidecar(entry.name) or _OPENING.fullmatch(entry.name)
             if is_known and not entry.is_file(follow_symlinks=False) and not entry.is_symlink():
-                raise NotAShelf(f"{entry.path} is no file, as the one of this name beside {shelf} is")
+                raise NotAShelf(f"{entry.path} is not a file, but {shelf} needs a file of this name beside it")
             if not is_known and not _has_state_page(shelf):
                 raise NotAShelf(
-                    f"{directory} has something else in it, {entry.name!r}, than the files beside {shelf}, which need "
-                    "a directory of this name\n  hint: move it away, or give the shelf another name"
+                    f"{directory} has a foreign file {entry.name!r} in it, and {shelf} needs a directory of this name "
+                    "for the files beside it\n  hint: move it away, or give the shelf another name"
                 )
 
 
@@ -126,9 +126,9 @@ def _has_state_page(shelf: str) -> bool:
 
 
 def make_directory(shelf: str, like: os.stat_result) -> bool:
-    """Make the directory, or take one that was left, with the shelf's owner and mode; return whether it is a new one.
+    """Make the directory, or take one that was left. Set the shelf's owner and mode. Return whether it is a new one.
 
-    Only for the process that is alone.
+    The caller is alone with the shelf.
     """
     directory, is_new = sidecar_directory(shelf), True
     try:
@@ -148,9 +148,9 @@ def make_directory(shelf: str, like: os.stat_result) -> bool:
 
 
 def remove_directory(shelf: str) -> None:
-    """Remove state page and directory, once the other sidecars are gone. Only for the process that is alone.
+    """Remove state page and directory, once the other sidecars are gone. The caller is alone with the shelf.
 
-    With anything else in it both stay: the state page is what proves the directory to be ours then.
+    If anything else is in the directory, both stay: then the state page shows that the directory is ours.
     """
     directory = sidecar_directory(shelf)
     try:
@@ -168,17 +168,17 @@ def remove_directory(shelf: str) -> None:
 
 @contextmanager
 def name_for_lmdb(shelf: str, descriptor: int) -> Iterator[str]:
-    """A name of the file with this descriptor beside which LMDB finds the lock file, for as long as it is being opened.
+    """A name for the file with this descriptor, for a block that opens it. Beside this name LMDB finds the lock file.
 
-    LMDB's lock file has the name of its file with ``-lock``. Two links that exist for a moment let both lie where they
-    lie, and let LMDB open the very file that is open here.
+    LMDB's lock file has the name of the data file and ``-lock``. So two links are made for a moment, one for each file.
+    Both files stay in their places, and LMDB opens the very file that is open here.
     """
     opened = f"/proc/self/fd/{descriptor}"
     file, lock = opened if os.path.exists(opened) else shelf, lock_path(base_path(shelf))
     name = os.path.join(sidecar_directory(shelf), f"opening-{os.urandom(8).hex()}")
     try:
         _link(name, file, os.path.basename(lock))
-    except OSError:  # no links on this file system, no space, no right to make files; LMDB follows any others
+    except OSError:  # no hard links on this file system, no space, or no right to make files; LMDB follows other links
         with _place_for_links(shelf) as place:
             name = os.path.join(place, _BASE)
             _link(name, file, lock)
@@ -219,4 +219,4 @@ def refuse_another(shelf: str, name: str, identity: tuple[int, int]) -> None:
     except OSError as error:
         raise StorageError(error.errno, f"cannot open the shelf by this name: {error.strerror}", name) from error
     if (found.st_dev, found.st_ino) != identity:
-        raise StorageError(f"{name} leads to another file than {shelf}: something else took its place just now")
+        raise StorageError(f"{name} leads to another file than {shelf}: something else has just replaced the file")

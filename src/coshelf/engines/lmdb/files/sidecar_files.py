@@ -19,10 +19,10 @@ __all__ = [
 ]
 
 MAX_READERS = 2048
-_PLACE = 64  # bytes of a reader
+_PLACE = 64  # bytes for one reader
 _HEAD = 128
-LOCK_SIZE = _PLACE * MAX_READERS + _HEAD  # of LMDB 0.9, which takes a file of zeros as its own when it is alone
-_SMALL_LOCK_SIZE = 8192  # on a full disk; LMDB finds by the size how many readers there is space for: 126
+LOCK_SIZE = _PLACE * MAX_READERS + _HEAD  # LMDB 0.9's; a process that is alone takes a file of zeros for one
+_SMALL_LOCK_SIZE = 8192  # on a full disk; from the size LMDB computes that there is space for 126 readers
 
 
 def lock_path(path: str) -> str:
@@ -31,10 +31,10 @@ def lock_path(path: str) -> str:
 
 
 def make_file(name: str, like: os.stat_result, content: bytes = b"") -> int:
-    """Make a file anew and return its descriptor. What is mapped needs its space: a full disk would be a SIGBUS.
+    """Make a file anew and return its descriptor. Its space is taken: in a map, a full disk would be a SIGBUS.
 
-    Space is taken by writing. ``posix_fallocate`` takes three times as long on ext4, and as much again when the file
-    is removed: it allocates blocks, where a write only reserves them until the file reaches the disk.
+    Space is taken by writing. On ext4 ``posix_fallocate`` takes three times as long, and as much again when the file is
+    removed: it allocates blocks. A write only reserves them until the file reaches the disk.
     """
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     try:
@@ -64,7 +64,7 @@ def make_lock_file(path: str, like: os.stat_result) -> None:
 
 
 def places_of_readers(lock: str) -> int:
-    """How many readers an existing lock file has space for. With more, LMDB would add space that is not taken."""
+    """How many readers an existing lock file has space for. For more, LMDB would enlarge the file without space."""
     try:
         size = os.stat(lock).st_size
     except OSError:
@@ -78,10 +78,10 @@ def remove_file(path: str) -> None:
 
 
 def give(descriptor: int, like: os.stat_result) -> None:
-    """Set owner and mode as the shelf has them, as far as this user may."""
+    """Set the shelf's owner and mode, as far as this user may."""
     if os.geteuid() == 0:
         os.fchown(descriptor, like.st_uid, like.st_gid)
     elif os.fstat(descriptor).st_gid != like.st_gid:
-        with contextlib.suppress(PermissionError):  # not a member of the group: then its members are locked out
+        with contextlib.suppress(PermissionError):  # this user is not in the group: its members cannot use the file
             os.fchown(descriptor, -1, like.st_gid)
     os.fchmod(descriptor, stat.S_IMODE(like.st_mode))

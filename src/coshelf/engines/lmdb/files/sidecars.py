@@ -53,7 +53,7 @@ from coshelf.system.os_errors import NO_RIGHT, NO_SPACE
 
 __all__ = ["Files", "open_files"]
 
-# How long an opener believes that what it sees is another one half way through its opening or closing.
+# Seconds for which an opener assumes that another process is in the middle of opening or closing the shelf.
 _PATIENCE = 3.0
 _FIRST_PAUSE = 0.0005  # seconds between attempts
 _LONGEST_PAUSE = 0.02
@@ -66,13 +66,13 @@ class Files:
 
     Attributes:
         path: the resolved path.
-        descriptor: of the file; holds the shared flock. Once it is open that is the one of LMDB.
-        page: None if this user cannot have sidecars here and reads without locks.
-        alone: whether the flock is still exclusive, the sidecars being made.
-        has_damage: whether records were found damaged when it was opened first.
+        descriptor: the file's descriptor, which holds the shared flock. Once the shelf is open, it is LMDB's.
+        page: the state page; None if this user cannot have sidecars here and reads without locks.
+        alone: whether the flock is still exclusive, while the sidecars are made.
+        has_damage: whether the first opener found damaged records.
         is_own: whether the opening found this user's mark, for the first caller that asks.
-        transaction: LMDB's newest, when this process opened it.
-        left: what a dead process left in the delta, if this process cannot flush it.
+        transaction: LMDB's newest transaction when this process opened the file.
+        left: the rows that a dead process left in the delta, if this process cannot flush them.
         is_lent: whether the descriptor is LMDB's.
     """
 
@@ -96,20 +96,20 @@ class Files:
         return information.st_dev, information.st_ino
 
     def take_mark(self) -> bool:
-        """Whether the opening has just found this user's mark. Asked again, it says no: marks can be taken away."""
+        """Whether the opening has just found this user's mark. False from the second call on: marks can be revoked."""
         found, self.is_own = self.is_own, False
         return found
 
     def share(self) -> None:
-        """Let other openers in, once LMDB has its own lock on the lock file."""
+        """Let other openers in. Called once LMDB has its own lock on the lock file."""
         fcntl.flock(self.descriptor, fcntl.LOCK_SH)
         self.alone = False
 
     def close(self, *, has_written: bool | None = None) -> None:
-        """Close the files; if nobody else has the shelf open, remove the sidecars, unless the delta is still needed.
+        """Close the files. Remove the sidecars if no other process has the shelf open and the delta is not needed.
 
-        With LMDB closed, and its descriptor taken back. With ``has_written`` the shelf is stamped; with
-        False only if somebody else has written since it was opened.
+        LMDB is closed, and its descriptor taken back. If ``has_written`` is True, the last closer stamps the shelf. If
+        it is False, it does so only if another process has written since this one opened the shelf. If None, never.
         """
         is_last = False
         try:
@@ -124,34 +124,34 @@ class Files:
                 self.page.abandon()
             try:
                 if is_last and has_written:
-                    keep_reserve(self.descriptor, self.path)  # last: with the space that the sidecars had
+                    keep_reserve(self.descriptor, self.path)  # last, so that it can use the space of the sidecars
             finally:
                 _close(self.descriptor)
 
     def is_alone(self) -> bool:
-        """Whether nobody else has the shelf open, nor can open it from here on, and nothing waits in the delta.
+        """Whether no other process has the shelf open or can open it from here on, and the delta is clean.
 
-        Asked with LMDB closed: if not, our own lock may be lost, too, so that the shelf must be opened anew.
+        LMDB is closed. If the answer is no, our own lock may be lost, too, so the shelf must be opened anew.
         """
         return self.page is not None and self._alone_again() and self.page.delta.is_clean()
 
     def remove_sidecars(self) -> None:
-        """Remove all of them. Only for the process that is alone."""
+        """Remove all sidecars. The caller is alone with the shelf."""
         assert self.page is not None
         remove_all_delta_files(self.path)
         remove_file(lock_path(base_path(self.path)))
         remove_directory(self.path)
 
     def exposure_of_sidecars(self) -> str | None:
-        """Why somebody else than this user could write the sidecars that are in use."""
+        """Why another user could write the sidecars that are in use; None if no other user can."""
         return None if self.page is None else exposure_of_sidecars(self.path, self.page.information)
 
     def refuse_exposed(self, path: str, sidecar: int) -> None:
-        """Raise if an open sidecar could have been written by somebody who may not write the shelf."""
+        """Raise if a user who may not write the shelf could have written an open sidecar."""
         refuse_exposed(self.path, self.descriptor, path, sidecar)
 
     def abandon(self) -> None:
-        """Close what is ours and nothing else: in a forked child the locks stay the parent's."""
+        """In a forked child: close its own descriptors and nothing else. The locks stay the parent's."""
         if not self.is_lent:
             os.close(self.descriptor)
         if self.page is not None:
@@ -162,13 +162,13 @@ class Files:
             fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
-        # The name may by now belong to another file, whose sidecars are not ours to remove.
+        # By now the name may lead to another file. The sidecars are then that file's, and must stay.
         assert self.page is not None
         return _same(self.path, self.identity) and _same(state_path(self.path), self.page.identity)
 
 
 def open_files(path: str, *, write: bool, timeout: float, trusted: bool) -> Files:
-    """Open a shelf's file and its sidecars. What comes back with ``alone`` set must be shared with ``share()``.
+    """Open a shelf's file and its sidecars. If ``alone`` is set in the result, the caller must call ``share()``.
 
     The first opener checks all pages, unless the shelf is ``trusted`` or this user made it.
     """
@@ -227,22 +227,25 @@ def _open_file(path: str, write: bool) -> tuple[int, bool]:
 
 
 def _try_open(path: str, descriptor: int, write: bool, *, trusted: bool) -> tuple[Files | None, OSError | None]:
-    """One attempt: the files, or the reason to give up if things stay as they are (None: only wait)."""
+    """One attempt to open. Return the files, or an error to raise if later attempts meet the same.
+
+    If both are None, another process has the file locked or has replaced it, and the caller tries again.
+    """
     information = os.fstat(descriptor)
     identity = (information.st_dev, information.st_ino)
     if _flock(descriptor, fcntl.LOCK_EX):
         if not _same(path, identity):
             return None, None
         _refuse_stranger(path, descriptor)
-        # In this order: the lock file of a replaced shelf may be this process's own, and must not be opened.
+        # The order matters: the lock file of a replaced shelf may be this process's own, and must not be opened.
         if not _is_left_from_another(path, identity) and _somebody_lives(lock_path(base_path(path))):
             return None, OpenUnderAnotherName(
-                f"{path} is locked in a way that does not fit: its lock file is in use, but nobody has the shelf open\n"
+                f"{path} has contradicting locks: its lock file is in use, but no process has the shelf itself open\n"
                 "  hint: a process that had it open may have copied or moved the file; close it there"
             )
         row, has_damage, is_own, transaction = look_at(descriptor, path, trusted=trusted)
         if information.st_nlink > 1 or not row.sequence:
-            _sync_name(path)  # its maker may have died before
+            _sync_name(path)  # its maker may have died before it did this
         if information.st_nlink > 1:
             sweep(path, information.st_ino)
         try:
@@ -289,8 +292,8 @@ def _try_open(path: str, descriptor: int, write: bool, *, trusted: bool) -> tupl
     if not page.is_of_this_namespace():
         page.abandon()
         return None, StorageError(
-            f"{path} is open in another pid namespace, probably another container: LMDB's locks know threads by their "
-            "numbers, which mean other threads there, so that a death could let two writers in\n"
+            f"{path} is open in another pid namespace, probably another container: LMDB's locks name threads by "
+            "number, and a number means another thread there, so after a death two writers could get in\n"
             "  hint: sqlite:PATH works between containers that share a volume; or let the containers share a pid "
             "namespace, as with docker run --pid=container:NAME"
         )
@@ -307,7 +310,7 @@ def _try_open(path: str, descriptor: int, write: bool, *, trusted: bool) -> tupl
 
 
 def _all_usable(path: str, sidecars: list[str], write: bool) -> bool:
-    """Whether this user may write a shelf's sidecars. For ``write`` the answer no is an error."""
+    """Whether this user may write a shelf's sidecars. With ``write`` this raises instead of returning False."""
     for name in sidecars:
         wanted = os.R_OK | (os.X_OK if os.path.isdir(name) else os.W_OK)
         if os.path.lexists(name) and not os.access(name, wanted, effective_ids=True):
@@ -338,7 +341,7 @@ def _sync_name(path: str) -> None:
 
 
 def _without_rights(path: str, descriptor: int, *, trusted: bool) -> Files:
-    """For a user who may only read; damage is looked for if nobody has it open."""
+    """Open for a user who may only read. If no process has the file open, this checks it for damage."""
     if not _flock(descriptor, fcntl.LOCK_EX):
         return _without_locks(path, descriptor)
     row, has_damage, *_ = look_at(descriptor, path, trusted=trusted)
@@ -348,7 +351,7 @@ def _without_rights(path: str, descriptor: int, *, trusted: bool) -> Files:
 def _without_locks(
     path: str, descriptor: int, has_damage: bool = False, left: dict[bytes, bytes] | None = None
 ) -> Files:
-    """Read without a trace: no flock either, which would keep writers from being alone."""
+    """Open for reading without locks. There is no flock either: it would keep writers from being alone."""
     fcntl.flock(descriptor, fcntl.LOCK_UN)
     check_short_file(descriptor, path)
     return Files(path, descriptor, page=None, alone=False, has_damage=has_damage, left=left or {})
@@ -365,10 +368,10 @@ def _another_name(path: str) -> OpenUnderAnotherName:
 def _make_sidecars(
     path: str, descriptor: int, information: os.stat_result, row: ShelfRow, *, trusted: bool
 ) -> StatePage | None:
-    """Make the sidecars anew, with the owner and mode of the shelf; None where this user may not.
+    """Make the sidecars anew, with the owner and mode of the shelf. Return None if this user may not.
 
-    A delta that was left, and belongs to this shelf as it is, stays, and so does the state page that says so. If not,
-    the first commit makes a new one.
+    A left delta that belongs to this shelf as it is now stays, and so does its state page. Otherwise the first commit
+    makes a new delta.
     """
     left: StatePage | None = None
     made: list[str] = []
@@ -393,7 +396,7 @@ def _make_sidecars(
         left = StatePage(state)
         make_lock_file(base_path(path), information)
         made.append(lock_path(base_path(path)))
-        if boot_id() is not None:  # where boots cannot be told apart there is no delta
+        if boot_id() is not None:  # if boots cannot be told apart, there is no delta
             left.delta.expect()
         return left
     except OSError as error:
@@ -416,9 +419,9 @@ def _make_sidecars(
 
 
 def _left_state_page(path: str, shelf: int, information: os.stat_result) -> StatePage | None:
-    """The state page that a process left which died, if it is that of this file.
+    """The state page that a dead process left, if it belongs to this file.
 
-    An error while looking is raised: taken for an absence it would cost what the delta holds.
+    Other errors are raised: if an error counted as "no state page", the commits in the delta would be lost.
     """
     try:
         descriptor = os.open(state_path(path), os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -461,9 +464,9 @@ def _same(path: str, identity: tuple[int, int]) -> bool:
 
 
 def _somebody_lives(lock: str) -> bool:
-    """Whether a live process has LMDB's lock on its lock file.
+    """Whether a living process has LMDB's lock on its lock file.
 
-    Opening and closing the file here would drop this process's own such lock; callers make sure that it has none.
+    Opening and closing the file here would drop this process's own lock of that kind. Callers know that it has none.
     """
     try:
         descriptor = os.open(lock, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -481,7 +484,7 @@ def _somebody_lives(lock: str) -> bool:
 
 
 def _is_left_from_another(path: str, identity: tuple[int, int]) -> bool:
-    """Whether the sidecars are those of a file that was deleted or replaced while somebody has it open."""
+    """Whether the sidecars belong to another file, which was deleted or replaced while a process has it open."""
     try:
         descriptor = os.open(state_path(path), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:

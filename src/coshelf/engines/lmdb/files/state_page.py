@@ -1,7 +1,7 @@
-"""The state page: a small file that all who have a shelf open map shared. docs/format.md has its layout.
+"""The state page: a small file that all processes with the shelf open map shared. docs/format.md has its layout.
 
-It names the file it belongs to, says who holds the exclusive lock (the flock of the lock file), and holds the bell. Its
-numbers are in the machine's own byte order: it never leaves the machine.
+It names the file that it belongs to, and the process that holds the exclusive lock (the flock of the lock file). It
+also holds the doorbell. Its numbers are in the machine's own byte order: it never leaves the machine.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ _HOLDER = struct.Struct("=IId48s")  # flag, pid, since, command
 _BELL = 128
 _DELTA = 256
 
-# Words of the page, by which one entry is written without a call.
+# Indexes of words of the page. Writing one entry looks at these words, which needs no call.
 CLAIM = _EXCLUSIVE // 4
 BELL = _BELL // 4
 WAITERS = BELL + 1
 
 
 class Holder(NamedTuple):
-    """Who holds the exclusive lock: process, since when (seconds since 1970), command line."""
+    """The holder of the exclusive lock: process, since when (seconds since 1970), command line."""
 
     pid: int
     since: float
@@ -49,7 +49,7 @@ class Holder(NamedTuple):
 
 
 class StatePage:
-    """One opener's view of the state page. It needs the descriptor only to map it, and closes it."""
+    """One process's view of the state page. It uses the descriptor only to map the page, and closes it."""
 
     def __init__(self, descriptor: int) -> None:
         self._claimed = False
@@ -66,13 +66,13 @@ class StatePage:
 
     @staticmethod
     def new(device: int, inode: int) -> bytes:
-        """The content of a new one. Only for the process that has the shelf's file locked exclusively."""
+        """The content of a new state page. Only for the process that has the shelf's file locked exclusively."""
         page = _IDENTITY.pack(_MAGIC, device, inode) + _NUMBER.pack(pid_namespace())
         return page.ljust(SIZE, b"\0")
 
     @staticmethod
     def is_one(descriptor: int) -> bool:
-        """Whether this is a state page, of whichever file."""
+        """Whether this is a state page, of this or another file."""
         return os.pread(descriptor, len(_MAGIC), 0) == _MAGIC
 
     @staticmethod
@@ -82,7 +82,7 @@ class StatePage:
         return len(page) == SIZE and _IDENTITY.unpack_from(page) == (_MAGIC, device, inode)
 
     def is_of_this_namespace(self) -> bool:
-        """Whether its maker, and so all who have the shelf open, see processes under the same numbers as this one."""
+        """Whether its maker, like all processes with the shelf open, is in the same pid namespace as this process."""
         theirs, ours = _NUMBER.unpack_from(self._page, _NAMESPACE)[0], pid_namespace()
         return theirs == ours or not theirs or not ours
 
@@ -101,27 +101,27 @@ class StatePage:
         return self._page
 
     def abandon(self) -> None:
-        """Give up the map and nothing else."""
+        """Close the map and nothing else."""
         self.delta.release()
         self._words.release()
         with contextlib.suppress(BufferError):  # inherited while a thread of the parent was waiting at the bell
             self._page.release()
 
     def forget_processes(self) -> None:
-        """Clear all but the part about the delta. Only for the process that is alone with a page that others left."""
+        """Clear all but the part about the delta. The caller is alone with a page that dead processes left."""
         _NUMBER.pack_into(self._page, _NAMESPACE, pid_namespace())
         self._page[_EXCLUSIVE:_DELTA] = bytes(_DELTA - _EXCLUSIVE)
-        if not 0 <= self.delta.last_flush <= time.monotonic():  # a later one, or none, would put off every other
+        if not 0 <= self.delta.last_flush <= time.monotonic():  # a time in the future, or NaN, would delay all flushes
             self.delta.last_flush = 0.0
 
     # --- the exclusive lock ------------------------------------------------------------------------------------------
 
     def lock_by(self, descriptor: int) -> None:
-        """Take the lock by this descriptor of the lock file from here on, which others open for themselves."""
+        """Use this descriptor of the lock file for the exclusive lock. Every process has one of its own."""
         self._lock = descriptor
 
     def try_lock(self) -> bool:
-        """Take the flock if nobody has it."""
+        """Take the flock if it is free. Return whether this process has it."""
         assert self._lock is not None
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -130,9 +130,9 @@ class StatePage:
         return True
 
     def unlock(self) -> None:
-        """Clear the flag if it is ours, then give up the flock, if it is.
+        """Clear the flag if this process set it, then release the flock.
 
-        Explicitly, also before closing: a forked child may have a copy of the descriptor.
+        Done explicitly, also before closing: a forked child may have a copy of the descriptor.
         """
         if self._claimed:
             self._words[CLAIM] = 0
@@ -143,21 +143,21 @@ class StatePage:
     def claim(self) -> None:
         """Set the flag, and name this process as the holder. Only for the holder of the flock.
 
-        Until :meth:`confirm` giving up the lock leaves the flag, as if we had died.
+        Until :meth:`confirm`, releasing the lock leaves the flag set, as if this process had died.
         """
         command = _command()
         self._page[_EXCLUSIVE : _EXCLUSIVE + _HOLDER.size] = _HOLDER.pack(1, os.getpid(), time.time(), command)
 
     def confirm(self) -> None:
-        """What a new holder has to do is done."""
+        """Note that the new holder has done its first steps, so that :meth:`unlock` clears the flag."""
         self._claimed = True
 
     def is_claimed(self) -> bool:
-        """Whether somebody holds the exclusive lock, or died with it."""
+        """Whether a process holds the exclusive lock, or died with it."""
         return self._words[CLAIM] != 0
 
     def holder(self) -> Holder | None:
-        """Who set the flag."""
+        """The process that set the flag; None if it is not set."""
         flag, pid, since, command = _HOLDER.unpack_from(self._page, _EXCLUSIVE)
         return Holder(pid, since, command.rstrip(b"\0").decode("utf-8", "replace")) if flag else None
 
@@ -181,12 +181,12 @@ class StatePage:
         return self._words[BELL]
 
     def wait(self, sequence: int, timeout: float | None) -> None:
-        """Sleep until the bell says something else."""
+        """Sleep until the bell has another sequence number."""
         futex.sleep_while(self._page, _BELL, sequence, timeout)
 
 
 class Bell(Doorbell):
-    """The bell of the state page that there is. ``inside`` keeps it open for a block, or raises once it is closed."""
+    """The bell of the current state page. ``inside`` keeps the page open for a block, or raises if it is closed."""
 
     def __init__(self, page: Callable[[], StatePage], inside: Callable[[], AbstractContextManager[None]]) -> None:
         self._page = page
@@ -202,7 +202,7 @@ class Bell(Doorbell):
 
 
 def pid_namespace() -> int:
-    """The number of this process's pid namespace, or 0 where nothing tells."""
+    """The number of this process's pid namespace; 0 if it is not known."""
     try:
         return os.stat("/proc/self/ns/pid").st_ino
     except OSError:
@@ -210,7 +210,7 @@ def pid_namespace() -> int:
 
 
 def _command() -> bytes:
-    """What this process would call itself, cut to fit at a character's end."""
+    """The command line of this process, cut at the end of a character so that it fits."""
     words = getattr(sys, "orig_argv", None) or sys.argv or [sys.executable or "python"]
     shown = " ".join(" ".join([os.path.basename(words[0]), *words[1:]]).split())  # on one line
     return shown.encode("utf-8", "replace")[:48].decode("utf-8", "ignore").encode()

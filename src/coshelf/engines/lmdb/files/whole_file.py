@@ -1,6 +1,6 @@
-"""Writing a whole shelf at once: rows that come in order go to full pages, one after the other.
+"""Writes a whole shelf at once: rows that come in order fill one page after the other.
 
-What is made this way is compact, and as closed as a shelf that its last user left: synced and stamped.
+The file is compact. Like any closed shelf it is synced and stamped.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from coshelf.inspection.reports import shown_key, user_key
 
 __all__ = ["fill", "refuse_damage"]
 
-# Of one transaction, which LMDB keeps in memory. Each beyond the first leaves a few free pages.
+# The size of one transaction, which LMDB keeps in memory. Each transaction but the first leaves a few free pages.
 _BYTES_AT_ONCE = 64 << 20
 
 Rows = Iterable[list[tuple[bytes, bytes]]]
@@ -29,11 +29,11 @@ Rows = Iterable[list[tuple[bytes, bytes]]]
 def fill(descriptor: int, path: str, row: ShelfRow, pages: Rows, shelf: str) -> None:
     """Make the empty file at ``path`` a closed shelf with this shelf row and these sealed records.
 
-    Pages of rows come in the order of their keys. ``shelf`` is the name that it will have, for messages. On return
-    it is durable, but for its name.
+    Pages of rows come in the order of their keys. ``shelf`` is the name that the file will have, for messages. On
+    return the content is durable, but not the name.
     """
     with translated(shelf, "write"):
-        # Alone on a file of our own, so without a lock file; what is not whole in the end is thrown away, so unsynced.
+        # Without a lock file: no other process can open this file. Unsynced: an incomplete file is thrown away.
         def opened(size: int) -> LmdbFile:
             return LmdbFile(path, shelf, size, lock=False, sync=False, metasync=False)
 
@@ -73,7 +73,7 @@ def _write(file: LmdbFile, row: ShelfRow, pages: Rows) -> None:
 
 
 def refuse_damage(page: list[tuple[bytes, bytes]], path: str) -> None:
-    """Raise :class:`DamagedRecord` for a record that is not what was written: a copy would pass it on as whole."""
+    """Raise :class:`DamagedRecord` for a damaged record. In a copy it would look whole."""
     for key, record in page:
         if not records.is_intact(key, record):
             raise DamagedRecord(

@@ -1,8 +1,8 @@
-"""The exclusive lock: one transaction at a time among all threads and processes, waited for with a limit.
+"""The exclusive lock: one transaction at a time among all threads and processes. Waiting for it has a time limit.
 
-It is never an open LMDB write transaction, which could not be interrupted and would bind the holder to its thread.
-Between processes it is the flock of the state page, between threads a lock. A plain commit that meets the flag in the
-state page steps back and takes this lock itself.
+It is not an open LMDB write transaction: waiting for that could not be interrupted, and it would bind the holder to
+its thread. Between processes the lock is a flock, between threads a lock of Python. A plain commit that finds the flag
+in the state page gives up its own transaction and takes this lock.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ class ExclusiveLock:
         self._page = page
         self._inside = inside
         self._barrier = barrier
-        self._mutex = new_reentrant_lock()  # guards the hold, for moments only; a collected one may come in between
+        self._mutex = new_reentrant_lock()  # guards the hold, for moments only; a garbage-collected hold may interrupt
         self._freed = Gates()
         self._hold: _Hold | None = None
 
     def renew(self, page: StatePage) -> None:
-        """Go on with another state page. Only for the holder of the lock, while no other thread can use the shelf."""
+        """Use another state page from here on. Only for the holder, while no other thread can use the shelf."""
         self._page = page
 
     def is_mine(self) -> bool:
@@ -66,7 +66,7 @@ class ExclusiveLock:
 
     def take(self, hold: _Hold, timeout: float) -> None:
         start = time.monotonic()
-        # Once it succeeds this thread counts as the holder, for its signal handlers, too.
+        # Once this succeeds, this thread is the holder, and so are the signal handlers that interrupt it.
         while not self._lock_threads(hold):
             left = start + timeout - time.monotonic()
             if left <= 0:
@@ -77,7 +77,7 @@ class ExclusiveLock:
             after_death = self._page.is_claimed()
             self._page.claim()
             self._barrier(after_death=after_death)
-            self._page.confirm()  # if anything stopped us before this, the next one does it all
+            self._page.confirm()  # if an error comes before this, the next holder does the same steps again
 
     def _lock_threads(self, hold: _Hold) -> bool:
         with self._mutex:
@@ -95,7 +95,7 @@ class ExclusiveLock:
         return self._hold is None
 
     def give_back(self, hold: _Hold) -> None:
-        """Release, by any thread, if this hold is the one. A forked child leaves it to its parent."""
+        """Release the lock if this hold has it. Any thread may call this. A forked child leaves it to its parent."""
         if self._hold is not hold or os.getpid() != hold.pid:
             return
         try:
@@ -134,8 +134,8 @@ class ExclusiveLock:
 class _Hold:
     """The lock, held for a ``with`` block, which may be left by another thread than the one that entered it.
 
-    A Ctrl-C may come anywhere, also between two statements of an ``except`` or ``finally``. So giving back is harmless
-    when there is nothing to give, is tried again when interrupted, and is done at the latest when this is collected.
+    A Ctrl-C may come anywhere, also between two statements of an ``except`` or ``finally``. So giving the lock back is
+    harmless if this does not have it, is tried again if interrupted, and happens at the latest when this is collected.
     """
 
     _lock: ExclusiveLock | None = None  # until it has one: even __init__ may be interrupted

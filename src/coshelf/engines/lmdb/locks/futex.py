@@ -1,6 +1,6 @@
 """Sleeping on a word of shared memory until another process changes it (Linux futex).
 
-The standard library has no call for it, so the system call is made through ctypes, loaded only when somebody waits.
+The standard library has no call for it. So the system call is made through ctypes, which is loaded at the first wait.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ _POLL = 0.001
 _LONGEST_POLL = 0.005
 
 
-@functools.cache  # made once: an interrupt that hits an import or the making of a class may get lost in Python
+@functools.cache  # made once: Python may lose an interrupt that comes during an import or the making of a class
 def _system_call() -> Any:
-    """The libc function ``syscall``, futex's number and a maker of time limits; None where there is none."""
+    """The libc function ``syscall``, the number of futex and a maker of time limits; None if there is no futex."""
     number = _NUMBERS.get(platform.machine()) if sys.platform.startswith("linux") else None
     if number is None:
         return None
@@ -50,7 +50,7 @@ def _system_call() -> Any:
 
 def sleep_while(page: memoryview, offset: int, value: int, timeout: float | None) -> None:
     """Sleep while the 32-bit word at ``offset`` is ``value``: until woken, a signal, or ``timeout`` seconds."""
-    call = None if is_cooperative() else _system_call()  # greenlets have to run meanwhile
+    call = None if is_cooperative() else _system_call()  # with greenlets poll, so that others run meanwhile
     if call is None:
         _poll(page, offset, value, timeout)
         return

@@ -1,4 +1,4 @@
-"""The lock on the shelf's file, held by LMDB's own descriptor for as long as the shelf is open. docs/design.md."""
+"""While the shelf is open, LMDB's own descriptor holds the lock on the shelf's file. docs/design.md."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["close_files", "lend", "take_back"]
 
 
 def lend(files: Files, descriptor: int) -> None:
-    """Go on with LMDB's descriptor of the same file, if it is that one, and close our own. Once the lock is shared."""
+    """Use LMDB's descriptor, if it is of the same file, and close our own. Call this once the lock is shared."""
     own = files.descriptor
     if descriptor == own:
         return
@@ -25,9 +25,9 @@ def lend(files: Files, descriptor: int) -> None:
 
 
 def take_back(files: Files) -> bool:
-    """Before LMDB closes its descriptor: have another one of the same opening, so that the lock does not end.
+    """Before LMDB closes its descriptor: duplicate it, so that the lock does not end.
 
-    Returns whether that was possible: there may be no descriptor left.
+    Returns whether that was possible. It is not if the process has no descriptor left.
     """
     if files.is_lent:
         with contextlib.suppress(OSError):
@@ -36,7 +36,7 @@ def take_back(files: Files) -> bool:
 
 
 def close_files(files: Files, close_lmdb: Callable[[], None], *, has_written: bool | None) -> None:
-    """Close LMDB and the files. Without a descriptor the sidecars stay, for the next to open to remove."""
+    """Close LMDB and the files. If no descriptor is left, the sidecars stay, and the next opener removes them."""
     if take_back(files):
         close_lmdb()
         files.close(has_written=has_written)

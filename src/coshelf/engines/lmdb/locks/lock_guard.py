@@ -1,13 +1,13 @@
-"""Locks that hold an LMDB environment's lock file even when somebody in the process closes that file.
+"""Locks on an LMDB environment's lock file that stay even if other code in the process closes that file.
 
-LMDB tells the living from the dead by POSIX locks on its lock file: byte 0, held shared by every process that has the
-environment open, and the byte numbered by its pid, held by every process that reads. Any close of any descriptor of
-that file in the process drops both: ``shutil.copytree`` over the folder does. The next process to open would then make
-the table of readers and the writers' mutex anew (two writers), and any process would take our readers for dead and
-use the pages of our snapshots again.
+LMDB tells living processes from dead ones by POSIX locks on its lock file. Every process that has the environment open
+holds byte 0 shared. Every process that reads holds the byte with the number of its pid. A process loses both locks when
+it closes any descriptor of that file, for example in ``shutil.copytree`` of the folder. Then the next opener would make
+a new table of readers and a new writer mutex, which allows two writers. And other processes would take our readers for
+dead, and use the pages of our snapshots again.
 
-Locks of an open file description (OFD locks) go only with that description, and LMDB, which only asks whether a byte
-is free, sees them. So each process also holds both bytes by such locks, on LMDB's own descriptor.
+A lock of an open file description (OFD lock) ends only with that description. LMDB only asks whether a byte is free, so
+it sees such locks, too. So each process also holds both bytes by OFD locks, on LMDB's own descriptor.
 """
 
 from __future__ import annotations
@@ -37,18 +37,19 @@ _NO_SUCH_LOCKS = (errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 class LockGuard:
     """Holds the bytes of one environment's lock file for this process, from after its opening until after its close.
 
-    The environment must not be opened while they are held: LMDB would not get byte 0 for itself even when it is alone.
-    Where there are no such locks the guard only knows the descriptor. It costs 6 us at opening, and nothing later.
+    The environment must not be opened while they are held: even if the process is alone, LMDB would not get byte 0 for
+    itself. On a system without OFD locks the guard only knows the descriptor. It costs 6 us at opening, and nothing
+    later.
     """
 
     def __init__(self, lock: str) -> None:
         self.path = lock
         self._descriptor: int | None = None
-        self._is_own = False  # not LMDB's: where that cannot be found
+        self._is_own = False  # whether the descriptor is not LMDB's, because that was not found
 
     def hold(self, environment: lmdb.Environment) -> None:
         """Hold the bytes for an environment that was just opened."""
-        # LMDB takes the pid's byte at the first read of all and never again, so from here on it may be changed.
+        # LMDB takes the pid's byte at its first read and never again, so that lock may be changed from here on.
         environment.begin().abort()
         try:
             self._descriptor = lock_descriptor(self.path)
@@ -57,8 +58,8 @@ class LockGuard:
             if not _SUPPORTED:
                 return
             self._take(fcntl.F_OFD_SETLK, _OPENERS)
-            # LMDB's lock on the pid's byte is exclusive and would keep ours out. A shared one tells others as well
-            # that we live, and POSIX locks of one process change from one kind to the other in one step.
+            # LMDB's lock on the pid's byte is exclusive and would keep ours out. A shared lock also shows others that
+            # this process lives. A POSIX lock changes from one kind to the other in one step.
             self._take(fcntl.F_SETLK, os.getpid())
             self._take(fcntl.F_OFD_SETLK, os.getpid())
         except OSError as error:
@@ -75,17 +76,17 @@ class LockGuard:
         return self._descriptor
 
     def keep(self) -> None:
-        """Before the environment is closed: hold the bytes for longer than LMDB keeps its descriptor."""
+        """Before the environment is closed: keep the locks for longer than LMDB keeps its descriptor."""
         if self._descriptor is None or self._is_own:
             return
         lmdb_s, self._descriptor = self._descriptor, None
         try:
             self._descriptor, self._is_own = os.dup(lmdb_s), True
-        except OSError:  # no descriptor left: what comes in between is kept out by the lock on the shelf's file
+        except OSError:  # no descriptor is left; the lock on the shelf's file still keeps other processes out
             _let_go(lmdb_s)
 
     def close(self) -> None:
-        """Let the bytes go, after the environment was closed: closing a descriptor earlier would drop LMDB's locks."""
+        """Release the bytes after the environment was closed. Closing a descriptor earlier would drop LMDB's locks."""
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None and self._is_own:
             _let_go(descriptor)
@@ -99,7 +100,7 @@ class LockGuard:
 
 
 def _let_go(descriptor: int) -> None:
-    """Explicitly, since a forked child may have a copy of the descriptor."""
+    """Release the locks explicitly, since a forked child may have a copy of the descriptor."""
     if _SUPPORTED:
         with contextlib.suppress(OSError):
             fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, FLOCK.pack(fcntl.F_UNLCK, os.SEEK_SET, 0, 0, 0))
@@ -108,8 +109,9 @@ def _let_go(descriptor: int) -> None:
 def has_namesake(environment: lmdb.Environment) -> bool:
     """Whether a dead process with this one's pid has left readers in an environment that was just opened.
 
-    LMDB takes them for ours and leaves them, and so do others for as long as we live, with the pages that they pin.
-    Closing an environment that has read once clears them. (With a living namesake, opening is a ``lmdb.LockError``.)
+    LMDB takes these readers for ours and leaves them, and so do other processes for as long as this one lives. So the
+    pages that they read stay in use. Closing an environment that has read once removes these readers. (If the other
+    process with this pid is alive, in another pid namespace, opening raises ``lmdb.LockError``.)
     """
     pid = str(os.getpid())
     return any(line.split()[:1] == [pid] for line in environment.readers().splitlines())

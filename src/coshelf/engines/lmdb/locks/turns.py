@@ -1,9 +1,10 @@
-"""Write transactions that the same thread may want while it has one: it must never wait for itself.
+"""Write transactions that interrupt each other in one thread. A thread must never wait for itself.
 
-A signal handler, or a finalizer that the garbage collector calls, runs between any two steps of ours and may write.
-LMDB has one writer at a time, and the handler cannot wait for the one that it interrupted. So it ends that one's
-transaction, of which nothing has been committed, and writes; who was interrupted finds its transaction gone and does
-everything again. For the few steps in which that would not do, a writer *settles*: then the handler gets an error.
+A signal handler, or a finalizer that the garbage collector calls, can run between any two steps of a commit, and may
+write. LMDB has one writer at a time, and the handler cannot wait for the commit that it interrupted. So the handler
+ends that commit's transaction, of which nothing has been committed, and writes. The interrupted commit then finds its
+transaction gone and does everything again. In a few steps that is not possible. Before these a writer *settles*: from
+then on the handler gets an error.
 """
 
 from __future__ import annotations
@@ -31,22 +32,23 @@ _PATIENCE = 3  # times that a writer lets itself be overtaken in a row
 
 
 def _is_thread_of_this_process(number: int) -> bool:
-    """Whether a thread is one of ours. Another process goes on, and is waited for."""
+    """Whether a thread belongs to this process. A thread of another process goes on, so this one can wait for it."""
     threads = "/proc/self/task"
     return os.path.exists(f"{threads}/{number}") or not os.path.exists(threads)
 
 
 class Overtaken(Exception):
-    """What this thread wanted to commit has to be done again: a handler that interrupted it has written."""
+    """This thread must do its commit again: a handler that interrupted it has written."""
 
 
 class WriteTurns:
     """The write transactions of one LMDB file in this process, by thread.
 
     Attributes:
-        own: gives, for the number of a thread that has none, a new one. Beginning and remembering are one step of the
-            interpreter, so that no handler can come in between. Who has ended his takes it out.
-        overtaken: how many times in a row a writer was. A number that is not exact does no harm.
+        own: the transaction of each thread, by its number. Looking up a thread that has none begins one. Beginning and
+            remembering are one step of the interpreter, so no handler can come in between. A thread that ends its
+            transaction takes it out.
+        overtaken: how many times in a row a writer was overtaken. A number that is not exact does no harm.
     """
 
     def __init__(self, shelf: str, begin: Callable[[], lmdb.Transaction[bytes]]) -> None:
@@ -56,7 +58,7 @@ class WriteTurns:
         self.overtaken = 0
 
     def make_way(self, thread: int) -> None:
-        """End a transaction that this thread has. Raises :class:`TransactionInProgress` if that must not be."""
+        """End the transaction that this thread has. Raises :class:`TransactionInProgress` if the writer has settled."""
         mine = self.own.get(thread)
         if mine is not None and _is_open(mine):
             if thread in self._settled:
@@ -69,7 +71,7 @@ class WriteTurns:
         self.own.pop(thread, None)
 
     def refuse_hopeless(self, holder: int) -> None:
-        """Raise if the writer that is to be waited for is a thread of this process that will never run again."""
+        """Raise if this thread would wait for a thread of this process that will never run again."""
         if sys.is_finalizing() and _is_thread_of_this_process(holder):
             raise StorageError(
                 f"{self._shelf} cannot be written any more: the interpreter is ending, and another thread (number "
@@ -81,7 +83,7 @@ class WriteTurns:
         return self.own.get(this_thread()) is not transaction
 
     def settle(self, transaction: lmdb.Transaction[bytes]) -> None:
-        """From here to the end of :meth:`ending` nobody comes in between. Raises :class:`Overtaken` if somebody did."""
+        """Let no handler write from here to the end of :meth:`ending`. Raises :class:`Overtaken` if one has written."""
         self._settled.add(this_thread())
         self.refuse_lost(transaction)
 
@@ -91,7 +93,7 @@ class WriteTurns:
             raise Overtaken
 
     def ending(self, transaction: lmdb.Transaction[bytes]) -> _Ending:
-        """End a transaction with the block, unless it was committed, and tell failures from being overtaken."""
+        """A block that ends the transaction, unless it was committed. Errors of a lost one become ``Overtaken``."""
         return _Ending(self, transaction)
 
     def end(self, transaction: lmdb.Transaction[bytes]) -> None:
@@ -146,7 +148,7 @@ def _is_open(transaction: lmdb.Transaction[bytes]) -> bool:
 
 
 def again_when_overtaken(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], T]:
-    """Let a method that writes do everything again after it was overtaken."""
+    """Decorate a method that writes: it does everything again after it was overtaken."""
 
     def repeated(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
         for _ in range(_MOST):

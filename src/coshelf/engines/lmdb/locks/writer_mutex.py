@@ -1,13 +1,17 @@
-"""Waking who sleeps at LMDB's writer mutex although it is free.
+"""Wakes threads that sleep at LMDB's writer mutex although it is free.
 
-The mutex is a robust one of glibc: a word of shared memory with its holder's number, and a bit that says that others
-sleep. A killed holder is seen to, but one death is not. The holder lets go and wakes the first who sleeps; somebody
-else takes the free mutex before that one runs, without the bit, which the woken one would set again before it sleeps
-again; and the woken one is killed before it does. Who has the mutex now lets go of it and wakes nobody, and the second
-sleeper sleeps until two others want the mutex at the same time, which may be never.
+The mutex is a robust one of glibc: a word of shared memory with the number of the holder, and a bit that says that
+other threads sleep. glibc handles the death of a holder, but not this sequence:
 
-So in each process that has to wait a thread wakes one sleeper a second. A sleeper who is woken for nothing looks at the
-word, and sleeps again.
+1. A holder releases the mutex and wakes the first of two sleeping threads.
+2. Before that one runs, a third thread takes the free mutex, without the bit.
+3. The woken thread would set the bit again before it sleeps again, but it is killed before that.
+4. The third thread releases the mutex. Without the bit, it wakes no thread.
+
+Then the second sleeper sleeps until two other threads want the mutex at the same time, which may never happen.
+
+So in each process that has to wait, a thread wakes one sleeper a second. A sleeper that is woken for nothing looks at
+the word, and sleeps again.
 """
 
 from __future__ import annotations
@@ -27,33 +31,33 @@ from coshelf.system.cooperation import ServiceThread, Wakeup, new_reentrant_lock
 
 __all__ = ["WriterMutex"]
 
-# Where LMDB 0.9 has the mutex in its lock file: behind the mutex of the readers, in a cache line of its own. glibc's
-# mutexes are of another size on other machines, so what is there is compared with what a robust shared one looks like.
+# Where LMDB 0.9 has the mutex in its lock file: after the readers' mutex, in a cache line of its own. On other machines
+# glibc's mutexes have another size. So the kind of the mutex found there is compared with that of a robust shared one.
 _PLACES = {"x86_64": 64, "aarch64": 128}
 _KIND_AT = 16
 _KIND = 0x90  # robust, shared by processes
 
 _FREE = (0,)
 _UNKNOWN = (1,)
-_HOLDER = 0x3FFFFFFF  # the bits of the word that are its holder's number
+_HOLDER = 0x3FFFFFFF  # the bits of the word that are the holder's number
 _PERIOD = 1.0  # seconds
-_PATIENCE = 1.0  # with a thread that only has to notice that it should end; at the interpreter's end it never does
+_PATIENCE = 1.0  # seconds to wait for the thread's end; at the interpreter's end it does not run any more
 
 
 class WriterMutex:
-    """The mutex in the lock file with this descriptor. On machines whose mutexes are others it always looks taken.
+    """The mutex in the lock file with this descriptor. On machines with other mutexes it always looks taken.
 
     Attributes:
-        word: the word at index 0; anything but 0 is a holder, or a dead one, or unknown.
-        place: where it is in the lock file, None if it is not known.
+        word: the mutex's word, at index 0. Anything but 0 means a holder, a dead holder, or that it is not known.
+        place: where the mutex is in the lock file; None if that is not known.
     """
 
     def __init__(self, descriptor: int | None) -> None:
         self.word: Sequence[int] = _UNKNOWN
         self._page: memoryview | None = None
         self.place: int | None = None
-        self._waiting: list[None] = []  # an element for each thread; appending is one step, so it needs no lock
-        self._guard = new_reentrant_lock()  # of the two below; a signal handler may come in between
+        self._waiting: list[None] = []  # one element for each thread; appending is one step, so it needs no lock
+        self._guard = new_reentrant_lock()  # guards the two below; reentrant, since a signal handler may interrupt
         self._thread: ServiceThread | None = None
         self._paused = False
         self._end = Wakeup()
@@ -62,7 +66,7 @@ class WriterMutex:
             self._map(descriptor, place)
 
     def _map(self, descriptor: int, place: int) -> None:
-        with contextlib.suppress(OSError):  # without it everything works but for that one death
+        with contextlib.suppress(OSError):  # without the map all works, except after the deaths described above
             page = shared(descriptor, mmap.PAGESIZE, writable=True)
             (kind,) = struct.unpack_from("I", page, place + _KIND_AT)
             if kind != _KIND:
@@ -73,7 +77,7 @@ class WriterMutex:
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """For a block in which the mutex is waited for: see to it that the wait comes to its end."""
+        """For a block that waits for the mutex: have a thread wake sleepers, so that the wait comes to its end."""
         self._waiting.append(None)
         try:
             if self._thread is None:
@@ -91,7 +95,7 @@ class WriterMutex:
             thread.start()
         except BaseException as error:
             self._thread = None
-            # Without it: the interpreter is ending, or there are too many threads.
+            # No thread can be started: the interpreter is ending, or there are too many threads.
             if not isinstance(error, RuntimeError):
                 raise
 
@@ -100,13 +104,13 @@ class WriterMutex:
             futex.wake_one(page, place)
             with self._guard:
                 thread, self._thread = self._thread, None
-                # The second is looked at after the line above, as who waits does the reverse.
+                # _waiting is read after the line above: a thread that waits does the two in reverse order.
                 if self._paused or not self._waiting:
                     return
                 self._thread = thread
 
     def pause(self) -> None:
-        """End the thread and let none be started until :meth:`resume`: before a fork."""
+        """End the thread, and start none until :meth:`resume`. Used before a fork."""
         with self._guard:
             self._paused = True
             thread, self._thread = self._thread, None
@@ -121,20 +125,20 @@ class WriterMutex:
             self._start()
 
     def holder(self) -> int:
-        """The number of the thread that has it, if that is known; 0 if nobody has."""
+        """The number of the thread that has the mutex; 0 if no thread has it, or if that is not known."""
         return 0 if self.place is None else self.word[0] & _HOLDER
 
     def close(self) -> None:
-        """After LMDB's close, since this may close a descriptor of the lock file."""
+        """Close the map. Called after LMDB's close, since this may close a descriptor of the lock file."""
         self.pause()
         self.abandon()
 
     def abandon(self) -> None:
-        """Close the map and nothing else. In a forked child, where another thread of the parent may have the guard."""
+        """Close the map without the guard: in a forked child, a thread of the parent may hold it for ever."""
         word, self.word = self.word, _FREE
         page, self._page = self._page, None
         if page is not None:
             assert isinstance(word, memoryview)
             word.release()
-            with contextlib.suppress(BufferError):  # a thread that did not end; or inherited while one was at it
+            with contextlib.suppress(BufferError):  # the thread still uses it, or did so in the parent at the fork
                 page.release()

@@ -1,9 +1,9 @@
 """The closing stamp: checksums of the pages of a closed shelf, in a header page of its own file.
 
-LMDB's pages have no checksums, and LMDB follows what it finds in them: a flipped bit can hide entries or end the
-process, and a page that is an older state of itself looks right in every way. So the last closer notes what the pages
-are. The next opener compares them before LMDB sees the file; no other process has the file open then. docs/format.md,
-"The closing stamp".
+LMDB's pages have no checksums, and LMDB follows what it finds in them. So a flipped bit can hide entries or crash the
+process, and a page with an older state of its content looks right. Therefore the last closer writes checksums of the
+pages. The next opener compares them before LMDB maps the file, while no other process has it open. docs/format.md, "The
+closing stamp".
 """
 
 from __future__ import annotations
@@ -34,21 +34,22 @@ __all__ = [
 ALL = 1
 INNER = 2
 
-# Up to this size the stamp has a checksum of each page, which takes 2 ms at most, at opening and at closing. A power
-# cut changes free pages, so a checksum of several pages would tell nothing. For a larger file, the stamp has one
-# checksum of the pages that lead to others.
+# Up to this size the stamp has a checksum of each page. That takes at most 2 ms at opening and at closing. One checksum
+# of several pages would not do: a power cut changes free pages. For a larger file, the stamp has one checksum of the
+# pages that lead to others.
 LARGEST = 3_500_000
 
 _MAGIC = b"coshelf\2"
 _LAYOUT = struct.Struct("<8sQQQIII")
 _CHECKSUM = struct.Struct("<I")
-# In its header page, behind what LMDB uses of it and in other sectors, so that writing it cannot tear that.
+# Where the stamp begins in its header page: behind the part that LMDB uses, and in other sectors. So a torn write of
+# the stamp cannot damage that part.
 AT = 512
 _CHUNK = 1 << 18
 
 
 class Stamp(NamedTuple):
-    """What a closed shelf was.
+    """The state of a shelf when it was closed.
 
     Attributes:
         transaction: the newest LMDB transaction.
@@ -56,7 +57,8 @@ class Stamp(NamedTuple):
         older_root: the root page of the transaction before.
         kind: ALL pages are summed, or INNER ones.
         has_damage: whether records are known to be damaged.
-        checksums: that of the newer header, then those of all pages behind the headers, or one of the inner pages.
+        checksums: first the one of the newer header; then those of all pages behind the headers, or one for all inner
+            pages.
     """
 
     transaction: int
@@ -73,9 +75,9 @@ class Changes:
 
     Attributes:
         is_older: whether the headers are of a transaction before the stamped one. Nothing else is compared then.
-        header: whether the newer header is another one.
-        inner: whether pages that lead to others are not what they were, in a file with one checksum for these.
-        pages: the pages that are not what they were, in a file with a checksum for each; free ones are among them.
+        header: whether the newer header has changed.
+        inner: whether pages that lead to others have changed, in a file with one checksum for these.
+        pages: the pages that have changed, in a file with a checksum for each. Free pages can be among them.
         had_damage: whether records were known to be damaged when the shelf was closed.
         is_of_each_page: whether the stamp has a checksum for each page.
     """
@@ -98,7 +100,7 @@ def changes_since_closing(descriptor: int, older: Meta, newer: Meta) -> Changes 
     if known.transaction < newer.transaction:
         return None
     changes = Changes(had_damage=known.has_damage, is_of_each_page=known.kind == ALL)
-    if known.last_page != newer.last_page:  # which may say anything, and all pages up to there would be read
+    if known.last_page != newer.last_page:  # checked first: it may be any number, and all pages up to it would be read
         changes.header = True
         return changes
     found = _take_checksums(descriptor, newer, known.kind)
@@ -108,13 +110,13 @@ def changes_since_closing(descriptor: int, older: Meta, newer: Meta) -> Changes 
         changes.inner = True
         return changes
     changes.header = found[0] != known.checksums[0]
-    behind = zip_longest(known.checksums[1:], found[1:])  # a page behind the end of the file is another one, too
+    behind = zip_longest(known.checksums[1:], found[1:])  # a page behind the end of the file counts as changed
     changes.pages = {page for page, (was, now) in enumerate(behind, FIRST_PAGE) if was != now}
     return changes
 
 
 def read_stamp(descriptor: int, page_size: int) -> Stamp | None:
-    """The newest stamp in the file; None if there is none that is whole."""
+    """The newest whole stamp in the file; None if there is none."""
     stamps = [_unpack(os.pread(descriptor, page_size - AT, page * page_size + AT)) for page in (0, 1)]
     return max((stamp for stamp in stamps if stamp), key=lambda stamp: stamp.transaction, default=None)
 
@@ -132,9 +134,9 @@ def make_stamp(descriptor: int, meta: Meta, older: Meta, *, has_damage: bool) ->
 
 
 def write_stamp(descriptor: int, page_size: int, stamp: Stamp) -> None:
-    """Write it beside the older header. Raises OSError.
+    """Write the stamp beside the older header. Raises OSError.
 
-    It syncs nothing. After a power cut the stamp may be missing; then the next opening does not compare, and goes on.
+    It is not synced. After a power cut it may be missing. Then the next opening compares nothing, and goes on.
     """
     layout = _LAYOUT.pack(
         _MAGIC, stamp.transaction, stamp.last_page, stamp.older_root, stamp.kind, int(stamp.has_damage),
@@ -148,7 +150,7 @@ def write_stamp(descriptor: int, page_size: int, stamp: Stamp) -> None:
 def _take_checksums(descriptor: int, meta: Meta, kind: int) -> tuple[int, ...] | None:
     """The checksums of a file as it is; None if its inner pages cannot be found, or are too many.
 
-    There is none of the older header: only its number counts, and LMDB leaves it changed after a failed write.
+    The older header has no checksum: only its number counts, and LMDB leaves it changed after a failed write.
     """
     header = _header_checksum(descriptor, meta)
     if kind == ALL:
@@ -160,8 +162,8 @@ def _take_checksums(descriptor: int, meta: Meta, kind: int) -> tuple[int, ...] |
 def _is_older(known: Stamp, older: Meta, newer: Meta) -> bool:
     """Whether the headers are not those of the stamped transaction, nor of a later one.
 
-    Transactions have successive numbers, and one never has the root page of the last but one, whose pages it must not
-    use again.
+    Transactions have successive numbers. A transaction never has the same root page as the last but one, because it
+    must not reuse pages of that one.
     """
     if newer.transaction < known.transaction or newer.transaction != older.transaction + 1:
         return True
@@ -181,7 +183,7 @@ def _header_checksum(descriptor: int, meta: Meta) -> int:
 
 
 def _of_pages(descriptor: int, meta: Meta) -> list[int]:
-    """Of all pages behind the headers."""
+    """The checksums of all pages behind the headers."""
     size = meta.page_size
     checksums: list[int] = []
     buffer = bytearray(max(size, _CHUNK))

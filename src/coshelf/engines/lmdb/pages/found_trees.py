@@ -1,4 +1,4 @@
-"""Finding the newest tree of a damaged file: by its headers, or without them.
+"""Finds the newest tree of a damaged file: by its headers, or without them.
 
 Each commit writes the shelf row anew. So the leaf page with the newest shelf row, and all pages that lead to it, belong
 to the newest tree alone.
@@ -36,7 +36,7 @@ _MOST_ROWS = PAGE_SIZES[-1] // _SMALLEST_ROW  # in a leaf page
 
 
 class Survey:
-    """What all pages of a file say of themselves, whether a tree leads to them or not.
+    """What all pages of a file say about themselves, whether a tree leads to them or not.
 
     Attributes:
         leaves: the pages that are leaves.
@@ -131,12 +131,12 @@ def find_tree(survey: Survey, metas: list[Meta]) -> FoundTree:
     whole = [tree for tree in climbed if not tree.problems and tree.count]
     if not whole:
         return best or _nothing()
-    # A page that was an upper one earlier may still lead here: that tree has older rows.
+    # An earlier upper page may still lead to this leaf. Its tree has older rows.
     newest = max(whole, key=lambda tree: (_newest_version(survey.pages, tree), tree.count))
     if best is not None and (best.problems or newest.count < best.count // 2):
         return best
     newest.is_guess = True
-    # It may be but the beginning of one whose upper pages are gone.
+    # The tree may be only the beginning of a larger one whose upper pages are gone.
     newest.lost.append((newest.rows[-1][-1].key + b"\0", None))
     return newest
 

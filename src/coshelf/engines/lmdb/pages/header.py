@@ -45,11 +45,11 @@ __all__ = [
     "wrong_with",
 ]
 
-_LARGEST = 1 << 62  # number of a transaction: none is ever reached by counting
+_LARGEST = 1 << 62  # a transaction number that counting never reaches
 
 
 class Counts(NamedTuple):
-    """What a tree has, as its root says."""
+    """The counts of a tree's pages and rows, as its root says."""
 
     branch_pages: int
     leaf_pages: int
@@ -99,9 +99,9 @@ def check_header(descriptor: int, path: str) -> None:
 
 
 def wrong_with(metas: list[Meta]) -> str | None:
-    """Why LMDB would read other pages than those of the newest header, or others than we do; None if it would not.
+    """Why LMDB would read other pages than those of the newest header, or other pages than coshelf; None if not.
 
-    Only for a process that is alone with the file, or has just made it: the two are not read at the same time.
+    The caller is alone with the file, or has just made it: the two headers are not read in one step.
     """
     if len(metas) < 2:
         return "one of its two header pages is missing or overwritten"
@@ -115,7 +115,7 @@ def wrong_with(metas: list[Meta]) -> str | None:
             return f"header page {meta.place} names an address in memory"
         if meta.key_size:
             return f"header page {meta.place} names keys of {meta.key_size} bytes each"
-    if newer.transaction == older.transaction == 0:  # as it was made
+    if newer.transaction == older.transaction == 0:  # a file without commits
         return None
     if newer.transaction != older.transaction + 1 or newer.transaction > _LARGEST:
         return f"its headers are of transactions {older.transaction} and {newer.transaction}, which are not successive"

@@ -1,6 +1,7 @@
 """The inner pages of a file: those that lead to others, and the list of free pages. Found without LMDB.
 
-They are some pages in a thousand. Damage there hides or exchanges whole branches, or lets LMDB overwrite pages in use.
+A few pages in a thousand are inner pages. Damage to them hides or exchanges whole branches, or lets LMDB overwrite
+pages in use.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ class _Strange(Exception):
 
 
 def inner_checksum(descriptor: int, meta: Meta) -> int | None:
-    """The CRC-32 of all inner pages; None if they are too many, or one of them is no such page."""
+    """The CRC-32 of all inner pages; None if they are too many, or if one of them is not what it should be."""
     reader = _Reader(descriptor, meta)
     try:
         _walk(reader, meta.free_root, meta.free_depth, leaves=True)
@@ -59,7 +60,7 @@ class _Reader:
         return page
 
     def read_overflow(self, number: int) -> None:
-        """The first page of a value says how many it has."""
+        """Read the overflow pages of a value. The first one says how many there are."""
         count = overflow_length(self.read(number, OVERFLOW))
         if count > 1:
             self.checksum = zlib.crc32(self._pages(number + 1, count - 1), self.checksum)

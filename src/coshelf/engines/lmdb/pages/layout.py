@@ -1,7 +1,7 @@
 """The layout of LMDB's pages: the flags, the fields of the headers, and the nodes in a page.
 
-This is the only module that knows them. It is that of LMDB 0.9 on a little-endian machine of 64 bits (``mdb.c``). The
-functions here read what a page says; their callers decide what they believe of it.
+Only this module knows the layout. It is that of LMDB 0.9 on a little-endian machine of 64 bits (``mdb.c``). The
+functions here read what a page says. Their callers decide whether to believe it.
 """
 
 from __future__ import annotations
@@ -43,19 +43,19 @@ __all__ = [
 # --- a page ----------------------------------------------------------------------------------------------------------
 
 PAGE = struct.Struct("<QHHHH")
-"""What each page begins with: its number, padding, its kind, and the bounds of its free space, lower and upper.
+"""The beginning of each page: its number, padding, its kind, and the bounds of its free space, lower and upper.
 
 The first overflow page of a value has the number of its pages in the place of the bounds.
 """
 PAGE_HEADER = PAGE.size
 BRANCH, LEAF, OVERFLOW, HEADER_PAGE = 1, 2, 4, 8
-"""The kinds. Other bits are of pages that are being written, and of databases with several values for a key."""
+"""The kinds. Other bits belong to pages that are being written, and to databases with several values for a key."""
 
 PAGE_SIZES = (4096, 8192, 16384, 32768)
-"""Those of the machines that exist. LMDB takes no larger ones."""
+"""The page sizes of existing machines. LMDB takes no larger ones."""
 FIRST_PAGE = 2  # behind the two header pages
 NO_PAGE = (1 << 64) - 1  # the root of an empty tree
-DEEPEST = 32  # levels that LMDB's cursors have room for
+DEEPEST = 32  # the most levels that LMDB's cursors can follow
 
 
 def number_of(page: bytes) -> int:
@@ -84,7 +84,7 @@ META = struct.Struct("<IIQ8xI")
 """Magic, version, address of the map, and page size. The field that is passed over is the size of the map."""
 META_AT = PAGE_HEADER
 MAGIC = 0xBEEFC0DE
-DATA_VERSION = 1  # of LMDB 0.9; a file of 1.0 has its magic in another place
+DATA_VERSION = 1  # that of LMDB 0.9; a file of 1.0 has its magic in another place
 
 TREE = struct.Struct("<IHHQQQQQ")
 """Size of keys, flags, depth; branch pages, leaf pages, overflow pages, rows; root.
@@ -197,13 +197,13 @@ def children(page: bytes) -> list[int]:
 
 
 def first_child(page: bytes) -> int:
-    """The page that a branch page leads to first; any number, if it is not a branch page."""
+    """The first page that a branch page leads to; any number if it is not a branch page."""
     offset = int.from_bytes(page[16:18], "little")
     return int.from_bytes(page[offset : offset + 6], "little")
 
 
 def is_filled(page: bytes, kind: int, upper: int) -> bool:
-    """Whether the nodes fill the page from ``upper`` on without gaps: LMDB relies on that when it moves them."""
+    """Whether the nodes fill the page from ``upper`` on without gaps. LMDB relies on that when it moves them."""
     end, size = upper, len(page)
     for offset in sorted(offsets(page)):
         if offset != end or offset > size - SMALLEST_NODE:
@@ -216,5 +216,5 @@ def is_filled(page: bytes, kind: int, upper: int) -> bool:
 
 
 def _largest_in_leaf(page_size: int) -> int:
-    """Bytes that a row in a leaf has at most: two rows fit in a page. A larger value has pages of its own."""
+    """The largest row in a leaf, in bytes: two rows must fit in a page. A larger value has pages of its own."""
     return ((page_size - PAGE_HEADER) // 2 & -2) - 2

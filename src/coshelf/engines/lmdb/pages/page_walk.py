@@ -1,9 +1,9 @@
-"""Walking over the trees of a file without LMDB, which follows pages without looking at them.
+"""Walks over the trees of a file without LMDB, which follows pages without checking them.
 
-The walk believes nothing that a page says before it has looked at it: no damage can crash, hang or mislead it. It uses
-plain reads, so the pages must not change meanwhile: those of a closed file do not, nor those that a read transaction
-keeps. docs/design.md, "Damage", lists what the walk demands of a page, and what in LMDB's source guarantees it. It
-demands nothing that LMDB does not keep to.
+The walk checks everything in a page before it uses it. So no damage can crash, hang or mislead it. It uses plain reads,
+so the pages must not change meanwhile. The pages of a closed file do not change, nor do those that a read transaction
+keeps. docs/design.md, "Damage", lists what the walk demands of a page, and what in LMDB's source guarantees it. LMDB
+always meets these demands.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ __all__ = ["TreeWalk", "free_pages"]
 class TreeWalk:
     """A walk over one tree of a file.
 
-    The walk calls ``report`` for each page that is not what it should be. Its attributes say what it has met:
+    The walk calls ``report`` for each page that is not what it should be.
 
     Attributes:
         seen: the pages, one byte each, not zero for those that belong to the tree.
-        counts: of pages and rows.
+        counts: the counts of pages and rows.
         lost: the ranges of rows below pages that could not be followed; None as the end means "no bound".
     """
 
@@ -65,7 +65,7 @@ class TreeWalk:
     def leaves(self, root: int, depth: int, *, integers: bool = False) -> Iterator[list[Node]]:
         """The rows of the tree that can be reached, leaf by leaf.
 
-        Their keys are in the order of their bytes. With ``integers`` the keys are numbers of 8 bytes, in their order.
+        Keys are in the order of their bytes. With ``integers`` the keys are numbers of 8 bytes, in numeric order.
         """
         if root == NO_PAGE and depth == 0:
             return
@@ -155,7 +155,7 @@ class TreeWalk:
                 wrong += 1
                 continue
             key = node.key
-            is_possible = True  # nodes_of() has looked at the length of other keys
+            is_possible = True  # nodes_of() has checked the length of other keys
             if integers:
                 key, is_possible = _in_order(key, integers), _is_possible_length(len(key), integers)
             in_order = low <= key if before is None else before < key
@@ -172,10 +172,10 @@ class TreeWalk:
         return rows
 
     def _take_overflow(self, node: Node) -> None:
-        """Look at the pages of a value, of which there may be more than it needs.
+        """Check the pages of a value. There may be more pages than the value needs.
 
-        LMDB writes a value that is overwritten in the same transaction into the pages that it has, however few of them
-        are still needed.
+        If a transaction overwrites a value twice, LMDB writes the new value into the pages that it has, even if fewer
+        are needed.
         """
         needed = overflow_pages_needed(node.size, self._pages.size)
         page = self._pages.read(node.first) if FIRST_PAGE <= node.first <= self._last_page else None
@@ -200,7 +200,7 @@ class TreeWalk:
 
 
 def _in_order(key: bytes, integers: bool) -> bytes:
-    """A key as bytes that have its place in the order. LMDB stores a number with its lowest byte first."""
+    """A key as bytes that sort like the key. LMDB stores a number with its lowest byte first."""
     return key[::-1] if integers else key
 
 
@@ -215,7 +215,7 @@ def free_pages(walk: TreeWalk, pages: Pages, meta: Meta) -> Iterator[int]:
         for node in leaf:
             value = pages.value(node)
             count = int.from_bytes(value[:8], "little") if len(value) == node.size >= 8 else -1
-            # Of what LMDB reserves for pages that it then uses itself, a whole row may be left over, and stay empty.
+            # LMDB reserves rows for pages that it then uses itself. So a whole row may be left over, and stay empty.
             if len(node.key) != 8 or node.size % 8 or (count and (count + 1) * 8 != node.size):
                 walk.seen[node.page] = 1
                 walk.report(node.page, "is part of the list of free pages and names none")

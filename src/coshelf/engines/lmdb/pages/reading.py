@@ -1,4 +1,4 @@
-"""Reading the pages of a file by its descriptor, without LMDB. Damage cannot mislead this: it reads what there is."""
+"""Reads the pages of a file by its descriptor, without LMDB. Damage does no harm: this only reads what there is."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class Pages:
 
     @property
     def status(self) -> os.stat_result:
-        """What the system says of the file."""
+        """The ``os.fstat`` of the file."""
         return os.fstat(self._descriptor)
 
     @property
     def length(self) -> int:
-        """Bytes of the file."""
+        """The size of the file in bytes."""
         return self.status.st_size
 
     def read(self, number: int) -> bytes | None:
@@ -37,7 +37,7 @@ class Pages:
         return page if len(page) == self.size else None
 
     def _read(self, at: int, size: int) -> bytes:
-        """As many of these bytes as the file has: damage may name a place where no file has any."""
+        """As many of these bytes as the file has. Damage may name a place that no file can have."""
         return os.pread(self._descriptor, size, at) if size > 0 and at < _NO_FILE_IS_LARGER else b""
 
     def value(self, node: Node) -> bytes:
@@ -45,11 +45,11 @@ class Pages:
         if node.value is not None:
             return node.value
         at = node.first * self.size + PAGE_HEADER
-        # Not more than there can be: as much memory would be taken, and damage may say anything.
+        # Not more than the file has: damage may say any size, and the read would take that much memory.
         return self._read(at, min(node.size, self.length - at))
 
     def first_byte(self, node: Node) -> int | None:
-        """Of the value of a node; None if there is none."""
+        """The first byte of a node's value; None if there is none."""
         start = node.value if node.value is not None else self._read(node.first * self.size + PAGE_HEADER, 1)
         return start[0] if start else None
 

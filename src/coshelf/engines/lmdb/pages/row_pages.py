@@ -1,4 +1,4 @@
-"""Walking over rows, many at a time. The calls for each row are what a long scan costs, so most are made in C."""
+"""Walks over rows, many at a time. A long scan spends its time with calls for each row, so most are made in C."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
 __all__ = ["RowPages"]
 
-# Pages are small at first, since many who scan want only one row.
+# Pages are small at first, since many scans want only one row.
 _LARGEST = 256
-_QUICK = 8  # from this size on it pays to find out whether the quick way is open
+_QUICK = 8  # from this size on it pays to find out whether the quick way is possible
 _BYTES = 1 << 20
 
 _key = itemgetter(0)
 
 
 class RowPages:
-    """The keys in ``[start, stop)`` with their records, in order; with ``keys_only`` empty records."""
+    """The keys in ``[start, stop)`` with their records, in order. With ``keys_only`` each record is empty."""
 
     def __init__(
         self, transaction: lmdb.Transaction[bytes], start: bytes, stop: bytes, *, reverse: bool, keys_only: bool
@@ -51,18 +51,18 @@ class RowPages:
         return page
 
     def _may_be_quick(self) -> bool:
-        """Whether no value is larger than a page of LMDB's, so that bytes need not be counted, and no key is long."""
+        """Whether the quick way is possible: no key is long, and no value is so large that bytes must be counted."""
         return self._transaction.stat()["overflow_pages"] == 0 and not long_keys.are_there(self._transaction)
 
     def _quick_rows(self, last: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """The rows behind this one, without a look at the bounds."""
+        """The rows after the key ``last``, without a check of the bounds."""
         cursor = self._transaction.cursor()
         cursor.set_key(last)
         moved = cursor.prev() if self._reverse else cursor.next()
         return long_keys.rows_from(cursor, self._reverse, self._keys_only) if moved else iter(())
 
     def _within(self, page: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-        """A page without what lies behind the end of the range."""
+        """A page without rows beyond the end of the range."""
         if not page:
             return page
         if self._reverse:
@@ -78,7 +78,7 @@ class RowPages:
 
 
 def _some(rows: Iterator[tuple[bytes, bytes]], wanted: int) -> list[tuple[bytes, bytes]]:
-    """The next rows, as many as wanted, but not many large ones."""
+    """The next rows: as many as wanted, or fewer if they are large."""
     page = []
     room = _BYTES
     for row in rows:

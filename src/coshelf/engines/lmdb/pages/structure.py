@@ -1,4 +1,4 @@
-"""Whether the structure of a file is whole: all that LMDB follows, without a look at what the records hold."""
+"""Checks the structure of a file: all that LMDB follows. It does not check the content of the records."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class StructureCheck:
     def run(self, see: Callable[[list[Node]], None] | None = None) -> TreeWalk | None:
         """Walk over all pages in use, and call ``see`` with the rows of each leaf.
 
-        Returns the walk; None if the header says what is not possible.
+        Returns the walk; None if the header is not possible.
         """
         meta = self._meta
         if not self._is_possible:
@@ -78,7 +78,7 @@ class StructureCheck:
                 self._report.add("count", "header", f"{what} has {number} {name.replace('_', ' ')}, not {expected}")
 
     def _compare_free(self, free: list[int]) -> None:
-        """Each page is in use or free, not both, and not neither."""
+        """Check that each page is either in use or free."""
         listed = bytearray(len(self.used))
         for number in free:
             if not FIRST_PAGE <= number < len(listed):
@@ -128,7 +128,7 @@ def first_rows(descriptor: int, metas: list[Meta]) -> dict[bytes, bytes]:
 
 
 def is_marked(pages: Pages, rows: dict[bytes, bytes], path: str) -> bool:
-    """As :func:`is_own`, by the first two ``rows``."""
+    """Do the same as :func:`is_own`, by the first two ``rows``."""
     information = pages.status
     try:
         store_id = unpack_row(rows.get(ROW_KEY), path).store_id
