@@ -13,11 +13,11 @@ from coshelf.trust.gate.known import Machine, refused
 __all__ = ["STATES", "user_string_of", "uuid_of"]
 
 _MAPPINGS = (dict, OrderedDict, defaultdict, Counter, ChainMap, UserDict)
-_OF_ERRORS = frozenset(("name", "path", "name_from", "obj"))  # what some exceptions keep in C
+_OF_ERRORS = frozenset(("name", "path", "name_from", "obj"))  # attributes that some exceptions keep in C
 
 
 def is_private(name: Any) -> bool:
-    """Whether Python or a library looks for an attribute of this name by itself, as numpy does for its interface."""
+    """Whether the name is special: Python or a library may look for it by itself, as numpy does for its interface."""
     return type(name) is not str or name.startswith("__")
 
 
