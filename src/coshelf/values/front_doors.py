@@ -52,7 +52,7 @@ def _refuse_layers(engine: Engine) -> None:
     found = remembered(engine)
     if found is not None and not found.are_default:
         raise CodecMismatch(
-            f"{engine.where} has {found}, and what opens it here writes plain pickles\n"
+            f"{engine.where} has {found}, and this way of opening it writes plain pickles\n"
             "  hint: open it with coshelf.open, or to read alone"
         )
 

@@ -42,7 +42,7 @@ class LargeBuffers:
         found = records.read_headers(record)
         reference = None if found is None else unpack(found[0][records.BLOB])
         if found is None or reference is None:
-            raise UnreadableValue(f"the value for key {shown(key)} has a header that names no blob", key)
+            raise UnreadableValue(f"the value for key {shown(key)} has a header for a blob that does not name one", key)
         headers, start = found
         unknown = records.needs_later_version(headers, (records.BLOB,))
         if unknown is not None or self._blobs is None:
@@ -54,6 +54,6 @@ class LargeBuffers:
         except MissingBlob as error:
             raise MissingBlob(
                 f"the large buffers of the value for key {shown(key)} are missing: {error}\n"
-                "  hint: they lie in the folder beside the shelf, which is to be copied and moved with it",
+                "  hint: they lie in the folder beside the shelf; copy and move it together with the shelf",
                 key,
             ) from None

@@ -249,7 +249,7 @@ def _array_again(machine: Machine, arguments: Arguments) -> Any:
     from array import _array_reconstructor, array  # type: ignore[attr-defined]
 
     if len(arguments) != 4 or arguments[0] is not array:
-        raise TypeError("a pickle of data makes arrays of no other class")
+        raise TypeError("a pickle of data does not make arrays of another class")
     _, code, form, data = arguments
     right = type(code) is str and code in _TYPECODES and type(form) is int and 0 <= form < _MACHINE_FORMATS
     if not right or type(data) is not bytes:

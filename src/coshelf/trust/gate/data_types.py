@@ -147,10 +147,10 @@ def _reconstruct(machine: Machine, arguments: tuple[Any, ...]) -> Any:
     made, base, state = parts
     known = machine.known(made)
     if known is None:
-        raise TypeError("a pickle of data makes no instance of this class without calling it")
+        raise TypeError("a pickle of data does not make an instance of this class without calling it")
     if known.owner is None:
         if base is not object or state is not None or not known.begins:
-            raise TypeError("a pickle of data makes no instance of this class without calling it")
+            raise TypeError("a pickle of data does not make an instance of this class without calling it")
         return known.new(machine, (), {})
     if base is object:
         return machine.noted(object.__new__(made), known)

@@ -346,7 +346,7 @@ def _next_buffer(machine: Machine, at: int) -> int:
 def _readonly_buffer(machine: Machine, at: int) -> int:
     buffer = machine.stack[-1]
     if type(buffer) not in (bytes, bytearray, memoryview):
-        raise UnpicklingError("what the pickle marks as read-only is no buffer")
+        raise UnpicklingError("what the pickle marks as read-only is not a buffer")
     view = memoryview(buffer)
     if not view.readonly:
         machine.stack[-1] = view.toreadonly()

@@ -113,7 +113,7 @@ class Interpreter:
 
     def find(self, module: Any, name: Any) -> None:
         if type(module) is not str or type(name) is not str:
-            raise UnpicklingError("a name in the pickle is no text")
+            raise UnpicklingError("a name in the pickle is not text")
         known = self._name(module, name)
         self._known[id(known.value)] = known
         self.stack.append(known.value)
@@ -177,7 +177,7 @@ class Interpreter:
         try:
             value = self.memo[index]
         except KeyError:
-            raise UnpicklingError(f"the pickle has noted nothing as {index}") from None
+            raise UnpicklingError(f"the pickle uses memo entry {index}, which it has not made") from None
         if type(value) is Unfinished:
             if value.made is None:
                 raise refused("an object within its own state")

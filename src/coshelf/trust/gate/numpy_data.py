@@ -257,7 +257,7 @@ def _check_elements(made: Any, depth: int) -> None:
         form = "u1" if kind.kind == "b" else f"{kind.byteorder if kind.byteorder in '<>' else '='}u4"
         most = 1 if kind.kind == "b" else _LAST_CHARACTER
         if int(np.ascontiguousarray(made).reshape(-1).view(form).max()) > most:
-            raise _refused("an array of elements that are none of its dtype")
+            raise _refused("an array with elements that its dtype does not have")
 
 
 def _refused(what: str) -> Any:
