@@ -1,11 +1,11 @@
-/* Reading the base without LMDB: no lock, no registration, no page pinned.
+/* Reads the base without LMDB: without a lock, without registration as a reader, and without pinning pages.
  *
- * The newest transaction is the one that the lock file names: LMDB stores its number there after the header with that
- * number has been written, so it is neither torn nor ahead of the file. A page that a commit frees is written again by
- * the third commit after it at the earliest, since LMDB reuses only what was freed before the oldest transaction that
- * may be read, which is at most the one before its own. So what was copied of snapshot S holds if at most S + 1 is the
- * newest afterwards. Until that is known, whatever is read may be of any kind: each number is bounded before it is
- * followed. What is not found in this way, be it missing, damaged or large, LMDB itself is asked for.
+ * The lock file names the newest transaction. LMDB stores its number there after it has written the header with that
+ * number, so the number is neither torn nor ahead of the file. LMDB reuses only pages that were freed before the oldest
+ * transaction that may be read, which is at most the one before its own. So the third commit after the one that frees a
+ * page is the earliest that can write the page again. Thus a copy of snapshot S is valid if the newest transaction
+ * afterwards is at most S + 1. Until that is known, the bytes that are read may be anything: each number is bounded
+ * before it is followed. If a record is damaged or large, or cannot be found in this way, LMDB itself is asked.
  */
 
 #include "native.h"
@@ -19,7 +19,7 @@
 #define PAGE_HEADER 16
 #define META_MAGIC 0xBEEFC0DEu
 #define DATA_VERSION 1
-#define MAIN_FLAGS 0x04       /* MDB_DUPSORT: its values are not what they look like */
+#define MAIN_FLAGS 0x04       /* MDB_DUPSORT: its values have another form */
 #define P_BRANCH 0x01
 #define P_LEAF 0x02
 #define P_OVERFLOW 0x04
@@ -28,7 +28,7 @@
 #define NODE_HEADER 8
 #define DEEPEST 32            /* CURSOR_STACK of LMDB */
 #define LOCK_SIZE 64
-#define LOCK_NEWEST 48        /* behind magic, format and a mutex of 40 bytes */
+#define LOCK_NEWEST 48        /* after magic, format and a mutex of 40 bytes */
 #define ATTEMPTS 16
 #define FIRST_MAP (64 << 20)
 
@@ -36,14 +36,14 @@ enum found { THERE, MISSING, AGAIN, ASK };
 
 typedef struct {
     PyObject_HEAD
-    int ends;                 /* the descriptor whose end is the file's; its position is moved */
+    int ends;                 /* a descriptor whose position is moved, to find the end of the file */
     const uint8_t *map;
     size_t map_size;
     size_t known;             /* bytes that the file is known to have */
     size_t page_size;
     const uint8_t *lock;
     Py_buffer state;          /* the state page */
-    Py_ssize_t dirty;         /* where it says whether something waits in the delta; -1: nowhere */
+    Py_ssize_t dirty;         /* the place in it that says whether the delta is dirty; -1: none */
     uint8_t *copy;            /* of one record */
     size_t room;
     bool closed;
@@ -93,7 +93,7 @@ look_at_size(BaseReader *self)
 {
     struct stat information;
     if (fstat(self->ends, &information) < 0 || (size_t)information.st_size < self->known) {
-        return false; /* it shrank, and its pages are not to be touched */
+        return false; /* it shrank: its pages must not be touched */
     }
     self->known = (size_t)information.st_size;
     if (self->known <= self->map_size) {
@@ -112,14 +112,14 @@ look_at_size(BaseReader *self)
     return true;
 }
 
-/* Whether the file has what it had: touching a page that is gone is a SIGBUS. */
+/* Whether the file is as long as it was: touching a page that is gone raises SIGBUS. */
 static bool
 is_whole(BaseReader *self)
 {
     return lseek(self->ends, 0, SEEK_END) >= (off_t)self->known;
 }
 
-/* So many pages from a number on; NULL if the file does not have them. */
+/* ``count`` pages from a number on; NULL if the file does not have them. */
 static const uint8_t *
 pages_at(BaseReader *self, uint64_t number, uint64_t count)
 {
@@ -143,7 +143,7 @@ compare(Span key, const uint8_t *bytes, size_t length)
     return order ? order : (key.length > length) - (key.length < length);
 }
 
-/* The node that a page has at a place; NULL if it does not lie within the page. */
+/* The node at a place of a page; NULL if it does not lie within the page. */
 static const uint8_t *
 node_at(BaseReader *self, const uint8_t *page, size_t place, size_t *key_length)
 {
@@ -155,7 +155,7 @@ node_at(BaseReader *self, const uint8_t *page, size_t place, size_t *key_length)
     return offset + NODE_HEADER + *key_length > self->page_size ? NULL : page + offset;
 }
 
-/* How many nodes a page has; SIZE_MAX if it cannot be. */
+/* How many nodes a page has; SIZE_MAX if the number is impossible. */
 static size_t
 nodes_of(BaseReader *self, const uint8_t *page)
 {
@@ -163,7 +163,7 @@ nodes_of(BaseReader *self, const uint8_t *page)
     return lower < PAGE_HEADER || lower > self->page_size ? SIZE_MAX : (lower - PAGE_HEADER) / 2;
 }
 
-/* The first of the nodes from ``first`` on whose key is not less; ``equal`` says whether it is the key. */
+/* The first node, from ``first`` on, whose key is not less than ``key``; ``equal`` says whether the keys are equal. */
 static size_t
 search(BaseReader *self, const uint8_t *page, size_t first, size_t count, Span key, bool *equal)
 {
@@ -190,7 +190,7 @@ search(BaseReader *self, const uint8_t *page, size_t first, size_t count, Span k
     return low;
 }
 
-/* The leaf that would have the key; NULL if there is something that should not be. */
+/* The leaf that would have the key; NULL if a page on the way is not valid. */
 static const uint8_t *
 leaf_for(BaseReader *self, uint64_t root, unsigned depth, Span key)
 {
@@ -236,7 +236,7 @@ copied(BaseReader *self, const uint8_t *bytes, size_t length)
     return THERE;
 }
 
-/* Copy a record as snapshot ``number`` has it, if it stays so meanwhile. */
+/* Copy the record that a key has in snapshot ``number``. AGAIN if another commit came meanwhile. */
 static enum found
 copy_record(BaseReader *self, uint64_t number, Span key, size_t *length)
 {
@@ -294,7 +294,7 @@ copy_record(BaseReader *self, uint64_t number, Span key, size_t *length)
     return copied(self, data, size);
 }
 
-/* The record of a key, copied; MISSING, or ASK if LMDB has to be asked. */
+/* Copy the record of a key. Returns MISSING if there is none, and ASK if LMDB has to be asked. */
 static enum found
 find_record(BaseReader *self, Span key, size_t *length)
 {
@@ -339,7 +339,7 @@ close_reader(BaseReader *self)
     self->closed = true;
 }
 
-/* Whether the headers and the lock file are what this code knows. */
+/* Whether the headers and the lock file have the forms that this code knows. */
 static bool
 is_understood(BaseReader *self)
 {
@@ -462,7 +462,8 @@ reader_load(BaseReader *self, PyObject *key)
     size_t length;
     Span span = {(const uint8_t *)PyBytes_AS_STRING(encoded), (size_t)PyBytes_GET_SIZE(encoded)};
     if (find_record(self, span, &length) == THERE && is_intact(span.bytes, span.length, self->copy, length)) {
-        /* Loading may run a collection, and that any code, which may read by this object: the copy is not its own. */
+        /* Loading may start a garbage collection, which may run any code, which may read with this object. So the copy
+         * is taken out of the object meanwhile. */
         uint8_t *record = self->copy;
         size_t room = self->room;
         self->copy = NULL;

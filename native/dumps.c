@@ -1,8 +1,8 @@
-/* Pickles of plain data, byte for byte as pickle.dumps(value, protocol=5) writes them.
+/* Pickles plain data, byte for byte as pickle.dumps(value, protocol=5) does.
  *
- * The order of what happens here is that of CPython's _pickle.c, since it decides the bytes: the memo is asked before
- * a container is written, a frame ends before the object that comes after 64 KiB of it, and lists, dicts and sets are
- * written in batches of a thousand. No Python code runs while a value is written, so nothing changes meanwhile.
+ * The steps have the order of CPython's _pickle.c, because the order decides the bytes. The memo is asked before a
+ * container is written. A frame of 64 KiB or more ends before the next object. Lists, dicts and sets are written in
+ * batches of a thousand. No Python code runs while a value is written, so nothing changes meanwhile.
  */
 
 #include "native.h"
@@ -11,9 +11,9 @@
 #define FRAME_LEAST 4
 #define FRAME_HEADER 9
 #define BATCH 1000
-#define ON_STACK 1024 /* bytes of output before anything is allocated */
+#define ON_STACK 1024 /* bytes of output that need no allocation */
 
-/* Numbers by the address of an object: open addressing, with as many places as a power of two. */
+/* A hash table from an object's address to its number: open addressing; the number of places is a power of two. */
 typedef struct {
     PyObject *object;
     Py_ssize_t number;
@@ -23,13 +23,13 @@ typedef struct {
     char *data;
     Py_ssize_t size;
     Py_ssize_t room;
-    PyObject *bytes;         /* what data lies in, once it does not fit onto the stack */
-    Py_ssize_t frame;        /* where the frame begins that is being written, or -1 */
+    PyObject *bytes;         /* the object that holds data, once it does not fit onto the stack */
+    Py_ssize_t frame;        /* where the current frame begins; -1 if there is none */
     bool framing;
     Noted *notes;
     size_t places;
     size_t used;
-    Py_ssize_t count;        /* objects that were memoized, noted or not */
+    Py_ssize_t count;        /* memoized objects, including those that are not in the table */
     int depth;
     bool not_plain;
     char first[ON_STACK];
@@ -126,7 +126,7 @@ end_frame(Pickler *self)
     self->frame = -1;
 }
 
-/* What is large lies outside of frames: the frame before it ends, and its opcode is in none. */
+/* Write an opcode and its payload. If the payload is large, the frame ends before, and both lie outside of frames. */
 static int
 put_payload(Pickler *self, const char *opcode, Py_ssize_t opcode_length, const char *bytes, Py_ssize_t length)
 {
@@ -175,7 +175,7 @@ enlarge_notes(Pickler *self)
     return 0;
 }
 
-/* An object with a single reference is held by its container alone, and so cannot be met again. */
+/* An object with a single reference is held only by its container, so it cannot occur again. */
 static inline bool
 may_recur(PyObject *object)
 {
@@ -198,7 +198,7 @@ memoize(Pickler *self, PyObject *object)
     return put_code(self, '\x94');
 }
 
-/* Write a reference to an object that was memoized: 1, or 0 if it was not. */
+/* Write a reference to a memoized object. Returns 1, or 0 if the object was not memoized. */
 static int
 put_known(Pickler *self, PyObject *object)
 {
@@ -253,7 +253,7 @@ save_large_int(Pickler *self, PyObject *object)
     }
     const unsigned char *digits = (const unsigned char *)PyBytes_AS_STRING(bytes);
     if (length > 1 && digits[length - 1] == 0xff && digits[length - 2] & 0x80) {
-        length--; /* a negative number that fits without the byte of its sign */
+        length--; /* a negative number that fits without an extra byte for the sign */
     }
     char opcode[5] = {length < 256 ? '\x8a' : '\x8b'};
     int width = length < 256 ? 1 : 4;
@@ -290,7 +290,7 @@ save_float(Pickler *self, PyObject *object)
     return put(self, opcode, 9);
 }
 
-/* Text or bytes, with the three opcodes that have one, four and eight bytes of length. */
+/* Write text or bytes. The three opcodes have lengths of one, four and eight bytes. */
 static int
 save_counted(Pickler *self, PyObject *object, const char *opcodes, const char *bytes, Py_ssize_t length)
 {
@@ -361,7 +361,7 @@ save_tuple(Pickler *self, PyObject *object)
             return -1;
         }
     }
-    /* A tuple that holds itself, by way of a list, has been written meanwhile. */
+    /* A tuple that holds itself, through a list, was memoized meanwhile. */
     if (may_recur(object) && self->used && place_of(self->notes, self->places, object)->object != NULL) {
         self->not_plain = true;
         return -1;
@@ -415,7 +415,7 @@ save_dict(Pickler *self, PyObject *object)
         return save(self, key) < 0 || save(self, value) < 0 ? -1 : put_code(self, 's');
     }
     int written;
-    do { /* after a full batch comes another one, if need be an empty one */
+    do { /* another batch follows a full one, even if it is empty */
         written = 0;
         if (put_code(self, '(') < 0) {
             return -1;

@@ -1,18 +1,18 @@
-/* A function in C with one in Python behind it: what the first does not do is left to the second. */
+/* A function in C with a function in Python behind it, which is called for what the first does not do. */
 
 #include "native.h"
 
 #include <stddef.h>
 
-#define LONGEST_PAUSE 63 /* calls that go to the second at once, after as many attempts in vain */
+#define LONGEST_PAUSE 63 /* the most calls in a row that go to the second without an attempt */
 
 typedef struct {
     PyObject_HEAD
     vectorcallfunc call;
     Attempt attempt;
     PyObject *fallback;
-    unsigned pause; /* how many calls the next attempt in vain is followed by */
-    unsigned left;  /* how many of these are still to come */
+    unsigned pause; /* how many calls skip the attempt after the next failure */
+    unsigned left;  /* how many more calls skip the attempt now */
 } Either;
 
 static PyObject *

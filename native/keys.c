@@ -1,7 +1,7 @@
-/* Keys as bytes whose order is the order of the keys: src/coshelf/keys.py has the format, and what is rare.
+/* Keys as bytes whose order is the order of the keys. src/coshelf/keys.py has the format, and the rare cases.
  *
- * Here are str, bytes, None, bool, integers of up to eight bytes, and tuples of these. All else is left to Python, and
- * so are stored keys that are damaged, which Python describes.
+ * This file does str, bytes, None, bool, integers of up to eight bytes, and tuples of these. It leaves all other keys
+ * to Python. It also leaves damaged keys to Python, which raises the error for them.
  */
 
 #include "native.h"
@@ -12,7 +12,7 @@
 #define TAG_BYTES 0x38
 #define TAG_TUPLE 0x40
 #define MOST_NESTED 100
-#define SHORT 256 /* bytes of a key that need no allocation of their own */
+#define SHORT 256 /* bytes of a key that needs no allocation */
 
 /* --- encoding ------------------------------------------------------------------------------------------------------ */
 
@@ -74,7 +74,7 @@ put_int(Output *self, PyObject *key)
     return 0;
 }
 
-/* The bytes of text; the object that holds them, if they are not those of the text itself. */
+/* The bytes of text. ``holder`` becomes the object that holds them, unless the text itself does. */
 static const char *
 text_of(PyObject *key, Py_ssize_t *length, PyObject **holder)
 {
@@ -90,7 +90,7 @@ text_of(PyObject *key, Py_ssize_t *length, PyObject **holder)
     return PyBytes_AS_STRING(*holder);
 }
 
-/* Within a tuple: a zero byte is followed by 0xFF, and a zero byte ends it. */
+/* The form within a tuple: 0xFF follows each zero byte of the data, and a zero byte ends them. */
 static int
 put_delimited(Output *self, uint8_t tag, const char *bytes, Py_ssize_t length)
 {
@@ -223,7 +223,7 @@ encode_key(PyObject *key)
 
 /* --- decoding ------------------------------------------------------------------------------------------------------ */
 
-/* An integer as it is written, after its tag; NULL for what is written in another way. */
+/* The integer after a tag, in the form that coshelf writes; NULL for any other form. */
 static PyObject *
 int_at(uint8_t tag, const uint8_t **at, const uint8_t *end)
 {
@@ -246,7 +246,7 @@ int_at(uint8_t tag, const uint8_t **at, const uint8_t *end)
     return magnitude > (uint64_t)INT64_MAX ? NULL : PyLong_FromLongLong(-(long long)magnitude);
 }
 
-/* Bytes within a tuple, after their tag, without what escapes zeros. */
+/* Bytes or text within a tuple, after the tag; NULL if they have no end, or have escaped zero bytes. */
 static PyObject *
 undelimited(uint8_t tag, const uint8_t **at, const uint8_t *end)
 {
@@ -285,7 +285,7 @@ element_at(const uint8_t **at, const uint8_t *end, int depth)
     return int_at(tag, at, end);
 }
 
-/* The elements of a tuple: up to the end of the key for the outermost one, up to a zero byte for others. */
+/* The elements of a tuple. The outermost tuple ends with the key, any other tuple ends with a zero byte. */
 static PyObject *
 elements_at(const uint8_t **at, const uint8_t *end, int depth)
 {
@@ -359,7 +359,7 @@ decode_key(const uint8_t *data, Py_ssize_t size)
         }
     }
     if (made == NULL && PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_MemoryError)) {
-        PyErr_Clear(); /* Python says what is wrong */
+        PyErr_Clear(); /* the function in Python raises the right error */
     }
     return made;
 }

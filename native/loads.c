@@ -1,8 +1,9 @@
-/* Values from pickles of plain data, without Python's unpickler.
+/* Loads pickles of plain data without Python's unpickler.
  *
- * No class is looked up and nothing is called. What is not understood here, be it rare, damaged or hostile, is left to
- * the caller, who gives it to pickle or to the gate: so each error has one source. Beside each value stands what the
- * survey of the gate knows of it (src/coshelf/trust/gate/bounds.py): how deep it nests, and what hashing it costs.
+ * This code looks up no class and calls nothing. It leaves any pickle that it does not understand (rare, damaged or
+ * hostile) to its caller, which gives the pickle to the pickle module or to the gate. So each error has one source.
+ * Each value has beside it what the survey of the gate notes (src/coshelf/trust/gate/bounds.py): how deep it nests, and
+ * what hashing it costs.
  */
 
 #include "native.h"
@@ -13,13 +14,13 @@
 #define FIRST_LEVELS 16
 #define FEWEST_HASHES 2000000 /* parts of keys: a tenth of a second */
 #define HASHES_PER_BYTE 16
-#define PART_OF_INT 64 /* bytes of an int that take as long to hash as a part */
+#define PART_OF_INT 64 /* hashing so many bytes of an int takes as long as hashing one part */
 
 typedef struct {
     PyObject *object;
     uint64_t parts;   /* what hashing it costs beyond one */
-    uint32_t depth;   /* of what cannot be filled any more */
-    uint32_t level;   /* where the depth of what can be filled is noted, or 0 */
+    uint32_t depth;   /* if it cannot be filled any more */
+    uint32_t level;   /* if it can be filled: where its depth is noted; otherwise 0 */
 } Value;
 
 typedef struct {
@@ -60,7 +61,7 @@ enlarge(void **array, void *first, size_t *room, size_t item)
     return 0;
 }
 
-/* Takes the reference, also when it fails. */
+/* Takes over the reference to the object, even if it fails. */
 static inline int
 push(Unpickler *self, PyObject *object, uint32_t depth, uint64_t parts, uint32_t level)
 {
@@ -135,7 +136,7 @@ mark(Unpickler *self)
 
 /* --- bounds -------------------------------------------------------------------------------------------------------- */
 
-/* The depth of a container of these values, or 0 if it is too deep. */
+/* The depth of a container of these values; 0 if it is too deep. */
 static uint32_t
 depth_over(Unpickler *self, const Value *values, size_t count)
 {
@@ -164,7 +165,7 @@ pay_for_hash(Unpickler *self, const Value *key)
     return self->hashes < 0 ? -1 : 0;
 }
 
-/* What is on top before these values, if it can still be filled with them. */
+/* The container below these values on the stack; NULL if it cannot be filled with them. */
 static Value *
 target_below(Unpickler *self, size_t first)
 {
@@ -189,7 +190,7 @@ drop_from(Unpickler *self, size_t first)
     }
 }
 
-/* Where the values since the last mark begin, which is taken; -1 if there is none. */
+/* Remove the last mark. Returns where the values after it begin; -1 if there is no mark. */
 static Py_ssize_t
 since_mark(Unpickler *self)
 {
@@ -254,7 +255,7 @@ add_items(Unpickler *self, Py_ssize_t first)
     return 0;
 }
 
-/* Takes the values off the stack: the tuple has their references. */
+/* A tuple of the values from ``first`` on. They leave the stack, and the tuple takes over their references. */
 static PyObject *
 tuple_from(Unpickler *self, size_t first)
 {
@@ -307,7 +308,7 @@ make_frozenset(Unpickler *self, Py_ssize_t first)
 
 /* --- reading ------------------------------------------------------------------------------------------------------- */
 
-/* A little-endian number of so many bytes; -1 if the data ends before. */
+/* Read a little-endian number of ``width`` bytes. Returns -1 if the data ends too early. */
 static inline int
 number(Unpickler *self, int width, uint64_t *found)
 {
@@ -322,7 +323,7 @@ number(Unpickler *self, int width, uint64_t *found)
     return 0;
 }
 
-/* So many bytes, after their count; NULL if the data ends before. */
+/* Bytes after their length, which has ``width`` bytes; NULL if the data ends too early. */
 static inline const uint8_t *
 counted(Unpickler *self, int width, Py_ssize_t *length)
 {
@@ -349,7 +350,7 @@ load_bytes(Unpickler *self, int width)
 {
     Py_ssize_t length;
     const uint8_t *bytes = counted(self, width, &length);
-    /* As pickle does it: made from its byte at once, bytes of one would be the object that others are. */
+    /* As pickle does: PyBytes_FromStringAndSize() with the data would return a shared object for one byte. */
     PyObject *made = bytes == NULL ? NULL : PyBytes_FromStringAndSize(NULL, length);
     if (made != NULL) {
         memcpy(PyBytes_AS_STRING(made), bytes, (size_t)length);
@@ -394,7 +395,7 @@ load_large_int(Unpickler *self, int width)
     else {
         made = PyObject_CallMethod((PyObject *)&PyLong_Type, "from_bytes", "y#s", (const char *)bytes, length,
                                    "little");
-        if (made != NULL && bytes[length - 1] & 0x80) { /* negative: less by two to the power of its bits */
+        if (made != NULL && bytes[length - 1] & 0x80) { /* negative: two to the power of its bits is subtracted */
             PyObject *one = PyLong_FromLong(1), *bits = PyLong_FromSsize_t(8 * length);
             PyObject *power = one == NULL || bits == NULL ? NULL : PyNumber_Lshift(one, bits);
             Py_SETREF(made, power == NULL ? NULL : PyNumber_Subtract(made, power));
@@ -434,7 +435,7 @@ load_known(Unpickler *self, int width)
     return number(self, width, &which) < 0 ? -1 : push_known(self, which);
 }
 
-/* Python's pickler numbers what it notes from 0 on; whatever numbers otherwise is left to Python. */
+/* Python's pickler numbers memoized values from 0 on. A pickle with other numbers is left to Python. */
 static int
 load_noted(Unpickler *self, int width)
 {
@@ -449,7 +450,7 @@ push_same(Unpickler *self, PyObject *object)
     return push_scalar(self, object);
 }
 
-/* 1 at the end, 0 to go on, -1 if this is not for us, or failed. */
+/* Follow one instruction. Returns 1 at the end, 0 to continue, and -1 if it failed or is left to Python. */
 static inline int
 step(Unpickler *self)
 {
@@ -554,7 +555,7 @@ plain_loads(const uint8_t *data, Py_ssize_t size)
     }
     release(&self);
     if (result == NULL && PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_MemoryError)) {
-        PyErr_Clear(); /* a key that cannot be hashed, text that is not UTF-8: pickle says so in its own words */
+        PyErr_Clear(); /* a key that cannot be hashed, or text that is not UTF-8: pickle raises its own error */
     }
     return result;
 }

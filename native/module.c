@@ -1,4 +1,4 @@
-/* coshelf._native: what the hot paths of coshelf do in C. src/coshelf/native.py gives it out, and says what it is. */
+/* coshelf._native: the hot paths of coshelf in C. src/coshelf/native.py describes the module and gives access to it. */
 
 #include "native.h"
 
@@ -14,7 +14,7 @@ with_bytes(PyObject *data, PyObject *(*function)(const uint8_t *, Py_ssize_t))
     }
     Py_buffer view;
     if (PyObject_GetBuffer(data, &view, PyBUF_SIMPLE) < 0) {
-        PyErr_Clear(); /* the function in Python says so */
+        PyErr_Clear(); /* the function in Python raises the error */
         return NULL;
     }
     PyObject *result = function(view.buf, view.len);

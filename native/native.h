@@ -1,4 +1,4 @@
-/* What the files of the module share. */
+/* The declarations that the files of the module share. */
 
 #ifndef COSHELF_NATIVE_H
 #define COSHELF_NATIVE_H
@@ -11,10 +11,10 @@
 #include <stdint.h>
 #include <string.h>
 
-/* How deep plain data nests at most. Deeper data is left to Python, which counts its own recursion. */
+/* The deepest nesting that is done in C. Deeper data is left to Python, which counts its own recursion. */
 #define MOST_LEVELS 500
 
-/* Larger records are read within a transaction of LMDB, and verified by check() alone. */
+/* Larger records are read within a transaction of LMDB, and only check() verifies them. */
 #define LARGEST_COPIED (64 * 1024)
 
 uint32_t checksum(const uint8_t *bytes, size_t length, uint32_t start);
@@ -22,13 +22,13 @@ bool is_intact(const uint8_t *key, size_t key_length, const uint8_t *record, siz
 
 extern PyType_Spec base_reader_spec;
 
-/* What a function in C gives for one argument, as those below do. */
+/* A function in C of one argument, like those below. */
 typedef PyObject *(*Attempt)(PyObject *);
 
 PyObject *make_either(PyTypeObject *type, Attempt attempt, PyObject *fallback);
 extern PyType_Spec either_spec;
 
-/* Each returns a new reference, NULL with an error set, or NULL without one: what it was given is not plain. */
+/* Each returns a new reference, NULL with an error set, or NULL without an error if its argument is not for it. */
 PyObject *plain_dumps(PyObject *value);
 PyObject *plain_loads(const uint8_t *data, Py_ssize_t size);
 PyObject *encode_key(PyObject *key);

@@ -5,7 +5,7 @@
 #include <pthread.h>
 
 #define POLYNOMIAL 0xEDB88320u
-#define RESIDUE 0x2144DF1Cu /* the CRC-32 of anything that is followed by its own CRC-32 */
+#define RESIDUE 0x2144DF1Cu /* the CRC-32 of any bytes that are followed by their own CRC-32 */
 #define TRAILER 12
 
 static uint32_t table[8][256];
@@ -28,7 +28,7 @@ make_table(void)
     }
 }
 
-/* As zlib.crc32(bytes, start): eight bytes at a time. */
+/* The same as zlib.crc32(bytes, start), eight bytes at a time. */
 uint32_t
 checksum(const uint8_t *bytes, size_t length, uint32_t start)
 {

@@ -1,7 +1,7 @@
 """Python keys as bytes whose order is the order of the keys.
 
-The model is FoundationDB's tuple layer, with one difference: equal keys are one key, as in a dict. So there is one
-form for each number, whatever its type, and the order of numbers is numeric. docs/format.md has the bytes.
+The model is FoundationDB's tuple layer, with one difference: equal keys are one key, as in a dict. So a number has the
+same form in each type, and the order of numbers is numeric. docs/format.md has the bytes.
 
 >>> encode(1) == encode(1.0) == encode(True)
 True
@@ -41,13 +41,13 @@ __all__ = [
 
 Key: TypeAlias = "str | bytes | int | float | bool | None | tuple[Key, ...]"
 
-# One tag byte per type, in the order of the types. Bytes below FIRST are coshelf's own key space, 0xFF is never used.
+# One tag byte per type, in the order of the types. Tags below FIRST are for coshelf's own rows; 0xFF is never used.
 FIRST = b"\x10"
 LAST = b"\xff"
 _NONE = 0x10
 _NEGATIVE_INFINITY = 0x11
 _NEGATIVE_BIG = 0x12
-_ZERO = 0x1C  # below it the tags for negative integer parts of 8 to 1 bytes, then for -1 < x < 0
+_ZERO = 0x1C  # before it come the tags for negative integer parts of 8 to 1 bytes, then for -1 < x < 0
 _NEGATIVE_FRACTION = 0x1B
 _POSITIVE_FRACTION = 0x1D
 _POSITIVE_BIG = 0x26  # _ZERO + 1 + n is the tag for a positive integer part of n bytes, 1 to 8
@@ -57,7 +57,7 @@ _BYTES = 0x38
 _TUPLE = 0x40
 STR = bytes([_STR])
 TUPLE = bytes([_TUPLE])
-# The first tag after str: a namespace keeps its keys below and above str apart (namespace.py).
+# The first tag after str. A namespace treats the keys below and above str separately (namespace.py).
 HIGH = bytes([_BYTES])
 
 _MAX_DEPTH = 100
@@ -70,7 +70,7 @@ _ALLOWED = "str, bytes, int, float, bool, None and tuples of these"
 
 
 def encode(key: Any) -> bytes:
-    """Encode a key so that bytes compare as keys do. Raises :class:`InvalidKey` for other types and for NaN."""
+    """Encode a key, so that bytes have the order of keys. Raises :class:`InvalidKey` for other types and for NaN."""
     if isinstance(key, str):
         try:
             return STR + str.encode(key)
@@ -89,8 +89,8 @@ def encode(key: Any) -> bytes:
 def encode_element(key: Any, depth: int = 0, *, end: bool = True) -> bytes:
     """Encode a key as an element of a tuple: no encoded element is a prefix of another.
 
-    With ``end=False`` the last terminator is left off, so that the result is a prefix of every element that begins
-    with this str, bytes or tuple.
+    With ``end=False`` the last terminator is left out. Then the result is a prefix of every element that begins with
+    this str, bytes or tuple.
     """
     if isinstance(key, str):
         return _delimited(_STR, str.encode(key, "utf-8", "surrogatepass"), end)
@@ -112,7 +112,7 @@ def encode_element(key: Any, depth: int = 0, *, end: bool = True) -> bytes:
 
 
 def is_key_type(key: Any) -> bool:
-    """Whether an object could be a key. Any other hashable object is simply not in a shelf."""
+    """Whether an object could be a key. No other object is ever in a shelf."""
     if isinstance(key, float):
         return not math.isnan(key)
     if isinstance(key, tuple):
@@ -121,9 +121,9 @@ def is_key_type(key: Any) -> bool:
 
 
 def _equal_number(key: Any) -> float | None:
-    """The number that a dict takes for the same key as a number of another library; None if there is no such number.
+    """The Python number that is the same dict key as a number of another library; None if there is no such number.
 
-    Integers are known by ``__index__``. Floats and bools of numpy have no such mark, so they are known by their class.
+    Integers are recognised by ``__index__``. Floats and bools of numpy do not have it, so their class is compared.
     """
     names = {name.__name__ for name in type(key).__mro__ if name.__module__ == "numpy"}
     try:
@@ -134,7 +134,7 @@ def _equal_number(key: Any) -> float | None:
 
 
 def shown(key: Any) -> str:
-    """A key for a message: its repr, cut short, without anything that a screen would take for a command."""
+    """A key for a message: its repr, cut, with control characters and invisible characters escaped."""
     try:
         text = repr(key)
     except Exception as error:  # an int of too many digits, or a subclass with a repr of its own
@@ -160,7 +160,7 @@ def _number(value: float) -> bytes:
             raise InvalidKey("NaN cannot be a key: it is not equal to itself")
         if math.isinf(value):
             return bytes([_POSITIVE_INFINITY if value > 0 else _NEGATIVE_INFINITY])
-    whole = int(value)  # also the way out of int subclasses, bool among them
+    whole = int(value)  # this also turns bool and other subclasses of int into int
     if value == 0:
         return bytes([_ZERO])
     negative = value < 0
@@ -181,7 +181,7 @@ def _signed(negative: bool, tag: int, body: bytes) -> bytes:
 
 
 def _fraction(fraction: float) -> bytes:
-    """Seven binary digits a byte, the lowest bit telling whether more follow: ordered, and ends by itself."""
+    """Seven binary digits a byte. The lowest bit says whether more follow, so order and end are right."""
     if not fraction:
         return b"\x00"
     digits = bytearray()
@@ -194,7 +194,7 @@ def _fraction(fraction: float) -> bytes:
 
 
 def decode(data: bytes) -> Any:
-    """The key that :func:`encode` made these bytes from. Raises :class:`DamagedRecord` for other bytes."""
+    """The key from which :func:`encode` made these bytes. Raises :class:`DamagedRecord` for other bytes."""
     tag = data[0] if data else 0
     if tag == _STR:
         try:
@@ -212,7 +212,7 @@ def decode(data: bytes) -> Any:
 
 
 def decode_element(data: bytes, position: int, depth: int = 0) -> tuple[Any, int]:
-    """Decode one element of a tuple from ``position`` on; return it and the position behind it."""
+    """Decode one element of a tuple from ``position`` on. Return it and the position behind it."""
     try:
         return _decode_element(data, position, depth)
     except (IndexError, struct.error) as error:
@@ -286,7 +286,7 @@ def _decode_number(tag: int, data: bytes, position: int) -> tuple[float, int]:
     else:
         whole = take(abs(tag - _ZERO) - 1)
         value = int.from_bytes(whole, "big")
-        if whole[0] and data[position] == (0xFF if negative else 0):  # an int as it is written, the most frequent
+        if whole[0] and data[position] == (0xFF if negative else 0):  # an int in its usual form: the most frequent case
             return (-value if negative else value), position + 1
         scale = 1.0
         while True:
@@ -299,9 +299,9 @@ def _decode_number(tag: int, data: bytes, position: int) -> tuple[float, int]:
             if scale < 1e-30:
                 raise DamagedRecord(f"stored key is not a number: {data[:40]!r}")
     value = -value if negative else value
-    # NaN cannot be a key. A number that is written in another way would be another key, or the same key twice.
+    # NaN cannot be a key. Another form of a number would be a second key for it, or another number.
     if (isinstance(value, float) and math.isnan(value)) or _number(value) != data[start:position]:
-        raise DamagedRecord(f"stored key is not written as its number is: {data[:40]!r}")
+        raise DamagedRecord(f"stored key has a number in another form than coshelf writes: {data[:40]!r}")
     return value, position
 
 

@@ -1,7 +1,7 @@
-"""Which hot paths are in C: where coshelf was installed with its module in C. Elsewhere they are in Python.
+"""Uses the module in C for hot paths, if coshelf was installed with it. Otherwise these paths are in Python.
 
-Both do the same: the module makes coshelf faster, and changes nothing else. ``COSHELF_NATIVE=0`` in the environment
-keeps the module out of use.
+Both do the same: the module makes coshelf faster, and changes nothing else. With ``COSHELF_NATIVE=0`` in the
+environment the module is not used.
 
 >>> import coshelf.native
 >>> coshelf.native.in_use or bool(coshelf.native.reason)
@@ -36,30 +36,30 @@ in_use = not reason
 
 
 def faster(name: str, function: _F) -> _F:
-    """The function, with most of what it does done in C, if it can be. ``name`` is the module's for it."""
+    """The function, with most of its work in C if the module is in use. ``name`` is its name in the module."""
     made: _F = _native.either(name, function) if in_use else function
     return made
 
 
 def instead(name: str, function: _F) -> _F:
-    """The module's function of this name, which does what ``function`` does; that one if there is no module."""
+    """The module's function of this name, which does what ``function`` does; ``function`` without the module."""
     found: _F = getattr(_native, name) if in_use else function
     return found
 
 
 def base_reader(file: int, ends: int, lock: int, state: memoryview, dirty: int) -> BaseReader | None:
-    """What reads the base without LMDB. None where nothing does.
+    """The reader of the base without LMDB; None if that is impossible.
 
     Args:
         file: a descriptor of the base.
-        ends: one whose position may be moved, to find the end.
+        ends: a descriptor of the base whose position may be moved, to find the end.
         lock: the descriptor of its lock file.
         state: the state page.
-        dirty: where it says whether something waits in the delta.
+        dirty: the place in the state page that says whether the delta is dirty.
     """
     if not in_use:
         return None
     try:
         return _native.BaseReader(file, ends, lock, state, dirty)
-    except (OSError, ValueError):  # no address space, or an LMDB that is built in another way
+    except (OSError, ValueError):  # no address space, or an LMDB that was built in another way
         return None

@@ -1,4 +1,4 @@
-"""Text that is safe on a screen: no character moves the cursor, is invisible, or reverses others."""
+"""Makes text safe for a screen, so that no character moves the cursor, is invisible, or reverses others."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 __all__ = ["is_plain", "plain"]
 
-# Printable for Python, but without width or ink: joiners, fillers, variation selectors.
+# Python takes these for printable, but they are invisible: joiners, fillers, variation selectors.
 _HIDDEN = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
 
 

@@ -1,4 +1,4 @@
-"""Names that stored pickles contain. If one of them moved, values that name it could no longer be read."""
+"""Names that stored pickles contain. They must not move: values that name them could not be read any more."""
 
 from __future__ import annotations
 

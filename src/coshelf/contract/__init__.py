@@ -1,8 +1,8 @@
-"""What an engine is: ordered bytes to bytes, atomic batches, and a true account of what it can do.
+"""The contract of an engine: ordered bytes to bytes, atomic batches, and a true account of what it can do.
 
-An engine knows nothing of Python objects. It is opened by a function ``open_engine(target, options)`` that its module
-offers; third parties register theirs in the entry-point group ``coshelf.engines`` under a URL scheme. The tests in
-:mod:`coshelf.testing` show whether it keeps the contract. docs/writing-an-engine.md shows how to write one.
+An engine knows nothing of Python objects. Its module has a function ``open_engine(target, options)``, which opens it.
+Third parties register theirs in the entry-point group ``coshelf.engines`` under a URL scheme. The tests in
+:mod:`coshelf.testing` show whether an engine keeps the contract. docs/writing-an-engine.md shows how to write one.
 """
 
 from coshelf.contract.batches import ABSENT, EVERYTHING_GONE, RESERVED, Absent, Batch, Entry

@@ -26,9 +26,9 @@ ABSENT: Final = Absent()
 
 
 class Entry:
-    """A record and its version. Versions are compared for equality only, and none is used twice.
+    """A record and its version. Versions are compared for equality only, and a version is never used twice.
 
-    Without a version given, the record is a sealed one, and its version stands in its trailer.
+    If no version is given, the record is sealed, and its version is in its trailer.
     """
 
     __slots__ = ("_version", "record")
@@ -56,14 +56,14 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What commits together, all or nothing: first the checks, then the clears, then deletes and puts.
+    """Changes that commit together, all or nothing: first the checks, then the clears, then deletes and puts.
 
     Attributes:
-        puts: key to body, the record without its trailer; :meth:`sealed` makes the records.
-        deletes: keys whose entries go; a key without an entry is no error.
+        puts: key to body, which is the record without its trailer. :meth:`sealed` makes the records.
+        deletes: keys whose entries are deleted. A key need not have an entry.
         checks: key to the version it must still have, or :data:`ABSENT`.
         clears: ranges ``[start, stop)`` that are emptied.
-        blobs: those that are new, and named by puts; filled in by an engine that keeps blobs.
+        blobs: the new blobs that puts name. An engine that keeps blobs fills it in.
     """
 
     puts: Mapping[bytes, bytes] = field(default_factory=dict)
@@ -79,12 +79,12 @@ class Batch:
             raise Conflict(f"{len(failed)} of {len(self.checks)} entries changed in the meantime", failed)
 
     def sealed(self, number: int) -> Iterator[tuple[bytes, bytes]]:
-        """Key and record of each put, in a commit with this number. The number is the version of these entries."""
+        """The key and record of each put. ``number`` is that of the commit, and the version of these entries."""
         return ((key, records.seal(body, records.checksum(key, body), number)) for key, body in self.puts.items())
 
 
 RESERVED: Final = ((b"\x01", b"\x02"), (b"\x03", FIRST))
-"""The ranges of our own rows that belong to the shelf. The engine has others for itself: docs/format.md."""
+"""The ranges of coshelf's own rows that belong to the shelf. The engine has other rows for itself: docs/format.md."""
 
 EVERYTHING_GONE: Final = Batch(clears=((FIRST, LAST),))
-"""What is committed right after opening with flag "n"."""
+"""The batch that is committed right after opening with flag "n"."""

@@ -1,4 +1,4 @@
-"""What an engine promises, and what it is opened with."""
+"""What an engine promises, and the options with which it is opened."""
 
 from __future__ import annotations
 
@@ -14,29 +14,30 @@ Durability = Literal["interval", "commit"]
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What an engine promises. What it does not promise raises :class:`coshelf.errors.Unsupported`.
+    """What an engine promises. Use of anything else raises :class:`coshelf.errors.Unsupported`.
 
     Attributes:
         ordered: scans come in key order and cost what they return. "sorts": in order, at the cost of sorting.
-        snapshots: reads of one instant, for as long as wanted. "copies": a snapshot copies what is asked for.
+        snapshots: reads of one instant, until the snapshot is closed. "copies": a snapshot copies what is asked for.
         atomic: what one batch may span and survive: "crash" (all or nothing whatever happens), "process" (all or
             nothing while this process lives), "shard", "none".
         checks: what a batch with checks may hold: "batch" (whatever a batch may), "entry" (one entry, which it writes
             and checks, or checks alone; without checks each entry of a batch is committed on its own).
         largest_batch: bytes in one batch, None for no limit.
-        exclusive: what a transaction keeps out: "processes", "threads" or None (transactions may conflict).
-        watch: how changes are noticed: "doorbell" (at once), "poll", None.
-        shared: what can use it at the same time: "processes", "threads".
+        exclusive: whose writes a transaction keeps out: "processes", "threads" or None (transactions may conflict).
+        watch: how a waiting reader notices changes: "doorbell" (at once), "poll", None.
+        shared: what can use the shelf at the same time: "processes", "threads".
         persistent: entries outlive the process.
         acknowledged: what a returned commit means: "durable" (survives power loss), "machine" (survives the death of
             any process), "process", or an engine's own word.
-        consistency: what a reader sees of others' commits: "strict" (all that had returned), "primary" (the same, until
-            a failover, which may lose the last of them), "eventual".
+        consistency: which commits of others a reader sees: "strict" (all that had returned), "primary" (the same, but a
+            failover may lose the last of them), "eventual".
         largest_key, largest_value: bytes, None for no limit.
-        cheap_count: ``len`` of everything does not visit each entry.
+        cheap_count: ``len`` of the whole shelf does not visit each entry.
         expiry: entries can expire.
-        blobs: large buffers of a value (arrays) come back in place: read-only, not copied, once in memory for all.
-        server: kind, version and state of what answers, in words; None where there is no server.
+        blobs: large buffers of a value (arrays) come back in place: read-only, not copied, and once in memory for all
+            processes.
+        server: kind, version and state of the server, in words; None if there is no server.
     """
 
     ordered: Literal[True, "sorts"] = True
@@ -63,14 +64,14 @@ class OpenOptions:
     """What :func:`coshelf.open` hands to an engine.
 
     Attributes:
-        flag: "r" existing, never written; "w" existing; "c" made if missing; "n" made if missing; the
+        flag: "r" existing, never written; "w" existing; "c" made if missing; "n" made if missing, and the
             caller then commits :data:`EVERYTHING_GONE`.
-        mode: permission bits of new files, whatever the umask.
-        timeout: seconds that bound every wait for a lock.
+        mode: permission bits of new files, independent of the umask.
+        timeout: the longest wait for a lock, in seconds.
         durability: "interval": a commit returns when it is safe from the death of any process, and is durable an
-            interval later; "commit": it returns when it is durable. For engines that can tell the two apart.
+            interval later. "commit": a commit returns when it is durable. For engines that have both.
         flush_interval: seconds.
-        trusted: whether the caller trusts all that is stored, so that the engine need not verify it first.
+        trusted: whether the caller trusts everything that is stored, so that the engine need not verify it first.
     """
 
     flag: Flag = "c"
@@ -81,5 +82,5 @@ class OpenOptions:
     trusted: bool = False
 
     def for_reopening(self) -> OpenOptions:
-        """The options that open the same shelf in another process: it exists by then, so "c" and "n" become "w"."""
+        """The options that open the same shelf in another process. The shelf exists then, so "c" and "n" become "w"."""
         return dataclasses.replace(self, flag="r" if self.flag == "r" else "w")

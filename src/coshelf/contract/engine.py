@@ -1,4 +1,4 @@
-"""What an engine must have, and the one way by which every commit goes."""
+"""What an engine must have, and the checks that every commit passes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from coshelf.values.blobs import Blobs
 
 __all__ = ["Engine", "Exclusive"]
 
-_BESIDE_A_KEY = 64  # bytes that a request takes for each key, beside key and body
+_BESIDE_A_KEY = 64  # bytes that a request takes for each key, in addition to key and body
 
 
 def _leave(_: Any) -> Any:
@@ -31,10 +31,10 @@ def _leave(_: Any) -> Any:
 
 
 class Exclusive:
-    """The writer lock, held. Commits of others wait until it is released; reads do not.
+    """The exclusive lock, while a thread holds it. Commits of others wait until it is released; reads do not wait.
 
     Attributes:
-        commit: as :meth:`Engine.commit`, for the thread that holds the lock.
+        commit: like :meth:`Engine.commit`, for the thread that holds the lock.
     """
 
     def __init__(self, commit: Callable[[Batch], int | str]) -> None:
@@ -42,40 +42,40 @@ class Exclusive:
 
 
 class Engine(Reader):
-    """Where bytes lie. A subclass sets the first four attributes and has the abstract methods.
+    """The place of the bytes. A subclass sets the first four attributes and has the abstract methods.
 
-    What an engine may have beside this is in :mod:`coshelf.contract.optional`.
+    :mod:`coshelf.contract.optional` has what an engine may have in addition.
     """
 
     name: str
     capabilities: Capabilities
     where: str
-    """Path or URL, for messages; never with a secret in it."""
+    """Path or URL, for messages. It never has a secret in it."""
     _options: OpenOptions
-    """What the engine was opened with."""
+    """The options with which the engine was opened."""
     store_id: bytes = b""
-    """What tells this store from every other one; empty where nothing does."""
+    """The id that no other store has; empty if the engine has no ids."""
     blobs: Blobs | None = None
-    """Where large buffers lie; None where they are part of their records."""
+    """The place of large buffers; None if they are part of their records."""
     quick: Callable[[Any], Any] = staticmethod(_leave)
-    """A quick way from a key to a value of plain data. ``NotImplemented``: ask :meth:`record`."""
+    """A quick way from a key to a value of plain data. If it returns ``NotImplemented``, call :meth:`record`."""
     keeps_settings: bool = True
-    """Whether it takes our own rows beside the entries, and records that are more than bare pickles."""
+    """Whether it stores coshelf's own rows beside the entries, and records that are more than bare pickles."""
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
     def commit(self, batch: Batch) -> int | str:
         """Apply a batch, all or nothing, and return the version that its puts have.
 
-        What no engine allows is refused here, before anything is stored or sent.
+        This method refuses what every engine refuses, before anything is stored or sent.
 
         Raises:
             ReadOnlyShelf: the engine was opened with flag "r".
             TransactionInProgress: this thread is inside :meth:`exclusive`, through any handle.
-            KeyTooLong, ValueTooLarge, BatchTooLarge, Unsupported: it is more than the capabilities promise.
+            KeyTooLong, ValueTooLarge, BatchTooLarge, Unsupported: the batch is more than the capabilities promise.
             Conflict: checks failed; ``keys`` has the encoded keys.
             ShelfLocked: a transaction of another process or thread lasts longer than the timeout.
-            OutcomeUnknown: the reply was lost.
+            OutcomeUnknown: the reply of a server was lost.
         """
         self._refuse_writes()
         if self.owns_exclusive():
@@ -87,20 +87,20 @@ class Engine(Reader):
 
     @abstractmethod
     def _apply(self, batch: Batch) -> int | str:
-        """Commit a batch that :meth:`commit` has not refused; results and further errors are those of that."""
+        """Commit a batch that :meth:`commit` has not refused. The result and further errors are those of ``commit``."""
 
     def put(self, key: bytes, body: bytes) -> int | str:
-        """Commit one put, as most commits do: an engine may have a quicker way. Raises what :meth:`commit` does."""
+        """Commit one put, as most commits do. An engine may have a quicker way. Raises what :meth:`commit` raises."""
         return self.commit(Batch(puts={key: body}))
 
     def gather(self) -> MutableMapping[bytes, bytes]:
-        """What to collect the puts of a large batch in. An engine may keep part of it outside of memory."""
+        """A mapping that collects the puts of a large batch. An engine may keep part of it outside of memory."""
         return {}
 
     def exclusive(self, timeout: float | None = None) -> AbstractContextManager[Exclusive]:
-        """Keep other writers out, waiting ``timeout`` seconds for it (None: as opened).
+        """Take the exclusive lock, which keeps other writers out. Waits for at most ``timeout`` seconds.
 
-        Only called where ``capabilities.exclusive`` says that there is such a lock.
+        With None, the timeout is that of opening. It is called only if ``capabilities.exclusive`` promises the lock.
         """
         raise NotImplementedError
 
@@ -116,7 +116,7 @@ class Engine(Reader):
             raise ReadOnlyShelf(f"{self.where} was opened with flag 'r' and cannot be written")
 
     def _refuse_excess(self, batch: Batch) -> None:
-        """Raise for a batch with more in it than the capabilities promise."""
+        """Raise if a batch is larger than the capabilities promise."""
         limits = self.capabilities
         if limits.largest_key is not None:
             self._refuse_long_keys(batch.puts, limits.largest_key)
@@ -153,11 +153,11 @@ class Engine(Reader):
             )
 
     def refuse_wide(self, batch: Batch, *, whole: bool = False) -> None:
-        """Raise for a batch whose checks, or with ``whole`` whose writes, span more than the engine commits together.
+        """Raise if a batch with checks spans more than the engine commits together; with ``whole``, any batch.
 
         Raises:
             BatchTooLarge: several entries would have to change together.
-            Unsupported: an entry that was read would have to stay as it is while another one is written.
+            Unsupported: an entry that was read would have to stay unchanged while another entry is written.
         """
         if self.capabilities.checks == "batch" or not (batch.checks or whole):
             return
@@ -185,7 +185,7 @@ class Engine(Reader):
         return nullcontext(self) if self.capabilities.snapshots is None else self.snapshot()
 
     def doorbell(self, key: bytes) -> Doorbell:
-        """A bell that rings at the latest when the entry of a key changes; it may ring at other changes, too."""
+        """A bell that rings when the entry of a key changes. It may ring at other changes, too."""
         return PollingBell()
 
     @abstractmethod
@@ -197,10 +197,10 @@ class Engine(Reader):
         """Release what the engine holds. Closing twice is fine."""
 
     def rest(self) -> None:
-        """The interpreter ends: make everything durable, and release what other processes would miss.
+        """Make everything durable at the end of the interpreter, and release what other processes need.
 
-        The engine can still be used afterwards, by functions of :mod:`atexit` and by ``__del__``. No thread can be
-        started then, and commits are as durable as they get when they return. By default :meth:`sync`.
+        Functions of :mod:`atexit` and ``__del__`` can still use the engine afterwards. Threads cannot be started then,
+        and a commit makes itself as durable as it can before it returns. By default this is :meth:`sync`.
         """
         self.sync()
 

@@ -1,4 +1,4 @@
-"""What an engine may have beside :class:`~coshelf.contract.Engine`. One that has the methods has the protocol."""
+"""Protocols that an engine may have in addition. An engine with the methods of a protocol has the protocol."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ __all__ = ["Compacting", "Guarding", "Markable", "Measured", "SelfChecking", "Te
 
 @runtime_checkable
 class TellsOrigin(Protocol):
-    """An engine that can tell who may have written what it stores. Without it, anybody may have."""
+    """An engine that can tell which users may have written its entries. For any other engine, any user may have."""
 
     def distrust(self) -> str | None:
-        """As the function :func:`distrust`."""
+        """The result of the function :func:`distrust`."""
         ...
 
 
@@ -26,11 +26,11 @@ class Markable(TellsOrigin, Protocol):
     """An engine on files of this machine, which a user can mark as trusted."""
 
     def exposure(self) -> str | None:
-        """Why somebody else can write what is stored, in words; None if nobody can."""
+        """How another user can write the entries, in words; None if no other user can."""
         ...
 
     def trust(self) -> None:
-        """Mark what is stored as trusted by this user. Raises :class:`~coshelf.errors.Unsupported` if it cannot be."""
+        """Mark the entries as trusted by this user. Raises :class:`~coshelf.errors.Unsupported` if it cannot."""
         ...
 
     def revoke(self) -> bool:
@@ -43,25 +43,25 @@ class Guarding(Protocol):
     """An engine whose entries may have different owners, though it gives no reason for distrust."""
 
     def guard(self) -> None:
-        """From now on, raise UntrustedValue instead of reading an entry that somebody else can have written."""
+        """From now on, raise UntrustedValue instead of reading an entry that another user may have written."""
         ...
 
 
 @runtime_checkable
 class SelfChecking(Protocol):
-    """An engine that stores more than its records, or has a better way to read all of them."""
+    """An engine that stores more than records, or that has a better way to read all of them."""
 
     def check(self, progress: Progress | None) -> Report:
-        """Read everything that is stored, and report what is not as it was written."""
+        """Read everything that is stored, and report each difference from what was written."""
         ...
 
 
 @runtime_checkable
 class Compacting(Protocol):
-    """An engine that can release space that it does not need."""
+    """An engine that can release unused space."""
 
     def compact(self) -> Compaction:
-        """Release it. Not called inside :meth:`~coshelf.contract.Engine.exclusive` of this thread."""
+        """Release the space. Not called while this thread is inside :meth:`~coshelf.contract.Engine.exclusive`."""
         ...
 
 
@@ -75,10 +75,10 @@ class Measured(Protocol):
 
 
 def distrust(engine: Engine) -> str | None:
-    """Why somebody else may have written what an engine stores, in words; None if only this user can have done so.
+    """Why another user may have written the entries of an engine, in words; None if only this user can have.
 
-    If there is a reason, only plain data is unpickled, unless the user says otherwise.
+    If there is a reason, only plain data is unpickled, unless the caller of ``open`` gives ``trust`` or ``allow``.
     """
     if isinstance(engine, TellsOrigin):
         return engine.distrust()
-    return f"the {engine.name} engine does not know who wrote it"
+    return f"the {engine.name} engine does not know which user wrote it"

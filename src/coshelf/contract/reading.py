@@ -17,14 +17,14 @@ _POLL = 0.005  # seconds
 
 
 class Reader(ABC):
-    """What entries are read from: an engine (its latest state) or a snapshot (one instant)."""
+    """The source of entries: an engine (its latest state) or a snapshot (one instant)."""
 
     @abstractmethod
     def get(self, key: bytes) -> Entry | None:
         """The entry of a key, or None."""
 
     def record(self, key: bytes) -> bytes | None:
-        """The record of a key alone, or None: all that most reads need, for which an engine may have a quicker way."""
+        """The record of a key, or None. Most reads need no more, so an engine may have a quicker way for it."""
         entry = self.get(key)
         return None if entry is None else entry.record
 
@@ -42,9 +42,9 @@ class Reader(ABC):
         """
 
     def pages(self, start: bytes, stop: bytes, *, reverse: bool = False) -> Iterator[list[tuple[bytes, bytes]]]:
-        """The keys and records of :meth:`scan`, several at a time, so that there is not a call for each of many.
+        """The keys and records of :meth:`scan`, several at a time, which saves a call for each entry.
 
-        The first pages are small. No page is read after the reader was closed.
+        The first pages are small. No page is read once the reader is closed.
         """
         for key, entry in self.scan(start, stop, reverse=reverse):
             assert entry is not None
@@ -64,7 +64,7 @@ class Reader(ABC):
         """A reader that shows this instant. On a snapshot it is another handle on the same instant."""
 
     def instant(self) -> AbstractContextManager[Reader]:
-        """What to read from in several steps: a snapshot; without snapshots, the latest state at each step."""
+        """A reader for several steps: a snapshot, or, if there are no snapshots, the latest state at each step."""
         return self.snapshot()
 
 
@@ -72,14 +72,14 @@ class Snapshot(Reader):
     """A reader that shows one instant until it is closed."""
 
     def reserved(self) -> Iterator[tuple[bytes, bytes]]:
-        """Our own rows that belong to the shelf, such as its settings, with their records. A copy needs them."""
+        """Keys and records of coshelf's own rows that belong to the shelf, such as its settings. A copy needs them."""
         for start, stop in RESERVED:
             for key, entry in self.scan(start, stop):
                 assert entry is not None
                 yield key, entry.record
 
     def last_commit(self) -> int | None:
-        """The number of the last commit that it shows; None on an engine that does not number its commits."""
+        """The number of the last commit in this snapshot; None if the engine does not number its commits."""
         return None
 
     @abstractmethod
@@ -96,7 +96,7 @@ class Snapshot(Reader):
 
 
 class Doorbell(ABC):
-    """Rings when entries change. Take the sequence number, look, then wait for another number: no change is missed."""
+    """Rings when entries change. To miss no change, take the sequence number, read, then wait for another number."""
 
     @abstractmethod
     def sequence(self) -> int:
@@ -108,12 +108,12 @@ class Doorbell(ABC):
 
 
 class PollingBell(Doorbell):
-    """For an engine that tells nobody of changes: each wait is a pause, and the caller looks again after it.
+    """For an engine that does not announce changes: each wait is a pause, after which the caller reads again.
 
     Args:
         first: seconds of the first pause.
-        longest: seconds that pauses grow to; as long as the first, if it is not given.
-        growth: by how much a pause is longer than the one before.
+        longest: seconds of the longest pause. If it is not given, all pauses are as long as the first.
+        growth: the factor by which each pause is longer than the one before.
     """
 
     def __init__(self, first: float = _POLL, longest: float | None = None, growth: float = 2.0) -> None:

@@ -1,1 +1,1 @@
-"""What a shelf is and holds, told without loading a value."""
+"""Describes a shelf and what it holds, without loading a value."""

@@ -1,4 +1,4 @@
-"""Check and salvage of a shelf's file, by its path. What does the work is imported when it is asked for."""
+"""Check and salvage of a shelf's file, by its path. The modules that do the work are imported on demand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a shelf is, at a glance: what :meth:`coshelf.Shelf.info` says."""
+"""The facts about a shelf that :meth:`coshelf.Shelf.info` returns."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["Info", "look_at"]
 
 @dataclass(frozen=True, slots=True)
 class Info:
-    """What a shelf is. None: its engine does not have this.
+    """Facts about a shelf. None: its engine does not have this.
 
     Attributes:
         name: path or URL.
@@ -29,11 +29,11 @@ class Info:
         store_id: the shelf's id, in hexadecimal.
         created: the time of its creation, in ISO 8601.
         file_size: bytes.
-        owner: the user who owns the file.
+        owner: the user that owns the file.
         mode: its permissions, as ls shows them.
         codec: how values are written: "pickle", "msgspec", ...
         compression: how values are compressed; None if they are not.
-        encryption: the id of the key that values are encrypted with, in hexadecimal; None if they are not encrypted.
+        encryption: the id of the key that encrypts values, in hexadecimal; None if they are not encrypted.
         trusted: whether any object is loaded by default.
         reason: why it is not trusted; None if it is.
         native: whether the module in C is in use. Without it, coshelf does the same more slowly.
@@ -57,12 +57,12 @@ class Info:
     capabilities: dict[str, Any]
 
     def as_dict(self) -> dict[str, Any]:
-        """All of it, for JSON."""
+        """All attributes, for JSON."""
         return dataclasses.asdict(self)
 
 
 def look_at(engine: Engine) -> Info:
-    """What is known of an engine without reading its entries."""
+    """The facts about an engine, without reading its entries."""
     figures = engine.figures() if isinstance(engine, Measured) else None
     created = None if figures is None or figures.created is None else figures.created
     owner, mode = _owner_and_mode(engine.where)
@@ -90,7 +90,7 @@ def look_at(engine: Engine) -> Info:
 def _owner_and_mode(where: str) -> tuple[str | None, str | None]:
     try:
         information = os.stat(where.removeprefix("files:").removeprefix("sqlite:"))
-    except OSError:  # of an engine that is no file
+    except OSError:  # the engine is not a file
         return None, None
     try:
         owner = pwd.getpwuid(information.st_uid).pw_name

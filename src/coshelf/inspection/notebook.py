@@ -14,16 +14,16 @@ from coshelf.screen import plain
 __all__ = ["as_html", "name_as_html"]
 
 _ROWS = 10
-_STEPS = 500  # of a preview
+_STEPS = 500  # instructions that a preview follows
 
 
 def as_html(title: str, rows: Iterable[Record[Any, Any]], count: int) -> str:
-    """A table of a shelf's first keys, each with a preview of what is stored.
+    """A table of a shelf's first keys, each with a preview of its value.
 
     Args:
-        title: what the shelf is.
-        rows: the records, of which the first are shown.
-        count: how many there are in all.
+        title: the name of the shelf.
+        rows: the records. Only the first are shown.
+        count: the number of all entries.
     """
     found = [(shown(record.key), record.preview(steps=_STEPS)) for record in islice(rows, _ROWS)]
     body = "".join(
@@ -42,5 +42,5 @@ def as_html(title: str, rows: Iterable[Record[Any, Any]], count: int) -> str:
 
 
 def name_as_html(title: str) -> str:
-    """What a shelf is, without what is in it."""
+    """The name of a shelf, without its entries."""
     return f"<code>{escape(plain(title))}</code>"

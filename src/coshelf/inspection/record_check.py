@@ -1,4 +1,4 @@
-"""The check of records: of one, and of all that an engine has. It unpickles nothing."""
+"""Checks one record, or all records of an engine. It unpickles nothing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _STEP = 256
 def check_record(
     report: Report, key: bytes, size: int, damaged: bytes | None, *, page: int | None = None, counted: bool = True
 ) -> None:
-    """Count an entry that is whole; note one that is not. ``damaged`` is what there is of that, or None."""
+    """Count a whole entry, or note a damaged one. ``damaged`` is the rest of a damaged record, None for a whole one."""
     where = f"key {shown_key(key)}" if page is None else f"page {page}, key {shown_key(key)}"
     if damaged is not None:
         from coshelf.inspection.preview import preview_of
@@ -45,10 +45,10 @@ def check_record(
 
 
 def check_records(engine: Engine, progress: Progress | None) -> Report:
-    """Check the entries of an engine that has no pages of ours: those of one instant, if it can read them all."""
+    """Check the entries of an engine that is not :class:`SelfChecking`: those of one instant, if all can be read."""
     try:
         return _check(engine, engine.scan(FIRST, LAST), progress)
-    except DamagedRecord:  # which ends a scan, so that nothing is known of the entries behind it
+    except DamagedRecord:  # it ends a scan, so the entries behind it were not read
         return _check(engine, _one_by_one(engine), progress)
 
 
@@ -84,5 +84,5 @@ def _one_by_one(engine: Engine) -> Iterator[tuple[bytes, Entry | DamagedRecord]]
             continue
         if entry is not None:
             yield key, entry
-        elif engine.count(key, key + b"\0"):  # and not deleted meanwhile
+        elif engine.count(key, key + b"\0"):  # it was not deleted meanwhile
             yield key, DamagedRecord(f"{engine.where} lists the key, and has no entry for it", key)

@@ -25,7 +25,7 @@ __all__ = [
 
 
 Progress = Callable[[int, int], object]
-"""Called now and then with the amount that is done, and the whole amount."""
+"""A function that is called from time to time with the amount that is done, and the whole amount."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Report:
         name: the path or URL.
         entries: the number of whole entries.
         bytes: the bytes of their keys and records.
-        problems: the differences from what was written; empty if all is well.
+        problems: the differences from what was written; empty if nothing is wrong.
     """
 
     name: str
@@ -82,7 +82,7 @@ class SalvageReport(Report):
     """What :func:`coshelf.salvage` recovered, and what it could not.
 
     Attributes:
-        entries: how many were taken.
+        entries: the number of entries that were copied.
         pages: the number of pages of the damaged file.
         unreadable_pages: the number of pages that are damaged.
         lost: entries that are known to have existed and could not be recovered: those that ``problems`` names, and
@@ -91,7 +91,7 @@ class SalvageReport(Report):
             lost.
         resurrected: entries from pages that may no longer have been in use. Each may be an older value, or may have
             been deleted. ``problems`` names them.
-        from_delta: entries taken from the delta, which a process that was killed had not flushed.
+        from_delta: entries taken from the delta, which a killed process had not flushed.
     """
 
     pages: int = 0
@@ -125,7 +125,7 @@ class FileReader:
 
     Attributes:
         pid: its process.
-        behind: how many flushes there were since the state that it is reading; None if it is not reading just now.
+        behind: how many flushes there were since the state that it is reading; None if it is not reading now.
     """
 
     pid: int
@@ -141,18 +141,18 @@ class Figures:
         created: when the shelf was made, in seconds since 1970.
         page_size: bytes.
         pages: how many pages the file has.
-        free_pages: how many of them will be used again: see ``compact()``.
+        free_pages: how many of them are free, and will be used again: see ``compact()``.
         sequence: the number of the last commit.
         blobs: the number of files with large buffers.
         blob_bytes: the bytes of these files.
         generation: how often the delta had to be replaced while in use.
-        waiting_entries: rows that wait to be flushed.
+        waiting_entries: rows of the delta that wait for a flush.
         waiting_deletions: how many of these are deletions.
-        waiting_bytes: of their keys and records.
-        readers: processes that have it open, the one that reads the oldest state first.
+        waiting_bytes: the bytes of their keys and records.
+        readers: processes that have the file open. The one that reads the oldest state is the first.
         oldest_snapshot: seconds that this process has held its oldest snapshot or iteration.
         holder_pid: the process that holds the exclusive lock.
-        holder_since: since when, in seconds since 1970.
+        holder_since: when it took the lock, in seconds since 1970.
         holder_command: its command line, cut.
     """
 
@@ -176,7 +176,7 @@ class Figures:
 
 
 def user_key(key: bytes) -> Any:
-    """A key as its user knows it, if it can be told; its bytes otherwise."""
+    """The Python key of an encoded key; the encoded key itself if it cannot be decoded."""
     try:
         return decode(key) if key >= FIRST else key
     except DamagedRecord:

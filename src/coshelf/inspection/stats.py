@@ -1,4 +1,4 @@
-"""What a shelf consists of: what :meth:`coshelf.Shelf.stats` says."""
+"""The statistics of a shelf that :meth:`coshelf.Shelf.stats` returns."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MOST_PREFIXES = 10_000
 
 @dataclass(slots=True)
 class Stats:
-    """What a shelf consists of. The bytes of an entry are its encoded key, its record, and its large buffers.
+    """Statistics of a shelf. The bytes of an entry are those of its encoded key, record, and large buffers.
 
     Attributes:
         name: path or URL.
@@ -30,7 +30,7 @@ class Stats:
         bytes: the bytes of all entries; None with ``cheap=True``.
         prefixes: the number of entries and their bytes for each beginning of str keys up to a ``/``. ``""`` has all
             other entries.
-        largest: key (as shown) and bytes of the largest entries, the largest first.
+        largest: the keys (as text) and bytes of the largest entries, the largest first.
         file: what the engine knows of its file.
     """
 
@@ -43,12 +43,12 @@ class Stats:
     file: Figures | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """All of it, for JSON."""
+        """All attributes, for JSON."""
         return dataclasses.asdict(self)
 
 
 def gather(engine: Engine, namespace: Namespace, *, prefix_depth: int, largest: int, cheap: bool) -> Stats:
-    """The statistics of a shelf, or of a namespace in it: of its entries as of one instant, of its file as of now."""
+    """The statistics of a namespace. Its entries are those of one instant; the figures of the file are current."""
     stats = Stats(engine.where, engine.name, file=engine.figures() if isinstance(engine, Measured) else None)
     if cheap:
         stats.entries = sum(engine.count(start, stop) for start, stop in namespace.ranges)
@@ -80,7 +80,7 @@ def gather(engine: Engine, namespace: Namespace, *, prefix_depth: int, largest: 
 
 
 def _prefix(key: bytes, namespace: Namespace, depth: int) -> str:
-    """The beginning of a str key up to its slash of this number, or to its last one."""
+    """The beginning of a str key, up to the slash of this number, or to the last one if it has fewer."""
     start = len(STR) + len(namespace.prefix.encode("utf-8", "surrogatepass"))
     if not key.startswith(STR) or depth < 1:
         return ""
@@ -94,7 +94,7 @@ def _prefix(key: bytes, namespace: Namespace, depth: int) -> str:
 
 
 def _only_largest(sizes: dict[str, list[int]]) -> dict[str, list[int]]:
-    """Half of the prefixes, those with the most bytes; the others are counted as if they had none."""
+    """The half of the prefixes that have the most bytes. The others are counted under ``""``."""
     ordered = sorted(sizes, key=lambda prefix: (prefix == "", sizes[prefix][1]), reverse=True)
     kept = {prefix: sizes[prefix] for prefix in ordered[: _MOST_PREFIXES // 2]}
     rest = kept.setdefault("", [0, 0])

@@ -19,7 +19,7 @@ _SEARCH = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 def exposure_of_folder(path: str) -> str | None:
-    """As :func:`exposure_of`, for a folder in which no other user may make files; None if it does not exist."""
+    """Like :func:`exposure_of`, for a folder in which no other user may make files. None if it does not exist."""
     try:
         found = os.lstat(path)
     except FileNotFoundError:
@@ -37,8 +37,8 @@ def exposure_of(path: str, found: os.stat_result, opened: int | str | None = Non
 def exposure_above(path: str, found: os.stat_result) -> str | None:
     """How another user could replace the file that was found at a path; None if no other user can.
 
-    The directory must hold that very file. Each directory is opened relative to the one below it, so that none can be
-    exchanged in between. In a sticky directory (/tmp), only the owner of an entry and the owner of the directory can
+    The directory must hold that very file. Each directory is opened relative to the one below it, so no user can
+    exchange one in between. In a sticky directory (/tmp), only the owner of an entry and the owner of the directory can
     replace the entry.
     """
     place, name = os.path.split(path)
@@ -128,7 +128,7 @@ def _is_own_group(number: int) -> bool:
         return False
     if number != user.pw_gid or group.gr_name != user.pw_name or not set(group.gr_mem) <= {user.pw_name}:
         return False
-    # The list of a group does not have the users whose first group it is.
+    # The list of members leaves out the users whose primary group it is.
     return all(other.pw_name == user.pw_name for other in pwd.getpwall() if other.pw_gid == number)
 
 

@@ -1,4 +1,4 @@
-"""Trust a shelf, and revoke that: ``python -m coshelf trust PATH``, which needs no extra."""
+"""Trust a shelf, and revoke the trust: ``python -m coshelf trust PATH``, which needs no extra."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def trust_shelf(path: str) -> None:
     """Mark a shelf as trusted by this user, so that opening it loads any object.
 
     The mark is for this user and this file. A copy of the file is not trusted. Raises
-    :class:`ShelfPermissionError` if other users could write the shelf, since they could put anything there afterwards,
-    and what opening raises.
+    :class:`ShelfPermissionError` if other users could write the shelf, because they could store any object there later.
+    Also raises the errors of opening.
 
     >>> import coshelf, os, tempfile
     >>> with tempfile.TemporaryDirectory() as place:

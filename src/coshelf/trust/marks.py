@@ -1,4 +1,4 @@
-"""The mark that says: this user made this shelf on this machine. docs/format.md, "The trust mark".
+"""The mark, which proves that this user made this shelf on this machine. docs/format.md, "The trust mark".
 
 Only a program that can read the user's secret can make a mark. A mark fits one file: store id, device and inode.
 """
@@ -34,16 +34,16 @@ _SECRET_FILE = "COSHELF_SECRET_FILE"
 _CONTEXT = b"coshelf trust 1\0"
 _SECRET_BYTES = 32
 _LEAST_SECRET = 16
-_MOST = 1 << 20  # bytes of a secret that are read
-_MOST_MARKS = 500  # that are read for a message
+_MOST = 1 << 20  # bytes of a secret; the rest is not read
+_MOST_MARKS = 500  # marks that are read for a message
 
 
 def mark(store_id: bytes, device: int, inode: int, path: str) -> bytes | None:
     """Mark a shelf as this user's own.
 
-    Returns the body of the row :data:`ROW_KEY` to be stored in the shelf, if the secret is given by
-    ``COSHELF_SECRET_FILE``; otherwise the mark lies in the user's state directory, and None is returned. A user without
-    a place for state has no marks, and the shelf is then not trusted.
+    If ``COSHELF_SECRET_FILE`` gives the secret, returns the body of the row :data:`ROW_KEY`, which the caller stores in
+    the shelf. Otherwise puts the mark into the user's state directory, and returns None. A user without a place for
+    state has no marks, so the shelf is then not trusted.
     """
     given = _given_secret()
     if given is not None:
@@ -99,7 +99,7 @@ def _is_file(path: Path) -> bool:
 
 
 def _read(path: Path, flags: int = 0) -> bytes:
-    """The content of a small file. A pipe or a device is an error, and is never waited for."""
+    """The content of a small file. Raises an error for a pipe or a device, without waiting for it."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | flags)
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -118,7 +118,7 @@ def marked_elsewhere(store_id: bytes) -> str | None:
             with os.scandir(directory / "trusted") as marks:
                 for mark in islice(marks, _MOST_MARKS):
                     path = os.fsdecode(_read(Path(mark.path), os.O_NOFOLLOW).removesuffix(b"\n"))
-                    with contextlib.suppress(OSError, ValueError):  # of a path that does not exist any more
+                    with contextlib.suppress(OSError, ValueError):  # the path does not exist any more
                         found = os.stat(path)
                         if _name(secret, store_id, found.st_dev, found.st_ino) == mark.name:
                             return path
@@ -146,7 +146,7 @@ def has_place() -> bool:
 
 
 def check_secret() -> None:
-    """Raise ValueError if ``COSHELF_SECRET_FILE`` names no usable secret: before a shelf is made, not after."""
+    """Raise ValueError if ``COSHELF_SECRET_FILE`` names no usable secret. It is called before a shelf is made."""
     _given_secret()
 
 
@@ -175,14 +175,15 @@ def _given_secret() -> bytes | None:
 
 
 def _state_directories() -> list[Path]:
-    """Where this user's state lies. Marks are made in the first and read in all: cron has another environment.
+    """The directories for this user's state. Marks are made in the first of them and read in all.
 
-    A directory that belongs to another user is left out. With ``sudo``, the home in the environment is that of another
-    user, and that user could not read a secret that root made there.
+    Several are read because the environment can differ, as that of cron does. A directory that belongs to another user
+    is left out. With ``sudo``, the home in the environment is that of another user, and that user could not read a
+    secret that root made there.
     """
     import pwd
 
-    # As text: every opening asks twice, and making Path objects took most of the time.
+    # Paths are text here: each opening calls this twice, and making Path objects took most of the time.
     base, home = os.environ.get("XDG_STATE_HOME"), os.environ.get("HOME")
     found = [base] if base and os.path.isabs(base) else []
     found += [f"{home}/.local/state"] if home and os.path.isabs(home) else []

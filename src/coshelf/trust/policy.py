@@ -1,4 +1,4 @@
-"""Which values a shelf may load, and how it writes them, by what its opener asks for and by its owner."""
+"""Which values a shelf may load, and how it writes them: by the options of ``open`` and by the owner of the shelf."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ __all__ = ["Policy", "policy"]
 
 @dataclasses.dataclass(frozen=True)
 class Policy:
-    """How to make the codec once the engine is open. Pickled with a shelf.
+    """How to make the codec once the engine is open. It is pickled with a shelf.
 
     Attributes:
         protocol: of pickles that are written.
         trust: whether values may be any objects. None: if this user made the shelf, and no other user can write it.
-        allow: classes and functions that are loaded beside plain data where the shelf is not trusted.
+        allow: classes and functions that are loaded beside plain data if the shelf is not trusted.
         sign: secrets; the first signs, and each verifies.
-        asked: how values are to be written; None: as the shelf remembers.
+        asked: how values are written. None: as the shelf remembers.
     """
 
     protocol: int
@@ -42,7 +42,7 @@ class Policy:
             raise TypeError("a shelf with sign= is not pickled: its secret would be in it. Open it where it is used")
         if self.asked is not None and self.asked.secrets:
             raise TypeError("a shelf with encrypt= is not pickled: its secret would be in it. Open it where it is used")
-        # Recoding was for once: another process may have recoded it since.
+        # recode=True applies to one opening: another process may have recoded the shelf since.
         asked = None if self.asked is None else dataclasses.replace(self.asked, recode=False)
         return Policy, (self.protocol, self.trust, self.allow, (), asked)
 
@@ -87,7 +87,7 @@ class Policy:
 
     @property
     def _free(self) -> Pickles:
-        """Pickles that are loaded whatever they hold."""
+        """Pickles that are loaded without the gate."""
         return Pickles(self.protocol)
 
 
@@ -98,7 +98,7 @@ def policy(
     sign: bytes | Iterable[bytes],
     asked: Asked | None = None,
 ) -> Policy:
-    """The policy for what ``open`` was given. Raises TypeError and ValueError before anything is made."""
+    """The policy for the options of ``open``. Raises TypeError and ValueError before anything is made."""
     if trust not in (None, True, False):
         raise TypeError(f"trust must be True, False or None, not {trust!r}")
     classes = tuple(allow)

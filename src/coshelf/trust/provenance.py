@@ -17,7 +17,7 @@ def unmarked(where: str, store_id: bytes) -> str:
 
 
 def has_no_place_for_mark(engine: Engine) -> bool:
-    """Whether a shelf cannot be marked as this user's own, though it is a kind of shelf that can be."""
+    """Whether a shelf of a kind that can be marked cannot get this user's mark, because there is no place for it."""
     return isinstance(engine, Markable) and not marks.has_place()
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 __all__ = ["Writers", "is_member", "writers_of", "writers_of_new_files"]
 
-_POSIX_ENTRY = struct.Struct("<HHI")  # tag, permissions, user or group; behind 4 bytes that say the version
+_POSIX_ENTRY = struct.Struct("<HHI")  # tag, permissions, user or group; 4 bytes of a version come first
 _USER_OBJECT, _USER, _GROUP_OBJECT, _GROUP, _MASK, _OTHER = 1, 2, 4, 8, 16, 32
 _WRITE = 2
 
@@ -20,14 +20,14 @@ _NFS_ENTRY = struct.Struct(">IIII")  # type, flags, permissions, length of the n
 _NFS_ALLOW = 0
 # Write data, append (in a directory: add files and directories), delete a child, change the list, take ownership.
 _NFS_WRITE = 0x2 | 0x4 | 0x40 | 0x40000 | 0x80000
-_NFS_OWNERS = (b"OWNER@", b"GROUP@", b"EVERYONE@")  # of whom the mode tells
+_NFS_OWNERS = (b"OWNER@", b"GROUP@", b"EVERYONE@")  # the mode covers these
 
 _NO_LIST = {errno.ENODATA, errno.EOPNOTSUPP, errno.ENOSYS, errno.ENOENT, errno.EBADF, errno.EPERM, errno.ELOOP}
 
 
 @dataclass(frozen=True, slots=True)
 class Writers:
-    """Users and groups by number. The owner is one of them, since it can give itself every right."""
+    """Users and groups by number. The owner is one of the users, because it can give itself every right."""
 
     users: frozenset[int]
     groups: frozenset[int]
@@ -38,7 +38,7 @@ def writers_of(found: os.stat_result, opened: int | str) -> Writers:
     """The users and groups that may write a file. ``opened`` is its descriptor or path, for the access control list."""
     groups = frozenset((found.st_gid,)) if found.st_mode & stat.S_IWGRP else frozenset()
     users = frozenset((found.st_uid,))
-    # If the list lets anyone but the owner and others write, the mode has the right of the group to write.
+    # If the list lets a named user or a group write, the mode also shows the group's right to write.
     if groups:
         listed = _attribute(opened, "system.posix_acl_access")
         if listed is not None:
@@ -68,7 +68,7 @@ def _attribute(opened: int | str, name: str) -> bytes | None:
         except OSError as error:
             if error.errno != errno.EBADF:
                 raise
-            # A descriptor that was opened with O_PATH can only be asked by its name in /proc.
+            # The attributes of a descriptor of O_PATH can be read only by its name in /proc.
             return os.getxattr(f"/proc/self/fd/{opened}", name)
     except OSError as error:
         if error.errno not in _NO_LIST:

@@ -1,4 +1,4 @@
-"""The codec of a shelf that remembers how its values are written, or whose opener asks for something."""
+"""Makes the codec of a shelf that has settings for its values, or whose opener gave options for them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["assembled"]
 def assembled(
     engine: Engine, flag: Flag, asked: settings.Asked | None, pickles: Pickles, sign: tuple[bytes, ...]
 ) -> Codec:
-    """The codec. What the shelf is to remember is noted.
+    """The codec. New settings are stored in the shelf.
 
     Raises :class:`~coshelf.errors.CodecMismatch`, :class:`~coshelf.errors.WrongKey` and
     :class:`~coshelf.errors.MissingExtra`.
@@ -39,7 +39,7 @@ def assembled(
         is_secret = bool(found.key_id)
         compressor = Compressor(found.level, dictionaries.current, dictionaries.lookup, encrypted=is_secret)
     layers.insert(0, Compression(Decompressor(dictionaries.lookup), compressor))
-    # A blob has no signature, so that all of a signed value is within its record.
+    # A signed shelf has no blobs, because a blob has no signature: all of a signed value is in its record.
     large = LargeBuffers(None if sign else engine.blobs)
     codec = LayeredCodec(pickles, layers, IDS.get(found.codec), asked.kind, large)
     if found.are_default and not sign:

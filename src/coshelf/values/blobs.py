@@ -1,6 +1,7 @@
-"""Large buffers that lie in files of their own, beside the records that name them. docs/format.md, "Blobs".
+"""Blobs: large buffers in files of their own, beside the shelf. docs/format.md, "Blobs".
 
-A value's buffers make one blob. Its record has a header that refers to it; the bytes come back as views on the file.
+All large buffers of a value make one blob. The value's record has a header that names it. Loading gives views on the
+file.
 """
 
 from __future__ import annotations
@@ -23,20 +24,20 @@ LARGE = 1 << 20
 ID = 16  # bytes
 _HEAD = struct.Struct(f"<{ID}sI")
 _SIZE = 8
-_PAGE = 4096  # buffers begin at multiples of this, so that each is aligned whatever it holds
+_PAGE = 4096  # buffers begin at multiples of this, so each is aligned for any type
 MOST_BUFFERS = (records.LARGEST_HEADER - _HEAD.size) // _SIZE
 
 
 class MissingBlob(DamagedRecord):
-    """The blob that a record names does not exist, or is not what was written."""
+    """The blob that a record names does not exist, or does not have the bytes that were written."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """What a record says of its blob.
+    """The reference from a record to its blob.
 
     Attributes:
-        id: of the blob, never used again.
+        id: of the blob. No other blob ever has it.
         checksum: the CRC-32 of all buffers, one after the other.
         sizes: of the buffers, in bytes.
     """
@@ -51,7 +52,7 @@ class Reference:
 
     @property
     def places(self) -> list[int]:
-        """Where the buffers begin in the blob's file: behind one page that says which it is."""
+        """Where the buffers begin in the blob's file. The first page has the blob's id."""
         places, at = [], _PAGE
         for size in self.sizes:
             places.append(at)
@@ -74,7 +75,7 @@ def unpack(data: bytes) -> Reference | None:
 
 
 def reference_in(record: bytes) -> Reference | None:
-    """The reference in a record; None if it has none, which the first byte tells of most records."""
+    """The reference in a record; None if it has none. For most records the first byte shows that."""
     if record[0] != records.HEADERED or len(record) <= records.TRAILER or record[1] > records.BLOB:
         return None
     found = records.read_headers(record)
@@ -90,10 +91,10 @@ def size_of(record: bytes) -> int:
 
 
 class NewBlob:
-    """A blob that no commit names yet. Its file is removed with the last reference to this object, unless it is kept.
+    """A blob that no commit names yet. Its file is removed when this object goes, unless :meth:`keep` was called.
 
     Attributes:
-        reference: what its record says.
+        reference: what the record of its value says of it.
         key: the encoded key of that record.
     """
 
@@ -105,27 +106,27 @@ class NewBlob:
         self.give_up()
 
     def keep(self) -> None:
-        """From now on a commit may name it."""
+        """Keep the file: from now on a commit may name the blob."""
         if self._finalizer is not None:
             self._finalizer.detach()
             self._finalizer = None
 
     def give_up(self) -> None:
-        """No commit names it after all: its file is removed, unless it is kept later."""
+        """Undo :meth:`keep`, because no commit names the blob after all."""
         if self._finalizer is None:
             self._finalizer = weakref.finalize(self, _remove_in, os.getpid(), self._remove)
 
 
 def _remove_in(pid: int, remove: Callable[[], object]) -> None:
-    if os.getpid() == pid:  # in a forked child it is the parent's
+    if os.getpid() == pid:  # in a forked child, the file belongs to the parent
         remove()
 
 
 class Body(bytes):
-    """The body of a record that names a blob which no commit names yet.
+    """The body of a record, with the new blob that it names.
 
-    It keeps that blob. When a transaction fails or the value is set once more, the body is dropped, and its blob is
-    removed.
+    The body refers to the blob. If a transaction fails or sets the value again, the body is dropped, and the file of
+    the blob is removed.
     """
 
     blob: NewBlob
@@ -146,7 +147,7 @@ class Blobs(ABC):
 
     @abstractmethod
     def views(self, reference: Reference) -> list[memoryview]:
-        """The buffers of a blob, read-only and not copied. They are valid as long as they are referred to.
+        """The buffers of a blob, read-only and not copied. They stay valid as long as there are references to them.
 
         Raises :class:`MissingBlob`.
         """

@@ -1,6 +1,6 @@
-"""Pickles whose large buffers stay beside them: protocol 5's out-of-band buffers, and what it leaves out of these.
+"""Pickles whose large buffers stay beside them, as the out-of-band buffers of protocol 5.
 
-The C pickler passes on the buffers of objects that offer one (numpy, Arrow). This module does the same for bytearrays,
+The C pickler passes on the buffers of objects that offer one (numpy, Arrow). This module also passes on bytearrays,
 memoryviews, and arrays of numpy that are not contiguous in memory.
 """
 
@@ -19,15 +19,15 @@ from coshelf.values.blobs import LARGE, MOST_BUFFERS
 
 __all__ = ["FIRST_PROTOCOL", "NotPlain", "copied", "dumps", "first_attempt", "separate"]
 
-FIRST_PROTOCOL = 5  # that knows buffers
+FIRST_PROTOCOL = 5  # of pickle that has out-of-band buffers
 
 
 class NotPlain(Exception):
-    """A buffer needs more than to be copied into the pickle."""
+    """A buffer for which copying it into the pickle is not enough."""
 
 
 def copied(buffer: pickle.PickleBuffer) -> bool:
-    """What a first attempt gives ``pickle.dumps`` as ``buffer_callback``. Raises :class:`NotPlain`."""
+    """The ``buffer_callback`` of the first attempt: copies a buffer into the pickle, or raises :class:`NotPlain`."""
     view = buffer.raw()
     if view.nbytes >= LARGE or (view.readonly and _is_array_s(view)):
         raise NotPlain
@@ -41,11 +41,11 @@ def _is_array_s(view: memoryview) -> bool:
 first_attempt: Callable[[Any], bytes] = faster(
     "dumps", functools.partial(pickle.dumps, protocol=FIRST_PROTOCOL, buffer_callback=copied)
 )
-"""The pickle of a value of which no buffer is large: of most values. Raises what :func:`copied` and pickling raise."""
+"""The pickle of a value without large buffers, as most values are. Raises what :func:`copied` and pickling raise."""
 
 
 def dumps(value: Any, protocol: int) -> bytes:
-    """As ``pickle.dumps``, for memoryviews, too. Arrays come back writable, whatever they were."""
+    """Like ``pickle.dumps``, and for memoryviews, too. All arrays come back writable."""
     try:
         return first_attempt(value) if protocol == FIRST_PROTOCOL else pickle.dumps(value, protocol)
     except (NotPlain, TypeError):
@@ -55,8 +55,8 @@ def dumps(value: Any, protocol: int) -> bytes:
 def separate(value: Any, attempt: bytes | Exception | None = None) -> tuple[bytes, list[memoryview]]:
     """The pickle of a value, and the buffers of :data:`LARGE` and more that are not in it.
 
-    ``attempt`` is what :data:`first_attempt` gave, if that was tried: the pickle, or one of :class:`NotPlain` and
-    TypeError.
+    ``attempt`` is the result of :data:`first_attempt`, if that was tried: the pickle, or the :class:`NotPlain` or
+    TypeError that it raised.
     """
     if type(value) is bytearray and len(value) >= LARGE:
         value = pickle.PickleBuffer(value)
@@ -80,7 +80,7 @@ def _separate(value: Any, attempt: bytes | Exception) -> tuple[bytes, list[memor
 
 
 def _gathered(value: Any, found: list[memoryview]) -> bytes | None:
-    """What :func:`_with_care` returns, but faster. None if a buffer needs that care; a single large array does not."""
+    """The result of :func:`_with_care`, but faster. None if a buffer needs that function; one large array does not."""
 
     def is_copied(buffer: pickle.PickleBuffer) -> bool:
         view = buffer.raw()
@@ -104,7 +104,7 @@ def _may_hide_an_array(payload: bytes) -> bool:
 
 
 def _takes(view: memoryview, found: list[memoryview]) -> bool:
-    """Add a buffer to those that stay beside the pickle, if it is one of them."""
+    """Add a buffer to those beside the pickle, if it is large and a blob can take it. Returns whether it was added."""
     if view.nbytes < LARGE or len(found) == MOST_BUFFERS:
         return False
     found.append(view)
@@ -126,7 +126,7 @@ def _with_care(value: Any, protocol: int, found: list[memoryview] | None) -> byt
         return found is None or not _takes(buffer.raw(), found)
 
     file = io.BytesIO()
-    # The pickler must not refer to itself: the garbage collector must not clear views that have exports.
+    # The pickler must not refer to itself: then the garbage collector could clear views that have exports.
     pickler = _CarefulPickler(file, protocol, buffer_callback=is_copied if protocol >= FIRST_PROTOCOL else None)
     pickler.protocol = protocol
     pickler.dump(value)
@@ -134,7 +134,7 @@ def _with_care(value: Any, protocol: int, found: list[memoryview] | None) -> byt
 
 
 class _CarefulPickler(pickle.Pickler):
-    """Pickles memoryviews and arrays in a way of its own."""
+    """Pickles memoryviews and arrays of numpy so that their buffers are passed on, and are not marked as read-only."""
 
     protocol: int
 
@@ -159,13 +159,13 @@ class _CarefulPickler(pickle.Pickler):
 
 
 def _reduced_array(value: Any) -> Any:
-    """How an array of numpy's own class is pickled whose buffer would be left out, or marked as read-only."""
+    """The reduced form of a numpy array whose buffer would not be passed on, or would be marked as read-only."""
     import numpy as np
 
     if type(value) is not np.ndarray or value.dtype.hasobject:
         return NotImplemented
     is_in_pieces = not (value.flags.c_contiguous or value.flags.f_contiguous)
-    has_no_buffer = value.dtype.kind in "mM"  # numpy gives none of dates
+    has_no_buffer = value.dtype.kind in "mM"  # numpy offers no buffer of dates
     if is_in_pieces or has_no_buffer:
         if value.nbytes < LARGE:
             return NotImplemented
@@ -182,7 +182,7 @@ def _reduced_array(value: Any) -> Any:
 
 
 def _writable(view: memoryview) -> memoryview:
-    """The same memory, declared writable, so that the pickle does not say that it is read-only. Nothing writes it."""
+    """The same memory, declared writable, so that the pickle does not mark it as read-only. Nothing writes to it."""
     import ctypes
 
     exported = _exported_type()()

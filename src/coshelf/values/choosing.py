@@ -1,4 +1,4 @@
-"""Which codec a shelf has. Plain pickles need nothing beside themselves, and that is what most shelves hold."""
+"""Chooses the codec of a shelf. Most shelves hold plain pickles, so the modules for other codecs load on demand."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ def chosen(engine: Engine, flag: Flag, asked: Asked | None, pickles: Pickles, si
 
 
 def _reader(engine: Engine, pickles: Pickles) -> LayeredCodec:
-    """What reads the values that another process has written in another way since."""
+    """The codec that reads values which another process has written with other settings since."""
     from coshelf.values.dictionaries import reader
 
     return reader(engine, pickles)
 
 
 def start_afresh(engine: Engine) -> None:
-    """Remove all entries, and what was remembered of how they were written.
+    """Remove all entries and the settings of their values.
 
-    The dictionaries stay: a process that has the shelf open may be writing with one at this moment.
+    The dictionaries stay, because another process that has the shelf open may be using one at this moment.
     """
     if engine.keeps_settings:
         engine.commit(Batch(clears=EVERYTHING_GONE.clears, deletes=frozenset((SETTINGS_ROW,))))

@@ -1,4 +1,4 @@
-"""What a shelf needs of its codec, and what a codec needs of a layer. docs/format.md, "Records"."""
+"""The interfaces of codecs and of their layers. docs/format.md, "Records"."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ Load = Callable[[Any, bytes, bytes], Any]
 
 
 class Layer(Protocol):
-    """Something that is done to values after they are bytes: compression, encryption, a signature.
+    """A step after a value has become bytes: compression, encryption, a signature.
 
-    A layer has a header of its own in each record that it was applied to. The layers of a codec are a list in the order
-    in which they are applied, which is the order of their headers.
+    A layer has a header of its own in each record that it was applied to. A codec lists its layers in the order in
+    which they are applied, which is the order of their headers.
 
     Attributes:
         kind: of its header.
-        is_applied: whether what is written gets this layer. One that is not is there for reading.
+        is_applied: whether writing applies this layer. If not, the layer is for reading only.
         is_required: whether a record without its header is refused.
     """
 
@@ -27,17 +27,17 @@ class Layer(Protocol):
     is_required: bool
 
     def apply(self, key: Any, encoded_key: bytes, headers: bytes, payload: bytes) -> tuple[bytes, bytes]:
-        """The headers and the payload of a record with this layer; ``headers`` is the record up to there."""
+        """The headers and the payload of a record with this layer. ``headers`` are the headers so far, with the tag."""
 
     def remove(self, key: Any, encoded_key: bytes, headers: dict[int, bytes], payload: bytes) -> bytes:
-        """The payload as it was before this layer. ``headers`` are all headers of the record, by kind.
+        """The payload without this layer. ``headers`` are all headers of the record, by kind.
 
         Raises :class:`~coshelf.errors.UnreadableValue`, :class:`~coshelf.errors.UntrustedValue`, and
         :class:`~coshelf.errors.FormatTooNew`.
         """
 
     def is_current(self, headers: dict[int, bytes]) -> bool:
-        """Whether a record was written with the secret that this layer writes with, if it has this layer."""
+        """Whether a record was written with the secret with which this layer writes. True if it lacks this layer."""
 
 
 class Codec(Protocol):
@@ -45,22 +45,23 @@ class Codec(Protocol):
 
     Attributes:
         protocol: of the pickles that are written.
-        layers: what is done to values after they are bytes, in order.
+        layers: the layers, in the order in which they are applied.
     """
 
     protocol: int
     layers: tuple[Layer, ...]
 
     def dump(self, key: Any, encoded_key: bytes, value: Any) -> bytes:
-        """The body for a value. Raises :class:`~coshelf.errors.UnwritableValue`, whatever the value's methods raise."""
+        """The body for a value. Raises :class:`~coshelf.errors.UnwritableValue` for any exception of pickling."""
 
     def load(self, key: Any, encoded_key: bytes, record: bytes, copy: bool = False) -> Any:
-        """The value of a record. Its large buffers are views that all processes share, with ``copy`` its own.
+        """The value of a record. Its large buffers are views of memory that processes share; with ``copy``, copies.
 
         Raises:
-            DamagedRecord: the record is not what was written.
-            UnreadableValue: it is, but cannot be decoded here.
-            UntrustedValue: it is more than plain data, or somebody else's, and this shelf does not load that.
+            DamagedRecord: the record does not have the bytes that were written.
+            UnreadableValue: the record is intact, but its value cannot be decoded here.
+            UntrustedValue: the value is more than plain data in a shelf that is not trusted, or a signature or
+                encryption does not fit.
             FormatTooNew: a later version wrote it.
         """
 
@@ -70,15 +71,15 @@ class Codec(Protocol):
         """The keys and values of pages of records. Each value is what :meth:`load` returns."""
 
     def fingerprint(self, key: Any, encoded_key: bytes, value: Any, body: bytes | None = None) -> bytes:
-        """Bytes that differ when a value has changed. Raises as :meth:`dump`.
+        """Bytes that differ if a value has changed. Raises the errors of :meth:`dump`.
 
         ``body`` is the dump of the value, if that was made.
         """
 
     def opened(self, key: Any, encoded_key: bytes, record: bytes) -> tuple[int | None, bytes]:
-        """The number of a record's serializer, None for pickle, and its payload without layers.
+        """The number of a record's serializer (None for pickle), and its payload without layers.
 
-        Large buffers that lie beside a pickle are not in it. Raises as :meth:`load`.
+        The payload does not include large buffers beside a pickle. Raises the errors of :meth:`load`.
         """
 
 

@@ -1,4 +1,4 @@
-"""Zstandard, with a dictionary for small values where one was trained. docs/format.md, "Compressed records"."""
+"""Compression with Zstandard, with a dictionary if one was trained. docs/format.md, "Compressed records"."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ __all__ = ["DEFAULT_LEVEL", "Compression", "Compressor", "Decompressor", "Zstd"]
 DEFAULT_LEVEL = 3
 _ZSTD = b"\x01"
 _DATA = 1 + 4 + 8  # bytes of the header's data: algorithm, dictionary, size
-_COST = 3 + _DATA + 3  # bytes that compressing adds: that header, and a codec's tag and end where there were none
-_GREATEST_RATIO = 32_768  # a block of 128 KiB takes three bytes at least, and a frame some more
-_LOOK_AGAIN = 1.0  # seconds until the new dictionary of another process is used
+_COST = 3 + _DATA + 3  # bytes that compressing adds: that header, and a tag and an end of headers
+_GREATEST_RATIO = 32_768  # a block of 128 KiB takes at least three bytes; a frame adds some
+_LOOK_AGAIN = 1.0  # seconds until the codec uses a dictionary that another process has trained
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +47,17 @@ class Zstd:
 
 
 Lookup = Callable[[int, bool], bytes]
-"""Gives the bytes of a dictionary, by its id and by whether it must be an encrypted one."""
+"""Returns the bytes of a dictionary. Its arguments are the id, and whether the dictionary must be encrypted."""
 
 
 class Compressor:
-    """Compresses values that become smaller by it.
+    """Compresses values if that makes them smaller.
 
     Args:
         level: of Zstandard.
-        current: tells the id of the dictionary to use now, 0 for none; asked again every second.
-        lookup: gives a dictionary.
-        encrypted: whether the dictionary must have been encrypted, since what is compressed will be.
+        current: returns the id of the dictionary to use now, 0 for none. It is called again after a second.
+        lookup: returns a dictionary.
+        encrypted: whether the dictionary must be encrypted, because the compressed values will be.
     """
 
     def __init__(self, level: int, current: Callable[[], int], lookup: Lookup, *, encrypted: bool) -> None:
@@ -76,7 +76,8 @@ class Compressor:
         self._header = _ZSTD + dictionary.to_bytes(4, "little")
         found = self._zstd.ZstdDict(self._lookup(dictionary, self._encrypted)) if dictionary else None
         self._loaded = found.as_digested_dict if found is not None else None
-        # One for each thread: to make one costs more than to compress a small value. A lock could be held at a fork.
+        # One compressor for each thread: making one costs more than compressing a small value, and a lock could be held
+        # at a fork.
         self._of_thread = threading.local()
 
     def look_again(self) -> None:
@@ -87,7 +88,7 @@ class Compressor:
             self._use(dictionary)
 
     def pack(self, payload: bytes) -> tuple[bytes, bytes] | None:
-        """Header and compressed payload; None if the record would not be smaller."""
+        """The header and the compressed payload; None if the record would not be smaller."""
         if len(payload) <= _COST:
             return None
         if time.monotonic() > self._look_again:
@@ -104,23 +105,22 @@ class Compressor:
         return records.header(records.COMPRESSION, header + len(payload).to_bytes(8, "little")), packed
 
     def packed_size(self, payload: bytes) -> int:
-        """How many bytes a payload takes, compressed or not, with its header."""
+        """How many bytes a payload takes in a record: compressed with its header, or as it is."""
         packed = self.pack(payload)
         return len(payload) if packed is None else len(packed[0]) + len(packed[1])
 
 
 class Decompressor:
-    """Reads what was compressed, with any dictionary."""
+    """Decompresses values, with any dictionary."""
 
     def __init__(self, lookup: Lookup) -> None:
         self._lookup = lookup
         self._dictionaries: dict[tuple[int, bool], Any] = {}
 
     def unpack(self, key: Any, data: bytes, payload: bytes, *, encrypted: bool) -> bytes:
-        """The payload as it was. ``data`` is that of the header.
+        """The payload, decompressed. ``data`` is that of the header.
 
-        Raises :class:`UnreadableValue`. The size in the header is checked before anything is decompressed, and no more
-        bytes than that are returned.
+        Raises :class:`UnreadableValue`. The size in the header is checked first, and limits what is decompressed.
         """
         if data[:1] != _ZSTD:
             raise FormatTooNew(
@@ -162,7 +162,7 @@ class Decompressor:
 
 
 class Compression:
-    """The layer that compresses what is written, if there is a compressor, and reads whatever was compressed."""
+    """The layer that compresses values if it has a compressor, and reads compressed values in any case."""
 
     kind = records.COMPRESSION
     is_required = False

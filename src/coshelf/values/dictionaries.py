@@ -1,6 +1,6 @@
-"""The dictionaries that small values are compressed with. They lie in the shelf: docs/format.md, "Dictionaries".
+"""The dictionaries with which small values are compressed. They lie in the shelf: docs/format.md, "Dictionaries".
 
-A dictionary consists of pieces of values, so it is encrypted where values are, and signed where they are.
+A dictionary consists of pieces of values. So it is encrypted if values are encrypted, and signed if they are signed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _PREFIX = b"\x01dictionary"
 
 
 def row_key(dictionary: int) -> bytes:
-    """Where a dictionary lies."""
+    """The key of the row that holds a dictionary."""
     return _PREFIX + dictionary.to_bytes(4, "big")
 
 
@@ -37,7 +37,7 @@ class Dictionaries:
     Args:
         engine: of the shelf.
         pickles: of its codec.
-        layers: of its codec. All but compression are those of the dictionaries, too.
+        layers: of its codec. All except compression are applied to the dictionaries, too.
     """
 
     def __init__(self, engine: Engine, pickles: Pickles, layers: Iterable[Layer] = ()) -> None:
@@ -46,21 +46,21 @@ class Dictionaries:
         self._codec = LayeredCodec(pickles, secret, BYTES)
 
     def current(self) -> int:
-        """The id of the one to use now, 0 for none."""
+        """The id of the dictionary to use now, 0 for none."""
         found = settings.remembered(self._engine)
         if found is None or not found.dictionary:
             return 0
         try:
             self.lookup(found.dictionary, False)
         except UntrustedValue:
-            return 0  # made by somebody without the secret that signs: what is signed must not depend on it
+            return 0  # a program without the secret made it, and a signed value must not depend on it
         return found.dictionary
 
     def lookup(self, dictionary: int, encrypted: bool) -> bytes:
         """A dictionary.
 
-        Raises :class:`UnreadableValue` if it does not exist, and :class:`UntrustedValue` if it is not encrypted and
-        must be: a program that can change it decides what values are that are compressed with it.
+        Raises :class:`UnreadableValue` if it does not exist. Raises :class:`UntrustedValue` if it must be encrypted and
+        is not: a program that can change a dictionary can change the values that are compressed with it.
         """
         key, name = row_key(dictionary), f"dictionary {dictionary:08x}"
         entry = self._engine.get(key)
@@ -95,9 +95,9 @@ class Dictionaries:
                 return
 
     def renew(self, names: tuple[int, ...]) -> None:
-        """Encrypt and sign dictionaries with today's secrets, so that yesterday's can be thrown away.
+        """Encrypt and sign dictionaries with the current secrets, so that old secrets are not needed any more.
 
-        Those that none of the secrets given can read stay as they are.
+        A dictionary that none of the given secrets can read stays unchanged.
         """
         layers = self._codec.layers
         for dictionary in names:
@@ -110,10 +110,10 @@ class Dictionaries:
                 body = self._codec.dump(name, key, self._codec.opened(name, key, entry.record)[1])
                 self._engine.commit(Batch(puts={key: body}, checks={key: entry.version}))
             except (UnreadableValue, UntrustedValue, Conflict):
-                continue  # what uses it says which secret is missing; with Conflict, another process was first
+                continue  # a read that needs it says which secret is missing; Conflict: another process was first
 
 
 def reader(engine: Engine, pickles: Pickles) -> LayeredCodec:
-    """What reads the values of a shelf, however they were written, but for those that take a secret."""
+    """A codec that reads the values of a shelf with any settings, except values that need a secret."""
     compression = Compression(Decompressor(Dictionaries(engine, pickles).lookup))
     return LayeredCodec(pickles, [compression], large=LargeBuffers(engine.blobs))

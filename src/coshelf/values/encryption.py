@@ -25,9 +25,10 @@ _LENGTH = struct.Struct("<Q").pack
 
 
 class Cipher:
-    """The layer that encrypts with the first of some secrets, and decrypts what any of them encrypted.
+    """The layer that encrypts with the first of its secrets, and decrypts with any of them.
 
-    An encrypted value is bound to the shelf, to the key of the entry, and to the headers before: codec and compression.
+    An encrypted value is bound to the shelf, to the key of its entry, and to the headers before it: codec and
+    compression.
     """
 
     kind = records.ENCRYPTION
@@ -54,10 +55,10 @@ class Cipher:
         return headers + records.header(records.ENCRYPTION, self._begin + nonce), encrypted
 
     def remove(self, key: Any, encoded_key: bytes, headers: dict[int, bytes], payload: bytes) -> bytes:
-        """The payload as it was.
+        """The payload, decrypted.
 
-        Raises :class:`WrongKey` if another secret encrypted the value, and :class:`UntrustedValue` if it was changed or
-        moved since.
+        Raises :class:`WrongKey` if another secret encrypted the value, and :class:`UntrustedValue` if the value was
+        changed or moved since.
         """
         data = headers[self.kind]
         _refuse_unknown(key, data)
@@ -88,7 +89,7 @@ class Cipher:
 
 
 def refuse_encrypted(key: Any, data: bytes) -> NoReturn:
-    """Raise the error for an encrypted value where no secret was given; ``data`` is that of its header."""
+    """Raise the error for an encrypted value if no secret was given. ``data`` is that of its header."""
     _refuse_unknown(key, data)
     raise WrongKey(
         f"the value for key {shown(key)} is encrypted with the key {data[1:-_NONCE].hex()}\n"
@@ -114,12 +115,12 @@ def key_id(secret: bytes) -> bytes:
 
 
 def check_value(secret: bytes, shelf_id: bytes) -> bytes:
-    """What a shelf keeps to recognise a wrong secret at opening."""
+    """The bytes by which a shelf recognises a wrong secret at opening."""
     return secret_keys.derived(secret, _CHECK_CONTEXT + shelf_id, _CHECK)
 
 
 def seal(secret: bytes, settings: bytes) -> bytes:
-    """What proves that a program with the secret has written the settings of a shelf."""
+    """The bytes that prove that a program with the secret has written the settings of a shelf."""
     return secret_keys.derived(secret, _SEAL_CONTEXT + settings, _SEAL)
 
 

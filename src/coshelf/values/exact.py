@@ -1,4 +1,4 @@
-"""Whether what was decoded is what had been encoded, and if not, where it differs."""
+"""Compares a decoded value with the value that was encoded, and finds where they differ."""
 
 from __future__ import annotations
 

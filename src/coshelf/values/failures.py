@@ -13,12 +13,12 @@ from coshelf.screen import plain
 
 __all__ = ["damaged", "refuse_damaged", "told", "unreadable", "unwritable"]
 
-_SHOWN = 500  # characters of an error that is not ours
+_SHOWN = 500  # characters of an error of another library
 _MISSING = re.compile("'(?P<name>[^']+)' on <module '(?P<module>[^']+)'|module '([^']+)' has no attribute '([^']+)'")
 
 
 def damaged(key: Any, record: bytes) -> DamagedRecord:
-    """The error for a record that is not what was written."""
+    """The error for a record whose bytes do not match its checksum."""
     return DamagedRecord(
         f"the record for key {shown(key)} is damaged: its {len(record)} bytes do not match their checksum\n"
         "  hint: other entries can still be read; delete or overwrite this one",
@@ -27,7 +27,7 @@ def damaged(key: Any, record: bytes) -> DamagedRecord:
 
 
 def refuse_damaged(key: Any, encoded_key: bytes, record: bytes, error: Exception) -> None:
-    """Raise :class:`DamagedRecord` if damage is why a value cannot be read. Large records are verified only then."""
+    """Raise :class:`DamagedRecord` if a value cannot be read because of damage. Verifies large records only now."""
     if len(record) > records.VERIFIED_ON_READ and not records.is_intact(encoded_key, record):
         raise damaged(key, record) from error
 
@@ -49,7 +49,7 @@ def unreadable(key: Any, error: Exception) -> UnreadableValue:
 
 
 def told(error: Exception) -> str:
-    """What an error says. The author of a pickle can choose that text, so it is cut and made safe for a screen."""
+    """The text of an error. The author of a pickle can choose that text, so it is cut and made safe for a screen."""
     text = plain(str(error))
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
 
@@ -61,12 +61,12 @@ def _reason(error: Exception) -> str:
 def _missing_in_script(error: Exception) -> str | None:
     """The missing name, if it was looked for in this program's script because another script defined it."""
     if isinstance(error, ModuleNotFoundError):
-        # What a process of multiprocessing calls the script that started it.
+        # __mp_main__ is the name that multiprocessing gives the script that started a process.
         return "CLASS" if error.name == "__mp_main__" else None
     found = _MISSING.search(told(error)) if isinstance(error, AttributeError) else None
     if found is None:
         return None
-    specification = getattr(sys.modules.get("__main__"), "__spec__", None)  # of python -m
+    specification = getattr(sys.modules.get("__main__"), "__spec__", None)  # with python -m
     is_of_script = (found["module"] or found[3]) in ("__main__", getattr(specification, "name", None))
     return (found["name"] or found[4]) if is_of_script else None
 

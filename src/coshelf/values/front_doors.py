@@ -1,4 +1,4 @@
-"""The codecs of front doors that encode values in a way of their own, whatever a shelf remembers."""
+"""The codecs of front doors that do not follow the settings of a shelf."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ __all__ = ["PICKLES", "RAW_PICKLES", "UNREAD_VALUES", "FrontDoor"]
 
 @dataclass(frozen=True)
 class FrontDoor:
-    """How the codec of a front door is made, once the engine is open. Pickled with a shelf.
+    """How the codec of a front door is made, once the engine is open. It is pickled with a shelf.
 
     Attributes:
-        make: gives the codec for the blobs of an engine.
-        trusts: whether it trusts whatever it opens, as its original does.
+        make: makes the codec for the blobs of an engine.
+        trusts: whether it trusts every shelf, as the module that it replaces does.
         writes: whether it writes values, as plain pickles.
     """
 
@@ -34,17 +34,17 @@ class FrontDoor:
     writes: bool = True
 
     def codec(self, engine: Engine, flag: Flag) -> Codec:
-        """The codec for an engine. Raises :class:`CodecMismatch` if its values are not to be plain pickles."""
+        """The codec for an engine. Raises :class:`CodecMismatch` if the settings do not allow plain pickles."""
         if self.writes and flag != "r":
             _refuse_layers(engine)
         return self.make(engine.blobs)
 
     def refuse_bare_pickles(self, engine: str) -> None:
-        """Nothing is asked for that an engine of bare pickles does not have."""
+        """Refuses nothing: a front door asks for nothing that an engine of bare pickles does not have."""
 
 
 def _refuse_layers(engine: Engine) -> None:
-    """Refuse to write plain pickles where that is not how values are written: least of all where they are encrypted."""
+    """Refuse to write plain pickles into a shelf with other settings, such as encryption."""
     if not engine.keeps_settings or engine.get(SETTINGS_ROW) is None:
         return
     from coshelf.values.settings import remembered
@@ -52,7 +52,7 @@ def _refuse_layers(engine: Engine) -> None:
     found = remembered(engine)
     if found is not None and not found.are_default:
         raise CodecMismatch(
-            f"{engine.where} has {found}, and what opens it here writes plain pickles\n"
+            f"{engine.where} has {found}, and this way of opening it writes plain pickles\n"
             "  hint: open it with coshelf.open, or to read alone"
         )
 
@@ -69,7 +69,7 @@ PICKLES = FrontDoor(_pickle_codec, trusts=True)
 """Values are pickled, and any pickle is loaded."""
 
 RAW_PICKLES = FrontDoor(RawPickles)
-"""Values are the bytes of pickles, which nothing loads."""
+"""Values are the bytes of pickles, which are not loaded."""
 
 UNREAD_VALUES = FrontDoor(_unread_values, writes=False)
 """Values are neither read nor written."""

@@ -1,4 +1,4 @@
-"""The headers of records: what they say of a value, without decoding it."""
+"""Reads what the headers of a record say of its value, without decoding the value."""
 
 from __future__ import annotations
 
@@ -59,8 +59,7 @@ def codec_of(headers: dict[int, bytes]) -> int | None:
 def parts(record: bytes) -> tuple[dict[int, bytes], bytes]:
     """The headers of a record, by kind, and its payload.
 
-    The kind 0, which no header has, stands for a record that has none of the forms known here: :func:`refuse_unknown`
-    refuses it.
+    No header has the kind 0. Here it stands for a record of an unknown form, which :func:`refuse_unknown` refuses.
     """
     tag = record[0]
     if tag == records.PICKLE:
@@ -74,7 +73,7 @@ def parts(record: bytes) -> tuple[dict[int, bytes], bytes]:
 
 
 def refuse_unknown(key: Any, headers: dict[int, bytes], known: Iterable[int] = KNOWN) -> None:
-    """Raise the error for headers of :func:`parts` that are not all known, if they must be."""
+    """Raise the error if a header of :func:`parts` is not known and must be known to read the value."""
     if 0 in headers:
         if not headers[0]:
             raise UnreadableValue(f"the value for key {shown(key)} has headers that do not end", key)
@@ -91,7 +90,7 @@ def refuse_unknown(key: Any, headers: dict[int, bytes], known: Iterable[int] = K
 
 
 def plain_payload(key: Any, record: bytes) -> bytes:
-    """The pickle of a record that has no layers, without large buffers that lie beside it. Raises :func:`undecoded`."""
+    """The pickle of a record without layers, and without its large buffers. Raises the error of :func:`undecoded`."""
     headers, payload = parts(record)
     if headers and headers.keys() != {records.BLOB}:
         raise undecoded(key, record)
@@ -99,7 +98,7 @@ def plain_payload(key: Any, record: bytes) -> bytes:
 
 
 def undecoded(key: Any, record: bytes) -> CoshelfError:
-    """The error of a codec that reads plain pickles alone, for a record with headers."""
+    """The error of a codec that reads only plain pickles, for a record with headers."""
     headers, _ = parts(record)
     try:
         refuse_unknown(key, headers)

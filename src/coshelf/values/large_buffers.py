@@ -1,7 +1,7 @@
-"""Large buffers of pickles in the blobs of an engine, and back. docs/format.md, "Blobs".
+"""Stores large buffers of pickles in the blobs of an engine, and reads them. docs/format.md, "Blobs".
 
-They leave a value while it is pickled and come back while it is loaded. So they are not a layer, which turns bytes into
-bytes. A record with a blob has no layers either, since a layer would leave the blob as it is.
+The buffers leave a value while it is pickled, and come back while it is loaded. So this is not a layer, which turns
+bytes into bytes. A record with a blob has no layers either, because a layer would not change the blob.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ __all__ = ["LargeBuffers"]
 
 
 class LargeBuffers:
-    """The blobs of an engine; None where it has none, and buffers stay in the pickles."""
+    """The large buffers of an engine. ``blobs`` is None if it has no blobs: then buffers stay in the pickles."""
 
     def __init__(self, blobs: Blobs | None = None) -> None:
         self._blobs = blobs
         self.are_separate = blobs is not None
 
     def dump(self, encoded_key: bytes, payload: bytes, large: list[memoryview]) -> bytes:
-        """The body for a pickle and the buffers that left it."""
+        """The body for a pickle and the buffers beside it."""
         assert self._blobs is not None
         blob = self._blobs.write(encoded_key, large)
         return Body.of(records.write_headers([(records.BLOB, blob.reference.pack())]) + payload, blob)
@@ -42,7 +42,7 @@ class LargeBuffers:
         found = records.read_headers(record)
         reference = None if found is None else unpack(found[0][records.BLOB])
         if found is None or reference is None:
-            raise UnreadableValue(f"the value for key {shown(key)} has a header that names no blob", key)
+            raise UnreadableValue(f"the value for key {shown(key)} has a header for a blob that does not name one", key)
         headers, start = found
         unknown = records.needs_later_version(headers, (records.BLOB,))
         if unknown is not None or self._blobs is None:
@@ -54,6 +54,6 @@ class LargeBuffers:
         except MissingBlob as error:
             raise MissingBlob(
                 f"the large buffers of the value for key {shown(key)} are missing: {error}\n"
-                "  hint: they lie in the folder beside the shelf, which is to be copied and moved with it",
+                "  hint: they lie in the folder beside the shelf; copy and move it together with the shelf",
                 key,
             ) from None

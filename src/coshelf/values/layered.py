@@ -1,4 +1,4 @@
-"""The codec of shelves with a codec other than pickle, or with layers. docs/format.md, "Records"."""
+"""The codec class for shelves that do not use plain pickles, or that have layers. docs/format.md, "Records"."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ L = TypeVar("L", bound=Layer)
 
 
 class LayeredCodec:
-    """Writes values with one serializer and some layers; reads what any serializer and these layers have written.
+    """Writes values with one serializer and some layers. Reads values of any serializer with these layers.
 
     Args:
         pickles: the serializer for pickles.
         layers: in the order in which they are applied.
-        number: of the serializer to write with, None for pickle.
-        kind: the type of all values that msgspec can validate, None for builtins.
-        large: where the large buffers of pickles come from.
+        number: of the serializer that writes, None for pickle.
+        kind: the type against which msgspec validates all values, None for builtins.
+        large: reads the large buffers of pickles.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class LayeredCodec:
         return next((layer for layer in self.layers if isinstance(layer, kind)), None)
 
     def serializer(self, key: Any, number: int | None) -> Serializer | Pickles:
-        """What reads and writes the values of a serializer's number."""
+        """The serializer of a number."""
         if number is None:
             return self.pickles
         found = self._serializers.get(number)
@@ -90,7 +90,7 @@ class LayeredCodec:
         return payload if payload[0] == records.PICKLE else _OLD + payload
 
     def fingerprint(self, key: Any, encoded_key: bytes, value: Any, body: bytes | None = None) -> bytes:
-        # Before the layers: encryption takes another nonce each time.
+        # The bytes before the layers, because encryption uses another nonce each time.
         return self._own.dumps(key, value)
 
     def load_pages(
@@ -112,7 +112,7 @@ class LayeredCodec:
             raise
 
     def decoded(self, key: Any, encoded_key: bytes, record: bytes, copy: bool = False) -> Any:
-        """The value of a record whose checksum fits, or is not verified. Raises as :meth:`load`."""
+        """The value of a record. The checksum is not verified here. Raises the errors of :meth:`load`."""
         if not self._required:
             if record[0] == records.PICKLE:
                 return self.pickles.loads(key, record)

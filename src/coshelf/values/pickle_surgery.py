@@ -1,4 +1,4 @@
-"""Large buffers taken out of pickles, and put back into them, without unpickling."""
+"""Takes large buffers out of pickles, and puts them back, without unpickling."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from coshelf.values.blobs import LARGE, MOST_BUFFERS
 __all__ = ["has_large_bytes", "inline", "lifted"]
 
 _BINBYTES, _BINBYTES8, _FRAME, _BYTEARRAY8, _NEXT_BUFFER, _READONLY_BUFFER = 0x42, 0x8E, 0x95, 0x96, 0x97, 0x98
-_HEAD = 9  # bytes of an instruction and a length of eight bytes
+_HEAD = 9  # bytes of an instruction with its length field of eight bytes
 
 
 def lifted(payload: bytes, found: list[memoryview]) -> tuple[bytes, list[memoryview]]:
-    """The pickle without its large bytearrays, which the C pickler never passes on, and all buffers in order."""
+    """The pickle without its large bytearrays, and all buffers in order. The C pickler does not pass bytearrays on."""
     spans = list(_large(payload, _BYTEARRAY8))[: MOST_BUFFERS - len(found)]
     if not spans:
         return payload, found

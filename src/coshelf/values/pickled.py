@@ -33,7 +33,7 @@ class PickleCodec:
     Args:
         pickles: pickles values, and loads pickles.
         large: where large buffers go, and come from.
-        reader: gives the codec for values that another process has written in another way; None if they are not read.
+        reader: makes the codec for values that another process has written with settings; None if they are not read.
     """
 
     layers: tuple[Layer, ...] = ()
@@ -57,7 +57,7 @@ class PickleCodec:
         if not self._separates:
             body = self._pickles.dumps(key, value)
             return body if body[0] == records.PICKLE else OLD + body
-        try:  # what buffers.separate() does first, and all that most values need
+        try:  # what buffers.separate() does first; most values need no more
             attempt = None if type(value) is bytearray else buffers.first_attempt(value)
         except (buffers.NotPlain, TypeError) as error:
             body, large = self._separated(key, value, error)
@@ -72,7 +72,7 @@ class PickleCodec:
     def _separated(
         self, key: Any, value: Any, attempt: bytes | Exception | None = None
     ) -> tuple[bytes, list[memoryview]]:
-        """The pickle of a value, and its large buffers, given what a first attempt gave. Raises as :meth:`dump`."""
+        """The pickle of a value, and its large buffers. ``attempt``: of the first attempt. Raises as :meth:`dump`."""
         try:
             body, large = buffers.separate(value, attempt)
         except Exception as error:
@@ -92,7 +92,7 @@ class PickleCodec:
     def load_pages(
         self, decode: Callable[[bytes], Any], pages: Iterable[list[tuple[bytes, bytes]]]
     ) -> Iterator[tuple[Any, Any]]:
-        # What load does, without a call for each.
+        # The same as load(), without a call for each record.
         unpickle, verified = self._unpickle, records.VERIFIED_ON_READ
         for page in pages:
             for encoded, record in page:
@@ -101,14 +101,14 @@ class PickleCodec:
                     try:
                         value = unpickle(record)
                     except Exception:
-                        value = self.load(key, encoded, record)  # says what is wrong
+                        value = self.load(key, encoded, record)  # raises the right error
                     yield key, value
                 else:
                     yield key, self.load(key, encoded, record)
 
     def load(self, key: Any, encoded_key: bytes, record: bytes, copy: bool = False) -> Any:
         size = len(record)
-        # records.is_intact(), without a call
+        # the same as records.is_intact(), without a call
         if size <= _VERIFIED and (size <= _TRAILER or crc32(record, crc32(encoded_key)) != _RESIDUE):
             raise damaged(key, record)
         if record[0] == records.PICKLE:

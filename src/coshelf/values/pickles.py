@@ -1,4 +1,4 @@
-"""Python values as pickles, and back: anything that pickle takes, in any of its protocols."""
+"""Python values as pickles, and back, in any protocol of pickle."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from coshelf.values.failures import told, unreadable, unwritable
 __all__ = ["LOADS", "PROTOCOL", "Pickles"]
 
 PROTOCOL = 5
-"""The protocol that a shelf writes by default: the first that can pass large buffers on."""
+"""The protocol that a shelf writes by default: the first with out-of-band buffers."""
 
 LOADS = faster("loads", pickle.loads)
-"""``pickle.loads``, of which plain data is loaded in C."""
+"""``pickle.loads``; the module in C, if there is one, loads plain data."""
 
-# From this protocol on a pickle names classes and functions by this instruction alone.
+# From this protocol on, a pickle names classes and functions only by this instruction.
 _NAMES_BY_ONE_INSTRUCTION, _STACK_GLOBAL = 4, b"\x93"
 
 
@@ -29,8 +29,8 @@ class Pickles:
 
     Args:
         protocol: for writing; every protocol is read.
-        unpickle: ``pickle.loads``, or what takes its place where pickles are not trusted.
-        ways_on: what the user can do; it follows the message of an :class:`UntrustedValue`.
+        unpickle: ``pickle.loads``, or the gate's function if pickles are not trusted.
+        ways_on: what the user can do. It follows the message of an :class:`UntrustedValue`.
         refuses_objects: whether a value is refused if ``unpickle`` would refuse its pickle.
     """
 
@@ -52,7 +52,7 @@ class Pickles:
         self._ways_on = ways_on
 
     def dumps(self, key: Any, value: Any) -> bytes:
-        """The pickle of a value, whole. Raises :class:`UnwritableValue`, whatever the value's own methods raise."""
+        """The pickle of a value, with all buffers. Raises :class:`UnwritableValue` for any exception of pickling."""
         try:
             payload = buffers.dumps(value, self.protocol)
         except Exception as error:
@@ -85,7 +85,7 @@ class Pickles:
             self.refuse(key, error)
 
     def refuse(self, key: Any, error: Exception) -> NoReturn:
-        """Raise what an error of ``unpickle`` means: the one place where these are translated."""
+        """Raise the error of coshelf for an error of ``unpickle``. Only this method translates these errors."""
         if isinstance(error, UntrustedValue):
             raise UntrustedValue(
                 f"the value for key {shown(key)}: {told(error)}{self._ways_on}", error.name, key

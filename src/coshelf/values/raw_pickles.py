@@ -1,4 +1,4 @@
-"""Pickles as they are, for programs that read and write bytes where others see the values."""
+"""The codec for programs that read and write the bytes of pickles, where other programs see the values."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The rows of a shelf that say how its values are written. docs/format.md, "Settings"."""
+"""The key of the row that says how the values of a shelf are written. docs/format.md, "Settings"."""
 
 from __future__ import annotations
 
 __all__ = ["SETTINGS_ROW"]
 
 SETTINGS_ROW = b"\x01values"
-"""Where a shelf remembers how its values are written, if they are not plain pickles."""
+"""The row with the settings of a shelf's values. A shelf of plain pickles need not have it."""

@@ -1,4 +1,4 @@
-"""The secrets that callers give, and what is derived from them. docs/format.md."""
+"""Checks the secrets that callers give, and derives keys and ids from them. docs/format.md."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LEAST = 16
 
 
 def usable(secrets: bytes | Iterable[bytes], option: str) -> tuple[bytes, ...]:
-    """The secrets given to an option. Raises TypeError and ValueError for anything that is not a usable secret."""
+    """The secrets given to an option. Raises TypeError and ValueError for an unusable secret."""
     given = (secrets,) if isinstance(secrets, bytes) else tuple(secrets)
     for secret in given:
         if not isinstance(secret, bytes):
@@ -28,5 +28,5 @@ def derived(secret: bytes, what: bytes, size: int) -> bytes:
 
 
 def shortened(secret: bytes) -> bytes:
-    """A secret as BLAKE2b takes one, which is 64 bytes at most."""
+    """A secret as a key of BLAKE2b, which has at most 64 bytes."""
     return secret if len(secret) <= 64 else hashlib.blake2b(secret).digest()

@@ -1,7 +1,7 @@
-"""The serializers beside pickle: values as msgpack, JSON, bytes and text. None of them runs code from what is stored.
+"""The serializers beside pickle: values as msgpack, JSON, bytes and text. They do not run code from stored bytes.
 
-A value that would not come back equal is refused. So each value is decoded again before it is stored; with msgspec that
-costs less than pickling does.
+They refuse a value that would not come back equal. To find that out, msgspec and JSON decode each value again before it
+is stored. With msgspec, encoding and decoding cost less than pickling.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Serializer(ABC):
 
     @abstractmethod
     def loads(self, key: Any, payload: bytes) -> Any:
-        """The value. Raises :class:`UnreadableValue`, or :class:`TypeMismatch` which is one."""
+        """The value. Raises :class:`UnreadableValue`, or its subclass :class:`TypeMismatch`."""
 
     def unwritable(self, key: Any, value: Any, reason: str) -> UnwritableValue:
         return UnwritableValue(
@@ -50,7 +50,7 @@ class Serializer(ABC):
 
 
 def serializer(number: int, kind: Any = None) -> Serializer:
-    """The serializer of a codec's number; ``kind`` is the type that values have, None for builtins.
+    """The serializer of a codec's number; ``kind`` is the type of the values, None for builtins.
 
     Raises :class:`~coshelf.errors.MissingExtra`, and TypeError for a type that msgspec does not know.
     """
@@ -64,7 +64,7 @@ def serializer(number: int, kind: Any = None) -> Serializer:
 
 
 class _Checked(Serializer):
-    """A serializer that decodes what it encoded, and compares."""
+    """A serializer that decodes each encoded value again, and compares."""
 
     _encode: Callable[[Any], bytes]
     _decode: Callable[[bytes], Any]

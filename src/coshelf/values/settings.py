@@ -1,4 +1,4 @@
-"""What a shelf remembers of how its values are written: the row ``01 "values"``. docs/format.md, "Settings"."""
+"""The settings: how the values of a shelf are written. Row ``01 "values"``; docs/format.md, "Settings"."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _ID = 16
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What the caller of ``open`` asks for. None: as the shelf has it. ``level``: None for any, 0 for none."""
+    """What the caller of ``open`` asks for. None: as the shelf has it. ``level``: None for any level."""
 
     codec: str | None = None
     kind: Any = None
@@ -59,16 +59,16 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How values are written. Without such a row they are plain pickles.
+    """How values are written. If a shelf has no settings, its values are plain pickles.
 
     Attributes:
         codec: its name.
         level: of Zstandard; 0 for no compression.
-        dictionary: the id of the one to compress with, 0 for none.
-        dictionaries: the ids of all that were ever trained.
-        key_id: which secret encrypts; empty for none.
-        check: what a secret is checked against.
-        shelf_id: what encrypted values are bound to.
+        dictionary: the id of the dictionary that compresses, 0 for none.
+        dictionaries: the ids of all dictionaries that were ever trained.
+        key_id: the id of the secret that encrypts; empty for none.
+        check: the bytes by which a wrong secret is recognised.
+        shelf_id: the id to which encrypted values are bound.
         seal: of all other attributes, made with the secret that encrypts; empty if there is no secret.
     """
 
@@ -88,17 +88,17 @@ class Settings:
 
     @property
     def compression(self) -> str | None:
-        """In words."""
+        """The compression in words; None if there is none."""
         if not self.level:
             return None
         return f"zstd (level {self.level}{f', dictionary {self.dictionary:08x}' if self.dictionary else ''})"
 
     def with_dictionary(self, dictionary: int) -> Settings:
-        """The same, with another dictionary from now on."""
+        """The same settings, with a new dictionary that compresses from now on."""
         return dataclasses.replace(self, dictionary=dictionary, dictionaries=(*self.dictionaries, dictionary))
 
     def sealed(self, seal: Callable[[bytes], bytes]) -> Settings:
-        """The same with a seal, which only a program with the secret can make. ``seal`` computes the seal of bytes."""
+        """The same settings with a seal, which only a program with the secret can make. ``seal``: computes it."""
         return dataclasses.replace(self, seal=seal(self._sealed_part()))
 
     def are_sealed(self, seal: Callable[[bytes], bytes]) -> bool:
@@ -135,7 +135,7 @@ class Settings:
 
 
 def asked(codec: str | None, kind: Any, compress: str | Zstd | bool | None, secrets: Any, *, recode: bool) -> Asked:
-    """What the options of ``open`` say.
+    """What the options of ``open`` ask for.
 
     Raises TypeError and ValueError for unusable options, and :class:`~coshelf.errors.MissingExtra`, before anything is
     made.
@@ -164,7 +164,7 @@ def asked(codec: str | None, kind: Any, compress: str | Zstd | bool | None, secr
 
 
 def look(engine: Engine) -> tuple[int | str | Absent, Settings | None]:
-    """The version of the row, and what it says."""
+    """The version of the row, and the settings in it."""
     entry = engine.get(SETTINGS_ROW) if engine.keeps_settings else None
     if entry is None:
         return ABSENT, None
@@ -177,7 +177,7 @@ def look(engine: Engine) -> tuple[int | str | Absent, Settings | None]:
 
 
 def remembered(engine: Engine) -> Settings | None:
-    """What a shelf remembers; None if that is nothing."""
+    """The settings of a shelf; None if it has none."""
     return look(engine)[1]
 
 
@@ -208,9 +208,9 @@ def _parsed(data: bytes, where: str) -> Settings:
 
 
 def settle(engine: Engine, flag: Flag, wanted: Asked) -> Settings:
-    """How the values of a shelf are written, by what it remembers and what the caller asks for; noted if that is new.
+    """The settings that follow from those of the shelf and from what the caller asks for. New ones are stored.
 
-    Raises :class:`CodecMismatch` and :class:`WrongKey` where the two do not go together, and nothing has changed then.
+    Raises :class:`CodecMismatch` and :class:`WrongKey` if the two contradict each other; then nothing has changed.
     """
     if not engine.keeps_settings:
         wanted.refuse_bare_pickles(engine.name)
@@ -237,7 +237,7 @@ def _agreed(wanted: Asked, has: Settings | None, engine: Engine) -> Settings:
         level = (wanted.level or now.level or DEFAULT_LEVEL) if wanted.compresses else 0
     if now.key_id:
         seal = functools.partial(encryption.seal, _right_secret(wanted.secrets, now, engine))
-        if wanted.recode and not now.are_sealed(seal):  # what another program wrote there is ignored
+        if wanted.recode and not now.are_sealed(seal):  # a program without the secret wrote them: ignored
             now = dataclasses.replace(now, codec="pickle", level=0, dictionary=0)
         else:
             refuse_changed(now, seal, engine.where)
@@ -250,7 +250,7 @@ def _agreed(wanted: Asked, has: Settings | None, engine: Engine) -> Settings:
             key_id=encryption.key_id(own),
             check=encryption.check_value(own, shelf_id),
             shelf_id=shelf_id,
-            # A dictionary from before encryption is readable, and could be changed, without the secret.
+            # A dictionary from before encryption can be read and changed without the secret, so it is not used.
             dictionary=now.dictionary if now.key_id else 0,
         ).sealed(functools.partial(encryption.seal, own))
     same = (agreed.codec, agreed.level, bool(agreed.key_id)) == (now.codec, now.level, bool(now.key_id))
@@ -278,7 +278,7 @@ def refuse_changed(found: Settings, seal: Callable[[bytes], bytes], where: str) 
 
 
 def _right_secret(secrets: tuple[bytes, ...], now: Settings, engine: Engine) -> bytes:
-    """The one of some secrets that encrypts a shelf. Raises :class:`WrongKey` if none of them does."""
+    """The secret that encrypts a shelf, out of those given. Raises :class:`WrongKey` if it is not among them."""
     shelf_id = now.shelf_id or engine.store_id
     for secret in secrets:
         if encryption.key_id(secret) == now.key_id and compare_digest(

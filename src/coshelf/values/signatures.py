@@ -1,4 +1,4 @@
-"""Values with a signature, which is checked before anything is decoded. docs/format.md, "Signed records"."""
+"""The layer that signs values, and checks a signature before decoding. docs/format.md, "Signed records"."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from coshelf.values import secret_keys
 
 __all__ = ["Signature"]
 
-_CONTEXT = b"coshelf signature 1\0"  # of a pickle alone
-_LAYERED_CONTEXT = b"coshelf signature 2\0"  # of what has other headers, which are signed as well
+_CONTEXT = b"coshelf signature 1\0"  # of a pickle without other headers
+_LAYERED_CONTEXT = b"coshelf signature 2\0"  # of a payload with other headers, which are signed as well
 _TAG_SIZE = 16
 _LENGTH = struct.Struct("<Q").pack
 _TAG = bytes((records.HEADERED,))
 _HEADER = bytes((records.SIGNATURE,)) + (secret_keys.ID + _TAG_SIZE).to_bytes(2, "little")
-# Where the parts of a signed record are that has no other header.
+# The places of the parts of a signed record that has no other header.
 _PLAIN = _TAG + _HEADER
 _ID_AT = len(_PLAIN)
 _TAG_AT = _ID_AT + secret_keys.ID
@@ -29,10 +29,10 @@ _PAYLOAD_AT = _END_AT + 1
 
 
 class Signature:
-    """The layer that signs with the first of some keys, and verifies that one of them signed what is read.
+    """The layer that signs with the first of its keys, and verifies that one of its keys signed a value.
 
-    A signature is bound to the shelf and to the key of the entry: elsewhere it does not hold. It is the outermost
-    layer, so nothing of a value is decoded before it has been verified.
+    A signature is bound to the shelf and to the key of the entry, so it does not fit anywhere else. This is the
+    outermost layer, so a value is verified before any of it is decoded.
     """
 
     kind = records.SIGNATURE
@@ -48,7 +48,7 @@ class Signature:
         self._header = _HEADER + ids[0]
 
     def apply(self, key: Any, encoded_key: bytes, headers: bytes, payload: bytes) -> tuple[bytes, bytes]:
-        if headers == _TAG:  # what _tag does, without a call
+        if headers == _TAG:  # the same as _tag(), without a call
             state = self._copy()
             state.update(_LENGTH(len(encoded_key)) + encoded_key)
             state.update(payload)
@@ -58,7 +58,7 @@ class Signature:
         return b"".join((headers, self._header, tag)), payload
 
     def remove(self, key: Any, encoded_key: bytes, headers: dict[int, bytes], payload: bytes) -> bytes:
-        """The same payload. Raises :class:`UntrustedValue` for what none of the keys signed."""
+        """The same payload. Raises :class:`UntrustedValue` if none of the keys signed it."""
         if next(reversed(headers), None) != self.kind:
             raise UntrustedValue(f"the value for key {shown(key)} is not signed; opened with sign=", "", key)
         signature = headers[self.kind]
@@ -96,7 +96,7 @@ class Signature:
 
 
 def _begun(key: bytes, what: bytes) -> hashlib.blake2b:
-    """What all signatures with a key begin with, computed once."""
+    """The state with which all signatures of a key begin. It is computed once."""
     return hashlib.blake2b(what, key=secret_keys.shortened(key), digest_size=_TAG_SIZE)
 
 

@@ -1,4 +1,4 @@
-"""Training a dictionary for a shelf's small values: what :meth:`coshelf.Shelf.train_dictionary` does."""
+"""Trains a dictionary on the values of a shelf, for :meth:`coshelf.Shelf.train_dictionary`."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _LEAST = 8  # samples
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """What :meth:`coshelf.Shelf.train_dictionary` did.
+    """The result of :meth:`coshelf.Shelf.train_dictionary`.
 
     Attributes:
         dictionary: the id of the dictionary.
         size: its bytes.
         samples: how many values it was trained on.
-        before: bytes of these values, each compressed without it.
-        after: bytes of these values, each compressed with it.
+        before: bytes of these values, each compressed without the dictionary.
+        after: bytes of these values, each compressed with the dictionary.
     """
 
     dictionary: int
@@ -43,7 +43,7 @@ class Training:
     after: int
 
     def as_dict(self) -> dict[str, Any]:
-        """All of it, for JSON."""
+        """All attributes, for JSON."""
         return dataclasses.asdict(self)
 
 
@@ -79,7 +79,7 @@ def train(handle: Handle, namespace: Namespace, *, samples: int, size: int) -> T
 
 
 def _payloads(engine: Engine, namespace: Namespace, codec: Codec, samples: int) -> list[bytes]:
-    """Values as they are before they are compressed, evenly from all."""
+    """The payloads of values before compression, taken evenly from the whole namespace."""
     ranges = namespace.ranges
     step = max(1, sum(engine.count(start, stop) for start, stop in ranges) // samples)
     payloads: list[bytes] = []

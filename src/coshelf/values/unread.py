@@ -1,4 +1,4 @@
-"""The codec for programs that list, delete, copy and check entries: they need no secret and no extra."""
+"""The codec for programs that list, delete, copy and check entries. It needs no secret and no extra."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What is stored under a key, told without unpickling it: types, sizes, the beginning, the instructions.
+"""Describes a stored value without unpickling it: its types, sizes, beginning and instructions.
 
-Nothing is looked up, imported or called, and it takes little time and memory whatever the bytes are.
+It looks up, imports and calls nothing that a pickle names. It takes little time and memory for any bytes.
 """
 
 from coshelf.inspection.preview.instructions import Instruction, instructions

@@ -1,4 +1,4 @@
-"""The instructions of a pickle, one after the other, as they stand there. Long arguments are cut, and never copied."""
+"""The instructions of a pickle, in order. Long arguments are cut, and never copied."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 __all__ = ["Instruction", "instructions"]
 
-_EXCERPT = 240  # bytes of an argument that are looked at
+_EXCERPT = 240  # bytes of an argument that are read
 _BY_CODE = {ord(each.code): each for each in pickletools.opcodes}
 _LENGTHS = {
     pickletools.TAKEN_FROM_ARGUMENT1: 1,
@@ -25,8 +25,8 @@ class Instruction(NamedTuple):
     Attributes:
         at: its place, in bytes from the beginning.
         name: as in :mod:`pickletools`.
-        argument: int, float, str or bytes, the latter two cut; None if it has none.
-        size: bytes of a text or bytes argument as it is stored; 0 for others.
+        argument: int, float, str or bytes; str and bytes may be cut. None if the instruction has no argument.
+        size: stored bytes of a str or bytes argument; 0 for others.
     """
 
     at: int
@@ -40,14 +40,14 @@ class Instruction(NamedTuple):
 
     @property
     def is_cut(self) -> bool:
-        """Whether the argument is only the beginning."""
+        """Whether the argument was cut."""
         return self.size > _EXCERPT
 
 
 def instructions(data: bytes, start: int = 0, stop: int | None = None) -> Iterator[Instruction]:
     """The instructions of the pickle in ``data[start:stop]`` up to its STOP.
 
-    Raises ValueError where there is none.
+    Raises ValueError at bytes that are not an instruction.
 
     >>> [each.name for each in instructions(b"N.")]
     ['NONE', 'STOP']
@@ -57,7 +57,7 @@ def instructions(data: bytes, start: int = 0, stop: int | None = None) -> Iterat
     while at < stop:
         kind = _BY_CODE.get(data[at])
         if kind is None:
-            raise ValueError(f"byte {at - start}, {data[at]:#04x}, is no instruction of a pickle")
+            raise ValueError(f"byte {at - start}, {data[at]:#04x}, is not an instruction of a pickle")
         argument, size, end = _argument(kind.arg, data, at + 1, stop)
         yield Instruction(at - start, kind.name, argument, size)
         if kind.name == "STOP":
@@ -67,7 +67,7 @@ def instructions(data: bytes, start: int = 0, stop: int | None = None) -> Iterat
 
 
 def _argument(kind: Any, data: bytes, at: int, stop: int) -> tuple[Any, int, int]:
-    """The argument at this place, the bytes of a text or bytes argument, and where the next instruction is."""
+    """The argument at this place, the size of a str or bytes argument, and where the next instruction is."""
     if kind is None:
         return None, 0, at
     if kind.n == pickletools.UP_TO_NEWLINE:
@@ -108,7 +108,7 @@ def _lines(kind: str, data: bytes, at: int, stop: int) -> tuple[Any, int, int]:
 
 
 def _number(kind: Callable[[bytes], Any], line: bytes) -> Any:
-    """``00`` and ``01`` are how protocols 0 and 1 say False and True, when they are ints."""
+    """The number in a line. Protocols 0 and 1 write False and True as the ints ``00`` and ``01``."""
     return line == b"01" if kind is int and line in (b"00", b"01") else kind(line)
 
 
@@ -119,7 +119,7 @@ def _counted(kind: str, excerpt: bytes, size: int) -> Any:
 
 
 def _text(excerpt: bytes, *, whole: bool = True) -> str:
-    """What was cut may end within a character."""
+    """The text. If it was cut within a character, that character is left out."""
     if not whole:
         while excerpt and excerpt[-1] & 0xC0 == 0x80:
             excerpt = excerpt[:-1]

@@ -1,4 +1,4 @@
-"""The beginning of a msgpack value, read without msgspec, which need not be there to have a look at what it wrote."""
+"""Reads the beginning of a msgpack value without msgspec, which need not be installed for a preview."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _CONSTANTS = {0xC0: None, 0xC2: False, 0xC3: True}
 
 
 def beginning(data: bytes, steps: int) -> tuple[Any, str | None]:
-    """What a value begins with, in builtins, and why it is not all of it, if it is not.
+    """The beginning of a value, in builtins, and why it is not the whole value; None if it is.
 
     >>> beginning(bytes.fromhex("82a16101a1629202c0"), 100)
     ({'a': 1, 'b': [2, None]}, None)
@@ -27,7 +27,7 @@ def beginning(data: bytes, steps: int) -> tuple[Any, str | None]:
     reader = _Reader(data, steps)
     value = reader.value(0)
     if reader.problem is None and reader.at != len(data):
-        reader.problem = "bytes follow that are no part of it"
+        reader.problem = "bytes follow that are not part of it"
     return value, reader.problem
 
 
@@ -41,7 +41,7 @@ class _Reader:
     def value(self, depth: int) -> Any:
         self.steps -= 1
         if self.steps < 0 or depth > _DEEPEST:
-            return self._end("it goes on, or deeper")
+            return self._end("it is longer or deeper than a preview goes")
         first = self._take(1)
         if not first:
             return None
@@ -61,7 +61,7 @@ class _Reader:
         if code in (0xC4, 0xC5, 0xC6):
             return self._take(self._length(code))
         if code == 0xC1:
-            return self._end("a byte that msgpack does not have")
+            return self._end("it has a byte that msgpack does not use")
         size = 1 << code - 0xD4 if code >= 0xD4 else self._length(code)
         return {"extension": self._number(">b"), "data": self._take(size)}
 
@@ -98,5 +98,5 @@ class _Reader:
             try:
                 found[name] = self.value(depth + 1)
             except TypeError:
-                self._end("a key that cannot be one")
+                self._end("it has a key that cannot be hashed")
         return found

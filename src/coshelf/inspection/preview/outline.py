@@ -1,4 +1,4 @@
-"""What a pickle would make, in outline: its instructions are followed with descriptions in the place of objects."""
+"""An outline of what a pickle would make. It follows the instructions with descriptions in the place of objects."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from coshelf.trust.gate.data_types import current_name
 
 __all__ = ["Outline", "Thing", "follow"]
 
-_KEPT = 12  # parts of a container that are remembered
+_KEPT = 12  # parts of a container that are kept
 _DEEPEST = 6
-_NAME = 60  # characters of what is called, if that is no name
+_NAME = 60  # characters of a called object that is not a name
 
 
 @dataclass(slots=True, eq=False)
@@ -23,10 +23,10 @@ class Thing:
 
     Attributes:
         type: the name of its class, with the module unless that is builtins.
-        text: how it is written, if it has no parts; cut.
-        brackets: what its parts stand between.
-        parts: the first of them; pairs, in a mapping.
-        count: how many there are.
+        text: how it is written if it has no parts; it may be cut.
+        brackets: the text before and after its parts.
+        parts: the first parts; in a mapping these are pairs.
+        count: how many parts there are.
     """
 
     type: str
@@ -36,14 +36,14 @@ class Thing:
     count: int = 0
 
     def add(self, parts: Iterable[Any]) -> None:
-        """Take more parts."""
+        """Add parts."""
         for part in parts:
             self.count += 1
             if len(self.parts) < _KEPT:
                 self.parts.append(part)
 
     def written(self, room: int, depth: int = 0) -> str:
-        """As Python would write it, in about this many characters."""
+        """The object as Python would write it, in about this many characters."""
         if not self.brackets[1]:
             return self.text if len(self.text) <= room else f"{self.text[: max(room - 3, 1)]}..."
         words: list[str] = []
@@ -69,12 +69,12 @@ def _written(part: Any, room: int, depth: int) -> str:
 
 @dataclass(slots=True)
 class Outline:
-    """What is known of a pickle.
+    """The description of a pickle.
 
     Attributes:
-        thing: what it makes.
+        thing: the object that it makes.
         names: the classes and functions that it asks for.
-        problem: why the rest is unknown, if it is.
+        problem: why the description is not complete; None if it is.
     """
 
     thing: Thing
@@ -83,7 +83,7 @@ class Outline:
 
 
 def follow(found: Iterable[Instruction], steps: int) -> Outline:
-    """Follow instructions, at most so many."""
+    """Follow at most ``steps`` instructions."""
     machine = _Machine()
     problem = None
     try:
@@ -95,7 +95,7 @@ def follow(found: Iterable[Instruction], steps: int) -> Outline:
             problem = f"more than {steps:,} instructions"
     except (ValueError, IndexError, KeyError) as error:
         reason = str(error) if isinstance(error, ValueError) else "its instructions do not fit together"
-        problem = f"no whole pickle: {reason}"
+        problem = f"not a whole pickle: {reason}"
     return Outline(machine.bottom(), machine.names, problem)
 
 
@@ -134,14 +134,14 @@ class _Machine:
             getattr(self, f"_do_{_MEANING.get(name, name)}".lower())(argument)
 
     def bottom(self) -> Thing:
-        """What all the rest is for."""
+        """The lowest object on the stack, which all the others become part of."""
         stack = self._below[0] if self._below else self._stack
         return stack[0] if stack else _UNKNOWN
 
     # --- containers --------------------------------------------------------------------------------------------------
 
     def _make(self, kind: str, take: int) -> None:
-        """A container of nothing (0), of the last things (1 to 3), or of those after the mark (-1)."""
+        """Push a container: empty (0), of the last things (1 to 3), or of those after the mark (-1)."""
         parts = self._marked() if take < 0 else self._taken(take)
         self._stack.append(_container(kind, _paired(parts) if kind == "dict" else parts))
 
@@ -165,7 +165,7 @@ class _Machine:
     # --- the stack and the memo --------------------------------------------------------------------------------------
 
     def _do_ignored(self, argument: Any) -> None:
-        """PROTO, FRAME and READONLY_BUFFER make nothing."""
+        """Nothing to do for PROTO, FRAME and READONLY_BUFFER."""
 
     def _do_stop(self, argument: Any) -> None:
         if self._below or len(self._stack) != 1:
@@ -196,7 +196,7 @@ class _Machine:
 
     def _do_get(self, argument: Any) -> None:
         known = self._memo[argument]
-        # A thing inside itself would be written for ever.
+        # A container may hold itself. Writing it in full would never end.
         self._stack.append(known if not known.brackets[1] else Thing(known.type, f"<{known.type} as before>"))
 
     def _do_extension(self, argument: Any) -> None:
@@ -277,7 +277,7 @@ def _paired(parts: list[Thing]) -> list[tuple[Thing, Thing]]:
 
 
 def _instance(made: Thing, parts: list[Any], count: int | None = None) -> Thing:
-    """What calling something gives. Functions of the standard library that only make instances are seen through."""
+    """The result of a call. For functions of the standard library that only make instances, it is the instance."""
     name = made.text or made.written(_NAME)
     function = name.rsplit(".", 1)[-1]
     if function in ("_reconstruct", "_reconstructor") and parts:
@@ -292,7 +292,7 @@ def _instance(made: Thing, parts: list[Any], count: int | None = None) -> Thing:
         thing = Thing("numpy.ndarray")
         _tell_array(thing, [parts[2], parts[1]])
         return thing
-    # Only a name is the name of a class: anything else that is called makes something unknown.
+    # The type is known only if a name was called.
     thing = Thing(name if made.type == "name" else "?", brackets=(f"{name}(", ")"))
     thing.add(parts)
     thing.count = len(parts) if count is None else count
@@ -300,7 +300,7 @@ def _instance(made: Thing, parts: list[Any], count: int | None = None) -> Thing:
 
 
 def _tell_array(thing: Thing, parts: list[Any]) -> None:
-    """Shape and type of an array, from where numpy keeps them."""
+    """Describe an array by its shape and type, as numpy pickles them."""
     told = [part.written(40) for part in parts if isinstance(part, Thing)]
     thing.brackets, thing.parts, thing.count = ("", ""), [], 0
     thing.text = f"<numpy.ndarray {' '.join(told)}>".replace("numpy.dtype", "dtype")

@@ -21,7 +21,7 @@ from coshelf.values.headers import BYTES, JSON, KNOWN, MSGPACK, NAMES, TEXT, cod
 __all__ = ["Preview", "payload_of", "preview_of"]
 
 _STEPS = 5_000
-_LOOKED_AT = 64 * 1024  # bytes of a value that is not a plain pickle
+_LOOKED_AT = 64 * 1024  # bytes that are read of a value that is not a plain pickle
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +29,12 @@ class Preview:
     """A description of what is stored under a key, without unpickling it.
 
     Attributes:
-        type: the name of the value's class, with its module unless that is builtins; "?" if it is not known.
+        type: the name of the value's class, with its module unless that is builtins; "?" if it is unknown.
         text: the value as Python would write it, shortened.
         size: bytes of the record without its trailer, and of its large buffers.
         stored_as: codec and layers, the outermost first: "pickle 5", "zstd json" and so on.
         names: the classes and functions that unpickling would ask for.
-        problem: why the rest is not known, or None.
+        problem: why the description is not complete; None if it is.
     """
 
     type: str
@@ -45,12 +45,12 @@ class Preview:
     problem: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """All of it, for JSON."""
+        """All attributes, for JSON."""
         return dataclasses.asdict(self)
 
 
 def preview_of(record: bytes, *, length: int = 80, steps: int = _STEPS) -> Preview:
-    """Look at a record. No text of the preview has control characters, whatever the record says.
+    """The preview of a record. Its texts have no control characters, even if the record has some.
 
     Args:
         record: body and trailer.
@@ -96,7 +96,7 @@ def _preview_of(record: bytes, length: int, steps: int) -> Preview:
 
 
 def payload_of(record: bytes) -> tuple[str, int | None]:
-    """What is said of a record in front of its pickle, and where that begins; None if it holds none as it is."""
+    """The words for a record's headers, and where its pickle begins; None if it has no pickle in readable form."""
     tag = record[0] if len(record) > records.TRAILER else -1
     if tag == records.PICKLE:
         return "", 0
@@ -113,7 +113,7 @@ def payload_of(record: bytes) -> tuple[str, int | None]:
 
 
 def _headers(record: bytes) -> tuple[dict[int, bytes], int] | None:
-    """The headers of a record and where its payload begins, if all that must be known is known."""
+    """The headers of a record and where its payload begins; None if one is unknown and must be known."""
     if len(record) <= records.TRAILER or record[0] != records.HEADERED:
         return None
     found = records.read_headers(record)
@@ -136,7 +136,7 @@ def _of_pickle(data: bytes, start: int, stop: int, size: int, said: str, length:
 
 
 def _decompressed(header: bytes, payload: bytes) -> tuple[bytes, str | None]:
-    """The beginning of what was compressed, and why it is not all of it, if it is not."""
+    """The beginning of the payload, decompressed, and why it is not all of it; None if it is."""
     if int.from_bytes(header[1:5], "little"):
         return b"", "it is compressed with a dictionary"
     try:
@@ -147,11 +147,11 @@ def _decompressed(header: bytes, payload: bytes) -> tuple[bytes, str | None]:
     except zstd.ZstdError as error:
         return b"", str(error)
     whole = len(found) == int.from_bytes(header[5:], "little")
-    return found, None if whole else f"only the first {_LOOKED_AT:,} bytes are looked at"
+    return found, None if whole else f"only the first {_LOOKED_AT:,} bytes are read"
 
 
 def _told(codec: int, payload: bytes, length: int, steps: int) -> tuple[str, str, str | None]:
-    """Type, text, and why that is not all, of a value that is no pickle."""
+    """Type and text of a value that is not a pickle, and why they are not complete; None if they are."""
     if codec == BYTES:
         return "bytes", _cut(repr(payload[: length + 1]), length), None
     if codec == TEXT:
@@ -160,15 +160,15 @@ def _told(codec: int, payload: bytes, length: int, steps: int) -> tuple[str, str
     if codec == MSGPACK:
         value, problem = beginning(payload[:_LOOKED_AT], steps)
     elif len(payload) > _LOOKED_AT:
-        return "?", _cut(payload[: 4 * length].decode("utf-8", "replace"), length), "it is too long to be looked at"
+        return "?", _cut(payload[: 4 * length].decode("utf-8", "replace"), length), "it is too long for a preview"
     else:
         assert codec == JSON
         try:
             value = json.loads(payload.decode("utf-8", "surrogatepass"))
         except (ValueError, RecursionError) as error:
-            return "?", "?", f"no JSON: {error}"
+            return "?", "?", f"not valid JSON: {error}"
     try:
-        data = pickle.dumps(value, 4)  # so that it is written as a pickle of it would be
+        data = pickle.dumps(value, 4)  # a pickle of it is described, so that text and type have the usual form
     except RecursionError as error:
         return type(value).__name__, "?", str(error)
     thing = follow(instructions(data), steps).thing

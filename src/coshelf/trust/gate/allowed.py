@@ -1,6 +1,6 @@
 """Classes and functions of the user, which a pickle may name beside plain data.
 
-Only an instance that the pickle itself made is changed, and only in the ways in which Python's pickler changes one.
+A pickle can change only instances that it made itself, and only in the ways in which Python's unpickler does.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ class Allowed:
         self._classes = classes
 
     def owns(self, made: Any) -> bool:
-        """Whether this call made an instance of an allowed class: members of enumerations are the program's own.
+        """Whether this call made an instance of an allowed class.
 
-        So is whatever a cache gives, and all else that a function returns.
+        Members of enumerations belong to the program. So do objects from a cache, and all else that a function returns.
         """
         kind = type(made)
         if kind not in self._classes or isinstance(made, (enum.Enum, type)):
@@ -40,7 +40,7 @@ class Allowed:
         return kind is self._named or isinstance(self._named, (types.FunctionType, type))
 
     def build(self, machine: Machine, target: Any, state: Any) -> None:
-        """As the BUILD of Python's unpickler."""
+        """Do what BUILD does in Python's unpickler."""
         own = _found(type(target), "__setstate__")
         if own is not None:
             own(target, state)
@@ -73,7 +73,7 @@ def _is_special(name: Any) -> bool:
 
 
 def _found(kind: type, name: str) -> Callable[..., Any] | None:
-    """A method of instances, not one of the class, nor anything else that can be called."""
+    """A method of instances by its name; None for a class method or any other callable."""
     for each in kind.__mro__:
         if name in vars(each):
             found = vars(each)[name]

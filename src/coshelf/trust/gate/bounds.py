@@ -1,7 +1,8 @@
-"""How deep a pickle nests and how much it asks to be hashed, told from its instructions before it is unpickled.
+"""Measures how deep a pickle nests and how much hashing it asks for, before it is unpickled.
 
-The stack and the memo are followed with numbers in the place of objects. Python hashes nested tuples by recursion in C,
-without a limit, and hashes a tuple anew each time: forty tuples that each hold the one before twice take hours.
+The survey follows the instructions with a stack and a memo of numbers in the place of objects. It is needed because
+Python hashes nested tuples by recursion in C, without a limit, and hashes a tuple anew each time. Forty tuples that
+each hold the one before twice take hours.
 """
 
 from __future__ import annotations
@@ -15,15 +16,15 @@ from coshelf.errors import UntrustedValue
 __all__ = ["MOST_LEVELS", "Survey", "survey"]
 
 MOST_LEVELS = 1000
-"""How deep data may nest: as deep as Python's own recursion goes by default, in at most some 200 KB of C stack."""
+"""How deep data may nest: as deep as Python's default limit of recursion. It takes at most some 200 KB of C stack."""
 
 _FEWEST_HASHES = 2_000_000  # parts of keys: a tenth of a second
 _HASHES_PER_BYTE = 16
 _LONGEST_LINE = 5000  # digits of a number that is written out; Python's own limit is 4300
-_BIG = 64  # bytes of an int that is not used in plain C code again and again
+_BIG = 64  # bytes of an int; larger ones take long to hash, and are not loaded in the quick way
 
-# A value is a number: 0 for a scalar; else its depth above, and below it what hashing it costs beyond one. What can be
-# filled later has a place in a list of depths, and is the negative of that.
+# A value is a number. A scalar is 0. For other values the high bits are the depth, and the low bits are what hashing it
+# costs beyond one. A value that can be filled later is the negative of its place in a list of depths.
 _DEPTH = 64
 _PARTS = (1 << _DEPTH) - 1
 _LEVEL = 1 << _DEPTH
@@ -33,7 +34,7 @@ for _codes, _size in ((b"N\x88\x89", 1), (b"K", 2), (b"M", 3), (b"J", 5), (b"G",
     for _code in _codes:
         _FIXED[_code] = _size
 _RUNS = {code: re.compile(rb"(?:%c.{%d})++" % (code, _FIXED[code] - 1), re.DOTALL).match for code in b"KMJG"}
-# Instructions with a length of so many bytes, and what follows.
+# Instructions that a length follows, and then the data. The numbers are the bytes of the length.
 _COUNTED = {0x43: 1, 0x55: 1, 0x58: 4, 0x42: 4, 0x54: 4, 0x8D: 8, 0x8E: 8, 0x96: 8}
 _LINES = {0x46: 400, 0x49: _LONGEST_LINE, 0x4C: _LONGEST_LINE, 0x53: 1 << 62, 0x56: 1 << 62}
 
@@ -56,8 +57,8 @@ class Survey:
 def survey(data: bytes) -> Survey:
     """What is in a pickle.
 
-    Raises :class:`UntrustedValue` if it nests too deep, if it asks for more hashing or for a larger memo than its size
-    can need, and ``pickle.UnpicklingError`` if it is none.
+    Raises :class:`UntrustedValue` if it nests too deep, or if it asks for more hashing or for a larger memo than its
+    size can need. Raises ``pickle.UnpicklingError`` if it is not a pickle.
     """
     try:
         return _Surveyor(data).run()
@@ -138,7 +139,7 @@ class _Surveyor:
         self.stack.append(1 - len(self.levels))
 
     def _fill(self, values: list[int]) -> None:
-        """Put values into what is on top. Only what is still where it was made is ever filled by Python's pickler."""
+        """Put values into the container on top. Python's pickler fills a container only where it made it."""
         target = self.stack[-1]
         if target >= 0:
             raise UntrustedValue("a pickle of data does not change what it did not just make", "change")
@@ -172,7 +173,7 @@ class _Surveyor:
             self.stack.append(_LEVEL | len(parts))
 
     def _put(self, index: int) -> None:
-        """Note a value. Python's pickler numbers them from 0, or 1, on."""
+        """Note a value. Python's pickler numbers them upward from 0 or 1."""
         if index > len(self.data):
             raise UntrustedValue(f"a pickle of {len(self.data)} bytes has no {index} parts to note", "memo index")
         self.memo[index] = self.stack[-1]
@@ -182,7 +183,7 @@ class _Surveyor:
         self.stack.append(value if value >= 0 else self._finished(value))
 
     def _finished(self, value: int) -> int:
-        """As a value that is not filled any more."""
+        """The number of a value that is not filled any more."""
         return self.levels[-value] << _DEPTH
 
     # --- instructions without an argument ----------------------------------------------------------------------------
@@ -268,7 +269,7 @@ class _Surveyor:
     # --- instructions with one ---------------------------------------------------------------------------------------
 
     def _rare(self, code: int, at: int) -> int:
-        """An instruction that is rare in what Python writes today; where the next one is."""
+        """Follow an instruction that today's picklers rarely write. Returns where the next one is."""
         data = self.data
         at += 1
         if code == 0x80:  # PROTO
@@ -297,7 +298,7 @@ class _Surveyor:
         return self._lines(code, at)
 
     def _lines(self, code: int, at: int) -> int:
-        """An instruction of protocol 0, which is followed by lines."""
+        """Follow an instruction of protocol 0, whose arguments are lines. Returns where the next one is."""
         end = self.data.find(b"\n", at)
         if end < 0:
             raise IndexError

@@ -1,7 +1,7 @@
 """What a pickle of plain data may call, with arguments of checked kinds and sizes.
 
-Constructors of the standard library believe what they are given: an iterable without end, the digits of a number whose
-integer is larger than memory, the name of a codec, which is that of a module.
+Constructors of the standard library do not check their arguments for harm. Examples are an iterable without end, the
+digits of a number that is larger than memory, and the name of a codec, which is the name of a module to import.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ __all__ = ["CONSTRUCTORS", "only"]
 Arguments = tuple[Any, ...]
 Constructor = Callable[["Machine", Arguments], Any]
 
-MOST_BITS = 1 << 16  # of an int that is computed with
+MOST_BITS = 1 << 16  # of an int that a constructor computes with
 _LONGEST = 20_000  # characters of a number
 _RATIO = re.compile(r"-?\d+(?:/\d+)?", re.ASCII)
 _ZONE = re.compile(r"[A-Za-z0-9_+-]+(?:/[A-Za-z0-9_+-]+)*", re.ASCII)
 _TYPECODES = frozenset("bBuwhHiIlLqQfd")
-_MACHINE_FORMATS = 22  # that arrays have
+_MACHINE_FORMATS = 22  # so many of them are defined for arrays
 _SIMPLE = (type(None), bool, int, float, complex, str, bytes)
 
 
@@ -40,7 +40,7 @@ def _is_int(value: Any, bits: int = MOST_BITS) -> bool:
 
 
 def only(name: str, *kinds: type, fewest: int = 1, most: int = 1) -> Constructor:
-    """Calls a builtin class with so many arguments of exactly these types, and ints of a size that is computed with."""
+    """Calls a builtin class. The arguments have exactly these types; their number and the size of ints are limited."""
     import importlib
 
     module, _, attribute = name.rpartition(".")
@@ -62,7 +62,7 @@ def only(name: str, *kinds: type, fewest: int = 1, most: int = 1) -> Constructor
 
 
 def _pairs(name: str, made: Callable[..., Any]) -> Constructor:
-    """A mapping of nothing, of a dict, or of a list of pairs, as Python 2 wrote some."""
+    """Makes a mapping: empty, from a dict, or from a list of pairs, as Python 2 wrote some."""
 
     def make(machine: Machine, arguments: Arguments) -> Any:
         if not arguments:
@@ -93,7 +93,7 @@ def _counter(machine: Machine, arguments: Arguments) -> Any:
 
 
 def _defaultdict(machine: Machine, arguments: Arguments) -> Any:
-    """The factory is called by whoever asks for what is missing: a class of plain data, or one that is allowed."""
+    """The factory is a class of plain data or one that is allowed: each look-up of a missing key will call it."""
     factory = arguments[0] if arguments else None
     known = machine.known(factory)
     is_class = known is not None and known.value is factory and (known.owner is not None or isinstance(factory, type))
@@ -115,7 +115,7 @@ def _bytes(kind: type) -> Constructor:
     name = kind.__name__
 
     def make(machine: Machine, arguments: Arguments) -> Any:
-        """Given a number, bytes would be made out of nothing, as many as it says."""
+        """Refuses a number, because Python would make that many bytes, out of nothing."""
         if not arguments:
             return kind()
         if isinstance(arguments[0], int):
@@ -131,7 +131,7 @@ def _bytes(kind: type) -> Constructor:
 
 
 def _encode(machine: Machine, arguments: Arguments) -> bytes:
-    """How protocols 0 to 2 store bytes."""
+    """Encodes text as bytes: protocols 0 to 2 store bytes as such a call."""
     if len(arguments) != 2 or type(arguments[0]) is not str or arguments[1] not in ("latin1", "latin-1"):
         raise _wrong("encode", arguments)
     machine.spend(len(arguments[0]) >> 3)
@@ -233,7 +233,7 @@ def _moment(name: str) -> Constructor:
 
 
 def _array(machine: Machine, arguments: Arguments) -> Any:
-    """As protocols 0 to 2 have it: a letter, and a list of numbers."""
+    """Makes an array as protocols 0 to 2 store it: a letter, and a list of numbers."""
     from array import array
 
     code, *rest = arguments or (None,)
@@ -249,7 +249,7 @@ def _array_again(machine: Machine, arguments: Arguments) -> Any:
     from array import _array_reconstructor, array  # type: ignore[attr-defined]
 
     if len(arguments) != 4 or arguments[0] is not array:
-        raise TypeError("a pickle of data makes arrays of no other class")
+        raise TypeError("a pickle of data does not make arrays of another class")
     _, code, form, data = arguments
     right = type(code) is str and code in _TYPECODES and type(form) is int and 0 <= form < _MACHINE_FORMATS
     if not right or type(data) is not bytes:
@@ -274,7 +274,7 @@ def _shaped(_machine: Machine, arguments: Arguments) -> Any:
 
 
 def exception(name: str) -> Constructor:
-    """Exceptions keep what they are given, but for those that go through an argument."""
+    """Makes an exception. Most keep their arguments unread; those that iterate over one get a tuple or list only."""
     import builtins
 
     made = getattr(builtins, name, None)
@@ -330,4 +330,4 @@ CONSTRUCTORS: dict[tuple[str, str], Callable[[], Constructor]] = {
         for kind in ("Address", "Interface", "Network")
     },
 }
-"""What makes the constructor of a name. Only what a pickle asks for is imported."""
+"""For each name, a function that makes its constructor. So only the modules that a pickle asks for are imported."""

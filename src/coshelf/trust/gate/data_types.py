@@ -45,18 +45,18 @@ _CLASSES = frozenset(
         *(("uuid", "UUID"), ("uuid", "SafeUUID"), ("zoneinfo", "ZoneInfo")),
     )
 )
-"""What is data itself, as the class that it is: a factory of defaults, say."""
+"""Classes that may be values themselves, as a factory of defaults is."""
 
 _CONSTANTS = {("builtins", "Ellipsis"): Ellipsis, ("builtins", "NotImplemented"): NotImplemented}
 _WITH_A_STATE = ("ChainMap", "UserDict", "UserList")
 _NUMPY = frozenset(
     ("numpy", "numpy.core.multiarray", "numpy._core.multiarray", "numpy.core.numeric", "numpy._core.numeric")
 )
-_MODULES_OF_ONE_CLASS = {"pathlib._local": "pathlib"}  # Python 3.13
+_MODULES_OF_ONE_CLASS = {"pathlib._local": "pathlib"}  # as Python 3.13 names it
 
 
 def current_name(module: str, name: str) -> tuple[str, str]:
-    """What Python 2, or another version of Python 3, called something else."""
+    """The current module and name of what Python 2, or another version of Python 3, named differently."""
     if (module, name) in NAME_MAPPING:
         return NAME_MAPPING[module, name]
     module = _MODULES_OF_ONE_CLASS.get(module, module)
@@ -64,7 +64,7 @@ def current_name(module: str, name: str) -> tuple[str, str]:
 
 
 def data_type(module: str, name: str) -> Known | None:
-    """What a pickle gets for a name, or None if it is not one of data. Only modules of these tables are imported."""
+    """What a pickle gets for a name; None if it is not a name of plain data. Imports only modules of these tables."""
     return _data_type(*current_name(module, name))
 
 
@@ -81,7 +81,7 @@ _UNCHANGEABLE = {
 
 
 def inert_class(module: str, name: str) -> type | None:
-    """A class that the interpreter's own unpickler may call: nothing can change it, nor what it makes."""
+    """A class that Python's own unpickler may call, because neither the class nor its instances can be changed."""
     return _UNCHANGEABLE.get((module, name))
 
 
@@ -110,7 +110,7 @@ def _data_type(module: str, name: str) -> Known | None:
 
 
 def _empty(kind: Any) -> Callable[[Machine, tuple[Any, ...], dict[str, Any]], Any]:
-    """Makes an instance to which a state may be given."""
+    """Makes an empty instance, which may get a state."""
 
     def new(_machine: Machine, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
         if arguments or named:
@@ -121,7 +121,7 @@ def _empty(kind: Any) -> Callable[[Machine, tuple[Any, ...], dict[str, Any]], An
 
 
 def _begun(finish: Callable[[Machine, Any, Any], Any]) -> Callable[..., Any]:
-    """Makes an instance as soon as its state is known, since it can be hashed then."""
+    """Makes an instance once its state is known, because the instance can be hashed from then on."""
 
     def new(machine: Machine, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
         if named or not all(type(each) is str for each in arguments):
@@ -132,7 +132,7 @@ def _begun(finish: Callable[[Machine, Any, Any], Any]) -> Callable[..., Any]:
 
 
 def _attribute(machine: Machine, arguments: tuple[Any, ...]) -> Any:
-    """How protocols 0 to 3 reach the one function of a class that pickles of data need."""
+    """``getattr``, by which protocols 0 to 3 reach ``ZoneInfo._unpickle``, the one method that pickles of data need."""
     from zoneinfo import ZoneInfo
 
     if len(arguments) != 2 or arguments[0] is not ZoneInfo or arguments[1] != "_unpickle":
@@ -142,15 +142,15 @@ def _attribute(machine: Machine, arguments: tuple[Any, ...]) -> Any:
 
 
 def _reconstruct(machine: Machine, arguments: tuple[Any, ...]) -> Any:
-    """As ``copyreg._reconstructor``, how protocols 0 and 1 make an instance without calling its class."""
+    """``copyreg._reconstructor``, by which protocols 0 and 1 make an instance without calling its class."""
     parts: tuple[Any, ...] = arguments if len(arguments) == 3 else (None, None, None)
     made, base, state = parts
     known = machine.known(made)
     if known is None:
-        raise TypeError("a pickle of data makes no instance of this class without calling it")
+        raise TypeError("a pickle of data does not make an instance of this class without calling it")
     if known.owner is None:
         if base is not object or state is not None or not known.begins:
-            raise TypeError("a pickle of data makes no instance of this class without calling it")
+            raise TypeError("a pickle of data does not make an instance of this class without calling it")
         return known.new(machine, (), {})
     if base is object:
         return machine.noted(object.__new__(made), known)

@@ -1,7 +1,7 @@
-"""Pickles that are harmless by their form, told at the speed of C: by regular expressions over their instructions.
+"""Recognises pickles whose form is harmless, at the speed of C: by regular expressions over their instructions.
 
-In what they match, no tuple holds a tuple, nor anything else that the memo gives once more; so hashing is no work. No
-large number is there, no large memo, and nothing is called but by name with scalars that are written out.
+In a pickle that they match, no tuple holds a tuple, or a value that the memo gives again; so hashing takes little time.
+It has no large number and no large memo. It calls only what it names, with scalars that are written out.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ _NUMBERS = {b"K": 2, b"M": 3, b"J": 5, b"G": 9}  # and how long each is
 _NUMBER_OF_UUID = rb"\x8a(?:\x11.{16}\x00|%s)" % b"|".join(
     re.escape(bytes((size,))) + b".{%d}[\x00-\x7f]" % (size - 1) for size in range(1, 17)
 )
-_BATCH = 1000  # parts that Python's pickler writes before it ends a list and goes on with it
+_BATCH = 1000  # parts of a list that Python's pickler writes before it begins the next batch
 _MOST_PARTS = 16  # of a tuple, which may be hashed again and again
-_MANY = _MOST_PARTS + 1  # so many numbers in a row are of a list
+_MANY = _MOST_PARTS + 1  # so many numbers in a row belong to a list
 _FRAMED, _BARE = struct.Struct("<HBQBI").unpack_from, struct.Struct("<HBI").unpack_from
 _PROTOCOLS, _TEXTS = (0x0480, 0x0580), (0x58, 0x42)
 
@@ -36,12 +36,12 @@ Run = Callable[[bytes, int], "re.Match[bytes] | None"]
 
 
 def openers(data: bytes) -> int:
-    """At least as many as there are lists, dicts and sets in a pickle."""
+    """A number that is not smaller than that of the lists, dicts and sets in a pickle."""
     return len(data) - len(data.translate(None, b"]}ld\x8f"))
 
 
 def is_one_text(data: bytes) -> bool:
-    """Whether it is a str or some bytes as Python's pickler writes them, and nothing else: more than 16 bytes."""
+    """Whether a pickle of more than 16 bytes is one str or bytes as Python's pickler writes it, and nothing else."""
     protocol, code, _, begin, length = _FRAMED(data)
     start = 16
     if code != _FRAME:
@@ -51,13 +51,13 @@ def is_one_text(data: bytes) -> bool:
 
 
 def number_of_uuid(data: bytes) -> int | None:
-    """The number of a UUID that is written as Python's pickler does, with nothing else; None if it is not."""
+    """The number of a UUID, if a pickle is that UUID as Python's pickler writes it and nothing else. Otherwise None."""
     found = _one_uuid()(data)
     return None if found is None else int.from_bytes(found[1][2:], "little")
 
 
 def is_without_tuples(data: bytes) -> bool:
-    """Whether it makes lists, dicts and sets of scalars, and calls nothing."""
+    """Whether a pickle makes only lists, dicts and sets of scalars, and calls nothing."""
     return _is_all(data, _expressions()[0])
 
 
@@ -83,7 +83,7 @@ def _is_all(data: bytes, run: Run) -> bool:
         code = data[at]
         if code == _STOP:
             return True
-        if code == _MARK:  # before many numbers of one kind, or it would be matched
+        if code == _MARK:  # many numbers of one kind follow: the expression matches any other mark
             at = _end_of_numbers(data, at + 1)
         elif code == _FRAME:
             at += 9
@@ -96,7 +96,7 @@ def _is_all(data: bytes, run: Run) -> bool:
 
 
 def _end_of_numbers(data: bytes, at: int) -> int:
-    """Where the numbers end that begin here. Those of one kind are equally long, so that one slice tells how many."""
+    """Where the numbers that begin here end. Those of one kind are equally long, so one slice shows their count."""
     count = _MANY
     while count >= _MANY and (kind := _NUMBERS.get(data[at : at + 1])):
         codes = data[at : at + kind * _BATCH : kind]
@@ -113,13 +113,13 @@ def _one_uuid() -> Callable[[bytes], re.Match[bytes] | None]:
 
 @functools.cache
 def _expressions() -> tuple[Run, Run, Run]:
-    """Compiled when the first larger pickle comes."""
+    """The compiled expressions. They are compiled for the first larger pickle."""
 
     def sized(code: bytes, most: int) -> bytes:
         lengths = b"|".join(re.escape(bytes((size,))) + b".{%d}" % size for size in range(most + 1))
         return re.escape(code) + b"(?:" + lengths + b")"
 
-    # One list of alternatives each, which are told apart by their first byte: groups within groups take twice as long.
+    # Each is one list of alternatives with different first bytes. Groups within groups would take twice as long.
     memo = rb"\x94?+"
     text, blob, number = sized(b"\x8c", 255), sized(b"C", 32), sized(b"\x8a", 64)
     scalar = b"|".join((text + memo, b"[N\x88\x89]++", b"K.", b"G.{8}", b"M..", b"J.{4}", blob + memo, number + memo))
@@ -139,7 +139,7 @@ def _expressions() -> tuple[Run, Run, Run]:
     uuid_number = rb"(?:%s|K.|M..|J.{3}[\x00-\x7f])" % _NUMBER_OF_UUID
     key = rb"(?:\x8c\x03int" + memo + rb"|h.)"
     uuid = rb"\)%(m)s\x81%(m)s}%(m)s%(key)s%(n)s%(m)ssb" % {b"m": memo, b"key": key, b"n": uuid_number}
-    # Arguments that are used at once may hold what the memo gives, since what is called here takes no tuples.
+    # Arguments that are used at once may hold a value from the memo, because nothing that is called here takes tuples.
     data = rb"C[\x04\x06\x0a](?:(?<=\x04).{4}|(?<=\x06).{6}|(?<=\x0a).{10})"
     call = rb"(?:h.%(d)s%(m)s(?:h.\x86|\x85)%(m)sR%(m)s)++|[\x85\x86\x87]%(m)sR" % {b"d": data, b"m": memo}
     forms = (plain, flat, b"|".join((call, uuid, flat, rb"[\x93R]")))

@@ -1,4 +1,4 @@
-"""The instructions of pickles, as steps of the gate's interpreter: from where it is to where the next one is."""
+"""The instructions of pickles, as steps of the gate's interpreter. Each step returns where the next instruction is."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _lined(code: int, decode: Callable[[bytes], Any]) -> None:
 
 
 def _int(line: bytes) -> Any:
-    """``00`` and ``01`` are how protocols 0 and 1 say False and True."""
+    """Reads an int. Protocols 0 and 1 write False and True as ``00`` and ``01``."""
     return line == b"01" if line in (b"00", b"01") else int(line)
 
 
@@ -304,7 +304,7 @@ def _newobj_ex(machine: Machine, at: int) -> int:
 
 
 def _old_instance(machine: Machine, called: Any, arguments: list[Any]) -> None:
-    """As Python 2 made instances: without arguments the class is not called."""
+    """Make an instance as Python 2 did: without arguments the class is not called."""
     known = machine.known(called)
     if known is not None and not arguments and known.begins:
         machine.stack.append(machine.new(called, (), {}))
@@ -346,7 +346,7 @@ def _next_buffer(machine: Machine, at: int) -> int:
 def _readonly_buffer(machine: Machine, at: int) -> int:
     buffer = machine.stack[-1]
     if type(buffer) not in (bytes, bytearray, memoryview):
-        raise UnpicklingError("what the pickle marks as read-only is no buffer")
+        raise UnpicklingError("what the pickle marks as read-only is not a buffer")
     view = memoryview(buffer)
     if not view.readonly:
         machine.stack[-1] = view.toreadonly()

@@ -1,7 +1,7 @@
 """The gate's own interpreter of pickles, for those that call anything but dates.
 
-Each instruction does one thing to objects of exact types that are listed here. No method of an object is looked up, so
-that classes, functions, members of enumerations and numpy's objects can lie on the stack and nothing happens to them.
+Each instruction does one thing to objects of exact types that are listed here. It looks up no method of an object. So
+classes, functions, members of enumerations and numpy's objects can lie on the stack, and nothing happens to them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["Interpreter"]
 _FEWEST_PARTS = 1_000_000  # that constructors may copy or hash in one pickle: a tenth of a second
 _PARTS_PER_BYTE = 16
 _MARK = object()
-_LONG_NUMBERS = ("decimal", "fractions")  # modules of what has many digits, and is no int
+_LONG_NUMBERS = ("decimal", "fractions")  # modules of numbers that have many digits and are not ints
 
 _SETTERS: dict[type, Callable[[Any, Any, Any], None]] = {
     each: each.__setitem__ for each in (dict, OrderedDict, defaultdict, Counter)
@@ -36,8 +36,8 @@ class Interpreter:
 
     Args:
         data: the pickle, which :func:`coshelf.trust.gate.bounds.survey` has passed.
-        name: gives what a name stands for, or raises.
-        buffers: what lies beside the pickle.
+        name: returns what a name stands for, or raises.
+        buffers: the buffers beside the pickle.
     """
 
     def __init__(self, data: bytes, name: Callable[[str, str], Known], buffers: Iterable[Any] | None) -> None:
@@ -83,7 +83,7 @@ class Interpreter:
             raise refused(f"a pickle of {len(self.data)} bytes that asks for more work than its size can need")
 
     def hashable(self, keys: Iterable[Any]) -> None:
-        """Note that these are hashed. Tuples are hashed with all that they hold, again and again."""
+        """Note that these are hashed. Each hash of a tuple hashes all of its parts anew."""
         left = []
         for key in keys:
             kind = type(key)
@@ -101,7 +101,7 @@ class Interpreter:
             self.parts -= sum(_length(part) for part in parts if type(part).__module__ in _LONG_NUMBERS)
 
     def known(self, named: Any) -> Known | None:
-        """What the pickle asked for by name, by the object that stands for it."""
+        """The name that this object stands for, if the pickle asked for it."""
         return self._known.get(id(named))
 
     def begin(self, finish: Callable[[Machine, Any, Any], Any], arguments: Any) -> Unfinished:
@@ -113,7 +113,7 @@ class Interpreter:
 
     def find(self, module: Any, name: Any) -> None:
         if type(module) is not str or type(name) is not str:
-            raise UnpicklingError("a name in the pickle is no text")
+            raise UnpicklingError("a name in the pickle is not text")
         known = self._name(module, name)
         self._known[id(known.value)] = known
         self.stack.append(known.value)
@@ -132,7 +132,7 @@ class Interpreter:
         return self.noted(known.new(self, arguments, named), known)
 
     def noted(self, made: Any, known: Known) -> Any:
-        """The same object. What the program's code made is its own, unless it is an instance of an allowed class."""
+        """The same object. What the program's code made can be changed only if its class is an allowed one."""
         if known.owner is not None:
             self._kept.append(made)
             if known.owner.owns(made):
@@ -142,14 +142,14 @@ class Interpreter:
         return made
 
     def owner(self, target: Any) -> Any:
-        """What changes an instance of an allowed class that this pickle made; None if it is one of plain data."""
+        """What changes an instance of an allowed class; None for plain data. Refuses what the program made."""
         if id(target) in self._foreign:
             raise refused(f"a pickle that changes {_told(target)}, which the program made", _name_of(target))
         known = self._own.get(id(target))
         return None if known is None else known.owner
 
     def build(self, target: Any, state: Any) -> Any:
-        """The object with its state: given to it once, and never to one that something else made."""
+        """The object with its state. It gets a state once, and only if this pickle made it."""
         if type(target) is Unfinished:
             if target.made is not None:
                 raise refused("a second state")
@@ -177,7 +177,7 @@ class Interpreter:
         try:
             value = self.memo[index]
         except KeyError:
-            raise UnpicklingError(f"the pickle has noted nothing as {index}") from None
+            raise UnpicklingError(f"the pickle uses memo entry {index}, which it has not made") from None
         if type(value) is Unfinished:
             if value.made is None:
                 raise refused("an object within its own state")
@@ -238,7 +238,7 @@ class Interpreter:
 
 
 def _length(number: Any) -> int:
-    """How much hashing a Decimal or Fraction takes, which is done anew each time."""
+    """How much work one hash of a Decimal or Fraction is. Python keeps no hash of them."""
     parts = getattr(number, "_numerator", 0), getattr(number, "_denominator", 0), number
     return sum(map(sys.getsizeof, parts)) >> 7
 

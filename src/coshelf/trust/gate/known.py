@@ -15,7 +15,7 @@ def refused(what: str, name: str = "") -> UntrustedValue:
 
 
 class Machine(Protocol):
-    """What instructions, constructors and states use of the interpreter, which runs them.
+    """The part of the interpreter that instructions, constructors and states use.
 
     Attributes:
         data: the pickle.
@@ -52,8 +52,8 @@ class Known:
     """A name of plain data.
 
     Attributes:
-        value: what stands on the stack for it: a class whose name is data itself, or this object, which can do nothing.
-        begins: whether an instance of it is made without calling it.
+        value: what stands for it on the stack: a class that may be a value itself, or this object, which does nothing.
+        begins: whether an instance of it can be made without calling it.
         owner: how its instances are filled and changed; only for what the user allows.
     """
 
@@ -75,13 +75,13 @@ class Known:
         self._new = new
 
     def make(self, machine: Machine, arguments: tuple[Any, ...]) -> Any:
-        """What calling it gives."""
+        """The result of calling it."""
         if self._make is None:
             raise refused(f"a call of {self.label}", self.label)
         return self._make(machine, arguments)
 
     def new(self, machine: Machine, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
-        """An instance without a call."""
+        """An instance, made without calling it."""
         if self._new is None:
             raise refused(f"an instance of {self.label} made without calling it", self.label)
         return self._new(machine, arguments, named)

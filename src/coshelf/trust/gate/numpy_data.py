@@ -1,7 +1,7 @@
-"""numpy's arrays, scalars and dtypes out of pickles. What numpy's pickles name is nothing of numpy's here.
+"""numpy's arrays, scalars and dtypes from pickles, made by functions of the gate instead of those that pickles name.
 
-An array is made at once from bytes whose length fits shape and dtype, a dtype by numpy from a description. numpy's own
-functions for pickles believe what they are told, and nothing that they are told reaches them.
+An array is made at once, from bytes whose length fits its shape and dtype. numpy makes a dtype from a description.
+numpy's own functions for pickles do not check their arguments, so no pickle reaches them.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def _kind_begun(machine: Machine, arguments: tuple[Any, ...]) -> Any:
 
 
 def _kind(machine: Machine, kind: str, state: Any) -> Any:
-    """The dtype that numpy makes by a description: it believes states themselves, and crashes on some."""
+    """The dtype, which numpy makes from a description: numpy does not check a state itself, and crashes on some."""
     import numpy as np
 
     if type(state) is not tuple or len(state) not in (8, 9) or state[0] not in (3, 4):
@@ -129,7 +129,7 @@ def _with_fields(names: Any, fields: Any, size: Any, flags: Any) -> Any:
 
 
 def _look_through(machine: Machine, kind: Any, depth: int) -> None:
-    """Fields of fields can be many more than the pickle has bytes, and numpy goes through all of them."""
+    """Limit fields within fields: they can be many more than the pickle has bytes, and numpy goes through them all."""
     machine.spend(1)
     if depth > _DEEPEST:
         raise _refused("a dtype with fields within fields within fields")
@@ -140,7 +140,7 @@ def _look_through(machine: Machine, kind: Any, depth: int) -> None:
 
 
 def _unit(metadata: Any) -> str | None:
-    """What dates and spans of time count: nothing besides, and unit, count, and two numbers."""
+    """The unit of dates and spans of time, as numpy writes it; None if the metadata have any unexpected part."""
     if type(metadata) is not tuple or len(metadata) != 2 or type(metadata[1]) is not tuple or len(metadata[1]) != 4:
         return None
     nothing, (unit, count, divisor, event) = metadata
@@ -164,7 +164,7 @@ def _array_begun(machine: Machine, arguments: tuple[Any, ...]) -> Any:
 
 
 def _array(machine: Machine, _arguments: None, state: Any) -> Any:
-    """An array with memory of its own, as numpy makes it."""
+    """An array with memory of its own, like those that numpy unpickles."""
     import numpy as np
 
     parts: tuple[Any, ...] = state if type(state) is tuple and len(state) == 5 else (None,) * 5
@@ -181,12 +181,12 @@ def _array(machine: Machine, _arguments: None, state: Any) -> Any:
         raise _refused("an array of other data")
     machine.spend(len(data) >> 3)
     made = _seen(data, kind, shape, order, copy=True)
-    # As numpy, which reads into the machine's byte order.
+    # Converted to the machine's byte order, as numpy does.
     return made if made.dtype.isnative or made.dtype.names else made.byteswap().view(made.dtype.newbyteorder("="))
 
 
 def _of_objects(machine: Machine, kind: Any, shape: Any, order: Any, items: Any) -> Any:
-    """An array that holds these objects, each put in as it is."""
+    """An array that holds these objects, each stored unchanged."""
     import numpy as np
 
     if kind != np.dtype("O") or type(items) is not list or len(items) != math.prod(shape):
@@ -226,7 +226,7 @@ def _is_shape(shape: Any) -> bool:
 
 
 def _seen(data: Any, kind: Any, shape: tuple[int, ...], order: Any, *, copy: bool) -> Any:
-    """An array of these bytes, which are as many as it needs."""
+    """An array of these bytes. Their number must be what the array needs."""
     import numpy as np
 
     count = math.prod(shape)
@@ -246,7 +246,7 @@ def _seen(data: Any, kind: Any, shape: tuple[int, ...], order: Any, *, copy: boo
 
 
 def _check_elements(made: Any, depth: int) -> None:
-    """Elements that numpy could not have written: characters that are none, truth values of other bits."""
+    """Refuse elements that numpy could not have written: invalid characters, and truth values other than 0 and 1."""
     import numpy as np
 
     kind = made.dtype
@@ -257,7 +257,7 @@ def _check_elements(made: Any, depth: int) -> None:
         form = "u1" if kind.kind == "b" else f"{kind.byteorder if kind.byteorder in '<>' else '='}u4"
         most = 1 if kind.kind == "b" else _LAST_CHARACTER
         if int(np.ascontiguousarray(made).reshape(-1).view(form).max()) > most:
-            raise _refused("an array of elements that are none of its dtype")
+            raise _refused("an array with elements that its dtype does not have")
 
 
 def _refused(what: str) -> Any:

@@ -1,8 +1,8 @@
-"""The interpreter's own unpickler in the gate's hands: for classes that nothing can change, and for checked calls.
+"""Python's own unpickler, used by the gate for classes that nothing can change, and for calls that it checks.
 
-It gets pickles whose form was looked at before (:mod:`coshelf.trust.gate.grammar` and ``bounds``): without BUILD, and
-without NEWOBJ, but for a UUID right where its number is. So the functions that stand for classes can be called, and
-nothing else can be done with them.
+It gets pickles whose form was checked before (:mod:`coshelf.trust.gate.grammar` and ``bounds``). They have no BUILD
+and no NEWOBJ, except those of a UUID right beside its number. So a pickle can call the functions that stand for
+classes, but can do nothing else with them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from coshelf.trust.gate.data_types import current_name, inert_class
 __all__ = ["Care", "asks_for_checked", "load_checked", "load_small"]
 
 _FEWEST_PARTS, _PARTS_PER_BYTE = 1_000_000, 16  # that constructors may copy in one pickle, as in the interpreter
-_LONGEST = 100  # characters of a number, whose hash is made anew each time
+_LONGEST = 100  # characters of a number; Python computes its hash anew each time
 _LONGEST_PATH = 4000
 _MOST_TEXT = 20_000_000  # characters that all calls together may go through
 _LEAVES: dict[tuple[str, str], tuple[int, int, int, type | None]] = {
@@ -36,9 +36,9 @@ _LEAVES: dict[tuple[str, str], tuple[int, int, int, type | None]] = {
     ("fractions", "Fraction"): (_LONGEST, 2, 2, int),
     ("zoneinfo", "ZoneInfo._unpickle"): (_LONGEST, 2, 2, None),
 }
-"""What holds nothing: how long text may be that it is made of, how few and many arguments there are, and of what type.
+"""Classes whose instances hold no other objects: the longest text, the fewest and most arguments, and their type.
 
-None is whatever its constructor verifies. The others are called at once.
+If the type is None, the constructor of the gate checks the arguments. The other classes are called at once.
 """
 _FACTORIES = frozenset("bool bytes complex dict float frozenset int list set str tuple".split())
 
@@ -47,7 +47,7 @@ _MODULES = tuple(sorted({module.encode() for module, _ in _LEAVES} | {b"collecti
 
 
 class Care(Exception):
-    """There is something in a pickle for which each instruction is to be looked at."""
+    """The pickle has something for which each instruction must be checked: the quick ways do not fit."""
 
 
 class _Inert(pickle.Unpickler):
@@ -64,12 +64,12 @@ def _class_of(module: str, name: str) -> Any:
 
 
 def asks_for_checked(data: bytes) -> bool:
-    """Whether a module is written in a pickle that has classes to be called with checked arguments, or a UUID is."""
+    """Whether a pickle contains the name of a module whose classes are called with checked arguments, or UUID."""
     return any(map(data.__contains__, _MODULES)) or b"UUID" in data
 
 
 def load_small(data: bytes) -> Any:
-    """The value of a small pickle of whatever form. Raises :class:`Care` for what is not inert."""
+    """The value of a small pickle of any form. Raises :class:`Care` if it names anything but an inert class."""
     return _Inert(io.BytesIO(data)).load()
 
 
@@ -77,10 +77,10 @@ def load_checked(data: bytes, levels: int) -> Any:
     """The value of a pickle that may call some classes of plain data beside the inert ones, with checked arguments.
 
     Args:
-        data: a pickle whose form was looked at.
-        levels: how many objects that hold others may be made by calls, which is as deep as these can nest.
+        data: a pickle whose form was checked.
+        levels: how many objects that hold others its calls may make. These cannot nest deeper than that.
 
-    Raises :class:`Care` if it names anything else, or if what stands for a name is left in the value.
+    Raises :class:`Care` if it names anything else, or if a stand-in for a class is left in the value.
     """
     unpickler = _Checked(io.BytesIO(data))
     unpickler.budget = _Budget(len(data), levels)
@@ -96,7 +96,7 @@ def load_checked(data: bytes, levels: int) -> Any:
 
 
 class _Name:
-    """Stands for a class that a pickle gives to something, and should not call."""
+    """Stands for a class that a pickle may pass as an argument, and may not call."""
 
     __slots__ = ("__weakref__",)
 
@@ -105,9 +105,9 @@ class _Name:
 
 
 class _Budget:
-    """What the calls of one pickle have in common; to their constructors, what the interpreter is.
+    """What the calls of one pickle share. Constructors use it in the place of the interpreter.
 
-    Nothing here keeps what stands for a name, which ends with its unpickler.
+    It keeps no stand-in alive: each stand-in goes with its unpickler.
     """
 
     def __init__(self, size: int, levels: int) -> None:
@@ -141,7 +141,7 @@ class _Checked(pickle.Unpickler):
             return found
         asked = current_name(module, name)
         if asked == ("uuid", "UUID"):
-            # It is not for calls, where it would go through the same long text again and again.
+            # A call of UUID goes through its text, and many calls could go through the same long text again and again.
             if self.data.count(b"R") * len(self.data) > _MOST_TEXT:
                 raise Care
             return _class_of(*asked)
@@ -171,7 +171,7 @@ def _stand_in(asked: tuple[str, str], budget: _Budget) -> Any:
 
 
 def _leaf(asked: tuple[str, str], budget: Any) -> Callable[..., Any]:
-    """Makes what holds nothing, of scalars."""
+    """Makes an object that holds no others, from scalars."""
     longest, least, most, of = _LEAVES[asked]
     make: Callable[..., Any] | None = CONSTRUCTORS[asked]() if of is None else None
     kind: Callable[..., Any] = _class_of(*asked) if make is None else make
@@ -195,7 +195,7 @@ def _leaf(asked: tuple[str, str], budget: Any) -> Callable[..., Any]:
 
 
 def _getattr(budget: _Budget) -> Callable[..., Any]:
-    """How Python's pickler names the one function of a class that pickles of data need."""
+    """``getattr``, by which Python's pickler names the one method that pickles of data need."""
 
     def call(*arguments: Any) -> Any:
         if len(arguments) != 2 or type(arguments[1]) is not str or arguments[1] != "_unpickle":
@@ -208,7 +208,7 @@ def _getattr(budget: _Budget) -> Callable[..., Any]:
 
 
 def _holder(make: Callable[[_Budget, Any], Any], budget: _Budget) -> Callable[..., Any]:
-    """Makes what is filled later, or of a dict."""
+    """Makes a container that is filled later, or from a dict."""
 
     def call(*arguments: Any) -> Any:
         budget.hold()

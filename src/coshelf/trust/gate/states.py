@@ -13,11 +13,11 @@ from coshelf.trust.gate.known import Machine, refused
 __all__ = ["STATES", "user_string_of", "uuid_of"]
 
 _MAPPINGS = (dict, OrderedDict, defaultdict, Counter, ChainMap, UserDict)
-_OF_ERRORS = frozenset(("name", "path", "name_from", "obj"))  # what some exceptions keep in C
+_OF_ERRORS = frozenset(("name", "path", "name_from", "obj"))  # attributes that some exceptions keep in C
 
 
 def is_private(name: Any) -> bool:
-    """Whether Python or a library looks for an attribute of this name by itself, as numpy does for its interface."""
+    """Whether the name is special: Python or a library may look for it by itself, as numpy does for its interface."""
     return type(name) is not str or name.startswith("__")
 
 
@@ -25,7 +25,7 @@ def _attributes(target: Any, state: Any) -> dict[str, Any]:
     if state is None:
         return {}
     if type(state) is not dict or any(map(is_private, state)):
-        raise refused(f"attributes of {type(target).__name__} that are no names of data")
+        raise refused(f"attributes of {type(target).__name__} with names that are not for data")
     return state
 
 
@@ -38,7 +38,7 @@ def _exception(_machine: Machine, target: BaseException, state: Any) -> None:
     notes = left.pop("__notes__", None) if left else None
     if notes is not None:
         if type(notes) is not list or not all(type(note) is str for note in notes):
-            raise refused(f"notes of {type(target).__name__} that are no list of text")
+            raise refused(f"notes of {type(target).__name__} that are not a list of text")
         target.__dict__["__notes__"] = notes
     for name, value in _attributes(target, left).items():
         if name in _OF_ERRORS and isinstance(target, (ImportError, AttributeError, NameError)):
@@ -67,7 +67,7 @@ def _user_list(_machine: Machine, target: UserList[Any], state: Any) -> None:
 def _chain(_machine: Machine, target: ChainMap[Any, Any], state: Any) -> None:
     maps = _only_part("ChainMap", state, "maps", list)
     if not maps or not all(type(each) in _MAPPINGS for each in maps):
-        raise refused("a ChainMap of no mappings")
+        raise refused("a ChainMap of something else than mappings")
     target.maps = maps
 
 

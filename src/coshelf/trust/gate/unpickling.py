@@ -1,4 +1,4 @@
-"""The gate: as ``pickle.loads``, for whoever wrote the pickle."""
+"""The gate: like ``pickle.loads``, but for pickles that any user may have written."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from coshelf.trust.gate.quick import Care, asks_for_checked, load_checked, load_
 __all__ = ["Gate"]
 
 
-# A pickle names something by one of six instructions: two are followed by lines, and these are the bytes of the others.
-# Without any of them in it, wherever they may stand, there is nothing that it could call or change.
+# A pickle names something by one of six instructions. Two of them need line breaks; the other bytes are the codes of
+# the other four. A pickle that has none of these bytes, at any place, cannot call or change anything.
 _NAMING = b"\n\x93\x82\x83\x84"
-_SMALL = 1000  # bytes, in which nothing can nest deeper than is allowed
-# Hashing takes long where tuples hold others that were there before. These are the bytes of what makes tuples, and of
-# what takes something once more: with one tuple, or so few times, it cannot take long in so few bytes.
+_SMALL = 1000  # bytes. So small a pickle cannot nest deeper than is allowed
+# Hashing takes long if tuples hold earlier tuples several times. The first bytes are the instructions that make tuples;
+# the second are those that take an earlier value again. A small pickle with so few of either is hashed quickly.
 _TUPLES, _AGAIN = b"t\x85\x86\x87", b"2hjg"
 _FEW_TUPLES, _FEW_TIMES = 1, 12
 
@@ -68,9 +68,9 @@ def _uuid(number: int) -> Any:
 
 
 def _measure(value: Any) -> None:
-    """Raise :class:`Care` for what nests so deep that it is to be looked at: lists and dicts, which are not hashed.
+    """Raise :class:`Care` if lists and dicts nest so deep that each instruction must be checked.
 
-    The module that writes Python's own code files stops at some 2000 levels, and does it at the speed of C.
+    ``marshal``, which writes Python's own code files, stops at some 2000 levels. It measures at the speed of C.
     """
     try:
         marshal.dumps(value)
@@ -82,7 +82,7 @@ class Gate:
     """Loads pickles of plain data, and of the classes and functions that are allowed beside it.
 
     Args:
-        allow: classes and functions of the user. Their instances are made with care, which takes longer.
+        allow: classes and functions of the user. Pickles with their instances are checked in full, which takes longer.
 
     >>> import pickle, datetime
     >>> gate = Gate()
@@ -99,7 +99,7 @@ class Gate:
         self.loads = faster("loads", self._maker())
 
     def _maker(self) -> Callable[..., Any]:
-        # Python's own unpickler, unlike that in C, takes the end for the end of a line.
+        # The unpickler in Python, unlike that in C, accepts the end of the data as the end of a line.
         quickest, small, careful = pickle.loads, _SMALL if _IS_IN_C else -1, self._careful
         without, again, tuples, naming = bytes.translate, _AGAIN, _TUPLES, _NAMING
 
@@ -118,7 +118,7 @@ class Gate:
     def _careful(self, data: Any, buffers: Iterable[Any] | None, is_small: bool = False) -> Any:
         """The value of a pickle that is large, or asks for something by name."""
         data = data if type(data) is bytes else bytes(data)
-        # What the program has registered as an extension is unpickled without being asked for by name.
+        # The unpickler loads an extension that the program has registered without calling find_class.
         registered = copyreg._extension_registry  # type: ignore[attr-defined]  # noqa: SLF001
         is_quick = buffers is None and not registered and _IS_IN_C
         if is_quick:
@@ -145,7 +145,7 @@ class Gate:
 
 
 def _allowed(allow: Iterable[Callable[..., Any]]) -> dict[tuple[str, str], Known]:
-    """What is allowed, by the names under which pickles ask for it."""
+    """The allowed classes and functions, by the names under which pickles ask for them."""
     from coshelf.trust.gate.allowed import allowed_name
 
     named = list(allow)
