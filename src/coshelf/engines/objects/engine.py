@@ -3,9 +3,9 @@
 An object holds a sealed record. Its number is random, so no two writes have the same bytes or the same ETag. To
 overwrite the state that was read, the engine writes with ``If-Match``; to create an entry, with ``If-None-Match``.
 
-A deletion on condition is one with ``If-Match``, too, where the server honours that. Elsewhere an empty object takes
-the entry's place, a tombstone, which counts as none and stays until it is overwritten: to delete it afterwards, without
-a condition, could delete what another process has stored there meanwhile.
+A deletion with a condition has ``If-Match``, too, if the server honours that. On other servers an empty object, a
+tombstone, is written in the entry's place. It counts as no entry and stays until it is overwritten. To delete it later,
+without a condition, could delete an entry that another process has stored meanwhile.
 """
 
 from __future__ import annotations

@@ -41,8 +41,8 @@ def bucket_of(batch: Batch, layout: Layout, where: str) -> Bucket | None:
         raise CrossShard(
             f"{where} has {len(layout.buckets)} buckets, and a commit can change one: this one would change "
             f"{len(layout.buckets) if batch.clears else len(indices)}\n"
-            "  hint: keys with the same part in braces are in one bucket ('{ann}/name', '{ann}/age'); a shelf made with "
-            "?buckets=1 has transactions over all keys"
+            "  hint: keys with the same part in braces are in one bucket ('{ann}/name', '{ann}/age'); a shelf made "
+            "with ?buckets=1 has transactions over all keys"
         )
     return layout.buckets[min(indices, default=0)]
 
@@ -80,7 +80,7 @@ class Committer:
             raise Conflict(f"{len(reply)} of {len(batch.checks)} entries changed in the meantime", tuple(reply))
         if not reply:
             raise ShelfNotFound(
-                f"the shelf {self._client.where} is not on its server any more: the shelf was deleted or evicted, or the "
+                f"the shelf {self._client.where} is not on its server any more: it was deleted or evicted, or the "
                 "server was restarted without persistence; nothing was stored"
             )
         return int.from_bytes(number, "little")
