@@ -143,7 +143,7 @@ class BytesFace(MutableMapping[bytes, bytes]):
         self._shelf.sync()
 
     def reorganize(self) -> None:
-        """Give unused space back to the disk. As with :meth:`coshelf.Shelf.compact`, no other process may have it open."""
+        """Give unused space back to the disk. No other process may have it open: see :meth:`coshelf.Shelf.compact`."""
         self._shelf.compact()
 
     def close(self) -> None:

@@ -319,7 +319,7 @@ class PickleShareDB(MutableMapping[str, Any]):
             return {}
 
     def hget(self, hashroot: str, key: Any, default: Any = _sentinel, fast_only: bool = True) -> Any:
-        """The value of a key of a hashed category, from any bucket. KeyError if it is missing and no default is given."""
+        """The value of a key of a hashed category, from any bucket. KeyError if it is missing, without a default."""
         for name in reversed(self._buckets_with(hashroot, key)):
             bucket = self._bucket(name)
             if key in bucket:  # it may have been removed meanwhile

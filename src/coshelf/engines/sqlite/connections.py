@@ -69,7 +69,7 @@ class Connections:
         return connection
 
     def take(self, *, keep: bool = False) -> sqlite3.Connection:
-        """A connection for the caller alone. With ``keep``, the caller keeps it after the call: no fork waits for it."""
+        """A connection for the caller alone. With ``keep``, it is used for longer than a call: no fork waits for it."""
         with self._lock:
             if self._closed:
                 raise ShelfClosed(f"the shelf {self.path} has been closed")

@@ -82,7 +82,7 @@ class Sidecars:
         try:
             with _found(path) as (found, opened):
                 if not stat.S_ISREG(found.st_mode):
-                    raise NotAShelf(f"{path} is not a regular file, and SQLite needs one of this name beside {self._path}")
+                    raise NotAShelf(f"{path} is not a regular file, but SQLite's file beside {self._path} always is")
                 exposed = exposure_to_others_than(allowed, path, found, opened)
         except FileNotFoundError:
             return False
