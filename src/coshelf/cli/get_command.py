@@ -40,7 +40,7 @@ __all__ = ["get_command"]
 @click.option("--opcodes", is_flag=True, help="List the instructions of the pickle. Nothing is unpickled.")
 @click.option("--pickle", "as_pickle", is_flag=True, help="Write the pickle itself, byte for byte.")
 @click.option(
-    "--trust-pickle", is_flag=True, help="Unpickle any value, and write its repr. This runs the code that the pickle names."
+    "--trust-pickle", is_flag=True, help="Unpickle any value, and write its repr. This runs code that it names."
 )
 @SIGN
 @ENCRYPT
@@ -117,7 +117,7 @@ def _stored_json(record: Record[Any, Any]) -> bytes | None:
 
 def _line(name: Any, value: Any) -> bytes:
     if not same_in_json(value):
-        raise click.UsageError(f"JSON cannot hold this {type(value).__name__} exactly: leave --json out")
+        raise click.UsageError(f"{type(value).__name__} cannot be written as JSON exactly: leave --json out")
     return line_of(name, value=value).encode()
 
 

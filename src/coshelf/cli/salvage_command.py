@@ -25,8 +25,8 @@ def salvage_command(source: str, target: str, as_json: bool) -> None:
     """Recover the readable entries of the damaged file SOURCE into a new shelf TARGET.
 
     SOURCE is not changed. Each recovered record is complete. Commits that a killed process had not flushed are
-    recovered, too. Entries that were lost are named, and so are entries that may be older or may have been deleted. Exit
-    code 1: something was damaged.
+    recovered, too. Entries that were lost are named, and so are entries that may be older or may have been deleted.
+    Exit code 1: something was damaged.
     """
     with progress(source) as tell:
         report = salvage(source, target, progress=tell)

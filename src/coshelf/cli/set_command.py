@@ -38,7 +38,7 @@ __all__ = ["set_command"]
 @click.option("--json", "form", flag_value="json", help="The value is JSON.")
 @click.option("--literal", "form", flag_value="literal", help="The value is a Python literal: {'a': (1, 2)}, b'x'.")
 @click.option("--bytes", "form", flag_value="bytes", help="The value is bytes, of any kind.")
-@click.option("--pickle", "form", flag_value="pickle", help="The value is a complete pickle. It is stored and not loaded.")
+@click.option("--pickle", "form", flag_value="pickle", help="The value is one pickle. It is stored and not loaded.")
 @click.option("--new", "only_new", is_flag=True, help="Store only if the key does not exist; exit code 1 if it exists.")
 @SIGN
 @ENCRYPT

@@ -135,7 +135,7 @@ class Overlay(Reader):
         return total
 
     def snapshot(self) -> Snapshot:
-        """The current state of the overlay, without later writes. Versions that are read from it are remembered, too."""
+        """The current state of the overlay, without later writes. Versions that are read from it are remembered."""
         now = Overlay(self._base, watched=self._watched)
         now._writes = self._writes.copy()
         now._clears = self._clears.copy()
