@@ -52,7 +52,7 @@ class Draft:
 
 @contextmanager
 def drafted(text: str, suffix: str, *, is_secret: bool) -> Iterator[Draft]:
-    """A file with a text, for a ``with`` block. At the end it is removed, with all files that the editor left beside it.
+    """A file with a text, for a ``with`` block. At the end it is removed, with all files that the editor left there.
 
     If the block ends before the text is stored, a changed text stays, and a message names its path. A secret text is
     kept in memory if the system has a place for that, and stays only if the user wants that.

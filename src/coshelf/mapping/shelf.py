@@ -62,7 +62,7 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
         self._namespace = namespace if namespace is not None else Namespace()
         self._codec = handle.codec
         self._reads_quickly = native.in_use and not self._namespace.prefix and type(self._codec) is PickleCodec
-        self._is_part = False  # of another, which is the one to be closed
+        self._is_part = False  # True for a sub: only the shelf itself closes the handle
 
     # --- what it is --------------------------------------------------------------------------------------------------
 
@@ -295,7 +295,7 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
 
     @contextmanager
     def edit(self, key: K, default: Any = MISSING) -> Iterator[V]:
-        """Return a value that the block changes in place, and store it when the block ends. Other writers wait meanwhile.
+        """Give the block a value to change in place, and store it when the block ends. Other writers wait meanwhile.
 
         If the block raises, the entry stays as it was. Writes of the block to the shelf are part of the same commit:
         see :meth:`transaction`.

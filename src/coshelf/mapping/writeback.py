@@ -92,7 +92,7 @@ class WritebackCache:
             return entries.get(encoded)
 
     def keep(self, key: Any, encoded: bytes, value: Any, version: int | str, fingerprint: bytes | None = None) -> Any:
-        """Put a value into the cache that was just loaded, or stored with this fingerprint. Return the caller's value."""
+        """Cache a value that was just loaded, or stored with this fingerprint. Return the value for the caller."""
         entries = self._entries()
         if is_immutable(value):
             with self._lock:
@@ -117,7 +117,7 @@ class WritebackCache:
             self._holders.release(encoded)
 
     def forget_unchanged(self, keys: Iterable[bytes]) -> None:
-        """Forget values that a commit has replaced. Values that were changed in place stay, so that they are reported."""
+        """Forget values that a commit has replaced. Values that were changed in place stay, and are reported later."""
         entries = self._entries()
         with self._lock:
             chosen = {encoded: entries[encoded] for encoded in keys if encoded in entries}
