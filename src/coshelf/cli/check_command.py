@@ -20,7 +20,7 @@ __all__ = ["check_command", "list_problems"]
 @click.argument("shelf", type=SHELF)
 @JSON
 def check_command(shelf: str, as_json: bool) -> None:
-    """Verify every page and every record of SHELF. Each problem is a line.
+    """Verify every page and every record of SHELF, and print each problem on a line.
 
     Nothing is changed or unpickled. Other processes can have the shelf open. Exit code 1: there is a problem.
     """

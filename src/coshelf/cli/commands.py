@@ -1,4 +1,4 @@
-"""The commands, each in a module of its own, which is imported when it is asked for."""
+"""The commands. Each is in its own module, which is imported when the command is used."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class _Commands(click.Group):
         try:
             return super().invoke(context)
         except click.ClickException as error:  # which click prints itself
-            error.message = plain(error.message, keep="\n")  # type: ignore[misc]  # for want of a hook
+            error.message = plain(error.message, keep="\n")  # type: ignore[misc]  # because click has no hook
             raise
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:

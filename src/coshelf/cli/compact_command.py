@@ -17,7 +17,7 @@ __all__ = ["compact_command"]
 def compact_command(shelf: str, timeout: float, as_json: bool) -> None:
     """Give unused space of SHELF back to the disk.
 
-    The file is written anew and replaces the old one. No other process may have the shelf open: see "backup".
+    The file is written again and replaces the old one. No other process may have the shelf open: see "backup".
     """
     with opened_unread(shelf, "w", timeout=timeout) as target:
         done = target.compact()

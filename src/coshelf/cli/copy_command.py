@@ -16,7 +16,7 @@ __all__ = ["copy_command"]
 @click.argument("source", type=SHELF)
 @click.argument("target", type=SHELF)
 @click.option("--overwrite", is_flag=True, help="Replace another value that the target has under the same key.")
-@click.option("--verify/--no-verify", default=True, show_default=True, help="Compare every entry once more at the end.")
+@click.option("--verify/--no-verify", default=True, show_default=True, help="Compare every entry again at the end.")
 @click.option("--dry-run", is_flag=True, help="Read and report; change nothing.")
 @click.option("--trust", is_flag=True, help="You trust SOURCE: its values may run code when they are read from TARGET.")
 @TIMEOUT

@@ -1,4 +1,4 @@
-"""The file that an editor is given: in a directory of its own, of which nothing stays behind unsaid."""
+"""The file for an editor, in its own directory. If a file stays there, the user is told."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Draft:
     """A text that is edited.
 
     Attributes:
-        path: of the file.
-        is_stored: whether what was written is needed no more.
+        path: the path of the file.
+        is_stored: whether the text is not needed any more.
     """
 
     def __init__(self, directory: str, suffix: str, text: bytes) -> None:
@@ -38,12 +38,12 @@ class Draft:
             file.write(text)
 
     def read(self) -> bytes:
-        """What the editor has written."""
+        """The content of the file after editing."""
         with open(self.path, "rb") as file:
             return file.read()
 
     def is_worth_keeping(self) -> bool:
-        """Whether somebody has written something that would be lost."""
+        """Whether the user has written something that would be lost."""
         try:
             return not self.is_stored and self.read() != self._first
         except OSError:
@@ -52,10 +52,10 @@ class Draft:
 
 @contextmanager
 def drafted(text: str, suffix: str, *, is_secret: bool) -> Iterator[Draft]:
-    """A file with a text, for the time of a ``with`` block. It goes at the end, with what the editor left beside it.
+    """A file with a text, for a ``with`` block. At the end it is removed, with all files that the editor left there.
 
-    If the block ends before the text is stored, a changed text stays, and its path is told. A secret one lies in memory
-    where the system has a place for that, and stays only if the user says so.
+    If the block ends before the text is stored, a changed text stays, and a message names its path. A secret text is
+    kept in memory if the system has a place for that, and stays only if the user wants that.
     """
     directory = tempfile.mkdtemp(prefix="coshelf-edit-", dir=_private_place() if is_secret else None)
     stays = False
@@ -75,11 +75,11 @@ def drafted(text: str, suffix: str, *, is_secret: bool) -> Iterator[Draft]:
         else:
             shutil.rmtree(directory, ignore_errors=True)
             if os.path.exists(directory):
-                say(f"{directory} could not be removed\n  hint: remove it, it holds the value as plain text")
+                say(f"{directory} could not be removed\n  hint: remove it; it holds the value as plain text")
 
 
 def _private_place() -> str | None:
-    """A directory in memory, which no other user reads and no backup takes; None if there is none."""
+    """A directory in memory, which other users cannot read and backups do not include; None if there is none."""
     for place in (os.environ.get("XDG_RUNTIME_DIR"), "/dev/shm"):  # noqa: S108 (a directory of mode 0700 is made there)
         if place and os.path.isabs(place) and os.path.isdir(place) and os.access(place, os.W_OK | os.X_OK):
             return place
@@ -107,7 +107,7 @@ def _remove_all_but(path: str) -> None:
 
 @contextmanager
 def _signals_as_exits() -> Iterator[None]:
-    """What would end the process at once ends the block first."""
+    """Turn signals that would end the process at once into SystemExit, so that the block can clean up."""
     before = {}
     for number in _ENDING:
         if signal.getsignal(number) == signal.SIG_DFL:

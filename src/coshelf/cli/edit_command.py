@@ -43,7 +43,7 @@ def edit_command(
 ) -> None:
     """Change the value of KEY in SHELF with the editor of $VISUAL or $EDITOR.
 
-    Text is shown as it is. Other plain data is shown as JSON where that is exact, and as a Python literal otherwise.
+    Text is shown as it is. Other plain data is shown as JSON if that is exact, and as a Python literal otherwise.
 
     No other process waits while you edit. If another process has changed the value meanwhile, the newer value stays,
     and your text is kept in a file that the message names. With --encrypt-with you are asked first. Exit code 1: the
@@ -90,9 +90,10 @@ def _as_text(value: Any) -> tuple[str, str]:
 
 
 def _edited(draft: Draft, form: str) -> Any:
-    """The value that the user makes of the draft.
+    """The value after the user has edited the draft.
 
-    Text that is not a value of its form can be edited again on a terminal. Elsewhere it is an error, and is kept.
+    On a terminal, text that is not a value of its form can be edited again. Without a terminal it is an error, and the
+    text is kept.
     """
     editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
     while True:

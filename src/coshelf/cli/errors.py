@@ -1,4 +1,4 @@
-"""How errors are told: what, why, what to do; never by a traceback."""
+"""Prints errors: what happened, why, and what to do. A traceback is never printed."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ SOMETHING_LEFT, USAGE, STORE_ERROR = 1, 2, 3
 
 @contextmanager
 def reported() -> Iterator[None]:
-    """Print an error of ours or of the system, and exit with its code."""
+    """Print an error of coshelf or of the system, and exit with its code."""
     try:
         yield
     except BrokenPipeError:
-        # Whoever read has had enough; Python would complain once more when it flushes at exit.
+        # The program that read the output has closed it. Python would raise again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(STORE_ERROR)
     except (CoshelfError, OSError) as error:

@@ -25,7 +25,7 @@ __all__ = ["export_command"]
 @click.option(
     "--trust-pickle",
     is_flag=True,
-    help="Unpickle, and write what JSON can hold exactly as JSON. This runs what the pickles say.",
+    help="Unpickle, and write what JSON can hold exactly as JSON. This runs the code that the pickles name.",
 )
 @click.option(
     "--json",
@@ -39,10 +39,10 @@ def export_command(
     """Copy the entries of the shelf SOURCE to a form that other programs read.
 
     TARGET is a file of JSON lines ("-" is standard output), a directory of pickleshare, or a shelf of the standard
-    library. It appears as a whole, or not at all. JSON lines hold values as pickles in base64.
+    library. It appears complete, or not at all. JSON lines hold values as pickles in base64.
     """
     if as_json and target == "-":
-        raise click.UsageError("--json and TARGET - both want standard output")
+        raise click.UsageError("--json and TARGET - both need standard output")
     with progress(target) as tell:
         report = export_entries(
             source,

@@ -40,7 +40,7 @@ __all__ = ["get_command"]
 @click.option("--opcodes", is_flag=True, help="List the instructions of the pickle. Nothing is unpickled.")
 @click.option("--pickle", "as_pickle", is_flag=True, help="Write the pickle itself, byte for byte.")
 @click.option(
-    "--trust-pickle", is_flag=True, help="Unpickle any value, and write its repr. This runs what the pickle says."
+    "--trust-pickle", is_flag=True, help="Unpickle any value, and write its repr. This runs code that it names."
 )
 @SIGN
 @ENCRYPT
@@ -60,8 +60,8 @@ def get_command(
     """Write the value of KEY in SHELF to standard output.
 
     Text, bytes, and JSON that is stored as JSON are written byte for byte. Other plain data is written as JSON if JSON
-    gives back exactly that value, and as a Python literal otherwise. Any other value is not unpickled: the error says
-    what it is. Exit code 1: the key does not exist.
+    returns exactly that value, and as a Python literal otherwise. Any other value is not unpickled: the error describes
+    it. Exit code 1: the key does not exist.
     """
     if sum((preview, opcodes, as_pickle, trust_pickle)) > 1 or (as_json and (opcodes or as_pickle)):
         raise click.UsageError("--preview, --opcodes, --pickle and --trust-pickle exclude each other")
@@ -87,7 +87,7 @@ def get_command(
                 except RecursionError:
                     raise UnreadableValue(
                         f"the value for key {shown(name)} is nested too deep to be written\n"
-                        "  hint: --preview tells its beginning, --pickle writes it as it is",
+                        "  hint: --preview shows its beginning, --pickle writes the pickle unchanged",
                         name,
                     ) from None
             write(out)
@@ -104,20 +104,20 @@ def _value(record: Record[Any, Any]) -> Any:
             raise
         raise UntrustedValue(
             f"the value for key {shown(record.key)} is not plain data, but {record.preview().text}\n"
-            "  hint: --preview and --opcodes tell more, --pickle writes it as it is, --trust-pickle unpickles it",
+            "  hint: --preview and --opcodes show more, --pickle writes it unchanged, --trust-pickle unpickles it",
             error.name,
             record.key,
         ) from None
 
 
 def _stored_json(record: Record[Any, Any]) -> bytes | None:
-    """The line of a value that is stored as JSON: that JSON, to the byte."""
+    """The line of a value that is stored as JSON: exactly the stored bytes. None for any other value."""
     return json_line(record.payload()) if record.codec == "json" else None
 
 
 def _line(name: Any, value: Any) -> bytes:
     if not same_in_json(value):
-        raise click.UsageError(f"{type(value).__name__} is not exactly a value of JSON: leave --json out")
+        raise click.UsageError(f"{type(value).__name__} cannot be written as JSON exactly: leave --json out")
     return line_of(name, value=value).encode()
 
 
@@ -134,10 +134,10 @@ def _tell(found: Preview, *, as_json: bool) -> None:
 def _list_instructions(record: Record[Any, Any]) -> None:
     said, start = payload_of(record.raw)
     if start is None:
-        raise click.UsageError(f"the record is no pickle, but {said}")
+        raise click.UsageError(f"the record is not a pickle, but {said}")
     try:
         for each in instructions(record.raw, start, len(record.raw)):
             show(str(each))
     except ValueError as error:
-        say(f"no whole pickle: {error}")
+        say(f"not a complete pickle: {error}")
         sys.exit(SOMETHING_LEFT)

@@ -23,22 +23,22 @@ __all__ = ["import_command"]
 @click.option(
     "--trust-pickle",
     is_flag=True,
-    help="Unpickle where there is no other way (hashed categories, pickled keys). This runs what the pickles say.",
+    help="Unpickle hashed categories and pickled keys, if there are any. This runs the code that the pickles name.",
 )
-@click.option("--keyencoding", default="utf-8", show_default=True, help="How the keys of a dbm database became bytes.")
+@click.option("--keyencoding", default="utf-8", show_default=True, help="The encoding of the keys of a dbm database.")
 @click.option(
     "--values",
     type=click.Choice(VALUES),
     default="pickle",
     show_default=True,
-    help="How the values of a dbm database or of sqlitedict became bytes; with bytes they are kept as bytes.",
+    help="The form of the values of a dbm database or of sqlitedict; with bytes they are kept as bytes.",
 )
 @click.option(
     "--keys",
     type=click.Choice(KEYS),
-    help="How the keys of sqlitedict became text; pickle-base64 is sqlitedict.encode_key. No code is run.",
+    help="The form of the keys of sqlitedict; pickle-base64 is sqlitedict.encode_key. No code is run.",
 )
-@click.option("--disk", type=click.Choice(DISKS), help="Which Disk of diskcache wrote; json is JSONDisk.")
+@click.option("--disk", type=click.Choice(DISKS), help="Which Disk of diskcache wrote the entries; json is JSONDisk.")
 @click.option(
     "--drop-expiry", is_flag=True, help="Import entries of diskcache that will expire. They then stay for ever."
 )

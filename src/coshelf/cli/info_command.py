@@ -12,7 +12,7 @@ from coshelf.cli.tables import table
 __all__ = ["info_command"]
 
 
-@click.command("info", short_help="Show what SHELF is, and who owns it.")
+@click.command("info", short_help="Show what SHELF is, and which user owns it.")
 @click.argument("shelf", type=SHELF)
 @JSON
 def info_command(shelf: str, as_json: bool) -> None:

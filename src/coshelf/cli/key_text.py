@@ -1,4 +1,4 @@
-"""Keys as they are written and typed on the command line: what the one writes, the other reads as the same key."""
+"""Keys on the command line: how they are printed and read. A printed key is read as the same key."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from coshelf.screen import is_plain, plain
 
 __all__ = ["literal_of", "read_key", "read_literal", "text_of_key"]
 
-# What a literal of a key can begin with. Most names begin with none of it, and are not parsed.
+# The beginnings of literals of keys. Most names begin otherwise, and are not parsed.
 _COULD_BE_LITERAL = re.compile(r"[ \t\f]*(?:[-+.0-9('\"]|[bBrRuU]{1,2}['\"]|None|True|False)")
 
 
 def text_of_key(key: Any, *, literal: bool = False) -> str:
-    """A key for a list: a str as it is typed, where it is read as that str, and a Python literal otherwise.
+    """A key for a list: a str as it is, if it is read as that str again, and a Python literal otherwise.
 
     >>> [text_of_key(key) for key in ("soups/leek", "None", None, "15", 15, " a")]
     ['soups/leek', "'None'", 'None', "'15'", '15', "' a'"]
@@ -29,7 +29,7 @@ def text_of_key(key: Any, *, literal: bool = False) -> str:
 
 
 def read_key(text: str) -> Any:
-    """The key that is typed: what a text says as a Python literal, if that can be a key, and the text itself otherwise.
+    """The key for a text on the command line: the value of a Python literal if it can be a key, else the text itself.
 
     >>> [read_key(text) for text in ("soups/leek", "'None'", "None", "('a', 1)", "[1]")]
     ['soups/leek', 'None', None, ('a', 1), '[1]']
@@ -44,17 +44,17 @@ def read_key(text: str) -> Any:
 
 
 def read_literal(text: str) -> Any:
-    """What a text says as a Python literal. Raises ValueError if it says nothing."""
+    """The value of a text as a Python literal. Raises ValueError if it is not one."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of escapes that Python does not know
+            warnings.simplefilter("ignore")  # warnings of escapes that Python does not have
             return ast.literal_eval(text)
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError) as error:
-        raise ValueError(f"{plain(text)!r} is no Python literal") from error
+        raise ValueError(f"{plain(text)!r} is not a Python literal") from error
 
 
 def literal_of(key: Any) -> str:
-    """A key as a Python literal on one line, of visible characters alone."""
+    """A key as a Python literal on one line, of visible characters only."""
     if isinstance(key, tuple):
         inner = ", ".join(literal_of(part) for part in key)
         return f"({inner},)" if len(key) == 1 else f"({inner})"

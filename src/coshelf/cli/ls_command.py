@@ -44,8 +44,8 @@ def ls_command(
 ) -> None:
     """List the keys of SHELF in order, one a line. With GLOB, list the keys that match.
 
-    In a glob "*" stops at "/", and "**" does not. A key is written as "get" reads it: a str as it is, unless it would
-    be read as something else, and any other key as a Python literal. Values are not unpickled.
+    In a glob "*" stops at "/", and "**" does not. A key is written as "get" reads it: a str as it is, and any other key
+    as a Python literal. A str that would be read as another key is a literal, too. Values are not unpickled.
     """
     out = sys.stdout.buffer
     with opened_unread(shelf, "r") as source:

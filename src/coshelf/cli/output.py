@@ -1,4 +1,4 @@
-"""What commands write: data to standard output, all else to standard error, and to a screen no control characters."""
+"""The output of commands: data to standard output, all else to standard error. Screens get no control characters."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LINES = "\n\t"
 
 
 def is_terminal() -> bool:
-    """Whether a person reads standard output."""
+    """Whether standard output is a terminal."""
     return sys.stdout.isatty()
 
 
@@ -42,7 +42,7 @@ def write_json(value: Any) -> None:
 
 
 def json_text(text: str) -> str:
-    """JSON for a screen: what cannot be shown is escaped as JSON escapes it, so that it stays the same JSON."""
+    """JSON for a screen: characters that cannot be shown are escapes of JSON, so that the value stays the same."""
     if is_plain(text):
         return text
     return "".join(each if each in _LINES or is_plain(each) else json.dumps(each)[1:-1] for each in text)

@@ -1,4 +1,4 @@
-"""How far something is, on a terminal."""
+"""Shows progress on a terminal."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Progress = Callable[[int, int | None], object]
 
 @contextmanager
 def progress(what: str) -> Iterator[Progress | None]:
-    """A bar on a terminal; nothing elsewhere."""
+    """A bar on a terminal; None if standard error is not a terminal."""
     try:
         if not sys.stderr.isatty():
             raise ImportError

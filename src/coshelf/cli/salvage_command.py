@@ -17,16 +17,16 @@ from coshelf.inspection.reports import SalvageReport
 __all__ = ["salvage_command"]
 
 
-@click.command("salvage", short_help="Recover what is readable in a damaged file.")
+@click.command("salvage", short_help="Recover the readable entries of a damaged file.")
 @click.argument("source", type=click.Path())
 @click.argument("target", type=click.Path())
 @JSON
 def salvage_command(source: str, target: str, as_json: bool) -> None:
-    """Recover what is readable in the damaged file SOURCE, into a new shelf TARGET.
+    """Recover the readable entries of the damaged file SOURCE into a new shelf TARGET.
 
-    SOURCE is not changed. Each record that is taken is whole. Commits that a killed process had not flushed are taken,
-    too. Entries that were lost are named, and so are entries that may be older or may have been deleted. Exit code 1:
-    something was damaged.
+    SOURCE is not changed. Each recovered record is complete. Commits that a killed process had not flushed are
+    recovered, too. Entries that were lost are named, and so are entries that may be older or may have been deleted.
+    Exit code 1: something was damaged.
     """
     with progress(source) as tell:
         report = salvage(source, target, progress=tell)
@@ -46,4 +46,4 @@ def salvage_command(source: str, target: str, as_json: bool) -> None:
 def _lost(report: SalvageReport) -> str:
     if report.lost_is_known:
         return f"{report.lost:,} lost"
-    return f"at least {report.lost:,} lost" if report.lost else "how many are lost is not known"
+    return f"at least {report.lost:,} lost" if report.lost else "it is unknown how many are lost"

@@ -37,8 +37,8 @@ __all__ = ["set_command"]
 @KEY_FORM
 @click.option("--json", "form", flag_value="json", help="The value is JSON.")
 @click.option("--literal", "form", flag_value="literal", help="The value is a Python literal: {'a': (1, 2)}, b'x'.")
-@click.option("--bytes", "form", flag_value="bytes", help="The value is bytes, whatever they are.")
-@click.option("--pickle", "form", flag_value="pickle", help="The value is a whole pickle. It is stored and not loaded.")
+@click.option("--bytes", "form", flag_value="bytes", help="The value is bytes, of any kind.")
+@click.option("--pickle", "form", flag_value="pickle", help="The value is one pickle. It is stored and not loaded.")
 @click.option("--new", "only_new", is_flag=True, help="Store only if the key does not exist; exit code 1 if it exists.")
 @SIGN
 @ENCRYPT
@@ -66,7 +66,7 @@ def set_command(
             raise click.UsageError("a pickle is stored as it is, so it is neither signed nor encrypted")
         found = entry(name, data)
         if isinstance(found, Left):
-            raise click.UsageError(f"standard input, of {len(data):,} bytes, is no whole pickle")
+            raise click.UsageError(f"standard input, of {len(data):,} bytes, is not a complete pickle")
         target, stored = opened_raw(shelf, "c", timeout=timeout), found.pickle
     else:
         stored = parsed(data, form or _form_in(shelf))
@@ -84,7 +84,7 @@ def set_command(
 
 
 def _form_in(shelf: str) -> str:
-    """What a value is taken for in a shelf, if nothing is said."""
+    """The default form of a value for a shelf."""
     try:
         with opened_unread(shelf, "r") as source:
             return "bytes" if source.info().codec == "bytes" else "text"

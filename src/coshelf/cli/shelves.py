@@ -1,4 +1,4 @@
-"""What commands have in common: the shelf and the keys that are named on the command line."""
+"""Shared by all commands: the shelf and the keys that are named on the command line."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 
 
 def target_of(name: str) -> str:
-    """A directory is one of the files engine."""
+    """The target for a name: a directory is opened by the files engine."""
     return f"files:{name}" if not _URL.match(name) and os.path.isdir(expanded(name)) else name
 
 
@@ -57,7 +57,7 @@ def opened(
     trust: bool = False,
     timeout: float = 60,
 ) -> Shelf[Any, Any]:
-    """A shelf as commands open it: plain data is loaded, unless the user says otherwise, whosever it is."""
+    """A shelf as commands open it: only plain data is loaded, even of a trusted shelf, unless the user wants more."""
     secret = () if encrypt is None else _content(encrypt)
     if sign is None:
         return open_shelf(target_of(name), flag, trust=trust, encrypt=secret, timeout=timeout)
@@ -70,7 +70,7 @@ def _content(path: str) -> bytes:
 
 
 def opened_unread(name: str, flag: Flag, *, timeout: float = 60) -> Shelf[Any, Any]:
-    """A shelf whose values are neither read nor written, so that it takes no secret."""
+    """A shelf whose values are neither read nor written, so that it needs no secret."""
     return open_with_codec(target_of(name), flag, UNREAD_VALUES, timeout=timeout)
 
 
@@ -80,7 +80,7 @@ def opened_raw(name: str, flag: Flag, *, timeout: float = 60) -> Shelf[Any, Any]
 
 
 def key_of(text: str, form: str | None) -> Any:
-    """The key that is named: as :func:`read_key` reads it, or in a form that was asked for."""
+    """The key for a text: as :func:`read_key` reads it, or in the given form."""
     if form == "str":
         return text
     if form is None:
@@ -106,7 +106,7 @@ class _ShelfName(click.types.StringParamType):
 
 
 class _KeyName(click.types.StringParamType):
-    """Completed by the keys of the shelf that stands before it."""
+    """Completed by the keys of the shelf that is named before it."""
 
     name = "key"
 
@@ -118,7 +118,7 @@ class _KeyName(click.types.StringParamType):
                 found = zip(shelf.keys(prefix=incomplete), range(_COMPLETIONS), strict=False)
                 return [CompletionItem(key) for key, _ in found if text_of_key(key) == key]
         except (CoshelfError, OSError, KeyError, ValueError):
-            return []  # nothing to offer; the command itself will say why
+            return []  # nothing to offer; the command itself prints the error
 
 
 SHELF = _ShelfName()

@@ -30,12 +30,12 @@ __all__ = ["stats_command"]
     show_default=True,
     help="How many of the largest entries are named.",
 )
-@click.option("--cheap", is_flag=True, help="Only what is known without reading all entries.")
+@click.option("--cheap", is_flag=True, help="Only figures that need no reading of all entries.")
 @JSON
 def stats_command(shelf: str, prefix_depth: int, largest: int, cheap: bool, as_json: bool) -> None:
     """Show what SHELF consists of: entries and sizes by prefix, and the largest entries.
 
-    Of a file also pages, readers, locks, and commits that wait to be flushed.
+    For a file, it also shows pages, readers, locks, and commits that wait to be flushed.
     """
     with opened_unread(shelf, "r") as source:
         stats = source.stats(prefix_depth=prefix_depth, largest=largest, cheap=cheap)

@@ -1,4 +1,4 @@
-"""Figures, for people: a name and a value on each line."""
+"""Tables of figures: a name and a value on each line."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["table"]
 
 
 def table(rows: Iterable[tuple[str, Any]]) -> None:
-    """Write what is known, names to the left."""
+    """Write the rows whose value is known, with names to the left."""
     known = [(name, _shown(value)) for name, value in rows if value is not None]
     width = max((len(name) for name, _ in known), default=0)
     for name, value in known:

@@ -1,4 +1,4 @@
-"""What ``import`` and ``export`` say of what became of the entries."""
+"""Prints the reports of ``import``, ``export`` and ``copy``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SHOWN = 20
 
 
 def finish(report: TransferReport, did: str, *, as_json: bool) -> None:
-    """Say what was done, and exit with 1 if something was left behind."""
+    """Print what was done, and exit with 1 if entries were skipped or failed."""
     if as_json:
         write_json(report.as_dict())
     parts = [f"{report.done:,} {did}"]

@@ -17,7 +17,7 @@ __all__ = ["trust_command"]
 def trust_command(path: str, is_revoked: bool) -> None:
     """Trust what is stored in the shelf at PATH. Opening it then loads any object, which can run code.
 
-    A shelf that you made on this machine is trusted already. Trust a shelf only if you trust everybody who wrote it.
+    A shelf that you made on this machine is trusted already. Trust a shelf only if you trust all its writers.
     """
     if is_revoked:
         say(f"{shown_target(path)}: {'no longer trusted' if revoke(path) else 'was not trusted'}")

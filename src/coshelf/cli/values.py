@@ -1,4 +1,4 @@
-"""Values on the command line: how they are written, and how they are read."""
+"""Values on the command line: how they are printed and read."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _LINES = "\n\t"
 
 
 def bytes_of(text: str) -> bytes:
-    """Text as it was typed, bytes that are not UTF-8 included."""
+    """Text as it was typed, with bytes that are not UTF-8."""
     return text.encode("utf-8", "surrogateescape")
 
 
 def written(value: Any) -> bytes:
-    """A value for standard output: text and bytes as they are, JSON where that is exact, else as Python writes it.
+    """A value for standard output: text and bytes as they are, JSON if that is exact, else a Python literal.
 
-    To a terminal it goes without control characters, which are escaped, and with a line end.
+    For a terminal, control characters are escaped, and a line end is added.
     """
     to_screen = is_terminal()
     if isinstance(value, (bytes, bytearray)) and not to_screen:
@@ -42,12 +42,12 @@ def written(value: Any) -> bytes:
 
 
 def json_line(data: bytes) -> bytes:
-    """JSON for standard output: to the byte, or to a terminal with what cannot be shown escaped."""
+    """JSON for standard output: unchanged, or for a terminal with escapes for what cannot be shown."""
     return json_text(data.decode("utf-8", "replace")).encode() + b"\n" if is_terminal() else data + b"\n"
 
 
 def parsed(data: bytes, form: str) -> Any:
-    """The value that bytes stand for in a form: text, bytes, json or literal. Raises a usage error if they cannot."""
+    """The value for bytes in a form: text, bytes, json or literal. Raises a usage error if they have another form."""
     if form == "bytes":
         return data
     try:

@@ -1,4 +1,4 @@
-"""Errors in the words of the command line: they name options and commands, where the library names arguments."""
+"""Errors in the words of the command line: they name options and commands. The library's errors name arguments."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["in_options"]
 # The longer phrases first. A phrase is matched as the library writes it, so that no key or value is reworded.
 _PHRASES: tuple[tuple[str, str], ...] = (
     (r"; trust=False was given\n[^\n]*(\n *or open it with[^\n]*)?", "\n  hint: get --trust-pickle loads any object"),
-    (r"trust=False was given", "commands load plain data alone"),
+    (r"trust=False was given", "commands load only plain data"),
     (r"open it with trust=False for plain data, or with trust=True if you[^\n]*", "get --trust-pickle loads it"),
     (r"[,;]? (or )?open it with trust=True, or with allow=[^\n]*", "get --trust-pickle loads any object"),
     (r",? or open it with trust=True", ""),
@@ -24,13 +24,13 @@ _PHRASES: tuple[tuple[str, str], ...] = (
     (r"(^|\n|\berror: )encrypt= needs", r"\1--encrypt-with needs"),
     (r"open the shelf with sign=", "give --sign-with FILE"),
     (r"not signed; opened with sign=", "not signed; --sign-with was given"),
-    (r"store it there anew with sign=", "store it there anew with set --sign-with"),
+    (r"store it there again with sign=", "store it there again with set --sign-with"),
     (r"a secret for (encrypt|sign)= has", r"the secret of --\1-with has"),
     (r"wait longer with timeout=", "wait longer with --timeout SECONDS"),
     (r"overwrite=True replaces a shelf", "--overwrite replaces a shelf"),
     (r"(name its primary), or use flag 'r'", r"\1"),
-    (r"read it with flag 'r', or use", "read it alone, or use"),
-    (r"was opened with flag 'r' and cannot be written", "was opened to be read alone"),
+    (r"read it with flag 'r', or use", "only read it, or use"),
+    (r"was opened with flag 'r' and cannot be written", "was opened only for reading"),
     (r"coshelf\.check\(path\) lists all", "coshelf check PATH lists all"),
     (r"coshelf\.salvage\(path, new\)", "coshelf salvage PATH NEW"),
     (r"coshelf\.salvage\(\) copies", "coshelf salvage copies"),

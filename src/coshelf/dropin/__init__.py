@@ -1,1 +1,1 @@
-"""What is behind the drop-in modules: ``coshelf.shelve``, ``coshelf.dbm`` and ``coshelf.pickleshare``."""
+"""The implementation of the drop-in modules: ``coshelf.shelve``, ``coshelf.dbm`` and ``coshelf.pickleshare``."""

@@ -1,4 +1,4 @@
-"""A shelf as a dbm object shows one: bytes in, bytes out, and a cursor."""
+"""A shelf with the interface of a dbm object: bytes in, bytes out, and a cursor."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ class BytesFace(MutableMapping[bytes, bytes]):
     """A mapping of bytes over the entries of a shelf whose keys are of one type. Other entries are not shown.
 
     Args:
-        shelf: where the entries lie; its values are bytes. Closing the face closes it.
+        shelf: the shelf with the entries; its values are bytes. Closing the face closes it.
         everything: the prefix that all keys of the type have, ``""`` or ``b""``.
         to_key: from bytes to the shelf's key.
         from_key: from the shelf's key to bytes.
 
-    The cursor methods are those of a ``bsddb`` object. Each returns a pair, or raises KeyError at an end, where the
-    cursor stays. The position is a key, so entries may be inserted and deleted around it.
+    The cursor methods are those of a ``bsddb`` object. Each returns a pair. At an end, it raises KeyError, and the
+    cursor does not move. The position is a key, so entries may be inserted and deleted around it.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class BytesFace(MutableMapping[bytes, bytes]):
         return bytes(value)
 
     def _sees_all(self, entries: Any) -> bool:
-        """Whether no entry has a key of another type: keys of one type lie together, so the ends tell."""
+        """Whether all keys are of this type. Keys of one type are adjacent, so the first and last key decide."""
         kind = type(self._everything)
         ends = (next(iter(entries.keys(reverse=reverse)), self._everything) for reverse in (False, True))
         return all(isinstance(end, kind) for end in ends)
@@ -112,7 +112,7 @@ class BytesFace(MutableMapping[bytes, bytes]):
         return self._move(reverse=True)
 
     def __next__(self) -> tuple[bytes, bytes]:
-        """Move to the next item. The first call of all moves to the first item."""
+        """Move to the next item. Without a position, move to the first item."""
         return self._move(start=self._at, behind=self._at)
 
     def next(self) -> tuple[bytes, bytes]:
@@ -120,7 +120,7 @@ class BytesFace(MutableMapping[bytes, bytes]):
         return next(self)
 
     def previous(self) -> tuple[bytes, bytes]:
-        """Move to the item before. The first call of all moves to the last item."""
+        """Move to the item before. Without a position, move to the last item."""
         return self._move(stop=self._at, reverse=True)
 
     def set_location(self, key: bytes) -> tuple[bytes, bytes]:
@@ -143,11 +143,11 @@ class BytesFace(MutableMapping[bytes, bytes]):
         self._shelf.sync()
 
     def reorganize(self) -> None:
-        """Give unused space back to the disk. As :meth:`coshelf.Shelf.compact`: nobody else may have it open."""
+        """Give unused space back to the disk. No other process may have it open: see :meth:`coshelf.Shelf.compact`."""
         self._shelf.compact()
 
     def close(self) -> None:
-        """Close the shelf. Once more does no harm."""
+        """Close the shelf. It may be closed again."""
         self._opened.close()
 
     def __enter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""From a shelf that a dbm module made to a coshelf file of the same name."""
+"""Converts a shelf that a dbm module made into a coshelf file of the same name."""
 
 from __future__ import annotations
 
@@ -26,28 +26,28 @@ _PATIENCE = 5.0  # seconds for SQLite's other connections to close
 def migrate(path: Filename, keyencoding: str = "utf-8") -> int:
     """Convert a shelf that a dbm module made into a coshelf file at exactly this name; return how many entries it has.
 
-    Values are copied as pickles; none is loaded. The files of the old shelf, and no others, get names that end in
+    Values are copied as pickles, and are not loaded. The files of the old shelf, and no others, get names that end in
     ``.before-coshelf``. If anything fails, the old shelf stays as it was. If the process is killed, call it again. A
-    coshelf file is left as it is.
+    coshelf file is not changed.
 
     Args:
         path: as it was given to ``shelve.open``.
-        keyencoding: how the old shelf's keys became bytes.
+        keyencoding: the encoding of the old shelf's keys.
 
     Raises:
-        ShelfNotFound: there is no shelf of that name.
+        ShelfNotFound: a shelf of that name does not exist.
         NotAShelf: its kind is unknown, or another file has a name that is needed.
         StorageError: another process has it open.
         UnicodeDecodeError: a key cannot be decoded with ``keyencoding``.
     """
     name = os.path.abspath(os.fsdecode(path))
     if os.path.islink(name):
-        name = os.path.realpath(name)  # the link stays one
+        name = os.path.realpath(name)  # the link stays a link
     kind = whichdb(name)
     if kind is None:
         raise ShelfNotFound(2, "there is no shelf at this path", name)
     if kind == "":
-        raise NotAShelf(f"{name} was made by no dbm module that this Python knows")
+        raise NotAShelf(f"{name} was not made by a dbm module that this Python has")
     if kind == "coshelf.dbm":
         old_files.finish(name)
         with open_with_codec(name, "r", RAW_PICKLES) as shelf:
@@ -72,25 +72,25 @@ def _files_of(name: str, kind: str) -> list[str]:
         return [name]
     found = found_beside(name)
     if found is None or found.kind != kind:
-        raise NotAShelf(f"{name} is a shelf of {kind}, but it cannot be told which files belong to it")
+        raise NotAShelf(f"{name} is a shelf of {kind}, but it is unknown which files belong to it")
     return list(found.files)
 
 
 def _roll_in_the_log(name: str) -> None:
-    """Bring what a killed writer left in SQLite's log into the database: the log has no meaning without it."""
+    """Move what a killed writer left in SQLite's log into the database, because only the database is renamed."""
     try:
         with contextlib.closing(sqlite3.connect(name, timeout=_PATIENCE, isolation_level=None)) as database:
             database.execute("SELECT count(*) FROM sqlite_master").fetchall()
             database.execute("PRAGMA journal_mode = DELETE").fetchall()
     except sqlite3.Error as error:
-        raise StorageError(f"{name} cannot be taken over by itself: {error}; nothing was changed") from error
+        raise StorageError(f"{name} cannot be opened exclusively: {error}; nothing was changed") from error
     left = [name + suffix for suffix in ("-wal", "-journal") if os.path.lexists(name + suffix)]
     if left:
         raise StorageError(f"{name} is open in another process, which writes to {left[0]}; nothing was changed")
 
 
 def _copy(name: str, making: str, original: str, keyencoding: str) -> int:
-    """Make a closed shelf with what the database has, which who could read and write the old one can."""
+    """Copy the database into a new shelf, and close it. Its owner and mode are those of the old shelf."""
     status = os.stat(original)
     mode = stat.S_IMODE(status.st_mode)
     database: Any

@@ -1,7 +1,7 @@
-"""The files of a converted shelf get out of the way: all of them, or none.
+"""Renames the files of a converted shelf: all of them, or none.
 
-Each first gets its second name as a hard link, and loses its first name when the new shelf has taken its place. So
-whenever this is killed, the files themselves tell how far it came, and which of them are ours.
+Each file first gets its second name as a hard link. It loses its first name after the new shelf has got its name. So if
+the process is killed, the files themselves show which steps were done, and which files belong to the old shelf.
 """
 
 from __future__ import annotations
@@ -25,28 +25,28 @@ _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS)
 
 
 def looks_of(files: list[str]) -> list[tuple[int, ...]]:
-    """What differs when somebody has written to them, or moved them."""
+    """Values that change if another process writes to the files, or moves them."""
     found = (os.stat(file) for file in files if os.path.lexists(file))
     return [(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns) for status in found]
 
 
 def refuse_taken(name: str, old: list[str]) -> None:
-    """Raise :class:`NotAShelf` if somebody else's file has a name that is needed."""
+    """Raise :class:`NotAShelf` if a file that is not part of the old shelf has a name that is needed."""
     if name not in old and os.path.lexists(name):
-        raise NotAShelf(f"{name} is in the way: it is no part of the old shelf, whose files are {', '.join(old)}")
+        raise NotAShelf(f"{name} is in the way: it is not part of the old shelf, whose files are {', '.join(old)}")
     for file in old:
         if os.path.lexists(file + _KEPT) and not _is_same(file, file + _KEPT):
             raise NotAShelf(f"{file + _KEPT} is in the way\n  hint: it may be the old shelf of an earlier migration")
 
 
 def replace(name: str, old: list[str], before: list[tuple[int, ...]], new: str) -> None:
-    """Give a new shelf its name, and the old files their second ones.
+    """Give a new shelf its name, and the old files their second names.
 
     Args:
-        name: of the new shelf, which one of the old files may have.
+        name: the name of the new shelf. One of the old files may have it.
         old: the old shelf's files.
-        before: their looks when they were copied.
-        new: where the new shelf lies.
+        before: their :func:`looks_of` before they were copied.
+        new: the temporary name of the new shelf.
     """
     with _alone(os.path.dirname(name)):
         if looks_of(old) != before:
@@ -66,7 +66,7 @@ def replace(name: str, old: list[str], before: list[tuple[int, ...]], new: str) 
 
 
 def finish(name: str) -> None:
-    """Let go of the first names of old files, if whoever converted the shelf was killed before."""
+    """Remove the first names of old files, if the process that converted the shelf was killed before that."""
     left = [name + suffix for suffix in SUFFIXES if os.path.lexists(name + suffix + _KEPT)]
     if left:
         with _alone(os.path.dirname(name)):
@@ -82,7 +82,7 @@ def _drop(name: str, old: list[str]) -> None:
 
 def _keep(file: str) -> None:
     kept = file + _KEPT
-    _unlink(kept)  # of an attempt that was killed: it is the same file, or there is none
+    _unlink(kept)  # if it exists, it is the same file, from an attempt that was killed
     try:
         os.link(file, kept, follow_symlinks=False)
     except OSError as error:
@@ -92,12 +92,12 @@ def _keep(file: str) -> None:
 
 
 def _is_same(file: str, kept: str) -> bool:
-    """Whether it is a link to the file, or a copy of it where there are no hard links."""
+    """Whether ``kept`` is a link to the file, or a copy of it on a file system without hard links."""
     status, other = os.lstat(file), os.lstat(kept)
     if os.path.samestat(status, other):
         return True
     if status.st_mtime_ns != other.st_mtime_ns or not (os.path.isfile(file) and os.path.isfile(kept)):
-        return False  # a copy that somebody made later, to have the old shelf back
+        return False  # a user has made a copy later, to have the old shelf back
     return filecmp.cmp(file, kept, shallow=False)
 
 
@@ -108,7 +108,7 @@ def _unlink(file: str) -> None:
 
 @contextlib.contextmanager
 def _alone(directory: str) -> Iterator[None]:
-    """Keep out others who convert shelves of this directory."""
+    """Keep out other processes that convert shelves in this directory."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -1,4 +1,4 @@
-"""``python -m coshelf.pickleshare``: the commands that pickleshare has, doing what their names say."""
+"""``python -m coshelf.pickleshare``: the commands of pickleshare."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _USAGE = """\
 usage: python -m coshelf.pickleshare COMMAND [DIRECTORY]
 
   dump [DIRECTORY]     print all keys and values as a Python dict (DIRECTORY: the current one)
-  load DIRECTORY       replace all by what is read from standard input: a dict of Python literals; nothing is evaluated
+  load DIRECTORY       replace all by the dict of Python literals on standard input; no code in it is run
   testwait DIRECTORY   wait until the key '250' is there, and print its value
 """
 
 
 def main(arguments: list[str]) -> int:
-    """Run a command; return its exit code: 0 done, 1 not all could be, 2 usage, 3 the directory cannot be used."""
+    """Run a command; return its exit code: 0 done, 1 partly or not done, 2 usage, 3 the directory cannot be used."""
     commands = {"dump": _dump, "load": _load, "testwait": _testwait}
     if not arguments:
         print(_USAGE, end="")
@@ -35,7 +35,7 @@ def main(arguments: list[str]) -> int:
         return 2
     directory = arguments[1] if len(arguments) == 2 else "."
     if command is not _load and not os.path.isdir(directory):
-        return _failed(f"there is no directory {directory}", 3)
+        return _failed(f"the directory does not exist: {directory}", 3)
     try:
         return command(directory)
     except (CoshelfError, OSError) as error:
@@ -52,7 +52,7 @@ def _dump(directory: str) -> int:
             if error.__cause__ is not None:
                 unreadable.append(f"{key!r} cannot be read: {error.__cause__!r}")
     print(pprint.pformat(found, sort_dicts=True))
-    strange = [f"{key!r} is no Python literal: load will refuse it" for key in found if not _is_literal(found[key])]
+    strange = [f"{key!r} is not a Python literal: load refuses it" for key in found if not _is_literal(found[key])]
     for complaint in unreadable + strange:
         _failed(complaint, 1)
     return 1 if unreadable or strange else 0
@@ -69,9 +69,9 @@ def _load(directory: str) -> int:
     try:
         data = ast.literal_eval(sys.stdin.read())
     except (ValueError, SyntaxError, MemoryError, RecursionError, UnicodeDecodeError) as error:
-        return _failed(f"standard input is no dict of Python literals: {error}; nothing was changed", 1)
+        return _failed(f"standard input is not a dict of Python literals: {error}; nothing was changed", 1)
     if not isinstance(data, dict) or not all(isinstance(key, str) for key in data):
-        return _failed("standard input is no dict with str keys; nothing was changed", 1)
+        return _failed("standard input is not a dict with str keys; nothing was changed", 1)
     PickleShareDB(directory).replace_all(data)
     return 0
 

@@ -1,7 +1,7 @@
-"""The database of ``coshelf.pickleshare``: pickleshare's names on its directories, correct between processes.
+"""The database of ``coshelf.pickleshare``: pickleshare's interface and directories, correct between processes.
 
-It trusts what it opens, as pickleshare does: reading a value runs what its pickle says. Files have mode 0666 less the
-umask. Processes that run pickleshare may share the directory.
+It trusts the directory that it opens, as pickleshare does: reading a value runs the code that its pickle names. Files
+have mode 0666 less the umask. Processes that run pickleshare may share the directory.
 """
 
 from __future__ import annotations
@@ -52,13 +52,13 @@ _R = TypeVar("_R")
 
 
 class _NoRoot(KeyError):
-    """The directory is not there, so that there is nothing in it."""
+    """The directory does not exist, so it has no keys."""
 
 
 def _going_on(
     method: Callable[Concatenate[PickleShareDB, _P], _R],
 ) -> Callable[Concatenate[PickleShareDB, _P], _R]:
-    """A method that begins anew where the directory was removed or replaced in its middle, and nothing was written."""
+    """A method that begins again if the directory was removed or replaced meanwhile, and nothing was written."""
 
     @functools.wraps(method)
     def again(self: PickleShareDB, /, *args: _P.args, **kwargs: _P.kwargs) -> _R:
@@ -71,7 +71,7 @@ def _going_on(
 
 
 def gethashfile(key: Any) -> str:
-    """The bucket of a new key in a hashed category. It is the same in every process, unlike pickleshare's."""
+    """The bucket of a new key in a hashed category. It is the same in every process; that of pickleshare is not."""
     hash(key)
     number = hash(key) if isinstance(key, (int, float, complex)) else zlib.crc32(repr(key).encode("utf-8", "replace"))
     return f"{number % 256:02x}"
@@ -97,7 +97,7 @@ class PickleShareDB(MutableMapping[str, Any]):
 
     @property
     def _engine(self) -> FilesEngine:
-        """The engine on the directory that is there now. KeyError if there is none."""
+        """The engine on the directory that is at the path now. KeyError if there is none."""
         engine = self._opened
         if not engine.is_in_place():
             try:
@@ -110,7 +110,7 @@ class PickleShareDB(MutableMapping[str, Any]):
 
     @property
     def _made_engine(self) -> FilesEngine:
-        """The engine to write with: the directory is made anew if somebody removed it."""
+        """The engine to write with. If the directory was removed, it is made again."""
         while True:
             try:
                 return self._engine
@@ -147,7 +147,7 @@ class PickleShareDB(MutableMapping[str, Any]):
         return value
 
     def _load(self, encoded: bytes) -> Any:
-        """The value; read again while an old process may be writing it."""
+        """The value. It is read again while an old process may be writing it."""
         until = time.monotonic() + YOUNG
         while True:
             entry = self._engine.get(encoded)
@@ -174,11 +174,11 @@ class PickleShareDB(MutableMapping[str, Any]):
         try:
             self._engine.commit(Batch(deletes=frozenset((self._encoded(key),))))
         except (InvalidKey, KeyTooLong, NotAShelf, ShelfPermissionError, _NoRoot):
-            pass  # as pickleshare, which says nothing of what it cannot delete
+            pass  # as pickleshare, which ignores keys that it cannot delete
 
     @_going_on
     def pop(self, key: Any, default: Any = _sentinel) -> Any:
-        """Remove a value and return it. Of several processes one gets it. A value that cannot be read stays."""
+        """Remove a value and return it. Only one of several processes gets it. A value that cannot be read stays."""
         try:
             with self._engine.exclusive() as lock:
                 value = self[key]
@@ -192,7 +192,7 @@ class PickleShareDB(MutableMapping[str, Any]):
 
     @_going_on
     def popitem(self) -> tuple[str, Any]:
-        """Remove and return an item that can be read. Of several processes one gets it."""
+        """Remove and return an item that can be read. Only one of several processes gets it."""
         for key in self:
             value = self.pop(key, _gone)
             if value is not _gone:
@@ -249,7 +249,7 @@ class PickleShareDB(MutableMapping[str, Any]):
         return len(self.keys())
 
     def uncache(self, *items: Any) -> None:
-        """Forget all values that were read, or some."""
+        """Forget the cached values of some keys; without keys, all."""
         if not items:
             self.cache = {}
         for item in items:
@@ -271,7 +271,7 @@ class PickleShareDB(MutableMapping[str, Any]):
                 listened, bell = self._bell(key)
 
     def _bell(self, key: Any) -> tuple[FilesEngine | None, Doorbell]:
-        """What to listen to for a key, and the engine that it is of; without a directory, something that polls."""
+        """The doorbell for a key, and its engine. If there is no directory, a bell that polls."""
         try:
             engine = self._engine
         except _NoRoot:
@@ -281,7 +281,7 @@ class PickleShareDB(MutableMapping[str, Any]):
     # --- hashed categories -------------------------------------------------------------------------------------------
 
     def _bucket_keys(self, hashroot: str) -> list[str]:
-        """The buckets of a category, the later the stronger."""
+        """The buckets of a category. If several have a key, the last one counts."""
         return sorted(self._stamps(hashroot), key=_strength)
 
     def _stamps(self, hashroot: str) -> dict[str, Stamp]:
@@ -291,8 +291,8 @@ class PickleShareDB(MutableMapping[str, Any]):
             return {}
 
     def _buckets_with(self, hashroot: str, key: Any) -> list[str]:
-        """The buckets that have a key, the later the stronger. Only what changed since the last time is read."""
-        if isinstance(key, (int, float)):  # always in the same one, pickleshare's too, or in the compressed one
+        """The buckets that have a key; the last one counts. Only buckets that changed since the last call are read."""
+        if isinstance(key, (int, float)):  # always in the same bucket, also with pickleshare, or in the compressed one
             names = [f"{hashroot}/{_COMPRESSED}", f"{hashroot}/{gethashfile(key)}"]
             return [name for name in names if key in self._bucket(name)]
         found = self._stamps(hashroot)
@@ -312,17 +312,17 @@ class PickleShareDB(MutableMapping[str, Any]):
             lock.commit(Batch(puts={encode(target): pickle.dumps(bucket, _PROTOCOL)}))
 
     def _bucket(self, name: str) -> dict[Any, Any]:
-        """A bucket; empty where there is none, or a broken one."""
+        """A bucket; empty if it does not exist or is broken."""
         try:
             return dict(self._load(encode(name)))
         except (KeyError, DamagedRecord):
             return {}
 
     def hget(self, hashroot: str, key: Any, default: Any = _sentinel, fast_only: bool = True) -> Any:
-        """A key of a hashed category, in whatever bucket it is. KeyError if it is missing and there is no default."""
+        """The value of a key of a hashed category, from any bucket. KeyError if it is missing, without a default."""
         for name in reversed(self._buckets_with(hashroot, key)):
             bucket = self._bucket(name)
-            if key in bucket:  # it may have gone meanwhile
+            if key in bucket:  # it may have been removed meanwhile
                 return bucket[key]
         if default is _sentinel:
             raise KeyError(key)
@@ -335,7 +335,7 @@ class PickleShareDB(MutableMapping[str, Any]):
             try:
                 merged.update(self._load(encode(name)))
             except KeyError:
-                continue  # gone meanwhile
+                continue  # removed meanwhile
             except DamagedRecord:
                 warnings.warn(f"bucket {name} of {self!r} is broken", stacklevel=2)
         return merged
@@ -415,5 +415,5 @@ class _FileValues(ValuesView[Any]):
 
 
 def _strength(bucket: str) -> tuple[bool, str]:
-    """What :meth:`PickleShareDB.hdict` sorts buckets by: compressed ones are the weakest."""
+    """The sort key of buckets in :meth:`PickleShareDB.hdict`: compressed ones come first, so that others override."""
     return not bucket.endswith(f"/{_COMPRESSED}"), bucket

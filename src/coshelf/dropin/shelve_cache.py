@@ -1,6 +1,6 @@
-"""The cache of a drop-in shelf with ``writeback``: what changed of it, and who may still change it.
+"""The cache of a drop-in shelf with ``writeback``: which values changed, and which threads may still change them.
 
-The cache itself is the shelf's plain dict ``cache``, which programs look into, empty and replace.
+The cache itself is the shelf's plain dict ``cache``, which programs may read, empty and replace.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["KeptValues"]
 
 
 class CachingShelf(Protocol):
-    """What is asked of the shelf whose cache it is."""
+    """The parts of a shelf that its cache uses."""
 
     dict: Any
     cache: Any
@@ -32,7 +32,7 @@ class CachingShelf(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Mark:
-    """A value of the cache, what it would have been stored as at some moment, and what was stored then."""
+    """A value of the cache, its serialized form at some moment, and the bytes that were stored then."""
 
     value: Any
     dumped: Any
@@ -40,22 +40,22 @@ class _Mark:
 
 
 class KeptValues:
-    """What a shelf knows of the values in its cache. Threads may share it.
+    """What a shelf knows about the values in its cache. Threads may share it.
 
-    A value without a mark counts as changed; so does one that a program put into the cache.
+    A value without a mark counts as changed, and so does a value that a program put into the cache.
     """
 
     def __init__(self) -> None:
         self.pid = os.getpid()
-        self._lock = threading.RLock()  # of what is here, for a moment
-        self._writing = threading.RLock()  # of what is stored; a signal handler may come back into it
+        self._lock = threading.RLock()  # for this object's state; held for moments
+        self._writing = threading.RLock()  # for stores; a signal handler may take it again
         self._marks: dict[str, _Mark] = {}
         self._stores = 0
         self._holders = Holders()
         self._inherited: set[str] = set()
 
     def of_child(self, cache: dict[str, Any]) -> Self:
-        """What takes its place in a process that was forked: another thread may have held the locks."""
+        """The replacement in a forked child, with new locks: another thread may have held the parent's."""
         child = type(self)()
         child._marks = self._marks
         child._inherited = set(cache)
@@ -64,11 +64,11 @@ class KeptValues:
     # --- reading -----------------------------------------------------------------------------------------------------
 
     def get(self, shelf: CachingShelf, key: str) -> Any:
-        """The value of a key: the one object that all threads get."""
+        """The value of a key. All threads get the same object."""
         if self._inherited and key in self._inherited:
             self._adopt(shelf, key)
         with self._lock:
-            self._holders.note(key)  # from here on no other thread forgets it
+            self._holders.note(key)  # from now on, no other thread removes it from the cache
             if key in shelf.cache:
                 return shelf.cache[key]
         try:
@@ -89,13 +89,13 @@ class KeptValues:
         try:
             dumped = shelf.serializer(value, shelf._protocol)
         except Exception:
-            return None  # then it counts as changed, and sync() says why it cannot be stored
+            return None  # it counts as changed, and sync() raises when it cannot be stored
         return stored if dumped == stored else dumped
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
     def set(self, shelf: CachingShelf, key: str, value: Any) -> None:
-        """Store a value, and keep it if that was possible."""
+        """Store a value. If that succeeds, put it into the cache."""
         with self._writing:
             dumped = shelf.serializer(value, shelf._protocol)
             shelf.dict[key.encode(shelf.keyencoding)] = dumped
@@ -121,11 +121,11 @@ class KeptValues:
             shelf.cache.clear()
 
     def write_back(self, shelf: CachingShelf, *, plain: bool) -> None:
-        """Store what was changed, and forget what no other thread was handed.
+        """Store the changed values, and remove from the cache the values that no other thread has.
 
         Args:
-            shelf: whose cache it is.
-            plain: whether the shelf's own class stores values; otherwise what it overrides stores all of them.
+            shelf: the shelf of this cache.
+            plain: whether the shelf's class stores values itself. If a subclass overrides that, it stores all values.
         """
         with self._writing:
             for key in list(self._inherited):
@@ -157,11 +157,11 @@ class KeptValues:
             self._mark(shelf, key, _Mark(value, dumped, dumped))
             if undisturbed:
                 return
-            # A signal handler or a finalizer stored something between the two, which is newer.
+            # A signal handler or a finalizer has stored a newer value meanwhile.
             value = shelf.cache.get(key, value)
 
     def _store_by_subclass(self, shelf: CachingShelf, key: str, value: Any) -> None:
-        shelf.writeback = False  # so that it is not cached once more
+        shelf.writeback = False  # so that the subclass does not cache it again
         try:
             shelf[key] = value
         finally:
@@ -178,13 +178,13 @@ class KeptValues:
         for key in [key for key in written if key in held]:
             if key in self._marks and not self._is_as_stored(shelf, key):
                 with self._lock:
-                    shelf.cache.pop(key, None)  # another process has stored something else since
+                    shelf.cache.pop(key, None)  # another process has stored another value since
 
     # --- what is known -----------------------------------------------------------------------------------------------
 
     def _mark(self, shelf: CachingShelf, key: str, mark: _Mark) -> None:
         self._marks[key] = mark
-        if len(self._marks) > 2 * len(shelf.cache) + 8:  # a program empties the cache by itself
+        if len(self._marks) > 2 * len(shelf.cache) + 8:  # the program removes values from the cache itself
             self._marks = {key: mark for key, mark in list(self._marks.items()) if key in shelf.cache}
 
     def _is_as_stored(self, shelf: CachingShelf, key: str) -> bool:
@@ -199,13 +199,13 @@ class KeptValues:
     # --- after a fork ------------------------------------------------------------------------------------------------
 
     def _adopt(self, shelf: CachingShelf, key: str) -> None:
-        """Take what the parent had for one's own, unless the parent, or somebody else, has stored something since."""
+        """Keep a value that the parent had in the cache, unless a process has stored another one since."""
         if not self._is_as_stored(shelf, key):
             shelf.cache.pop(key, None)
         self._inherited.discard(key)
 
     def forget_inherited(self, cache: dict[str, Any]) -> None:
-        """Leave to the parent what this process has not asked for."""
+        """Remove inherited values that this process has not read: the parent writes them back."""
         for key in self._inherited:
             cache.pop(key, None)
         self._inherited = set()

@@ -1,4 +1,4 @@
-"""What stands in for an engine once its shelf is closed: every use is a ``ShelfClosed``."""
+"""Replaces the engine of a shelf that has been closed: every use raises ``ShelfClosed``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["ClosedEngine"]
 
 
 class ClosedEngine(Engine):
-    """Answers only what the engine was called."""
+    """Has the name, the address and the capabilities of the engine; every other use is refused."""
 
     def __init__(self, engine: Engine) -> None:
         self.name = engine.name

@@ -1,4 +1,4 @@
-"""What engines that talk to a server share: long waits are announced, and what failed is tried again."""
+"""Shared by the engines that talk to a server: they log long waits, and repeat reads that failed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 _FIRST_PAUSE = 0.05  # seconds
 _LONGEST_PAUSE = 1.0
-_SILENCE = 2.0  # seconds after which a wait is announced
+_SILENCE = 2.0  # seconds after which a wait is logged
 
 
 @contextmanager
@@ -39,7 +39,7 @@ def told_if_slow(target: str, timeout: float) -> Iterator[None]:
 
 
 def _tell_waiting(where: str, timeout: float, reason: str = "it has not answered yet") -> None:
-    import logging  # which takes its time
+    import logging  # here, because the import is slow
 
     logging.getLogger("coshelf").warning(
         "%s", plain(f"waiting for {where}: {reason}; gives up after {timeout:g} s in all")
@@ -52,13 +52,13 @@ def pauses() -> Backoff:
 
 
 def repeated(read: Callable[[], T], is_lost: Callable[[Exception], bool], *, where: str, timeout: float) -> T:
-    """What a read returns, tried again while the server cannot be reached.
+    """Call ``read`` until the server can be reached; return its result.
 
-    Only for what can be repeated without harm. A write whose reply was lost may have happened.
+    Only for calls that can be repeated without harm. A write whose reply was lost may have happened.
 
     Args:
-        read: does it once.
-        is_lost: whether an error that it raises means that the server was not there, or went away.
+        read: reads once.
+        is_lost: whether an error of ``read`` means that the server could not be reached, or closed the connection.
         where: the address, for messages.
         timeout: seconds after which no further attempt is made.
 

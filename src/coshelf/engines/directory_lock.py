@@ -1,7 +1,7 @@
-"""Locks that need no file: ``flock`` on a directory. Old pickleshare processes know nothing of them.
+"""Locks that need no file: ``flock`` on a directory. Old pickleshare processes do not take these locks.
 
-On a network file system a lock on a directory holds on one machine only, and one on a file on all. So there a file
-beside the root is locked.
+On a network file system, a lock on a directory holds on one machine only. A lock on a file holds on all machines. So
+there a file beside the root is locked.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _NO_FILE = {errno.ELOOP, errno.EISDIR, errno.ENXIO, errno.ENODEV}
 
 # Descriptors that hold a lock now. A forked child closes its copies: a lock ends with the process that took it.
 _held: set[int] = set()
-# What is locked by which thread, or about to be: an element for each time.
+# Which thread locks what, or waits for the lock: device and inode, and the thread. One element for each call.
 _holders: list[tuple[tuple[int, int], int]] = []
 _by_directory: weakref.WeakValueDictionary[tuple[int, int], LocalLock] = weakref.WeakValueDictionary()
 
@@ -54,11 +54,11 @@ class Lockable(ABC):
 
     @abstractmethod
     def open(self, kind: int) -> int:
-        """A descriptor that can be locked in a way, LOCK_SH or LOCK_EX, and is closed then."""
+        """A descriptor for a lock of this kind, LOCK_SH or LOCK_EX. The caller closes it."""
 
 
 class LockedDirectory(Lockable):
-    """A directory as what is locked. ``opened`` gives a descriptor of it that may be closed."""
+    """Locks a directory. ``opened`` gives a descriptor of it that the caller may close."""
 
     def __init__(self, opened: Callable[[], int]) -> None:
         self._opened = opened
@@ -68,7 +68,7 @@ class LockedDirectory(Lockable):
 
 
 class LockedFile(Lockable):
-    """A file as what is locked, in a directory."""
+    """Locks a file in a directory."""
 
     def __init__(self, opened: Callable[[], int], name: str) -> None:
         self._opened = opened
@@ -107,7 +107,7 @@ class LockedFile(Lockable):
 
 @contextmanager
 def flocked(target: Lockable, kind: int, timeout: float, where: str, spent: float = 0.0) -> Iterator[None]:
-    """Hold a lock. Raises :class:`ShelfLocked` after ``timeout`` seconds, of which some are ``spent`` already."""
+    """Hold a lock. Raises :class:`ShelfLocked` after ``timeout`` seconds, less those that are ``spent`` already."""
     descriptor = target.open(kind)
     found = os.fstat(descriptor)
     holder = ((found.st_dev, found.st_ino), threading.get_ident())
@@ -146,7 +146,7 @@ def _take(descriptor: int, kind: int, timeout: float, where: str, until: float, 
 
 
 class DirectoryLock:
-    """The lock of writers: one thread of one process, through any handle."""
+    """The lock of writers. One thread of one process holds it, and may use it through any handle."""
 
     def __init__(self, directory: int, where: str, target: Lockable) -> None:
         self._where = where
@@ -165,7 +165,7 @@ class DirectoryLock:
 
     @contextmanager
     def hold(self, timeout: float) -> Iterator[None]:
-        """Keep other writers out; at once if this thread does."""
+        """Keep other writers out. If this thread holds the lock already, there is no wait."""
         if self.is_mine():
             with self._threads.hold(timeout):
                 yield

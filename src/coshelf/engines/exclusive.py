@@ -1,4 +1,4 @@
-"""What engines share whose writers take turns on one lock: the commits of others, and the transaction that holds it."""
+"""Shared by the engines whose writers take turns on one lock: commits, and transactions that hold the lock."""
 
 from __future__ import annotations
 
@@ -20,12 +20,15 @@ class WritersLock(Protocol):
         ...
 
     def hold(self, timeout: float) -> AbstractContextManager[None]:
-        """Hold it for a block; at once if this thread does. Raises ShelfLocked after ``timeout`` seconds."""
+        """Hold it for a block, without a wait if this thread holds it already.
+
+        Raises ShelfLocked after ``timeout`` seconds.
+        """
         ...
 
 
 class ExclusiveEngine(Engine):
-    """A commit takes the lock for itself, a transaction for its length."""
+    """A commit holds the lock while it runs. A transaction holds it until it ends."""
 
     _lock: WritersLock | None
     """The lock of writers; None for a handle that may not write."""

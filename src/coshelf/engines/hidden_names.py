@@ -1,4 +1,4 @@
-"""Names of what lies beside a shelf: such as users do not make, and never too long where the shelf's is not."""
+"""Names of the files beside a shelf. They are never too long if the shelf's own name is not."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _LONGEST = 140  # bytes of a name, which some file systems limit to 143
 
 
 def with_suffix(name: str, suffix: str) -> str:
-    """A file's name with a suffix; where that is too long, the digest of the name with it."""
+    """A file's name with a suffix. If that is too long, the digest of the name with the suffix."""
     encoded = os.fsencode(name)
     if len(encoded) + len(suffix) > _LONGEST:
         name = blake2b(encoded, digest_size=16).hexdigest()

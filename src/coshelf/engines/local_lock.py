@@ -1,7 +1,7 @@
-"""What engines without other processes share: one lock for their threads, and a bell.
+"""Shared by engines without other processes: one lock for their threads, and a bell.
 
-Writers of one engine take turns on a lock that the holder may take again; a transaction keeps it for its length.
-Waiting for it is bounded and can be interrupted.
+Writers of one engine take turns on a lock, and the holder may take it again. A transaction keeps it until it ends. A
+wait for it has a time limit and can be interrupted.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ _LOOK_AGAIN = 1.0  # seconds
 
 
 class LocalLock:
-    """Two locks between threads: one that writers hold for as long as they like, and one for single moments.
+    """Two locks between threads: one that writers hold for any time, and one that is held for moments.
 
-    A forked child, whose entries are a copy, has locks of its own: the parent's threads are not there to release them.
-    A fork waits for a moment to end, so that the copy is whole.
+    A forked child has a copy of the entries, and locks of its own: the parent's threads are not there to release them.
+    A fork waits until the moment's lock is free, so that the copy is whole.
 
-    A signal handler or finalizer may come in between any two steps. It never waits for the thread that it interrupted:
-    what cannot be done at that point is a :class:`TransactionInProgress`.
+    A signal handler or finalizer may run between any two steps. It never waits for the thread that it interrupted. If
+    a call cannot be made at that point, it raises :class:`TransactionInProgress`.
     """
 
     def __init__(self, where: str) -> None:
@@ -98,7 +98,10 @@ class LocalLock:
 
     @contextmanager
     def hold(self, timeout: float) -> Iterator[None]:
-        """Keep other writers out; at once if this thread does. Raises :class:`ShelfLocked` after ``timeout`` s."""
+        """Keep other writers out, without a wait if this thread holds the lock already.
+
+        Raises :class:`ShelfLocked` after ``timeout`` seconds.
+        """
         if self._pid != os.getpid():
             self._renew()
         thread, claims = threading.get_ident(), self._claims
@@ -164,7 +167,7 @@ class LocalBell(Doorbell):
         self._sequence = 0
 
     def ring(self) -> None:
-        self._sequence = next(self._numbers)  # of two threads that ring at once either may be the last
+        self._sequence = next(self._numbers)  # if two threads ring at once, either may assign last
         self._gates.open()
 
     def sequence(self) -> int:

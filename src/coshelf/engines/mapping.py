@@ -1,8 +1,7 @@
 """The mapping engine: a shelf on any mutable mapping of bytes, such as a dict or a dbm object.
 
-It adds what such mappings lack (order, atomic batches, transactions, a bell) for the threads of this process, at the
-cost that comes with them: a scan sorts the keys, a snapshot copies. The mapping stays the caller's: closing the
-shelf leaves it open.
+It adds what such mappings lack (order, atomic batches, transactions, a bell) for the threads of this process. This has
+a cost: a scan sorts the keys, and a snapshot copies the entries. Closing the shelf does not close the mapping.
 """
 
 from __future__ import annotations
@@ -45,12 +44,12 @@ def open_engine(target: Any, options: OpenOptions) -> Engine:
     """An engine on the mapping."""
     engine = MappingEngine(target, options)
     if options.flag == "n":
-        engine.check_entries()  # they will be gone: all the more should they be a shelf's
+        engine.check_entries()  # they will be deleted, so they must be a shelf's
     return engine
 
 
 class MappingEngine(ExclusiveEngine):
-    """Entries in somebody's mapping, changed and read under one lock."""
+    """Entries in the caller's mapping, changed and read under one lock."""
 
     name = "mapping"
     capabilities = _CAPABILITIES
@@ -107,7 +106,7 @@ class MappingEngine(ExclusiveEngine):
         return TableSnapshot(self._lock.reading(self._table, b"", b"\xff"))
 
     def _apply_alone(self, batch: Batch) -> int:
-        # Random, since a counter would need a place in the mapping that programs could not update together.
+        # Random, because programs could not update a counter in the mapping together.
         sequence = int.from_bytes(os.urandom(8), "little")
         self._lock.changing(self._change, batch, dict(batch.sealed(sequence)))
         self._bell.ring()
@@ -125,7 +124,7 @@ class MappingEngine(ExclusiveEngine):
         return ABSENT if entry is None else entry.version
 
     def _replace(self, gone: set[bytes], sealed: dict[bytes, bytes]) -> None:
-        """Change the mapping; when it fails half way (a full disk, say), put back what was there."""
+        """Change the mapping. If a change fails (because of a full disk, for example), restore the old entries."""
         before: dict[bytes, bytes | None] = {}
         try:
             for key in gone:
@@ -147,7 +146,7 @@ class MappingEngine(ExclusiveEngine):
         return self._bell
 
     def check_entries(self) -> None:
-        """Raise :class:`NotAShelf` if the mapping holds anything that no shelf has put there."""
+        """Raise :class:`NotAShelf` if the mapping holds anything that is not a shelf's entry."""
         self._lock.reading(self._check_entries)
 
     def _check_entries(self) -> None:

@@ -1,4 +1,4 @@
-"""The ``memory:`` engine: a shelf in this process alone, for tests and for work that need not stay."""
+"""The ``memory:`` engine: a shelf in this process alone, for tests and for data that is not kept."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ class MemoryEngine(_TableReader, ExclusiveEngine):
         return self._bell
 
     def sync(self) -> None:
-        """Nothing to do: memory is as durable as it gets."""
+        """Nothing to do: memory cannot be made more durable."""
 
     def close(self) -> None:
         self._table = SortedTable()

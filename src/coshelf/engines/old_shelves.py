@@ -1,4 +1,4 @@
-"""Which files belong to a shelf that a dbm module made, where its name has a suffix for each.
+"""Which files belong to a shelf that a dbm module made, if their names have suffixes.
 
 ``shelve.open("recipes")`` makes ``recipes.dat``, ``recipes.dir`` and ``recipes.bak`` with one module, ``recipes.db`` or
 ``recipes.pag`` and ``recipes.dir`` with another. A file that merely has such a name is not part of a shelf.
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 __all__ = ["SUFFIXES", "OldShelf", "found_beside", "told_beside"]
 
 SUFFIXES = (".db", ".pag", ".dir", ".dat", ".bak")
-"""Of all files that dbm modules make."""
+"""The suffixes of all files that dbm modules make."""
 
 _BERKELEY_AT = 12
 _BERKELEY = frozenset(
@@ -26,7 +26,7 @@ class OldShelf:
 
     Attributes:
         kind: the module that made it, as ``dbm.whichdb`` names it.
-        files: all that belong to it, none of them more.
+        files: exactly those that belong to it.
     """
 
     kind: str
@@ -34,7 +34,7 @@ class OldShelf:
 
 
 def found_beside(path: str) -> OldShelf | None:
-    """The shelf that dbm modules know under this name, though no file has exactly that."""
+    """The shelf that dbm modules open by this name, although its files have suffixes."""
     if _begins(path + ".pag") is not None and _begins(path + ".dir") is not None:
         return OldShelf("dbm.ndbm", (path + ".pag", path + ".dir"))
     berkeley = _begins(path + ".db")
@@ -48,20 +48,20 @@ def found_beside(path: str) -> OldShelf | None:
 
 
 def told_beside(path: str) -> str | None:
-    """What to say when a path is opened at which there is no shelf, if an older one has this name."""
+    """The message for a path without a shelf, if an older shelf has this name; None if there is none."""
     found = found_beside(path)
     if found is None:
         return None
     names = ", ".join(map(os.path.basename, found.files))
     return (
-        f"there is no shelf at {path}, but one that {found.kind} made lies beside: {names}. Nothing was changed\n"
+        f"there is no shelf at {path}, but there is one that {found.kind} made: {names}. Nothing was changed\n"
         f"  hint: convert it: coshelf.shelve.migrate({path!r}); or copy it: coshelf import {path} NEW\n"
         '  hint: flag "n" makes a new shelf at this path, and coshelf.shelve finds that one from then on'
     )
 
 
 def _begins(path: str) -> bytes | None:
-    """How a file begins; None if there is none that can be read."""
+    """The first bytes of a file; None if it cannot be read."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError:

@@ -1,4 +1,4 @@
-"""URLs of servers, taken apart."""
+"""Parses the URLs of servers."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from coshelf.engines.urls import without_secrets
 __all__ = ["ESCAPED", "ServerUrl", "parse"]
 
 ESCAPED = "in a password, '@' is written %40, '/' %2F, ':' %3A, '?' %3F and '#' %23"
-"""What a message about a malformed URL says."""
+"""The hint in messages about malformed URLs."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServerUrl:
-    """A URL of a server, ``SCHEME://USER:PASSWORD@HOSTS/PATH?QUERY``, in its parts as they stand there.
+    """The parts of a server's URL, ``SCHEME://USER:PASSWORD@HOSTS/PATH?QUERY``. They are not decoded.
 
     Attributes:
         shown: the URL for messages, without secrets.
         scheme: in lower case.
-        credentials: what stands before the last "@", or nothing.
-        hosts: what stands behind it.
-        path: what stands between the first "/" behind the hosts and the query.
-        query: what stands behind the first "?".
+        credentials: the text before the last "@"; "" if there is none.
+        hosts: the text after it.
+        path: the text between the first "/" after the hosts and the query.
+        query: the text after the first "?".
     """
 
     shown: str
     scheme: str
     credentials: str = field(repr=False)
-    hosts: str = field(repr=False)  # of a malformed URL it may be a part of a password, and so may the path
+    hosts: str = field(repr=False)  # in a malformed URL, hosts and path may be parts of a password
     path: str = field(repr=False)
     query: str = field(repr=False)
 
@@ -40,10 +40,10 @@ class ServerUrl:
 
 
 def parse(url: str) -> ServerUrl:
-    """Take a URL apart. Raises ValueError, which shows no secrets, if it has no scheme.
+    """Parse a URL. Raises ValueError, which shows no secrets, if it has no scheme.
 
-    A password in which '/' or '?' is not escaped ends up in ``hosts`` and what follows: an engine refuses hosts that
-    cannot be hosts, and an "@" behind them.
+    If a '/' or '?' in a password is not escaped, parts of the password are in ``hosts`` and the following attributes.
+    So an engine refuses hosts that cannot be hosts, and an "@" after them.
 
     >>> url = parse("redis://ann:secret@db.example:6379/0/recipes?wait=1")
     >>> url.hosts, url.path, url.options
@@ -52,7 +52,7 @@ def parse(url: str) -> ServerUrl:
     shown = without_secrets(url)
     scheme, mark, rest = url.partition("://")
     if not mark:
-        raise ValueError(f"{shown} has no '://' behind the scheme")
+        raise ValueError(f"{shown} has no '://' after the scheme")
     place, _, query = rest.partition("?")
     authority, _, path = place.partition("/")
     credentials, _, hosts = authority.rpartition("@")

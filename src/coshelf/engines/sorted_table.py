@@ -1,7 +1,7 @@
-"""A sorted table in memory whose copies cost next to nothing.
+"""A sorted table in memory that is cheap to copy.
 
-Keys and entries lie in leaves of some hundred; a copy shares the leaves, and a table that changes a shared leaf first
-makes its own. So a snapshot of a million entries is a list of a few thousand references.
+Keys and entries are in leaves of some hundred. A copy shares the leaves, and a table copies a shared leaf before it
+changes it. So a snapshot of a million entries is a list of a few thousand references.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class SortedTable:
         twin._leaves = self._leaves.copy()
         twin._firsts = self._firsts.copy()
         twin._length = self._length
-        self._owner = object()  # from here on neither owns the leaves they share
+        self._owner = object()  # from now on, neither table owns the shared leaves
         return twin
 
     def get(self, key: bytes) -> Entry | None:
@@ -104,7 +104,7 @@ class SortedTable:
                 yield leaf.keys[position], leaf.entries[position]
 
     def count(self, start: bytes, stop: bytes) -> int:
-        """How many keys lie in ``[start, stop)``."""
+        """How many keys are in ``[start, stop)``."""
         if self._firsts and start <= self._firsts[0] and stop > self._leaves[-1].keys[-1]:
             return self._length
         first, last = self._locate(start), self._locate(stop)

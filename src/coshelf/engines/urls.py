@@ -9,7 +9,7 @@ __all__ = ["OF_PATHS", "has_credentials", "without_secrets"]
 OF_PATHS = ("files", "lmdb", "memory", "sqlite")
 """Schemes that a path follows."""
 
-_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")  # of two characters at least, so that a drive letter is no scheme
+_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")  # at least two characters, so that a drive letter is not a scheme
 _QUERY = re.compile("[?#]")
 _CREDENTIALS = re.compile("//[^/]*@|:.*@|^//[^/].*[?]", re.DOTALL)
 _HOST = r"(?:[A-Za-z0-9._~-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]+)?"
@@ -17,9 +17,9 @@ _PLACE = re.compile(rf"{_HOST}(?:,{_HOST})*(?:/[^\s]*)?")
 
 
 def without_secrets(target: str) -> str:
-    """A path or URL as messages may show it: of a URL neither user, password and query, nor what may be part of them.
+    """A path or URL as messages may show it: a URL without user, password and query, and whatever may be part of them.
 
-    Where it cannot be told what is a password, as in a URL that is malformed, nothing is shown but the scheme.
+    If it cannot be told what is a password, as in a malformed URL, only the scheme is shown.
 
     >>> without_secrets("postgresql://ann:secret@db.example:5432/shelves?sslpassword=secret")
     'postgresql://db.example:5432/shelves'
@@ -36,14 +36,14 @@ def without_secrets(target: str) -> str:
         return f"{scheme}:..." if has_credentials(rest) else target
     credentials, _, place = rest.rpartition("@")
     place = _QUERY.split(place, maxsplit=1)[0].removeprefix("//")
-    # With an "@" behind a "?", either may belong to a password.
+    # If an "@" follows a "?", both may be parts of a password.
     if _QUERY.search(credentials) or not _PLACE.fullmatch(place):
         return f"{scheme}:..."
     return f"{scheme}://{place}"
 
 
 def has_credentials(path: str) -> bool:
-    """Whether what should be a path is rather what follows the scheme of a URL, with a user and a password in it.
+    """Whether a text that should be a path looks like the rest of a URL after its scheme, with user and password.
 
     >>> [has_credentials(path) for path in ("//ann:secret@host/0", "ann:secret@host", "/data/a:b@c", "./a:b@c")]
     [True, True, False, False]

@@ -1,6 +1,6 @@
-"""Whether a shelf's file still has its name while it is open: it may be deleted, replaced or moved by something else.
+"""Whether a shelf's file still has its name while it is open. Another program may delete, replace or move it.
 
-What is written then goes to a file without a name, which is lost when the last process closes it.
+Then data is written to a file without a name, which is lost when the last process closes it.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ _OPEN = "/proc/self/fd"
 
 
 class OpenName:
-    """The name of a file that is open. ``descriptor`` gives one of that file, which the caller keeps open.
+    """The name of a file that is open. ``descriptor`` returns a descriptor of that file, which the caller keeps open.
 
     Attributes:
-        gone: why nothing more is to be written, since the name was found to lead elsewhere.
+        gone: the error for further writes, after the name was found to lead elsewhere; None before.
     """
 
     def __init__(self, path: str, descriptor: Callable[[], int]) -> None:
@@ -28,13 +28,13 @@ class OpenName:
         self.gone: ShelfGone | None = None
 
     def refuse_gone(self) -> None:
-        """Look, and raise :class:`ShelfGone` if the name does not lead to the file any more."""
+        """Raise :class:`ShelfGone` if the name does not lead to the file any more."""
         gone = self._look()
         if gone is not None:
             raise gone
 
     def is_lost(self) -> bool:
-        """Look, and tell whether the file has no name any more."""
+        """Whether the file has no name any more."""
         gone = self._look()
         return gone is not None and gone.is_lost
 
@@ -45,9 +45,9 @@ class OpenName:
 
 
 def missed(path: str, ours: os.stat_result, descriptor: int | None = None) -> ShelfGone | None:
-    """The error for a name that leads to another file than ours, or to none; None if all is well, or cannot be known.
+    """The error for a name that leads to another file than ``ours``, or to none. None if it is ours, or unknown.
 
-    Without a ``descriptor`` of our file ``ours`` may be what it was when it was opened.
+    Without a ``descriptor`` of the file, ``ours`` may be its status when it was opened.
     """
     try:
         found: os.stat_result | None = os.stat(path)

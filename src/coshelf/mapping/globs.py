@@ -1,7 +1,7 @@
 """Globs over str keys: ``*`` stops at ``/``, ``**`` crosses it, ``?`` is one character, ``[abc]`` one of a set.
 
-A glob does more than answer yes or no: for a key that does not match it says which keys around it cannot match either,
-so that a scan leaps over them and costs what it returns.
+For a key that does not match, a glob also returns a range of keys around it that cannot match either. A scan skips that
+range, so its cost depends on the number of matches.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _SPECIAL = re.compile(r"([\\^\]\[&~|])")
 
 
 class Glob:
-    """A compiled pattern. ``literal`` is what every match begins with."""
+    """A compiled pattern. Every match begins with ``literal``."""
 
     def __init__(self, pattern: str) -> None:
         if not isinstance(pattern, str):
@@ -28,12 +28,12 @@ class Glob:
         self.literal = _literal(tokens)
         self.is_literal = len(self.literal) == sum(len(token.text) for token in tokens)
         self._whole = _compile(pattern, tokens)
-        # Up to the first "**" the segments between slashes are matched one by one.
+        # Before the first "**", the segments between slashes are matched one by one.
         crossing = next((at for at, token in enumerate(tokens) if token.text == "**"), None)
         segments = _split(tokens[:crossing])
         self._open_ended = crossing is not None
         if self._open_ended:
-            segments.pop()  # its end is decided by what the "**" takes
+            segments.pop()  # the "**" decides where this segment ends
         self._segments = [(_literal(segment), _compile(pattern, segment)) for segment in segments]
 
     def matches(self, key: str) -> bool:
@@ -43,7 +43,7 @@ class Glob:
     def dead_range(self, key: str) -> tuple[str, str | None] | None:
         """For a key that does not match: ``(start, stop)`` around it in which nothing matches, or None.
 
-        ``stop`` None is no bound: nothing from ``start`` on matches.
+        If ``stop`` is None, nothing from ``start`` on matches.
         """
         parts = key.split("/")
         above = ""
@@ -52,21 +52,21 @@ class Glob:
             last = at == len(parts) - 1
             if not expression.fullmatch(part):
                 if not part.startswith(literal):
-                    if key[len(above) :] < literal:  # the whole rest: in the order of keys a slash is a character
+                    if key[len(above) :] < literal:  # compares the whole rest: keys are ordered by all characters
                         return above, above + literal
                     return above + (_successor(literal) or part), _after(above)
                 return None if last else (above + part + "/", above + part + "0")
             if last:
-                return None  # too few segments: what follows may have them
+                return None  # too few segments: later keys may have more
             above += part + "/"
         if self._open_ended:
             return None
-        # More segments than the pattern has: nothing below the last one that matched.
+        # The key has more segments than the pattern: nothing below the last one that matched can match.
         return above, _after(above)
 
 
 class _Token(NamedTuple):
-    """A piece of a pattern and the regular expression for it; for a literal character no expression."""
+    """A piece of a pattern and its regular expression; None for a literal character."""
 
     text: str
     expression: str | None
@@ -124,11 +124,11 @@ def _compile(pattern: str, tokens: list[_Token]) -> re.Pattern[str]:
 
 
 def _after(above: str) -> str | None:
-    """The first str behind everything that begins with ``above``, which is empty or ends in a slash."""
+    """The first str after all that begin with ``above``, which is empty or ends in a slash; None if it is empty."""
     return above[:-1] + "0" if above else None
 
 
 def _successor(literal: str) -> str | None:
-    """The first str behind everything that begins with ``literal``; None if there is none."""
+    """The first str after all that begin with ``literal``; None if there is none."""
     last = ord(literal[-1])
     return literal[:-1] + chr(last + 1) if last < sys.maxunicode else None

@@ -1,4 +1,4 @@
-"""What a shelf and its parts share: the open engine, and which tasks are in a transaction of it."""
+"""Shared by a shelf and its subs: the open engine, and which tasks are in a transaction of it."""
 
 from __future__ import annotations
 
@@ -62,12 +62,12 @@ class _TakingPart:
 
 
 class Handle:
-    """What a shelf and its subs share: the open engine, and how values are encoded.
+    """Shared by a shelf and its subs: the open engine, and how values are encoded.
 
     Args:
-        engine: where the entries are.
+        engine: the engine with the entries.
         codec: how values are encoded.
-        flag: of opening.
+        flag: the flag of opening.
         reopen: the function that a pickled shelf calls in another process.
         before_close: called with the engine's ``commit`` when the shelf is closed. A shelf that is never closed calls
             it when it is collected, and at exit.
@@ -95,7 +95,7 @@ class Handle:
     def closed(self) -> bool:
         return isinstance(self.engine, ClosedEngine)
 
-    # --- the way in for writes ---------------------------------------------------------------------------------------
+    # --- writes ------------------------------------------------------------------------------------------------------
 
     def joined(self) -> State | None:
         """The transaction that a write of this task is part of; None if the write commits by itself.
@@ -110,7 +110,7 @@ class Handle:
         return None
 
     def state(self) -> State | None:
-        """The transaction that this task is in, if any. Callers first look whether any task is ``inside``."""
+        """The transaction that this task is in, if any. Callers first test whether any task is ``inside``."""
         participant = self.inside.get(current_thread())
         return participant.state if participant is not None and participant.task == current_task() else None
 
@@ -129,12 +129,12 @@ class Handle:
         return self.engine.owns_exclusive() or (bool(self.inside) and current_thread() in self.inside)
 
     def commit(self, batch: Batch) -> int | str:
-        """Commit a batch that is no part of a transaction. Raises as :meth:`joined`."""
+        """Commit a batch that is not part of a transaction. Raises as :meth:`joined`."""
         self.refuse_writing()
         return self.engine.commit(batch)
 
     def commit_or_defer(self, batch: Batch) -> None:
-        """Commit a batch, or leave it to the call that this one interrupted at the begin or end of a transaction."""
+        """Commit a batch. If this call interrupted the begin or end of a transaction, defer it until after that."""
         participant = self.inside.get(current_thread())
         if participant is None or participant.state is not None or participant.task != current_task():
             self.commit(batch)
@@ -163,7 +163,7 @@ class Handle:
 
     def __del__(self) -> None:
         if self.is_resting and not self.closed:  # the interpreter's end: finalizers are not called any more
-            # Names may be gone by now. All is durable; the next opener tidies up.
+            # Names may be missing by now. All data is durable; the next process that opens the shelf cleans up.
             with suppress(ImportError, NameError, AttributeError, TypeError):
                 self._finish()
 

@@ -7,7 +7,7 @@ from typing import Any
 
 __all__ = ["is_immutable"]
 
-# By exact type, since a subclass may well have attributes of its own; by name, so that nothing is imported for it.
+# By exact type, because a subclass may have its own attributes. By name, so that no module is imported for this.
 _ATOMS = frozenset(
     {
         *(
@@ -24,7 +24,7 @@ _ATOMS = frozenset(
 
 
 def is_immutable(value: Any) -> bool:
-    """Whether changing the object in place is impossible, down to the elements of tuples and frozensets."""
+    """Whether the object cannot be changed in place, including the elements of tuples and frozensets."""
     kind = type(value)
     if kind is tuple or kind is frozenset:
         return all(is_immutable(element) for element in value)

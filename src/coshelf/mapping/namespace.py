@@ -1,7 +1,7 @@
-"""Which part of the key space a shelf sees: all of it, or what lies under the name of a ``sub``.
+"""Which keys a shelf sees: all of them, or those under the name of a ``sub``.
 
 In ``sub("users")`` the str key ``k`` is the shelf's ``"users/" + k``, and any other key is its tuple ``("users/", k)``.
-So the keys of a namespace lie in up to three ranges: below str, str, above str.
+So the keys of a namespace are in up to three ranges: below str, str, above str.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ class _Foreign:
 
 
 FOREIGN: Final = _Foreign()
-"""Stands for a key that lies among those of a namespace but is none of them: a longer tuple of the shelf's own."""
+"""Instead of a key that lies among those of a namespace but does not belong to it: a longer tuple of the shelf."""
 
 
 class Namespace:
     """The keys under a prefix of str keys; the empty prefix is the whole shelf.
 
     Attributes:
-        prefix: what the str keys begin with, "" or ending in "/".
+        prefix: the beginning of the str keys; "", or a text that ends in "/".
         ranges: the encoded ranges ``[start, stop)`` in which the keys lie, in the order of the keys.
         exact: for each range, whether all keys in it are the namespace's.
         encode: the engine's bytes for a key. Raises :class:`InvalidKey`.
@@ -94,7 +94,7 @@ class Namespace:
         return start, prefix_end(start)
 
     def between(self, start: bytes | None, stop: bytes | None) -> list[Range]:
-        """The parts of :attr:`ranges` from one encoded key on and before another; None is no bound."""
+        """The parts of :attr:`ranges` from one encoded key on and before another. None means that there is no bound."""
         low = 0 if start is None else self.index(start)
         high = len(self.ranges) - 1 if stop is None else self.index(stop)
         parts = []
@@ -109,7 +109,7 @@ class Namespace:
         return parts
 
     def index(self, encoded: bytes) -> int:
-        """In which of :attr:`ranges` an encoded key of this namespace lies."""
+        """The index of the range in :attr:`ranges` that has an encoded key of this namespace."""
         if not self.prefix:
             return 0
         if encoded.startswith(self._str):

@@ -1,4 +1,4 @@
-"""Writes that are not committed yet, over a reader. This is what a transaction sees."""
+"""Writes that are not committed yet, over a reader. A transaction reads through it."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Overlay(Reader):
         self._clears.append((start, stop))
 
     def mark(self) -> Mark:
-        """What :meth:`go_back` needs to undo all later writes."""
+        """A copy of the writes, with which :meth:`go_back` undoes all later ones."""
         return self._writes.copy(), self._clears.copy()
 
     def go_back(self, mark: Mark) -> None:
@@ -74,17 +74,17 @@ class Overlay(Reader):
             raise TransactionInProgress(
                 f"the entry {shown(decode(key))} is being changed by edit() or modify() in this transaction; a second "
                 "change of it would be lost\n"
-                "  hint: change the value that edit() hands out, or return the new value from the function of modify()"
+                "  hint: change the value that edit() returned, or return the new value from the function of modify()"
             )
 
     def forget(self) -> None:
-        """Release all writes. A batch that was made keeps what it needs of them."""
+        """Release all writes. A batch that was made keeps its own."""
         self._writes = {}
 
     def batch(self, *, of_reads: bool = False) -> Batch | None:
         """All writes as one batch; None if there are none.
 
-        With ``of_reads``, a transaction that only read several entries has a batch, too: of checks alone.
+        With ``of_reads``, a transaction that only read several entries has a batch, too, with checks only.
         """
         writes = self._writes.copy()
         if not writes and not self._clears:
@@ -135,7 +135,7 @@ class Overlay(Reader):
         return total
 
     def snapshot(self) -> Snapshot:
-        """What the overlay shows now, without later writes. Versions that are read from it are remembered, too."""
+        """The current state of the overlay, without later writes. Versions that are read from it are remembered."""
         now = Overlay(self._base, watched=self._watched)
         now._writes = self._writes.copy()
         now._clears = self._clears.copy()
@@ -187,7 +187,7 @@ class _OverlaySnapshot(Snapshot):
         return self
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Nothing to do: it holds no resources."""
 
 
 def _uncommitted(key: bytes, body: bytes | None) -> Entry | None:

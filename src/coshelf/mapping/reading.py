@@ -1,4 +1,4 @@
-"""The reading half of a dict, written once for shelves, snapshots and transactions: entries, views and cursors."""
+"""The reading half of a dict, for shelves, snapshots and transactions: entries, views and cursors."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ D = TypeVar("D")
 
 
 class Readable(Mapping[K, V], Generic[K, V]):
-    """A mapping over a reader. Subclasses say where to read and may keep what they hand out."""
+    """A mapping over a reader. Subclasses choose the reader, and may keep the values that they return."""
 
     _namespace: Namespace
     _codec: Codec
     _hands_out_copies = False  # whether large buffers are the caller's own
 
     def _reader(self) -> Reader:
-        """Where to read. Raises :class:`coshelf.errors.ShelfClosed` if this was closed or has ended."""
+        """The reader. Raises :class:`coshelf.errors.ShelfClosed` if this was closed or has ended."""
         raise NotImplementedError
 
     def _value(self, key: K, encoded: bytes, entry: Entry) -> V:
-        """The value of an entry, to be handed out."""
+        """The value of an entry, for the caller."""
         value: V = self._codec.load(key, encoded, entry.record, self._hands_out_copies)
         return value
 
@@ -118,7 +118,7 @@ class Readable(Mapping[K, V], Generic[K, V]):
         return self.record(key).preview()
 
     def _encoded(self, key: object) -> bytes | None:
-        """The bytes of a key that is looked up; None if it cannot be a key. As in a dict, it must be hashable."""
+        """The bytes of a key for a look-up; None if it cannot be a key. As in a dict, it must be hashable."""
         try:
             return self._namespace.encode(key)
         except InvalidKey:
@@ -138,8 +138,8 @@ class Readable(Mapping[K, V], Generic[K, V]):
         """The value of ``key``, or ``default`` if the key does not exist. As ``dict.get``.
 
         Args:
-            key: of the entry.
-            default: what is returned if the key does not exist.
+            key: the key of the entry.
+            default: the result if the key does not exist.
             copy: whether large buffers in the value (arrays) are the caller's own, so that they can be written. Without
                 it they are read-only views of memory that all processes share.
         """
@@ -152,7 +152,7 @@ class Readable(Mapping[K, V], Generic[K, V]):
             return default
 
     def _get_copy(self, key: Any) -> V:
-        """As :meth:`_get`, with large buffers of the caller's own."""
+        """As :meth:`_get`, with copies of large buffers, which belong to the caller."""
         return self._decoded(key, self._namespace.encode(key), self._copied_value)
 
     def _copied_value(self, key: K, encoded: bytes, entry: Entry) -> V:
@@ -163,7 +163,7 @@ class Readable(Mapping[K, V], Generic[K, V]):
         encoded = self._encoded(key)
         try:
             return encoded is not None and self._reader().get(encoded) is not None
-        except DamagedRecord:  # from an engine that verifies what it reads: the entry exists
+        except DamagedRecord:  # an engine that verifies records found a damaged one: the entry exists
             return True
 
     def get_many(self, keys: Iterable[K]) -> dict[K, V]:
@@ -178,7 +178,7 @@ class Readable(Mapping[K, V], Generic[K, V]):
                     for (key, encoded), entry in zip(wanted, entries, strict=True)
                     if entry is not None
                 }
-            except MissingBlob:  # of an entry that was overwritten meanwhile
+            except MissingBlob:  # the entry was overwritten meanwhile
                 if entries == last:
                     raise
                 last = entries
@@ -211,8 +211,8 @@ class Readable(Mapping[K, V], Generic[K, V]):
         Args:
             glob: pattern for str keys. ``*`` stops at ``/``, ``**`` crosses it, ``?`` and ``[abc]`` are one character.
             prefix: the beginning of the keys: a str, bytes, or a tuple of first elements.
-            start: the lowest key that is included; None: no bound.
-            stop: the lowest key that is not included; None: no bound.
+            start: the lowest key that is included. None: there is no bound.
+            stop: the lowest key that is not included. None: there is no bound.
             reverse: from the last key to the first.
 
         >>> import coshelf
@@ -281,7 +281,7 @@ class Readable(Mapping[K, V], Generic[K, V]):
 
 
 class _View:
-    """What the three views share: the shelf, and which of its entries are shown."""
+    """Shared by the three views: the shelf, and which of its entries are shown."""
 
     _shelf: Readable[Any, Any]
     _selection: Selection
@@ -396,12 +396,12 @@ class Cursor(Generic[K, V]):
         return self._move(None, None, reverse=True)
 
     def next(self) -> tuple[K, V] | None:
-        """Move to the item with the next greater key. The first call of all moves to the first item."""
+        """Move to the item with the next greater key. Before the first move, this is the first item."""
         behind = None if self._position is None else self._position + b"\x00"
         return self._move(behind, None, reverse=False)
 
     def previous(self) -> tuple[K, V] | None:
-        """Move to the item with the next smaller key. The first call of all moves to the last item."""
+        """Move to the item with the next smaller key. Before the first move, this is the last item."""
         return self._move(None, self._position, reverse=True)
 
     def seek(self, key: K) -> tuple[K, V] | None:

@@ -1,4 +1,4 @@
-"""One entry as it is stored: the bytes, and what they say without being decoded."""
+"""One entry as it is stored: the bytes, and what can be told without decoding them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ UNCOMMITTED = -1
 
 
 class Record(Generic[K, V]):
-    """What is stored under a key: the record, its description, and ways to decode it. It never changes.
+    """The stored form of an entry: the record, its description, and ways to decode it. It never changes.
 
     From :meth:`coshelf.Shelf.record` and :meth:`coshelf.Shelf.records`. Nothing is decoded until :meth:`decode` is
     called.
@@ -60,13 +60,13 @@ class Record(Generic[K, V]):
 
     @property
     def version(self) -> int | str | None:
-        """What differs after each commit to this entry; None if a transaction has not committed it yet."""
+        """A value that each commit to this entry changes; None if a transaction has not committed the entry yet."""
         version = self._entry.version
         return None if version == UNCOMMITTED else version
 
     @property
     def size(self) -> int:
-        """Bytes of the body and of the large buffers that lie beside it."""
+        """Bytes of the body and of the large buffers beside it."""
         return max(len(self.raw) - records.TRAILER, 0) + self.buffers_size
 
     @property
@@ -91,7 +91,7 @@ class Record(Generic[K, V]):
 
     @property
     def is_signed(self) -> bool:
-        """Whether it has a signature, good or not."""
+        """Whether it has a signature, valid or not."""
         return records.SIGNATURE in (self._headers() or ())
 
     @property
@@ -116,7 +116,7 @@ class Record(Generic[K, V]):
             copy: as for :meth:`coshelf.Shelf.get`.
 
         Raises:
-            DamagedRecord: the record is not what was written. Or its large buffers have gone, since the entry was
+            DamagedRecord: the record is not what was written. Or its large buffers were removed, because the entry was
                 overwritten after it was read.
             UnreadableValue, UntrustedValue: the value cannot be decoded here.
         """
@@ -124,27 +124,27 @@ class Record(Generic[K, V]):
         return value
 
     def payload(self) -> bytes:
-        """What the codec made of the value, decrypted and decompressed: the pickle, the JSON, the bytes.
+        """The output of the codec for the value, decrypted and decompressed: the pickle, the JSON, the bytes.
 
-        Large buffers that lie beside a pickle are not in it. Raises as :meth:`decode`, and loads nothing.
+        Large buffers beside a pickle are not in it. Raises as :meth:`decode`, and loads nothing.
         """
         if not self.is_intact:
             raise damaged(self._key, self.raw)
         return self._codec.opened(self._key, self._encoded, self.raw)[1]
 
     def preview(self, *, length: int = 80, steps: int = 5_000) -> Preview:
-        """Type, size and beginning of the value, told without unpickling it. As :meth:`coshelf.Shelf.preview`.
+        """Type, size and beginning of the value. Nothing is unpickled. As :meth:`coshelf.Shelf.preview`.
 
         Args:
-            length: about how many characters ``text`` may have.
-            steps: how many instructions of a pickle are followed at most.
+            length: the approximate number of characters that ``text`` may have.
+            steps: the largest number of instructions of a pickle that are followed.
         """
         from coshelf.inspection.preview import preview_of
 
         return preview_of(self.raw, length=length, steps=steps)
 
     def _headers(self) -> dict[int, bytes] | None:
-        """The headers by their kinds, none for a plain pickle; None if they cannot be read."""
+        """The headers by their kinds; empty for a plain pickle; None if they cannot be read."""
         tag = self.raw[0] if len(self.raw) > records.TRAILER else -1
         if tag in (records.PICKLE, records.OLD_PICKLE):
             return {}

@@ -1,4 +1,4 @@
-"""Which entries a view shows, and the scan that finds them. Its cost is that of the entries it finds."""
+"""Which entries a view shows, and the scan that finds them. Its cost depends on the entries that it finds."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Selection:
                 yield from self._scan_range(instant, start, stop, keys_only)
 
     def keys(self, reader: Reader) -> Iterator[Any]:
-        """The keys alone."""
+        """Only the keys."""
         if not self._is_plain():
             return (key for key, _, _ in self.scan(reader, keys_only=True))
         start, stop = self.ranges[0]
@@ -116,7 +116,7 @@ def select(
     stop: Any = None,
     reverse: bool = False,
 ) -> Selection:
-    """Build a selection from what ``keys()``, ``items()`` and ``values()`` take. Raises :class:`InvalidKey`."""
+    """The selection for the arguments of ``keys()``, ``items()`` and ``values()``. Raises :class:`InvalidKey`."""
     ranges = namespace.between(
         None if start is None else namespace.encode(start), None if stop is None else namespace.encode(stop)
     )

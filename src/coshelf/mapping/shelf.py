@@ -1,4 +1,4 @@
-"""The shelf: a dict whose entries lie in an engine."""
+"""The shelf: a dict whose entries are in an engine."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ D = TypeVar("D")
 T = TypeVar("T")
 
 _COMPLETIONS = 1_000
-_ATTEMPTS = 4  # at an optimistic commit, before the exclusive lock is taken where there is one
-_PATIENT_ATTEMPTS = 400  # where there is none: with pauses, some 20 s
+_ATTEMPTS = 4  # to commit optimistically, before the exclusive lock is taken if the engine has one
+_PATIENT_ATTEMPTS = 400  # if the engine has none: with pauses, some 20 s
 _FIRST_PAUSE = 0.001
-_LONGEST_PAUSE = 0.1  # eight writers of one counter on a server: the slowest call took 5 s with 0.5
-# A bell wakes its readers at once. This bounds the wait if a ring is ever lost.
+_LONGEST_PAUSE = 0.1  # with 0.5, the slowest call of eight writers of one counter on a server took 5 s
+# A doorbell wakes its readers at once. This limits the wait if a ring is lost.
 _LONGEST_SLEEP = 1.0
 
 
@@ -62,7 +62,7 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
         self._namespace = namespace if namespace is not None else Namespace()
         self._codec = handle.codec
         self._reads_quickly = native.in_use and not self._namespace.prefix and type(self._codec) is PickleCodec
-        self._is_part = False  # of another, which is the one to be closed
+        self._is_part = False  # True for a sub: only the shelf itself closes the handle
 
     # --- what it is --------------------------------------------------------------------------------------------------
 
@@ -88,7 +88,7 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
 
     @property
     def writeback(self) -> bool:
-        """Whether values that were handed out are kept and written back."""
+        """Whether values that were read are kept and written back."""
         return False
 
     @property
@@ -125,12 +125,12 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
         return handle.engine
 
     def _joined(self) -> Transaction[K, V] | None:
-        """The transaction that a write is part of, as this part of the shelf sees it. Raises as ``Handle.joined``."""
+        """The transaction that a write is part of, with the keys of this namespace. Raises as ``Handle.joined``."""
         state = self._handle.joined()
         return None if state is None else Transaction(state, self._namespace, self._codec)
 
     def __getitem__(self, key: K) -> V:
-        # What _get does, in one step: a call costs as much as a twentieth of a read.
+        # Does the same as _get in one step: each further call costs a twentieth of a read.
         handle = self._handle
         if self._reads_quickly and not handle.inside:
             value: V = handle.engine.quick(key)
@@ -171,7 +171,7 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
         return snapshots.take(engine.snapshot(), engine.where, self._namespace, self._codec)
 
     def sub(self, name: str) -> Shelf[Any, V]:
-        """The entries under ``name/`` as a shelf of its own: its key ``"k"`` is this shelf's ``"name/k"``.
+        """The entries under ``name/`` as a separate shelf: its key ``"k"`` is this shelf's ``"name/k"``.
 
         It shares this shelf's handle, so closing it closes nothing.
 
@@ -219,9 +219,9 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
                 self._handle.commit_or_defer(Batch(puts={encoded: body}))
             return
         try:
-            self._handle.engine.put(encoded, body)  # refuses what Handle.commit does, in fewer steps
+            self._handle.engine.put(encoded, body)  # refuses the same writes as Handle.commit, in fewer steps
         except TransactionInProgress:
-            self._handle.refuse_writing()  # says why, unless a signal handler interrupted a commit of this thread
+            self._handle.refuse_writing()  # raises the reason, unless a signal handler interrupted a commit
             raise
 
     def __delitem__(self, key: K) -> None:
@@ -242,7 +242,7 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
             return joined.popitem(last)
         if self.capabilities.checks == "entry":
             return self._popitem_singly(last)
-        # Not optimistically: between reading and removing another process may store an item that comes before.
+        # Not optimistically: after the read, another process may store an item that must be removed first.
         return self._patiently(lambda transaction: transaction.popitem(last))
 
     def _popitem_singly(self, last: bool) -> tuple[K, V]:
@@ -295,17 +295,17 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
 
     @contextmanager
     def edit(self, key: K, default: Any = MISSING) -> Iterator[V]:
-        """Hand out a value to be changed in place, and store it when the block ends. Other writers wait meanwhile.
+        """Give the block a value to change in place, and store it when the block ends. Other writers wait meanwhile.
 
         If the block raises, the entry stays as it was. Writes of the block to the shelf are part of the same commit:
         see :meth:`transaction`.
 
         Args:
-            key: of the entry.
-            default: handed out if the key does not exist.
+            key: the key of the entry.
+            default: the value if the key does not exist.
 
         Raises:
-            KeyError: the key does not exist, and there is no default.
+            KeyError: the key does not exist, and no default is given.
             TypeError: the value cannot be changed in place; use :meth:`modify`.
 
         >>> import coshelf
@@ -324,13 +324,13 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
         On an engine without an exclusive lock the function may be called again after a conflict.
 
         Args:
-            key: of the entry.
+            key: the key of the entry.
             function: takes the value and returns the new one.
             default: given to the function if the key does not exist.
             allow_none: whether the function may return None for a value that can be changed in place.
 
         Raises:
-            KeyError: the key does not exist, and there is no default.
+            KeyError: the key does not exist, and no default is given.
             TypeError: the function returned None for a list, dict or other value that can be changed in place, as
                 ``list.append`` does. The entry stays as it was.
 
@@ -362,9 +362,9 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
     def transaction(self, timeout: float | None = None) -> AbstractContextManager[Transaction[K, V]]:
         """Several reads and writes that are committed together at the end of the block, or not at all if it raises.
 
-        Other writers wait meanwhile, readers do not. Inside the block this shelf and its subs show the transaction,
-        too, for the thread and the task that began it. So functions that use the shelf take part. A transaction inside
-        the transaction is part of it. If its own block raises, it alone is undone.
+        Other writers wait meanwhile, readers do not. Inside the block, this shelf and its subs also show the
+        transaction, for the thread and the task that began it. So functions that use the shelf take part. A transaction
+        inside the transaction is part of it. If its own block raises, only its own writes are undone.
 
         Args:
             timeout: seconds to wait for another transaction, instead of the shelf's own timeout.
@@ -382,7 +382,7 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
         >>> dict(shelf)
         {'a': 2, 'b': 1}
         """
-        self._handle.joined()  # what is refused is refused now, and not by the block
+        self._handle.joined()  # so that errors are raised here, and not when the block begins
         return self._transaction(timeout)
 
     def transact(self, function: Callable[[Transaction[K, V]], T], *, attempts: int = 10) -> T:
@@ -402,7 +402,7 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
 
                 def commit(batch: Batch) -> object:
                     if isinstance(base, contract.Snapshot):
-                        base.close()  # it may hold a connection, and committing takes another
+                        base.close()  # it may hold a connection, and the commit needs another one
                     return engine.commit(batch)
 
                 yield from self._run(participant, base, commit, watched=True)
@@ -411,7 +411,7 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
             self._handle.taking_part() as participant,
             engine.exclusive(None if timeout is None else usable_timeout(timeout)) as lock,
         ):
-            # Nobody else writes now, so the latest state is the instant of this transaction.
+            # No other thread or process writes now, so the latest state is the instant of this transaction.
             yield from self._run(participant, engine, lock.commit, watched=False)
 
     def _run(
@@ -424,7 +424,7 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
                 yield transaction
             finally:
                 participant.state = None
-            # Without an instant, what was read together has to be looked at once more.
+            # Without an instant, the versions of all entries that were read have to be checked.
             batch = state.batch(of_reads=watched and base is self._handle.engine)
         finally:
             state.end()
@@ -434,7 +434,7 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
             self._committed(batch)
 
     def _committed(self, batch: Batch) -> None:
-        """Called after a transaction of this shelf, for a subclass that remembers what was read."""
+        """Called after a transaction of this shelf, for a subclass that keeps values that were read."""
 
     def _transact(self, function: Callable[[Transaction[K, V]], T], attempts: int = 10) -> T:
         backoff = Backoff(_FIRST_PAUSE, _LONGEST_PAUSE, spread=1.0)
@@ -476,7 +476,7 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
         return self._patiently(step)
 
     def _patiently(self, step: Callable[[Transaction[K, V]], T]) -> T:
-        """Run a step of our own in transactions, until one meets no conflict or there were too many."""
+        """Run an internal step in transactions, until one has no conflict, or there were too many attempts."""
         return self._transact(step, 1 if self._handle.engine.capabilities.exclusive else _PATIENT_ATTEMPTS)
 
     # --- the end -----------------------------------------------------------------------------------------------------
@@ -491,7 +491,7 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
         self._handle.engine.sync()
 
     def close(self) -> None:
-        """Write back, make everything durable, and close. Closing twice is fine; any other use raises ShelfClosed."""
+        """Write back, make everything durable, and close. It may be closed again; any other use raises ShelfClosed."""
         if not self._is_part:
             self._handle.close()
 

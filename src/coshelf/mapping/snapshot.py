@@ -17,7 +17,7 @@ __all__ = ["Snapshot"]
 K = TypeVar("K")
 V = TypeVar("V")
 
-_LONG = 600.0  # seconds after which a held snapshot is worth a warning
+_LONG = 600.0  # seconds after which a warning is given for an open snapshot
 
 
 class _HeldInstant:
@@ -59,7 +59,7 @@ class Snapshot(Readable[K, V], Generic[K, V]):
         return Snapshot(self._instant, self._namespace.sub(name), self._codec)
 
     def close(self) -> None:
-        """Release the instant. Closing twice is fine; any other use raises ShelfClosed."""
+        """Release the instant. It may be closed again; any other use raises ShelfClosed."""
         self._instant.reader.close()
 
     def __enter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""Several reads and writes that happen together or not at all. Written once, above every engine."""
+"""Transactions: several reads and writes that happen together or not at all, on any engine."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class _Missing:
 
 
 MISSING: Final[Any] = _Missing()
-"""Stands for an argument that was not given, where None would be a value."""
+"""The default of arguments for which None is a value."""
 
 
 class Transaction(Readable[K, V], MutableMapping[K, V], Generic[K, V]):
@@ -130,7 +130,7 @@ class Transaction(Readable[K, V], MutableMapping[K, V], Generic[K, V]):
 
     @contextmanager
     def edit(self, key: K, default: Any = MISSING) -> Iterator[V]:
-        """Hand out a value for changes in place, and store it when the block ends. As :meth:`coshelf.Shelf.edit`."""
+        """Return a value for changes in place, and store it when the block ends. As :meth:`coshelf.Shelf.edit`."""
         overlay, encoded = self._reader(), self._namespace.encode(key)
         with overlay.guarding(encoded):
             value = self._get_or(key, default, copy=True)
@@ -170,7 +170,7 @@ class Transaction(Readable[K, V], MutableMapping[K, V], Generic[K, V]):
 
 
 class State:
-    """What a transaction and its subs share: the overlay, and whether the transaction has ended."""
+    """Shared by a transaction and its subs: the overlay, and whether the transaction has ended."""
 
     def __init__(self, overlay: Overlay, where: str) -> None:
         self._overlay = overlay
@@ -191,7 +191,7 @@ class State:
 
     @contextmanager
     def nested(self) -> Iterator[State]:
-        """A part of the transaction, undone alone if its block raises."""
+        """A part of the transaction. If its block raises, only this part is undone."""
         overlay = self.overlay()
         mark = overlay.mark()
         part = State(overlay, self._where)
@@ -217,7 +217,7 @@ def begin(
 
 
 def pairs(other: Any, more: Mapping[str, Any]) -> Iterable[tuple[Any, Any]]:
-    """The items that ``update`` was given, as ``dict.update`` takes them."""
+    """The items in the arguments of ``update``, which are those of ``dict.update``."""
     if isinstance(other, Mapping):
         yield from other.items()
     elif hasattr(other, "keys"):

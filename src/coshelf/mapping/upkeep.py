@@ -1,6 +1,6 @@
-"""The methods of a shelf that look after its file: backup, compact, check, figures, and training.
+"""The methods of a shelf that maintain its file: backup, compact, check, figures, and training.
 
-What does the work is imported when it is asked for.
+The modules that do the work are imported on demand.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = ["Cared"]
 
 
 class Cared:
-    """The part of a :class:`coshelf.Shelf` that cares for its file."""
+    """The methods of a :class:`coshelf.Shelf` that maintain its file."""
 
     _handle: Handle
     _namespace: Namespace
@@ -33,7 +33,7 @@ class Cared:
         """The engine of a whole shelf, for a tool that reads or writes its records as bytes.
 
         Args:
-            operation: what the tool is called, for messages.
+            operation: the name of the tool, for messages.
             writing: whether it writes. Then a shelf that cannot be written now is refused.
 
         Raises:
@@ -56,21 +56,20 @@ class Cared:
         return self._handle.engine
 
     def backup(self, path: Path, *, progress: Progress | None = None, overwrite: bool = False) -> int:
-        """Make a copy at ``path``, a shelf of its own, while others read and write. Return the number of its entries.
+        """Copy the shelf to a new shelf at ``path``, while other processes read and write. Return the number of entries.
 
-        The copy shows one instant of the shelf. It is durable, and without the space that old entries take. It exists
-        as a whole or not at all, whatever happens. It belongs to this user (mode 0600), and is marked as trusted if
-        this shelf is. It has the shelf's id, so signatures stay good. Values that ``writeback=True`` has not written
-        back are not in it.
+        The copy shows one instant of the shelf. It is durable, and has no unused space. It is complete, or does not
+        exist, whatever happens. It belongs to this user (mode 0600), and is marked as trusted if this shelf is. It has
+        the shelf's id, so signatures stay valid. Values that ``writeback=True`` has not written back are not in it.
 
         Args:
-            path: the name of a file for the lmdb engine, whatever engine this shelf is on.
+            path: the name of a file for the lmdb engine, whatever engine this shelf uses.
             progress: called with the number of entries done, and of all entries.
             overwrite: whether a shelf at ``path`` is replaced. No process may have it open.
 
         Raises:
             ShelfExists: a file exists at ``path``.
-            DamagedRecord: an entry is damaged, so there is no copy. See :func:`coshelf.salvage`.
+            DamagedRecord: an entry is damaged, so no copy is made. See :func:`coshelf.salvage`.
             StorageFull, StorageError, ShelfPermissionError, ShelfNotFound, NotAShelf, ShelfLocked: the copy cannot be
                 made there.
 
@@ -103,17 +102,17 @@ class Cared:
     def compact(self) -> Compaction:
         """Make the file as small as its entries, in place. No other process may have the shelf open.
 
-        Deleting entries gives their pages back to the file, not to the disk, so that the shelf can grow into them. This
-        method writes the file anew, durably, and replaces the old one. If the process is killed, one of the two
-        exists. Other threads of this process wait meanwhile, and so do processes that open the shelf. The disk needs
-        space for both files.
+        If entries are deleted, the file keeps their pages, and uses them again for later entries. This method writes
+        the file again, durably, and replaces the old one. If the process is killed, one of the two exists. Other
+        threads of this process wait meanwhile, and so do processes that open the shelf. The disk needs space for both
+        files.
 
         Returns the bytes before and after.
 
         Raises:
             ShelfLocked: another process has it open, or this one holds a snapshot or an iteration. See :meth:`backup`.
             DamagedRecord: an entry is damaged. The file stays as it is. See :func:`coshelf.salvage`.
-            StorageFull: there is no space for the new file. The old one stays.
+            StorageFull: the disk has no space for the new file. The old one stays.
             Unsupported: the engine has no file that could be smaller.
 
         >>> import coshelf, tempfile, os
@@ -131,16 +130,16 @@ class Cared:
         return engine.compact()
 
     def check(self, *, progress: Progress | None = None) -> Report:
-        """Verify everything in the shelf as of one instant, and report what is damaged. Others may read and write.
+        """Verify all data of the shelf at one instant, and report damage. Other processes may read and write.
 
-        On the lmdb engine that is each page in use and each record, whatever its size; on other engines each record. No
+        On the lmdb engine, this is each page in use and each record of any size. On other engines it is each record. No
         value is decoded. Damage is reported and not raised. A shelf that cannot be read at all raises an error.
 
         Args:
             progress: called with the number of pages verified, and of all pages.
 
         Raises:
-            SnapshotLost: commits overtook a reader without locks again and again.
+            SnapshotLost: each attempt of a reader without locks was overtaken by commits.
 
         >>> import coshelf
         >>> shelf = coshelf.open("memory:")
@@ -157,7 +156,7 @@ class Cared:
         return check_records(engine, progress)
 
     def info(self) -> Info:
-        """What the shelf is: engine, entries, size, id, owner, capabilities, whether it is trusted and why not.
+        """A description of the shelf: engine, entries, size, id, owner, capabilities, whether it is trusted or why not.
 
         >>> import coshelf
         >>> info = coshelf.open("memory:").info()
@@ -169,14 +168,14 @@ class Cared:
         return look_at(self.engine_for("info"))
 
     def stats(self, *, prefix_depth: int = 1, largest: int = 10, cheap: bool = False) -> Stats:
-        """What the shelf consists of: entries and sizes by prefix, the largest entries, file, delta, readers and locks.
+        """Figures of the shelf: entries and sizes by prefix, the largest entries, file, delta, readers and locks.
 
         For a part (:meth:`coshelf.Shelf.sub`) the entries are those of the part, and the file is that of the shelf.
 
         Args:
             prefix_depth: str keys are counted together up to this slash; 0: all together.
             largest: how many of the largest entries are named.
-            cheap: only what is known without reading all entries. ``bytes``, ``prefixes`` and ``largest`` are left out.
+            cheap: only figures that need no reading of all entries: not ``bytes``, ``prefixes`` and ``largest``.
 
         >>> import coshelf
         >>> shelf = coshelf.open("memory:")
@@ -193,14 +192,14 @@ class Cared:
     def train_dictionary(self, *, samples: int = 10_000, size: int = 64 * 1024) -> Training:
         """Train a dictionary of Zstandard on the values of this shelf, or of this part of it, for ``compress="zstd"``.
 
-        Small values compress badly one by one. The dictionary holds what they have in common, and lies in the shelf.
+        Small values compress badly one by one. The dictionary holds what they have in common, and is in the shelf.
         Processes that have the shelf open write with it within a second, and processes that open it later at once.
         Earlier values stay as they are, and so do the dictionaries that they need. A dictionary consists of pieces of
         values, so it is encrypted if the values are.
 
         Args:
             samples: how many values are read, evenly from all.
-            size: bytes that the dictionary may have. All samples together should have a hundred times as many.
+            size: the largest size of the dictionary in bytes. All samples together should have a hundred times as many.
 
         Returns the bytes of the samples ``before`` and ``after``.
 

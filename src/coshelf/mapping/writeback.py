@@ -1,7 +1,7 @@
-"""``writeback=True``: values that were handed out are kept, and those that were changed in place are written back.
+"""``writeback=True``: values that were read are kept, and those that were changed in place are written back.
 
-The idea is shelve's. Two things differ: values that were not changed are not written, and a change of another process
-is never overwritten silently.
+shelve has the same option. Two things differ: values that were not changed are not written, and a change of another
+process is never overwritten silently.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """A value that was handed out, and its fingerprint at that moment; None if it could not be pickled."""
+    """A value that the caller got, and its fingerprint at that moment; None if it could not be pickled."""
 
     key: Any
     value: Any
@@ -58,9 +58,9 @@ class _Change:
 
 
 class WritebackCache:
-    """Encoded key to value, for the mutable values that a shelf handed out. Threads may share it.
+    """Encoded key to value, for the mutable values that callers of a shelf got. Threads may share it.
 
-    A forked child begins with an empty cache: the parent writes what the parent changed.
+    A forked child begins with an empty cache: the parent writes its own changes.
     """
 
     def __init__(self, codec: Codec) -> None:
@@ -69,7 +69,7 @@ class WritebackCache:
 
     def _begin(self) -> None:
         self._pid = os.getpid()
-        self._lock = threading.RLock()  # guards the cache, for a moment
+        self._lock = threading.RLock()  # guards the cache; held for moments
         self._writing = threading.RLock()  # held while storing, so that threads do not cause conflicts
         self._kept: dict[bytes, _Kept] = {}
         self._holders = Holders()
@@ -80,19 +80,19 @@ class WritebackCache:
         return self._kept
 
     def writing(self) -> threading.RLock:
-        """The lock to hold while entries are stored that the cache may have."""
+        """The lock that a caller holds while it stores entries that the cache may have."""
         self._entries()
         return self._writing
 
     def find(self, encoded: bytes) -> _Kept | None:
-        """The value that was handed out for a key. It stays in the cache until this thread has synced."""
+        """The value in the cache for a key. It stays in the cache until this thread has synced."""
         entries = self._entries()
         with self._lock:
             self._holders.note(encoded)
             return entries.get(encoded)
 
     def keep(self, key: Any, encoded: bytes, value: Any, version: int | str, fingerprint: bytes | None = None) -> Any:
-        """Remember a value that was just loaded, or stored with this fingerprint. Return the value to hand out."""
+        """Cache a value that was just loaded, or stored with this fingerprint. Return the value for the caller."""
         entries = self._entries()
         if is_immutable(value):
             with self._lock:
@@ -108,16 +108,16 @@ class WritebackCache:
             fingerprint = self._codec.fingerprint(key, encoded, value)
         except UnwritableValue:
             fingerprint = None
-        with self._lock:  # if two threads load it at once, both get the object of the first
+        with self._lock:  # if two threads load it at once, both get the first object
             return entries.setdefault(encoded, _Kept(key, value, fingerprint, version)).value
 
     def miss(self, encoded: bytes) -> None:
-        """Note that no value was handed out for a key."""
+        """Note that the caller got no value for a key."""
         with self._lock:
             self._holders.release(encoded)
 
     def forget_unchanged(self, keys: Iterable[bytes]) -> None:
-        """Forget values that a commit has replaced. Values that were changed in place stay, to be reported."""
+        """Forget values that a commit has replaced. Values that were changed in place stay, and are reported later."""
         entries = self._entries()
         with self._lock:
             chosen = {encoded: entries[encoded] for encoded in keys if encoded in entries}
@@ -133,7 +133,7 @@ class WritebackCache:
         self.forget_unchanged([key for key, kept in list(entries.items()) if version(key) != kept.version])
 
     def drop(self, start: bytes, stop: bytes) -> None:
-        """Forget the values of a range of keys, changes included."""
+        """Forget the values of a range of keys, with their changes."""
         entries = self._entries()
         with self._lock:
             for encoded in [encoded for encoded in entries if start <= encoded < stop]:
@@ -146,8 +146,8 @@ class WritebackCache:
     def write_back(self, commit: Commit, only: bytes | None = None) -> None:
         """Commit the values that were changed in place, and forget them.
 
-        Two kinds of values stay in the cache: those that cannot be pickled, and those that were handed to another
-        thread, which may be about to change them.
+        Two kinds of values stay in the cache: those that cannot be pickled, and those that another thread has, because
+        it may change them.
 
         Raises :class:`Conflict` and :class:`UnwritableValue` after all other values have been committed.
         """
@@ -158,7 +158,7 @@ class WritebackCache:
             changes, failures = self._changes(chosen)
             bodies = {encoded: change.body for encoded, change in changes.items()}
             versions, conflicts = _commit(bodies, chosen, commit)
-            # It is no conflict if a signal handler or a finalizer of this process has stored the entry meanwhile.
+            # It is not a conflict if a signal handler or a finalizer of this process has stored the entry meanwhile.
             conflicts = [encoded for encoded in conflicts if self._kept.get(encoded) is chosen[encoded]]
             with self._lock:
                 for encoded, kept in chosen.items():
@@ -177,7 +177,7 @@ class WritebackCache:
             return {encoded: kept for encoded, kept in entries.items() if only is None or encoded == only}
 
     def _let_go(self, encoded: bytes, kept: _Kept, current: _Kept | None) -> None:
-        """Forget a value that was stored, unless another thread keeps a newer one or may change this one."""
+        """Forget a value that was stored, unless the cache has a newer one or another thread may change this one."""
         is_held = self._holders.release(encoded)
         if self._kept.get(encoded) is kept:
             if is_held and current is not None:
@@ -190,7 +190,7 @@ class WritebackCache:
         failures: dict[bytes, UnwritableValue] = {}
         for encoded, kept in chosen.items():
             try:
-                # In this order: a change of another thread between the two is found the next time.
+                # In this order: if another thread changes the value between the two calls, the next sync finds that.
                 fingerprint = self._codec.fingerprint(kept.key, encoded, kept.value)
                 if fingerprint != kept.fingerprint:
                     changes[encoded] = _Change(fingerprint, self._codec.dump(kept.key, encoded, kept.value))
@@ -200,7 +200,7 @@ class WritebackCache:
 
 
 class WritebackShelf(Shelf[K, V]):
-    """A shelf that remembers the mutable values it handed out, and writes back those that were changed in place."""
+    """A shelf that keeps the mutable values that callers got, and writes back those that were changed in place."""
 
     _hands_out_copies = True
 
@@ -383,7 +383,7 @@ def _commit(
             except Conflict as conflict:
                 conflicts.extend(conflict.keys)
                 changed = {encoded: body for encoded, body in changed.items() if encoded not in conflict.keys}
-    except BatchTooLarge:  # of an engine that checks one entry at a time, which is enough here
+    except BatchTooLarge:  # the engine checks one entry at a time, which is enough here
         if len(changed) == 1:
             raise
         for encoded, body in changed.items():

@@ -1,1 +1,1 @@
-"""The operating system and optional packages, as coshelf uses them."""
+"""Access to the operating system and to optional packages."""

@@ -14,8 +14,8 @@ class Backoff:
     Args:
         first: seconds of the first pause.
         longest: seconds that no pause exceeds.
-        growth: by how much a pause is longer than the one before.
-        spread: the part of each pause that is left to chance, so that processes do not all try at the same instant.
+        growth: the factor by which each pause is longer than the one before.
+        spread: the random part of each pause, so that processes do not all try at the same instant.
 
     Attributes:
         pause: seconds that the next pause lasts at most.

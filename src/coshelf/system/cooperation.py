@@ -1,8 +1,8 @@
-"""Locks, waits and threads of the operating system, also where gevent patches the standard library.
+"""Locks, waits and threads of the operating system, also if gevent has patched the standard library.
 
 LMDB's calls block, and a greenlet cannot run while its thread blocks. So coshelf's threads must be threads of the
 operating system, and so must the locks that they share. The *waiting* caller may be a greenlet, and must let other
-greenlets run. So if gevent has patched ``time.sleep``, a wait looks again after short sleeps.
+greenlets run. So if gevent has patched ``time.sleep``, a wait tries again after short sleeps.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ __all__ = [
 
 _FIRST_PAUSE = 0.0005
 _LONGEST_PAUSE = 0.005
-_LONGEST_WAIT = 1.0  # at a gate: an interrupt may come between a change and the opening
+_LONGEST_WAIT = 1.0  # at a gate: a signal handler may run between a change and the opening
 
 
 def _original(name: str) -> Any:
@@ -53,7 +53,7 @@ def new_lock() -> threading.Lock:
 
 
 def new_reentrant_lock() -> threading.RLock:
-    """As :func:`new_lock`. A signal handler or finalizer of the holder's thread may take it once more."""
+    """As :func:`new_lock`. A signal handler or finalizer in the thread that holds it may take it again."""
     lock: threading.RLock = _original("RLock")()
     return lock
 
@@ -77,7 +77,7 @@ def acquire(lock: threading.Lock, timeout: float) -> bool:
 
 
 class Gates:
-    """Threads that wait for a change, each at a lock of its own.
+    """Threads that wait for a change, each at its own lock.
 
     Opening needs no lock, unlike ``notify`` of a condition. So a signal handler may open, even if it interrupts an
     opening.
@@ -92,14 +92,14 @@ class Gates:
         gate.acquire()
         self._waiting.append(gate)
         try:
-            if not is_over():  # after the line above: an opening changes first and opens then
+            if not is_over():  # after the line above: open() is called after the change
                 acquire(gate, min(timeout, _LONGEST_WAIT))
         finally:
             with contextlib.suppress(ValueError):
                 self._waiting.remove(gate)
 
     def open(self) -> None:
-        """Wake all waiting threads, so that they look again."""
+        """Wake all waiting threads, so that they check again."""
         for gate in self._waiting.copy():
             with contextlib.suppress(RuntimeError):  # another thread has opened it
                 gate.release()

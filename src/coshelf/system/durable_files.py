@@ -1,4 +1,4 @@
-"""Making the names of files durable, and many files at once. ``fsync`` does it for the content of one file."""
+"""Makes the names of files durable, and many files at once. ``fsync`` does it for the content of one file."""
 
 from __future__ import annotations
 

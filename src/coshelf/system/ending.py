@@ -1,9 +1,9 @@
 """The end of a shelf that was not closed: when it is collected, and when the interpreter ends.
 
-Programs write until the very end. Functions that they registered with :mod:`atexit` before the import of coshelf run
-after coshelf's own, and ``__del__`` runs while modules are torn down. So at the end of the interpreter a shelf is not
-closed. It *rests*: everything is durable, and each later commit is durable when it returns. The shelf is closed when
-it is deleted with its module.
+Programs may write until the very end. Functions that they registered with :mod:`atexit` before the import of coshelf
+run after coshelf's own, and ``__del__`` runs while modules are torn down. So at the end of the interpreter a shelf is
+not closed. It *rests*: everything is durable, and each later commit is durable when it returns. The shelf is closed
+when it is deleted with its module.
 """
 
 from __future__ import annotations

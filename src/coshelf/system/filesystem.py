@@ -1,7 +1,7 @@
 """Which file systems belong to one kernel, and which are shared between kernels.
 
 LMDB's locks and its shared map work between the processes of one kernel. On a network file system, or in a folder that
-a virtual machine shares with its host, neither kernel knows of the other's locks, nor of its changes.
+a virtual machine shares with its host, a kernel does not see the locks and changes of the other kernel.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def refuse_shared_filesystem(path: str) -> None:
 
 
 def shared(path: str) -> str | None:
-    """Where ``path`` lies, in words, if kernels share that file system; None if not."""
+    """Where ``path`` is, in words, if kernels share that file system; None if not."""
     found = type_of(path)
     if found is None:
         return None

@@ -1,4 +1,4 @@
-"""Errors of the operating system as errors of this library: one table for all that read and write files."""
+"""Turns errors of the operating system into errors of coshelf: one table for all modules that use files."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from coshelf.errors import CoshelfError, ShelfPermissionError, StorageError, Sto
 __all__ = ["NO_RIGHT", "NO_SPACE", "translate", "translated"]
 
 NO_RIGHT = frozenset((errno.EACCES, errno.EPERM, errno.EROFS))
-"""The user, or the way in which a file system is mounted, does not allow it."""
+"""This user has no right to do it, or the file system is mounted read-only."""
 
 NO_SPACE = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
-"""The disk is full, or what this user may use of it."""
+"""The disk is full, or this user's quota is used up."""
 
 
 def translate(error: OSError, doing: str, what: str, path: str) -> ShelfPermissionError | StorageError:
-    """Our error for one of the operating system's: why a program cannot do something to a file.
+    """coshelf's error for an error of the operating system: why a program cannot do something to a file.
 
     >>> translate(OSError(errno.EACCES, "Permission denied"), "create", "the shelf", "recipes.shelf")
     ShelfPermissionError(13, 'this user may not create the shelf')
@@ -32,7 +32,7 @@ def translate(error: OSError, doing: str, what: str, path: str) -> ShelfPermissi
 
 
 class _Translation:
-    """As a generator would be, which takes a microsecond more."""
+    """A context manager. It is a class because a generator takes a microsecond more."""
 
     __slots__ = ("_doing", "_path", "_what")
 
@@ -47,5 +47,5 @@ class _Translation:
 
 
 def translated(doing: str, what: str, path: str) -> AbstractContextManager[None]:
-    """For a block, raise the errors of the operating system as :func:`translate` gives them."""
+    """For a block, turn errors of the operating system into those of :func:`translate`."""
     return _Translation(doing, what, path)

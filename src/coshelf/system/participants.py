@@ -1,4 +1,4 @@
-"""What runs now: a thread, and in it an asyncio task or a greenlet. Two tasks never share a transaction."""
+"""The current thread, and the asyncio task or greenlet in it. Two tasks never share a transaction."""
 
 from __future__ import annotations
 
@@ -25,6 +25,6 @@ def current_task() -> tuple[object, object]:
 
 
 def _found(module: str, function: str) -> object:
-    """What a function of a module returns. None if the module is not imported, or its import is going on."""
+    """The result of a function of a module. None if the module is not imported, or its import is in progress."""
     call = getattr(sys.modules.get(module), function, None)
     return None if call is None else call()

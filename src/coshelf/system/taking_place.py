@@ -1,4 +1,4 @@
-"""Replacing a file that is not a shelf, for flag "n". A lock keeps out processes that do the same."""
+"""Replaces a file that is not a shelf, for flag "n". A lock keeps out processes that do the same."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["discard", "replace_empty"]
 def replace_empty(path: str, timeout: float, make: Callable[[int], bool]) -> bool:
     """Make a shelf in the place of an empty file, as ``NamedTemporaryFile`` leaves one. Return whether it was made.
 
-    Only an empty file that belongs to this user is taken.
+    Only an empty file that belongs to this user is replaced.
 
     Args:
         path: the path of the file, not a link.

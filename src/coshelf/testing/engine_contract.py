@@ -19,7 +19,7 @@ __all__ = ["EngineContract", "needs"]
 
 
 class EngineContract(
-    # From the last to the first, since pytest runs inherited tests in that order.
+    # From the last to the first, because pytest runs inherited tests in that order.
     OpeningTests,
     DoorbellTests,
     ExclusiveLockTests,

@@ -25,8 +25,8 @@ _MODULES = {
 
 
 def __getattr__(name: str) -> Any:
-    # Imported when asked for: the command line needs a module or two of this package for a get, which all the kinds
-    # of sources would make half as slow again.
+    # Imported on demand: the command line needs one or two modules of this package for a get. To import the modules of
+    # all sources would make it take half as long again.
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)

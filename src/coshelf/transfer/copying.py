@@ -1,4 +1,4 @@
-"""Copying a shelf on any engine to a shelf on any other: record by record, unpickled nowhere, compared at the end."""
+"""Copies a shelf on any engine to a shelf on any other: record by record, without unpickling, compared at the end."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ _FIRST_CHUNK = 8  # entries
 _MOST = 500
 _LARGEST = 8 << 20  # bytes that are read, or committed, together
 _SETTINGS = (b"\x01", b"\x02")
-_ATTEMPTS = 10  # while somebody else writes to the target
+_ATTEMPTS = 10  # while other processes write to the target
 
 
 @dataclass(slots=True)
 class Copied(TransferReport):
-    """What a copy did, or in a dry run would have done.
+    """The result of a copy. After a dry run, what it would have done.
 
     Attributes:
         verified: the number of entries that were compared at the end and are equal.
@@ -88,10 +88,10 @@ def copy_entries(
             they are read. Without it a new or empty target is not trusted afterwards.
         dry_run: only read and report; the target is neither made nor changed.
         timeout: seconds that bound every wait for a lock or a server.
-        progress: called now and then with the number of entries read, and of all entries, or None.
+        progress: called from time to time with the number of entries read, and of all entries, or None.
 
     Returns:
-        What became of the entries. Entries that the target cannot hold are among ``failed``, each with its reason.
+        The result for all entries. Entries that the target cannot hold are in ``failed``, each with its reason.
 
     Raises:
         ShelfNotFound: the source does not exist.
@@ -137,7 +137,7 @@ def _is_same_place(one: Engine, other: Engine) -> bool:
 
 
 def _keep_trust_apart(source: Engine, target: Engine) -> None:
-    """Entries of a shelf that is not trusted do not become those of one that is."""
+    """Keep entries of an untrusted shelf out of a trusted one: an empty target loses its trust, others are refused."""
     reason = distrust(source)
     if reason is None or distrust(target) is not None:
         return
@@ -145,13 +145,13 @@ def _keep_trust_apart(source: Engine, target: Engine) -> None:
         target.revoke()
     if distrust(target) is None:
         raise ShelfPermissionError(
-            f"{target.where} is trusted, and what it would get is not: {reason}\n"
+            f"{target.where} is trusted, and the source is not: {reason}\n"
             "  hint: copy to a new shelf, or say that you trust the source (--trust)"
         )
 
 
 class _Copy:
-    """One copy under way."""
+    """One copy in progress."""
 
     def __init__(
         self,
@@ -170,7 +170,7 @@ class _Copy:
         self._verify = verify
         self._dry_run = dry_run
         self._progress = progress
-        # In a dry run a shelf in memory stands for a target that does not exist yet.
+        # In a dry run a shelf in memory takes the place of a target that does not exist yet.
         to = "a new shelf" if dry_run and target.name == "memory" else target.name
         self._report = Copied(f"{source.name} to {to}")
         self._left: set[bytes] = set()
@@ -204,7 +204,7 @@ class _Copy:
     # --- reading -----------------------------------------------------------------------------------------------------
 
     def _chunks(self) -> Iterator[dict[bytes, Apart]]:
-        """The entries in order, in chunks that take a bounded amount of memory."""
+        """The entries in order, in chunks of limited size."""
         keys = (key for page in self._reader.key_pages(FIRST, LAST) for key in page)
         size = _FIRST_CHUNK
         while wanted := list(islice(keys, size)):
@@ -233,7 +233,7 @@ class _Copy:
             return None
 
     def _there(self, keys: list[bytes]) -> dict[bytes, Entry]:
-        """What the target has."""
+        """The target's entries for these keys."""
         if not keys:
             return {}
         if self._target.capabilities.ordered is True:  # listing keys is cheaper than asking for missing ones
@@ -248,13 +248,13 @@ class _Copy:
     def _there_singly(self, key: bytes) -> Entry | None:
         try:
             return self._target.get(key)
-        except DamagedRecord:  # which is no copy of anything
+        except DamagedRecord:  # an empty record is not equal to any other
             return Entry(b"", 0)
 
     # --- copying -----------------------------------------------------------------------------------------------------
 
     def _copy_settings(self) -> None:
-        """Take along how values are written. Raises :class:`Unsupported` if the target does that in another way."""
+        """Copy the settings of how values are written. Raises :class:`Unsupported` if the target has other ones."""
         for key, record in self._settings():
             name, body = key[1:].decode("ascii", "backslashreplace"), record[: -records.TRAILER]
             there = self._target.get(key)
@@ -273,7 +273,7 @@ class _Copy:
             self._carries_settings = True
 
     def _settings(self) -> list[tuple[bytes, bytes]]:
-        """Rows of the source that say how values are written. Who is trusted is said anew by each shelf."""
+        """Rows of the source that say how values are written. The mark is not copied: each shelf has its own."""
         if isinstance(self._reader, Snapshot):
             rows = list(self._reader.reserved())
         else:
@@ -291,12 +291,12 @@ class _Copy:
                     stored.update(bodies)
                 else:
                     self._store(bodies, {key: entry.version for key, entry in there.items()}, stored)
-            except Conflict:  # somebody else writes to the target: look again
+            except Conflict:  # another process writes to the target: read it again
                 continue
             self._report.done += len(stored)
             self._report.unchanged += len(chunk.keys() - stored - self._left)
             return
-        raise Conflict(f"others write to {self._target.where} all the time: {_ATTEMPTS} attempts failed")
+        raise Conflict(f"other processes write to {self._target.where} all the time: {_ATTEMPTS} attempts failed")
 
     def _is_wanted(self, key: bytes, apart: Apart, there: Entry | None) -> bool:
         if key in self._left:
@@ -317,7 +317,7 @@ class _Copy:
             return False
 
     def _body(self, key: bytes, apart: Apart) -> bytes | None:
-        """What the target is to store; None, and a line in the report, if it cannot."""
+        """The body for the target. If the target cannot store it, None, and a line in the report."""
         reason = self._binding(apart)
         capabilities = self._target.capabilities
         if capabilities.largest_key is not None and len(key) > capabilities.largest_key:
@@ -336,18 +336,18 @@ class _Copy:
         return body
 
     def _binding(self, apart: Apart) -> str | None:
-        """Why a record can be read in its own shelf alone; None if it can be read elsewhere."""
+        """Why a record can be read only in its own shelf; None if it can be read elsewhere."""
         if records.SIGNATURE in apart.headers and self._source.store_id != self._target.store_id:
             return (
-                "it is signed for its own shelf, and would be refused in another: take a backup, which keeps the "
-                "shelf's id, or store it there anew with sign="
+                "it is signed for its own shelf, and would be refused in another: use a backup, which keeps the "
+                "shelf's id, or store it there again with sign="
             )
         if records.ENCRYPTION in apart.headers and not self._carries_settings:
-            return "it is encrypted for its own shelf, whose settings cannot go along: take a backup, or store it anew"
+            return "it is encrypted for its own shelf, whose settings cannot be copied: use a backup, or store it again"
         return None
 
     def _store(self, bodies: dict[bytes, bytes], versions: dict[bytes, int | str], stored: set[bytes]) -> None:
-        """Commit entries whose versions in the target are these, and add their keys to those that are stored."""
+        """Commit entries if the target still has these versions, and add their keys to ``stored``."""
         for puts in _batches(bodies, min(_LARGEST, self._target.capabilities.largest_batch or _LARGEST)):
             checks: dict[bytes, int | str | Absent] = {key: versions.get(key, ABSENT) for key in puts}
             if self._target.capabilities.checks == "entry":
@@ -375,9 +375,9 @@ class _Copy:
         for key, apart in chunk.items():
             found = there.get(key)
             if found is None:
-                self._fail(key, "it is not in the target after all")
+                self._fail(key, "it is missing in the target at the end")
             elif not self._is_same(key, apart, found):
-                self._fail(key, "the target has another value after all: somebody may have changed one of the two")
+                self._fail(key, "the target has another value at the end: a process may have changed one of the two")
             else:
                 self._report.verified += 1
 

@@ -29,7 +29,7 @@ class DbmSource(Source):
             ) from error
         try:
             self._database: Any = module.open(path, "r")
-        except Exception as error:  # each dbm module has an error of its own, and they are no OSErrors
+        except Exception as error:  # each dbm module has its own error, which is not an OSError
             raise SourceError(f"{path} cannot be opened by {kind}: {error}") from error
 
     def count(self) -> int | None:
@@ -49,7 +49,7 @@ class DbmSource(Source):
 
 
 def as_entry(key: bytes, value: object, options: SourceOptions) -> SourceEntry | Left:
-    """What a database of bytes has, as an entry."""
+    """An item of a database of bytes as an entry."""
     try:
         name = key.decode(options.keyencoding)
     except UnicodeDecodeError as error:

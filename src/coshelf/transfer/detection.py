@@ -1,4 +1,4 @@
-"""What kind of store lies at a place, recognised by its files."""
+"""Recognises the kind of a store by its files."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ _OPENERS: dict[str, Callable[[str, SourceOptions], Source]] = {
     "sqlitedict": SqliteDictSource,
 }
 KINDS = tuple(_OPENERS)
-"""What can be a source."""
+"""The kinds of sources."""
 
 
 def open_source(path: str, kind: str | None, options: SourceOptions) -> Source:
-    """Open a source, of the kind that is given, or that it looks like. Raises :class:`SourceError`."""
+    """Open a source of the given kind. If it is None, the kind is recognised. Raises :class:`SourceError`."""
     kind = kind_of(path) if kind is None else kind
     if kind not in _OPENERS:
         raise ValueError(f"there is no kind {kind!r} of source; there are {', '.join(KINDS)}")
@@ -45,7 +45,7 @@ def open_source(path: str, kind: str | None, options: SourceOptions) -> Source:
 
 
 def kind_of(path: str) -> str:
-    """What a place looks like: one of :data:`KINDS`. Raises :class:`SourceError` if it looks like none."""
+    """The kind of the store at a path, one of :data:`KINDS`. Raises :class:`SourceError` if it is not recognised."""
     if path == "-" or path.endswith((".jsonl", ".ndjson")):
         return "jsonl"
     if _URL.match(path):

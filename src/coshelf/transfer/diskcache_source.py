@@ -23,7 +23,7 @@ __all__ = ["DATABASE", "DISKS", "DiskCacheSource", "shards"]
 
 DATABASE = "cache.db"
 DISKS = ("pickle", "json")
-"""What can have written a cache: diskcache's Disk and JSONDisk."""
+"""The classes that can have written a cache: diskcache's Disk and JSONDisk."""
 
 _RAW, _BINARY, _TEXT, _PICKLE = 1, 2, 3, 4
 _COLUMNS = "key, raw, expire_time, mode, filename, value"
@@ -33,7 +33,7 @@ Row = tuple[object, int, float | None, int, str | None, object]
 
 
 def shards(directory: str) -> list[str]:
-    """The directories that hold a part of a cache: one of Cache, several of FanoutCache; none if it is no cache."""
+    """The directories with the parts of a cache: one for Cache, several for FanoutCache; empty if it is not a cache."""
     if os.path.isfile(os.path.join(directory, DATABASE)):
         return [directory]
     found = sorted(glob.glob(os.path.join(glob.escape(directory), "[0-9][0-9][0-9]", DATABASE)))
@@ -41,7 +41,7 @@ def shards(directory: str) -> list[str]:
 
 
 class DiskCacheSource(Source):
-    """A cache, as ``diskcache`` keeps it. Files are read below its directory only, whatever the database says."""
+    """A cache of ``diskcache``. Files are read only below its directory, whatever the database says."""
 
     kind = "diskcache"
 
@@ -61,7 +61,7 @@ class DiskCacheSource(Source):
             self.close()
             raise
         if not self._shards:
-            raise SourceError(f"{directory} is no directory of diskcache: it has no {DATABASE}")
+            raise SourceError(f"{directory} is not a directory of diskcache: it has no {DATABASE}")
 
     def count(self) -> int | None:
         return sum(file.count("Cache") for _, file in self._shards)
@@ -83,13 +83,13 @@ class DiskCacheSource(Source):
                 return Skipped(shown(stored), "its key must be unpickled (--trust-pickle)")
             try:
                 key = pickle.loads(stored)  # type: ignore[arg-type]
-            except Exception as error:  # whatever a pickle raises
+            except Exception as error:  # a pickle can raise any error
                 return Left(shown(stored), f"its key cannot be unpickled: {error!r}")
         if expires is not None and expires < now:
             return Skipped(shown(key), "it expired")
         if expires is not None and not self._options.drop_expiry:
             return Skipped(
-                shown(key), f"it expires in {expires - now:,.0f} s, and would stay for ever (--drop-expiry takes it)"
+                shown(key), f"it expires in {expires - now:,.0f} s, and would stay for ever (--drop-expiry imports it)"
             )
         try:
             data = value if filename is None else _read_inside(directory, filename)
@@ -109,7 +109,7 @@ def _refuse_other_disks(directory: str, file: SqliteFile) -> None:
     if others:
         raise SourceError(
             f"{directory} was written by a Disk class of its own, which has the settings {', '.join(others)}\n"
-            "  hint: --disk pickle or --disk json says that it writes as diskcache's Disk or JSONDisk does"
+            "  hint: give --disk pickle or --disk json if it writes as diskcache's Disk or JSONDisk does"
         )
 
 
@@ -118,7 +118,7 @@ class _JsonKey(NamedTuple):
 
 
 def _of_json_disk(stored: object, raw: int) -> _JsonKey | None:
-    """The key that JSONDisk has written; None if it has not. No other Disk has compressed JSON for keys."""
+    """The key, if JSONDisk has written it, else None. Only JSONDisk stores keys as compressed JSON."""
     if not raw or not isinstance(stored, bytes) or stored[:1] != b"x":
         return None
     try:
@@ -151,7 +151,7 @@ def _plain_value(key: object, data: object, mode: int) -> SourceEntry | Left:
         return Left(shown(key), f"its file cannot be read: {error}")
     if mode in (_RAW, _BINARY) and isinstance(data, (bytes, str, int, float)):
         return SourceEntry(key, pickled(data))
-    return Left(shown(key), f"its value is stored in a way that is not known (mode {mode})")
+    return Left(shown(key), f"its value is stored in an unknown way (mode {mode})")
 
 
 def _read_inside(directory: str, filename: str) -> bytes:

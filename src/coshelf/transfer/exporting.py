@@ -1,4 +1,4 @@
-"""From a shelf into JSON lines, a directory of pickleshare, or a shelf of the standard library."""
+"""Exports a shelf to JSON lines, a directory of pickleshare, or a shelf of the standard library."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from coshelf.values.raw_pickles import RawPickles
 __all__ = ["TARGETS", "export_entries"]
 
 TARGETS = ("jsonl", "pickleshare", "shelve")
-"""What can be exported to."""
+"""The kinds of targets."""
 
 _SUFFIXES = ("", ".db", ".dat", ".dir", ".bak", ".pag")
 
@@ -43,7 +43,7 @@ def export_entries(
     dry_run: bool = False,
     progress: TransferProgress | None = None,
 ) -> TransferReport:
-    """Copy the entries of a shelf to a form that other programs read. The target appears as a whole, or not at all.
+    """Copy the entries of a shelf to a form that other programs read. The target appears complete, or not at all.
 
     Args:
         source: a path or URL of a shelf.
@@ -54,7 +54,7 @@ def export_entries(
             values, a line holds the pickle in base64, which ``import`` reads.
         overwrite: whether a file at the target may be replaced.
         dry_run: only read and report.
-        progress: called now and then with the number of entries so far, and of all entries, or None.
+        progress: called from time to time with the number of entries so far, and of all entries, or None.
 
     Raises:
         NotAShelf: the target exists, and ``overwrite`` is not given.
@@ -115,7 +115,7 @@ def _copy(
 
 @contextmanager
 def _whole(place: str) -> Iterator[str]:
-    """A name to write to, beside the target: at the end it takes the target's place, or goes."""
+    """A name to write to, beside the target. At the end it is renamed to the target, or removed after an error."""
     making = f"{place}.{secrets.token_hex(4)}.exporting"
     try:
         yield making
@@ -133,7 +133,7 @@ def _whole(place: str) -> Iterator[str]:
 
 
 def _refuse_what_is_there(place: str, kind: str, *, overwrite: bool) -> None:
-    """Raise :class:`NotAShelf` for a target that may not be replaced. A directory never may."""
+    """Raise :class:`NotAShelf` for a target that may not be replaced. A directory is never replaced."""
     if os.path.isdir(place):
         raise NotAShelf(f"{place} is a directory; it has not been changed\n  hint: export to a new one")
     if not overwrite and (os.path.lexists(place) or (kind == "shelve" and dbm.whichdb(place) is not None)):
@@ -174,7 +174,7 @@ class _JsonLines(_Sink):
                 loaded = pickle.loads(value)
                 if same_in_json(loaded):
                     return line_of(key, value=loaded)
-            except Exception:  # noqa: S110 (what cannot be loaded here is written as the pickle that it is)
+            except Exception:  # noqa: S110 (a value that cannot be loaded here is written as a pickle)
                 pass
         return line_of(key, pickle=value)
 
@@ -188,7 +188,7 @@ class _JsonLines(_Sink):
 class _PickleShare(_Sink):
     def __init__(self, place: str) -> None:
         self._codec = RawPickles()
-        # Of the keys that the files engine takes, those that pickleshare finds.
+        # Accepts only keys that pickleshare finds.
         self._engine = files.open_engine(f"files:{place}", OpenOptions(flag="c"), as_pickleshare=True)
 
     def put(self, key: Any, value: bytes) -> None:
@@ -205,7 +205,7 @@ class _Shelve(_Sink):
 
     def put(self, key: Any, value: bytes) -> None:
         if not isinstance(key, str):
-            raise _Unfit("a shelf of the standard library has str keys alone")
+            raise _Unfit("a shelf of the standard library has only str keys")
         self._database[key.encode()] = value
 
     def close(self) -> None:

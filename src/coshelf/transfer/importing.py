@@ -1,4 +1,4 @@
-"""From a source into a shelf, batch by batch, so that a stopped import can continue."""
+"""Imports a source into a shelf, batch by batch, so that a stopped import can continue."""
 
 from __future__ import annotations
 
@@ -53,20 +53,20 @@ def import_entries(
         source: a path; "-" is standard input, with JSON lines.
         target: a path or URL, made if it is missing.
         kind: what the source is, one of ``coshelf.transfer.detection.KINDS``. None: it is recognised by its files.
-        trust_pickle: unpickle where there is no other way: pickleshare's hashed categories, and keys of diskcache that
-            are not str, int, float or bytes. This runs what the pickles say.
-        keyencoding: how a dbm module's keys became bytes.
-        values: how the values of a dbm database or of sqlitedict became bytes: "pickle", "json" or "pickle-zlib".
-            "bytes" keeps them as bytes.
+        trust_pickle: unpickle data that cannot be read in another way: pickleshare's hashed categories, and keys of
+            diskcache that are not str, int, float or bytes. This runs the code that the pickles name.
+        keyencoding: the encoding of a dbm module's keys.
+        values: the form of the values of a dbm database or of sqlitedict: "pickle", "json" or "pickle-zlib". "bytes"
+            keeps them as bytes.
         table: which table of sqlitedict, if there are several.
-        keys: how keys of sqlitedict became text: "text", or "pickle-base64" for ``sqlitedict.encode_key``. None: keys
-            are text, and keys that look like the other kind fail.
-        disk: the Disk class that wrote a diskcache: "pickle" for ``Disk``, "json" for ``JSONDisk``. None: the entries
-            tell that.
+        keys: the form of sqlitedict's keys: "text", or "pickle-base64" for ``sqlitedict.encode_key``. None: keys are
+            text, and keys that look like the other form fail.
+        disk: the Disk class that wrote a diskcache: "pickle" for ``Disk``, "json" for ``JSONDisk``. None: each entry
+            shows which class wrote it.
         drop_expiry: import entries of diskcache that will expire. They then stay for ever. Otherwise they are skipped.
         replace: whether another value that the target has under the same key is replaced.
         dry_run: only read and report; the target is neither made nor changed.
-        progress: called now and then with the number of entries so far, and of all entries, or None.
+        progress: called from time to time with the number of entries so far, and of all entries, or None.
 
     Raises:
         SourceError: the kind of the source is unknown, or the source cannot be read.
@@ -112,7 +112,7 @@ def _target(target: str, dry_run: bool) -> Shelf[Any, bytes]:
 
 
 def _batches(entries: Iterator[SourceEntry | Left], report: TransferReport) -> Iterator[dict[Any, bytes]]:
-    """The entries, in batches; what is none goes into the report."""
+    """The entries, in batches. Everything that is not an entry is put into the report."""
     batch: dict[Any, bytes] = {}
     numbers: dict[Any, str] = {}
     size = 0
@@ -128,7 +128,7 @@ def _batches(entries: Iterator[SourceEntry | Left], report: TransferReport) -> I
                     report.failed.append(Left(shown(found.key), f"it equals the key {first}, which came first"))
                     continue
             batch[found.key] = found.pickle
-        except TypeError as error:  # not hashable, from somebody's pickle
+        except TypeError as error:  # an unpickled key that is not hashable
             report.failed.append(Left(shown(found.key), str(error)))
             continue
         size += len(found.pickle)
@@ -146,7 +146,7 @@ def _store(
         try:
             there = shelf.get(key)
         except (DamagedRecord, UnreadableValue) as error:
-            report.failed.append(Left(shown(key), f"what the target has there cannot be read: {error}"))
+            report.failed.append(Left(shown(key), f"the target's own value cannot be read: {error}"))
             continue
         if there is None or (there != value and replace):
             new[key] = value
@@ -161,7 +161,7 @@ def _store(
         shelf.update(new)
         report.done += len(new)
     except (InvalidKey, KeyTooLong, ValueTooLarge):
-        for key, value in new.items():  # one of them; it is not to keep the others out
+        for key, value in new.items():  # one of them was refused: store the others
             try:
                 shelf[key] = value
                 report.done += 1

@@ -28,7 +28,7 @@ class JsonLinesSource(Source):
 
     def __init__(self, path: str, options: SourceOptions) -> None:
         try:
-            # Whatever the locale says, and standard input stays open.
+            # UTF-8 whatever the locale says. Standard input stays open.
             self._lines = open(0 if path == "-" else path, encoding="utf-8", closefd=path != "-")  # noqa: SIM115
         except OSError as error:
             raise SourceError(f"{path} cannot be read: {error.strerror}") from error
@@ -71,7 +71,7 @@ def line_of(key: Any, *, pickle: bytes | None = None, value: Any = None) -> str:
 
 
 def key_notation(key: Any) -> Any:
-    """A key as JSON has it."""
+    """A key in the notation for JSON."""
     if isinstance(key, tuple):
         return [key_notation(part) for part in key]
     if isinstance(key, bytes):
@@ -92,12 +92,12 @@ def _key(notation: Any) -> Any:
         if set(notation) == {"number"} and isinstance(notation["number"], str):
             text = notation["number"]
             return int(text, 16) if "x" in text else float(text)
-        raise ValueError(f"{notation!r} is the notation of no key")
+        raise ValueError(f"{notation!r} is not the notation of a key")
     return notation
 
 
 def same_in_json(value: Any) -> bool:
-    """Whether JSON gives back exactly this value, of the same types throughout."""
+    """Whether JSON returns exactly this value, with the same types in all parts."""
     if value is None or type(value) in (bool, str, int):
         return type(value) is not int or abs(value) < _LONGEST_INT
     if type(value) is float:

@@ -1,4 +1,4 @@
-"""Values that move as pickles, looked at and never loaded."""
+"""Values that are moved as pickles. They are examined, and never loaded."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ __all__ = ["entry", "pickled"]
 
 
 def pickled(value: Any) -> bytes:
-    """A value of ours as a pickle: bytes, text, a number, or what JSON has."""
+    """The pickle of a plain value: bytes, text, a number, or a value from JSON."""
     return pickle.dumps(value)
 
 
 def entry(key: Any, data: object) -> SourceEntry | Left:
-    """An entry whose value is said to be a pickle."""
+    """An entry whose value should be a pickle; a :class:`Left` if it is not."""
     if not isinstance(data, (bytes, bytearray, memoryview)):
-        return Left(shown(key), f"the value is no pickle, but of type {type(data).__name__} (--values json?)")
+        return Left(shown(key), f"the value is not a pickle, but of type {type(data).__name__} (--values json?)")
     if not is_whole(bytes(data), 0.0):
         return Left(
             shown(key),
-            f"the value, of {len(data)} bytes, is no whole pickle (--values bytes takes any bytes)",
+            f"the value, of {len(data)} bytes, is not a complete pickle (--values bytes accepts any bytes)",
         )
     return SourceEntry(key, bytes(data))

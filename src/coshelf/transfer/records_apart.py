@@ -1,4 +1,4 @@
-"""Records of one engine as what another can store: with large buffers inside, or beside in blobs of its own."""
+"""Converts records of one engine for another: large buffers are in the record, or in the other engine's blobs."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _FIRST_WITH_BUFFERS = 5
 
 @dataclass(frozen=True, slots=True)
 class Apart:
-    """What a record consists of.
+    """The parts of a record.
 
     Attributes:
-        headers: their data by their kinds, but for that of a blob; empty for a plain pickle.
-        payload: what follows them; of a plain pickle the whole body.
-        buffers: what lies beside it.
+        headers: the data of the headers by kind, without that of a blob; empty for a plain pickle.
+        payload: the bytes after the headers; for a plain pickle the whole body.
+        buffers: the large buffers in its blob.
     """
 
     headers: dict[int, bytes]
@@ -35,7 +35,7 @@ class Apart:
         return len(self.payload) + sum(buffer.nbytes for buffer in self.buffers)
 
     def body(self, key: bytes, blobs: Blobs | None) -> bytes:
-        """The body for an engine with these blobs, or none. Raises :class:`Unsupported` if that cannot be."""
+        """The body for an engine with these blobs, or without. Raises :class:`Unsupported` if it is impossible."""
         payload, buffers = self.payload, self.buffers
         if blobs is None:
             if not buffers:
@@ -72,21 +72,21 @@ class Apart:
         return self._without_frames() == other._without_frames()
 
     def _without_frames(self) -> bytes:
-        """The pickle with all in it, and without what depends on where its buffers were."""
+        """The pickle with all buffers in it, in a form that does not depend on where they were."""
         if self.payload[:1] != bytes((records.PICKLE,)) or _protocol(self.payload) < _FIRST_FRAMED:
             return self.payload
         return self._inlined()
 
 
 def take_apart(key: bytes, record: bytes, blobs: Blobs | None) -> Apart:
-    """What an engine's record consists of. Raises DamagedRecord, and MissingBlob for one whose blob is gone."""
+    """The parts of an engine's record. Raises DamagedRecord, and MissingBlob if its blob is missing."""
     if not records.is_intact(key, record):
         raise DamagedRecord(f"its {len(record)} bytes do not match their checksum", shown_key(key))
     if record[0] != records.HEADERED:
         return Apart({}, record[: -records.TRAILER], [])
     found = records.read_headers(record)
     if found is None:
-        raise DamagedRecord("its headers are not as they should be", shown_key(key))
+        raise DamagedRecord("its headers are not valid", shown_key(key))
     headers, start = found
     payload = record[start : -records.TRAILER]
     packed = headers.pop(records.BLOB, None)

@@ -1,4 +1,4 @@
-"""What became of each entry of a transfer."""
+"""The report of a transfer: what happened to each entry."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 __all__ = ["Left", "TransferProgress", "TransferReport"]
 
 TransferProgress = Callable[[int, int | None], object]
-"""Called now and then with the number of entries done, and of all entries, if that is known."""
+"""Called from time to time with the number of entries done, and of all entries, if that is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Left:
 
 @dataclass(slots=True)
 class TransferReport:
-    """What a transfer did, or in a dry run would have done.
+    """The result of a transfer. After a dry run, what it would have done.
 
     Attributes:
         kind: the kind of the other side: "dbm.gnu", "pickleshare", "json lines", ...

@@ -42,7 +42,7 @@ class ShelfSource(Source):
                 yield found
 
     def _read(self, key: Any) -> SourceEntry | Left | None:
-        """One entry; None if it has gone meanwhile."""
+        """One entry; None if it was deleted meanwhile."""
         try:
             return entry(key, self._shelf[key])
         except KeyError:
@@ -84,7 +84,7 @@ class PickleShareSource(ShelfSource):
                 )
 
     def _hashed(self, names: list[str]) -> dict[str, list[str]]:
-        """The directories all of whose files have the names of buckets and hold dicts, and those files."""
+        """The hashed categories and their files: directories in which all files are named as buckets and hold dicts."""
         found: dict[str, list[str]] = {}
         for name in names:
             found.setdefault(name.rpartition("/")[0], []).append(name)
@@ -96,10 +96,10 @@ class PickleShareSource(ShelfSource):
         try:
             return _is_dict(self._shelf[name])
         except (KeyError, CoshelfError):
-            return True  # gone or broken: the others tell
+            return True  # removed or broken: the other files decide
 
     def _merged(self, category: str, buckets: list[str]) -> Iterator[SourceEntry | Left]:
-        """The pairs in all buckets, as pickleshare's ``hdict`` merges them: the compressed bucket is the weakest."""
+        """The pairs in all buckets, merged as in pickleshare's ``hdict``: other buckets override the compressed one."""
         merged: dict[Any, Any] = {}
         for name in sorted(buckets, key=lambda name: (not name.endswith("/xx"), name)):
             try:
@@ -108,14 +108,14 @@ class PickleShareSource(ShelfSource):
                 continue
             except DamagedShelf as error:
                 yield Left(shown(name), str(error).splitlines()[0])
-            except Exception as error:  # whatever a pickle raises
+            except Exception as error:  # a pickle can raise any error
                 yield Left(shown(name), f"the bucket cannot be unpickled: {error!r}")
         for key, value in merged.items():
             yield SourceEntry(f"{category}/{key}" if isinstance(key, str) else (f"{category}/", key), pickled(value))
 
 
 def _is_dict(data: bytes) -> bool:
-    """Whether a pickle is that of a dict: told by the first instruction that makes something."""
+    """Whether a pickle is that of a dict. The first instruction that makes an object decides."""
     try:
         names = [code.name for code, _, _ in itertools.islice(pickletools.genops(data), 4)]
     except ValueError:

@@ -1,4 +1,4 @@
-"""What entries come from. Each kind of source is a class in a module of its own."""
+"""The sources of entries. Each kind of source is a class in its own module."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Skipped", "Source", "SourceEntry", "SourceError", "SourceOptions"]
 
 
 class SourceError(CoshelfError, OSError):
-    """A source cannot be read, or it cannot be told what it is. Nothing was changed."""
+    """A source cannot be read, or its kind is unknown. Nothing was changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class SourceEntry:
 
 
 class Skipped(Left):
-    """An entry that could be moved, if asked for in another way."""
+    """An entry that could be moved with another option."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +35,13 @@ class SourceOptions:
     """How to read a source.
 
     Attributes:
-        trust_pickle: whether pickles may be loaded where a source cannot be read without.
-        keyencoding: how a dbm module's keys became bytes.
-        values: how the values of a dbm database or of sqlitedict became bytes.
+        trust_pickle: whether pickles may be loaded if a source cannot be read without that.
+        keyencoding: the encoding of a dbm module's keys.
+        values: the form of the values of a dbm database or of sqlitedict.
         table: which table of an SQLite file, if it has several.
-        keys: how the keys of sqlitedict became text; None for what they look like.
-        disk: which Disk of diskcache wrote; None for what it looks like.
-        drop_expiry: whether entries that expire are taken, to stay for ever.
+        keys: the form of sqlitedict's keys; None: it is recognised.
+        disk: which Disk of diskcache wrote the entries; None: it is recognised.
+        drop_expiry: whether entries that expire are imported, to stay for ever.
     """
 
     trust_pickle: bool = False
@@ -59,16 +59,16 @@ class Source(ABC):
     kind: str
 
     def count(self) -> int | None:
-        """How many entries there are, if that costs little."""
+        """The number of entries, if it is cheap to find out."""
         return None
 
     @abstractmethod
     def entries(self) -> Iterator[SourceEntry | Left]:
-        """All of them, and what cannot be one; a :class:`Skipped` says what to ask for."""
+        """All entries, and a :class:`Left` for everything else. A :class:`Skipped` names the option that moves it."""
 
     @abstractmethod
     def close(self) -> None:
-        """Give back what was opened."""
+        """Close the source."""
 
     def __enter__(self) -> Self:
         return self

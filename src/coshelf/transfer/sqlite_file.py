@@ -1,8 +1,8 @@
-"""An SQLite file that is read beside its writers and without a trace: nothing is changed, nothing left beside it.
+"""An SQLite file that is read while others write it. It is not changed, and no file is left beside it.
 
-To read a file with a write-ahead log, SQLite makes two files beside it, which only a connection that may write removes
-again. So such a file is opened for writing, and not written. What a process left behind in the middle of a write is
-read in a copy, since SQLite would have to repair the file.
+To read a file with a write-ahead log, SQLite makes two files beside it. Only a connection that may write removes them
+again. So such a file is opened for writing, and not written. A file that a process left in the middle of a write is
+copied and the copy is read, because SQLite would have to repair the file.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from coshelf.transfer.source import SourceError
 __all__ = ["SqliteFile", "reported"]
 
 _MOST, _LARGEST = 500, 8 << 20  # rows, and bytes, that are read together
-_ATTEMPTS = 5  # at a copy while somebody writes
+_ATTEMPTS = 5  # to copy a file while other processes write it
 _WAL_AT, _WAL = 18, 2
 _SIDECARS = ("-wal", "-journal")
 
 
 @contextmanager
 def reported(path: str) -> Iterator[None]:
-    """SQLite's errors as ours."""
+    """Turn SQLite's errors into coshelf's."""
     try:
         yield
     except sqlite3.Error as error:
@@ -36,7 +36,7 @@ def reported(path: str) -> Iterator[None]:
 
 
 class SqliteFile:
-    """A file, open to be read."""
+    """A file that is open for reading."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -46,7 +46,7 @@ class SqliteFile:
                 found = os.path.realpath(path)
                 try:
                     self._connection = _connected(found, _mode(found))
-                except sqlite3.OperationalError:  # in the middle of a write that has ended, or this user may not write
+                except sqlite3.OperationalError:  # a write was interrupted, or this user may not write
                     self._connection = self._copied(found)
             except OSError as error:
                 raise SourceError(f"{path} cannot be read: {error.strerror}") from error
@@ -64,7 +64,7 @@ class SqliteFile:
                         shutil.copyfile(path + suffix, target)
                 if _state(path) == before:
                     return _connected(os.path.join(self._copy, "copy"), "rw")
-            raise SourceError(f"{self._path} cannot be read: others write to it all the time")
+            raise SourceError(f"{self._path} cannot be read: other processes write to it all the time")
         except BaseException:
             self.close()
             raise
@@ -86,9 +86,9 @@ class SqliteFile:
         return found
 
     def rows(self, table: str, columns: str) -> Iterator[tuple[object, ...]]:
-        """The rows of a table in the order in which they were stored. Writers never wait for more than a page of them.
+        """The rows of a table in the order in which they were stored. Writers wait at most while one page is read.
 
-        A row that is replaced meanwhile comes once more, at the end.
+        A row that is replaced meanwhile is returned again at the end.
         """
         last = -(2**63)
         select = f"SELECT rowid, {columns} FROM {quoted(table)} WHERE rowid > ? ORDER BY rowid LIMIT ?"  # noqa: S608
@@ -103,7 +103,7 @@ class SqliteFile:
                     size += sum(len(each) for each in row if isinstance(each, (bytes, str)))
                     if size > _LARGEST:
                         break
-                cursor.close()  # and with it the lock
+                cursor.close()  # this releases the lock
             if not page:
                 return
             yield from page
@@ -130,11 +130,11 @@ def _connected(path: str, mode: str) -> sqlite3.Connection:
 
 
 def _mode(path: str) -> str:
-    """How a file can be opened so that nothing of it changes. Raises OperationalError if it has to be copied."""
+    """The mode in which a file can be opened without a change. Raises OperationalError if it has to be copied."""
     with open(path, "rb") as file:
         header = file.read(_WAL_AT + 2)
     if len(header) <= _WAL_AT or header[_WAL_AT] != _WAL or os.path.exists(f"{path}-shm"):
-        return "ro"  # what lies beside it already is left there
+        return "ro"  # SQLite leaves existing files beside it in place
     with_log = os.path.exists(f"{path}-wal") and os.path.getsize(f"{path}-wal") > 0
     if with_log or not os.access(path, os.W_OK) or not os.access(os.path.dirname(path), os.W_OK):
         raise sqlite3.OperationalError("it has to be copied")
@@ -142,7 +142,7 @@ def _mode(path: str) -> str:
 
 
 def _state(path: str) -> dict[str, tuple[int, int, int] | None]:
-    """What tells whether the files of a database were written to."""
+    """Values that change if the files of a database are written."""
     found: dict[str, tuple[int, int, int] | None] = {}
     for suffix in ("", *_SIDECARS):
         try:

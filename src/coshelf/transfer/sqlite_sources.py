@@ -1,6 +1,6 @@
-"""What keeps its entries in SQLite files: dbm.sqlite3 (of Python 3.13), and sqlitedict.
+"""Sources that keep their entries in SQLite files: dbm.sqlite3 (of Python 3.13), and sqlitedict.
 
-They are read with SQLite itself, whichever Python made them.
+They are read with SQLite itself, so any Python can read them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A bell for directories: inotify, by which the kernel reports changes in a directory.
+"""The doorbell of directories. It uses inotify, with which the kernel reports changes in a directory.
 
 The standard library has no call for it, so libc is called through ctypes, which is imported when a reader waits.
 """
@@ -30,7 +30,7 @@ _USED_UP = {errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.ENOMEM, errno.ENOSYS
 
 @functools.cache
 def _libc() -> Any:
-    """The C library, or None where it knows no inotify."""
+    """The C library, or None if it has no inotify."""
     if not sys.platform.startswith("linux"):
         return None
     try:
@@ -42,7 +42,7 @@ def _libc() -> Any:
 
 
 class Notifier:
-    """An inotify descriptor. A forked child may not read it: what one reads, the other does not get."""
+    """An inotify descriptor. A forked child may not read it: each event goes to one process only."""
 
     def __init__(self, library: Any) -> None:
         self._library = library
@@ -51,11 +51,11 @@ class Notifier:
         self._watched: set[int] = set()
 
     def is_usable(self) -> bool:
-        """Whether it is this process's own, and does not watch too many directories of no further interest."""
+        """Whether it is this process's own, and does not watch too many directories of earlier bells."""
         return self._pid == os.getpid() and len(self._watched) <= _MOST_WATCHES
 
     def watch(self, directory: int) -> None:
-        """Watch an open directory; by its descriptor, since a path may have come to mean something else."""
+        """Watch an open directory. It is named by its descriptor, because another one may be at its path now."""
         path = os.fsencode(f"/proc/self/fd/{directory}")
         self._watched.add(_checked(self._library.inotify_add_watch(self.descriptor, path, _MASK)))
 
@@ -74,7 +74,7 @@ class Notifier:
 
 
 class Bells:
-    """The bells of a directory. Notifiers are used again: to close one takes the kernel some 15 ms (measured)."""
+    """The bells of a directory. Notifiers are used again: the kernel needs some 15 ms to close one (measured)."""
 
     def __init__(self, tree: Tree) -> None:
         self._tree = tree
@@ -82,7 +82,7 @@ class Bells:
         self._closed = False
 
     def new(self, places: Iterable[Parts]) -> Doorbell | None:
-        """A bell that rings when a file at one of some paths changes, or None where the system has none to give."""
+        """A bell that rings when a file at one of the paths changes, or None if the system cannot provide one."""
         library = _libc()
         if library is None:
             return None
@@ -114,14 +114,14 @@ class Bells:
             self._idle.append(notifier)
 
     def close(self) -> None:
-        """Close those without a listener now, and the others when their bells end."""
+        """Close the idle notifiers now, and the others when their bells end."""
         self._closed = True
         while self._idle:
             self._idle.pop().close()
 
 
 class DirectoryBell(Doorbell):
-    """Rings at each change in the directories on the way to files, as far as there are any."""
+    """Rings at each change in the directories on the way to files, as far as these directories exist."""
 
     def __init__(self, notifier: Notifier, tree: Tree, directories: list[Parts]) -> None:
         self._notifier = notifier
@@ -130,7 +130,7 @@ class DirectoryBell(Doorbell):
         self._sequence = 0
 
     def watch(self) -> None:
-        """Watch each directory on the way, from the root on: one that is made later is reported by the one above it."""
+        """Watch each directory on the way, from the root on. If one is made later, the one above it reports that."""
         for directory in self._directories:
             self._watch(directory)
 

@@ -59,7 +59,7 @@ _CAPABILITIES = Capabilities(
     cheap_count=False,
 )
 _OLD = bytes([records.OLD_PICKLE])
-_STORE_ID = "user.coshelf.store"  # an attribute of the root, which pickleshare takes for no key
+_STORE_ID = "user.coshelf.store"  # an attribute of the root, which pickleshare does not take for a key
 _OTHERS_SEARCH = stat.S_IXGRP | stat.S_IXOTH
 _MANY = 100  # files whose content is made durable one by one
 
@@ -67,12 +67,12 @@ _MANY = 100  # files whose content is made durable one by one
 class FilesEngine(ExclusiveEngine):
     """Entries in the files of a directory.
 
-    With ``as_pickleshare`` it does as pickleshare does. Every file is an entry, and its path the key. Any directory may
-    be emptied. Closing one that was deleted meanwhile is not an error.
+    With ``as_pickleshare`` it behaves as pickleshare. Every file is an entry, and its path is the key. Any directory
+    may be emptied. It is not an error to close a shelf whose directory was deleted meanwhile.
     """
 
     name = "files"
-    keeps_settings = False  # a file holds a bare pickle, as its ancestor's do
+    keeps_settings = False  # a file holds a bare pickle, as with pickleshare
     _lock: DirectoryLock
 
     def __init__(self, path: str, descriptor: int, options: OpenOptions, *, as_pickleshare: bool = False) -> None:
@@ -100,7 +100,7 @@ class FilesEngine(ExclusiveEngine):
         )
 
     def _prepare_root(self) -> None:
-        """Mark a directory that is new or empty as a shelf's. Raises :class:`NotAShelf` for flag "n" on another's."""
+        """Mark a new or empty directory as a shelf's. Raises :class:`NotAShelf` for flag "n" on any other directory."""
         if not self._as_pickleshare and not self._root.is_marked() and self._options.flag != "r":
             if self._root.is_empty():
                 self._root.mark(self._options.mode)
@@ -120,7 +120,7 @@ class FilesEngine(ExclusiveEngine):
         return self._root.is_in_place()
 
     def close_when_unused(self) -> None:
-        """Close it, without a sync, once nothing refers to it: other threads may be using it now."""
+        """Close it, without a sync, when nothing refers to it any more. Other threads may use it now."""
         weakref.finalize(self, _release, self._tree, self._bells)
 
     def _lock_beside(self, name: str) -> LockedFile | None:
@@ -203,13 +203,13 @@ class FilesEngine(ExclusiveEngine):
         """Keeps a reader of several files from seeing a part of a batch."""
         with ExitStack() as stack:
             if not self._lock.is_mine():
-                # There is none before the first batch, and none that counts where something else lies in its place.
+                # Before the first batch there is nothing to lock. If another thing is in its place, it is ignored.
                 with suppress(FileNotFoundError, NotAShelf, Unsupported):
                     stack.enter_context(flocked(self._batch_lock, fcntl.LOCK_SH, self._options.timeout, self.where))
             yield
 
     def _store_id(self) -> bytes:
-        """What tells this directory from one that gets its inode later; nothing if it was never marked."""
+        """Distinguishes this directory from one that gets its inode later; empty if it was never marked."""
         try:
             return os.getxattr(self._tree.descriptor, _STORE_ID)
         except OSError:
@@ -231,11 +231,11 @@ class FilesEngine(ExclusiveEngine):
         return exposure_of(self.where, information, self._tree.descriptor) or exposure_above(self.where, information)
 
     def guard(self) -> None:
-        # Nobody else gets through a root that only this user may search.
+        # If only this user may search the root, other users cannot reach the files below it.
         self._guards = bool(os.fstat(self._tree.descriptor).st_mode & _OTHERS_SEARCH)
 
     def _refuse_exposed(self, key: bytes, parts: Parts, descriptor: int, status: os.stat_result) -> None:
-        """Raise :class:`UntrustedValue` for a file that is not this user's alone: directories may differ in that."""
+        """Raise :class:`UntrustedValue` for a file that other users can write: directories may differ in that."""
         name = decode(key)
         reason = exposure_of(f"{self.where}/{'/'.join(parts)}", status, descriptor)
         if reason is not None:
@@ -273,7 +273,7 @@ class FilesEngine(ExclusiveEngine):
             return sorted(self._walk(start, stop))
 
     def stamp(self, key: bytes) -> Stamp | None:
-        """What differs when any program has changed the file of a key; None if there is no file."""
+        """A value that is another one after any program has changed the file of a key; None if there is no file."""
         found = self._layout.find(key)
         return None if found is None else stamp_of(found[1])
 
@@ -339,7 +339,7 @@ class FilesEngine(ExclusiveEngine):
         return leaving | cleared
 
     def _rename(self, puts: dict[Parts, bytes], leaving: set[Parts], stamp: int) -> None:
-        """Write the files of a batch, and let them appear together to a reader of several."""
+        """Write the files of a batch. A reader of several files sees all of them or none."""
         mode, durable = self._options.mode, self._options.durability == "commit"
         with self._staging.open() as staging:
             for parts, data in puts.items():
@@ -369,7 +369,7 @@ class FilesEngine(ExclusiveEngine):
         return holds_pickle is not None
 
     def _time(self, parts: Parts, status: os.stat_result | None) -> int:
-        """When the file at a path changed last; where there is none, when one could have been deleted."""
+        """When the file at a path last changed. If there is no file, when one could have been deleted."""
         found = status or self._tree.look(parts)
         if found is None:
             found = self._tree.look(parts[:-1]) if parts[:-1] else os.fstat(self._tree.descriptor)
@@ -380,7 +380,7 @@ class FilesEngine(ExclusiveEngine):
             try:
                 os.unlink(parts[-1], dir_fd=parent)
             except FileNotFoundError:
-                pass  # by an old process, which knows no lock
+                pass  # an old process has removed it: old processes take no lock
 
     # --- the end -----------------------------------------------------------------------------------------------------
 
@@ -446,5 +446,5 @@ def _data(body: bytes) -> bytes:
 
 
 def _content(parts: Parts, key: bytes, data: bytes) -> bytes:
-    """What a file holds for a value: it alone, and behind it a key that is too long for a name."""
+    """What a file holds: the value, and after it the key if that is too long for a file's name."""
     return data + trailer(key) if is_long(parts) else data

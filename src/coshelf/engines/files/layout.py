@@ -1,7 +1,7 @@
-"""Which keys have which files: each key has the file of its path, where it can have that, or an escaped one.
+"""Which file a key has: the file of its path if that is possible, and an escaped one if not.
 
-What can be at a path changes: ``a/b`` has no place while ``a`` is a file, nor ``Recipe`` beside ``recipe`` on a file
-system that folds case. So a key is looked for in both places, and stays in the one that it was given.
+What can be at a path changes. ``a/b`` cannot be a file while ``a`` is one. ``Recipe`` cannot be beside ``recipe`` on a
+file system that folds case. So a key is looked for in both places, and stays in the one that it was given.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["Layout", "PathsAlone"]
 
 _ESCAPED = "/".join(ESCAPED)
 _STR_END = prefix_end(STR)
-# What every file system has for a name: none of the characters, endings and devices that Windows keeps for itself.
+# Names that every file system allows: without the characters, endings and device names that Windows reserves.
 _ANYWHERE = re.compile(
     r"""(?!(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\.|$))[^\x00-\x1f\x7f-\U0010ffff<>:"|?*]*(?<![. ])""",
     re.IGNORECASE | re.ASCII,
@@ -49,7 +49,7 @@ class Layout:
             yield escape(key)
 
     def _some_are_escaped(self) -> bool:
-        """Whether there could be keys in an escaped form: what is missed as a path ends here as a rule."""
+        """Whether there could be keys in an escaped form. Most look-ups of a missing path need only this test."""
         return self._tree.exists(_ESCAPED)
 
     def find(self, key: bytes) -> tuple[Parts, os.stat_result] | None:
@@ -63,8 +63,8 @@ class Layout:
     def homes(self, keys: Iterable[bytes], leaving: set[Parts]) -> dict[bytes, tuple[Parts, os.stat_result | None]]:
         """Where to put the files of keys, and the status of those that they replace.
 
-        ``leaving`` has the files that are removed first. Raises :class:`InvalidKey` where a link, a FIFO or the like
-        is in the way.
+        ``leaving`` has the files that are removed first. Raises :class:`InvalidKey` if a link, a FIFO or the like is
+        in the way.
         """
         claimed = _Claimed(self._tree.folds)
         found = {}
@@ -93,13 +93,16 @@ class Layout:
         return status if status is not None and stat.S_ISREG(status.st_mode) else None
 
     def _fits(self, parts: Parts, claimed: _Claimed) -> bool:
-        """Whether a path that is free can be a new file's, beside the others of the batch, on this file system."""
+        """Whether a new file can be at a free path, beside the other files of the batch, on this file system."""
         if claimed.clash(parts) is not None:
             return False
         return not self._tree.folds or all(map(_ANYWHERE.fullmatch, parts))
 
     def walk(self, start: bytes, stop: bytes, *, shadowed: bool = False) -> Iterator[tuple[bytes, Parts]]:
-        """Encoded keys in ``[start, stop)`` and their files, unordered; with ``shadowed`` those behind others, too."""
+        """Encoded keys in ``[start, stop)`` and their files, unordered.
+
+        A file in escaped form is shadowed if its key also has the file of its path. ``shadowed`` includes these.
+        """
         yield from self._plain(start, stop)
         for key, parts in self._escaped():
             if start <= key < stop and (shadowed or not self._is_shadowed(key)):
@@ -169,7 +172,7 @@ class PathsAlone(Layout):
 
 
 class _Claimed:
-    """The paths that the other keys of a batch are given, as the file system tells them apart."""
+    """The paths that the other keys of a batch are given, in the form in which the file system compares them."""
 
     def __init__(self, folds: bool) -> None:
         self._folds = folds

@@ -1,7 +1,8 @@
-"""Where the value of a key lies that has no file of its own path. docs/format.md, "Keys that are no path".
+"""The files of keys that cannot have the file of their path. docs/format.md, "Keys that are no path".
 
-The name holds the key's bytes in small letters, digits and percent escapes, so that no two keys meet on a file system
-that folds case or Unicode. A key that is too long for a name has its digest for one, and stands behind the value.
+The name holds the key's bytes in small letters, digits and percent escapes. So no two keys have the same file on a file
+system that folds case or Unicode. If a key is too long for a name, the name is its digest, and the key follows the
+value.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ MARKER: Parts = (OWN, "made")
 
 LONGEST_NAME = 140  # the shortest limit among usual file systems is eCryptfs' 143
 TRAILER = 16
-"""Bytes behind a long key: its length and the closing word."""
+"""Bytes after a long key: its length and the closing word."""
 
 _CLOSING = b"coshelf\n"
 _DIGEST = 32
@@ -39,7 +40,7 @@ def escape(key: bytes) -> Parts:
 
 
 def key_in_name(name: str) -> bytes | None:
-    """The encoded key that an escaped name stands for; None if :func:`escape` makes no such name."""
+    """The encoded key of an escaped name; None if :func:`escape` does not make such a name."""
     if not _NAME.fullmatch(name):
         return None
     key = unquote_to_bytes(name)
@@ -47,17 +48,17 @@ def key_in_name(name: str) -> bytes | None:
 
 
 def is_long(parts: Parts) -> bool:
-    """Whether a file's value has its key behind it."""
+    """Whether the key follows the value in a file."""
     return parts[:-1] == LONG
 
 
 def trailer(key: bytes) -> bytes:
-    """What stands behind the value of a long key. Whoever unpickles the file reads no further than the value."""
+    """The bytes after the value of a long key. A program that unpickles the file reads no further than the value."""
     return key + len(key).to_bytes(8, "little") + _CLOSING
 
 
 def key_in_trailer(data: bytes, size: int) -> int | None:
-    """The length of the key behind a value, told by the end of a file of ``size`` bytes; None if there is none."""
+    """The length of the key after a value, read from the end of a file of ``size`` bytes; None if there is no key."""
     if data[-8:] != _CLOSING or len(data) < TRAILER:
         return None
     length = int.from_bytes(data[-TRAILER:-8], "little")

@@ -16,10 +16,10 @@ __all__ = ["LONGEST_PART", "OWN", "Parts", "is_part", "key_of", "parts_of", "pla
 Parts = tuple[str, ...]
 
 OWN = ".coshelf"
-"""The directory of the engine's own below the root. No plain path leads into it, in whatever case it is written."""
+"""The engine's own directory below the root. No plain path leads into it, in upper or lower case."""
 
 LONGEST_PART = 255
-_LONGEST_PATH = 4095  # bytes: what old processes can open, whose paths the system bounds
+_LONGEST_PATH = 4095  # bytes: the system's limit for a path, and so for what old processes can open
 _FORBIDDEN = ("\0", "\\")
 _LEADS_ELSEWHERE = ("", ".", "..")
 
@@ -56,7 +56,10 @@ def parts_of(key: bytes) -> Parts:
 
 
 def _length(part: str, path: str) -> int:
-    """The length of a file's name in bytes. Raises :class:`InvalidKey` if another str has the same bytes, or none."""
+    """The length of a file's name in bytes.
+
+    Raises :class:`InvalidKey` for a str that cannot be encoded, and for one whose bytes decode to another str.
+    """
     try:
         name = os.fsencode(part)
     except UnicodeEncodeError as error:

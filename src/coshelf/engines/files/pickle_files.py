@@ -1,4 +1,4 @@
-"""What a file holds: telling a whole pickle from one that is being written, is cut off, or never was one."""
+"""Tells a whole pickle from one that is being written, one that is cut off, and other content."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ import time
 
 __all__ = ["YOUNG", "begins_as_pickle", "could_be_pickle", "is_whole"]
 
-# For this long after its last change, a broken file may be one that an old process is in the middle of writing.
+# Seconds after its last change in which a broken file may be one that an old process is still writing.
 YOUNG = 1.0
 
 _PROTOCOL = 0x80
-_FRAMED = 4  # from this protocol on, only processes that rename write here, and frames tell what is missing
+_FRAMED = 4  # from this protocol on, files are written only by processes that rename, and frames show what is missing
 _HIGHEST = 5
-_ONE_WRITE = 4096  # what old processes write in one call, whole or not at all
+_ONE_WRITE = 4096  # bytes that old processes write in one call, whole or not at all
 _STOP = b"."
 
 
 def is_whole(data: bytes, mtime: float) -> bool:
-    """Whether a file's content is a pickle that ends. What is sure to be is not looked through."""
+    """Whether a file's content is a complete pickle. It is parsed only if its first and last bytes do not tell."""
     if not data:
         return False
     young = time.time() - mtime < YOUNG
@@ -28,7 +28,7 @@ def is_whole(data: bytes, mtime: float) -> bool:
     try:
         for _ in pickletools.genops(data):
             pass
-    except Exception:  # whatever the parser stumbles over
+    except Exception:  # the parser raises many kinds of errors
         return False
     return True
 

@@ -1,4 +1,4 @@
-"""The directory as such: whether it is still where it was, whether it is a shelf's own, and whether it folds case."""
+"""The root directory: whether it is still at its path, whether it is a shelf's own, and whether it folds case."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ __all__ = ["Root", "RootGone", "folds_names"]
 
 
 class RootGone(StorageError):
-    """The directory is no longer where it was when it was opened."""
+    """The directory is not at its path any more."""
 
 
 class Root:
-    """What holds for the directory as a whole."""
+    """The state of the directory as a whole."""
 
     def __init__(self, tree: Tree) -> None:
         self._tree = tree
@@ -51,16 +51,16 @@ class Root:
         )
 
     def is_marked(self) -> bool:
-        """Whether it bears the marker of a directory that is a shelf's as a whole."""
+        """Whether it has the marker of a directory in which all files belong to a shelf."""
         if not self._is_marked:
             found = self._tree.look(MARKER)
             self._is_marked = found is not None and stat.S_ISDIR(found.st_mode)
         return self._is_marked
 
     def mark(self, mode: int) -> None:
-        """Make the marker: a directory in a directory, which old processes take for no key.
+        """Make the marker: a directory in a directory, which old processes do not take for a key.
 
-        Where it cannot be made there is none, and then nothing can be emptied either.
+        If this user may not make it, there is no marker, and the shelf cannot be cleared either.
         """
         try:
             with self._tree.directory(MARKER, make=mode_of_directories(mode)):
@@ -74,7 +74,7 @@ class Root:
         return not set(names_in(self._tree.descriptor)) - {OWN}
 
     def refuse_unmarked(self) -> None:
-        """Raise :class:`NotAShelf` if it is not known to be a shelf's as a whole, so that it may not be emptied."""
+        """Raise :class:`NotAShelf` if files of other programs may lie in it, so that it may not be emptied."""
         if self.is_marked():
             return
         raise NotAShelf(
@@ -85,7 +85,7 @@ class Root:
 
 
 def folds_names(descriptor: int) -> bool:
-    """Whether a directory takes names that differ in case alone for the same, told by a name that it has."""
+    """Whether names that differ only in case are the same in a directory. Found out with a name that it has."""
     for name in names_in(descriptor):
         other = name.swapcase()
         if other != name:

@@ -1,7 +1,8 @@
-"""Where files are written before they are renamed into the root: beside it, in a directory of each user's own.
+"""Where files are written before they are renamed into the root: beside it, in a directory for each user.
 
-Inside the root, pickleshare would take them for keys. The directory beside the root is for all who write the root, and
-what is locked lies there; the one below it is its user's alone, so that nobody exchanges a file before it is renamed.
+Inside the root, pickleshare would take them for keys. The directory beside the root is for all users that may write
+the root, and holds the files that are locked. Each directory below it is for one user, so that no other user can
+exchange a file before it is renamed.
 """
 
 from __future__ import annotations
@@ -30,10 +31,10 @@ class Staging:
         self._root = descriptor
 
     def shared(self, *, make: bool = False) -> int:
-        """A descriptor of the directory beside the root, made if it is missing, for those who may write the root.
+        """A descriptor of the directory beside the root. With ``make``, it is made if it is missing.
 
-        Raises FileNotFoundError if it is missing, and :class:`NotAShelf` if it is of somebody who may not write the
-        root.
+        Raises FileNotFoundError if it is missing, and :class:`NotAShelf` if it is not safe: it belongs to another
+        user, or users can write it that may not write the root.
         """
         root = os.fstat(self._root)
         try:
@@ -66,7 +67,7 @@ class Staging:
         return descriptor
 
     def _refuse_foreign(self, path: str, found: os.stat_result, root: os.stat_result) -> None:
-        """Raise for a directory in which users can rename files who cannot do so in the root."""
+        """Raise for a directory in which other users can rename files, although they cannot do so in the root."""
         if found.st_dev != root.st_dev:
             raise Unsupported(
                 f"{self.path} is on another file system than the root it stands beside, so that files cannot be "
@@ -81,12 +82,12 @@ class Staging:
     def _purpose(self) -> str:
         return (
             "\n  values are written there before they are renamed into the shelf, so it must be this user's own\n"
-            f"  hint: remove {self.path}, or keep the shelf in a directory that nobody else can write"
+            f"  hint: remove {self.path}, or keep the shelf in a directory that no other user can write"
         )
 
     @contextmanager
     def open(self) -> Iterator[StagedFiles]:
-        """The files of one batch. What is left of them, and of a writer that was killed, is removed."""
+        """The files of one batch. Files that remain, also those of a writer that was killed, are removed."""
         root = os.fstat(self._root)
         shared = self.shared(make=True)
         try:
@@ -111,7 +112,7 @@ class Staging:
 
 
 class StagedFiles:
-    """Files that are written, each under a number, and wait for their place."""
+    """Files that are written, each under a number, and renamed to their places later."""
 
     def __init__(self, directory: int) -> None:
         self._directory = directory

@@ -1,4 +1,4 @@
-"""The times of files: what tells one version of a value from another, here and in old pickleshare processes."""
+"""The times of files, by which coshelf and old pickleshare processes recognise a new version of a value."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ Stamp = tuple[int, int, int, int]
 
 
 def stamp_of(status: os.stat_result) -> Stamp:
-    """What differs when any program has changed a file."""
+    """A value that is another one after any program has changed the file."""
     return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def version_of(status: os.stat_result) -> str:
-    """All files of a batch have one modification time, to the nanosecond, which no other batch has."""
+    """The modification time in nanoseconds. All files of a batch have the same one, and no other batch has it."""
     return str(status.st_mtime_ns)
 
 
 def stamp_after(times: Iterable[int]) -> int:
-    """The modification time for a batch: in a later whole second than what it replaces, and not used before.
+    """The modification time for a batch. It is in a later second than the files that are replaced, and not used before.
 
-    pickleshare compares whole seconds, and takes a value of the same second for the one that it has.
+    pickleshare compares whole seconds: it takes a value of the same second for the one in its cache.
     """
     second = max([time.time_ns() // SECOND, *(last // SECOND + 1 for last in times)])
     return second * SECOND + random.SystemRandom().randrange(SECOND)

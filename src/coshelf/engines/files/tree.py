@@ -28,12 +28,12 @@ __all__ = [
 
 OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # does not wait for the writer of a FIFO
-# What a file system says of a name that it cannot have.
+# The errors of a file system for a name that it does not allow.
 _NO_NAME = {errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ}
 _NO_FILE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.ENODEV, errno.EISDIR, errno.ESTALE}
 _MISSING = _NO_FILE | _NO_NAME
 _PAUSE = 0.002
-# The kernel empties a file before it sets its time, and may have to write for it: so long an empty one may look old.
+# Seconds in which an empty file may have an old time: the kernel empties a file before it sets its time.
 _TRUNCATING = 0.25
 
 
@@ -43,7 +43,7 @@ def is_missing(error: OSError) -> bool:
 
 
 def mode_of_directories(mode: int) -> int:
-    """The mode of directories whose files have a mode: those who may read the files may search, too."""
+    """The mode of directories for files with this mode: all users that may read the files may search, too."""
     return mode | (mode & 0o444) >> 2
 
 
@@ -52,14 +52,14 @@ Inspect = Callable[[int, os.stat_result], object]
 
 
 class Standing(NamedTuple):
-    """What there is at a path at which a file is to be put: its status, or what is in the way, in words."""
+    """What is at the path of a file that is to be written: its status, or in words what is in the way."""
 
     status: os.stat_result | None = None
     obstacle: str | None = None
 
 
 class Tree:
-    """The directory, held open. ``folds`` says whether its file system takes names that differ in case for the same."""
+    """The directory, held open. ``folds``: names that differ only in case are the same on its file system."""
 
     def __init__(self, where: str, descriptor: int) -> None:
         self.where = where
@@ -79,7 +79,7 @@ class Tree:
             self.close()
 
     def close(self) -> None:
-        """One user less; the last one closes the descriptor."""
+        """End one use. The last one closes the descriptor."""
         with self._counting:
             self._users -= 1
             if self._users == 0:
@@ -87,7 +87,7 @@ class Tree:
 
     @contextmanager
     def directory(self, parts: Parts, *, make: int | None = None) -> Iterator[int]:
-        """A descriptor of the directory below the root; what is missing of it is made, if a mode is given."""
+        """A descriptor of a directory below the root. If a mode is given, missing directories are made."""
         if not parts:
             yield self.descriptor
             return
@@ -109,7 +109,7 @@ class Tree:
                 made = True
         descriptor = os.open(part, OPEN_DIRECTORY, dir_fd=above)
         try:
-            if made and make is not None:  # the umask has taken some bits, and a group may be handed down
+            if made and make is not None:  # the umask removed some bits; the directory above may set the group bit
                 os.fchmod(descriptor, make | os.fstat(descriptor).st_mode & stat.S_ISGID)
             self._refuse_twin(above, part)
         except BaseException:
@@ -118,7 +118,7 @@ class Tree:
         return descriptor
 
     def _refuse_twin(self, directory: int, name: str) -> None:
-        """Raise FileNotFoundError for a name that was found, and is written in another way in the directory."""
+        """Raise FileNotFoundError for a name that was found, but is spelled in another way in the directory."""
         if self.folds and name not in names_in(directory):
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
 
@@ -135,11 +135,11 @@ class Tree:
             raise
 
     def exists(self, path: str) -> bool:
-        """Whether there could be something at a path; nothing is read from there, so links do not matter."""
+        """Whether there could be something at a path. Nothing is read from there, so links do not matter."""
         return os.access(path, os.F_OK, dir_fd=self.descriptor, effective_ids=True)
 
     def standing(self, parts: Parts, leaving: set[Parts]) -> Standing:
-        """What there is at a path, as if the files in ``leaving`` had gone.
+        """What is at a path, as if the files in ``leaving`` were removed.
 
         Raises :class:`InvalidKey` for a link, a FIFO and the like, at the path or on the way to it.
         """
@@ -179,8 +179,8 @@ class Tree:
     def read(self, parts: Parts, *, patient: bool = True, inspect: Inspect | None = None) -> _Read | None:
         """The value in a file and the file's status, or None. ``inspect`` is called with the file's descriptor, too.
 
-        With ``patient``, a file that an old process is writing in place is read again until it is whole;
-        raises :class:`DamagedRecord` for one that stays broken.
+        With ``patient``, a file that an old process is writing in place is read again until it is whole. If it stays
+        broken, this raises :class:`DamagedRecord`.
         """
         begun = None
         while True:
@@ -248,11 +248,11 @@ class Tree:
             return None
         if begins_as_pickle(start):
             return True
-        found = self.read(parts, patient=False)  # an old pickle tells only by its end
+        found = self.read(parts, patient=False)  # pickles of protocols 0 and 1 are recognised only by their end
         return None if found is None else could_be_pickle(found[0])
 
     def key_behind(self, parts: Parts) -> bytes | None:
-        """The key that stands behind the value in a file of a long key; None if there is none."""
+        """The key after the value in a file of a long key; None if there is none."""
         with self._opened(parts) as descriptor:
             if descriptor is None or not stat.S_ISREG((status := os.fstat(descriptor)).st_mode):
                 return None
@@ -261,7 +261,7 @@ class Tree:
             return None if length is None else os.pread(descriptor, length, status.st_size - TRAILER - length)
 
     def files_in(self, parts: Parts) -> dict[str, os.stat_result]:
-        """The regular files in a directory, by name; without those that go meanwhile."""
+        """The regular files in a directory, by name, without those that are removed meanwhile."""
         files = {}
         try:
             with self._listing(parts) as directory, os.scandir(directory) as found:
@@ -276,7 +276,7 @@ class Tree:
         return files
 
     def listed(self, parts: Parts) -> list[tuple[str, bool]]:
-        """The names of files and directories in a directory, and which are directories; none if it is gone."""
+        """The names of files and directories in a directory, and which are directories; empty if it was removed."""
         try:
             with self._listing(parts) as directory, os.scandir(directory) as found:
                 return [
@@ -291,7 +291,7 @@ class Tree:
 
     @contextmanager
     def _listing(self, parts: Parts) -> Iterator[int]:
-        """A descriptor to list a directory by: copies of one share the place up to which it has been read."""
+        """A new descriptor to list a directory: duplicates of a descriptor share the position in the listing."""
         if parts:
             with self.directory(parts) as directory:
                 yield directory
@@ -310,7 +310,7 @@ class Tree:
 
 
 def names_in(directory: int) -> list[str]:
-    """The names in an open directory, read by a descriptor of its own, since copies of one share their place in it."""
+    """The names in an open directory, read by a new descriptor: duplicates share the position in the listing."""
     descriptor = os.open(".", OPEN_DIRECTORY, dir_fd=directory)
     try:
         return os.listdir(descriptor)
@@ -319,7 +319,7 @@ def names_in(directory: int) -> list[str]:
 
 
 def _content(descriptor: int, size: int) -> bytes:
-    """All that a file holds, which is ``size`` bytes if nobody is writing it."""
+    """The content of a file, which is ``size`` bytes if no process is writing it."""
     data = os.pread(descriptor, size + 1, 0)
     if len(data) == size:
         return data
@@ -332,7 +332,7 @@ def _content(descriptor: int, size: int) -> bytes:
 
 
 def _value(parts: Parts, data: bytes) -> bytes:
-    """The value in a file's content: all of it, but for the key that stands behind the value of a long one."""
+    """The value in a file's content: all of it, except a long key that follows the value."""
     if parts[0] != OWN or not is_long(parts):
         return data
     length = key_in_trailer(data[-TRAILER:], len(data))

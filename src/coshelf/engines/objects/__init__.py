@@ -1,6 +1,7 @@
-"""Object stores: ``s3://BUCKET/PREFIX``, ``gs://`` and ``az://``, an object for each entry, by way of obstore.
+"""Object stores: ``s3://BUCKET/PREFIX``, ``gs://`` and ``az://``, with an object for each entry. The client is obstore.
 
-Nothing there commits several objects together, so what needs that is refused; what is of one entry is atomic.
+Object stores cannot commit several objects together. So commits that need this are refused; those of one entry are
+atomic.
 """
 
 from coshelf.engines.objects.opening import open_engine

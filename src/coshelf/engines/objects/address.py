@@ -1,4 +1,4 @@
-"""What a URL of this engine says: which store, where in it, and how to reach it."""
+"""Parses the URLs of this engine: which store, where in it, and how to reach it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from coshelf.engines.urls import without_secrets
 __all__ = ["Address"]
 
 _SEGMENT = re.compile(r"[A-Za-z0-9!._*'()=+@,:-]+")
-_BUCKET = re.compile(r"[A-Za-z0-9!._*'()=+,-]+")  # no colon: what has one is a user and a secret
+_BUCKET = re.compile(r"[A-Za-z0-9!._*'()=+,-]+")  # no colon: with a colon it is a user and a secret
 _LONGEST_PREFIX = 500  # of 1024 bytes of a name
-# Everything else that a URL could say may be a secret, or the name of one.
+# Any other option of a URL may be a secret, or the name of one.
 _NO_SECRETS = {
     "endpoint",
     "region",
@@ -36,10 +36,10 @@ class Address:
 
     Attributes:
         scheme: "s3", "gs" or "az".
-        bucket: or container.
-        prefix: what all names begin with, without slashes at its ends; "" for none.
-        options: for the client, by its names.
-        shown: for messages: no secret in it.
+        bucket: the bucket, or on Azure the container.
+        prefix: the beginning of all names, without slashes at its ends; "" if there is none.
+        options: the options for the client, by the client's names.
+        shown: the URL for messages, without secrets.
     """
 
     scheme: str
@@ -50,7 +50,7 @@ class Address:
 
     @classmethod
     def parse(cls, url: str) -> Address:
-        """Take a URL apart. Raises ValueError for a URL of another form; the message shows no secrets."""
+        """Parse a URL. Raises ValueError for a URL of another form; the message shows no secrets."""
         parts = server_urls.parse(url)
         scheme, bucket, prefix = parts.scheme, parts.hosts, parts.path.strip("/")
         if not _BUCKET.fullmatch(bucket) or "#" in url:
@@ -59,7 +59,7 @@ class Address:
             )
         for segment in prefix.split("/") if prefix else ():
             if not _SEGMENT.fullmatch(segment) or segment in {".", ".."}:
-                raise ValueError(f"{parts.shown}: a part of the prefix is letters, digits and !._*'()=+@,:- alone")
+                raise ValueError(f"{parts.shown}: a part of the prefix may have only letters, digits and !._*'()=+@,:-")
         if len(prefix) > _LONGEST_PREFIX:
             raise ValueError(f"{parts.shown}: a prefix has at most {_LONGEST_PREFIX} bytes, this one has {len(prefix)}")
         shown = f"{scheme}://{bucket}/{prefix}"
@@ -73,12 +73,12 @@ class Address:
 
     @property
     def root(self) -> str:
-        """What names of objects begin with: the prefix, and a slash if there is one."""
+        """The beginning of the names of all objects: the prefix and a slash, or "" if there is no prefix."""
         return f"{self.prefix}/" if self.prefix else ""
 
     @property
     def endpoint(self) -> str | None:
-        """The server that was named; None for the provider's own."""
+        """The server that the URL or the environment names; None for the provider's own."""
         found = self.options.get("endpoint")
         for name in _ENDPOINTS.get(self.scheme, ()):
             found = found or os.environ.get(name)
@@ -90,12 +90,12 @@ class Address:
         return self.shown if self.endpoint is None else f"{self.shown} at {without_secrets(self.endpoint)}"
 
     def reopening(self) -> str:
-        """The URL, for another process, which has the same environment. Raises TypeError if there are secrets in it."""
+        """The URL for another process with the same environment. Raises TypeError if there are secrets in it."""
         secret = sorted(self.options.keys() - _NO_SECRETS)
         if secret:
             raise TypeError(
-                f"{self.shown}: a shelf is not pickled whose URL has {', '.join(secret)}, which may be secret\n"
-                "  hint: leave credentials to the environment, or open it where it is used"
+                f"{self.shown} cannot be pickled: its URL has {', '.join(secret)}, which may be secret\n"
+                "  hint: keep credentials in the environment, or open the shelf in the process that uses it"
             )
         query = "&".join(f"{name}={value}" for name, value in self.options.items())
         return f"{self.scheme}://{self.bucket}/{self.prefix}{'?' + query if query else ''}"

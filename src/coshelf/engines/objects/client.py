@@ -20,12 +20,12 @@ __all__ = ["NEW", "Client", "Found", "Listed", "Token"]
 
 T = TypeVar("T")
 Token = dict[str, str]
-"""What the server calls the state of an object: its ETag, and on GCS its generation."""
+"""The server's name for the state of an object: its ETag, and on GCS its generation."""
 
 NEW: Final[Token] = {}
-"""As a condition: there is no such object."""
+"""As a condition of a write: the object does not exist."""
 
-_LEAST_TIMEOUT = 1.0  # for one request; 0 would be none
+_LEAST_TIMEOUT = 1.0  # for one request; 0 would mean that there is no timeout
 _LONGEST_TIMEOUT = 86_400.0
 _PAGE = 1_000  # names in an answer to LIST
 
@@ -47,7 +47,7 @@ class Listed:
 
 
 class _Process:
-    """Whether this process can use the client: its threads are not in a child of a process that used it before."""
+    """Whether this process can use the client. A forked child cannot if its parent used it: the threads are missing."""
 
     used = False
     is_lost = False
@@ -62,11 +62,11 @@ if hasattr(os, "register_at_fork"):
 
 
 class Client:
-    """A bucket, and the requests to it. The client library tries nothing again: what may be is decided here.
+    """A bucket, and the requests to it. The client library repeats nothing: this class decides what may be repeated.
 
     Attributes:
-        server: what messages call it.
-        patience: seconds for which a server that is away is tried again.
+        server: its name in messages.
+        patience: seconds for which requests are repeated while the server cannot be reached.
     """
 
     def __init__(self, address: Address, timeout: float) -> None:
@@ -93,7 +93,7 @@ class Client:
         except errors.BaseError:  # its message may quote the options
             raise ValueError(f"{address.shown}: the client does not take the options in the URL") from None
 
-    # --- reading: tried again while the server is away ---------------------------------------------------------------
+    # --- reading: repeated while the server cannot be reached --------------------------------------------------------
 
     def get(self, name: str) -> Found | None:
         """An object; None if there is none."""
@@ -110,9 +110,9 @@ class Client:
             return None
 
     def pages(self, folder: str, after: str) -> Iterator[list[Listed]]:
-        """The objects whose names begin with ``folder/`` and come after another name, by pages, each one request.
+        """The objects whose names begin with ``folder/`` and come after another name. Each page is one request.
 
-        They come in the server's order, which is that of the names on most.
+        They come in the server's order. Most servers sort by name.
         """
         stream: Any = None
 
@@ -124,7 +124,7 @@ class Client:
                         stream = self._library.list(self._store, folder or None, offset=after or None, chunk_size=_PAGE)
                     page = next(stream, None)
             except Exception:
-                stream = None  # begin again behind what was seen
+                stream = None  # begin again after the last object that was listed
                 raise
             return None if page is None else [Listed(meta["path"], meta["size"]) for meta in page]
 
@@ -136,10 +136,10 @@ class Client:
         self._refuse_forked(self.server)
         return repeated(read, _is_lost, where=self.server, timeout=self.patience)
 
-    # --- writing: never again, once it may have been done ------------------------------------------------------------
+    # --- writing: never repeated if it may have been done ------------------------------------------------------------
 
     def put(self, name: str, data: bytes, condition: Token | None = None) -> Token:
-        """Write an object, whatever is there, or only over one in a certain state. Raises :class:`Changed`."""
+        """Write an object. With a condition, raises :class:`Changed` if the object is in another state."""
         mode: Any = "overwrite" if condition is None else condition or "create"
 
         def write() -> Token:
@@ -151,11 +151,11 @@ class Client:
         except Lost as lost:
             found = self._look(name)
             if data and found is not None and found.data == data:
-                return found.token  # no two writes have the same bytes, but for tombstones, which have none
+                return found.token  # no two writes have the same bytes, except tombstones, which are empty
             raise self._unknown("a write", lost) from None
 
     def delete(self, names: list[str]) -> None:
-        """Delete objects, whatever is there."""
+        """Delete objects, without a condition."""
 
         def delete() -> None:
             try:
@@ -173,7 +173,7 @@ class Client:
     def delete_matching(self, name: str, token: Token) -> None:
         """Delete an object that is in a certain state. Raises :class:`Changed`.
 
-        The client library has no such thing, but signs URLs, and the condition need not be signed.
+        The client library has no call for this, but it can sign URLs. The condition need not be signed.
         """
         with translated(self.server):
             url = self._library.sign(self._store, "DELETE", name, dt.timedelta(seconds=max(self._each, 60)))
@@ -208,7 +208,7 @@ class Client:
         return repeated(write, _is_unsent, where=self.server, timeout=self.patience)
 
     def _look(self, name: str) -> Found | None:
-        """What exists after a reply was lost; None, too, if that is not known."""
+        """The object after a reply was lost; None if there is none, or if it cannot be read."""
         try:
             return self.get(name)
         except (CoshelfError, OSError):
@@ -216,7 +216,7 @@ class Client:
 
     def _unknown(self, what: str, lost: Lost) -> OutcomeUnknown:
         return OutcomeUnknown(
-            f"{what} was sent to {self.server}, and no good reply came ({lost}; timeout {self._each:g} s): "
+            f"{what} was sent to {self.server}, and no valid reply came ({lost}; timeout {self._each:g} s): "
             "it may have happened or not, and is not repeated"
         )
 
@@ -225,7 +225,7 @@ class Client:
         if _Process.is_lost:
             raise Unsupported(
                 f"{where} cannot be used by a forked process whose parent used an object store: the client's threads "
-                "are not there\n  hint: start processes by 'spawn' or 'forkserver', or open it after the fork alone"
+                "are not there\n  hint: start processes by 'spawn' or 'forkserver', or open it only after the fork"
             )
         _Process.used = True
 

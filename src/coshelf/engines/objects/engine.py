@@ -1,11 +1,11 @@
-"""The engine: an object for each entry, read and written by requests that go out together where there are several.
+"""The engine: an object for each entry. Several requests are sent at the same time.
 
-What is in an object is a sealed record. Its number is random, so no two writes have the same bytes, and none has the
-ETag of another: a write over the state that was read is one with ``If-Match``, a creation one with ``If-None-Match``.
+An object holds a sealed record. Its number is random, so no two writes have the same bytes or the same ETag. To
+overwrite the state that was read, the engine writes with ``If-Match``; to create an entry, with ``If-None-Match``.
 
-A deletion on condition is one with ``If-Match``, too, where the server honours that. Elsewhere an empty object takes
-the entry's place, a tombstone, which counts as none and stays until it is overwritten: to delete it afterwards, without
-a condition, could delete what another process has stored there meanwhile.
+A deletion with a condition has ``If-Match``, too, if the server honours that. On other servers an empty object, a
+tombstone, is written in the entry's place. It counts as no entry and stays until it is overwritten. To delete it later,
+without a condition, could delete an entry that another process has stored meanwhile.
 """
 
 from __future__ import annotations
@@ -45,19 +45,19 @@ from coshelf.errors import (
 __all__ = ["ENTRIES", "ObjectsEngine"]
 
 ENTRIES = "e"
-"""Below it lie the entries; no longer, since each byte of a name is missing in the longest key."""
+"""The folder of the entries. It is short because each byte of a name shortens the longest key."""
 
-_FIRST_PAGES = (1, 16)  # entries: a caller who wants one does not pay for a hundred
+_FIRST_PAGES = (1, 16)  # entries: a caller that needs one entry does not pay for a hundred
 _PAGE = 100
 _DELETED_TOGETHER = 1_000  # by one request
-_FIRST_NAP = 0.05  # seconds between two looks, each of which is a request that costs money
+_FIRST_NAP = 0.05  # seconds between two requests of a waiting reader; each costs money
 _LONGEST_NAP = 1.0
 
 _Page = list[tuple[bytes, Entry]]
 
 
 class _Version(int):
-    """The number of a record, with what the server calls the object that has it."""
+    """The number of a record, with the server's token of the object that has it."""
 
     token: Token
 
@@ -169,7 +169,7 @@ class ObjectsEngine(Engine):
             yield [(key, entry.record) for key, entry in page]
 
     def _entry_pages(self, start: bytes, stop: bytes, reverse: bool) -> Iterator[_Page]:
-        """Pages of entries; while one is used, the next is under way. Entries deleted meanwhile are left out."""
+        """Pages of entries. While one is used, the next one is requested. Entries deleted meanwhile are left out."""
         keys = (key for page in self.key_pages(start, stop, reverse=reverse) for key in page)
         first = list(islice(keys, _FIRST_PAGES[0]))
         if not first:
@@ -223,7 +223,7 @@ class ObjectsEngine(Engine):
         return self._do(tasks, number)
 
     def _do(self, tasks: Sequence[Callable[[], Any]], number: int) -> int:
-        """Do all, and return the version: with the state of the object, if it is one."""
+        """Do all tasks, and return the version. If there is one task only, the version has the state of its object."""
         if not tasks:
             return number
         if len(tasks) == 1:
@@ -241,15 +241,15 @@ class ObjectsEngine(Engine):
             if not done:
                 raise
             raise OutcomeUnknown(
-                f"{self.where} went away after {len(done)} of {len(tasks)} requests to write, which stay done: {error}"
+                f"{self.where} could not be reached after {len(done)} of {len(tasks)} requests to write, which stay "
+                f"done: {error}"
             ) from error
         return number
 
     def _commit_checked(self, batch: Batch, number: int) -> int:
-        """Commit what is one entry, on a condition, or nothing, on any.
+        """Commit one entry with its check, or only checks.
 
-        If all versions that were read are still there, all were there at one instant: before the first was looked at
-        again.
+        If all versions that were read are still there, they were all there at one instant: when the checks began.
         """
         if not batch.puts and not batch.deletes:
             keys = list(batch.checks)
@@ -281,7 +281,7 @@ class ObjectsEngine(Engine):
 
     def _delete(self, key: bytes, expected: int | str | Absent) -> None:
         token = self._token(key, expected)
-        if expected is ABSENT:  # as it is: there is nothing to delete
+        if expected is ABSENT:  # it is absent: there is nothing to delete
             return
         if self._deletes_conditionally:
             self._client.delete_matching(self._name(key), token)
@@ -303,7 +303,7 @@ class ObjectsEngine(Engine):
     # --- the end -----------------------------------------------------------------------------------------------------
 
     def sync(self) -> None:
-        """Nothing to do: what was acknowledged is as durable as the server makes it."""
+        """Nothing to do: an acknowledged write is as durable as the server makes it."""
 
     def close(self) -> None:
         self._workers.close()

@@ -1,7 +1,7 @@
 """What the client's errors mean, in words without secrets.
 
-obstore raises few classes of errors; what happened stands in their text, with whole answers of the server. So it is
-looked for there, and the text itself is not passed on.
+obstore raises few classes of errors. Their text says what happened, and may hold whole answers of the server. So the
+cause is looked up in the text, and the text itself is not passed on.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ class Changed(Exception):
 
 
 class Lost(Exception):
-    """The server was not there, went away, or did not answer as one that works.
+    """The server could not be reached, closed the connection, or answered with an error of its own.
 
     Attributes:
-        is_unsent: whether nothing can have been done: no connection came about, or the server said that it was busy.
+        is_unsent: whether nothing can have been done: there was no connection, or the server said that it was busy.
     """
 
     def __init__(self, message: str, *, is_unsent: bool) -> None:
@@ -44,13 +44,13 @@ class Lost(Exception):
 
 @cache
 def _errors() -> Any:
-    """The client's classes of errors. Kept, since nothing can be imported any more when the interpreter ends."""
+    """The client's classes of errors. They are kept, because no import is possible when the interpreter ends."""
     return imported("obstore.exceptions", "s3", "an object store")
 
 
 @contextmanager
 def translated(server: str, *, missing: bool = False) -> Iterator[None]:
-    """Raise what an error of the client means. With ``missing``, a missing object stays a FileNotFoundError."""
+    """Turn errors of the client into coshelf's. With ``missing``, a missing object stays a FileNotFoundError."""
     errors = _errors()
     try:
         yield
@@ -66,7 +66,7 @@ def translated(server: str, *, missing: bool = False) -> Iterator[None]:
     except (errors.PermissionDeniedError, errors.UnauthenticatedError) as error:
         raise ShelfPermissionError(
             f"{server} does not let this user in: {_words(str(error))}\n"
-            "  hint: see that the credentials in the environment are for this bucket"
+            "  hint: check that the credentials in the environment are for this bucket"
         ) from None
     except errors.BaseError as error:
         raise _meaning(server, str(error)) from None

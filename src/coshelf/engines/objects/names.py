@@ -1,7 +1,7 @@
 """Keys as names of objects, in the same order: base32 with the alphabet that sorts, in lower case, without padding.
 
-A name is cut into parts, since some servers keep objects in directories, whose names have at most 255 bytes. A part
-that others follow ends in "_", so that no object has the name of a directory.
+A name is divided into parts, because some servers keep objects in directories, whose names have at most 255 bytes. All
+parts but the last end in "_", so that no object has the name of a directory.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _MORE = "_/"
 _LARGEST_NAME = 1024  # bytes, with the bucket's prefix
 _ALPHABET = "0123456789abcdefghijklmnopqrstuv"
 _LETTERS = re.compile(f"[{_ALPHABET}]*")
-_HIGH = "z"  # above all that names consist of
+_HIGH = "z"  # sorts after all characters of names
 _LONGEST_BOUND = 700
 
 
@@ -40,7 +40,7 @@ def key_of(name: str) -> bytes | None:
     letters = name if len(name) <= _PART else name.replace(_MORE, "")
     if not _LETTERS.fullmatch(letters) or _in_parts(letters) != name:
         return None
-    # Python reads numbers to the base 32 in the same digits, and twenty times as fast as its base64 module does.
+    # int() with base 32 uses the same digits, and is twenty times as fast as the base64 module.
     number, extra = int(letters or "0", 32), len(letters) * 5 % 8
     if extra >= 5 or number & ((1 << extra) - 1):
         return None
@@ -48,9 +48,9 @@ def key_of(name: str) -> bytes | None:
 
 
 def before(name: str) -> str:
-    """Something that lies before a name, with few names or none between them, to begin a list behind.
+    """A text that sorts before a name, with few or no names between them. A list begins after it.
 
-    It is never what a directory is called: a server that keeps some would pass over what is in it.
+    It is never the name of a directory: a server with directories would skip the objects in it.
 
     >>> before("60k6"), before("60"), before("")
     ('60k5z', '6', '')
@@ -65,7 +65,7 @@ def before(name: str) -> str:
 
 
 def longest_key(prefix: str) -> int:
-    """Bytes of the longest key whose object has a name that servers take.
+    """Bytes of the longest key whose object has a name that servers accept.
 
     >>> longest_key("")
     635

@@ -1,6 +1,6 @@
-"""Opening: what lies under the prefix, and what the server can do.
+"""Opening: finds out what is under the prefix, and what the server can do.
 
-``PREFIX/coshelf.json`` says that there is a shelf, and has its id; the entries are the objects below ``PREFIX/e/``.
+``PREFIX/coshelf.json`` marks a shelf, and has its id. The entries are the objects below ``PREFIX/e/``.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ __all__ = ["open_engine"]
 _META = "coshelf.json"
 _SCRATCH = "scratch"
 _FORMAT = 1
-_PATIENCE = 5.0  # seconds for which a server is looked for that may have been misspelt
-_LARGEST_OBJECT = 5 * 1024**3  # that one PUT takes, on S3
+_PATIENCE = 5.0  # seconds for which opening tries to reach a server, whose name may have been misspelt
+_LARGEST_OBJECT = 5 * 1024**3  # for one PUT on S3
 _CAPABILITIES = Capabilities(
     ordered=True,
     snapshots=None,
@@ -47,8 +47,8 @@ _CAPABILITIES = Capabilities(
 def open_engine(target: Any, options: OpenOptions) -> Engine:
     """The engine for ``s3://BUCKET/PREFIX``, ``gs://...`` or ``az://...``.
 
-    What else there is to say stands in the query: ``?endpoint=http://127.0.0.1:9000&region=...``, by the names that
-    obstore has for it. The bucket must be there.
+    Options are in the query: ``?endpoint=http://127.0.0.1:9000&region=...``, by the names that obstore has for them.
+    The bucket must exist.
     """
     address = Address.parse(target)
     client = Client(address, options.timeout)
@@ -82,7 +82,7 @@ def open_engine(target: Any, options: OpenOptions) -> Engine:
 
 
 def _store_id(client: Client, address: Address) -> bytes | None:
-    """The id of the shelf that lies there; None if there is none."""
+    """The id of the shelf at this address; None if there is none."""
     found = client.get(address.root + _META)
     if found is None:
         return None
@@ -99,7 +99,7 @@ def _store_id(client: Client, address: Address) -> bytes | None:
 
 
 def _refuse_foreign(client: Client, address: Address) -> None:
-    """Raise :class:`NotAShelf` if there are others' objects where a shelf is to be made."""
+    """Raise :class:`NotAShelf` if there are objects of other programs where a shelf is to be made."""
     meta, scratch = f"{address.root}{_META}", f"{address.root}{_SCRATCH}/"
     for page in client.pages(address.prefix, ""):
         for listed in page:
@@ -110,7 +110,7 @@ def _refuse_foreign(client: Client, address: Address) -> None:
 
 
 def _made(client: Client, address: Address) -> bytes:
-    """Make the shelf, unless another process was quicker; return its id."""
+    """Make the shelf, unless another process has made it meanwhile; return its id."""
     store_id = os.urandom(16)
     text = json.dumps({"coshelf": _FORMAT, "id": store_id.hex()}) + "\n"
     try:

@@ -1,4 +1,4 @@
-"""Whether a server keeps to the conditions of a write: some ignore them, and updates would be lost there unnoticed."""
+"""Tests whether a server honours the conditions of a write. On a server that ignores them, updates would be lost."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _WRONG: Token = {"e_tag": '"00000000000000000000000000000000"'}
 
 
 def refuse_careless(client: Client, scratch: str, workers: Workers) -> Token:
-    """Raise :class:`Unsupported` for a server that writes whatever the condition is; else leave a scratch object.
+    """Raise :class:`Unsupported` for a server that ignores conditions. If it does not, a scratch object remains.
 
-    Two creations of the same object race, and one is to win; a write over a state that never was is to fail, and one
-    over the state that is to succeed.
+    Of two creations of the same object at the same time, one must succeed. A write over a state that never existed must
+    fail. A write over the current state must succeed.
     """
     first, second = workers.all([partial(_created, client, scratch)] * 2)
     if first is not None and second is not None:
@@ -40,7 +40,7 @@ def refuse_careless(client: Client, scratch: str, workers: Workers) -> Token:
 
 
 def deletes_conditionally(client: Client, scratch: str, token: Token) -> bool:
-    """Whether a deletion takes place only in the state that was asked for. The scratch object is gone then."""
+    """Whether the server deletes an object only in the state that was named. If so, the scratch object is deleted."""
     try:
         return (
             _attempt(lambda: _deleted(client, scratch, _WRONG)) is None
@@ -49,7 +49,7 @@ def deletes_conditionally(client: Client, scratch: str, token: Token) -> bool:
             and client.get(scratch) is None
             and _attempt(lambda: _deleted(client, scratch, token)) is None
         )
-    except CoshelfError:  # it knows no such deletion, or the client cannot sign one
+    except CoshelfError:  # the server has no such deletion, or the client cannot sign one
         return False
 
 

@@ -18,7 +18,7 @@ MOST = 16
 
 
 class Workers:
-    """Threads that wait for servers. At the interpreter's end, when there can be none, the caller does the work."""
+    """Threads that wait for servers. At the interpreter's end no thread can be started: the caller does the work."""
 
     def __init__(self, where: str) -> None:
         self._where = where
@@ -27,7 +27,7 @@ class Workers:
         self._closed = False
 
     def later(self, tasks: Sequence[Callable[[], T]]) -> list[Future[T]]:
-        """Begin with tasks."""
+        """Begin tasks; return their futures."""
         with self._lock:
             if self._closed:
                 raise ShelfClosed(f"the shelf {self._where} has been closed")
@@ -41,21 +41,21 @@ class Workers:
             try:
                 futures.append(executor.submit(task))
             except RuntimeError as error:
-                # Executors are told of the end before the main thread counts as ended, while other threads go on.
+                # Executors refuse work before the main thread counts as ended, while other threads still run.
                 if "interpreter shutdown" not in str(error):
                     raise
                 return futures + _done_here(tasks[len(futures) :])
         return futures
 
     def all(self, tasks: Sequence[Callable[[], T]]) -> list[T]:
-        """What tasks return, in their order. After one that fails none is begun; its error is raised."""
+        """The results of tasks, in their order. If a task fails, no further task is begun, and its error is raised."""
         if len(tasks) == 1:
             return [tasks[0]()]
         return self.results(self.later(tasks))
 
     @staticmethod
     def results(futures: list[Future[T]]) -> list[T]:
-        """What tasks that were begun return, as :meth:`all`."""
+        """The results of tasks that were begun, as :meth:`all`."""
         try:
             done, rest = wait(futures, return_when=FIRST_EXCEPTION)
             for future in futures:
@@ -68,7 +68,7 @@ class Workers:
                 future.cancel()
 
     def close(self) -> None:
-        """Begin with nothing more, and wait for nothing."""
+        """Begin no more tasks, and do not wait for those that run."""
         with self._lock:
             self._closed = True
             executor, self._executor = self._executor, None

@@ -1,4 +1,4 @@
-"""Where a shelf on PostgreSQL is: from a URL to what libpq is told, and to what messages may show."""
+"""The address of a shelf on PostgreSQL: turns a URL into parameters for libpq, and into a text for messages."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ class Address:
 
     Attributes:
         shelf: its name in the database.
-        most_connections: how many a process opens at most.
+        most_connections: the largest number of connections of a process.
         where: the URL as messages may show it.
-        parameters: what libpq is told.
-        url: as it was given.
+        parameters: the parameters for libpq.
+        url: the URL as it was given.
     """
 
     shelf: str
@@ -48,18 +48,18 @@ class Address:
 
     @property
     def has_several_servers(self) -> bool:
-        """Whether a connection may go to another server than the last one."""
+        """Whether two connections may go to different servers."""
         return "," in str(self.parameters.get("host") or self.parameters.get("hostaddr") or os.environ.get("PGHOST"))
 
 
 def parse(url: str, timeout: float) -> Address:
-    """The address in a URL. Parameters that are not ours are libpq's. Raises ValueError without showing the URL.
+    """The address in a URL. Parameters that are not coshelf's are for libpq. Raises ValueError without showing the URL.
 
     >>> parse("postgresql://ann:secret@db.example/app?shelf=recipes&sslmode=require", 5).where
     'postgresql://db.example/app?shelf=recipes'
     """
     parts = server_urls.parse(url)
-    # Libpq ends the password at the first "@": the rest must not be taken for the host, and shown.
+    # Libpq ends the password at the first "@". The rest must not be taken for the host, which messages show.
     if "@" in parts.credentials + parts.path or "#" in url or not _PORTS.fullmatch(parts.hosts):
         raise _refused(f"its host and port cannot be told from its password; {server_urls.ESCAPED}")
     ours = {"shelf": _SHELF, "connections": str(_CONNECTIONS)}
@@ -82,12 +82,12 @@ def parse(url: str, timeout: float) -> Address:
 def _refused(why: str) -> ValueError:
     return ValueError(
         f"this is not a URL of a shelf on PostgreSQL: {why}\n"
-        "  hint: postgresql://USER@HOST:PORT/DATABASE?shelf=NAME, and parameters of libpq behind that"
+        "  hint: postgresql://USER@HOST:PORT/DATABASE?shelf=NAME, and parameters of libpq after that"
     )
 
 
 def _with_defaults(given: dict[str, Any], timeout: float) -> dict[str, Any]:
-    """With defaults: connect to a server that takes writes, and do not wait for ever for one that is silent."""
+    """Add defaults: connect to a server that accepts writes, and do not wait for ever for one that is silent."""
     defaults: dict[str, Any] = {
         "application_name": "coshelf",
         "connect_timeout": max(2, min(10, int(timeout))),

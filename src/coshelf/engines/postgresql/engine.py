@@ -26,7 +26,7 @@ __all__ = ["PostgresqlEngine"]
 
 _LARGEST_KEY = 2600  # an index row of PostgreSQL has at most 2,704 bytes
 _LARGEST_VALUE = (1 << 30) - (1 << 16)  # a message of PostgreSQL has less than 1 GiB
-_FIRST_PAUSE = 0.005  # seconds between two looks of a waiter, each of which is a request
+_FIRST_PAUSE = 0.005  # seconds between two requests of a waiting reader
 _LONGEST_PAUSE = 0.1
 _CHUNK = 16 << 20  # bytes of records in one statement
 
@@ -92,7 +92,7 @@ class PostgresqlEngine(RowReader, Engine):
         return self._server.rows(query, parameters)
 
     def _pages(self, start: bytes, stop: bytes, reverse: bool, keys_only: bool) -> Iterator[_Page]:
-        """One query where that is enough. Where not, it is of no use: the rest would be of another instant."""
+        """One query if that is enough. If not, its rows are discarded: the rest would be of another instant."""
         page = self._page(start, stop, reverse, keys_only, FIRST_PAGE + 1)
         if len(page) <= FIRST_PAGE and not has_large(page):
             yield page
@@ -107,7 +107,7 @@ class PostgresqlEngine(RowReader, Engine):
 
     def _apply(self, batch: Batch) -> int:
         version = _new_version()
-        sealed = dict(sorted(batch.sealed(version)))  # so that commits take rows in one order
+        sealed = dict(sorted(batch.sealed(version)))  # so that all commits lock rows in the same order
         if not (batch.puts or batch.deletes or batch.checks or batch.clears):
             return version
         single = self._single(batch, sealed, version)
@@ -129,7 +129,7 @@ class PostgresqlEngine(RowReader, Engine):
     def _single(
         self, batch: Batch, sealed: dict[bytes, bytes], version: int
     ) -> tuple[bytes, _Statement, bytes | None] | None:
-        """The statement for a batch that is about one key; None for any other. Its row count says if a check held."""
+        """The statement for a batch of one key; None for any other batch. Its row count tells whether a check held."""
         keys = {*batch.puts, *batch.deletes, *batch.checks}
         if len(keys) != 1 or batch.clears or not (batch.puts or batch.deletes):
             return None
@@ -154,7 +154,7 @@ class PostgresqlEngine(RowReader, Engine):
         return Statements.PUT_MANY, (self._shelf.number, version, lock, list(sealed), list(sealed.values()))
 
     def _write_one(self, statement: _Statement, key: bytes, version: int, record: bytes | None) -> int:
-        """Send one statement, which commits by itself; how many rows it changed."""
+        """Send one statement, which commits by itself; return how many rows it changed."""
         query, parameters = statement
         size = sum(map(len, parameters[-1])) if query is Statements.PUT_MANY else len(record or b"")
 
@@ -165,7 +165,7 @@ class PostgresqlEngine(RowReader, Engine):
         return self._once(write, key if record is not None else None, version)
 
     def _write_all(self, batch: Batch, sealed: dict[bytes, bytes], version: int) -> None:
-        """A transaction that has the shelf to itself: look, then write and commit, in two requests at most."""
+        """A transaction that locks the shelf: it does the checks, then writes and commits, in two requests at most."""
         statements = list(self._statements(batch, sealed, version))
         size = sum(map(len, sealed.values()))
 
@@ -193,7 +193,7 @@ class PostgresqlEngine(RowReader, Engine):
         connection.execute(Statements.LOCK, (self._shelf.lock,))
 
     def _check(self, connection: Connection, batch: Batch) -> None:
-        """Take the shelf, and raise :class:`Conflict` if a check fails."""
+        """Lock the shelf, and raise :class:`Conflict` if a check fails."""
         try:
             with connection.pipeline():
                 self._begin(connection)
@@ -207,13 +207,13 @@ class PostgresqlEngine(RowReader, Engine):
             batch.refuse_conflicts(lambda key: found.get(key, ABSENT))
         except Conflict:
             with suppress(psycopg.Error):
-                connection.commit()  # of nothing but the lock
+                connection.commit()  # commits nothing; releases the lock
             raise
 
     def _statements(self, batch: Batch, sealed: dict[bytes, bytes], version: int) -> Iterator[_Statement]:
         number, lock = self._shelf.number, self._shelf.lock
         for start, stop in batch.clears:
-            # What is put stays where it is and is overwritten there: to others its row was never gone.
+            # A row that is put again is not deleted but overwritten: for other sessions it never was missing.
             kept = [key for key in sealed if start <= key < stop]
             yield Statements.CLEAR, (number, start, stop, kept)
         gone = sorted(batch.deletes - sealed.keys())
@@ -223,7 +223,7 @@ class PostgresqlEngine(RowReader, Engine):
             yield self._put_many(chunk, version, lock)
 
     def _once(self, write: Callable[[Connection], int], key: bytes | None, version: int) -> int:
-        """Write, on a connection that is waited for; if the reply is lost, find out or raise OutcomeUnknown."""
+        """Wait for a connection, and write. If the reply is lost, find out the outcome or raise OutcomeUnknown."""
 
         def attempt() -> int:
             try:
@@ -233,7 +233,7 @@ class PostgresqlEngine(RowReader, Engine):
             try:
                 return write(connection)
             except psycopg.errors.ReadOnlySqlTransaction as error:
-                connection.close()  # to a server that follows another one by now
+                connection.close()  # its server has become a standby
                 raise _NothingSentError(reason(error)) from error
             except psycopg.Error as error:
                 if is_lost(error):
@@ -257,7 +257,7 @@ class PostgresqlEngine(RowReader, Engine):
     def _was_committed(self, key: bytes | None, version: int) -> bool:
         """Whether the row of a key shows that a commit happened: no other commit has its version.
 
-        Without that row it is not known: the server may still be committing, or another commit has replaced the row.
+        Without that row it is unknown: the server may still be committing, or another commit has replaced the row.
         """
         if key is None:
             return False
@@ -282,12 +282,12 @@ class PostgresqlEngine(RowReader, Engine):
         return PollingBell(_FIRST_PAUSE, _LONGEST_PAUSE, growth=1.3)
 
     def sync(self) -> None:
-        """Have the server flush what it has acknowledged, if its settings let it do so later."""
+        """Have the server flush acknowledged commits, if its settings let it acknowledge before it flushes."""
         if self._options.flag != "r" and self._shelf.fsync and not self._shelf.waits:
             self._server.read(lambda connection: connection.execute(Statements.FLUSH))
 
     def rest(self) -> None:
-        """Do without threads. As at :meth:`close`, the server is not asked to flush: it may be away by now."""
+        """Do without threads. As in :meth:`close`, the server is not asked to flush: it may be unreachable."""
         self._server.rest()
 
     def close(self) -> None:
@@ -303,17 +303,17 @@ class PostgresqlEngine(RowReader, Engine):
 
 
 def _new_version() -> int:
-    """Random, so that it needs no request, and no failover or restored backup gives one out again."""
+    """Random, so that it needs no request, and is not used again after a failover or from a restored backup."""
     return secrets.randbits(63)
 
 
 def _column(version: int) -> int:
-    """A version as the table has it; -1 for a number that no row can have."""
+    """A version as a number in the table; -1 for a number that no row can have."""
     return version if version < 1 << 63 else -1
 
 
 def _chunks(sealed: dict[bytes, bytes]) -> Iterator[dict[bytes, bytes]]:
-    """What is put, in parts that fit into a message. The order of keys stays."""
+    """The records to put, in parts that fit into a message. The order of keys stays."""
     chunk: dict[bytes, bytes] = {}
     size = 0
     for key, record in sealed.items():

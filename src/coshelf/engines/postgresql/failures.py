@@ -1,4 +1,4 @@
-"""PostgreSQL's errors as ours, in one place."""
+"""Turns PostgreSQL's errors into coshelf's."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from coshelf.errors import (
 
 __all__ = ["ServerSilentError", "hopeless", "is_lost", "reason", "translate"]
 
-# What no second attempt changes. libpq gives no code for what happens before a session begins, only the server's words.
+# Errors for which a second attempt is useless. Before a session begins, libpq gives no code, only the server's words.
 _HOPELESS = (
     "authentication failed",
     "no password supplied",
@@ -34,11 +34,11 @@ _HOPELESS = (
 
 
 class ServerSilentError(psycopg.OperationalError):
-    """The server did not answer for too long; the connection was given up."""
+    """The server did not answer in time; the connection was closed."""
 
 
 def is_lost(error: BaseException) -> bool:
-    """Whether the server could not be reached, went away, or is one that does not take writes any more."""
+    """Whether the server could not be reached, closed the connection, or does not accept writes any more."""
     if isinstance(error, (PoolTimeout, ServerSilentError, psycopg.InterfaceError, errors.ReadOnlySqlTransaction)):
         return not isinstance(error, PoolClosed)
     if not isinstance(error, psycopg.OperationalError):
@@ -46,16 +46,16 @@ def is_lost(error: BaseException) -> bool:
     code = error.sqlstate
     if code is None:
         return True
-    return code[:2] in ("08", "57") and code != "57014"  # which is a statement that took too long
+    return code[:2] in ("08", "57") and code != "57014"  # 57014: a statement took too long
 
 
 def hopeless(error: BaseException, where: str) -> CoshelfError | None:
-    """Our error for a connection that was refused for good, or None."""
+    """coshelf's error for a connection that the server will always refuse, or None."""
     text = str(error)
     if not isinstance(error, psycopg.OperationalError) or not any(words in text for words in _HOPELESS):
         return None
     if "database" in text and "does not exist" in text:
-        return ShelfNotFound(f"there is no such database: {where}\n  {reason(error)}")
+        return ShelfNotFound(f"the database does not exist: {where}\n  {reason(error)}")
     return ShelfPermissionError(f"the server refuses the connection: {where}\n  {reason(error)}")
 
 
@@ -65,7 +65,7 @@ def reason(error: BaseException) -> str:
 
 
 def translate(error: psycopg.Error, where: str, doing: str, timeout: float) -> CoshelfError:
-    """Our error for what the server said; the statement that it answers to has changed nothing."""
+    """coshelf's error for an error of the server. The statement that failed has changed nothing."""
     if isinstance(error, errors.LockNotAvailable):
         return ShelfLocked(f"shelf is locked: {where}\n  by a commit or lock of another session; waited {timeout:g} s")
     if isinstance(error, errors.QueryCanceled):
@@ -78,7 +78,7 @@ def translate(error: psycopg.Error, where: str, doing: str, timeout: float) -> C
         return ShelfNotFound(f"the tables of {where} are not there any more: {reason(error)}")
     if isinstance(error, errors.ProgramLimitExceeded):
         return ValueTooLarge(f"cannot {doing} {where}: {reason(error)}")
-    if isinstance(error, errors.SerializationFailure):  # a standby that had to go on without this reader
+    if isinstance(error, errors.SerializationFailure):  # a standby cancelled this reader to apply changes
         return SnapshotLost(f"the server gave up this instant of {where}: {reason(error)}")
     if isinstance(error, PoolClosed):
         return ShelfClosed(f"the shelf {where} has been closed")

@@ -14,7 +14,7 @@ _C = TypeVar("_C", bound="psycopg.Connection[tuple[object, ...]]")
 
 
 class LoneConnections(Generic[_C]):
-    """Lends connections as a pool does. The caller's thread makes what it is lent; those that come back are kept."""
+    """Lends connections as a pool does. The caller's thread makes them; those that are given back are kept."""
 
     def __init__(self, connect: Callable[[], _C]) -> None:
         self._connect = connect
@@ -22,7 +22,7 @@ class LoneConnections(Generic[_C]):
         self._closed = False
 
     def getconn(self, timeout: float) -> _C:
-        """A connection. Raises ``PoolTimeout`` if none comes about; ``timeout`` is for a pool's callers."""
+        """A connection. Raises ``PoolTimeout`` if it cannot be made. ``timeout`` is ignored: a pool has it."""
         if self._closed:
             raise PoolClosed("the connections have been closed")
         try:
@@ -42,11 +42,11 @@ class LoneConnections(Generic[_C]):
             self._kept.append(connection)
 
     def get_stats(self) -> dict[str, int]:
-        """As a pool's: they are not bounded, so never too many are in use."""
+        """As a pool's. It is empty, because the number of connections has no limit."""
         return {}
 
     def close(self, timeout: float = 0) -> None:
-        """End the connections. Those that are lent end when they come back."""
+        """Close the connections. Those that are lent are closed when they are given back."""
         self._closed = True
         while self._kept:
             self._kept.pop().close()

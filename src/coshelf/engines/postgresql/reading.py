@@ -1,4 +1,4 @@
-"""Reading a shelf's rows, by whatever connection: the latest ones, or those of one instant."""
+"""Reads a shelf's rows by any connection: the latest ones, or those of one instant."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _query(shelf: Shelf, start: bytes, stop: bytes, reverse: bool, keys_only: bo
 
 
 class RowReader(Reader):
-    """Reads by queries; a subclass says where they are answered."""
+    """Reads by queries. A subclass decides which connection they use."""
 
     _shelf: Shelf
     _server: Server
@@ -94,7 +94,7 @@ class RowReader(Reader):
         for page in self._pages(start, stop, reverse, keys_only=False):
             if any(len(record) <= records.TRAILER for _, record in page):
                 for key, record in page:
-                    self._entry(key, record)  # says which one it is
+                    self._entry(key, record)  # raises, and names the key
             yield page
 
     def key_pages(self, start: bytes, stop: bytes, *, reverse: bool = False) -> Iterator[list[bytes]]:
@@ -112,11 +112,14 @@ class _Sent:
 
 
 class _Instant:
-    """A connection in a transaction that shows one instant, and how many hold it. Forgotten, it is given back, too."""
+    """A connection in a transaction that shows one instant, with the number of its users.
+
+    The connection is given back after the last user, or when this object is collected.
+    """
 
     def __init__(self, server: Server, first: _Query | None = None) -> None:
         self._server = server
-        self._lock = new_reentrant_lock()  # a signal handler or finalizer may come in between
+        self._lock = new_reentrant_lock()  # a signal handler or finalizer may interrupt a call
         self._is_used = False
         self.first: _Page = []  # the rows of the query that it began with
         self._pid = os.getpid()
@@ -146,7 +149,7 @@ class _Instant:
             return rows_of(connection, query, parameters)
 
     def send(self, query: str, parameters: tuple[Any, ...]) -> _Sent:
-        """Ask for rows that :meth:`receive` will return: meanwhile the server is at work."""
+        """Send a query whose rows :meth:`receive` will return. Meanwhile the server works on it."""
         with self._in_use() as connection:
             pipeline = connection.pipeline()
             pipeline.__enter__()
@@ -155,14 +158,14 @@ class _Instant:
             return self._sent
 
     def receive(self, sent: _Sent) -> _Page:
-        """The rows that were asked for. Another user of the connection may have received them already."""
+        """The rows of a query that was sent. Another user of the connection may have received them already."""
         with self._in_use():
             assert sent.rows is not None
             return sent.rows
 
     @contextmanager
     def _in_use(self) -> Iterator[Connection]:
-        """The connection, to be used by one at a time, with nothing under way on it."""
+        """The connection, for one user at a time, and without a query whose rows have not been received."""
         if self._pid != os.getpid():
             raise ShelfClosed("the snapshot belongs to the parent of this process")
         where = self._server.where
@@ -179,7 +182,7 @@ class _Instant:
                 if is_lost(error):
                     raise Unavailable(
                         f"the connection that held this instant of {where} was lost: {reason(error)}\n"
-                        "  hint: begin anew; another connection cannot show the same instant"
+                        "  hint: begin again; another connection cannot show the same instant"
                     ) from error
                 raise translate(error, where, "read", self._server.timeout) from error
             finally:
@@ -206,7 +209,7 @@ class _Instant:
 
 def _give_back(server: Server, connection: Connection, pid: int) -> None:
     if pid == os.getpid():
-        if connection.pgconn.pipeline_status:  # forgotten with rows on their way
+        if connection.pgconn.pipeline_status:  # collected before its rows were received
             server.discard(connection)
         else:
             server.release_reader(connection)
@@ -235,7 +238,7 @@ class PostgresqlSnapshot(RowReader, Snapshot):
     def pages_of_one(
         cls, server: Server, shelf: Shelf, start: bytes, stop: bytes, reverse: bool, keys_only: bool
     ) -> Iterator[_Page]:
-        """The pages of a snapshot that is taken with the first of them, and gone with the last."""
+        """The pages of a snapshot that is taken with the first page, and closed after the last."""
         query = _query(shelf, start, stop, reverse, keys_only, _SECOND_PAGE)
         with cls(server, shelf, _Instant(server, query)) as snapshot:
             first, snapshot._instant.first = snapshot._instant.first, []
@@ -248,7 +251,7 @@ class PostgresqlSnapshot(RowReader, Snapshot):
     def _pages_from(
         self, page: _Page, start: bytes, stop: bytes, reverse: bool, keys_only: bool, rows: int
     ) -> Iterator[_Page]:
-        """A page of so many rows, if there were as many, and those behind it."""
+        """A page, which was read with a limit of ``rows``, and the pages after it."""
         number = 1
         while page:
             is_last = len(page) < rows
@@ -257,7 +260,7 @@ class PostgresqlSnapshot(RowReader, Snapshot):
             size = sum(len(row[-1] or b"") for row in page)
             rows = max(FIRST_PAGE, min(rows * 4, _LARGEST_PAGE, _PAGE_BYTES * len(page) // (size + 1)))
             ahead = None
-            if not is_last and number > 1:  # a caller who takes one page often wants no more
+            if not is_last and number > 1:  # a caller that takes one page often needs no more
                 ahead = self._instant.send(*_query(self._shelf, start, stop, reverse, keys_only, rows))
             if has_large(page):
                 yield from self._filled(page)

@@ -1,4 +1,4 @@
-"""The connections of a process to the server: pooled, bounded in every wait, made anew after a fork or a failure."""
+"""The connections of a process to the server: pooled, with a limit for every wait, replaced after a fork or failure."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ __all__ = ["Connection", "Server", "of_parents", "rows_of"]
 _T = TypeVar("_T")
 _Pool: TypeAlias = "ConnectionPool[Connection] | LoneConnections[Connection]"
 
-_ATTEMPT = 0.3  # seconds in which a connection must come about, before its failure is looked at
-_LAST_WORDS = 10  # milliseconds between what a server says at its end and the end
+_ATTEMPT = 0.3  # seconds to wait for a connection before the cause of its failure is examined
+_LAST_WORDS = 10  # milliseconds between a server's last message and the end of the connection
 _SLOWEST = 1 << 20  # bytes a second
 _NAME = "coshelf-"
 _numbers = itertools.count(1)
 
-# Whatever the statistics say: each of our statements goes by the primary key.
+# These settings hold whatever the statistics say: each of coshelf's statements uses the primary key.
 _SETTINGS = {
     "enable_seqscan": "off",
     "enable_bitmapscan": "off",
@@ -46,12 +46,12 @@ of_parents: list[Any] = []
 
 
 class Connection(psycopg.Connection[tuple[Any, ...]]):
-    """One that gives up when the server is silent for too long."""
+    """A connection that is closed if the server is silent for too long."""
 
     patience = 60.0
 
     def __del__(self, *_: Any) -> None:
-        """Nothing: one that is open until the interpreter's end ends with the process, and without a warning."""
+        """Do nothing, so that a connection that is still open at the interpreter's end causes no warning."""
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
         try:
@@ -62,7 +62,7 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
 
     @contextmanager
     def more_patient(self, size: int) -> Iterator[None]:
-        """Give the server time for so many bytes."""
+        """Give the server more time, for ``size`` bytes."""
         usual = self.patience
         self.patience = usual + size / _SLOWEST
         try:
@@ -71,7 +71,7 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
             self.patience = usual
 
     def is_alive(self) -> bool:
-        """Whether nothing tells yet that the server has gone. What it says between statements may be a notice, too."""
+        """False if the connection is known to be lost. A message between two statements may also be a notice."""
         if self.closed:
             return False
         poll = select.poll()
@@ -87,7 +87,7 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
 
 
 class Server:
-    """What is on the other side of an address."""
+    """The server at an address, and the connections to it."""
 
     def __init__(self, address: Address, timeout: float, settings: dict[str, str]) -> None:
         self.address = address
@@ -98,7 +98,7 @@ class Server:
         self._pid = 0
         self._pool: _Pool | None = None
         self._last_failure: psycopg.Error | None = None
-        self._grace = min(5.0, 0.5 + timeout / 4)  # in which the server itself should have ended a statement
+        self._grace = min(5.0, 0.5 + timeout / 4)  # seconds in which the server itself should end a late statement
         self._closed = False
         self._rests = False
 
@@ -109,7 +109,7 @@ class Server:
         if pool is not None and self._pid == os.getpid():
             return pool
         if self._pid != os.getpid():
-            self._making = new_reentrant_lock()  # the parent's may be held by a thread that is not here
+            self._making = new_reentrant_lock()  # a thread that only the parent has may hold the parent's lock
         with self._making:
             if self._pool is not None and self._pid != os.getpid():
                 of_parents.append(self._pool)
@@ -149,7 +149,7 @@ class Server:
         server = self
 
         class Noted(Connection):
-            """Remembers why it could not be made; the pool keeps that to itself."""
+            """Remembers why a connection could not be made: the pool does not tell."""
 
             @classmethod
             def connect(cls, conninfo: str = "", **options: Any) -> Any:
@@ -164,7 +164,7 @@ class Server:
         return cast("type[Connection]", Noted)
 
     def _configure(self, connection: Connection) -> None:
-        """Once for each session. Its waits end by themselves, somewhat earlier than ours."""
+        """Set up a session. The server's time limits are a little shorter than the client's."""
         milliseconds = max(1, int(self.timeout * 1000))
         settings = self._settings | {
             "lock_timeout": str(milliseconds),
@@ -181,7 +181,7 @@ class Server:
         self._last_failure = None
 
     def acquire(self) -> Connection:
-        """A connection whose server has not gone away, as far as can be told without asking."""
+        """A connection that is not known to be lost. The server is not asked for that."""
         while True:
             pool = self._open_pool()
             try:
@@ -191,7 +191,7 @@ class Server:
             except PoolClosed:
                 if self._open_pool() is pool:
                     raise
-                continue  # the interpreter ends, and another one has taken its place
+                continue  # the interpreter ends, and connections without threads have replaced the pool
             if connection.is_alive():
                 return connection
             self.discard(connection)
@@ -203,10 +203,10 @@ class Server:
         number = self.address.most_connections
         if pool.get_stats().get("pool_size", 0) >= number:
             return PoolTimeout(f"all {number} connections are in use, by snapshots, iterations and other threads")
-        return PoolTimeout("no connection came about")
+        return PoolTimeout("no connection could be made in time")
 
     def release(self, connection: Connection) -> None:
-        """Give a connection back, whatever state it is in."""
+        """Give a connection back, in any state."""
         if connection.pgconn.transaction_status not in (TransactionStatus.IDLE, TransactionStatus.UNKNOWN):
             try:
                 connection.rollback()
@@ -215,14 +215,17 @@ class Server:
         self._open_pool().putconn(connection)
 
     def release_reader(self, connection: Connection) -> None:
-        """Give back one whose transaction has written nothing. psycopg prepares all statements anew after ROLLBACK."""
+        """Give back a connection whose transaction has only read.
+
+        It commits, because psycopg prepares all statements again after a ROLLBACK.
+        """
         if connection.pgconn.transaction_status == TransactionStatus.INTRANS:
             with suppress(psycopg.Error):
                 connection.commit()
         self.release(connection)
 
     def discard(self, connection: Connection) -> None:
-        """Give a connection up."""
+        """Close a connection, and give it back to the pool."""
         connection.close()
         self._open_pool().putconn(connection)
 
@@ -234,10 +237,10 @@ class Server:
         finally:
             self.release(connection)
 
-    # --- what is done with them --------------------------------------------------------------------------------------
+    # --- work on connections -----------------------------------------------------------------------------------------
 
     def read_and_keep(self, work: Callable[[Connection], object]) -> Connection:
-        """A connection on which harmless work was done, to be given back by :meth:`release`."""
+        """A connection on which repeatable work was done. The caller gives it back by :meth:`release`."""
 
         def once() -> Connection:
             connection = self.acquire()
@@ -251,7 +254,7 @@ class Server:
         return self._repeated(once)
 
     def read(self, work: Callable[[Connection], _T]) -> _T:
-        """What harmless work returns, done again if the server goes away. Raises :class:`Unavailable`."""
+        """The result of repeatable work. It is repeated if the connection is lost. Raises :class:`Unavailable`."""
 
         def once() -> _T:
             with self._lent() as connection:
@@ -270,7 +273,7 @@ class Server:
         return self.read(lambda connection: rows_of(connection, query, parameters))
 
     def rest(self) -> None:
-        """The interpreter ends: do without the threads of a pool from now on."""
+        """Prepare for the interpreter's end: from now on, use connections without a pool's threads."""
         self._rests = True
         if self._pool is None or self._pid != os.getpid():
             return
@@ -292,7 +295,7 @@ def rows_of(connection: Connection, query: str, parameters: tuple[Any, ...]) -> 
 
 
 def _is_not_of_ours(record: logging.LogRecord) -> bool:
-    """What a pool of ours warns of while a server is away is in our errors, once and in context."""
+    """A filter without the warnings of coshelf's pools: coshelf's own errors say the same."""
     first = record.args[0] if isinstance(record.args, tuple) and record.args else None
     of_ours = isinstance(first, Connection) or (isinstance(first, str) and first.startswith(_NAME))
     return record.levelno != logging.WARNING or not of_ours

@@ -17,7 +17,7 @@ __all__ = ["Shelf", "Statements", "find_or_make"]
 _FORMAT = 1
 _OLDEST = 120000
 
-# The lock of a shelf's commits: each is one row with the shared one, or has the shelf to itself. docs/design.md.
+# The lock of a shelf's commits: a single statement takes it shared, a transaction exclusively. docs/design.md.
 _SHARED = "pg_advisory_xact_lock_shared(%s::bigint)"
 
 _TABLES = """
@@ -40,7 +40,7 @@ ALTER TABLE coshelf_entries ALTER record SET STORAGE EXTERNAL;
 
 
 class Statements:
-    """What is said to the server. Each names the shelf first and goes by the primary key."""
+    """The statements. Each names the shelf first and uses the primary key."""
 
     GET = "SELECT record FROM coshelf_entries WHERE shelf = %s AND key = %s"
     GET_MANY = "SELECT key, record FROM coshelf_entries WHERE shelf = %s AND key = ANY(%b::bytea[])"
@@ -84,7 +84,7 @@ class Statements:
 
     @staticmethod
     def page(*, reverse: bool, keys_only: bool) -> str:
-        """So many rows of a range. A record over a size is left out, or a page could be of any size."""
+        """A number of rows of a range. A record over a given size is left out, so that the page stays small."""
         record = "" if keys_only else ", CASE WHEN octet_length(record) <= %s THEN record END"
         return (
             f"SELECT key{record} FROM coshelf_entries WHERE shelf = %s AND key >= %s AND key < %s"
@@ -97,16 +97,16 @@ class Shelf:
     """A shelf, found in its database.
 
     Attributes:
-        number: by which its rows are told from those of others.
-        store_id: what tells it from every other shelf.
+        number: the number of the shelf in its rows.
+        store_id: the id of this shelf, which no other shelf has.
         lock: the number of its advisory lock.
         created: in seconds since 1970.
-        server_version: as the server says it.
-        fsync: whether the server sees to it that what it flushes is on the disk.
+        server_version: as the server reports it.
+        fsync: whether the server makes sure that flushed data is on the disk.
         waits: whether a commit returns after the server has flushed it.
         standby: whether the server follows another one.
-        has_standbys: whether others follow it just now.
-        waits_for_standbys: whether a commit returns after one of them has it.
+        has_standbys: whether other servers follow it now.
+        waits_for_standbys: whether a commit returns after a standby has it.
     """
 
     number: int
@@ -156,7 +156,7 @@ def _find(connection: Connection, name: bytes, where: str) -> tuple[Any, ...] | 
     except errors.UndefinedTable:
         return None
     except (errors.UndefinedColumn, errors.UndefinedFunction, errors.DatatypeMismatch):
-        raise NotAShelf(f"{where} has tables of our names that are not ours; they have not been changed") from None
+        raise NotAShelf(f"{where} has other tables with coshelf's names; they have not been changed") from None
     return rows[0] if rows else None
 
 

@@ -1,4 +1,4 @@
-"""What a URL says: which servers, which shelf on them, and how to talk to them."""
+"""Parses URLs: which servers, which shelf on them, and how to connect to them."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ _USER, _PASSWORD = "COSHELF_REDIS_USERNAME", "COSHELF_REDIS_PASSWORD"
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A URL, taken apart.
+    """A parsed URL.
 
     Attributes:
         where: the URL for messages, without secrets.
         kind: what the servers are.
-        hosts: their names and ports; those of the sentinels, of a Sentinel.
-        service: what the sentinels call the servers they watch.
-        name: of the shelf.
-        buckets: how many a new shelf is to have; None where the URL does not say.
+        hosts: names and ports of the servers; with Sentinel, those of the sentinels.
+        service: the sentinels' name for the servers that they watch.
+        name: the name of the shelf.
+        buckets: the number of buckets of a new shelf; None if the URL does not say.
         evicts: whether a server that evicts keys is accepted.
         wait: replicas that must have a commit before it returns.
-        settings: what the client is given, credentials and TLS among it.
+        settings: the settings for the client, with credentials and TLS.
     """
 
     where: str
@@ -57,7 +57,7 @@ class Address:
 
 
 def parse(url: str) -> Address:
-    """Take a URL apart. Raises ValueError for a URL of another form; the message shows no secrets."""
+    """Parse a URL. Raises ValueError for a URL of another form; the message shows no secrets."""
     given = server_urls.parse(url)
     where = given.shown
     scheme = _VALKEY.sub("redis", given.scheme, count=1)
@@ -66,7 +66,7 @@ def parse(url: str) -> Address:
     if kind is None or url.endswith("://"):
         raise ValueError(f"{where} has none of these forms: {', '.join(_FORMS.values())}")
     if "@" in given.path or "@" in given.query:
-        raise ValueError(f"{where} has an '@' behind the host: {server_urls.ESCAPED}")
+        raise ValueError(f"{where} has an '@' after the host: {server_urls.ESCAPED}")
     parts = [unquote(part) for part in given.path.split("/") if part]
     service = parts.pop(0) if kind == "sentinel" and parts else ""
     database = int(parts.pop(0)) if kind != "cluster" and parts and parts[0].isdecimal() else 0
@@ -75,7 +75,7 @@ def parse(url: str) -> Address:
         raise ValueError(f"{where} is not of the form {_FORMS[kind]}")
     if len(name) > _LONGEST_NAME or not name.isprintable() or set(name) & set("{}/ "):
         raise ValueError(
-            f"{where} ends in what cannot be the name of a shelf on Redis: a name has no braces, slashes and spaces, "
+            f"{where} ends in text that cannot be the name of a shelf on Redis: a name has no braces, slashes, spaces, "
             f"and at most {_LONGEST_NAME} characters"
         )
     options = given.options
@@ -112,7 +112,7 @@ def _host(where: str, host: str, port: int) -> tuple[str, int]:
 
 
 def _settings(where: str, secure: bool, credentials: str, database: int, options: dict[str, str]) -> dict[str, Any]:
-    """What the client is given: its own way of reading URLs decides what each option means."""
+    """The settings for the client. redis-py's own parser of URLs decides what each option means."""
     connection = imported("redis.connection", "redis", "a shelf on Redis")
     try:
         settings: dict[str, Any] = connection.parse_url(f"redis://host/{database}?{urlencode(options)}")

@@ -1,4 +1,4 @@
-"""The bell: each commit is announced on a channel of its bucket."""
+"""The doorbell: each commit is announced on a channel of its bucket."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LOOK = 5.0  # seconds after which a wait returns to Python, which handles signa
 
 
 class CountingBell(PollingBell):
-    """The sequence number is the number of changes, which the server counts. A waiter looks again after a pause."""
+    """The sequence number is the number of changes, which the server counts. A waiting reader asks after each pause."""
 
     def __init__(self, client: Client, bucket: Bucket) -> None:
         super().__init__(_POLL)
@@ -29,10 +29,10 @@ class CountingBell(PollingBell):
 
 
 class SubscribedBell(CountingBell):
-    """A waiter hears of a change at once, by a connection of the bell's own.
+    """A waiting reader learns of a change at once, by a connection of the bell's own.
 
     A channel keeps no messages for later subscribers. So the subscription is confirmed before the sequence number is
-    taken. While the connection is lost there is no subscription, and a waiter looks again after a pause.
+    read. If the connection is lost, there is no subscription, and a waiting reader asks after each pause.
     """
 
     def __init__(self, client: Client, bucket: Bucket, *, sharded: bool) -> None:
@@ -42,7 +42,7 @@ class SubscribedBell(CountingBell):
 
     def sequence(self) -> int:
         if self._subscription is None:
-            with suppress(Exception):  # if it lasts, reading the sequence number raises it
+            with suppress(Exception):  # if the cause lasts, reading the sequence number raises
                 self._subscribe()
         return super().sequence()
 
@@ -59,7 +59,7 @@ class SubscribedBell(CountingBell):
                 break
             if message is None:
                 continue
-            if message["type"] not in ("message", "smessage"):  # the slot moved, say
+            if message["type"] not in ("message", "smessage"):  # for example, the slot has moved
                 self._give_up()
                 return
             if int(message["data"]) > sequence:

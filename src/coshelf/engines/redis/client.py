@@ -1,7 +1,7 @@
-"""Commands to the servers and their replies, whatever the servers are: one, behind Sentinel, or a Cluster.
+"""Commands to the servers, and their replies: to one server, to servers behind Sentinel, or to a Cluster.
 
-Built on redis-py's pools, which connect, authenticate and heal. Its own repeating is switched off: it repeats whatever
-it is given, and a write must not be sent twice unless it can tell.
+It uses redis-py's pools, which connect, authenticate and reconnect. redis-py's own retries are switched off: they
+repeat every command, and a write must not be sent twice unless the server recognises that.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ _REDIRECTIONS = 8
 
 _crc = imported("redis.crc", "redis", "a shelf on Redis")
 slot_of: Callable[..., int] = _crc.key_slot
-"""The hash slot of a key, as a Cluster takes it: only what stands in braces counts, if anything does."""
+"""The hash slot of a key, as a Cluster computes it: if the key has a part in braces, only that part counts."""
 
 
 class Sent:
-    """Commands that were sent; their replies are still to be read."""
+    """Commands that were sent, and whose replies have not been read."""
 
     def __init__(self, pool: Any, connection: Any, count: int) -> None:
         self._pool = pool
@@ -40,7 +40,7 @@ class Sent:
         self._count = count
 
     def replies(self) -> list[Any]:
-        """The replies, errors of the server among them; raises if the connection is lost."""
+        """The replies, which include errors of the server. Raises if the connection is lost."""
         connection = self._connection
         try:
             return [_reply(connection) for _ in range(self._count)]
@@ -51,7 +51,7 @@ class Sent:
             self._pool.release(connection)
 
     def drop(self) -> None:
-        """Nobody wants the replies."""
+        """Discard the replies."""
         self._connection.disconnect()
         self._pool.release(self._connection)
 
@@ -68,7 +68,7 @@ class Client:
 
     Attributes:
         where: the address, for messages.
-        timeout: seconds after which nothing is tried again.
+        timeout: seconds after which no command is repeated.
     """
 
     def __init__(self, address: Address, timeout: float) -> None:
@@ -94,7 +94,7 @@ class Client:
 
     @property
     def client(self) -> Any:
-        """redis-py's client; a Cluster's asks for the slots when it is made."""
+        """redis-py's client. That of a Cluster asks for the slots when it is made."""
         if self._opened is None:
             self._opened = _open(self.address, self._settings)
         return self._opened
@@ -123,10 +123,10 @@ class Client:
         return _send(*self.connect(slot), commands)
 
     def run(self, slot: int, *commands: Command, connected: tuple[Any, Any] | None = None) -> list[Any]:
-        """The replies to commands, errors of the server among them, of whichever server has the slot by now.
+        """The replies of the server that has the slot now, which include its errors.
 
-        Raises redis-py's errors if a connection is lost. A server that redirects, or does not know the script that is
-        the first command, has done nothing.
+        Raises redis-py's errors if a connection is lost. A server that redirects has done nothing, and neither has one
+        that does not have the script of the first command.
         """
         replies: list[Any] = []
         for _ in range(_REDIRECTIONS):
@@ -152,9 +152,9 @@ class Client:
         return replies
 
     def learn(self) -> None:
-        """Look anew which server has which slot, after one was lost."""
+        """Ask again which server has which slot, after a connection was lost."""
         if self.address.kind == "cluster" and self._opened is not None:
-            with contextlib.suppress(Exception):  # the next command raises what is wrong
+            with contextlib.suppress(Exception):  # if the cause lasts, the next command raises
                 self._opened.nodes_manager.initialize()
 
     # --- reads, which may be repeated --------------------------------------------------------------------------------
@@ -187,13 +187,13 @@ class Client:
             for some, _ in sent:
                 some.drop()
         for at, reply in enumerate(replies):
-            if isinstance(reply, Exception):  # redirected, or a script that is not known there
+            if isinstance(reply, Exception):  # a redirection, or the server does not have the script
                 slot, command = commands[at]
                 replies[at] = _only(self.run(slot, command))
         return replies
 
     def repeat(self, read: Callable[[], T]) -> T:
-        """What a read returns, tried again while servers cannot be reached; errors are ours."""
+        """The result of a read, which is repeated while servers cannot be reached. Raises coshelf's errors."""
         first = True
 
         def once() -> T:
@@ -244,7 +244,7 @@ def _open(address: Address, settings: dict[str, Any]) -> Any:
         nodes = [cluster.ClusterNode(host, port) for host, port in address.hosts]
         return cluster.RedisCluster(startup_nodes=nodes, **settings)
     sentinel = imported("redis.sentinel", "redis", "a shelf on Redis")
-    # Sentinels have users of their own; they are asked without one, over the same kind of connection.
+    # Sentinels have their own users. They are asked without a user, over the same kind of connection.
     theirs = {name: value for name, value in settings.items() if name not in ("username", "password", "db")}
     found = sentinel.Sentinel(list(address.hosts), sentinel_kwargs=theirs, **settings)
     return found.master_for(address.service)

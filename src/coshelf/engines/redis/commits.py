@@ -1,8 +1,9 @@
-"""Commits: one script, which may be sent again, since it knows whether it has happened.
+"""Commits: one script, which may be sent again, because it recognises a commit that has happened.
 
-Each commit has a random number, which is the version of what it puts, and a ticket: a key in which the script leaves
-that number. The same commit sent again finds it there and does nothing. A ticket is used for one commit at a time, and
-never again once a reply was lost, since what was sent on a lost connection might still arrive.
+Each commit has a random number, which is the version of the entries that it puts. It also has a ticket: a key in which
+the script stores that number. If the same commit is sent again, it finds the number there and does nothing. A ticket is
+used for one commit at a time. It is not used again after a reply was lost: a commit that was sent on a lost connection
+might still arrive.
 """
 
 from __future__ import annotations
@@ -27,9 +28,9 @@ _NO_VERSION = b"none such"
 
 
 def bucket_of(batch: Batch, layout: Layout, where: str) -> Bucket | None:
-    """The bucket in which a whole batch lies; None if it only empties ranges, which lie in all.
+    """The bucket in which a whole batch lies; None if it only clears ranges, which lie in all buckets.
 
-    Raises :class:`CrossShard` if there is no such bucket.
+    Raises :class:`CrossShard` if the batch lies in several buckets.
     """
     if len(layout.buckets) == 1:
         return layout.buckets[0]
@@ -40,21 +41,21 @@ def bucket_of(batch: Batch, layout: Layout, where: str) -> Bucket | None:
         raise CrossShard(
             f"{where} has {len(layout.buckets)} buckets, and a commit can change one: this one would change "
             f"{len(layout.buckets) if batch.clears else len(indices)}\n"
-            "  hint: what keys have in braces decides on their bucket ('{ann}/name', '{ann}/age'); a shelf made with "
-            "?buckets=1 has whole transactions"
+            "  hint: keys with the same part in braces are in one bucket ('{ann}/name', '{ann}/age'); a shelf made "
+            "with ?buckets=1 has transactions over all keys"
         )
     return layout.buckets[min(indices, default=0)]
 
 
 class Committer:
-    """Sends commits of one store.
+    """Sends commits of one shelf.
 
     Args:
-        client: to the servers.
-        store_id: without which nothing is changed.
-        ring: the command that tells others.
-        repeats: whether servers keep what a repeated commit is recognised by.
-        after: command that waits, behind a commit, until it is safe; with how many replies it must count.
+        client: the connection to the servers.
+        store_id: the shelf's id; the script changes nothing in a bucket with another id.
+        ring: the command that announces a commit.
+        repeats: whether servers keep the tickets, by which a repeated commit is recognised.
+        after: a command after each commit that waits until it is safe, and the number that it must return.
     """
 
     def __init__(
@@ -69,7 +70,7 @@ class Committer:
         self._pid = os.getpid()
 
     def commit(self, bucket: Bucket, batch: Batch) -> int:
-        """Commit what lies in one bucket; the version that its puts have."""
+        """Commit a batch that lies in one bucket; return the version of its puts."""
         number = os.urandom(8)
         arguments = _arguments(batch, int.from_bytes(number, "little"))
         ticket = self._take_ticket()
@@ -79,13 +80,13 @@ class Committer:
             raise Conflict(f"{len(reply)} of {len(batch.checks)} entries changed in the meantime", tuple(reply))
         if not reply:
             raise ShelfNotFound(
-                f"the shelf {self._client.where} is not on its server any more: emptied, evicted, or restarted without "
-                "persistence; nothing was stored"
+                f"the shelf {self._client.where} is not on its server any more: it was deleted or evicted, or the "
+                "server was restarted without persistence; nothing was stored"
             )
         return int.from_bytes(number, "little")
 
     def _take_ticket(self) -> bytes:
-        if os.getpid() != self._pid:  # a fork: the parent goes on with its own
+        if os.getpid() != self._pid:  # this is a forked child: the parent uses its tickets
             self._tickets, self._pid = [], os.getpid()
         try:
             return self._tickets.pop()
@@ -93,7 +94,7 @@ class Committer:
             return os.urandom(8).hex().encode()
 
     def _deliver(self, bucket: Bucket, ticket: bytes, command: Command) -> Any:
-        """Send a commit until its outcome is known; its reply."""
+        """Send a commit until its outcome is known; return the reply."""
         client = self._client
         began, backoff, sent = time.monotonic(), pauses(), 0
         after = () if self._after is None else (self._after[0],)
@@ -124,7 +125,7 @@ class Committer:
         return replies[0]
 
     def _check(self, reply: Any) -> None:
-        """Whether the command behind the commit says that it is safe."""
+        """Raise OutcomeUnknown unless the command after the commit says that it is safe."""
         assert self._after is not None
         command, wanted = self._after
         if isinstance(reply, Exception):
@@ -154,7 +155,7 @@ def _named(error: Exception) -> str:
 
 
 def _arguments(batch: Batch, sequence: int) -> list[Any]:
-    """What the script is given of a batch: the counts, then the things."""
+    """A batch as arguments of the script: the counts, then the checks, ranges, deletes and puts."""
     parts: list[Any] = [len(batch.checks), 0, len(batch.deletes), len(batch.puts)]
     for key, version in batch.checks.items():
         parts += (key, _packed(version))
@@ -164,14 +165,14 @@ def _arguments(batch: Batch, sequence: int) -> list[Any]:
             parts += (b"*", b"") if start <= FIRST and stop >= LAST else (b"[" + start, b"(" + stop)
     parts += batch.deletes
     sealed = dict(batch.sealed(sequence))
-    # The script takes our own rows first.
+    # The script needs coshelf's own rows first.
     for key in sorted(sealed) if any(key < FIRST for key in sealed) else sealed:
         parts += (key, sealed[key])
     return parts
 
 
 def _packed(version: int | str | Absent) -> bytes:
-    """A version as it stands in a record; empty for none."""
+    """A version as in a record; empty for a missing entry."""
     if isinstance(version, Absent):
         return b""
     if isinstance(version, int) and 0 <= version < 1 << 64:

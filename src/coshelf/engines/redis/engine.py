@@ -1,4 +1,4 @@
-"""The engine itself: opening a shelf on the servers, and the contract."""
+"""The engine: opens a shelf on the servers, and implements the contract."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def open_engine(target: Any, options: OpenOptions) -> Engine:
 
 
 def _meta(client: Client, address: Address, *, make: bool) -> dict[bytes, bytes]:
-    """What the server has noted of the shelf. With ``make``, a missing shelf is made first."""
+    """The shelf's meta hash on the server. With ``make``, a missing shelf is made first."""
     key = Layout.meta_of(address.name)
     slot = Layout.of(address.name, 1).buckets[0].slot
     kind = client.read(slot, "TYPE", key)
@@ -94,7 +94,7 @@ def _make(client: Client, address: Address, key: bytes, slot: int) -> dict[bytes
 
 
 def _make_ready(client: Client, address: Address, key: bytes, slot: int, meta: dict[bytes, bytes]) -> None:
-    """Note in each bucket to which shelf it belongs. If this process dies before the end, the next opener goes on."""
+    """Store the shelf's id in each bucket. If this process dies before the end, the next one that opens it goes on."""
     for bucket in Layout.of(address.name, int(meta[b"buckets"])).buckets:
         client.read(bucket.slot, "HSETNX", bucket.state, b"id", meta[b"id"])
     client.read(slot, "HSET", key, b"ready", 1)
@@ -130,8 +130,8 @@ class RedisEngine(Engine):
         )
 
     def _waiting(self) -> tuple[Command, int] | None:
-        """The command behind each commit that waits until it is safe."""
-        # Less than a reply may take, or the connection would be given up.
+        """The command after each commit that waits until it is safe."""
+        # Less than the timeout of a reply, or the connection would count as lost.
         milliseconds = int(self._client.reply_timeout * 800)
         wait = self._client.address.wait
         if self._options.durability == "commit" and self._found.syncs and self._found.fsync != "always":
@@ -146,7 +146,7 @@ class RedisEngine(Engine):
         return None if record is None else Entry(whole_record(record, key, self.where))
 
     def get_many(self, keys: list[bytes]) -> list[Entry | None]:
-        """The entries of several keys; those of one bucket in one request, and of one instant."""
+        """The entries of several keys. Those of one bucket are read in one request, and are of one instant."""
         groups: dict[tuple[int, bytes], list[int]] = {}
         for at, key in enumerate(keys):
             bucket = self._only or self._layout.buckets[self._layout.index(key)]
@@ -165,7 +165,7 @@ class RedisEngine(Engine):
     def scan(
         self, start: bytes, stop: bytes, *, reverse: bool = False, keys_only: bool = False
     ) -> Iterator[tuple[bytes, Entry | None]]:
-        """The entries of a range. Each page is of one instant, not the whole."""
+        """The entries of a range. Each page is of one instant, but the whole range is not."""
         pages = pages_of(self._client, self._layout, start, stop, reverse=reverse, keys_only=keys_only)
         with closing(pages):
             for page in pages:
@@ -210,7 +210,7 @@ class RedisEngine(Engine):
         if bucket is not None:
             return self._commits.commit(bucket, batch)
         number = 0
-        for each in self._layout.buckets:  # ranges are emptied bucket by bucket
+        for each in self._layout.buckets:  # ranges are cleared bucket by bucket
             number = self._commits.commit(each, batch)
         return number
 
@@ -226,17 +226,17 @@ class RedisEngine(Engine):
         return f"every user with write access to the server can have written {self.where}"
 
     def sync(self) -> None:
-        """Wait until all that was committed is in a synced file, where the server has one and can tell."""
+        """Wait until all commits are in a synced file, if the server has one and can tell."""
         if not self._found.syncs or self._options.flag == "r":
             return
         milliseconds = int(self._client.reply_timeout * 800)
         for bucket in self._layout.buckets:
-            # The server waits for writes of the connection that asks, so there must be one.
+            # The server waits only for writes of this connection, so it must write first.
             touched = ("HINCRBY", bucket.state, b"syncs", 1)
             self._client.repeat(partial(self._client.run, bucket.slot, touched, ("WAITAOF", 1, 0, milliseconds)))
 
     def rest(self) -> None:
-        """Nothing to do, as for :meth:`close`: the server has what it acknowledged, and may be unreachable by now."""
+        """Nothing to do, as for :meth:`close`: the server has all acknowledged commits, and may be unreachable."""
 
     def close(self) -> None:
         self._client.close()

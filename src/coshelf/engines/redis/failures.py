@@ -1,4 +1,4 @@
-"""What the client's errors mean: the server was not there, or it was and refused."""
+"""Tells what the client's errors mean: the server could not be reached, or it refused the command."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ _LOST = (
     redis.TimeoutError,
     redis.exceptions.ClusterDownError,
     redis.exceptions.TryAgainError,
-    redis.exceptions.AskError,  # and MovedError, when following them did not end
+    redis.exceptions.AskError,  # and MovedError, after too many redirections
     redis.exceptions.RedisClusterException,
-    redis.ReadOnlyError,  # a primary that became a replica, until the client has found the new one
+    redis.ReadOnlyError,  # a primary that became a replica, until the client has found the new primary
 )
-# Refused for now: a script that takes long, a replica without its primary, a primary without its replicas.
+# Refused for a while: a script that takes long, a replica without its primary, a primary without its replicas.
 _FOR_NOW = ("BUSY", "MASTERDOWN", "NOREPLICAS", "LOADING", "CLUSTERDOWN")
 
 
 def is_lost(error: Exception) -> bool:
-    """Whether the server was not there, went away, or cannot serve just now: it may be tried again."""
+    """Whether the server cannot be reached, closed the connection, or cannot serve now. The command may be repeated."""
     if isinstance(error, _REFUSED):
         return False
     return isinstance(error, _LOST) or (isinstance(error, redis.ResponseError) and str(error).startswith(_FOR_NOW))
 
 
 def translated(error: Exception, where: str) -> Exception:
-    """Our error for one of the client's; any other as it is."""
+    """coshelf's error for an error of the client; any other error unchanged."""
     if isinstance(error, CoshelfError) or not isinstance(error, redis.RedisError):
         return error
     text = str(error).strip()
     if isinstance(error, _REFUSED) or text.startswith(("NOAUTH", "WRONGPASS", "NOPERM")):
         return ShelfPermissionError(f"{where} refuses this user: {text}")
     if isinstance(error, redis.InvalidResponse):
-        return Unavailable(f"what answers at {where} does not speak the protocol of Redis")
+        return Unavailable(f"the server at {where} does not speak the protocol of Redis")
     if isinstance(error, redis.OutOfMemoryError):
         return StorageFull(f"{where} has no memory left (maxmemory), and nothing of this was stored: {text}")
     if text.startswith("WRONGTYPE"):

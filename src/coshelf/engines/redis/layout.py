@@ -1,4 +1,4 @@
-"""Under which keys of the server a shelf lies. docs/engines.md has them all."""
+"""The keys of the server that hold a shelf. docs/engines.md lists them."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _PREFIX = b"coshelf:"
 
 
 class Bucket:
-    """A part of a shelf that lies in one hash slot: what is in braces is the same for all of its keys.
+    """A part of a shelf that lies in one hash slot: all of its keys have the same part in braces.
 
     Attributes:
         state: hash: the store's id, the number of changes.
         records: hash: key to record.
         keys: sorted set of the keys, all with score 0, so in the order of their bytes.
-        reserved: hash of our own rows, which are not entries of the shelf.
+        reserved: hash of coshelf's own rows, which are not entries of the shelf.
         bell: channel on which each commit is announced.
         slot: the hash slot of all these.
     """
@@ -47,7 +47,7 @@ class Layout:
     """The keys of a shelf.
 
     Attributes:
-        meta: hash with format, id, number of buckets and when it was made; in the slot of a shelf's only bucket.
+        meta: hash with format, id, number of buckets and time of creation; in the slot of a shelf's only bucket.
         buckets: its parts.
     """
 
@@ -66,9 +66,9 @@ class Layout:
         return _PREFIX + b"{" + name.encode() + b"}:meta"
 
     def index(self, key: bytes) -> int:
-        """In which bucket an entry lies: that of what stands in braces in its key, or else of the whole key.
+        """The index of an entry's bucket. The part of the key in braces decides, or the whole key if there is none.
 
-        Reserved rows lie in the first.
+        Reserved rows are in the first bucket.
         """
         if len(self.buckets) == 1 or key < FIRST:
             return 0

@@ -1,4 +1,4 @@
-"""What the servers say about themselves, and what of a shelf's promises holds on them."""
+"""Asks the servers about themselves, and decides which guarantees a shelf has on them."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ _ASKED = ("appendfsync", "save", "proto-max-bulk-len", "client-query-buffer-limi
 _OLDEST = (6, 0)
 _SHARDED_CHANNELS = (7, 0)
 _WAITAOF = (7, 2)
-_LARGEST_KEY = 1 << 20  # a key lies in the hash and in the set, and a page has a hundred
-_LARGEST_VALUE = 512 << 20  # the server's defaults, where it does not tell
+_LARGEST_KEY = 1 << 20  # a key is in the hash and in the set, and a page has a hundred keys
+_LARGEST_VALUE = 512 << 20  # this and the next are the server's defaults, for servers that do not tell
 _LARGEST_REQUEST = 1 << 30
 _ROOM = 64 << 10  # left for the rest of a request
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What was found. None: the server does not tell.
+    """The answers of the servers. None means that a server does not tell.
 
     Attributes:
-        version: of the oldest server.
+        version: the version of the oldest server.
         clustered: whether the servers are a Cluster.
         replica: whether a server is a replica.
         replicated: whether a failover may make another server the primary.
-        evicts: the eviction policy, if memory is limited and keys may go; "" if none goes.
+        evicts: the eviction policy, if memory is limited and keys may be evicted; "" if no key is evicted.
         appends: whether every write goes to a file before it is acknowledged.
         fsync: when that file is synced: "always", "everysec", "no".
-        saves: whether the whole is written to a file now and then.
-        largest_value: bytes.
-        largest_request: bytes.
+        saves: whether all data is written to a file from time to time.
+        largest_value: in bytes.
+        largest_request: in bytes.
     """
 
     version: tuple[int, int]
@@ -63,7 +63,7 @@ class Found:
 
     @property
     def remembers(self) -> bool:
-        """Whether a commit that comes twice is known to be recognised."""
+        """Whether it is certain that a repeated commit is recognised."""
         return self.evicts == ""
 
 
@@ -94,7 +94,7 @@ def _ask(primary: Any) -> Found:
 
 
 def _allowed(primary: Any, *command: str) -> dict[str, Any] | None:
-    """The answer as a dict; None where the user may not ask."""
+    """The answer as a dict; None if the user may not ask."""
     try:
         answer = primary.execute_command(*command)
     except redis.exceptions.NoPermissionError:
@@ -112,7 +112,7 @@ def _text(value: Any) -> Any:
 
 
 def _worst(found: list[Found], client: Client) -> Found:
-    """What holds on all servers."""
+    """The weakest answers: what is true of all servers."""
 
     def all_of(values: Iterable[bool | None]) -> bool | None:
         given = list(values)
@@ -135,7 +135,7 @@ def _worst(found: list[Found], client: Client) -> Found:
 
 
 def refuse_unfit(found: Found, client: Client, *, writes: bool) -> None:
-    """Raise Unsupported for servers on which entries could vanish, or that are not what the URL says they are."""
+    """Raise Unsupported for servers that could lose entries, or that are of another kind than the URL says."""
     where = client.where
     if found.version < _OLDEST:
         raise Unsupported(f"{where} is Redis {found.version[0]}.{found.version[1]}; a shelf needs 6.0")
@@ -145,13 +145,13 @@ def refuse_unfit(found: Found, client: Client, *, writes: bool) -> None:
         raise Unsupported(f"{where} is a replica, which cannot be written\n  hint: name its primary, or use flag 'r'")
     if found.evicts and not client.address.evicts:
         raise Unsupported(
-            f"{where} has maxmemory-policy {found.evicts}: when its memory is full it removes whole parts of a shelf\n"
+            f"{where} has maxmemory-policy {found.evicts}: if its memory is full it removes whole parts of a shelf\n"
             "  hint: set maxmemory-policy noeviction, or accept it by ?evicts=allowed in the URL"
         )
 
 
 def capabilities(found: Found, client: Client, buckets: int, durability: Durability) -> Capabilities:
-    """What holds for a shelf on these servers."""
+    """The capabilities of a shelf on these servers."""
     return Capabilities(
         snapshots=None,
         atomic="crash" if buckets == 1 else "shard",
@@ -166,7 +166,7 @@ def capabilities(found: Found, client: Client, buckets: int, durability: Durabil
 
 
 def _acknowledged(found: Found, client: Client, durability: Durability) -> str:
-    """What a returned commit means."""
+    """How safe a commit is when it returns."""
     if client.address.wait:
         return f"{client.address.wait} replicas"
     if found.replicated:
@@ -174,7 +174,7 @@ def _acknowledged(found: Found, client: Client, durability: Durability) -> str:
     if found.appends:
         if found.fsync == "always" or (durability == "commit" and found.syncs):
             return "durable"
-        # With "everysec" the server answers although writing to the file waits for a sync that is under way, so that
-        # killing it loses what it had acknowledged; with "no" it never waits.
+        # With "everysec" the server may answer before it writes to the file, while a sync is under way. If it is
+        # killed then, acknowledged commits are lost. With "no" it always writes to the file first.
         return {"no": "machine", "everysec": "everysec"}.get(found.fsync or "", "unknown")
     return "unknown" if found.appends is None else "memory"

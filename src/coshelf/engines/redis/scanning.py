@@ -1,4 +1,4 @@
-"""Pages of entries in key order: a page is one request, and the next one is under way while a page is used."""
+"""Pages of entries in key order. A page is one request, and the next one is requested while a page is used."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from coshelf.keys import FIRST
 
 __all__ = ["Row", "pages_of", "whole_record"]
 
-Row = tuple[bytes, bytes | None]  # the record is None where only keys are asked for
+Row = tuple[bytes, bytes | None]  # the record is None if only keys are requested
 
 PAGE_SIZE = 100
-_PAGE_BYTES = 1 << 20  # a page of large records ends after these
-_SHARE = 32  # entries that each of several buckets is asked for
+_PAGE_BYTES = 1 << 20  # a page of large records ends after so many bytes
+_SHARE = 32  # entries of one request to each of several buckets
 
 
 def whole_record(record: bytes | None, key: bytes, where: str) -> bytes:
-    """The record, if it can be one."""
+    """The record. Raises DamagedRecord if it is missing or too short."""
     if record is None:
         raise DamagedRecord(f"{where} lists a key that has no record", key)
     if len(record) <= records.TRAILER:
@@ -32,7 +32,7 @@ def whole_record(record: bytes | None, key: bytes, where: str) -> bytes:
 
 
 class _Range:
-    """What is left of a range in one bucket."""
+    """The rest of a range in one bucket."""
 
     def __init__(self, bucket: Bucket, start: bytes, stop: bytes, reverse: bool, keys_only: bool, size: int) -> None:
         self.slot = bucket.slot
@@ -42,12 +42,12 @@ class _Range:
         self._keys_only = keys_only
         self._size = size
         self.rows: list[Row] = []
-        """Those that are here."""
+        """The rows that were received and not yet used."""
         self.more = True
-        """Whether there may be further ones."""
+        """Whether the server may have further rows."""
 
     def command(self) -> Command:
-        """What asks for the next page."""
+        """The command for the next page."""
         name = b"ZREVRANGEBYLEX" if self._reverse else b"ZRANGEBYLEX"
         bounds = (self._high, self._low) if self._reverse else (self._low, self._high)
         if self._keys_only:
@@ -92,7 +92,7 @@ def pages_of(
 
 
 def _reserved(client: Client, layout: Layout, start: bytes, stop: bytes, reverse: bool, keys_only: bool) -> list[Row]:
-    """Rows that are not entries; these are few."""
+    """coshelf's own rows, which are not entries. There are few of them."""
     bucket = layout.buckets[0]
     answer = client.read(bucket.slot, b"HGETALL", bucket.reserved)
     pairs = answer.items() if isinstance(answer, dict) else zip(answer[::2], answer[1::2], strict=True)
@@ -102,9 +102,9 @@ def _reserved(client: Client, layout: Layout, start: bytes, stop: bytes, reverse
 
 
 def _ahead(client: Client, part: _Range) -> Iterator[list[Row]]:
-    """The pages of one bucket. From the second on, the next one is asked for before a page is handed out.
+    """The pages of one bucket. From the second page on, the next page is requested before a page is returned.
 
-    Not from the first on: a caller who wants one entry would wait for two hundred.
+    The first page is an exception: a caller that needs one entry would wait for two hundred.
     """
     sent: Sent | None = None
     number = 0
@@ -113,7 +113,7 @@ def _ahead(client: Client, part: _Range) -> Iterator[list[Row]]:
             answer = None
             if sent is not None:
                 under_way, sent = sent, None
-                with suppress(Exception):  # whatever it is, asking again shows it
+                with suppress(Exception):  # the command is sent again, and raises if the cause lasts
                     answer = under_way.replies()[0]
             if answer is None or isinstance(answer, Exception):
                 answer = client.read(part.slot, *part.command())
@@ -131,7 +131,10 @@ def _ahead(client: Client, part: _Range) -> Iterator[list[Row]]:
 
 
 def _merged(client: Client, parts: list[_Range], reverse: bool) -> Iterator[list[Row]]:
-    """The rows of several buckets in the order of keys. When one has none left here, all that run low are asked."""
+    """The rows of several buckets in the order of keys.
+
+    If the received rows of one bucket are used up, all buckets with few of them are asked together.
+    """
     while True:
         if any(not part.rows and part.more for part in parts):
             low = [part for part in parts if part.more and len(part.rows) < _SHARE // 2]
@@ -141,7 +144,7 @@ def _merged(client: Client, parts: list[_Range], reverse: bool) -> Iterator[list
         rows = [row for part in parts for row in part.rows]
         if not rows:
             return
-        # A bucket with further pages may have rows before those of other buckets that lie behind its last row.
+        # A bucket with further pages may have rows after its last one here, and before the next rows of other buckets.
         ends = [part.rows[-1][0] for part in parts if part.more]
         rows.sort(key=_key, reverse=reverse)
         if ends:

@@ -1,6 +1,6 @@
-"""The Lua scripts. Each is one step on the server, with nothing of anybody else's in between.
+"""The Lua scripts. Each is one step on the server: no other command runs meanwhile.
 
-None compares strings for order: Lua does that by the server's locale.
+The scripts do not compare strings for order: Lua does that by the server's locale.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _TEXTS: dict[str, str] = {}
 
 
 class Script:
-    """A script, and the digest by which a server knows it once it was given the text."""
+    """A script, and its digest, by which a server finds it after it has received the text."""
 
     def __init__(self, text: str) -> None:
         self.digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
@@ -26,7 +26,7 @@ class Script:
 
 
 def in_full(command: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The command of :meth:`Script.call` for a server that does not know the script."""
+    """The command of :meth:`Script.call` for a server that does not have the script."""
     return ("EVAL", _TEXTS[command[1]], *command[2:])
 
 

@@ -1,4 +1,4 @@
-"""The sqlite engine: a shelf in a SQLite database file, on the standard library alone."""
+"""The sqlite engine: a shelf in a SQLite database file. It needs only the standard library."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from coshelf.trust import marks
 __all__ = ["open_engine"]
 
 _SCHEME = "sqlite:"
-_ATTEMPTS = 10  # at making a file that others remove at once
+_ATTEMPTS = 10  # to make a file that other processes remove at once
 
 
 def open_engine(target: Any, options: OpenOptions) -> Engine:
@@ -41,7 +41,7 @@ def open_engine(target: Any, options: OpenOptions) -> Engine:
             sidecars = Sidecars(path)
         except ShelfNotFound:
             if options.flag in ("c", "n"):
-                continue  # it was removed between the two
+                continue  # it was removed after it was made
             raise
         connections = Connections(path, options)
         try:

@@ -1,8 +1,8 @@
-"""The connections of a process to a database file: each used by one thread at a time, none carried through a fork.
+"""The connections of a process to a database file. One thread at a time uses each, and none is used after a fork.
 
-SQLite keeps account of a process's locks in memory, and a forked child inherits the account without the locks. So a
-fork waits until the calls in progress have ended, and the connections that nobody uses are closed before it. If one is
-in use for longer, by a snapshot, the child may not use the file at all.
+SQLite records a process's locks in memory, and a forked child inherits the record without the locks. So a fork waits
+until the calls in progress have ended, and idle connections are closed before it. If a connection is in use for longer,
+by a snapshot, the child may not use the file at all.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ _FORK_PATIENCE = 1.0  # seconds
 
 _all: weakref.WeakSet[Connections] = weakref.WeakSet()
 _held_at_fork: list[Connections] = []
-# Connections of the process that this one was forked from: never closed here, since that could end their log.
+# Connections of the parent of this process. They are never closed here, because that could remove their log.
 _of_parents: list[object] = []
 
 
 class Connections:
-    """Idle connections to one file, and how many are in use."""
+    """The idle connections to one file, and the number of those in use."""
 
     def __init__(self, path: str, options: OpenOptions) -> None:
         self.path = path
@@ -48,7 +48,7 @@ class Connections:
         _all.add(self)
 
     def _renew_locks(self) -> None:
-        self._lock = new_reentrant_lock()  # a signal handler or finalizer may come in between
+        self._lock = new_reentrant_lock()  # a signal handler or finalizer may interrupt a call
         self._changed = threading.Condition(self._lock)
 
     def _open(self) -> sqlite3.Connection:
@@ -59,7 +59,7 @@ class Connections:
                 uri, timeout=self.timeout, uri=True, isolation_level=None, check_same_thread=False, cached_statements=32
             )
             try:
-                # SQLite runs no functions that triggers and views in the file name.
+                # SQLite must not run functions that triggers and views in the file name.
                 connection.execute("PRAGMA trusted_schema = OFF").close()
                 connection.execute("PRAGMA cell_size_check = ON").close()
                 connection.execute("PRAGMA synchronous = NORMAL").close()
@@ -69,7 +69,7 @@ class Connections:
         return connection
 
     def take(self, *, keep: bool = False) -> sqlite3.Connection:
-        """A connection for the caller alone. ``keep`` means for longer than a call: no fork waits for it."""
+        """A connection for the caller alone. With ``keep``, it is used for longer than a call: no fork waits for it."""
         with self._lock:
             if self._closed:
                 raise ShelfClosed(f"the shelf {self.path} has been closed")
@@ -94,7 +94,7 @@ class Connections:
         return connection
 
     def give_back(self, connection: sqlite3.Connection) -> None:
-        """The end of its use, whatever state it is in."""
+        """End the use of a connection, in any state."""
         is_usable = True
         if connection.in_transaction:
             try:
@@ -121,13 +121,13 @@ class Connections:
             self.give_back(connection)
 
     def close(self) -> None:
-        """Close what is idle; what is in use is closed when it is given back."""
+        """Close the idle connections. Those in use are closed when they are given back."""
         with self._lock:
             self._closed = True
         self._close_idle()
 
     def rest(self) -> None:
-        """Keep none from here on: the last that is closed takes the log with it."""
+        """Keep no idle connections from now on: SQLite removes the log when the last connection is closed."""
         self._most_idle = 0
         self._close_idle()
 

@@ -1,4 +1,4 @@
-"""The database file: made whole, and verified when it is opened. docs/format.md, "SQLite files"."""
+"""Makes the database file, and verifies it when it is opened. docs/format.md, "SQLite files"."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ _STORE_ID = 16
 
 @dataclass(frozen=True)
 class Row:
-    """What the file says of the shelf.
+    """The row in the file that describes the shelf.
 
     Attributes:
-        store_id: what tells it from every other shelf.
+        store_id: the id of this shelf, which no other shelf has.
         created: in seconds since 1970.
     """
 
@@ -47,9 +47,9 @@ class Row:
 
 
 def create(path: str, mode: int, *, over: bool = False) -> bool:
-    """Make an empty shelf under a temporary name, durably, then give it its name; False if something has that by now.
+    """Make an empty shelf under a temporary name, durably, and rename it. False if the name is taken meanwhile.
 
-    With ``over`` it takes the place of what is there, which the caller keeps others from replacing.
+    With ``over``, it replaces the file of that name. The caller holds a lock, so that no other process replaces it.
     """
     prefix = f".{os.fsdecode(os.fsencode(os.path.basename(path))[:100])}.coshelf-"
     try:
@@ -65,7 +65,7 @@ def create(path: str, mode: int, *, over: bool = False) -> bool:
                 _fill(temporary)
             os.fsync(descriptor)
         finally:
-            os.close(descriptor)  # before others can open it: closing drops the locks that this process has on a file
+            os.close(descriptor)  # before the file can be opened: this drops all locks of this process on it
         try:
             if over:
                 os.rename(temporary, path)
@@ -95,7 +95,7 @@ def _fill(temporary: str) -> None:
 
 
 def look_at(connections: Connections) -> Row:
-    """Verify an existing file, and return what it says of the shelf. Raises NotAShelf, FormatTooNew, DamagedShelf."""
+    """Verify an existing file, and return its row of the shelf. Raises NotAShelf, FormatTooNew, DamagedShelf."""
     path = connections.path
     with connections.lent() as database, translated(path, "open", connections.timeout):
         ((application,),) = database.execute("PRAGMA application_id").fetchall()

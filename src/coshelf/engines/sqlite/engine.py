@@ -1,4 +1,4 @@
-"""The engine: reads never wait, and commits take turns on our own lock. docs/design.md, "SQLite"."""
+"""The engine: reads never wait, and commits take turns on coshelf's own lock. docs/design.md, "SQLite"."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SqliteEngine"]
 
-_ROOM = 1 << 16  # bytes of a row that are not its record's
+_ROOM = 1 << 16  # bytes of a row besides its record
 _LARGEST_VALUE = 1_000_000_000 - _ROOM - records.TRAILER  # SQLite's own limit, unless it was built with another
 
 _PUT = "INSERT INTO entries VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET record = excluded.record"
@@ -42,7 +42,7 @@ _VERSION = f"SELECT substr(record, -{records.TRAILER}, 8) FROM entries WHERE key
 
 
 class SqliteEngine(ExclusiveEngine):
-    """One handle on a database file that others may share."""
+    """One handle on a database file that other handles and processes may share."""
 
     name = "sqlite"
     _lock: DirectoryLock | None
@@ -129,7 +129,7 @@ class SqliteEngine(ExclusiveEngine):
         return self._lock.committing(self._commit, batch)
 
     def _commit(self, batch: Batch) -> int:
-        """Commit, with other writers kept out: none of them carries the log into the file meanwhile."""
+        """Commit while this thread holds the lock: no other writer copies the log into the file meanwhile."""
         is_due = self._waits_for_disk or time.monotonic() - self._last_sync >= self._options.flush_interval
         connections = self._connections
         connection = connections.take()
@@ -156,7 +156,7 @@ class SqliteEngine(ExclusiveEngine):
         return number
 
     def sync(self) -> None:
-        """Make durable what any process has committed so far: commit nothing, and wait for the disk."""
+        """Make all commits of all processes durable: commit nothing, and wait for the disk."""
         if self._lock is not None:
             with self._writing(self._options.timeout):
                 self._lock.committing(self._sync)
@@ -228,7 +228,7 @@ class SqliteEngine(ExclusiveEngine):
         return Figures(os.stat(self._path).st_size, self._created, size, pages, free, number)
 
     def compact(self) -> Compaction:
-        """Write the file anew. Readers go on meanwhile, and keep what they read."""
+        """Write the file again. Readers can read meanwhile, and keep their instants."""
         self._refuse_writes()
         with self._writing(self._options.timeout):
             assert self._lock is not None
@@ -270,7 +270,7 @@ class SqliteEngine(ExclusiveEngine):
 
 @contextmanager
 def _transaction(connection: sqlite3.Connection, *, synced: bool) -> Iterator[None]:
-    """A write transaction; with ``synced`` it and all before it is on the disk when the block has ended."""
+    """A write transaction. With ``synced``, it and all earlier ones are on the disk when the block has ended."""
     if synced:
         connection.execute("PRAGMA synchronous = FULL").close()
     try:

@@ -1,4 +1,4 @@
-"""SQLite's errors as ours, in one place."""
+"""Turns SQLite's errors into coshelf's."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _FORBIDDEN = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_P
 
 
 class _Translation:
-    """As a generator would be, which takes a microsecond more."""
+    """A context manager. It is a class because a generator takes a microsecond more."""
 
     __slots__ = ("_doing", "_path", "_timeout")
 
@@ -41,13 +41,13 @@ class _Translation:
 
 
 def translated(path: str, doing: str, timeout: float) -> AbstractContextManager[None]:
-    """Raise what SQLite raises as an error of our tree, with path and operation."""
+    """Turn an error of SQLite in the block into coshelf's, with path and operation."""
     return _Translation(path, doing, timeout)
 
 
 def translate(error: sqlite3.Error, path: str, doing: str, timeout: float) -> CoshelfError:
-    """Our error for one of SQLite's."""
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the bits above say more than we need
+    """coshelf's error for an error of SQLite."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the higher bits are details
     if code in _BUSY:
         return ShelfLocked(
             f"shelf is locked: {path}\n  by a program that writes it without coshelf; waited {timeout:g} s"

@@ -1,4 +1,4 @@
-"""Reading a database file: its latest state by single queries, one instant by a read transaction that is kept."""
+"""Reads a database file: the latest state by single queries, and one instant by a read transaction."""
 
 from __future__ import annotations
 
@@ -36,14 +36,15 @@ def entry_of(key: bytes, rows: _Page, path: str) -> Entry | None:
 
 
 class _Held:
-    """A connection with a read transaction, shared by the snapshots of one instant. Forgotten, it is given back.
+    """A connection with a read transaction, shared by the snapshots of one instant.
 
-    For a ``single`` query there is none: SQLite gives its rows as they were when it began.
+    The connection is given back after the last snapshot, or when this object is collected. A ``single`` query needs no
+    transaction: SQLite returns the rows as they were when the query began.
     """
 
     def __init__(self, connections: Connections, *, single: bool) -> None:
         self.connections = connections
-        self.lock = threading.RLock()  # one thread at a time: SQLite does not bear to be closed under a reader
+        self.lock = threading.RLock()  # one thread at a time: a connection must not be closed while a thread reads
         self.pid = os.getpid()
         self.holders = 1
         connection = connections.take(keep=True)
@@ -55,7 +56,7 @@ class _Held:
             return
         with translated(connections.path, "read", connections.timeout):
             connection.execute("BEGIN").close()
-            connection.execute("SELECT number FROM shelf").fetchall()  # from here on it is this instant
+            connection.execute("SELECT number FROM shelf").fetchall()  # the first query decides the instant
 
     def execute(self, query: str, parameters: tuple[Any, ...]) -> sqlite3.Cursor:
         if self.pid != os.getpid():
@@ -79,13 +80,13 @@ def _give_back(
     connections: Connections, connection: sqlite3.Connection, cursors: weakref.WeakSet[sqlite3.Cursor], pid: int
 ) -> None:
     if pid == os.getpid():
-        for cursor in list(cursors):  # one with rows left would keep the connection at its instant
+        for cursor in list(cursors):  # a cursor with unread rows would keep the connection at its instant
             cursor.close()
         connections.give_back(connection)
 
 
 class SqliteSnapshot(Snapshot):
-    """A read transaction; or, for a ``single`` scan, that."""
+    """A read transaction, or a ``single`` scan without one."""
 
     def __init__(self, connections: Connections, held: _Held | None = None, *, single: bool = False) -> None:
         self._connections = connections

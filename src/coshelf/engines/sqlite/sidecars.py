@@ -1,7 +1,7 @@
-"""The files beside a database: verified before SQLite takes them for the database's own, and again afterwards.
+"""The files beside a database: verified before SQLite opens them as the database's own, and again afterwards.
 
-SQLite plays back a ``-journal`` and takes over a ``-wal`` that it finds, whichever user made it. In a sticky directory
-such as /tmp everybody can make one beside a closed shelf that only its owner can write.
+SQLite plays back a ``-journal`` and uses a ``-wal`` that it finds, even if another user made it. In a sticky directory
+such as /tmp, any user can make one beside a closed shelf that only its owner can write.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ def lock_path(path: str) -> str:
 
 
 class Sidecars:
-    """What lay beside a database when it was opened.
+    """The files beside a database when it was opened.
 
     Attributes:
-        database: the database file itself, as it was then.
+        database: the status of the database file itself at that time.
     """
 
     def __init__(self, path: str) -> None:
@@ -48,9 +48,9 @@ class Sidecars:
         self.database = self._look()[0]
 
     def look_again(self, *, writing: bool) -> None:
-        """Once SQLite has them open: raise if something took the place of what was verified.
+        """Verify again, when SQLite has the files open: raise if a verified file was replaced.
 
-        A database in WAL mode has its log beside it for as long as a connection is open that may write.
+        A database in WAL mode has its log beside it while a connection is open that may write.
         """
         database, suffixes = self._look()
         if not os.path.samestat(database, self.database):
@@ -61,7 +61,7 @@ class Sidecars:
     def _look(self) -> tuple[os.stat_result, list[str]]:
         """The database, and the suffixes of the files that exist beside it.
 
-        Raises :class:`NotAShelf`, or :class:`ShelfPermissionError` for what others could have written.
+        Raises :class:`NotAShelf`, or :class:`ShelfPermissionError` for a file that other users could have written.
         """
         try:
             with _found(self._path) as (database, opened):
@@ -77,12 +77,12 @@ class Sidecars:
         return database, [suffix for suffix in _SUFFIXES if self._exists(suffix, allowed)]
 
     def _exists(self, suffix: str, allowed: Writers) -> bool:
-        """Whether there is such a file. Raises for one that is not SQLite's, or that others could have written."""
+        """Whether such a file exists. Raises if it is not SQLite's, or if other users could have written it."""
         path = self._path + suffix
         try:
             with _found(path) as (found, opened):
                 if not stat.S_ISREG(found.st_mode):
-                    raise NotAShelf(f"{path} is not a file, as what SQLite keeps beside {self._path} is")
+                    raise NotAShelf(f"{path} is not a regular file, but SQLite's file beside {self._path} always is")
                 exposed = exposure_to_others_than(allowed, path, found, opened)
         except FileNotFoundError:
             return False
@@ -90,7 +90,7 @@ class Sidecars:
             raise ShelfPermissionError(
                 errno.EPERM,
                 f"{exposed}, but not {self._path} itself, so it is not used\n"
-                "  hint: remove it, if no process has the shelf open and its content is not wanted",
+                "  hint: remove it, if no process has the shelf open and its content is not needed",
                 path,
             )
         if suffix in _MAGIC and found.st_size:
@@ -98,17 +98,17 @@ class Sidecars:
         return True
 
     def exposure(self) -> str | None:
-        """Why somebody else than this user could write the database or a file beside it; None if nobody can."""
+        """Why another user could write the database or a file beside it; None if no other user can."""
         beside = [self._path + suffix for suffix in self._look()[1]]
         return next(filter(None, map(_exposure_at, (self._path, *beside, lock_path(self._path)))), None)
 
 
 @contextmanager
 def _found(path: str) -> Iterator[tuple[os.stat_result, int | str]]:
-    """What lies at a path, and by what to ask for its access control list: by a descriptor of the same file.
+    """The status of the file at a path, and a descriptor of it, by which its access control list can be read.
 
-    To open and close a file would drop the locks that SQLite has on it in this process. ``O_PATH`` does not open it;
-    without that, the list is asked for by path.
+    To open and close a file would drop the locks that SQLite has on it in this process. ``O_PATH`` does not open it.
+    On systems without ``O_PATH``, the list is read by path.
     """
     if not hasattr(os, "O_PATH"):
         yield os.lstat(path), path
@@ -131,8 +131,8 @@ def _exposure_at(path: str) -> str | None:
 
 
 def _refuse_other_files(path: str, found: os.stat_result, suffix: str) -> None:
-    """Raise for a file of another program that merely has such a name: SQLite would write over it."""
-    # Without the right to read it SQLite cannot do so either, and says so. It goes when the last connection is closed.
+    """Raise for a file of another program that only has such a name: SQLite would overwrite it."""
+    # If this user may not read it, SQLite cannot either, and raises. The file may be removed meanwhile by SQLite.
     with suppress(PermissionError, FileNotFoundError):
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
@@ -167,7 +167,7 @@ class LockFile(Lockable):
         return descriptor
 
     def make(self) -> int:
-        """Open it, and let every user write it who may write the shelf."""
+        """Open it. Every user that may write the shelf may write it, too."""
         descriptor = self.open(fcntl.LOCK_EX)
         status, shelf = os.fstat(descriptor), os.stat(self._shelf)
         if status.st_mode != shelf.st_mode and status.st_uid == os.geteuid():

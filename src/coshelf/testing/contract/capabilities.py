@@ -1,4 +1,4 @@
-"""What an engine says about itself."""
+"""Capabilities: what an engine says about itself."""
 
 from __future__ import annotations
 

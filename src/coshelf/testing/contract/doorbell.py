@@ -1,4 +1,4 @@
-"""The doorbell: it rings at each change, and a waiting reader misses none."""
+"""The doorbell: it rings at each change, and a waiting reader misses no change."""
 
 from __future__ import annotations
 

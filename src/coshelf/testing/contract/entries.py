@@ -16,7 +16,7 @@ A, B, C, D, E = (encode(letter) for letter in "abcde")
 
 
 def body(value: object) -> bytes:
-    """The body of a record: what :class:`coshelf.Shelf` would hand to an engine for this value."""
+    """The body of a record: the bytes that :class:`coshelf.Shelf` would pass to an engine for this value."""
     return pickle.dumps(value, 4)
 
 

@@ -34,7 +34,7 @@ class ShelfRules(RuleBasedStateMachine):
         cursor: a cursor on the target, or None.
         position: a list of the key that is the cursor's position; None before the first move.
         most_snapshots: how many snapshots are held at the same time.
-        longest_key: the limit of an encoded key in bytes, with what namespaces add; None for no limit.
+        longest_key: the limit of an encoded key in bytes, with the bytes of namespaces. None: there is no limit.
     """
 
     most_snapshots: ClassVar[int] = 3

@@ -11,7 +11,7 @@ __all__ = ["check_equal", "check_same", "check_views"]
 
 
 def outcome(mapping: Any, action: Callable[[Any], Any]) -> Any:
-    """What an action returns, or the fact that it raises KeyError."""
+    """The result of an action; KeyError itself if it raises that."""
     try:
         return action(mapping)
     except KeyError:
