@@ -1,6 +1,6 @@
 """What a shelf on a server, or in SQLite, costs beside the bare client that runs the same statements.
 
-    python benchmarks/servers.py sqlite postgresql
+    PYTHONPATH=tests/servers python benchmarks/servers.py sqlite postgresql
 
 Each operation is timed in turns of the shelf, its engine and the bare client, so that whatever else the machine does
 meets all three; shown are medians and how many times the bare client's they are. The engine and the bare client handle
@@ -15,7 +15,6 @@ import json
 import pickle
 import sqlite3
 import statistics
-import sys
 import tempfile
 import time
 from abc import ABC, abstractmethod
@@ -27,8 +26,6 @@ import coshelf
 from coshelf import records
 from coshelf.contract import Batch
 from coshelf.keys import FIRST, LAST, encode
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "servers"))
 
 ENTRIES = 10_000
 VALUE = "x" * 200
@@ -102,7 +99,7 @@ class Postgresql(Peer):
     @contextlib.contextmanager
     def started(cls) -> Iterator[Peer]:
         import psycopg
-        from postgresql import new_server  # type: ignore[import-not-found]
+        from postgresql import new_server
 
         server = new_server()
         try:

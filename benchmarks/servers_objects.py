@@ -11,7 +11,6 @@ import json
 import os
 import pickle
 import statistics
-import sys
 import time
 import uuid
 from collections.abc import Callable
@@ -19,9 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "servers"))
-
-import objects  # type: ignore[import-not-found]
+import objects
 
 VALUE = {"name": "somebody", "numbers": list(range(20)), "text": "x" * 100}
 SINGLE = 100

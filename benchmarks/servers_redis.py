@@ -11,7 +11,6 @@ import itertools
 import json
 import random
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -27,7 +26,6 @@ from coshelf.keys import FIRST, LAST, encode
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results" / "servers_redis.json"
-sys.path.insert(0, str(HERE.parent / "tests" / "servers"))
 
 KEYS = 10_000
 VALUE = {"name": "somebody", "tags": ["a", "b", "c"], "text": "x" * 140}
@@ -149,7 +147,7 @@ def measure(shelf: Shelf, bare: Bare, rounds: int) -> dict[str, dict[str, Any]]:
 
 def main() -> None:
     import redis
-    from valkey_servers import Cluster, single  # type: ignore[import-not-found]
+    from valkey_servers import Cluster, single
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
