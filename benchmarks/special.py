@@ -1,4 +1,4 @@
-"""What needs more than one contender in one loop: many processes, threads, held snapshots, memory, growth."""
+"""Measurements that need a script of their own: many processes, threads, held snapshots, memory, growth."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _run(script: str, name: str, directory: str, *arguments: object, python: str
 def measure(
     place: str, growth: int, seconds: float, others: dict[str, str], say: Callable[[str], None]
 ) -> dict[str, Any]:
-    """All of it; sizes up to ``growth``, the snapshot held for so many seconds."""
+    """All measurements. The largest store has ``growth`` keys. The snapshot is held for ``seconds``."""
 
     def run(script: str, name: str, *arguments: object, again: str | None = None) -> Any:
         directory = again or tempfile.mkdtemp(prefix="coshelf-bench-", dir=place)
@@ -75,7 +75,7 @@ def measure(
 
 
 def _bare(code: str = "pass") -> float:
-    """Seconds from start to end of an interpreter."""
+    """Seconds from the start to the end of an interpreter that runs the code."""
     import time
 
     begun = time.perf_counter()

@@ -1,6 +1,6 @@
-"""How long after a set a process that waits for the key has the value, and what waiting costs.
+"""How soon after a set a process that waits for the key has the value, and how much processor time waiting takes.
 
-``python benchmarks/waking.py`` writes results/waking.json. The time begins before the set, so the set is in it.
+``python benchmarks/waking.py`` writes results/waking.json. The time begins before the set, so it includes the set.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results" / "waking.json"
 WAITER = HERE / "scripts" / "waiter.py"
 WAKES = 300
-PICKLESHARE_WAKES = 10  # its waits last from 0.2 s to a second
+PICKLESHARE_WAKES = 10  # one of its waits lasts from 0.2 s to a second
 IDLE = 10.0
 
 
 def measure(kind: str, url: str, count: int) -> dict[str, Any]:
-    """Wake a process so many times, at irregular instants."""
+    """Wake a process ``count`` times, at irregular instants."""
     with tempfile.TemporaryDirectory(prefix="coshelf-bench-", dir=HERE) as place:
         target = url.format(place)
         chance = random.Random(0)
