@@ -52,6 +52,8 @@ BENCH_PYTHON ?= $(shell for python in $(PYTHON) /usr/bin/python3; do \
 SQLITE_PYTHON ?= $(shell for python in python3.13 $(wildcard $(HOME)/.pyenv/versions/3.13*/bin/python); do \
 	$$python -c 'import dbm.sqlite3' 2>/dev/null && echo $$python && break; done)
 BENCH = .venv-bench/bin/python
+# The modules that start servers are those of the tests.
+BENCH_SERVERS = PYTHONPATH=tests/servers $(BENCH)
 
 .venv-bench/ready: pyproject.toml
 	$(or $(BENCH_PYTHON),$(PYTHON)) -m venv .venv-bench
@@ -63,11 +65,11 @@ bench: .venv-bench/ready
 	$(BENCH) benchmarks/run.py --sqlite-python '$(SQLITE_PYTHON)'
 	$(BENCH) benchmarks/waking.py
 	$(BENCH) benchmarks/gate.py
-	$(BENCH) benchmarks/servers.py --results benchmarks/results/servers.json
+	$(BENCH_SERVERS) benchmarks/servers.py --results benchmarks/results/servers.json
 	$(BENCH) benchmarks/large_arrays.py
 	$(BENCH) benchmarks/values.py
 	$(BENCH) benchmarks/values_sets.py
-	$(BENCH) benchmarks/servers_redis.py
+	$(BENCH_SERVERS) benchmarks/servers_redis.py
 	$(BENCH) benchmarks/report.py
 
 bench-quick: .venv-bench/ready

@@ -1,4 +1,4 @@
-"""A process that holds an array: ``array_holder.py STORE DIRECTORY NAME``. Each line that it is given is a step on."""
+"""A process that holds an array: ``array_holder.py STORE DIRECTORY NAME``. Each line of input starts its next step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From ``results/arrays.json`` to the part of docs/benchmarks.md about arrays."""
+"""Makes the part of docs/benchmarks.md about arrays from ``results/arrays.json``."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def _size(size: int) -> str:
 
 
 def arrays(results: dict[str, Any]) -> list[str]:
-    """Opening, sharing, writing, and a pass over many."""
+    """The lines about opening, sharing and writing an array, and about a pass over many."""
     machine = ", ".join(f"{name}: {value}" for name, value in results["machine"].items())
     return [
-        f"Measured on: {machine}; a disk, and not memory. Arrays of float64 in which there is nothing to compress.",
+        f"Measured on: {machine}; on a disk, not in memory. The arrays are random float64, which hardly compress.",
         "",
         *_targets(results),
         *_opening(results["opening"]),
@@ -70,11 +70,11 @@ def _opening(measured: dict[str, Any]) -> list[str]:
         '"Touched" means that all numbers of the array are added up.'
     )
     lines = [
-        f"### An array of {_size(measured['bytes'])}, from its name to the object",
+        f"### Reading an array of {_size(measured['bytes'])}",
         "",
         words,
         "",
-        "| | to the object | and all of it touched |",
+        "| | read returns | all of it is touched |",
         "| --- | --- | --- |",
     ]
     for name, took in measured["took"].items():
@@ -84,15 +84,16 @@ def _opening(measured: dict[str, Any]) -> list[str]:
 
 def _sharing(measured: dict[str, Any]) -> list[str]:
     words = (
-        "The growth of their proportional set sizes, when all have touched all of it, as a multiple of the array "
-        "(`/proc/PID/smaps_rollup`: a page that several processes share is counted once)."
+        "How much the proportional set sizes of all processes together grow until each has touched the whole array, as "
+        "a multiple of the array's size. They are those of `/proc/PID/smaps_rollup`: a page that several processes "
+        "share is counted once."
     )
     lines = [
-        f"### Memory of {measured['processes']} processes that hold it",
+        f"### Memory of {measured['processes']} processes that hold the array",
         "",
         words,
         "",
-        "| | arrays in memory | MB, with the interpreters | all four done after |",
+        "| | arrays in memory | MB, with the interpreters | all processes are done after |",
         "| --- | --- | --- | --- |",
     ]
     for name, used in measured["used"].items():
@@ -104,7 +105,7 @@ def _sharing(measured: dict[str, Any]) -> list[str]:
 
 def _writing(sizes: list[dict[str, Any]]) -> list[str]:
     words = (
-        "Medians, with a new name each time: the time until the call returns, and the time until the array is durable "
+        "Each write uses a new name. The times are medians: until the call returns, and until the array is durable "
         "(`sync()`, or fsync of file and directory). Speed is relative to numpy.save with the same durability, in the "
         "same round."
     )
@@ -133,7 +134,7 @@ def _passes(measured: dict[str, Any]) -> list[str]:
         f"add up all. Medians of {measured['rounds']} rounds, in a new directory each."
     )
     lines = [
-        f"### {measured['count']:,} arrays of {_size(measured['bytes'])} a pass",
+        f"### A pass over {measured['count']:,} arrays of {_size(measured['bytes'])}",
         "",
         words,
         "",

@@ -1,4 +1,4 @@
-"""Where arrays are kept, for large_arrays.py: one small class for each way, all with the same few methods."""
+"""The stores of arrays that large_arrays.py compares: one small class for each, all with the same few methods."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Array = np.ndarray[Any, Any]
 
 
 class ArrayStore:
-    """Arrays by name, in a directory. What was written is durable when it returns, or after :meth:`settle`."""
+    """Arrays by name, in a directory. An array is durable when :meth:`write` returns, or else after :meth:`settle`."""
 
     needs = "numpy"
 
@@ -28,10 +28,10 @@ class ArrayStore:
         self.store: Any = None
 
     def open(self) -> None:
-        """Nothing to open, where each array is a file."""
+        """Do nothing. A store that has one file for each array needs no opening."""
 
     def close(self) -> None:
-        """Nothing to close, where each array is a file."""
+        """Do nothing. A store that has one file for each array needs no closing."""
 
     def write(self, name: str, array: Array) -> None:
         raise NotImplementedError
@@ -41,7 +41,7 @@ class ArrayStore:
             self.write(name, array)
 
     def settle(self, names: list[str]) -> None:
-        """Make these durable."""
+        """Make the arrays of these names durable."""
         raise NotImplementedError
 
     def read(self, name: str) -> Array:
@@ -75,7 +75,7 @@ class Coshelf(ArrayStore):
 
 
 class CoshelfPlain(Coshelf):
-    """Where zlib-ng is not installed."""
+    """coshelf as it is where zlib-ng is not installed."""
 
     def write(self, name: str, array: Array) -> None:
         with patch.object(blob_file, "fastest", lambda: PLAIN):
@@ -102,7 +102,7 @@ class CoshelfCopy(Coshelf):
 
 
 class CoshelfPickle(Coshelf):
-    """The array's bytes in the record, as before there were blobs."""
+    """The array's bytes are in the record, not in a blob."""
 
     options = {"protocol": 4}  # noqa: RUF012
 
@@ -158,7 +158,7 @@ class NumpyDurable(NumpyFiles):
         _sync(self.directory)
 
     def settle(self, names: list[str]) -> None:
-        """It is."""
+        """Do nothing. An array is durable when :meth:`write` returns."""
 
 
 class JoblibFiles(_Files):
@@ -234,7 +234,7 @@ STORES: dict[str, type[ArrayStore]] = {
 
 
 def made(name: str, directory: str) -> ArrayStore:
-    """A store in a directory of its own, opened."""
+    """An open store. Its directory is made if it does not exist."""
     os.makedirs(directory, exist_ok=True)
     store = STORES[name](directory)
     store.open()
@@ -242,7 +242,7 @@ def made(name: str, directory: str) -> ArrayStore:
 
 
 def is_here(name: str) -> bool:
-    """Whether what it needs is installed."""
+    """Whether the package that the store needs is installed."""
     import importlib.util
 
     return importlib.util.find_spec(STORES[name].needs) is not None

@@ -1,4 +1,4 @@
-"""What is measured against what: one small class for each peer, all with the same few methods."""
+"""The contenders: one small class for each store, all with the same few methods."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ __all__ = ["CONTENDERS", "Contender"]
 
 
 class Contender:
-    """A persistent dict. ``capped``: how many single sets it is asked for, where each costs a sync or a file.
+    """A persistent dict.
 
     Attributes:
         promises: what a set that returned survives.
-        largest: more entries than this are not tried.
-        shared: whether a second process can look while this one has it open.
+        capped: how many single sets a round makes. There are fewer where each set needs a sync or a file.
+        largest: the most entries with which it is measured.
+        shared: whether a second process can open it while this process has it open.
     """
 
     promises = ""
@@ -35,7 +36,7 @@ class Contender:
         self.store.close()
 
     def settle(self) -> None:
-        """Let work in the background come to its end."""
+        """Wait until the work in the background has ended."""
 
     def set(self, key: str, value: Any) -> None:
         self.store[key] = value
@@ -56,12 +57,12 @@ class Contender:
         return len(self.store)
 
     def prefix(self, prefix: str) -> Iterator[Any] | None:
-        """The items that begin with it; None where that means to look at all."""
+        """The items whose keys begin with it. None if the store would have to go through all items."""
         return None
 
 
 class Coshelf(Contender):
-    promises = "the death of any process; power loss, but for the last second"
+    promises = "the death of any process; power loss, except for the last second"
     options: dict[str, Any] = {}  # noqa: RUF012 (overridden, not changed)
 
     def open(self) -> None:
@@ -114,7 +115,7 @@ class ShelveSqlite(_Shelve):
 
 
 class PickleShare(Contender):
-    promises = "the death of any process, but for torn files"
+    promises = "the death of any process, except for torn files"
     capped = 2_000
     largest = 10_000
 
@@ -127,7 +128,7 @@ class PickleShare(Contender):
         self.store = None
 
     def get(self, key: str) -> Any:
-        self.store.cache.clear()  # which would hand out the object that was stored last
+        self.store.cache.clear()  # the cache would return the object that was stored last
         return self.store[key]
 
 
@@ -170,7 +171,7 @@ class SqliteDict(Contender):
 
     def set(self, key: str, value: Any) -> None:
         self.store[key] = value
-        self.store.commit(blocking=True)  # it returns before the thread that writes has seen it
+        self.store.commit(blocking=True)  # an assignment returns before the thread that writes has seen it
 
     def update(self, entries: Mapping[str, Any]) -> None:
         self.store.update(entries)
@@ -208,7 +209,7 @@ class RocksDict(Contender):
 
 
 class Lmdb(Contender):
-    """A floor: py-lmdb alone, without syncs, in a loop."""
+    """A lower bound of the time: py-lmdb alone, without syncs, in a loop."""
 
     promises = "nothing: corrupt after power loss"
 
@@ -248,7 +249,7 @@ class Lmdb(Contender):
 
 
 class PickleAlone(Contender):
-    """A floor: a dict of pickles in memory."""
+    """A lower bound of the time: a dict of pickles in memory."""
 
     promises = "nothing: in memory"
     shared = False
@@ -257,7 +258,7 @@ class PickleAlone(Contender):
         self.store = {} if self.store is None else self.store
 
     def close(self) -> None:
-        """It is all there is."""
+        """Do nothing. The dict is the only copy of the entries."""
 
     def set(self, key: str, value: Any) -> None:
         self.store[key] = pickle.dumps(value)

@@ -1,8 +1,8 @@
-"""What loading through the gate costs beside ``pickle.loads``, a get where nothing is trusted, and a signature.
+"""How long the gate takes beside ``pickle.loads``, and a get or set through the gate or with a signature.
 
-``python benchmarks/gate.py`` writes results/gate.json. Contenders take turns; medians of the rounds.
-``python benchmarks/gate.py kinds A/src B/src`` prints a table of the kinds of plain data, for the gates of these other
-versions, too, all in one process.
+``python benchmarks/gate.py`` writes results/gate.json. Contenders take turns. The figures are medians of the rounds.
+``python benchmarks/gate.py kinds A/src B/src`` prints a table with a row for each kind of plain data. It also measures
+the gates of the versions in A/src and B/src, in the same process.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ ROUNDS, TIMES = 15, 20_000
 
 
 def compared(one: Callable[[], Any], other: Callable[[], Any]) -> dict[str, float]:
-    """Microseconds of a call of each, in turns."""
+    """Microseconds of one call of each function. The functions take turns."""
     took: tuple[list[float], list[float]] = ([], [])
     for _ in range(ROUNDS):
         for function, times in zip((one, other), took, strict=True):
@@ -55,7 +55,7 @@ def compared(one: Callable[[], Any], other: Callable[[], Any]) -> dict[str, floa
 
 
 def kinds() -> dict[str, Any]:
-    """One value of each kind that is loaded in a way of its own."""
+    """One value of each kind that the gate loads in a separate way."""
     start, zone = dt.datetime(2026, 1, 1, tzinfo=dt.UTC), ZoneInfo("UTC")
     return {
         "small dict": value(KINDS[0], 5, 0),
@@ -88,12 +88,12 @@ def kinds() -> dict[str, Any]:
 
 
 def gate_of(source: str) -> Callable[[bytes], Any]:
-    """The gate of another version, beside this one."""
+    """The gate of another version, imported beside this one."""
     own = {name: sys.modules.pop(name) for name in list(sys.modules) if name.split(".")[0] == "coshelf"}
     sys.path.insert(0, source)
     try:
         found = importlib.import_module("coshelf.trust.gate").Gate().loads
-        for each in kinds().values():  # whatever it imports, it imports now
+        for each in kinds().values():  # what it imports later would be of this version
             found(pickle.dumps(each))
     finally:
         sys.path.remove(source)

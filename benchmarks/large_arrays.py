@@ -1,7 +1,7 @@
-"""Large arrays: opened, shared by processes, written, and a thousand of them a pass.
+"""How long it takes to open, share and write large arrays, and to go through a thousand of them.
 
-``python benchmarks/large_arrays.py`` writes results/arrays.json. All ways take turns, in another order each round;
-medians of the rounds. What is measured is on a disk, and its files are in the page cache when they are read.
+``python benchmarks/large_arrays.py`` writes results/arrays.json. The stores take turns, in another order each round.
+The figures are medians of the rounds. The files are on a disk, and in the page cache when they are read.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ PEERS = {
     'coshelf, durability="commit"': WRITERS[3],
     'coshelf, durability="commit", without zlib-ng': WRITERS[3],
 }
-"""Whose promise is the same."""
+"""The numpy way with the same durability, to which the speed is relative."""
 PASSES = (
     "coshelf",
     "coshelf, update()",
@@ -72,7 +72,7 @@ PASSES = (
 
 @contextlib.contextmanager
 def places(names: list[str], place: str) -> Iterator[dict[str, ArrayStore]]:
-    """A store of each name, in a directory that is removed in the end."""
+    """A store of each name, in a directory that is removed at the end."""
     directory = tempfile.mkdtemp(prefix="coshelf-bench-", dir=place)
     stores = {name: made(name, os.path.join(directory, str(number))) for number, name in enumerate(names)}
     try:
@@ -94,7 +94,7 @@ def timed(function: Callable[[], object]) -> float:
 
 
 def array_of(size: int, seed: int = 0) -> Array:
-    """So many bytes of numbers in which there is nothing to compress."""
+    """An array of so many bytes. Its numbers are random, so they hardly compress."""
     found: Array = np.random.default_rng(seed).random(size // 8)
     return found
 
@@ -104,7 +104,7 @@ def summary(took: dict[str, dict[str, list[float]]]) -> dict[str, dict[str, floa
 
 
 def opening(size: int, rounds: int, place: str) -> dict[str, Any]:
-    """Seconds from a name to the array, and until all of it has been looked at."""
+    """Seconds until a read returns the array, and until all of it is touched."""
     took: dict[str, dict[str, list[float]]] = {}
     array = array_of(size)
     names = here(READERS)
@@ -151,7 +151,7 @@ def _often(name: str) -> int:
 
 
 def sharing(size: int, place: str) -> dict[str, Any]:
-    """Bytes of memory of processes that have all looked at the whole array: shared pages are counted once."""
+    """Bytes of memory of several processes when each has touched the whole array. Shared pages count once."""
     array = array_of(size)
     found = {}
     for name in here(READERS):
@@ -199,7 +199,7 @@ def _step(holder: subprocess.Popen[str]) -> None:
 
 
 def _proportional(holder: subprocess.Popen[str]) -> int:
-    """Bytes: of each page, the part that falls to this process."""
+    """The proportional set size of a process, in bytes: a page that N processes share counts as 1/N."""
     for line in Path(f"/proc/{holder.pid}/smaps_rollup").read_text(encoding="ascii").splitlines():
         if line.startswith("Pss:"):
             return int(line.split()[1]) * 1024
@@ -207,7 +207,7 @@ def _proportional(holder: subprocess.Popen[str]) -> int:
 
 
 def writing(size: int, rounds: int, place: str) -> dict[str, Any]:
-    """Seconds of writing an array under a new name: until it returns, and until it is durable."""
+    """Seconds of writing an array under a new name: until the call returns, and until the array is durable."""
     array = array_of(size)
     took: dict[str, dict[str, list[float]]] = {}
     names = here(WRITERS)
@@ -228,7 +228,7 @@ def writing(size: int, rounds: int, place: str) -> dict[str, Any]:
                 store.remove(key)
                 if store.store is not None:
                     store.settle([])
-    # Within a round: how busy the disk and the machine are differs more between rounds than the ways do.
+    # Ratios within a round: the load of disk and machine differs more between rounds than the stores do.
     speed = {
         name: {what: statistics.median(map(operator.truediv, took[peer][what], of[what])) for what in of}
         for name, of in took.items()
@@ -238,7 +238,7 @@ def writing(size: int, rounds: int, place: str) -> dict[str, Any]:
 
 
 def passes(count: int, size: int, rounds: int, place: str) -> dict[str, Any]:
-    """Seconds of a pass over so many arrays: written, until they are durable, read, and read with a sum of each."""
+    """Seconds of a pass over so many arrays: writing, until durable, reading, and reading with a sum of each."""
     arrays = {f"a{number:04d}": array_of(size, number) for number in range(count)}
     took: dict[str, dict[str, list[float]]] = {}
     names = here(PASSES)
@@ -268,7 +268,7 @@ def passes(count: int, size: int, rounds: int, place: str) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--largest", type=int, default=800_000_000, help="bytes of the largest array")
-    parser.add_argument("--count", type=int, default=1000, help="arrays of a pass")
+    parser.add_argument("--count", type=int, default=1000, help="how many arrays a pass has")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--place", default=str(HERE), help="a directory on the disk to be measured")
     parser.add_argument("--results", type=Path, default=RESULTS)
@@ -281,7 +281,7 @@ def main() -> None:
     if "sharing" in given.only:
         results["sharing"] = sharing(given.largest, given.place)
     if "writing" in given.only:
-        # Small ones are measured more often: what else the disk does is a larger part of them.
+        # Small arrays are measured more often: other work of the disk is a larger part of their time.
         rounds = {MIB: 12 * given.rounds, 16 * MIB: 6 * given.rounds, 100_000_000: 2 * given.rounds}
         results["writing"] = [writing(size, rounds.get(size, given.rounds), given.place) for size in sizes]
     if "passes" in given.only:

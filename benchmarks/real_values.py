@@ -1,4 +1,4 @@
-"""Three sets of values that others made, as far as they can be had without a download: arrays, records, text."""
+"""Three sets of values: arrays, records and texts. Most come with Python or matplotlib; none is downloaded."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def arrays() -> dict[str, Array]:
 
 
 class Character(msgspec.Struct):
-    """What Python's ``unicodedata`` knows of a character."""
+    """What Python's ``unicodedata`` knows about a character."""
 
     code: int
     name: str
@@ -56,7 +56,7 @@ class Character(msgspec.Struct):
 
 
 def records(count: int) -> list[Character]:
-    """Of every twentieth character that has a name."""
+    """Records of every twentieth character that has a name, at most so many."""
     named = [code for code in range(sys.maxunicode) if unicodedata.name(chr(code), None)]
     return [_character(chr(code)) for code in named[::20][:count]]
 

@@ -1,4 +1,4 @@
-"""From ``results/latest.json`` to docs/benchmarks.md and its pictures."""
+"""Writes the figures and pictures of docs/benchmarks.md and docs/values.md from the files in ``results``."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _cell(found: dict[str, float] | None) -> str:
 
 
 def table(measured: dict[str, Any]) -> list[str]:
-    """Medians and quartiles of one size."""
+    """Medians and quartiles for one number of keys and one kind of value."""
     took = measured["took"]
     used = [column for column in COLUMNS if any(column in of for of in took.values())]
     lines = [
@@ -86,12 +86,12 @@ def _best(measured: dict[str, Any], what: str, own: str = "") -> tuple[float, st
 
 
 def targets(results: dict[str, Any]) -> list[str]:
-    """The targets, and what was measured."""
+    """The table of targets and of what was measured."""
     rows: list[tuple[str, str, str, bool | None]] = []
 
     def compare(work: str, wanted: float, found: float | None, versus: str) -> None:
         if found is not None:
-            rows.append((work, f"at most {wanted} of {versus}", f"{found:.2f}", found <= wanted))
+            rows.append((work, f"at most {wanted} times {versus}", f"{found:.2f}", found <= wanted))
 
     for measured in results["tables"]:
         where = f"{measured['keys']:,} keys, {measured['kind']}"
@@ -121,7 +121,7 @@ def _special_targets(special: dict[str, Any]) -> list[tuple[str, str, str, bool 
     rows.append(
         (
             f"one set while a second process holds an iterator and a snapshot for {held['seconds']:g} s",
-            "at most 1.5 of one set",
+            "at most 1.5 times one set",
             f"{ratio:.2f} ({held['sets']:,} sets; disk use {megabytes} MB)",
             ratio <= 1.5 and held["right"],
         )
@@ -134,7 +134,7 @@ def _special_targets(special: dict[str, Any]) -> list[tuple[str, str, str, bool 
                 f"{times:,.0f} times ({mine['rate']:,.0f} and {found['rate']:,.0f} a second; errors: {mine['errors']}, "
             )
             said += f"{found['errors']})"
-            rows.append((f"8 processes, half reads half writes, beside {name}", "at least 10 times", said, times >= 10))
+            rows.append((f"8 processes (4 read, 4 write) beside {name}", "at least 10 times", said, times >= 10))
     times = threads["16"] / threads["1"]
     said = f"{times:.1f} times ({threads['16']:,.0f} and {threads['1']:,.0f} a second)"
     rows.append(('`durability="commit"` with 16 threads', "at least 4 times one thread's rate", said, times >= 4))
@@ -155,12 +155,12 @@ def _special_targets(special: dict[str, Any]) -> list[tuple[str, str, str, bool 
     found = [(int(count), of["prefix of 100"]) for count, of in growth.items() if "prefix of 100" in of]
     if len(found) > 1:
         said = ", ".join(f"{time:.0f} us among {count:,}" for count, time in found)
-        rows.append(("items of a prefix of 100", "flat in the size of the shelf", said, found[-1][1] < 2 * found[0][1]))
+        rows.append(("items of a prefix of 100", "the same at any size", said, found[-1][1] < 2 * found[0][1]))
     return rows
 
 
 def pictures(results: dict[str, Any]) -> list[str]:
-    """Cost as the shelf grows, and each kind of work beside the peers."""
+    """Draw the time of each kind of work beside the peers, and the time as the shelf grows."""
     import matplotlib as mpl
 
     mpl.use("svg")
@@ -169,7 +169,7 @@ def pictures(results: dict[str, Any]) -> list[str]:
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     def scale(axis: Any) -> None:
-        """Logarithmic, from a round number, with numbers that can be read."""
+        """Make the axis logarithmic, with plain numbers at 1, 2 and 5 of each decade."""
         axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=12))
         axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
         axis.yaxis.set_minor_formatter(NullFormatter())
@@ -219,7 +219,7 @@ def pictures(results: dict[str, Any]) -> list[str]:
 
 
 def latencies(results: dict[str, Any]) -> list[str]:
-    """Of single sets under continuous writing."""
+    """The table of how long single sets take under continuous writing."""
     measured = results["tables"][0]
     lines = [
         f"Single sets one after another, {measured['keys']:,} keys, {measured['kind']}, microseconds:",
@@ -235,8 +235,8 @@ def latencies(results: dict[str, Any]) -> list[str]:
 
 
 def waking(results: dict[str, Any]) -> list[str]:
-    """From before a set to the value in the hands of another process that waited for it."""
-    lines = ["| | wakes | median | p99 | of a core while waiting |", "| --- | --- | --- | --- | --- |"]
+    """The table of the time from before a set until another process, which waits for the key, has the value."""
+    lines = ["| | wakes | median | p99 | share of a core while waiting |", "| --- | --- | --- | --- | --- |"]
     for name, found in results.items():
         times = " | ".join(f"{_number(found[part] * 1e3)} ms" for part in ("median", "0.99"))
         lines.append(f"| {name} | {found['wakes']} | {times} | {found['share of a core'] * 100:.2f} % |")
@@ -244,14 +244,14 @@ def waking(results: dict[str, Any]) -> list[str]:
 
 
 def gate(results: dict[str, Any]) -> list[str]:
-    """Loading what is not trusted."""
+    """The table of what the gate and signatures cost."""
     lines = ["| | trusted, us | through the gate, or signed, us | ratio |", "| --- | --- | --- | --- |"]
     for name, found in results.items():
         lines.append(f"| {name} | {found['plain']:.2f} | {found['gate']:.2f} | {found['ratio']:.2f} |")
     words = (
         "The target for a small value: the gate and the signature take at most 2 times as long as the plain way. Two "
-        "cells miss it. Loading a kilobyte of bytes takes less time than the gate's look at it, and pickling a small "
-        "dict takes less time than BLAKE2. Both are a small part of a whole get or set."
+        "cells miss it. Loading a text of 1 KB takes less time than the gate's check of it, and pickling a small dict "
+        "takes less time than BLAKE2. Both are a small part of a whole get or set."
     )
     return [words, "", *lines, ""]
 
@@ -272,7 +272,7 @@ def main() -> None:
     lines += ["## All figures", ""]
     for measured in results["tables"]:
         lines += table(measured)
-    lines += ["## How long one set may take", "", *latencies(results)]
+    lines += ["## How long single sets take", "", *latencies(results)]
     lines += ["## Large arrays", "", *arrays(json.loads(ARRAYS.read_text(encoding="utf-8")))]
     lines += ["## How soon a waiting process wakes", "", *waking(json.loads(WAKING.read_text(encoding="utf-8")))]
     lines += ["## What safety costs", "", *gate(json.loads(GATE.read_text(encoding="utf-8"))), END]

@@ -1,4 +1,4 @@
-"""``make bench``: all contenders in turns, and what was measured as one JSON file. ``report.py`` makes pages of it."""
+"""Measures all contenders in turns, and writes the figures to one JSON file. ``report.py`` makes a page of them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results" / "latest.json"
 WORKLOADS = ("set", "get", "batch", "items", "keys", "count", "reopen")
 ORDERED = ("coshelf", "coshelf, durability=commit", "rocksdict")
-SIZES = (100_000, 1_000_000, 10_000)  # the last is where pickleshare, a file for each value, can still be measured
+SIZES = (100_000, 1_000_000, 10_000)  # the last is for pickleshare, which is too slow with more
 
 
 class Crew:
@@ -134,7 +134,7 @@ def _is_left_out(name: str, count: int) -> bool:
 
 
 def _turned(names: list[str], turn: int) -> list[str]:
-    """Another order each round: who comes first meets a colder machine."""
+    """Another order each round: the first contender of a round runs on a colder machine."""
     at = turn % len(names)
     return names[at:] + names[:at]
 
@@ -170,7 +170,7 @@ def main() -> None:
     parser.add_argument("--place", default=str(HERE), help="a directory on the disk to be measured")
     parser.add_argument("--sqlite-python", default="", help="a Python that has dbm.sqlite3 (3.13), for that row")
     parser.add_argument("--growth", type=int, default=1_000_000, help="the largest size of the growth plot")
-    parser.add_argument("--skip-special", action="store_true", help="only the tables")
+    parser.add_argument("--skip-special", action="store_true", help="measure the tables only")
     parser.add_argument("--seconds", type=float, default=60, help="how long the iterator and the snapshot are held")
     parser.add_argument("--results", type=Path, default=RESULTS)
     given = parser.parse_args()
@@ -179,7 +179,7 @@ def main() -> None:
     for kind in given.kinds:
         for count in given.sizes:
             if kind == KINDS[1] and count > SIZES[0]:
-                continue  # a gigabyte each
+                continue  # each store would have a gigabyte
             results["tables"].append(measure(count, kind, given, others))
     if not given.skip_special:
         results["special"] = special.measure(given.place, given.growth, given.seconds, others, _say)

@@ -1,10 +1,11 @@
-"""What a shelf on a server, or in SQLite, costs beside the bare client that runs the same statements.
+"""How long a shelf on a server or in SQLite takes beside the bare client that runs the same statements.
 
-    python benchmarks/servers.py sqlite postgresql
+    PYTHONPATH=tests/servers python benchmarks/servers.py sqlite postgresql
 
-Each operation is timed in turns of the shelf, its engine and the bare client, so that whatever else the machine does
-meets all three; shown are medians and how many times the bare client's they are. The engine and the bare client handle
-bytes; the shelf pickles, unpickles and verifies besides. Other engines add a class to ``PEERS``.
+The shelf, its engine and the bare client take turns at each operation, so other load of the machine slows all three.
+The figures are medians, and their ratios to the bare client's. The engine and the bare client handle bytes. The shelf
+also pickles, unpickles and verifies. To measure another engine, add a class to ``PEERS``. The modules that start
+servers are those of the tests, in tests/servers. SQLite needs none of them.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ import json
 import pickle
 import sqlite3
 import statistics
-import sys
 import tempfile
 import time
 from abc import ABC, abstractmethod
@@ -28,8 +28,6 @@ from coshelf import records
 from coshelf.contract import Batch
 from coshelf.keys import FIRST, LAST, encode
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "servers"))
-
 ENTRIES = 10_000
 VALUE = "x" * 200
 BATCH = 100
@@ -37,7 +35,7 @@ OPERATIONS = ("get", "set", f"update of {BATCH}", f"scan of {BATCH}", f"scan of 
 
 
 class Peer(ABC):
-    """A bare client of one kind of server, on the rows of a shelf. Each method does what the shelf's does, in bytes."""
+    """A bare client of one kind of server, on the rows of a shelf. Each method does what the shelf does, with bytes."""
 
     def __init__(self, shelf: coshelf.Shelf[Any, Any]) -> None:
         self.shelf = shelf
@@ -61,7 +59,7 @@ class Peer(ABC):
 
 
 class Sqlite(Peer):
-    """The standard library's sqlite3, with the settings that the engine has."""
+    """The standard library's sqlite3, with the settings of the engine."""
 
     @classmethod
     @contextlib.contextmanager
@@ -96,13 +94,13 @@ class Sqlite(Peer):
 
 
 class Postgresql(Peer):
-    """psycopg: one connection, prepared statements, binary results. The scan is one query, whatever its length."""
+    """psycopg: one connection, prepared statements, binary results. A scan of any length is one query."""
 
     @classmethod
     @contextlib.contextmanager
     def started(cls) -> Iterator[Peer]:
         import psycopg
-        from postgresql import new_server  # type: ignore[import-not-found]
+        from postgresql import new_server
 
         server = new_server()
         try:
@@ -155,12 +153,12 @@ Step = Callable[[int], object]
 
 
 def record_of(key: bytes, body: bytes) -> bytes:
-    """What the engine would store, so that the shelf can read what the bare client wrote."""
+    """The record that the engine would store. So the shelf can read what the bare client writes."""
     return records.seal(body, records.checksum(key, body), 1 << 40)
 
 
 def steps_of(peer: Peer) -> dict[str, tuple[Step, Step, Step]]:
-    """For each operation a turn of the shelf, which handles values, of its engine and of the bare client: bytes."""
+    """For each operation, a step of the shelf, of its engine and of the bare client. Only the shelf handles values."""
     shelf = peer.shelf
     engine = shelf._handle.engine
     body = pickle.dumps(VALUE, 5)
@@ -213,12 +211,12 @@ def steps_of(peer: Peer) -> dict[str, tuple[Step, Step, Step]]:
 
 
 def count(items: Iterable[object]) -> int:
-    """How many there are, without asking for their number first."""
+    """Count the items by iteration. ``list`` would ask a view for its length first."""
     return sum(1 for _ in items)
 
 
 def measure(peer: Peer, rounds: int) -> dict[str, dict[str, float]]:
-    """Microseconds of the median of each operation, and how many times the bare client's that is."""
+    """The median of each operation in microseconds, and its ratio to the bare client's."""
     peer.shelf.update({f"key/{number:06}": VALUE for number in range(ENTRIES)})
     figures = {}
     for name, steps in steps_of(peer).items():
@@ -240,11 +238,11 @@ def measure(peer: Peer, rounds: int) -> dict[str, dict[str, float]]:
 
 
 def main() -> None:
-    """Measure the engines that are named, or all."""
+    """Measure the engines that are named, or all of them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("engines", nargs="*", default=sorted(PEERS), help="which engines to measure")
     parser.add_argument("--rounds", type=int, default=3000)
-    parser.add_argument("--results", type=Path, help="write the figures there, as JSON")
+    parser.add_argument("--results", type=Path, help="write the figures to this file, as JSON")
     arguments = parser.parse_args()
     found = {}
     for name in arguments.engines:

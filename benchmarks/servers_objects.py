@@ -1,7 +1,8 @@
-"""A shelf on an object store beside the bare client, in turns on one server, and the requests of each operation.
+"""How long a shelf on an object store takes beside the bare client, and the requests of each operation.
 
-``python benchmarks/servers_objects.py`` starts SeaweedFS, and moto to count. Every run is of all contenders in turns,
-in another order each time; what is printed are medians and their ratio to the bare client.
+``PYTHONPATH=tests/servers python benchmarks/servers_objects.py`` starts SeaweedFS, and moto to count the requests. The
+contenders take turns on one server, in another order each round. It prints medians, and their ratio to the bare client.
+The module that starts the servers is that of the tests, in tests/servers.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import json
 import os
 import pickle
 import statistics
-import sys
 import time
 import uuid
 from collections.abc import Callable
@@ -19,9 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "servers"))
-
-import objects  # type: ignore[import-not-found]
+import objects
 
 VALUE = {"name": "somebody", "numbers": list(range(20)), "text": "x" * 100}
 SINGLE = 100
@@ -30,7 +28,7 @@ SCANNED = 500
 
 
 class Coshelf:
-    """What is measured."""
+    """A shelf."""
 
     name = "coshelf"
 
@@ -62,7 +60,7 @@ class Coshelf:
 
 
 class Bare:
-    """obstore and pickle alone, one request after the other."""
+    """obstore and pickle alone, one request after another."""
 
     name = "obstore, a loop"
 
@@ -106,7 +104,7 @@ class Bare:
         return [meta["path"] for page in pages for meta in page]
 
     def modify(self, key: str) -> None:
-        """Read, and write over what was read."""
+        """Read a value, and write it if the object has not changed since."""
         import obstore
 
         name = f"{self.prefix}/{key}"
@@ -119,7 +117,7 @@ class Bare:
 
 
 class BareInThreads(Bare):
-    """The same, with as many threads as a shelf has where there are several requests."""
+    """The same, with 16 threads for several requests. A shelf has as many."""
 
     name = "obstore, 16 threads"
 
@@ -141,7 +139,7 @@ CONTENDERS = (Coshelf, Bare, BareInThreads)
 
 
 def workloads(contender: Any) -> dict[str, tuple[Callable[[], object], int]]:
-    """What is done, and how many operations that is."""
+    """The function of each workload, and how many operations it does."""
     single = [f"single/{number}" for number in range(SINGLE)]
     batch = [f"batch/{number}" for number in range(BATCH)]
     return {
@@ -156,7 +154,7 @@ def workloads(contender: Any) -> dict[str, tuple[Callable[[], object], int]]:
 
 
 def measure(server: objects.Server, rounds: int) -> dict[str, dict[str, list[float]]]:
-    """Milliseconds an operation, by workload and contender."""
+    """Milliseconds of one operation, by workload and contender."""
     made: list[Any] = [contender(server) for contender in CONTENDERS]
     for each in made:
         each.update([f"scanned/{number:05}" for number in range(SCANNED)])
@@ -174,7 +172,7 @@ def measure(server: objects.Server, rounds: int) -> dict[str, dict[str, list[flo
 
 
 def count_requests(server: objects.Server) -> dict[str, str]:
-    """The requests of one operation each."""
+    """The requests of one operation of each workload."""
     contender = Coshelf(server)
     contender.update([f"scanned/{number:05}" for number in range(SCANNED)])
     counted = {}
@@ -197,7 +195,7 @@ def main() -> None:
     with objects.Weed() as weed:
         took = measure(weed, given.rounds)
     medians = {name: {who: statistics.median(all_) for who, all_ in of.items()} for name, of in took.items()}
-    print("| | requests | " + " | ".join(f"{each.name}, ms" for each in CONTENDERS) + " | ratio to the quicker |")
+    print("| | requests | " + " | ".join(f"{each.name}, ms" for each in CONTENDERS) + " | ratio to the faster one |")
     print("| --- " * (len(CONTENDERS) + 3) + "|")
     for name, of in medians.items():
         ratio = of["coshelf"] / min(spent for who, spent in of.items() if who != "coshelf")

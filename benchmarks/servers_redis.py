@@ -1,7 +1,8 @@
-"""A shelf on Redis or Valkey beside redis-py alone that sends the same commands and scripts, in turns, in one run.
+"""How long a shelf on Redis or Valkey takes beside redis-py alone, which sends the same commands and scripts.
 
-``python benchmarks/servers_redis.py`` starts a server (the one that the tests use) and a Cluster of three, and writes
-results/servers_redis.json. The bare client sends the bytes that the shelf would, and neither encodes keys nor pickles.
+``PYTHONPATH=tests/servers python benchmarks/servers_redis.py`` starts a server and a Cluster of three, and writes
+results/servers_redis.json. Shelf and bare client take turns. The bare client sends the bytes that the shelf would send.
+It does not encode keys, and does not pickle. The module that starts the servers is that of the tests, in tests/servers.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import itertools
 import json
 import random
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -27,7 +27,6 @@ from coshelf.keys import FIRST, LAST, encode
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results" / "servers_redis.json"
-sys.path.insert(0, str(HERE.parent / "tests" / "servers"))
 
 KEYS = 10_000
 VALUE = {"name": "somebody", "tags": ["a", "b", "c"], "text": "x" * 140}
@@ -36,7 +35,7 @@ PER = {"scan": KEYS}
 
 
 class Shelf:
-    """What is measured."""
+    """A shelf with all entries."""
 
     def __init__(self, url: str) -> None:
         self.shelf: coshelf.Shelf[Any, Any] = coshelf.open(url, trust=True)
@@ -98,7 +97,7 @@ class Bare:
 
 
 def round_trips(shelf: Shelf) -> dict[str, float]:
-    """How often the shelf waits for a reply, of each kind of work."""
+    """How often the shelf waits for a reply, for each kind of work."""
     sent = 0
     inner = engine_client._send
 
@@ -120,7 +119,7 @@ def round_trips(shelf: Shelf) -> dict[str, float]:
 
 
 def measure(shelf: Shelf, bare: Bare, rounds: int) -> dict[str, dict[str, Any]]:
-    """Microseconds of each, and their ratio, in turns."""
+    """Microseconds of each kind of work by shelf and bare client, in turns, and their ratio."""
     trips = round_trips(shelf)
     contenders = {"shelf": shelf.work(random.Random(0)), "bare": bare.work(random.Random(0))}
     took: dict[str, dict[str, list[float]]] = {name: {work: [] for work in COUNTS} for name in contenders}
@@ -149,7 +148,7 @@ def measure(shelf: Shelf, bare: Bare, rounds: int) -> dict[str, dict[str, Any]]:
 
 def main() -> None:
     import redis
-    from valkey_servers import Cluster, single  # type: ignore[import-not-found]
+    from valkey_servers import Cluster, single
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)

@@ -1,7 +1,7 @@
-"""What codecs and layers cost beside plain pickles: encoding and decoding alone, and whole sets and gets.
+"""How long codecs and layers take beside plain pickles: encoding and decoding alone, and whole sets and gets.
 
-``python benchmarks/values.py`` prints a table of ratios and writes results/values.json. Contenders take turns; medians
-of the rounds.
+``python benchmarks/values.py`` prints a table of ratios and writes results/values.json. Contenders take turns. The
+figures are medians of the rounds.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ SYLLABLES = "ba co de fi gu ha ki lo me nu or pa que ri so ta un ve wi xe y ing 
 
 
 class User(msgspec.Struct):
-    """A small record, as applications have them by the thousand."""
+    """A small record, such as applications store by the thousand."""
 
     name: str
     email: str
@@ -52,7 +52,7 @@ def user(number: int) -> User:
 
 
 def texts_like_prose(count: int) -> list[str]:
-    """About 8 kB each, of 2,000 made-up words, some of which are much more frequent than others, as in any language."""
+    """Texts of about 8 kB, of 2,000 made-up words. Some are much more frequent than others, as in any language."""
     chance = random.Random(5)
     words = ["".join(chance.choices(SYLLABLES, k=chance.randint(1, 4))) for _ in range(2_000)]
     weights = [1 / rank for rank in range(1, 2_001)]
@@ -60,9 +60,9 @@ def texts_like_prose(count: int) -> list[str]:
 
 
 def measured(contenders: dict[str, Callable[[], Any]]) -> dict[str, tuple[float, float]]:
-    """Microseconds of a call of each, and how many times those of the first that is: medians over rounds in turns.
+    """Microseconds of one call of each function, and the ratio to the first function: medians of rounds in turns.
 
-    Times are the thread's own, and the ratios are those within a round, since others use the machine, too.
+    Times are those of the thread, and ratios are computed within a round, because other programs use the machine, too.
     """
     times: dict[str, list[float]] = {name: [] for name in contenders}
     counts = {name: _count(function) for name, function in contenders.items()}
@@ -88,7 +88,7 @@ def _count(function: Callable[[], Any]) -> int:
 
 
 def compared(place: str, what: str, options: dict[str, dict[str, Any]], values: dict[str, list[Any]]) -> dict[str, Any]:
-    """Each contender has a shelf of its own with a thousand values, and does everything with the one in the middle."""
+    """Each contender has its own shelf with a thousand values. All steps use the value in the middle."""
     with ExitStack() as stack:
         shelves = {}
         for number, (name, given) in enumerate(options.items()):
@@ -122,7 +122,7 @@ def _record(shelf: coshelf.Shelf[Any, Any], key: bytes) -> bytes:
 
 
 def print_table(what: str, results: dict[str, dict[str, Any]]) -> None:
-    """Sizes, microseconds, and ratios to the first, which is the plain pickle."""
+    """Print sizes, microseconds, and ratios to the first contender, which is the plain pickle."""
     steps = ("dump", "load", "set", "get")
     print(f"\n{what:26}  {'bytes':>6}" + "".join(f"  {f'{step}, us':>17}" for step in steps))
     for name, found in results.items():
@@ -159,7 +159,7 @@ def main() -> None:
         "str, zstd, AES-GCM": ({"codec": "str", "compress": "zstd", "encrypt": SECRET}, texts),
     }
     results: dict[str, Any] = {}
-    # In memory, so that what is compared is the work of this process, and not the disk's.
+    # In memory: the work of this process is compared, not that of the disk.
     with tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else HERE) as place:
         for what, contenders in (("a small record", records), ("8 kB of text", prose)):
             options = {name: given for name, (given, _) in contenders.items()}

@@ -1,4 +1,4 @@
-"""From ``results/values_sets.json`` to the figures of docs/values.md and their picture."""
+"""Writes the figures of docs/values.md and their picture from ``results/values_sets.json``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ POINT = "Arrays in blobs take a fraction of the time; compression pays for room 
 
 
 def write() -> None:
-    """The picture and the tables, into the page."""
+    """Write the picture, and the tables into the page."""
     results = json.loads(RESULTS.read_text(encoding="utf-8"))
     machine = results.pop("machine")
     _draw(results, PICTURE)
@@ -35,9 +35,9 @@ def write() -> None:
 
 def _table(name: str, measured: dict[str, Any]) -> list[str]:
     touched = "touch" in next(iter(measured["ways"].values()))
-    heads = ["bytes", "write, us", "read, us", *(["read and look at all of it, us"] if touched else [])]
+    heads = ["bytes", "write, us", "read, us", *(["read and touch all of it, us"] if touched else [])]
     lines = [
-        f"**{name.capitalize()}**: {measured['what']}. A value's mean, and how many times plain pickle's that is:",
+        f"**{name.capitalize()}**: {measured['what']}. Mean of one value, and its ratio to plain pickle:",
         "",
         "| | " + " | ".join(heads) + " |",
         "| --- |" + " --- |" * len(heads),
@@ -58,7 +58,7 @@ def _times(ratio: float) -> str:
 
 
 def _draw(results: dict[str, Any], path: Path) -> None:
-    """One row a set, one column each for sizes and times, all as multiples of what plain pickle takes."""
+    """Draw a row for each set, and a column each for size and times, all as multiples of those of plain pickle."""
     import matplotlib as mpl
 
     mpl.use("agg")

@@ -1,6 +1,7 @@
-"""How large values become, and how long they take, in each way to store them: three real sets beside plain pickle.
+"""Size and time of three real sets of values in each way to store them, beside plain pickle.
 
-``python benchmarks/values_sets.py`` writes results/values_sets.json. All ways take turns; medians of the rounds.
+``python benchmarks/values_sets.py`` writes results/values_sets.json. The ways take turns. The figures are
+medians of the rounds.
 """
 
 from __future__ import annotations
@@ -43,9 +44,9 @@ class Way:
     """A way to store the values of a set.
 
     Attributes:
-        values: in the form that it takes.
-        options: of ``coshelf.open``.
-        trained: whether with a dictionary.
+        values: the values, in the form that it stores.
+        options: the options of ``coshelf.open``.
+        trained: whether a dictionary is trained.
         copies: whether arrays are copied when they are read.
     """
 
@@ -56,7 +57,7 @@ class Way:
 
 
 def sets(count: int) -> dict[str, tuple[str, dict[str, Way]]]:
-    """What each is, and all ways to store it. The first is the plain pickle."""
+    """A description of each set, and all ways to store it. The first way is the plain pickle."""
     many = list(arrays().values())
     structs = records(count)
     dicts = [msgspec.to_builtins(each) for each in structs]
@@ -106,12 +107,12 @@ def sets(count: int) -> dict[str, tuple[str, dict[str, Way]]]:
 
 
 def measure(ways: dict[str, Way], rounds: int, place: str) -> dict[str, Any]:
-    """Bytes of all values, and microseconds a value, each with how many times those of the plain pickle that is."""
+    """Bytes of all values, and microseconds of one value, each with its ratio to the plain pickle."""
     took: dict[str, dict[str, list[float]]] = {name: {} for name in ways}
     with ExitStack() as stack:
         shelves = {}
         for number, (name, way) in enumerate(ways.items()):
-            # Nothing is flushed while it is measured, but for what does not fit.
+            # During the measurement only what does not fit into the delta is flushed.
             shelf = stack.enter_context(coshelf.open(f"{place}/{number}.shelf", flush_interval=3600, **way.options))
             shelf.update(enumerate(way.values))
             if way.trained:
@@ -138,7 +139,7 @@ def measure(ways: dict[str, Way], rounds: int, place: str) -> dict[str, Any]:
 
 
 def _make_room(shelf: coshelf.Shelf[Any, Any]) -> None:
-    """Have the delta taken as much as that of a shelf that is written all day: single sets take longer before."""
+    """Make the delta as large as in a shelf that is written all day. In a new delta single sets take longer."""
     engine = shelf._handle.engine
     keys = [encode(("filler", number)) for number in range(24)]
     for key in keys:
@@ -148,7 +149,7 @@ def _make_room(shelf: coshelf.Shelf[Any, Any]) -> None:
 
 
 def _timed(shelf: coshelf.Shelf[Any, Any], way: Way) -> dict[str, float]:
-    """Seconds of this thread: of others, who use the machine as well, there is nothing in them."""
+    """Seconds of this thread. The time that other programs use the processor is not included."""
     keys = range(len(way.values))
     read = functools.partial(shelf.get, copy=True) if way.copies else shelf.__getitem__
     begun = time.thread_time()
@@ -167,7 +168,7 @@ def _timed(shelf: coshelf.Shelf[Any, Any], way: Way) -> dict[str, float]:
 
 
 def _touch(value: Any) -> None:
-    """Look at every byte of an array."""
+    """Read every byte of an array."""
     import numpy as np
 
     if not isinstance(value, bytes):
@@ -190,14 +191,14 @@ def _bytes(shelf: coshelf.Shelf[Any, Any], count: int) -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--count", type=int, default=5_000, help="records")
+    parser.add_argument("--count", type=int, default=5_000, help="how many records")
     parser.add_argument("--results", type=Path, default=RESULTS)
     given = parser.parse_args()
     results: dict[str, Any] = {
         "machine": {"cores": os.cpu_count(), "python": platform.python_version(), "date": time.strftime("%Y-%m-%d")}
     }
     for name, (description, ways) in sets(given.count).items():
-        # In memory, so that what is compared is the work of this process, and not the disk's.
+        # In memory: the work of this process is compared, not that of the disk.
         with tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else HERE) as place:
             found = measure(ways, given.rounds, place)
         results[name] = {"what": description, "count": len(ways[PLAIN].values), "ways": found}

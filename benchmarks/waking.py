@@ -1,6 +1,6 @@
-"""How long after a set a process that waits for the key has the value, and what waiting costs.
+"""How soon after a set a process that waits for the key has the value, and how much processor time waiting takes.
 
-``python benchmarks/waking.py`` writes results/waking.json. The time begins before the set, so the set is in it.
+``python benchmarks/waking.py`` writes results/waking.json. The time begins before the set, so it includes the set.
 """
 
 from __future__ import annotations
@@ -22,45 +22,20 @@ __all__ = ["main"]
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results" / "waking.json"
+WAITER = HERE / "scripts" / "waiter.py"
 WAKES = 300
-PICKLESHARE_WAKES = 10  # its waits last from 0.2 s to a second
+PICKLESHARE_WAKES = 10  # one of its waits lasts from 0.2 s to a second
 IDLE = 10.0
-
-_WAITER = """
-import importlib, json, resource, sys, time
-kind, target, count, idle = sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
-
-def used():
-    found = resource.getrusage(resource.RUSAGE_SELF)
-    return found.ru_utime + found.ru_stime
-
-if kind == "coshelf":
-    import coshelf
-    wait = coshelf.open(target).wait
-else:
-    wait = importlib.import_module(kind).PickleShareDB(target).waitget
-print("ready", flush=True)
-took = []
-for number in range(count):
-    begun = wait(f"box/{number}")
-    took.append((time.monotonic_ns() - begun) / 1e9)
-before, begun = used(), time.monotonic()
-try:
-    wait("never", idle)
-except (KeyError, TimeoutError):
-    pass
-print(json.dumps({"took": took, "share of a core": (used() - before) / (time.monotonic() - begun)}))
-"""
 
 
 def measure(kind: str, url: str, count: int) -> dict[str, Any]:
-    """Wake a process so many times, at irregular instants."""
+    """Wake a process ``count`` times, at irregular instants."""
     with tempfile.TemporaryDirectory(prefix="coshelf-bench-", dir=HERE) as place:
         target = url.format(place)
         chance = random.Random(0)
         writer = coshelf.open(target if kind == "coshelf" else f"files:{target}")
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-        command = [sys.executable, "-c", _WAITER, kind, target, str(count), str(IDLE)]
+        command = [sys.executable, str(WAITER), kind, target, str(count), str(IDLE)]
         with writer, subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as waiter:
             assert waiter.stdout is not None
             waiter.stdout.readline()

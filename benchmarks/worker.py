@@ -1,6 +1,6 @@
-"""One contender in a process of its own: it does what it is told, line by line, and says how long it took.
+"""One contender in a process of its own. Each line of input names a workload; the reply is how long it took.
 
-So contenders take turns in one run, each in the interpreter that has what it needs, and none sees another's memory.
+So contenders take turns in one run, each in the interpreter that has its packages. They share no memory.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ BATCH = 10_000
 
 
 class Worker:
-    """The workloads. Each returns seconds, and by how many operations they are to be divided."""
+    """The workloads. Each returns seconds, and how many operations it did in them."""
 
     def __init__(self, name: str, directory: str, count: int, kind: str) -> None:
         self._contender = CONTENDERS[name](directory)
@@ -30,7 +30,7 @@ class Worker:
         self._contender.open()
 
     def load(self, turn: int) -> tuple[float, int]:
-        """All entries, in batches."""
+        """Store all entries, in batches."""
         for at in range(0, len(self._keys), BATCH):
             some = self._keys[at : at + BATCH]
             self._contender.update({key: value(self._kind, at + number, 0) for number, key in enumerate(some)})
@@ -96,7 +96,7 @@ class Worker:
         return _timed(self._contender.open, 1)
 
     def latencies(self, turn: int) -> dict[str, float]:
-        """Of single sets one after another, in seconds."""
+        """Quantiles of the seconds of single sets, one after another."""
         clock, store = time.perf_counter, self._contender.set
         some = self._some(min(200_000, 10 * self._contender.capped), turn)
         new = value(self._kind, 0, turn)
@@ -109,7 +109,7 @@ class Worker:
         return {str(part): took[min(len(took) - 1, int(len(took) * part))] for part in (0.5, 0.99, 0.999, 1.0)}
 
     def check(self, turn: int) -> int:
-        """How many of the entries that ``set`` stored in a turn are there, with its values."""
+        """How many of the entries that ``set`` stored in a turn are in the store, with the right values."""
         some = self._some(self._contender.capped, turn)
         return sum(
             self._contender.get(key) == value(self._kind, number, turn) for number, key in enumerate(some)
@@ -133,7 +133,7 @@ class Worker:
         self._contender.open()
 
     def _some(self, count: int, turn: int) -> list[str]:
-        """Different keys, the same for the same turn."""
+        """Different keys: always the same ones for the same turn."""
         return random.Random(turn).sample(self._keys, min(count, len(self._keys)))
 
     def _expect(self, found: int) -> None:

@@ -1,6 +1,7 @@
-"""Runs a program as another user, who need not be able to read it: ``as_user.py USER GROUP GROUPS PROGRAM ARGUMENTS``.
+"""Runs a program as another user: ``as_user.py USER GROUP GROUPS PROGRAM ARGUMENTS``.
 
-What programs use is imported before: the interpreter, too, may lie where only root can read.
+That user need not be able to read the program. The modules that programs use are imported before the change of user,
+because only root may be able to read the interpreter's files.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
-"""Run the tests on the other supported Pythons that this machine has. Says which it found and which not.
+"""Runs the tests on the other supported Pythons that this machine has, and prints which of them are missing.
 
-Each gets an environment of its own beside the main one. The example and the benchmark, and the tests of crashes,
-damage, kills, base and delta, histories, races, care, servers, bad input, fuzzing, keys' bytes, compression and the
-command line, which look at files, locks and servers and not at Python, run on the first only; those of engines,
-values and large buffers on the first and the last. One of them does without the module in C.
+Each Python gets an environment of its own beside the main one. Some tests run on the first Python only, because they
+test files, locks and servers, and not Python: the example and the benchmark, and the tests of crashes, damage, kills,
+base and delta, histories, races, care, servers, bad input, fuzzing, keys' bytes, compression and the command line.
+The tests of engines, values and large buffers run on the first and the last Python. One Python runs without the module
+in C.
 """
 
 from __future__ import annotations
@@ -61,16 +62,16 @@ ENGINES_OF_THE_FIRST = [
     for file in ("contract", "machine")
     for engine in ("Files", "Sqlite", "Mapping", "LmdbWith")
 ]
-"""Beginnings of names: the others have lmdb with its defaults, and memory."""
+"""Prefixes of names. The classes that remain have lmdb with its defaults, and memory."""
 NOT_IN_BETWEEN = ("tests/blobs", "tests/engines", "tests/reentry", "tests/values")
-"""What differs there in a Python between the first and the last differs in the last, too."""
+"""Tests that a Python between the first and the last leaves out: its differences exist in the last, too."""
 WITHOUT_NATIVE = "3.12"
-"""What is done in C elsewhere is done in Python there."""
+"""The Python that runs the tests without the module in C."""
 ROOT = Path(__file__).resolve().parent.parent
 
 
 def find(version: str) -> str | None:
-    """An interpreter of a version: on the PATH, or where version managers keep them."""
+    """An interpreter of a version, on the PATH or in the directories of version managers."""
     candidates = [shutil.which(f"python{version}")]
     for pattern in (f".pyenv/versions/{version}*/bin/python", f".local/share/uv/python/cpython-{version}*/bin/python3"):
         candidates += [str(path) for path in sorted(Path.home().glob(pattern))]
@@ -81,7 +82,7 @@ def find(version: str) -> str | None:
 
 
 def runs(python: str, version: str) -> bool:
-    """Whether it really is that version; a version manager's shim may be there and refuse."""
+    """Whether the interpreter has that version. A version manager's shim may exist without it, and then fails."""
     asked = subprocess.run(
         [python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"], capture_output=True, text=True, check=False
     )

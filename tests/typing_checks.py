@@ -1,4 +1,4 @@
-"""Not run: what must type-check for users, by mypy and by a second checker. Wrong uses carry a type-ignore."""
+"""Uses that must type-check, with mypy and with a second checker. Wrong uses have a type-ignore. It is never run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bad input of every kind gets a clear error of our tree, and nothing is lost or left behind."""
+"""Fixtures for bad input. It must raise a CoshelfError with a clear message. No file is lost or left behind."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Picture = dict[str, tuple[Any, ...]]
 
 
 def picture(directory: Path) -> Picture:
-    """Everything below a directory: names, kinds, modes, owners, times and contents."""
+    """The state of everything below a directory: names, kinds, modes, owners, times and contents."""
     shown: Picture = {}
     for path in sorted(directory.rglob("*")):
         status = path.lstat()
@@ -43,7 +43,7 @@ def picture(directory: Path) -> Picture:
 
 @pytest.fixture(autouse=True)
 def own_state_directory(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Marks of trust go to a directory of the test."""
+    """Keep the trust marks in a directory of the test."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
 
 
@@ -61,7 +61,7 @@ def place() -> Iterator[Path]:
 
 @pytest.fixture
 def unchanged() -> Callable[[Path], AbstractContextManager[None]]:
-    """A block after which a directory is as it was before, byte for byte, with nothing new beside."""
+    """Asserts that a block leaves a directory as it was, byte for byte, and adds nothing to it."""
 
     @contextmanager
     def block(directory: Path) -> Iterator[None]:
@@ -76,7 +76,7 @@ def unchanged() -> Callable[[Path], AbstractContextManager[None]]:
 
 @pytest.fixture
 def refused() -> Callable[..., coshelf.CoshelfError]:
-    """Opens what must be refused, and returns the error, which names the path and is of our tree."""
+    """Opens what must be refused, and returns the error. It must be a CoshelfError that names the path."""
 
     def attempt(
         error: type[coshelf.CoshelfError], target: Any, flag: str = "c", *words: str, named: str | None = None
@@ -94,7 +94,7 @@ def refused() -> Callable[..., coshelf.CoshelfError]:
 
 
 class Python:
-    """Runs a program in a process of its own, as this user or as one without rights."""
+    """Runs a program in a process of its own, as this user or as a user without rights."""
 
     def __call__(
         self, program: Program, *arguments: object, user: int | None = None, check: bool = True, **variables: str
@@ -119,7 +119,7 @@ def python() -> Python:
 
 @pytest.fixture(scope="session")
 def powerless(python: Python) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Runs a program as a user whom permissions bind: another one if the tests run as root, else this one."""
+    """Runs a program as a user to whom permissions apply: this user, or another one if the tests run as root."""
     if os.geteuid() != 0:
         return python
 
@@ -131,7 +131,7 @@ def powerless(python: Python) -> Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture(scope="session")
 def another_user(powerless: Any) -> Any:
-    """As ``powerless``, and never the owner of the files of the test."""
+    """As ``powerless``, but the user never owns the files of the test."""
     if os.geteuid() != 0:
         pytest.skip("only root can be two users")
     return powerless

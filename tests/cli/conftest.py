@@ -1,4 +1,4 @@
-"""A real shell for the command line."""
+"""Fixtures for the command line: a real shell."""
 
 from __future__ import annotations
 

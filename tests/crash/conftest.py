@@ -1,4 +1,4 @@
-"""Fixtures for crash tests: a directory to work in, and strace, without which nothing here can be tested."""
+"""Fixtures for crash tests: a directory to work in, and strace, which all of these tests need."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from strace import why_unusable
 
 @pytest.fixture(scope="session", autouse=True)
 def _strace() -> None:
-    """Where tests have to run (CI=1), doing without strace is a failure; elsewhere the tests are skipped."""
+    """Skip the tests if strace cannot be used. With CI=1, where all tests have to run, fail them."""
     reason = why_unusable()
     if reason and os.environ.get("CI") == "1":
         pytest.fail(f"crash tests need strace: {reason}")
@@ -23,7 +23,7 @@ def _strace() -> None:
 
 @pytest.fixture
 def scratch() -> Iterator[str]:
-    """An empty directory, in memory where there is one: what is durable is computed here, not waited for."""
+    """An empty directory, in /dev/shm if possible. These tests compute what is durable, and need no disk."""
     shared = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     directory = os.path.realpath(tempfile.mkdtemp(prefix="coshelf-crash-", dir=shared))
     yield directory

@@ -7,5 +7,5 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def own_state_directory(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Marks of trust go to a directory of the test."""
+    """Keep the trust marks in a directory of the test."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))

@@ -1,4 +1,4 @@
-"""Fixtures for tests of base and delta: those of tests with several processes."""
+"""Fixtures for tests of base and delta: the same as for tests with several processes."""
 
 from __future__ import annotations
 

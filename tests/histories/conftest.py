@@ -1,4 +1,4 @@
-"""Fixtures for histories and storms: those of tests with several processes."""
+"""Fixtures for histories and storms: the same as for tests with several processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The module in C, for tests that compare it with Python."""
+"""Fixtures for tests that compare the module in C with Python."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from coshelf import native
 
 @pytest.fixture(scope="session")
 def module() -> ModuleType:
-    """The module. Where there is a compiler it must be there."""
+    """The module in C. Without a compiler the tests are skipped; with a compiler the module must be in use."""
     if not native.in_use and (os.environ.get("COSHELF_NATIVE") == "0" or shutil.which("cc") is None):
         pytest.skip(f"the module in C is not in use: {native.reason}")
     assert native.in_use, native.reason

@@ -1,4 +1,4 @@
-"""What tests with several processes are given. What they start never outlives them."""
+"""Fixtures for tests with several processes. A process that a test starts ends with the test."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["armed", "crew", "own_state", "path"]
 
 @pytest.fixture
 def crew() -> Iterator[Crew]:
-    """Starts worker processes, and ends those that are left."""
+    """Starts worker processes, and ends those that still run after the test."""
     with Crew() as crew:
         yield crew
 
@@ -37,7 +37,7 @@ def armed(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Worker]:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Iterator[str]:
-    """A path for a shelf where commits are quick: these tests ask about processes, not about the disk."""
+    """A path for a shelf, in memory if possible: these tests test processes, not the disk."""
     if not os.access("/dev/shm", os.W_OK):
         yield str(tmp_path / "a.shelf")
         return
@@ -48,5 +48,5 @@ def path(tmp_path: Path) -> Iterator[str]:
 
 @pytest.fixture(autouse=True)
 def own_state(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Trust marks of test shelves do not belong in the user's home."""
+    """Keep the trust marks of test shelves out of the user's home."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.getbasetemp() / "state"))

@@ -16,7 +16,7 @@ import coshelf
 from starting import Program, environment, words_of
 
 _OPTIONS = ("-W", "error")
-# What a program in a test is given; one that is a file says what it imports.
+# Put before the text of a program in a test. A program in a file has its own imports.
 PRELUDE = """
 import os, signal, sys, threading, time
 import coshelf
@@ -26,7 +26,7 @@ from talking import hear, path, reap, say
 
 
 class Worker:
-    """One process that runs a program, which finds ``path``, ``say``, ``hear`` and ``reap`` in ``talking``."""
+    """One process that runs a program. The program gets ``path``, ``say``, ``hear`` and ``reap`` from ``talking``."""
 
     def __init__(
         self, program: Program, *arguments: object, options: tuple[str, ...] = _OPTIONS, within: tuple[str, ...] = ()
@@ -50,7 +50,7 @@ class Worker:
         self.process.stdin.flush()
 
     def hear(self) -> str:
-        """The next line that the worker says."""
+        """The next line that the worker prints."""
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         assert line.endswith("\n"), f"the worker ended early, with {self.process.wait()}:\n{self.errors()}"
@@ -61,7 +61,7 @@ class Worker:
         assert heard == word, f"{heard!r} instead of {word!r}:\n{self.errors()}"
 
     def finish(self, code: int = 0) -> list[str]:
-        """Wait for its end, which must be clean; return what it said since."""
+        """Wait until the worker ends with this exit code. Return the lines that were not read yet."""
         said, _ = self.process.communicate()
         assert self.process.returncode == code, f"the worker ended with {self.process.returncode}:\n{self.errors()}"
         if code == 0:
@@ -80,7 +80,7 @@ class Worker:
         return self._errors.read()
 
     def _show_where_it_is(self) -> None:
-        """Shown by pytest if the test failed."""
+        """Print a traceback of the worker, which pytest shows if the test fails."""
         self.process.send_signal(signal.SIGUSR1)
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(0.1)
@@ -106,13 +106,13 @@ class Crew:
     def start(
         self, program: Program, *arguments: object, options: tuple[str, ...] = _OPTIONS, within: tuple[str, ...] = ()
     ) -> Worker:
-        """A worker; ``within`` is a command that starts it, such as one that makes a container."""
+        """Start a worker. ``within`` is a command that starts it, such as one that makes a container."""
         worker = Worker(program, *arguments, options=options, within=within)
         self._workers.append(worker)
         return worker
 
     def start_many(self, number: int, program: Program, *arguments: object) -> list[Worker]:
-        """Workers with their number as last argument; they say "ready", then hear "go" together."""
+        """Start workers with their number as last argument. When all have said "ready", each is told "go"."""
         workers = [self.start(program, *arguments, index) for index in range(number)]
         for worker in workers:
             worker.expect("ready")
@@ -121,7 +121,7 @@ class Crew:
         return workers
 
     def run(self, program: Program, *arguments: object, options: tuple[str, ...] = _OPTIONS) -> list[str]:
-        """One worker from beginning to end."""
+        """Run one worker to its end, and return the lines that it printed."""
         return self.start(program, *arguments, options=options).finish()
 
     def __enter__(self) -> Self:
@@ -138,7 +138,7 @@ SIDECARS = [f".a.shelf.coshelf/{name}" for name in ("base-lock", "delta", "delta
 
 
 def beside(path: str) -> list[str]:
-    """The names in the shelf's directory, the shelf first, and what is in that of its sidecars."""
+    """The names in the shelf's directory, the shelf first, and those in the directory of its sidecars."""
     place = os.path.dirname(path)
     found = []
     for name in sorted(os.listdir(place), key=lambda name: name.lstrip(".")):
@@ -151,7 +151,7 @@ def beside(path: str) -> list[str]:
 
 
 def count_up(shelf: coshelf.Shelf[Any, Any], rounds: int) -> int:
-    """Count in a shelf that was handed over; return the pid of who did."""
+    """Count in a shelf that another process passed on. Return the pid of this process."""
     for _ in range(rounds):
         shelf.modify("count", lambda number: number + 1, default=0)
     return os.getpid()

@@ -1,4 +1,4 @@
-"""What the programs of workers import (``support.Worker``); a worker that everybody forgot ends by itself."""
+"""Imported by the programs of workers (``support.Worker``). A worker that is left running ends by itself."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from types import FrameType
 
 import coshelf
 
-faulthandler.register(signal.SIGALRM, chain=True)  # so that it says where it was
+faulthandler.register(signal.SIGALRM, chain=True)  # so that it prints a traceback first
 signal.alarm(110)
 faulthandler.register(signal.SIGUSR1)
-signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in what a shell started in the background
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts it in the background ignores SIGINT
 
 path = sys.argv[1]
-"""Of the shelf, or what else the first argument is."""
+"""The first argument: usually the path of the shelf."""
 _LIBRARY = os.path.dirname(coshelf.__file__) + os.sep
 
 
 def say(*words: object) -> None:
-    """Tell the test a line."""
+    """Print a line, which the test reads."""
     print(*words, flush=True)
 
 
 def hear() -> str:
-    """The next line that the test tells; nothing if it told all."""
+    """The next line from the test. An empty text if there are no more."""
     return sys.stdin.readline().strip()
 
 
@@ -36,5 +36,5 @@ def reap(pid: int) -> int:
 
 
 def in_library(frame: FrameType) -> bool:
-    """Whether what runs there is coshelf's own code."""
+    """Whether the frame runs coshelf's own code."""
     return frame.f_code.co_filename.startswith(_LIBRARY)

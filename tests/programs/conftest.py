@@ -1,4 +1,4 @@
-"""Real programs that share a shelf: servers and workers that other people run."""
+"""Fixtures for real programs that share a shelf: web servers and workers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-# They open a shelf when they are imported, as such programs do.
+# These modules open a shelf when they are imported.
 collect_ignore = ["counting_page.py", "celery_application.py"]
 
 

@@ -1,4 +1,4 @@
-"""Fixtures for tests with workers: those of tests with several processes."""
+"""Fixtures for tests with workers: the same as for tests with several processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Makes the helpers beside the tests importable, and servers available to them: one of each kind for a test process."""
+"""Fixtures for tests on servers: one server of each kind for each test process."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["postgresql"]
 
 @pytest.fixture(autouse=True)
 def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those that the object stores know."""
+    """Set the credentials that the object stores accept."""
     for name, value in objects.ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
 
@@ -56,11 +56,11 @@ def cluster_base() -> Iterator[Cluster]:
 
 @pytest.fixture
 def server(server_base: Server) -> str:
-    """A URL of a shelf that does not exist yet, on one server."""
+    """The URL of a shelf on one server. The shelf does not exist yet."""
     return f"{server_base.url}/0/{a_name()}"
 
 
 @pytest.fixture
 def cluster(cluster_base: Cluster) -> str:
-    """A URL of a shelf that does not exist yet, on a cluster."""
+    """The URL of a shelf on a cluster. The shelf does not exist yet."""
     return f"{cluster_base.url}/{a_name()}"

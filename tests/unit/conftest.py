@@ -1,4 +1,4 @@
-"""Shelves to test on: on each engine, with entries, with writeback and somebody else beside it."""
+"""Fixtures with shelves: on each engine, with entries, and with writeback beside a second shelf on the same entries."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def shelf(empty: Any) -> Any:
 
 
 def discard(shelf: Any) -> None:
-    """Let go of what a test left in the cache, so that closing is quiet."""
+    """Clear the shelf, so that closing does not write back what a test left in the cache."""
     if not shelf.closed:
         shelf.clear()
 

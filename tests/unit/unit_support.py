@@ -1,4 +1,4 @@
-"""What several modules of tests use: entries, every way to write, somebody else beside a shelf with writeback."""
+"""Shared by several test modules: entries, all ways to write, a second shelf beside one with writeback."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ WRITES: dict[str, Callable[[Any], Any]] = {
 
 
 class Pair:
-    """A shelf with writeback, and somebody else who has the same entries open."""
+    """A shelf with writeback, and a second shelf on the same entries."""
 
     def __init__(self, mine: Any, theirs: Any) -> None:
         self.mine = mine

@@ -1,4 +1,4 @@
-"""Shelves of every codec and layer, on every engine that has them."""
+"""Fixtures with shelves of every codec and layer, on every engine that has them."""
 
 from __future__ import annotations
 

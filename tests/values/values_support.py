@@ -1,4 +1,4 @@
-"""What tests of values use."""
+"""Helpers for tests of values."""
 
 from __future__ import annotations
 
@@ -75,12 +75,12 @@ def body_of(shelf: Any, key: Any) -> bytes:
 
 
 def plant(shelf: Any, key: Any, body: bytes) -> None:
-    """Put a record there, with a right checksum."""
+    """Put a record with a correct checksum under a key."""
     shelf._handle.engine.commit(Batch(puts={encode(key): body}))
 
 
 def run(program: Program, *arguments: object) -> str:
-    """What a process of its own prints."""
+    """The output of a program that runs in a process of its own."""
     done = subprocess.run(
         [sys.executable, *words_of(program), *map(str, arguments)],
         env={"PYTHONPATH": SOURCE, "PATH": "", "HOME": "/nonexistent"},
