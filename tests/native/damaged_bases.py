@@ -8,8 +8,6 @@ import shutil
 import sys
 import tempfile
 
-from coshelf._native import BaseReader
-
 PAGE = 4096
 _NUMBERS = (0, 1, 2, 15, 16, 17, 255, 4095, 4096, 65535)
 
@@ -28,6 +26,8 @@ def damage(data: bytearray, chance: random.Random) -> None:
 
 
 def main() -> None:
+    from coshelf._native import BaseReader  # here, since this file is looked through where there is none
+
     path, keys, seed, count = sys.argv[1], *map(int, sys.argv[2:])
     with open(path, "rb") as file:
         whole = file.read()

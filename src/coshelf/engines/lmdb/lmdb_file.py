@@ -141,8 +141,12 @@ class LmdbFile:
         holder = self.writer_mutex.holder()
         if holder:
             turns.refuse_hopeless(holder)
-        with self.writer_mutex.watched():
-            return turns.own[thread]
+        try:
+            with self.writer_mutex.watched():
+                return turns.own[thread]
+        except BaseException:  # an interrupt that came when it had begun
+            turns.end_left(None)
+            raise
 
     def writing(self) -> AbstractContextManager[lmdb.Transaction[bytes]]:
         """A write transaction for a ``with`` block that commits it. Raises ``Overtaken`` if a handler wrote in between.

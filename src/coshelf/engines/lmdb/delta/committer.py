@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from coshelf.engines.lmdb.delta.rows import Delta
     from coshelf.engines.lmdb.environment import Environment
+    from coshelf.engines.lmdb.lmdb_file import LmdbFile
 
 __all__ = ["Committer", "is_large"]
 
@@ -48,6 +49,10 @@ class Committer:
 
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
+
+    def lmdb_files(self) -> list[LmdbFile]:
+        """The LMDB files that this process has open."""
+        return self._environment.lmdb_files()
 
     # --- into the delta ----------------------------------------------------------------------------------------------
 

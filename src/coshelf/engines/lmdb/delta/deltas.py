@@ -48,6 +48,10 @@ class Deltas:
         self._row = row
         self._opening = opening
 
+    def lmdb_files(self) -> list[Delta]:
+        """The deltas that this process has open."""
+        return self.opened
+
     def open_dirty(self) -> None:
         """Open the delta if it is dirty, so that damage to a delta of dead processes is noticed at once.
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from coshelf.engines.lmdb.blobs.folder import BlobFolder
     from coshelf.engines.lmdb.delta.rows import Delta
+    from coshelf.engines.lmdb.lmdb_file import LmdbFile
     from coshelf.engines.lmdb.open_files import OpenFiles
 
 __all__ = ["Flusher"]
@@ -53,6 +54,10 @@ class Flusher:
         self._urgent = False
         self._paused = False
         self.noticed: list[None] = []
+
+    def lmdb_files(self) -> list[LmdbFile]:
+        """The LMDB files that this process has open."""
+        return self._environment.lmdb_files()
 
     # --- flushing ----------------------------------------------------------------------------------------------------
 

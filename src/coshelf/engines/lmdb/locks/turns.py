@@ -12,9 +12,9 @@ from __future__ import annotations
 import os
 import sys
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 import lmdb
 
@@ -24,7 +24,6 @@ from coshelf.system.cooperation import this_thread
 __all__ = ["Overtaken", "WriteTurns", "again_when_overtaken"]
 
 P = ParamSpec("P")
-S = TypeVar("S")
 T = TypeVar("T")
 
 _MOST = 100
@@ -96,6 +95,12 @@ class WriteTurns:
         """A block that ends the transaction, unless it was committed. Errors of a lost one become ``Overtaken``."""
         return _Ending(self, transaction)
 
+    def end_left(self, before: lmdb.Transaction[bytes] | None) -> None:
+        """End the transaction that this thread has, unless it is the one that it had ``before``."""
+        mine = self.own.get(this_thread())
+        if mine is not None and mine is not before:
+            self.end(mine)
+
     def end(self, transaction: lmdb.Transaction[bytes]) -> None:
         """End a transaction of this thread, unless it was committed."""
         transaction.abort()
@@ -147,15 +152,40 @@ def _is_open(transaction: lmdb.Transaction[bytes]) -> bool:
     return True
 
 
+class _Writes(Protocol):
+    """What has methods that write."""
+
+    def lmdb_files(self) -> Sequence[_File]:
+        """The LMDB files that this process has open, and that the methods write to."""
+
+
+class _File(Protocol):
+    @property
+    def turns(self) -> WriteTurns: ...
+
+
+S = TypeVar("S", bound=_Writes)
+
+
 def again_when_overtaken(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], T]:
-    """Decorate a method that writes: it does everything again after it was overtaken."""
+    """Decorate a method that writes: it does everything again after it was overtaken.
+
+    If it raises, no transaction is left that it began. An interrupt (Ctrl-C) may come just before the block of a
+    transaction is entered, or just before the end of it is under way, where the block itself does not end it.
+    """
 
     def repeated(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        thread = this_thread()
+        before = {id(file.turns): file.turns.own.get(thread) for file in self.lmdb_files()}
         for _ in range(_MOST):
             try:
                 return method(self, *args, **kwargs)
             except Overtaken:
                 continue
+            except BaseException:
+                for file in self.lmdb_files():
+                    file.turns.end_left(before.get(id(file.turns)))
+                raise
         raise TransactionInProgress(
             f"signal handlers and finalizers of this thread that write kept interrupting it, {_MOST} times in a row"
         )
