@@ -29,9 +29,7 @@ __all__ = ["create", "create_over", "making", "place", "sweep"]
 
 _SUFFIX = ".new"
 _MADE = re.compile(r"\..*\.coshelf-[a-z0-9_]{8}\.new", re.DOTALL)  # as mkstemp fills them in
-_NAME_LENGTH = (
-    100  # bytes of the shelf's name in the temporary one, which must not be too long where the shelf's is not
-)
+_NAME_LENGTH = 100  # bytes of the shelf's name in the temporary name, which must not become too long
 
 
 def create(path: str, mode: int) -> ShelfRow | None:
@@ -159,7 +157,7 @@ def sweep(path: str, own: int | None = None) -> None:
     try:
         names = [name for name in os.listdir(directory) if name.startswith(prefix) and _MADE.fullmatch(name)]
     except OSError:
-        return  # creating will say why
+        return  # creating the file raises the error
     for name in names:
         leftover = os.path.join(directory, name)
         with contextlib.suppress(OSError):  # the file is another user's, in use, or gone by now: leave it
