@@ -62,7 +62,7 @@ def making(path: str) -> Iterator[tuple[int, str]]:
     directory = os.path.dirname(path)
     name = os.path.basename(path)
     if is_reserved(name) or _MADE.fullmatch(name):
-        raise NotAShelf(f"{path} cannot be a shelf: names like this one are kept for the files beside a shelf")
+        raise NotAShelf(f"{path} cannot be a shelf: names like this one are kept for what lies beside shelves")
     sweep(path)
     try:
         descriptor, temporary = _make_temporary(directory, _prefix(path))
