@@ -136,7 +136,7 @@ def test_nul_in_the_name_is_a_clear_error(kind: Any, flag: str, tmp_path: Path, 
 @each_flag
 def test_empty_path_is_a_clear_error(flag: str) -> None:
     for target in ("", b"", "lmdb:"):
-        with pytest.raises(coshelf.NotAShelf, match="no path"):
+        with pytest.raises(coshelf.NotAShelf, match="cannot be the path"):
             coshelf.open(target, flag)  # type: ignore[arg-type]
 
 

@@ -243,7 +243,7 @@ class LmdbEngine(Engine):
         environment, committer = self._environment, self._committer
         if environment.blobs.may_have_new:
             batch = with_blob_rows(batch)
-        with environment.inside():  # opens afresh in a forked child
+        with environment.inside():  # a forked child opens the files again here
             if environment.name.gone is not None:
                 environment.name.refuse_gone()
             has_delta = environment.has_delta
@@ -314,7 +314,7 @@ class LmdbEngine(Engine):
     @contextmanager
     def exclusive(self, timeout: float | None = None) -> Iterator[Exclusive]:
         self._refuse_writes()
-        with self._environment.inside():  # a forked child opens afresh here, and has a lock of its own from then on
+        with self._environment.inside():  # a forked child opens the files again here, and gets a lock of its own
             pass
         with self._environment.exclusive.hold(self._options.timeout if timeout is None else timeout):
             yield Exclusive(self._commit_exclusively)

@@ -214,7 +214,7 @@ class Environment(OpenFiles):
             self.is_resting = True
 
     def release(self) -> None:
-        """One user less; after the last one it is closed, as soon as no thread is inside."""
+        """Count one user less. After the last one the files are closed as soon as no thread is inside."""
         with REGISTRY.lock:
             self.users -= 1
             REGISTRY.close_unused(self)

@@ -1,4 +1,4 @@
-"""A reader of one instant: the base at one of its commits, and over it what the delta had then."""
+"""A reader of one instant: the base at one of its commits, and over it the rows that the delta had then."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def _flush_if_possible(environment: Environment) -> None:
 
 
 class LmdbSnapshot(Snapshot):
-    """One instant of the file. Handles on the same instant share a transaction; the last one closed ends it.
+    """One instant of the file. Snapshots of the same instant share a transaction. The last one that closes ends it.
 
     ``newer`` has the rows of the delta, in order. They take precedence over those of the base.
     """

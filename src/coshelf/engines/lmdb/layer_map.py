@@ -27,7 +27,7 @@ class LayerMap:
     """Maps each layer to the beginning of its keys. It is found from all links, and a layer's name verifies it."""
 
     def __init__(self) -> None:
-        self._chunks: dict[bytes, set[bytes]] = {}  # of the links in each layer
+        self._chunks: dict[bytes, set[bytes]] = {}  # the chunks of the links in each layer
         self._beginnings: dict[bytes, bytes] = {}
         self.used: set[bytes] = set()
 

@@ -121,7 +121,7 @@ class LmdbFile:
     def begin_write(self) -> lmdb.Transaction[bytes]:
         """A write transaction, which this thread must end soon. Waits for LMDB's writer mutex.
 
-        A signal handler that interrupts this thread and writes ends the transaction before: see
+        A signal handler that interrupts this thread may end the transaction, in order to write. See
         :mod:`coshelf.engines.lmdb.locks.turns`.
         """
         self._commits += 1

@@ -33,7 +33,7 @@ def physical(key: bytes) -> bytes:
 
 
 def put(transaction: lmdb.Transaction[bytes], key: bytes, record: bytes) -> int:
-    """Store an entry; return how many links were made for it."""
+    """Store an entry. Return how many links were made for it."""
     transaction.put(physical(key), record)
     if len(key) <= CHUNK:
         return 0
@@ -41,7 +41,7 @@ def put(transaction: lmdb.Transaction[bytes], key: bytes, record: bytes) -> int:
 
 
 def delete(transaction: lmdb.Transaction[bytes], key: bytes) -> tuple[bool, int]:
-    """Remove an entry; return whether it was there, and how many links went with it."""
+    """Remove an entry. Return whether it was there, and how many links were removed with it."""
     if not transaction.delete(physical(key)):
         return False, 0
     removed = 0
@@ -101,7 +101,8 @@ class _Layer:
     """A walk over one layer. ``start`` and ``stop`` are relative to it; None means no bound.
 
     Attributes:
-        chunk: the chunk of the link that leads to this layer. It is part of each key here.
+        chunk: the chunk of the link that leads to this layer. Each key here begins with the chunks of the layers above
+            and this one.
         skip: how many bytes at the beginning of each row name the layer.
         rows: the rows that the walk has not reached yet.
     """

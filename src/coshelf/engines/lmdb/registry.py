@@ -177,7 +177,7 @@ class Registry:
         self.lock = new_reentrant_lock()
         self._opened = threading.Condition(self.lock)
         self._being_closed: set[str] = set()
-        self._being_opened: dict[str, tuple[int, int]] = {}  # and by which thread
+        self._being_opened: dict[str, tuple[int, int]] = {}  # each path with the thread that opens it
 
     def before_fork(self) -> None:
         # From Python 3.12 on, a fork with running threads is a warning. Before the lock: a thread may need it to end.
@@ -221,7 +221,7 @@ class Registry:
         util = sys.modules.get("multiprocessing.util")
         if util is not None and self._watched != os.getpid():
             self._watched = os.getpid()
-            util.register_after_fork(self, Registry._watch_child)  # for shelves opened before the child's function runs
+            util.register_after_fork(self, Registry._watch_child)  # for shelves unpickled before the child begins
             self._watch_child()
 
     def _watch_child(self) -> None:

@@ -24,7 +24,7 @@ _CHECKSUM = struct.Struct("<I")
 _NO_MORE_COMMITS = 1 << 62  # counting never reaches this number
 
 BLOBS = 1 << 0
-"""The feature of having blobs. A writer must know it: when it overwrites an entry, it notes blobs no longer named."""
+"""The feature of having blobs. A writer that overwrites an entry must note that its blob is not named any more."""
 _KNOWN_TO_WRITERS = BLOBS
 
 

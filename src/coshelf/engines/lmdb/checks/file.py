@@ -1,4 +1,4 @@
-"""The check of a shelf's file by its path: one that no process has open. All that is wrong goes to a report."""
+"""The check of a shelf's file by its path, while no process has it open. All problems go to a report."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def _check_whole(descriptor: int, report: Report, progress: Progress | None, lef
 
 
 def _report_changes(changes: Changes, meta: Meta, used: bytearray, report: Report) -> None:
-    """Report what is not as it was when the shelf was closed. A free page may be another one."""
+    """Report what has changed since the shelf was closed. A free page may change."""
     if changes.is_older:
         report.add("stamp", "header", "is not the one that was written last")
     if changes.inner:

@@ -23,14 +23,14 @@ from coshelf.keys import FIRST
 
 __all__ = ["StateCheck", "check_newer"]
 
-_LARGEST_SHOWN = 1 << 20  # bytes of a damaged record that is looked at
+_LARGEST_SHOWN = 1 << 20  # bytes of the largest damaged record that is read for the report
 _STEP = 64  # leaves
 
 
 class StateCheck:
     """The check of the pages and records of one state of a file, that of one header.
 
-    Entries that are ``outdated``, because the delta has something newer, are not counted.
+    Entries that are ``outdated`` are not counted: the delta has newer records for them.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class StateCheck:
 
     @property
     def used(self) -> bytearray:
-        """The pages, one byte each, not zero for those that are in use. Known after the check."""
+        """One byte for each page. It is not zero if the page is in use. Known after the check."""
         return self._structure.used
 
     def run(self) -> None:
@@ -95,7 +95,7 @@ class StateCheck:
             self._report.add("long key", f"page {node.page}", f"a link to long keys holds {node.size} bytes")
 
     def _look_at_layers(self) -> None:
-        """Look at the rows of layers, whose keys are known after all links are."""
+        """Check the rows of layers. Their keys are known once all links have been seen."""
         self._layers.resolve()
         for number in self._layer_pages:
             page = self._pages.read(number)

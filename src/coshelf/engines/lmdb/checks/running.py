@@ -30,7 +30,7 @@ _STEP = 8
 
 
 class ScanCheck:
-    """The pages of one scan, each of keys, or of rows, which compare as their keys do."""
+    """Checks the pages of one scan. A page has keys, or rows, which compare like their keys."""
 
     def __init__(self, path: str, *, reverse: bool) -> None:
         self._path = path
@@ -56,7 +56,7 @@ class ScanCheck:
 
 
 def visibly_damaged(key: bytes, record: bytes) -> bytes:
-    """The record; a damaged one is cut so short that its reader sees the damage.
+    """The record. A damaged record is cut so short that its reader notices the damage.
 
     Readers verify small records themselves, so this looks at large ones.
     """

@@ -1,8 +1,9 @@
 """Copies what is readable in a damaged file to a new shelf. The file is only read, and LMDB is not used.
 
 A salvage takes what the newest tree leads to. Where damage cuts off a part of the tree, it looks for the rows of that
-part in all other pages: first in those that are in use, then in those that may be free. Those also hold what was
-overwritten or deleted, so the report names what comes from them. What waits in the delta is newer than all of this.
+part in all other pages: first in those that are in use, then in those that may be free. The latter also hold
+overwritten and deleted rows, so the report names what comes from them. The commits in the delta are newer than all of
+this.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ _STEP = 256
 
 
 class _Found(NamedTuple):
-    """Where the best record for a key is. The more certain one wins, and of two equally certain ones the newer."""
+    """Where the best record for a key is. The more certain record wins; of two equally certain ones, the newer."""
 
     certainty: int
     version: int
@@ -57,7 +58,7 @@ _IN_TREE, _IN_USE, _DOUBTFUL = 2, 1, 0
 def salvage(
     source: str, target: str | bytes | os.PathLike[str] | os.PathLike[bytes], progress: Progress | None
 ) -> SalvageReport:
-    """Make a new shelf of what can be read in a file."""
+    """Make a new shelf from what can be read in a file."""
     with opened_alone(source) as descriptor:
         if descriptor is None:
             raise ShelfLocked(f"shelf is locked: {source}\n  it is open; close it first, or use its backup()")
@@ -83,18 +84,18 @@ class _Salvage:
         self._survey = Survey(self._pages)
         self._tree = FoundTree()
         self._found: dict[bytes, _Found] = {}
-        self._newer: dict[bytes, bytes] = {}  # what waits in the delta
+        self._newer: dict[bytes, bytes] = {}  # the rows that wait in the delta
         self.newest = 1
         report.pages = self._survey.last_page + 1
 
     def _read_metas(self) -> list[Meta]:
         try:
             return sorted(read_metas(self._descriptor, self._report.name), key=lambda meta: -meta.transaction)
-        except FormatTooNew:  # or damage that looks so: then the headers are not used
+        except FormatTooNew:  # or damage that looks like it: then the headers are not used
             return []
 
     def _guess_page_size(self) -> int:
-        """The size with which most pages have the number that they should have."""
+        """The page size with which the most pages have the right number."""
 
         def fitting(size: int) -> int:
             pages = Pages(self._descriptor, size)
@@ -156,7 +157,7 @@ class _Salvage:
             sequence = None
         if lost or sequence is not None:
             self._look_elsewhere(lost, sequence)
-        # A flush that was cut short has left the row of a commit that no header names: the tree's own goes first.
+        # An interrupted flush can leave the row of a commit that no header names. So the tree's own row comes first.
         self._newer = self._newest(waiting_rows(self._descriptor, (tree.row, self._survey.row), self._report))
         self._report_lost()
         self._take_newer()
@@ -253,7 +254,7 @@ class _Salvage:
                 report.bytes += len(key) + len(record)
 
     def _report_doubts(self) -> None:
-        """Name what may be old."""
+        """Name the entries that may be old."""
         report = self._report
         for key, found in self._found.items():
             self.newest = max(self.newest, found.version)
@@ -268,7 +269,7 @@ class _Salvage:
             report.add("resurrected?", "all", f"{report.resurrected} entries in all may be older, or have been deleted")
 
     def _compare_count(self, named: int, replaced: set[bytes]) -> int:
-        """The number of entries that are missing from the base, those that nothing names included.
+        """The number of entries that are missing from the base, including those whose keys are not known.
 
         ``named`` entries are missing for certain. The keys ``replaced`` were damaged in the base, and the delta has
         newer records for them.
@@ -296,7 +297,7 @@ class _Salvage:
     # --- writing -----------------------------------------------------------------------------------------------------
 
     def pages(self) -> Iterator[list[tuple[bytes, bytes]]]:
-        """The records found, in the order of their keys, without this user's mark, which is the file's own."""
+        """The records that were found, in the order of their keys. The mark is left out: it belongs to the old file."""
         page: list[tuple[bytes, bytes]] = []
         size = 0
         for key in sorted(self._found.keys() | self._newer.keys()):

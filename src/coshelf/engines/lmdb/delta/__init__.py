@@ -1,1 +1,1 @@
-"""The delta: commits that wait for a flush, and the flush that carries them to the base."""
+"""The delta: commits that wait for a flush, and the flush that writes them to the base."""

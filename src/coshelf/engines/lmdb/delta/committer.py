@@ -220,7 +220,7 @@ class Committer:
         if not has_room(environment.base.descriptor, environment.path, size + (rows + 1) * _PAGES_OF_ROW * PAGESIZE):
             raise StorageFull(
                 f"cannot write {environment.path}: no space left on the device; nothing of this commit was stored\n"
-                "  hint: entries can still be deleted, and give their space to others"
+                "  hint: delete entries: that is still possible, and gives their space to others"
             )
 
     # --- another delta -----------------------------------------------------------------------------------------------

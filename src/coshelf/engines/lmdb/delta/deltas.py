@@ -25,16 +25,16 @@ if TYPE_CHECKING:
 
 __all__ = ["Deltas"]
 
-# Where address space is limited (ulimit -v), smaller maps are tried for a new delta.
+# The sizes of maps for a new delta. If address space is limited (ulimit -v), the smaller one is tried.
 _DELTA_MAPS = (128 << 20, 32 << 20)
 _NO_ROOM_OR_RIGHT = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 class Deltas:
-    """The deltas that this process has open. ``opening`` gives the lock under which it opens files.
+    """The deltas that this process has open. ``opening`` gives the lock that it holds while it opens files.
 
     Attributes:
-        state: what the state page says of the delta.
+        state: what the state page says about the delta.
         opened: the delta that this process used last, and before it those that it replaced.
     """
 

@@ -21,7 +21,7 @@ _PREALLOCATING = ("ext4", "xfs", "tmpfs")
 
 
 def belongs(path: str, row: ShelfRow, state: DeltaState) -> bool:
-    """Whether the delta that a left state page names is that of this shelf, in this state, from this boot.
+    """Whether the delta that a left state page names belongs to this shelf, in this state, and to this boot.
 
     Raises OSError if this is not known.
     """
@@ -51,7 +51,7 @@ def decide_kind(path: str, information: os.stat_result) -> int:
 def make_delta_files(
     path: str, information: os.stat_result, store_id: bytes, kind: int, generation: int, offset: int
 ) -> DeltaIdentity:
-    """Make the files of an empty delta, with the owner and mode of the shelf; without a size yet. Raises OSError.
+    """Make the files of an empty delta, with the owner and mode of the shelf. They have no size yet. Raises OSError.
 
     The number of its first commit is the one after ``offset``.
     """

@@ -76,7 +76,7 @@ class Flusher:
 
     @again_when_overtaken
     def flush_inside(self) -> int:
-        """Do the same as :meth:`flush`, for a thread that is inside, or that closes the files."""
+        """Flush without a look at the file's name, for a thread that is inside, or that closes the files."""
         environment = self._environment
         base, state = environment.base, environment.page.delta
         if not state.is_made:  # each commit so far went straight to the base

@@ -90,7 +90,7 @@ class DeltaState:
         return DeltaIdentity(*_IDENTITY.unpack_from(self._page, _AT))
 
     def set_identity(self, identity: DeltaIdentity) -> None:
-        """Only for the process that is alone with the shelf, or holds the base's write lock.
+        """Write the identity. Only for the process that is alone with the shelf, or holds the base's write lock.
 
         Kind and generation come last: a process that sees a new generation sees the rest of it.
         """
@@ -99,7 +99,7 @@ class DeltaState:
         self._page[_AT : _AT + _KIND_AND_GENERATION] = packed[:_KIND_AND_GENERATION]
 
     def expect(self) -> None:
-        """Say that the first commit is to make a delta. Only for the process that is alone with the shelf."""
+        """Note that the first commit makes a delta. Only for the process that is alone with the shelf."""
         self.words[GENERATION] = _NO_GENERATION
         self.words[_KIND] = NOT_MADE
 

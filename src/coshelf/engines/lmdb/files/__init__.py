@@ -1,1 +1,1 @@
-"""The shelf's file and the files beside it: made, opened, closed, copied and replaced."""
+"""Makes, opens, closes, copies and replaces the shelf's file and the files beside it."""

@@ -29,9 +29,7 @@ __all__ = ["create", "create_over", "making", "place", "sweep"]
 
 _SUFFIX = ".new"
 _MADE = re.compile(r"\..*\.coshelf-[a-z0-9_]{8}\.new", re.DOTALL)  # as mkstemp fills them in
-_NAME_LENGTH = (
-    100  # bytes of the shelf's name in the temporary one, which must not be too long where the shelf's is not
-)
+_NAME_LENGTH = 100  # bytes of the shelf's name in the temporary name, which must not become too long
 
 
 def create(path: str, mode: int) -> ShelfRow | None:
@@ -64,7 +62,7 @@ def making(path: str) -> Iterator[tuple[int, str]]:
     directory = os.path.dirname(path)
     name = os.path.basename(path)
     if is_reserved(name) or _MADE.fullmatch(name):
-        raise NotAShelf(f"{path} cannot be a shelf: names like this one are kept for the files beside a shelf")
+        raise NotAShelf(f"{path} cannot be a shelf: names like this one are kept for what lies beside shelves")
     sweep(path)
     try:
         descriptor, temporary = _make_temporary(directory, _prefix(path))
@@ -159,7 +157,7 @@ def sweep(path: str, own: int | None = None) -> None:
     try:
         names = [name for name in os.listdir(directory) if name.startswith(prefix) and _MADE.fullmatch(name)]
     except OSError:
-        return  # creating will say why
+        return  # creating the file raises the error
     for name in names:
         leftover = os.path.join(directory, name)
         with contextlib.suppress(OSError):  # the file is another user's, in use, or gone by now: leave it

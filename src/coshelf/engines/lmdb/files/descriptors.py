@@ -63,7 +63,7 @@ def _are_usable() -> bool:
     """
     try:
         from coshelf.engines.lmdb.files.inherited_maps import can_replace_maps
-    except ImportError:  # a Python that was built without ctypes
+    except ImportError:  # Python was built without ctypes
         return False
     return can_replace_maps()
 

@@ -1,4 +1,4 @@
-"""The reserve: unused space at the end of a closed shelf. It allows to open the shelf on a full disk, and to delete.
+"""The reserve: unused space at the end of a closed shelf, with which it can be opened on a full disk to delete entries.
 
 The sidecars need space, and so do the pages that a deletion writes. A small shelf has no reserve, because deleting from
 it gives little space back. docs/format.md, "A shelf on lmdb".

@@ -107,8 +107,8 @@ def refuse_stranger(shelf: str) -> None:
                 raise NotAShelf(f"{entry.path} is not a file, but {shelf} needs a file of this name beside it")
             if not is_known and not _has_state_page(shelf):
                 raise NotAShelf(
-                    f"{directory} has a foreign file {entry.name!r} in it, and {shelf} needs a directory of this name "
-                    "for the files beside it\n  hint: move it away, or give the shelf another name"
+                    f"{directory} has {entry.name!r} in it, which is not from coshelf, but {shelf} needs a directory "
+                    "of this name for the files beside it\n  hint: move it away, or give the shelf another name"
                 )
 
 

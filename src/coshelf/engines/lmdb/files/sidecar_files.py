@@ -1,4 +1,4 @@
-"""Making and removing sidecars, with the shelf's own owner and mode."""
+"""Makes sidecars, with the shelf's own owner and mode, and removes them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Opening and closing a shelf's files so that one file has one set of sidecars. docs/format.md, "Locks".
+"""Opens and closes a shelf's files, so that one file has one set of sidecars. docs/format.md, "Locks".
 
 The lock is a flock on the shelf's file: shared for as long as it is open, exclusive for the first opener while it makes
 the state page, and for the last closer while it removes the sidecars.
@@ -240,7 +240,7 @@ def _try_open(path: str, descriptor: int, write: bool, *, trusted: bool) -> tupl
         # The order matters: the lock file of a replaced shelf may be this process's own, and must not be opened.
         if not _is_left_from_another(path, identity) and _somebody_lives(lock_path(base_path(path))):
             return None, OpenUnderAnotherName(
-                f"{path} has contradicting locks: its lock file is in use, but no process has the shelf itself open\n"
+                f"{path} has contradictory locks: its lock file is in use, but no process has the shelf itself open\n"
                 "  hint: a process that had it open may have copied or moved the file; close it there"
             )
         row, has_damage, is_own, transaction = look_at(descriptor, path, trusted=trusted)

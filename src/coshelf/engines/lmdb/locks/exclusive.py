@@ -1,8 +1,8 @@
 """The exclusive lock: one transaction at a time among all threads and processes. Waiting for it has a time limit.
 
 It is not an open LMDB write transaction: waiting for that could not be interrupted, and it would bind the holder to
-its thread. Between processes the lock is a flock, between threads a lock of Python. A plain commit that finds the flag
-in the state page gives up its own transaction and takes this lock.
+its thread. Between processes it is the flock of the lock file, between threads a lock of Python. A plain commit that
+finds the flag in the state page gives up its own transaction and takes this lock.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ _LONGEST_PAUSE = 0.01
 class ExclusiveLock:
     """One per environment and process.
 
-    ``inside`` keeps the state page open for a block; ``barrier`` waits until every commit that had not seen the flag
-    has ended, and is told whether the last holder died with the lock.
+    ``inside`` keeps the state page open for a block. ``barrier`` waits for the end of every commit that had not seen
+    the flag. It is told whether the last holder died with the lock.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class ExclusiveLock:
         return hold is not None and hold.thread == threading.get_ident()
 
     def is_others(self) -> bool:
-        """Whether another thread or process holds it, or died with it. Asked inside a commit."""
+        """Whether another thread or process holds the lock, or died with it. Asked inside a commit."""
         return self._page.is_claimed() and not self.is_mine()
 
     def hold(self, timeout: float) -> AbstractContextManager[None]:
@@ -114,7 +114,7 @@ class ExclusiveLock:
                     return
                 if time.monotonic() - start > timeout:
                     raise self._locked(timeout)
-            backoff.sleep()  # polled, since flock has no timeout
+            backoff.sleep()  # this polls, since flock has no timeout
 
     def _locked(self, waited: float) -> ShelfLocked:
         with self._inside():
@@ -138,7 +138,7 @@ class _Hold:
     harmless if this does not have it, is tried again if interrupted, and happens at the latest when this is collected.
     """
 
-    _lock: ExclusiveLock | None = None  # until it has one: even __init__ may be interrupted
+    _lock: ExclusiveLock | None = None  # a default, since even __init__ may be interrupted
 
     def __init__(self, lock: ExclusiveLock, timeout: float) -> None:
         self.thread = threading.get_ident()

@@ -1,4 +1,4 @@
-"""Sleeping on a word of shared memory until another process changes it (Linux futex).
+"""Sleeps on a word of shared memory until another process changes it (Linux futex).
 
 The standard library has no call for it. So the system call is made through ctypes, which is loaded at the first wait.
 """
@@ -34,7 +34,7 @@ def _system_call() -> Any:
         return None
     try:
         import ctypes
-    except ImportError:  # a Python that was built without it
+    except ImportError:  # Python was built without ctypes
         return None
 
     class Timespec(ctypes.Structure):

@@ -13,7 +13,10 @@ __all__ = ["close_files", "lend", "take_back"]
 
 
 def lend(files: Files, descriptor: int) -> None:
-    """Use LMDB's descriptor, if it is of the same file, and close our own. Call this once the lock is shared."""
+    """Use LMDB's descriptor of the same file, and close our own. Call this once the lock is shared.
+
+    If LMDB's descriptor was not found, ``descriptor`` is our own, and this does nothing.
+    """
     own = files.descriptor
     if descriptor == own:
         return

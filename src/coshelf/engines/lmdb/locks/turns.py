@@ -92,7 +92,7 @@ class WriteTurns:
             raise Overtaken
 
     def ending(self, transaction: lmdb.Transaction[bytes]) -> _Ending:
-        """A block that ends the transaction, unless it was committed. Errors of a lost one become ``Overtaken``."""
+        """For a block: end the transaction, unless it was committed. Errors of a lost one become ``Overtaken``."""
         return _Ending(self, transaction)
 
     def end_left(self, before: lmdb.Transaction[bytes] | None) -> None:

@@ -51,7 +51,7 @@ class Survey:
         self.layers = LayerMap()
         self.row: ShelfRow | None = None
         self.row_page = 0
-        self.above: dict[int, list[int]] = {}  # first children of branch pages, to those pages
+        self.above: dict[int, list[int]] = {}  # for the first child of branch pages: those branch pages
         self.last_page = pages.length // pages.size - 1
 
     def look_at(self, number: int) -> None:
@@ -88,7 +88,7 @@ class FoundTree:
     Attributes:
         rows: the rows of each leaf.
         problems: pages that are not what they should be, with what is wrong.
-        lost: ranges of rows that lie below those.
+        lost: ranges of rows that lie below those pages.
         free: the pages that are known to be free; None if that is not known.
         row: its shelf row.
         counts: how many pages and rows it has, by its header; None if no header says that.

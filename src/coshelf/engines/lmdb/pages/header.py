@@ -3,8 +3,8 @@
 LMDB must never map a file that is not a shelf, or that is cut short. If a file is shorter than its header says, reading
 it through the map ends the process with SIGBUS.
 
-LMDB takes the greater of the two transaction numbers, and then the header page that this number's parity names. It uses
-the roots of that header alone. Of the other one it uses the number, and writes its next transaction over it.
+LMDB takes the greater of the two transaction numbers, and then the header page for the parity of this number. It uses
+the roots of that header alone. Of the other header it uses only the number, and its next transaction overwrites it.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Counts(NamedTuple):
 
 
 class Meta(NamedTuple):
-    """One of the two header pages. ``place`` is where it was found, the rest is what it says."""
+    """One of the two header pages. ``place`` is where it was found; the other fields are what it says."""
 
     page_size: int
     last_page: int
@@ -131,7 +131,7 @@ def missing_bytes(descriptor: int, path: str, metas: list[Meta] | None = None) -
 
 
 def newest_transaction(descriptor: int, path: str) -> int:
-    """The number of the last LMDB transaction, read past the map."""
+    """The number of the last LMDB transaction, read from the file and not from the map."""
     metas = read_metas(descriptor, path)
     if not metas:
         raise DamagedShelf(f"{path} is damaged: its header pages were overwritten while it was open")

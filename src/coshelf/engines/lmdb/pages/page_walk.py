@@ -45,7 +45,7 @@ class TreeWalk:
     The walk calls ``report`` for each page that is not what it should be.
 
     Attributes:
-        seen: the pages, one byte each, not zero for those that belong to the tree.
+        seen: one byte for each page, not zero if the page belongs to the tree.
         counts: the counts of pages and rows.
         lost: the ranges of rows below pages that could not be followed; None as the end means "no bound".
     """

@@ -33,7 +33,7 @@ class StructureCheck:
     """The check of the pages of one state of a file, that of one header.
 
     Attributes:
-        used: the pages, one byte each, not zero for those that are in use. Known after the check.
+        used: one byte for each page, not zero if the page is in use. Known after the check.
     """
 
     def __init__(self, pages: Pages, meta: Meta, report: Report) -> None:
@@ -116,7 +116,7 @@ def row_without_lmdb(descriptor: int, path: str) -> ShelfRow | None:
 
 
 def is_own(pages: Pages, meta: Meta, path: str) -> bool:
-    """Whether this user made the file on this machine. The rows that tell are the first two."""
+    """Whether this user made the file on this machine. The first two rows say that."""
     return is_marked(pages, {node.key: pages.value(node) for node in _first_rows(pages, meta)}, path)
 
 
