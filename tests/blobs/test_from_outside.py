@@ -141,7 +141,7 @@ def test_a_folder_that_is_removed_takes_its_blobs_along_and_nothing_else(path: s
         shelf["a"], shelf["c"] = signed(1), 3
         shutil.rmtree(path + ".coshelf-blobs")
         shelf.sync()
-        with pytest.raises(MissingBlob, match="moved with it"):
+        with pytest.raises(MissingBlob, match="together with the shelf"):
             shelf["a"]
         shelf["b"] = signed(2)
         shelf.sync()

@@ -21,7 +21,7 @@ _STEP = 256
 def check_record(
     report: Report, key: bytes, size: int, damaged: bytes | None, *, page: int | None = None, counted: bool = True
 ) -> None:
-    """Count a whole entry, or note a damaged one. ``damaged`` is the rest of a damaged record, None for a whole one."""
+    """Count a whole entry, or note a damaged one. ``damaged`` is what is left of a damaged record, or None."""
     where = f"key {shown_key(key)}" if page is None else f"page {page}, key {shown_key(key)}"
     if damaged is not None:
         from coshelf.inspection.preview import preview_of
@@ -45,7 +45,7 @@ def check_record(
 
 
 def check_records(engine: Engine, progress: Progress | None) -> Report:
-    """Check the entries of an engine that is not :class:`SelfChecking`: those of one instant, if all can be read."""
+    """Check the entries of an engine by reading them: those of one instant, if all can be read."""
     try:
         return _check(engine, engine.scan(FIRST, LAST), progress)
     except DamagedRecord:  # it ends a scan, so the entries behind it were not read

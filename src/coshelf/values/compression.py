@@ -18,7 +18,7 @@ __all__ = ["DEFAULT_LEVEL", "Compression", "Compressor", "Decompressor", "Zstd"]
 DEFAULT_LEVEL = 3
 _ZSTD = b"\x01"
 _DATA = 1 + 4 + 8  # bytes of the header's data: algorithm, dictionary, size
-_COST = 3 + _DATA + 3  # bytes that compressing adds: that header, and a tag and an end of headers
+_COST = 3 + _DATA + 3  # bytes that compressing adds: that header, and a tag and an end if there were no headers
 _GREATEST_RATIO = 32_768  # a block of 128 KiB takes at least three bytes; a frame adds some
 _LOOK_AGAIN = 1.0  # seconds until the codec uses a dictionary that another process has trained
 

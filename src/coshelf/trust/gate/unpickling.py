@@ -118,7 +118,7 @@ class Gate:
     def _careful(self, data: Any, buffers: Iterable[Any] | None, is_small: bool = False) -> Any:
         """The value of a pickle that is large, or asks for something by name."""
         data = data if type(data) is bytes else bytes(data)
-        # The unpickler loads an extension that the program has registered without calling find_class.
+        # If the program has registered an extension, the unpickler may load it without a call of find_class.
         registered = copyreg._extension_registry  # type: ignore[attr-defined]  # noqa: SLF001
         is_quick = buffers is None and not registered and _IS_IN_C
         if is_quick:
