@@ -54,9 +54,9 @@ class _UnknownDatabase(NotAShelf, _DbmError):
 
 
 error = (_DbmError, OSError)
-"""What dbm functions raise, for ``except``, as in the original: its own class, and that of all errors of files."""
+"""The errors of dbm functions, for ``except``, as in the original: this module's class, and OSError."""
 
-_their_whichdb = dbm.whichdb  # as it is now: a program may put ours in its place
+_their_whichdb = dbm.whichdb  # kept, because a program may replace it by coshelf's
 _LMDB = 0xBEEFC0DE.to_bytes(4, "little")
 _LMDB_AT = 16
 _PATIENCE = 5.0  # seconds to wait until a file that is to be replaced is unlocked

@@ -161,7 +161,7 @@ class UntrustedValue(CoshelfError, ValueError):
 
 
 class DamagedRecord(DamagedShelf):
-    """A stored record or key is not what was written. The rest of the shelf can be read."""
+    """A stored record or key differs from the one that was written. The rest of the shelf can be read."""
 
     def __init__(self, message: str, key: Any = None) -> None:
         super().__init__(message)

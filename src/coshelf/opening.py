@@ -173,7 +173,7 @@ def _require(engine: Engine, wanted: Iterable[str]) -> None:
     for requirement in wanted:
         name, given, value = requirement.partition("=")
         if name not in names:
-            raise ValueError(f"there is no capability {name!r}; there are {', '.join(sorted(names))}")
+            raise ValueError(f"unknown capability {name!r}; the capabilities are {', '.join(sorted(names))}")
         has = getattr(engine.capabilities, name)
         if (str(has) != value) if given else not has:
             raise Unsupported(
