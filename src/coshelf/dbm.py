@@ -39,31 +39,31 @@ Filename = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 
 
 class _DbmError(OSError):
-    """What the functions here raise by themselves."""
+    """The error of the functions in this module."""
 
 
 _DbmError.__name__ = _DbmError.__qualname__ = "error"
 
 
 class _NoDatabase(ShelfNotFound, _DbmError):
-    """There is no database of that name."""
+    """A database of that name does not exist."""
 
 
 class _UnknownDatabase(NotAShelf, _DbmError):
-    """What lies there was made by no module that is known here."""
+    """The file was not made by a known module."""
 
 
 error = (_DbmError, OSError)
-"""What dbm functions raise, for ``except``, as in the original: its own class, and that of all errors of files."""
+"""The errors of dbm functions, for ``except``, as in the original: this module's class, and OSError."""
 
-_their_whichdb = dbm.whichdb  # as it is now: a program may put ours in its place
+_their_whichdb = dbm.whichdb  # kept, because a program may replace it by coshelf's
 _LMDB = 0xBEEFC0DE.to_bytes(4, "little")
 _LMDB_AT = 16
-_PATIENCE = 5.0  # seconds for a file that is to be replaced to be unlocked
+_PATIENCE = 5.0  # seconds to wait until a file that is to be replaced is unlocked
 
 
 class Database(BytesFace):
-    """What :func:`open` returns: a mapping from bytes to bytes. A str stands for its UTF-8 bytes."""
+    """A mapping from bytes to bytes, which :func:`open` returns. A str is used as its UTF-8 bytes."""
 
     def __init__(self, shelf: Shelf[Any, bytes]) -> None:
         super().__init__(shelf, b"", _bytes_key, bytes)
@@ -95,10 +95,10 @@ def open(file: Filename, flag: str = "r", mode: int = 0o666) -> Any:
         mode: permission bits of a new file, less the umask.
 
     Raises:
-        error: it does not exist, cannot be opened, or its kind is not known.
-        ValueError: the flag is not known.
+        error: it does not exist, cannot be opened, or its kind is unknown.
+        ValueError: the flag is unknown.
 
-    Returns a :class:`Database`. For a file that another dbm module made, it returns what that module returns.
+    Returns a :class:`Database`. For a file that another dbm module made, it returns an object of that module.
     """
     return open_face(file, flag, mode, PICKLES, Database)
 
@@ -106,7 +106,7 @@ def open(file: Filename, flag: str = "r", mode: int = 0o666) -> Any:
 def open_face(
     file: Filename, flag: str, mode: int, how: FrontDoor, face: Callable[[Shelf[Any, bytes]], BytesFace]
 ) -> Any:
-    """A face of the shelf of that name; of what another dbm module made, what that module returns."""
+    """A face of the shelf of that name. For a file that another dbm module made, an object of that module."""
     if not isinstance(flag, str):
         raise TypeError(f"flag must be a str, not {type(flag).__name__}")
     wanted = flag[:1]
@@ -132,36 +132,36 @@ def open_face(
 
 def _open_old(path: str, flag: Any, mode: int, kind: str) -> Any:
     try:
-        if _their_whichdb(path) is None:  # a file that only its module would know
+        if _their_whichdb(path) is None:  # the module of this kind is missing
             raise _UnknownDatabase(f"db type is {kind}, but the module is not available: {path}")
         return dbm.open(path, flag, mode)
-    except dbm.error[0] as failure:  # which is no OSError
+    except dbm.error[0] as failure:  # which is not an OSError
         raise _UnknownDatabase(f"{failure}: {path}") from failure
 
 
 def whichdb(filename: Filename) -> str | None:
     """The module that made a database, as ``dbm.whichdb``: ``"coshelf.dbm"`` for a coshelf file.
 
-    None if no readable database exists there. An empty str if the module is not known.
+    None if no readable database exists there. An empty str if the module is unknown.
     """
     path = os.fsdecode(filename)
     if _is_ours(path):
         return "coshelf.dbm"
     kind = "" if _waits(path) else _their_whichdb(path)
-    # It may have been made between the two looks: ours appear whole, or not at all.
+    # A coshelf file may have been made between the two tests. It is never seen incomplete.
     if kind == "" and _is_ours(path):
         return "coshelf.dbm"
     if kind is None and not os.path.lexists(path) and (old := found_beside(path)) is not None:
-        return old.kind  # of a module that this Python does not have
+        return old.kind  # this Python does not have the module
     return kind
 
 
 def _waits(path: str) -> bool:
-    """Whether looking at a database of this name would wait for ever: the original opens whatever lies there."""
+    """Whether the original ``whichdb`` could wait for ever: it opens files of any type, such as a FIFO."""
     for suffix in ("", *SUFFIXES):
         try:
             mode = os.stat(path + suffix).st_mode
-        except (OSError, ValueError):  # opening it will say why
+        except (OSError, ValueError):  # opening it reports the error
             continue
         if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
             return True

@@ -70,7 +70,7 @@ class ShelfExists(CoshelfError, FileExistsError):
 
 
 class NotAShelf(CoshelfError, OSError):
-    """Something else lies at this place. It has not been changed."""
+    """The file or object at this place is not a shelf. It has not been changed."""
 
 
 class FormatTooNew(NotAShelf):
@@ -152,7 +152,7 @@ class WrongKey(UnreadableValue):
 
 
 class UntrustedValue(CoshelfError, ValueError):
-    """A stored value is more than plain data, and this shelf may not run code. ``name`` is what the value asks for."""
+    """A stored value is not plain data, and this shelf may not run code. ``name`` is the class or function it needs."""
 
     def __init__(self, message: str, name: str = "", key: Any = None) -> None:
         super().__init__(message)
@@ -161,7 +161,7 @@ class UntrustedValue(CoshelfError, ValueError):
 
 
 class DamagedRecord(DamagedShelf):
-    """A stored record or key is not what was written. The rest of the shelf can be read."""
+    """A stored record or key differs from the one that was written. The rest of the shelf can be read."""
 
     def __init__(self, message: str, key: Any = None) -> None:
         super().__init__(message)
@@ -201,7 +201,7 @@ class Conflict(CoshelfError, RuntimeError):
 
 
 class SnapshotLost(CoshelfError, RuntimeError):
-    """Commits overtook a reader that has no right to register itself with the writers."""
+    """Commits overtook a reader that cannot register itself with the writers."""
 
 
 # --- the engine below ------------------------------------------------------------------------------------------------
@@ -231,7 +231,7 @@ class ShelfGone(StorageError):
 
 
 class Unavailable(CoshelfError, ConnectionError):
-    """The server of the shelf cannot be reached, or went away. This call wrote nothing."""
+    """The server of the shelf cannot be reached, or closed the connection. This call wrote nothing."""
 
 
 class OutcomeUnknown(CoshelfError, OSError):

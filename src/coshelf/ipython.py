@@ -1,7 +1,7 @@
 """``%load_ext coshelf.ipython``: the profile's ``ip.db`` becomes a shelf that any number of kernels share.
 
-``%store``, aliases, bookmarks and directory history are kept there. The values that the profile has are copied the
-first time. If the profile is on a network file system, its directory of values stays, and the files engine uses it.
+``%store``, aliases, bookmarks and directory history are kept there. Existing values of the profile are copied the first
+time. If the profile is on a network file system, its directory of values stays, and the files engine uses it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _OLD = "db"
 
 
 class ProfileDatabase(MutableMapping[str, Any]):
-    """A shelf that behaves as the store that IPython expects: ``keys()`` is a list, and ``del`` of no key is no error.
+    """A shelf with the interface that IPython expects: ``keys()`` is a list, and ``del`` ignores missing keys.
 
     A value that cannot be unpickled here raises KeyError, so that the other values are restored.
     """
@@ -91,7 +91,7 @@ def unload_ipython_extension(ip: Any) -> None:
 
 
 def _has_been_used(ip: Any) -> bool:
-    """Newer IPythons make their store when it is first asked for; then there is no need to have it made."""
+    """Whether IPython has made its store. Newer versions make it at the first use, which is not needed here."""
     return getattr(ip, "_db", ip) is not None
 
 
@@ -100,8 +100,8 @@ def _take_over(old: Any, shelf: Shelf[str, Any]) -> None:
     for key in old.keys():  # noqa: SIM118 (iterating it may be something else)
         try:
             found[key] = old[key]
-        except KeyError:  # what it says of a file that it cannot unpickle
-            print(f"coshelf: {key} cannot be read and stays where it was")
+        except KeyError:  # the old store raises it for a file that it cannot unpickle
+            print(f"coshelf: {key} cannot be read and stays in the old store")
     with shelf.transaction() as transaction:
         for key, value in found.items():
             transaction.setdefault(key, value)

@@ -58,30 +58,31 @@ def open(
         durability: "interval": a commit that returned survives the death of any process, and power loss after at most
             ``flush_interval``; ``sync()`` and ``close()`` wait for that. "commit": each commit waits for it.
         flush_interval: seconds between two flushes while entries are written, 0 or more.
-        timeout: seconds that bound every wait for a lock, 0 or more.
+        timeout: the longest wait for a lock in seconds, 0 or more.
         protocol: pickle protocol for writing, 5 by default. Every protocol is read.
-        writeback: keep the values that were handed out. ``sync()`` and ``close()`` write back those that were changed
-            in place. As in ``shelve``, but only changes are written, and never over the changes of other processes.
+        writeback: keep the values that were read. ``sync()`` and ``close()`` write back those that were changed in
+            place. As in ``shelve``, but only changes are written, and never over the changes of other processes.
         require: capabilities without which opening is refused: ``"snapshots"``, ``"exclusive=processes"``, ...
         trust: True: values may be any objects, so loading one may run code. False: values are plain data, and reading
             anything else raises :class:`~coshelf.errors.UntrustedValue`. None: as True if this user made the shelf on
             this machine and no other user can write it. Otherwise as False, and storing anything else raises
             :class:`~coshelf.errors.UnwritableValue`.
-        allow: classes and functions that are loaded beside plain data where the shelf is not trusted.
+        allow: classes and functions that are loaded beside plain data if the shelf is not trusted.
         sign: a secret of 16 bytes or more, with which each stored value is signed. A signed value may be any object. A
-            value without a good signature for its key raises :class:`~coshelf.errors.UntrustedValue`, before anything
-            is unpickled. Of several secrets the first signs, and each is good for reading.
+            value without a valid signature for its key raises :class:`~coshelf.errors.UntrustedValue`, before anything
+            is unpickled. If several secrets are given, the first signs, and each is valid for reading.
         codec: how values become bytes: "pickle" (any object), "msgspec" (msgpack), "json", "bytes" or "str". A value
-            that would not come back equal is refused. None: what the shelf remembers, and "pickle" for a new one.
+            that would not be read back equal is refused. None: what the shelf remembers, and "pickle" for a new one.
         type: the type of all values, in annotations that msgspec knows (a Struct, a dataclass, a TypedDict,
             ``dict[str, int]``). With codec "msgspec" and "json" values are validated when they are written and read,
             and one that does not fit raises :class:`~coshelf.errors.TypeMismatch`. Without ``codec`` it asks for
             "msgspec".
         compress: "zstd", or :class:`coshelf.Zstd` for another level. A value is stored compressed if that makes it
             smaller. False: values are not compressed any longer. None: what the shelf remembers.
-        encrypt: a secret of 16 bytes or more, with which values are encrypted; keys are not. Of several secrets the
-            first encrypts, and each is good for reading. An encrypted shelf does not open without its secret.
-        recode: write as these options say from now on, though the shelf remembers something else. Existing values stay
+        encrypt: a secret of 16 bytes or more, with which values are encrypted; keys are not. If several secrets are
+            given, the first encrypts, and each is valid for reading. An encrypted shelf does not open without its
+            secret.
+        recode: write with these options from now on, even if the shelf remembers other ones. Existing values stay
             readable.
 
     Raises:
@@ -120,7 +121,7 @@ def open_with_codec(
     writeback: bool = False,
     require: Iterable[str] = (),
 ) -> Shelf[Any, Any]:
-    """As :func:`open`, for front doors whose values are encoded in a way of their own."""
+    """As :func:`open`, for front doors with their own encoding of values."""
     if flag not in ("r", "w", "c", "n"):
         raise ValueError(f"unknown flag {flag!r}: it must be 'r', 'w', 'c' or 'n'")
     if durability not in ("interval", "commit"):
@@ -172,7 +173,7 @@ def _require(engine: Engine, wanted: Iterable[str]) -> None:
     for requirement in wanted:
         name, given, value = requirement.partition("=")
         if name not in names:
-            raise ValueError(f"there is no capability {name!r}; there are {', '.join(sorted(names))}")
+            raise ValueError(f"unknown capability {name!r}; the capabilities are {', '.join(sorted(names))}")
         has = getattr(engine.capabilities, name)
         if (str(has) != value) if given else not has:
             raise Unsupported(

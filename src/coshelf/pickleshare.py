@@ -1,7 +1,7 @@
 """``pickleshare`` with the same names and the same directories, correct between processes.
 
-As pickleshare, it trusts what it opens: reading a value runs what its pickle says. Files have mode 0666 less the umask.
-Processes that use pickleshare may share the directory.
+As pickleshare, it trusts the directory: reading a value runs the code that its pickle names. Files have mode 0666 less
+the umask. Processes that use pickleshare may share the directory.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ class ShelveError(Exception):
 
 
 class DamagedPickle(DamagedRecord, pickle.UnpicklingError):
-    """A record is damaged. It is an ``UnpicklingError``, which programs of ``shelve`` expect of a damaged file."""
+    """A record is damaged. It is an ``UnpicklingError``, which programs for ``shelve`` expect from a damaged file."""
 
 
 class _ClosedDict(MutableMapping[Any, Any]):
@@ -61,7 +61,7 @@ class _ClosedDict(MutableMapping[Any, Any]):
 
 
 def _pickled(value: Any, protocol: int) -> bytes:
-    """By this module's ``Pickler``, which programs replace, for instance by dill's."""
+    """Pickle with this module's ``Pickler``, which programs may replace, for example by dill's."""
     if Pickler is pickle.Pickler:
         return pickle.dumps(value, protocol)
     file = BytesIO()
@@ -70,7 +70,7 @@ def _pickled(value: Any, protocol: int) -> bytes:
 
 
 def _unpickled(stored: Any) -> Any:
-    """By this module's ``Unpickler``, which programs replace."""
+    """Unpickle with this module's ``Unpickler``, which programs may replace."""
     if Unpickler is pickle.Unpickler:
         return pickle.loads(stored)
     return Unpickler(BytesIO(stored)).load()
@@ -82,10 +82,10 @@ class Shelf(MutableMapping[str, Any]):
     Args:
         dict: the mapping: a dbm object, a dict, or an object with the same methods.
         protocol: pickle protocol for writing; None is the default one.
-        writeback: keep the values that were handed out, and store changed ones at ``sync()`` and ``close()``.
-        keyencoding: how keys become bytes.
+        writeback: keep the values that were read, and store changed ones at ``sync()`` and ``close()``.
+        keyencoding: the encoding of keys.
         serializer: called with a value and the protocol, instead of pickling; only together with ``deserializer``.
-        deserializer: called with what is stored.
+        deserializer: called with the stored bytes.
 
     Raises:
         ShelveError: only one of serializer and deserializer was given.
@@ -94,7 +94,7 @@ class Shelf(MutableMapping[str, Any]):
     dict: Any
     writeback: bool
 
-    # For subclasses that set the attributes themselves and never call __init__.
+    # For subclasses that set the attributes themselves and do not call __init__.
     serializer: Serializer = staticmethod(_pickled)
     deserializer: Deserializer = staticmethod(_unpickled)
 
@@ -122,7 +122,7 @@ class Shelf(MutableMapping[str, Any]):
     # --- the mapping -------------------------------------------------------------------------------------------------
 
     def __iter__(self) -> Iterator[str]:
-        for key in self.dict.keys():  # noqa: SIM118 (what is given may iterate in other ways)
+        for key in self.dict.keys():  # noqa: SIM118 (the mapping may iterate over something else)
             yield key.decode(self.keyencoding)
 
     def __len__(self) -> int:
@@ -132,7 +132,7 @@ class Shelf(MutableMapping[str, Any]):
         return key.encode(self.keyencoding) in self.dict  # type: ignore[attr-defined]
 
     def get(self, key: str, default: Any = None) -> Any:
-        # A __getitem__ of a subclass may have an answer for every key, and is not asked for those that are not there.
+        # A __getitem__ of a subclass may return a value for every key. It is not called for missing keys.
         if type(self).__getitem__ is not Shelf.__getitem__ and key.encode(self.keyencoding) not in self.dict:
             return default
         try:
@@ -163,11 +163,11 @@ class Shelf(MutableMapping[str, Any]):
             self.cache.pop(key, None)
 
     def items(self) -> ItemsView[str, Any]:
-        """A view of the items. It skips items that others remove meanwhile."""
+        """A view of the items. It skips items that are removed meanwhile."""
         return _ShelveItems(self)
 
     def values(self) -> ValuesView[Any]:
-        """A view of the values. It skips values that others remove meanwhile."""
+        """A view of the values. It skips values that are removed meanwhile."""
         return _ShelveValues(self)
 
     def pop(self, key: str, default: Any = MISSING) -> Any:
@@ -186,7 +186,7 @@ class Shelf(MutableMapping[str, Any]):
         for key in self:
             try:
                 return key, self.pop(key)
-            except KeyError:  # somebody else took it
+            except KeyError:  # another thread or process removed it
                 if key in self:
                     raise
         raise KeyError("popitem(): the shelf is empty")
@@ -209,7 +209,7 @@ class Shelf(MutableMapping[str, Any]):
     # --- writing back ------------------------------------------------------------------------------------------------
 
     def _kept_values(self) -> KeptValues:
-        """What is known of the values in the cache."""
+        """What the shelf knows about the values in the cache."""
         try:
             kept = self._kept
         except AttributeError:  # of a subclass that does not call __init__
@@ -220,14 +220,14 @@ class Shelf(MutableMapping[str, Any]):
 
     @property
     def _is_plain(self) -> bool:
-        """Whether values are stored as this class does it, and not by a subclass that encrypts or packs them."""
+        """Whether this class stores values, and not a subclass that encrypts or packs them."""
         return type(self).__setitem__ is Shelf.__setitem__
 
     def sync(self) -> None:
         """Store changed values, and empty the cache. Then sync the mapping.
 
         If entries cannot be stored, they stay in the cache, all others are stored, and then the first error is raised.
-        A value that another thread was handed stays until that thread syncs, because that thread may be about to change
+        A value that another thread has read stays in the cache until that thread syncs, because that thread may change
         it.
         """
         try:
@@ -244,7 +244,7 @@ class Shelf(MutableMapping[str, Any]):
             self.dict.reorganize()
 
     def close(self) -> None:
-        """Sync and close. Later operations raise ValueError. Closing twice is fine."""
+        """Sync and close. Later operations raise ValueError. It may be closed again."""
         if self.dict is None:
             return
         try:
@@ -259,22 +259,22 @@ class Shelf(MutableMapping[str, Any]):
                 self._finalizer.detach()
 
     def __del__(self) -> None:
-        # It may never have been made, or outlive this module, long after the exit has stored its cache.
+        # __init__ may have failed, or this module may be gone. In the second case the cache was stored at exit.
         if hasattr(self, "writeback") and _ClosedDict is not None:
             self._leave_to_parent()
             self.close()
 
     def _watch_exit(self) -> None:
-        """Write back while the program's classes can still be pickled, should it never be closed."""
+        """If the shelf is never closed, write back at exit, while the program's classes can still be pickled."""
         self._finalizer = weakref.finalize(self, _write_back_at_exit, weakref.ref(self))
 
     def _leave_to_parent(self) -> None:
-        """Forget what a process that forked this one had changed: it has not been asked for here."""
+        """Forget the changes of the parent process to values that this process has not read."""
         if self.writeback and self.cache:
             self._kept_values().forget_inherited(self.cache)
 
     def __getstate__(self) -> Any:
-        """As for another process: what is in the cache is for this one to write."""
+        """The state for another process, without the cache: this process writes its changes."""
         state = {name: value for name, value in self.__dict__.items() if name not in ("_kept", "_finalizer")}
         return state | {"cache": {}}
 
@@ -315,15 +315,16 @@ class _ShelveValues(ValuesView[Any]):
 
 def _write_back_at_exit(reference: weakref.ref[Shelf]) -> None:
     shelf = reference()
-    if shelf is not None:  # or it was collected, and has been closed by that
-        shelf._leave_to_parent()  # noqa: SLF001 (public names are shelve's alone)
+    if shelf is not None:  # if it was collected, that has closed it
+        shelf._leave_to_parent()  # noqa: SLF001 (public names are only those of shelve)
         shelf.sync()
 
 
 class BsdDbShelf(Shelf):
     """A shelf over a mapping that has a cursor: ``first``, ``next``, ``previous``, ``last`` and ``set_location``.
 
-    Each returns a pair of key and value. At an end, or in an empty shelf, it raises KeyError, and the cursor stays.
+    Each returns a pair of key and value. At an end, or in an empty shelf, it raises KeyError, and the cursor does not
+    move.
     """
 
     def first(self) -> tuple[str, Any]:
@@ -335,11 +336,11 @@ class BsdDbShelf(Shelf):
         return self._item(self.dict.last())
 
     def next(self) -> tuple[str, Any]:
-        """Move to the next item. The first call of all moves to the first item."""
+        """Move to the next item. Without a position, move to the first item."""
         return self._item(next(self.dict))
 
     def previous(self) -> tuple[str, Any]:
-        """Move to the item before. The first call of all moves to the last item."""
+        """Move to the item before. Without a position, move to the last item."""
         return self._item(self.dict.previous())
 
     def set_location(self, key: str | bytes) -> tuple[str, Any]:
@@ -352,7 +353,7 @@ class BsdDbShelf(Shelf):
 
 
 class DbfilenameShelf(BsdDbShelf):
-    """The class of what :func:`open` returns. It has the same arguments."""
+    """The class of the shelves that :func:`open` returns. It has the same arguments."""
 
     def __init__(
         self,
@@ -365,7 +366,7 @@ class DbfilenameShelf(BsdDbShelf):
         deserializer: Deserializer | None = None,
     ) -> None:
         _refuse_half(serializer, deserializer)
-        # What a serializer makes need not be a pickle: it is stored as a value of type bytes.
+        # The output of a serializer need not be a pickle: it is stored as a value of type bytes.
         how = RAW_PICKLES if serializer is None else PICKLES
         opened = open_face(filename, flag, 0o666, how, _Pickles)
         super().__init__(opened, protocol, writeback, serializer=serializer, deserializer=deserializer)
@@ -386,19 +387,19 @@ def open(
         filename: the path. A new shelf is a coshelf file of exactly this name.
         flag: "r" existing, never written; "w" existing; "c" made if missing; "n" always new.
         protocol: pickle protocol for writing.
-        writeback: keep the values that were handed out, and store changed ones at ``sync()`` and ``close()``.
+        writeback: keep the values that were read, and store changed ones at ``sync()`` and ``close()``.
         serializer: called with a value and the protocol, instead of pickling; only together with ``deserializer``.
         deserializer: called with the stored bytes.
 
     Raises:
-        dbm.error (OSError): it does not exist, cannot be opened, or its kind is not known.
+        dbm.error (OSError): it does not exist, cannot be opened, or its kind is unknown.
         ShelveError: only one of serializer and deserializer was given.
     """
     return DbfilenameShelf(filename, flag, protocol, writeback, serializer=serializer, deserializer=deserializer)
 
 
 class _Pickles(BytesFace):
-    """The str keys of a shelf; damage is what programs of ``shelve`` recover from."""
+    """The str keys of a shelf. Damage raises an error that programs for ``shelve`` handle."""
 
     def __init__(self, shelf: Shared[Any, bytes]) -> None:
         super().__init__(shelf, "", _to_str, str.encode)
@@ -416,7 +417,7 @@ class _Pickles(BytesFace):
             raise _damaged(error) from error
 
     def sync(self) -> None:
-        # At exit the shelf below may have been closed first, which has made everything durable.
+        # At exit the shelf below may have been closed already. That has made everything durable.
         with contextlib.suppress(ShelfClosed):
             super().sync()
 

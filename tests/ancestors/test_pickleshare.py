@@ -179,7 +179,7 @@ def test_command_line_says_what_it_cannot_dump(db: PickleShareDB) -> None:
     assert done.returncode == 1
     assert "'good': 1" in done.stdout
     assert "error: 'broken' cannot be read" in done.stderr
-    assert "error: 'path' is no Python literal" in done.stderr
+    assert "error: 'path' is not a Python literal" in done.stderr
 
 
 def test_command_line_waits(db: PickleShareDB) -> None:

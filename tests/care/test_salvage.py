@@ -276,7 +276,7 @@ def test_command_says_what_is_lost_and_what_is_not_known(path: str) -> None:
 
     content, leaves = counted_shelf(path)
     last = max(leaves)
-    for pages, expected in (([last], f"{len(leaves[last])} lost"), ([0, 1], "how many are lost is not known")):
+    for pages, expected in (([last], f"{len(leaves[last])} lost"), ([0, 1], "it is unknown how many are lost")):
         Path(path).write_bytes(blank(content, *pages))
         Path(path + ".new").unlink(missing_ok=True)
         assert expected in CliRunner().invoke(salvage_command, [path, path + ".new"]).output

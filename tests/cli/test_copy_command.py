@@ -67,7 +67,7 @@ def test_trust_is_not_copied(sh, a_shelf: str, tmp_path: Path) -> None:
     sh("coshelf set mine.shelf k v")
     sh("coshelf trust mine.shelf")
     _, said = sh("coshelf copy theirs.shelf mine.shelf", 3)
-    assert "is trusted, and what it would get is not" in said and "--trust" in said
+    assert "is trusted, and the source is not" in said and "--trust" in said
     sh("coshelf copy theirs.shelf mine.shelf --trust")
 
 

@@ -84,7 +84,7 @@ def test_keys_of_all_types_are_named_as_literals(sh, tmp_path: Path, typed: str,
 
 def test_key_that_is_none_is_wrong_usage(sh, a_shelf: str) -> None:
     _, said = sh("coshelf get a.shelf -k 'no literal'", 2)
-    assert "is no Python literal" in said
+    assert "is not a Python literal" in said
     sh("coshelf get a.shelf -k '{}'", 3)
 
 
@@ -140,7 +140,7 @@ def test_json_has_key_and_value_and_says_what_it_cannot_hold(sh, a_shelf: str) -
     assert sh("coshelf get a.shelf hello --json")[0] == '{"key": "hello", "value": 15}\n'
     sh("coshelf set a.shelf k --literal '(1,)'")
     _, said = sh("coshelf get a.shelf k --json", 2)
-    assert "tuple is not exactly a value of JSON" in said
+    assert "tuple cannot be written as JSON exactly" in said
     sh("coshelf get a.shelf k --json --opcodes", 2)
 
 

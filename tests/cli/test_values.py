@@ -68,7 +68,7 @@ def test_pickle_of_what_is_none_is_refused_and_export_reports_it(sh, tmp_path: P
     with coshelf.open(tmp_path / "a.shelf", codec="msgspec") as shelf:
         shelf["k"] = [1]
     assert "not a plain pickle, but msgspec" in sh("coshelf get a.shelf k --pickle", 3)[1]
-    assert "the record is no pickle, but msgspec" in sh("coshelf get a.shelf k --opcodes", 2)[1]
+    assert "the record is not a pickle, but msgspec" in sh("coshelf get a.shelf k --opcodes", 2)[1]
     assert "1 failed" in sh("coshelf export a.shelf out.jsonl", 1)[1]
     assert sh("coshelf get a.shelf k")[0] == "[1]\n"
 

@@ -237,7 +237,7 @@ def test_values_of_a_shelf_that_is_not_trusted_do_not_become_trusted(tmp_path: P
         assert copy_entries(source, tmp_path / "new.shelf").unchanged == 1
         with coshelf.open(tmp_path / "mine.shelf") as mine:
             mine["a"] = 1
-        with pytest.raises(coshelf.ShelfPermissionError, match="is trusted, and what it would get is not"):
+        with pytest.raises(coshelf.ShelfPermissionError, match="is trusted, and the source is not"):
             copy_entries(source, tmp_path / "mine.shelf")
         assert copy_entries(source, tmp_path / "mine.shelf", trust=True).done == 1
         with coshelf.open(tmp_path / "mine.shelf") as mine:

@@ -96,7 +96,7 @@ def test_disk_with_settings_of_its_own_is_not_guessed_at(tmp_path: Path) -> None
 
     with diskcache.Cache(str(tmp_path / "old"), disk=OwnDisk, disk_secret="x") as cache:
         cache["a"] = 1
-    with pytest.raises(SourceError, match=r"disk_secret\n  hint: --disk pickle"):
+    with pytest.raises(SourceError, match=r"disk_secret\n  hint: give --disk pickle"):
         imported(tmp_path / "old")
     assert not (tmp_path / "new.shelf").exists()
     assert imported(tmp_path / "old", disk="pickle")[0] == {"a": 1}

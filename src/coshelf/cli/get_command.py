@@ -40,7 +40,7 @@ __all__ = ["get_command"]
 @click.option("--opcodes", is_flag=True, help="List the instructions of the pickle. Nothing is unpickled.")
 @click.option("--pickle", "as_pickle", is_flag=True, help="Write the pickle itself, byte for byte.")
 @click.option(
-    "--trust-pickle", is_flag=True, help="Unpickle any value, and write its repr. This runs code that it names."
+    "--trust-pickle", is_flag=True, help="Unpickle any value, and write its repr. This can run code of any kind."
 )
 @SIGN
 @ENCRYPT

@@ -15,7 +15,7 @@ __all__ = ["trust_command"]
 @click.argument("path")
 @click.option("--revoke", "is_revoked", is_flag=True, help="Do not trust it any longer.")
 def trust_command(path: str, is_revoked: bool) -> None:
-    """Trust what is stored in the shelf at PATH. Opening it then loads any object, which can run code.
+    """Trust the values in the shelf at PATH. After that, any object is loaded, which can run code.
 
     A shelf that you made on this machine is trusted already. Trust a shelf only if you trust all its writers.
     """

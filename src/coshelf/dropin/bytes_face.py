@@ -134,7 +134,7 @@ class BytesFace(MutableMapping[bytes, bytes]):
             if behind is None or key != behind:
                 self._at = key
                 return self._from_key(key), value
-        raise KeyError("there is no such item")
+        raise KeyError("the cursor is at an end")
 
     # --- the end -----------------------------------------------------------------------------------------------------
 

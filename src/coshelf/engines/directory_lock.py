@@ -96,12 +96,12 @@ class LockedFile(Lockable):
         flags = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # does not wait for the writer of a FIFO
         if kind == fcntl.LOCK_SH:
             return os.open(self._name, os.O_RDONLY | flags, dir_fd=directory)
-        # Network file systems lock exclusively only what is open for writing.
+        # Network file systems lock exclusively only files that are open for writing.
         descriptor = os.open(self._name, os.O_RDWR | os.O_CREAT | flags, 0o600, dir_fd=directory)
         mode = os.fstat(directory).st_mode & 0o666
         status = os.fstat(descriptor)
         if stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid() and stat.S_IMODE(status.st_mode) != mode:
-            os.fchmod(descriptor, mode)  # for every user who may write the root
+            os.fchmod(descriptor, mode)  # for every user that may write the root
         return descriptor
 
 

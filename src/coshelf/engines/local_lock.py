@@ -30,7 +30,7 @@ _LOOK_AGAIN = 1.0  # seconds
 class LocalLock:
     """Two locks between threads: one that writers hold for any time, and one that is held for moments.
 
-    A forked child has a copy of the entries, and locks of its own: the parent's threads are not there to release them.
+    A forked child has a copy of the entries, and new locks: the parent's threads are not there to release the old ones.
     A fork waits until the moment's lock is free, so that the copy is whole.
 
     A signal handler or finalizer may run between any two steps. It never waits for the thread that it interrupted. If

@@ -72,7 +72,7 @@ def _walk(
 
 
 class TableSnapshot(_TableReader, Snapshot):
-    """A snapshot that is a table of its own."""
+    """A snapshot that has its own table."""
 
     def __init__(self, table: SortedTable) -> None:
         self._table = table

@@ -60,7 +60,7 @@ def missed(path: str, ours: os.stat_result, descriptor: int | None = None) -> Sh
     if descriptor is not None and ours.st_nlink:
         return ShelfGone(
             f"{path} was renamed or moved while it was open{_new_name(descriptor)}\n"
-            "  what was written is in the file, wherever it is\n"
+            "  all that was written is in the file at its new place\n"
             "  hint: close it, and open it by its new name; or move it back",
             is_lost=False,
         )

@@ -56,7 +56,7 @@ class Cared:
         return self._handle.engine
 
     def backup(self, path: Path, *, progress: Progress | None = None, overwrite: bool = False) -> int:
-        """Copy the shelf to a new shelf at ``path``, while other processes read and write. Return the number of entries.
+        """Copy the shelf to a new one at ``path``, while other processes read and write. Return the number of entries.
 
         The copy shows one instant of the shelf. It is durable, and has no unused space. It is complete, or does not
         exist, whatever happens. It belongs to this user (mode 0600), and is marked as trusted if this shelf is. It has

@@ -1,7 +1,7 @@
 """Which file systems belong to one kernel, and which are shared between kernels.
 
-LMDB's locks and its shared map work between the processes of one kernel. On a network file system, or in a folder that
-a virtual machine shares with its host, a kernel does not see the locks and changes of the other kernel.
+LMDB's locks and its shared map work between the processes of one kernel. A kernel does not see the locks and changes of
+another kernel. This is so on a network file system, and in a folder that a virtual machine shares with its host.
 """
 
 from __future__ import annotations

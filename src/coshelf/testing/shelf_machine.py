@@ -29,5 +29,5 @@ class ShelfMachine(
         target: the shelf, or the transaction that is open on it.
         model: the expected content of the target.
         committed: the expected content of the shelf.
-        longest_key: the limit of an encoded key in bytes, with what namespaces add; None for no limit.
+        longest_key: the limit of an encoded key in bytes, with the bytes of namespaces. None: there is no limit.
     """

@@ -40,7 +40,7 @@ def open_source(path: str, kind: str | None, options: SourceOptions) -> Source:
     """Open a source of the given kind. If it is None, the kind is recognised. Raises :class:`SourceError`."""
     kind = kind_of(path) if kind is None else kind
     if kind not in _OPENERS:
-        raise ValueError(f"there is no kind {kind!r} of source; there are {', '.join(KINDS)}")
+        raise ValueError(f"unknown kind {kind!r} of source; the kinds are {', '.join(KINDS)}")
     return _OPENERS[kind](path, options)
 
 

@@ -108,7 +108,7 @@ def _refuse_other_disks(directory: str, file: SqliteFile) -> None:
     others = sorted(name for name in names if name.startswith("disk_") and name not in _DISK_SETTINGS)
     if others:
         raise SourceError(
-            f"{directory} was written by a Disk class of its own, which has the settings {', '.join(others)}\n"
+            f"{directory} was written by another Disk class, which has the settings {', '.join(others)}\n"
             "  hint: give --disk pickle or --disk json if it writes as diskcache's Disk or JSONDisk does"
         )
 

@@ -74,7 +74,7 @@ def export_entries(
     place = expanded(os.fspath(target))
     kind = kind or ("pickleshare" if place.endswith("/") or place.startswith("files:") else "jsonl")
     if kind not in TARGETS:
-        raise ValueError(f"there is no kind {kind!r} of target; there are {', '.join(TARGETS)}")
+        raise ValueError(f"unknown kind {kind!r} of target; the kinds are {', '.join(TARGETS)}")
     report = TransferReport(kind)
     with ShelfSource(expanded(os.fspath(source)), SourceOptions()) as opened:
         if place == "-":

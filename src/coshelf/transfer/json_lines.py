@@ -40,7 +40,7 @@ class JsonLinesSource(Source):
             try:
                 line = self._lines.readline()
             except UnicodeDecodeError as error:
-                yield Left(f"line {number} and what follows", f"not UTF-8: {error.reason}")
+                yield Left(f"line {number} and all later lines", f"not UTF-8: {error.reason}")
                 return
             if not line:
                 return

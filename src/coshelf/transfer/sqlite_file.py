@@ -1,8 +1,8 @@
 """An SQLite file that is read while others write it. It is not changed, and no file is left beside it.
 
 To read a file with a write-ahead log, SQLite makes two files beside it. Only a connection that may write removes them
-again. So such a file is opened for writing, and not written. A file that a process left in the middle of a write is
-copied and the copy is read, because SQLite would have to repair the file.
+again. So such a file is opened for writing, and not written. If a process was killed in the middle of a write, SQLite
+would have to repair the file. Then the file is copied, and the copy is read.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ def _libc() -> Any:
 
 
 class Notifier:
-    """An inotify descriptor. A forked child may not read it: each event goes to one process only."""
+    """An inotify descriptor. A forked child may not read it: each event is read by one process only."""
 
     def __init__(self, library: Any) -> None:
         self._library = library

@@ -31,7 +31,7 @@ _NAME = re.compile("(?:[a-z0-9_-]|%[0-9a-f]{2})+")
 
 
 def escape(key: bytes) -> Parts:
-    """The path of the file of an encoded key that has no path of its own."""
+    """The path of the escaped file of an encoded key."""
     if len(key) <= LONGEST_NAME:
         name = "".join([_ESCAPES[byte] for byte in key])
         if len(name) <= LONGEST_NAME:

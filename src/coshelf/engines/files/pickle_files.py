@@ -39,5 +39,5 @@ def begins_as_pickle(start: bytes) -> bool:
 
 
 def could_be_pickle(data: bytes) -> bool:
-    """Whether a file may be replaced or removed as one of ours: a pickle, whole or broken, or nothing at all."""
+    """Whether a file may be replaced or removed as the engine's own: a pickle, whole or broken, or an empty file."""
     return begins_as_pickle(data) or is_whole(data, 0.0)

@@ -78,8 +78,8 @@ class Root:
         if self.is_marked():
             return
         raise NotAShelf(
-            f"{self._tree.where} was not made by coshelf, and is not empty: what lies there may be another program's, "
-            "and has not been changed\n"
+            f"{self._tree.where} was not made by coshelf, and is not empty: its files may be another program's, "
+            "and have not been changed\n"
             "  hint: delete entries by their keys; coshelf.pickleshare.PickleShareDB(...).clear() removes all pickles"
         )
 

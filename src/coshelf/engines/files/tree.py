@@ -242,7 +242,7 @@ class Tree:
             return os.read(descriptor, count)
 
     def holds_pickle(self, parts: Parts) -> bool | None:
-        """Whether a file could be ours: it holds a pickle, whole or broken, or nothing. None if there is no file."""
+        """Whether a file may be the engine's: it has a pickle, whole or broken, or is empty. None if it is missing."""
         start = self.first_bytes(parts, 2)
         if start is None:
             return None

@@ -31,7 +31,7 @@ class Changed(Exception):
 
 
 class Lost(Exception):
-    """The server could not be reached, closed the connection, or answered with an error of its own.
+    """The server could not be reached, closed the connection, or answered that it failed or is busy.
 
     Attributes:
         is_unsent: whether nothing can have been done: there was no connection, or the server said that it was busy.

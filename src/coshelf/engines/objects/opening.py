@@ -1,4 +1,4 @@
-"""Opening: finds out what is under the prefix, and what the server can do.
+"""Opens a shelf: examines the objects under the prefix, and tests the capabilities of the server.
 
 ``PREFIX/coshelf.json`` marks a shelf, and has its id. The entries are the objects below ``PREFIX/e/``.
 """

@@ -31,7 +31,7 @@ def refuse_careless(client: Client, scratch: str, workers: Workers) -> Token:
     assert token is not None
     wrong = _WRONG if "version" not in token else _WRONG | {"version": "1"}
     if _attempt(lambda: client.put(scratch, os.urandom(16), wrong)) is not None:
-        _refuse(client, scratch, "overwrites what is in another state than was asked for (it ignores If-Match)")
+        _refuse(client, scratch, "overwrites an object in another state than the request names (it ignores If-Match)")
     token = _attempt(lambda: client.put(scratch, os.urandom(16), token))
     if token is None:
         _refuse(client, scratch, "does not overwrite an object on condition that it is unchanged (If-Match)")

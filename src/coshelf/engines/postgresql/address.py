@@ -61,7 +61,7 @@ def parse(url: str, timeout: float) -> Address:
     parts = server_urls.parse(url)
     # Libpq ends the password at the first "@". The rest must not be taken for the host, which messages show.
     if "@" in parts.credentials + parts.path or "#" in url or not _PORTS.fullmatch(parts.hosts):
-        raise _refused(f"its host and port cannot be told from its password; {server_urls.ESCAPED}")
+        raise _refused(f"it is unclear where its password ends; {server_urls.ESCAPED}")
     ours = {"shelf": _SHELF, "connections": str(_CONNECTIONS)}
     libpqs = parts.options
     ours |= {name: libpqs.pop(name) for name in ours.keys() & libpqs.keys()}

@@ -98,7 +98,7 @@ class Shelf:
 
     Attributes:
         number: the number of the shelf in its rows.
-        store_id: the id of this shelf, which no other shelf has.
+        store_id: the id of the shelf.
         lock: the number of its advisory lock.
         created: in seconds since 1970.
         server_version: as the server reports it.

@@ -75,7 +75,7 @@ def parse(url: str) -> Address:
         raise ValueError(f"{where} is not of the form {_FORMS[kind]}")
     if len(name) > _LONGEST_NAME or not name.isprintable() or set(name) & set("{}/ "):
         raise ValueError(
-            f"{where} ends in text that cannot be the name of a shelf on Redis: a name has no braces, slashes, spaces, "
+            f"{where} ends in text that cannot be a shelf's name on Redis: a name has no braces, slashes or spaces, "
             f"and at most {_LONGEST_NAME} characters"
         )
     options = given.options

@@ -1,4 +1,4 @@
-"""Commands to the servers, and their replies: to one server, to servers behind Sentinel, or to a Cluster.
+"""Commands to the servers, and their replies: to one server, to servers with Sentinel, or to a Cluster.
 
 It uses redis-py's pools, which connect, authenticate and reconnect. redis-py's own retries are switched off: they
 repeat every command, and a write must not be sent twice unless the server recognises that.

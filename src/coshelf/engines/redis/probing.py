@@ -33,7 +33,7 @@ class Found:
         replica: whether a server is a replica.
         replicated: whether a failover may make another server the primary.
         evicts: the eviction policy, if memory is limited and keys may be evicted; "" if no key is evicted.
-        appends: whether every write goes to a file before it is acknowledged.
+        appends: whether every write is written to a file before it is acknowledged.
         fsync: when that file is synced: "always", "everysec", "no".
         saves: whether all data is written to a file from time to time.
         largest_value: in bytes.
@@ -112,7 +112,7 @@ def _text(value: Any) -> Any:
 
 
 def _worst(found: list[Found], client: Client) -> Found:
-    """The weakest answers: what is true of all servers."""
+    """The weakest answers, which are true for all servers."""
 
     def all_of(values: Iterable[bool | None]) -> bool | None:
         given = list(values)

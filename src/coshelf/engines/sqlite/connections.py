@@ -1,4 +1,4 @@
-"""The connections of a process to a database file. One thread at a time uses each, and none is used after a fork.
+"""The connections of a process to a database file. One thread at a time uses each. A forked child makes new ones.
 
 SQLite records a process's locks in memory, and a forked child inherits the record without the locks. So a fork waits
 until the calls in progress have ended, and idle connections are closed before it. If a connection is in use for longer,

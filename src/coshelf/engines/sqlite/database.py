@@ -38,7 +38,7 @@ class Row:
     """The row in the file that describes the shelf.
 
     Attributes:
-        store_id: the id of this shelf, which no other shelf has.
+        store_id: the id of the shelf.
         created: in seconds since 1970.
     """
 

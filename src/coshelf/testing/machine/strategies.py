@@ -1,4 +1,4 @@
-"""What hypothesis draws: keys, values, globs and conditions."""
+"""The strategies of hypothesis: keys, values, globs and conditions."""
 
 from __future__ import annotations
 
