@@ -1,4 +1,4 @@
-"""The benchmark runs, on what is installed with the tests, and its report can be made from it."""
+"""The benchmarks run with the packages of the tests, and the pages have the committed figures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the documents show is run."""
+"""The examples of the documents are run."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ MODULES = {path for path in LIBRARY if path.endswith(".py") and not path.startsw
 
 @pytest.fixture
 def library(tmp_path: Path) -> Path:
-    """The small library, as a folder."""
+    """A folder with the small library."""
     folder = tmp_path / "library"
     for path, text in LIBRARY.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
@@ -58,7 +58,7 @@ def library(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def large_library(tmp_path: Path) -> Path:
-    """120 files that take two workers some seconds, so that there is a middle to be interrupted in."""
+    """120 files that take two workers some seconds, so that a run can be interrupted in the middle."""
     folder = tmp_path / "large"
     folder.mkdir()
     text = "".join(f"def function_{number}(a, b):\n    return [a + b * {number}, a - b]\n" for number in range(400))
@@ -69,13 +69,13 @@ def large_library(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def shelf(tmp_path: Path) -> Path:
-    """Where the index will be."""
+    """The path for the index."""
     return tmp_path / "index.shelf"
 
 
 @pytest.fixture
 def example(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """The example as a module, which those who read its shelves import."""
+    """The example, imported as a module, as programs do that read its shelves."""
     monkeypatch.syspath_prepend(EXAMPLE.parent)
     yield importlib.import_module("index_stdlib")
     del sys.modules["index_stdlib"]
@@ -157,7 +157,7 @@ class Run:
 
 
 def owners(shelf: Path) -> set[int]:
-    """The processes that have files in hand right now, as the shelf tells everybody."""
+    """The processes that work on files now, according to the shelf."""
     with coshelf.open(shelf, "r") as opened:
         return {owner for owner in opened.sub("queue").values() if owner is not None}
 
@@ -441,11 +441,11 @@ def test_progress_is_a_bar_on_a_terminal(shelf: Path, library: Path) -> None:
 
 
 def iter_terminal(screen: int) -> Iterator[bytes]:
-    """What is written to a terminal until nobody has it open."""
+    """What is written to a terminal until no process has it open."""
     while True:
         try:
             piece = os.read(screen, 4096)
-        except OSError:  # how Linux tells the end
+        except OSError:  # the end, on Linux
             return
         if not piece:
             return

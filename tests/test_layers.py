@@ -1,6 +1,6 @@
-"""Modules import those of their own layer and of layers beneath, without circles: docs/design.md, "Layers".
+"""Modules import modules of their own layer and of layers below, without circles: docs/design.md, "Layers".
 
-Imports inside functions and for type checkers count, too: they hide an order, they do not make another one.
+Imports inside functions and for type checkers count, too.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def imports_of(module: str) -> frozenset[str]:
 
 
 def layer_of(module: str) -> int:
-    """Of the longest name in the table that the module's name begins with."""
+    """The layer of the longest name in the table with which the module's name begins."""
     ranked = [
         (len(name), number)
         for number, names in enumerate(LAYERS)

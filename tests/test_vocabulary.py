@@ -50,7 +50,7 @@ IN_DOCUMENTS = {
     r"of old|beforehand|whence": "an everyday word",
     r"a look at": "examine, verify",
 }
-"""Besides those, what no page says to users. The insides of the library say it here and there."""
+"""More words that no page for users has. Some modules of the library still have them."""
 
 
 DOCUMENTS = [path for path in TEXTS if path.suffix == ".md"]

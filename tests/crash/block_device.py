@@ -25,9 +25,9 @@ class System:
 _EXT4 = ("mkfs.ext4", "-q", "-F", "-b", "4096", "-J", "size=4", "-E", "lazy_itable_init=0,nodiscard")
 SYSTEMS = {
     "ext4": System("ext4", 64 << 20, _EXT4),
-    # Data in any order with the journal, and no help for those who forget to sync before they rename.
+    # Data and journal are written in any order, and a rename without a sync before it gets no extra sync.
     "ext4 writeback": System("ext4", 64 << 20, _EXT4, "data=writeback,noauto_da_alloc"),
-    "xfs": System("xfs", 300 << 20, ("mkfs.xfs", "-q", "-f", "-K")),  # it takes no less
+    "xfs": System("xfs", 300 << 20, ("mkfs.xfs", "-q", "-f", "-K")),  # the smallest size that it accepts
 }
 
 

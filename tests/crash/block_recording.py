@@ -154,7 +154,7 @@ def _pages(image: str) -> Iterator[tuple[int, bytes]]:
 
 
 def _merged(asked: list[Event], said: list[Event]) -> list[Event]:
-    """In the order of time, the disk's own kept. Who speaks speaks before it begins, and after it is done."""
+    """All events by time. The disk's events keep their order. A writer speaks before and after each operation."""
     events = sorted([*asked, *said], key=lambda event: event.seconds)
     places = {id(event): place for place, event in enumerate(events)}
     for event in asked:

@@ -1,4 +1,4 @@
-"""Looks at what a cut left, in a process of its own: damage may kill whoever opens it.
+"""Examines what a cut left, in a process of its own: damage may kill the process that opens it.
 
 The program reads requests as lines of JSON, and answers each with the number of operations that it found, or with what
 is wrong. :class:`Checker` is the other side.
@@ -37,7 +37,7 @@ AFTERWARDS, BEFORE = "5a3c60d2-9f6e-4c43-8a77-0d3f4c1b2a01", bytes(range(16))
 
 
 def check(root: str, store_name: str, which: str, least: int, most: int, *, rebooted: bool) -> int:
-    """The number of operations whose state is found, between ``least`` and ``most``; AssertionError if none is."""
+    """The number of operations whose state is found, from ``least`` to ``most``. AssertionError if none is found."""
     store = STORES[store_name](root)
     store.pause = 0
     expected = _states(which)
@@ -99,7 +99,7 @@ def _states(which: str) -> list[State]:
 
 
 def _which_state(contents: State, expected: list[State], least: int, most: int) -> int:
-    """The last state that this is."""
+    """The number of the last state that equals what was found."""
     for number in range(min(most, len(expected) - 1), least - 1, -1):
         if contents == expected[number]:
             return number

@@ -56,7 +56,7 @@ DURABLE = Promise()
 
 
 def in_intervals(operations: Iterable[Operation], seconds: float) -> Promise:
-    """What is promised where commits are durable only after a while, but for those that wait for the disk."""
+    """What is promised where commits are durable only after a while, except for those that wait for the disk."""
     waiting = ("open", "reopen", "clear", "sync")
     return Promise(seconds, frozenset(at for at, operation in enumerate(operations, 1) if operation.kind in waiting))
 

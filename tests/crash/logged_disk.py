@@ -40,7 +40,7 @@ def serve(image: str, log: str, directory: str) -> None:
 
         def init(self, path: str) -> None:
             # Leave the namespace in which the file will be mounted: were this the last process there, its end would
-            # unmount that before it closes FUSE, and wait for ever for the answers that nobody else can give.
+            # unmount that before it closes FUSE, and wait for ever for answers that only this process can give.
             enter_namespace()
             threading.Thread(target=end_with_input, daemon=True).start()
             print("ready", flush=True)
@@ -79,14 +79,14 @@ def served(image: str, log: str, directory: str) -> Iterator[str]:
     server = subprocess.Popen(
         [sys.executable, os.path.abspath(__file__), image, log, directory],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        start_new_session=True,  # Ctrl-C is for who uses the file, and then unmounts it
+        start_new_session=True,  # Ctrl-C goes to the process that uses the file, and unmounts it
     )  # fmt: skip
     try:
         assert server.stdout is not None
         assert server.stdout.readline() == "ready\n", "FUSE does not serve here"
         yield os.path.join(directory, NAME)
     finally:
-        server.communicate()  # its input ends, and so does it
+        server.communicate()  # it ends when its input ends
 
 
 def read_log(path: str, device: File) -> list[Event]:

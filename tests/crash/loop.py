@@ -1,4 +1,4 @@
-"""Loop devices: a file as a block device, for as long as somebody has it open."""
+"""Loop devices: a file as a block device, for as long as a process has it open."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 
 CONTROL = "/dev/loop-control"
-FIRST = 64  # far behind those that others take: they take the first that is free
+FIRST = 64  # far behind those of other programs, which take the first that is free
 MOST = 256
 
 # Requests of <linux/loop.h> and <linux/fs.h>.
@@ -27,7 +27,7 @@ _PATIENCE = 60.0  # seconds for a namespace that ended to be taken apart
 
 @contextlib.contextmanager
 def device() -> Iterator[str]:
-    """The path of a loop device that is nobody else's, as yet without a file."""
+    """The path of a loop device that no other process uses. It has no file yet."""
     control = os.open(CONTROL, os.O_RDWR)
     try:
         number = _add(control)
@@ -54,7 +54,7 @@ def attached(device: str, path: str) -> Iterator[int]:
 
 
 def forget(descriptor: int) -> None:
-    """Have what was read from the device read again: its file is another."""
+    """Discard the pages that were read from the device, because it has another file now."""
     fcntl.ioctl(descriptor, _FLUSH_BUFFERS)
 
 
@@ -93,6 +93,6 @@ def _remove(control: int, number: int) -> None:
         except OSError as error:
             if error.errno != errno.EBUSY or time.monotonic() > deadline:
                 raise
-            time.sleep(0.05)  # whoever had it mounted was killed, and the kernel is still at it
+            time.sleep(0.05)  # the process that mounted it was killed, and the kernel still unmounts it
         else:
             return

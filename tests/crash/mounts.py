@@ -1,4 +1,4 @@
-"""Mounting in a namespace of one's own: what is mounted there goes with the last process that is in it."""
+"""Mounting in a separate namespace. Its mounts end with the last process in it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def enter_namespace() -> None:
-    """From here on this process, and those that it starts, mount for themselves. Needs the rights of root."""
+    """From here on this process, and those that it starts, have their own mounts. Needs the rights of root."""
     _check(_libc.unshare(NEW_MOUNTS), "cannot make a mount namespace")
     mount("none", "/", flags=ALL_PRIVATE)
 

@@ -1,7 +1,7 @@
-"""Sidecars as a power cut may leave them at worst: in every point right, but from before the reboot.
+"""Sidecars as a power cut may leave them in the worst case: correct in every point, but from before the reboot.
 
 Files that are made again have other inodes, and so a left delta would be put aside for that alone. What is planted here
-has the shelf's own device, inode, store id and nonce, and a delta that is whole, with an entry that nobody stored.
+has the shelf's own device, inode, store id and nonce, and a delta that is whole, with an entry that no program stored.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ POISON = "nobody stored this"
 
 
 def plant(path: str, boot: bytes) -> None:
-    """Leave a delta of that boot, and a state page that vouches for it, beside a shelf that nobody has open."""
+    """Leave a delta of that boot, and a state page that names it as valid, beside a shelf that no process has open."""
     shutil.rmtree(sidecar_directory(path), ignore_errors=True)
     make_directory(path, os.stat(path))
     descriptor = os.open(path, os.O_RDWR)

@@ -1,4 +1,4 @@
-"""What the crash tests write to: a shelf, and LMDB by itself, to see that they find what is known to break."""
+"""What the crash tests write to: a shelf, and LMDB alone, to see that the tests find a store that is known to break."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Store(Protocol):
 
 
 class Shelf:
-    """A shelf, opened as everybody does. ``root`` has a directory ``shelf`` for it, and one for trust marks."""
+    """A shelf, opened as users open it. ``root`` has a directory ``shelf`` for it, and one for trust marks."""
 
     name = "a.shelf"
 
@@ -126,7 +126,7 @@ class ShelfOfBuffers(Shelf):
 
 
 class Raw:
-    """LMDB by itself. With ``sync=False`` a power cut may leave anything."""
+    """LMDB alone. With ``sync=False`` a power cut may leave anything."""
 
     def __init__(self, root: str, *, sync: bool, mapped: bool = False, pause: float = 0) -> None:
         self.path = os.path.join(root, "shelf", "raw.lmdb")

@@ -1,7 +1,7 @@
-"""Files that somebody made to crash whoever opens them: base, delta and state page, changed where it hurts.
+"""Files made to crash the process that opens them: base, delta and state page, with changes in their structure.
 
 By hand: ``python tests/damage/crafted.py --trials 20000 --seed 0``. Each is used in a child process that did not make
-it; ``--only NUMBER`` says what one is and what comes of it.
+it. ``--only NUMBER`` prints the changes of one trial and its outcome.
 """
 
 from __future__ import annotations
@@ -311,7 +311,7 @@ def _changed_state(state: bytearray, chance: random.Random) -> list[str]:
 
 
 def make(place: str, left: Left, chance: random.Random) -> list[str]:
-    """Lay out a shelf with changes; what they are. Whoever makes it knows the numbers that the files will have."""
+    """Make the files of a shelf with changes, and return the changes. The maker knows the inodes of the files."""
     path = os.path.join(place, "a.shelf")
     what = chance.choice(("base", "base", "delta", "delta", "state", "delta and state", "base and delta"))
     done: list[str] = [f"{left.name}, {what}"]
@@ -441,7 +441,7 @@ def run(shelves: list[Left], seed: int, number: int, directory: str) -> tuple[li
 
 
 def run_many(shelves: list[Left], seed: int, numbers: range, directory: str) -> Iterator[tuple[int, Outcome]]:
-    """Trials, in children: who dies is followed by another one, which goes on behind that."""
+    """Run trials in child processes. If a child dies, another one goes on with the next trial."""
     at = numbers.start
     while at < numbers.stop:
         reading, writing = os.pipe()

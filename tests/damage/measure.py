@@ -40,7 +40,7 @@ def set_stamps(which: str) -> None:
 
 
 def restamped(content: bytes, directory: str) -> bytes:
-    """The file with the stamp that its last closer would have given it: whoever makes one can do that, too."""
+    """The file with the stamp that its last closer would have given it. An attacker can do that, too."""
     path = os.path.join(directory, "restamped")
     with open(path, "wb") as file:
         file.write(content)
@@ -64,7 +64,7 @@ def restamped(content: bytes, directory: str) -> bytes:
 def run(shape: Shape, kind: str, most: int | None, directory: str, crafted: bool = False) -> dict[str, Any]:
     """The outcomes of one kind of damage to one shelf, and the first of each bad one.
 
-    What is ``crafted`` has a stamp that fits, and is opened as what somebody else made.
+    A ``crafted`` file has a stamp that fits, and is opened as the file of another user.
     """
     outcomes: Counter[str] = Counter()
     bad: dict[str, str] = {}

@@ -92,7 +92,7 @@ def _look(shelf: Any, entries: dict[Any, Any], findings: _Findings, when: str) -
         if counts and len(keys) != len(entries):
             findings.note(MISSING, f"{when} keys: {len(keys)}, not {len(entries)}")
         for key in keys:
-            if key not in entries:  # fine if whoever reads it is told
+            if key not in entries:  # no fault if reading it raises an error
                 with findings.doing(f"{when} get of a found key"):
                     findings.note(WRONG, f"{when} key {key!r:.60} appeared: {shelf[key]!r:.60}")
 

@@ -37,7 +37,7 @@ _FLAGS: dict[str, dict[str, bool]] = {
 
 
 def problems_of(path: str, *, rows: bool) -> list[str]:
-    """What is called damaged in a file that nobody writes just now, with ``rows`` also in what a shelf has in it."""
+    """The damage reported in a file that no process writes. With ``rows`` the rows of a shelf are checked, too."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         metas = read_metas(descriptor, path)

@@ -99,7 +99,7 @@ def record_of(data: bytes, *, repaired: bool) -> bytes:
 
 
 def plain_record(data: bytes, repaired: bool) -> str:
-    """Decoding what may be somebody else's, and telling what it is."""
+    """Decode a record that another user may have made, and describe it."""
     record = record_of(data, repaired=repaired)
     with watching():
         found = preview_of(record)
@@ -135,7 +135,7 @@ def layered_record(data: bytes, repaired: bool) -> str:
 
 
 def signed_record(data: bytes, repaired: bool) -> str:
-    """Nothing that nobody signed is unpickled at all."""
+    """A record without a valid signature must not be unpickled."""
     body = SIGNED.dump(_KEY, _ENCODED, [1])
     header = body[: body.index(b"\x80\x04")]
     whole = header + data
@@ -216,7 +216,7 @@ def gate_program(data: bytes, repaired: bool) -> str:
 
 def _use(value: Any) -> None:
     if isinstance(value, Listing):
-        return  # whose copies call its methods
+        return  # copies of a Listing call its methods
     for use in (
         hash,
         len,
@@ -268,7 +268,7 @@ _PLACE: list[tempfile.TemporaryDirectory[str]] = []
 
 
 def file(data: bytes, repaired: bool) -> str:
-    """Opening a file that is not one's own, reading and changing all that it has, checking and salvaging it."""
+    """Open a file of another user, read and change everything in it, check it and salvage it."""
     if not _PLACE:
         _PLACE.append(tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None))
         os.environ["XDG_STATE_HOME"] = _PLACE[0].name + "/state"
@@ -298,7 +298,7 @@ def _used(path: str) -> str:
             for use in (_read, _change):
                 try:
                     use(shelf)
-                except (CoshelfError, KeyError) as error:  # KeyError: whoever made it says what is in it
+                except (CoshelfError, KeyError) as error:  # KeyError: the maker of the file decides which keys it has
                     told = type(error).__name__
     except CoshelfError as error:
         told = type(error).__name__

@@ -45,7 +45,7 @@ def _kind(turn: int) -> str:
 
 
 def _transfer(name: str, turn: int) -> tuple[int, int, int]:
-    """Who gives, who takes, and how much."""
+    """The account that gives, the account that takes, and the amount."""
     number = zlib.crc32(f"{name} {turn}".encode())
     giver = number % _ACCOUNTS
     return giver, (giver + 1 + number // 8 % (_ACCOUNTS - 1)) % _ACCOUNTS, number // 64 % 1000
@@ -95,7 +95,7 @@ def expected(lasts: dict[str, int]) -> dict[Any, Any]:
         entries["last", name] = turn
         if whole:
             entries.update(_parts(name, whole))
-    # Who gave as much as he took has an entry of zero, which only the first transfer makes.
+    # An account that gave as much as it took has an entry of zero, made by its first transfer.
     return entries | dict(sums)
 
 
@@ -106,7 +106,7 @@ class Writer:
         self._shelf = shelf
         self._name = name
         self._log = os.open(f"{path}.{name}.{os.getpid()}.log", os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
-        with shelf.transaction() as transaction:  # nobody else writes now, and what the dead have written is there
+        with shelf.transaction() as transaction:  # no other process writes now; writes of the dead are there
             self._turn = transaction.setdefault(("last", name), 0)
         append(self._log, json.dumps([name, self._turn, None]))
 

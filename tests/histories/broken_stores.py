@@ -1,4 +1,4 @@
-"""Shelves with faults, each of a kind that people build: what the checks of this directory must convict."""
+"""Shelves with typical faults. The checks of this directory must find each of them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Whole:
 
 
 class GetThenPut(Whole):
-    """Modifying is reading and then writing; others may write in between."""
+    """``modify`` reads and then writes. Another process may write in between."""
 
     def modify(self, key: str, function: Callable[[int], int], default: int) -> int:
         new = function(self.shelf.get(key, default))
@@ -47,7 +47,7 @@ class GetThenPut(Whole):
 
 
 class StaleReads(Whole):
-    """What was read or written once is believed from then on."""
+    """A value that was read or written once is kept, and never read again."""
 
     def __init__(self, shelf: coshelf.Shelf[Any, Any]) -> None:
         super().__init__(shelf)
@@ -62,7 +62,7 @@ class StaleReads(Whole):
 
 
 class MixedSnapshots(Whole):
-    """A snapshot that reads when it is asked."""
+    """A snapshot that reads the current value at each call."""
 
     @contextmanager
     def snapshot(self) -> Iterator[MixedSnapshots]:
@@ -74,7 +74,7 @@ class MixedSnapshots(Whole):
 
 
 class HalfTransactions(Whole):
-    """A transaction whose writes are seen one by one."""
+    """A transaction whose writes become visible one by one."""
 
     @contextmanager
     def transaction(self) -> Iterator[HalfTransactions]:

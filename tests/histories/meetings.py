@@ -100,7 +100,7 @@ class Meeting:
         _open_work_and_close(self._open, path, turns)
 
     def _visitor(self, path: str, name: str) -> int:
-        """Somebody who opens, looks, writes, looks again and closes."""
+        """A process that opens the shelf, audits it, writes, audits it again and closes it."""
 
         def visit() -> None:
             with self._open(path) as shelf:
@@ -155,7 +155,7 @@ def _wait_while_there_is(path: str) -> None:
 
 
 def _ends_or_waits(pid: int) -> bool:
-    """Until a child has ended, well, or waits for somebody; whether it has ended."""
+    """Wait until a child has ended with code 0 or waits for another process. Return whether it has ended."""
     asleep = 0
     while asleep < _ASLEEP:
         code = has_ended(pid)
@@ -174,7 +174,7 @@ def _open_work_and_close(open_shelf: Callable[[str], coshelf.Shelf[Any, Any]], p
 
 
 def _stop_at_step(number: int, stopped: str | None) -> None:
-    """Wait there until a file that is made is gone, or without one be killed."""
+    """At this step make the file ``stopped`` and wait until it is gone. Without a file, kill this process."""
     step = 0
 
     def count() -> None:

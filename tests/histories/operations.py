@@ -108,7 +108,7 @@ def _exchange(shelf: Any, key: str, other: str, number: int) -> list[int | None]
 
 
 class Sequential(dict[str, int]):
-    """What a shelf is for one who is alone: a dict in the order of its keys."""
+    """A shelf that only one process uses: a dict in the order of its keys."""
 
     def __iter__(self) -> Iterator[str]:
         return iter(sorted(super().__iter__()))

@@ -101,7 +101,7 @@ class Player:
                     shelf.sync()
 
     def audit(self) -> None:
-        """What killed players left half done is settled by the next commit; then what is there is there to stay."""
+        """Commit, which settles the unfinished calls of killed players. After that the content changes no more."""
         with self._game.open(self._path) as shelf:
             for number, key in enumerate(operations.KEYS):
                 name = "modify" if number == 0 or self._chance.random() < 0.5 else "delete"
@@ -118,7 +118,7 @@ class Player:
 
 
 def main(path: str, game: Game) -> None:
-    failpoint_names.names()  # remembered for all who are forked
+    failpoint_names.names()  # cached before the forks, for all children
     chance = random.Random(game.seed)
     os.mkdir(path + ".logs")
     game.open(path).close()

@@ -65,7 +65,7 @@ class _Storm:
         deaths = 0
         while deaths < self._storm.deaths:
             dead = self._wait_for_death()
-            if self._chance.random() < 0.15:  # nobody is left, and the next one to open finds what they left
+            if self._chance.random() < 0.15:  # kill all: the next process that opens finds what they left
                 for name in [name for name in _NAMES if name not in dead]:
                     kill(self._writers[name])
                     dead.append(name)

@@ -104,7 +104,7 @@ def _key(chance: random.Random, depth: int) -> Any:
 
 
 def mutated(data: bytes, seed: int) -> bytes:
-    """The same bytes but for one to three."""
+    """The same bytes, except for one to three of them."""
     chance = random.Random(f"mutation {seed}")
     changed = bytearray(data)
     for _ in range(chance.randrange(1, 4)):

@@ -1,4 +1,4 @@
-"""Something between a client and a server that spoils what goes through it."""
+"""An HTTP proxy that disturbs the requests and replies between a client and a server."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _RARE = 0.1
 
 
 class Proxy(objects.Server):
-    """A server that is reached through one that spoils.
+    """A server that is reached through the proxy.
 
     Attributes:
-        ignored: headers that the server never gets to see, in lower case.
-        lost: methods whose replies are not passed on: the server has done what it was asked for.
-        status: methods that are answered with a status at once, and do nothing.
-        chance: of which a tenth of all requests get lost, and a tenth of all replies; None where nothing is.
+        ignored: headers that the server never receives, in lower case.
+        lost: methods whose replies are not passed on. The server does perform the request.
+        status: methods that the proxy answers with this status. The server does not receive the request.
+        chance: the source of chance by which a tenth of all requests and of all replies get lost, or None.
     """
 
     def __init__(self, endpoint: str, ignored: frozenset[str]) -> None:
@@ -76,7 +76,7 @@ def proxy(to: objects.Server, *ignored: str) -> Iterator[Proxy]:
         do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _pass_on  # noqa: N815
 
         def log_message(self, format: str, *arguments: object) -> None:
-            """Quiet."""
+            """Print nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     made = Proxy(f"http://127.0.0.1:{server.server_port}", frozenset(name.lower() for name in ignored))

@@ -16,7 +16,7 @@ class _Focused(Layout):
 
 
 class OneOfMany(RedisEngine):
-    """Everything else goes through all buckets."""
+    """All entries lie in one bucket. All other work goes through all buckets."""
 
     @classmethod
     def of(cls, engine: Any) -> OneOfMany:

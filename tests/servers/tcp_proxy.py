@@ -1,4 +1,4 @@
-"""Something between a client and a server, which counts requests, and loses replies when it is told to."""
+"""A TCP proxy between a client and a server. It counts requests, and loses replies on demand."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ class TcpProxy:
     """Forwards to a port on this machine.
 
     Attributes:
-        port: where it listens.
-        requests: how often a client spoke after the server had answered, or first.
-        swallow: asked with each request; while it is true the reply to it is lost, together with the connection.
-        hold: asked with each request; if true the request itself waits for :meth:`release`, and the connection is lost.
+        port: the port on which it listens.
+        requests: how often a client sent data first, or after an answer of the server.
+        swallow: called with each request. If it returns true, the reply and the connection are lost.
+        hold: called with each request. If it returns true, the request waits for :meth:`release`, and the connection is
+            lost.
     """
 
     def __init__(self, port: int) -> None:
@@ -78,7 +79,7 @@ class TcpProxy:
             client.shutdown(socket.SHUT_RDWR)
 
     def release(self) -> None:
-        """Let what was held arrive, long after the client has given it up."""
+        """Pass on the requests that were held, long after the client has given them up."""
         for released in self.held:
             released.set()
 

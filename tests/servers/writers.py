@@ -1,7 +1,7 @@
-"""Processes that write one shelf while its server has trouble, and note what they were told.
+"""Processes that write one shelf while its server fails, and note the outcome of each call.
 
-Each sets entries of its own, and counts a counter up together with the others. It notes what was acknowledged, what
-failed for certain, and what nobody knows.
+Each process sets its own entries. All processes count one counter up. A process notes which calls were acknowledged,
+which failed for certain, and which have an unknown outcome.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ class Work:
     """What each writer does.
 
     Attributes:
-        keys: how many entries it sets in turn; 0 for a new one each time.
-        counts_every: after how many of them it counts.
-        timeout: of the shelf, in seconds.
+        keys: how many entries it sets in turn. With 0 each set has a new key.
+        counts_every: after how many sets it counts.
+        timeout: the timeout of the shelf, in seconds.
     """
 
     keys: int = 0
@@ -40,15 +40,15 @@ class Work:
 
 @dataclass
 class Told:
-    """What one writer was told.
+    """The outcomes of one writer's calls.
 
     Attributes:
-        name: the writer's.
+        name: the name of the writer.
         kept: of each entry, the last number that was acknowledged, when that call began, and when it had returned.
         attempted: of each entry, the last number that was tried.
         counted: how often counting was acknowledged.
-        doubtful: how often it may have happened.
-        failed: what failed for certain.
+        doubtful: how often the outcome of counting is unknown.
+        failed: the errors of calls that failed for certain.
         slowest: seconds of the longest call.
     """
 
@@ -61,7 +61,7 @@ class Told:
     slowest: float = 0.0
 
     def call(self, work: Callable[[], object]) -> bool | None:
-        """Whether the call has happened, as far as one is told; what else goes wrong ends the writer."""
+        """Whether the call took effect; None if that is unknown. An error of another kind ends the writer."""
         began = time.monotonic()
         try:
             work()
@@ -76,11 +76,11 @@ class Told:
 
 
 class _Orders:
-    """What the test wants, line by line on standard input; at its end, the end."""
+    """The orders of the test. Each line of input is a question. The end of input tells the writer to end."""
 
     def __init__(self) -> None:
         self.over = threading.Event()
-        self.asked = 0  # how often, whether it goes on
+        self.asked = 0  # how often the test asked whether it goes on
         threading.Thread(target=self._listen, daemon=True).start()
 
     def _listen(self) -> None:
@@ -90,7 +90,7 @@ class _Orders:
 
 
 def write(url: str, name: int, work: Work) -> Told:
-    """Write until the test lets go; whenever it asks, say that a write has been made that began after the question."""
+    """Write until the input ends. Answer each question after a write that began after the question."""
     told, orders, answered, number = Told(name), _Orders(), 0, 0
     with coshelf.open(url, timeout=work.timeout) as shelf:
         print("ready", flush=True)
@@ -112,7 +112,7 @@ def write(url: str, name: int, work: Work) -> Told:
 
 
 def _count(shelf: coshelf.Shelf[Any, Any]) -> None:
-    """Where writers can only conflict it is tried until it succeeds."""
+    """Count up. On an engine without an exclusive lock, try again after each conflict."""
     if shelf.capabilities.exclusive is None:
         shelf.transact(lambda transaction: transaction.modify("count", lambda count: count + 1, 0), attempts=1000)
     else:
@@ -120,7 +120,7 @@ def _count(shelf: coshelf.Shelf[Any, Any]) -> None:
 
 
 class _Writer:
-    """One process at work."""
+    """One process that writes."""
 
     def __init__(self, url: str, name: int, work: Work) -> None:
         self._errors = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 (closed by end)
@@ -130,7 +130,7 @@ class _Writer:
         )
 
     def expect(self, word: str) -> None:
-        """Wait for what it says; if it has ended instead, tell how at once."""
+        """Wait for a word from the process. If it has ended instead, fail at once and show how."""
         assert self._process.stdout is not None
         said = self._process.stdout.readline()
         assert said == f"{word}\n", f"{said!r} instead of {word!r}: {self._how_it_ended()}"
@@ -145,7 +145,7 @@ class _Writer:
         self._process.stdin.close()
 
     def told(self) -> Told:
-        """What it was told, at its end."""
+        """Wait until the process ends. Return the outcomes of its calls."""
         assert self._process.stdout is not None
         said = self._process.stdout.read()
         assert self._process.wait() == 0, self._how_it_ended()
@@ -177,14 +177,14 @@ class Writers:
             writer.expect("ready")
 
     def see_them_go_on(self) -> None:
-        """Return when each has made a write that it began after this call."""
+        """Return when each process has made a write that began after this call."""
         for writer in self._writers:
             writer.ask()
         for writer in self._writers:
             writer.expect("went on")
 
     def finish(self) -> list[Told]:
-        """End them, and return what they were told."""
+        """End the processes, and return the outcomes of their calls."""
         for writer in self._writers:
             writer.let_go()
         return [writer.told() for writer in self._writers]
@@ -196,7 +196,7 @@ class Writers:
 
 @contextmanager
 def writing(url: str, count: int, work: Work = Work()) -> Iterator[Writers]:
-    """Writers that have the shelf open, none of which outlives the block."""
+    """Writers that have the shelf open. They end with the block."""
     writers = Writers(url, count, work)
     try:
         writers.see_them_ready()
@@ -206,7 +206,7 @@ def writing(url: str, count: int, work: Work = Work()) -> Iterator[Writers]:
 
 
 def lost(shelf: coshelf.Shelf[Any, Any], all_told: list[Told]) -> list[tuple[float, float]]:
-    """When the acknowledged writes began whose value, or a later one, is not there, and when they had returned."""
+    """When each lost write began and returned: it was acknowledged, but neither its value nor a later one is there."""
     there = dict(shelf.items(prefix=()))
     return [
         (began, returned)
@@ -217,7 +217,7 @@ def lost(shelf: coshelf.Shelf[Any, Any], all_told: list[Told]) -> list[tuple[flo
 
 
 def check_nothing_lost(shelf: coshelf.Shelf[Any, Any], all_told: list[Told]) -> None:
-    """What was acknowledged is there, and the counter has each count once."""
+    """Assert that all acknowledged writes are there, and that the counter has each count once."""
     assert lost(shelf, all_told) == []
     counted = sum(told.counted for told in all_told)
     assert counted <= shelf["count"] <= counted + sum(told.doubtful for told in all_told)
