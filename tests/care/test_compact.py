@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,33 @@ def test_compacting_shrinks_and_keeps_everything(path: str) -> None:
     assert coshelf.check(path).ok
     with coshelf.open(path) as shelf:
         assert dict(shelf) == KEPT | {"more": 1}
+
+
+def test_thread_that_is_about_to_open_the_delta_is_waited_for(path: str) -> None:
+    entered, opened = threading.Event(), []
+
+    def commit() -> None:
+        environment = insides(shelf)
+        with environment.inside():
+            entered.set()
+            while environment.is_open:  # until the file is about to be replaced
+                time.sleep(0.001)
+            opened.append(environment.deltas.current())
+
+    with coshelf.open(path) as shelf:
+        fill(shelf)
+        thread = threading.Thread(target=commit)
+        thread.start()
+        assert entered.wait(60)
+        shelf.compact()
+        thread.join(60)
+        assert opened
+        shelf["after"] = 1
+        assert shelf["after"] == 1
+
+
+def insides(shelf: Any) -> Any:
+    return shelf._handle.engine._environment
 
 
 def test_other_handles_and_threads_of_the_process_go_on(path: str) -> None:

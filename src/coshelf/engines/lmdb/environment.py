@@ -88,21 +88,26 @@ class Environment(OpenFiles):
             self._renewing.pop()
 
     def _renew_alone(self) -> BaseFile:
-        with REGISTRY.lock:
-            if self._base is None:
-                self._open(write=self._was_registered)
-                REGISTRY.watch_end()
-                if self.files.identity != self.identity:
-                    self.shut()
-                    raise StorageError(f"{self.path} is another file than the one that was open before the fork")
-            assert self._base is not None
-            return self._base
+        while True:
+            with REGISTRY.lock:
+                if self._outgoing is None:
+                    if self._base is None:
+                        self._open(write=self._was_registered)
+                        REGISTRY.watch_end()
+                        if self.files.identity != self.identity:
+                            self.shut()
+                            raise StorageError(
+                                f"{self.path} is another file than the one that was open before the fork"
+                            )
+                    assert self._base is not None
+                    return self._base
+            time.sleep(_PAUSE)  # until the file is replaced
 
     def abandon(self) -> None:
         """In a forked child: keep inherited LMDB objects alive for ever. The next use opens the files again."""
         self._inside = []
         self._renewing = []
-        inherited, self._base = self._base, None
+        inherited, self._base, self._outgoing = self._base or self._outgoing, None, None
         if inherited is None:
             return
         REGISTRY.keep_for_ever([inherited.abandon(), *(delta.abandon() for delta in self._opened_deltas)])
@@ -161,16 +166,28 @@ class Environment(OpenFiles):
                 if self.has_delta:
                     self.flusher.sync()
             with REGISTRY.lock:
-                base, self._base = self._base, None
-                if base is None or not self._is_left(_PATIENCE):
-                    self._base = base
-                    return "a thread of this process is reading or waiting in it"
-                if any(transaction.alive for transaction in self._tracked):
-                    self._base = base
-                    return "this process holds a snapshot of it, or an iteration that has not come to its end"
-                return self._reopened(base, rewrite)
+                self._outgoing, self._base = self._base, None
+            is_left = False
+            try:
+                is_left = self._is_left(_PATIENCE)  # without the lock, which a thread inside may need to open a delta
+            finally:
+                with REGISTRY.lock:
+                    hindrance = self._replace_outgoing(rewrite, is_left)
+            return hindrance
         finally:
             self.flusher.resume()
+
+    def _replace_outgoing(self, rewrite: Callable[[Files], None], is_left: bool) -> str | None:
+        base, self._outgoing = self._outgoing, None
+        hindrance = None
+        if base is None or not is_left:
+            hindrance = "a thread of this process is reading or waiting in it"
+        elif any(transaction.alive for transaction in self._tracked):
+            hindrance = "this process holds a snapshot of it, or an iteration that has not come to its end"
+        if base is None or hindrance is not None:
+            self._base = base
+            return hindrance
+        return self._reopened(base, rewrite)
 
     def _is_left(self, patience: float) -> bool:
         """Whether every thread inside waits for the files to be opened again."""

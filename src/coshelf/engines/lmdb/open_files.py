@@ -76,6 +76,7 @@ class OpenFiles(abc.ABC):
         self.users = 0
         self._tracked: weakref.WeakSet[KeptTransaction] = weakref.WeakSet()
         self._base: BaseFile | None = None
+        self._outgoing: BaseFile | None = None  # that the threads inside still use, while the file is to be replaced
         self._deltas: Deltas | None = None
         self._opened_deltas: list[Delta] = []  # the list in self._deltas, or an empty one
         self.delta_state: DeltaState | None = None
@@ -133,7 +134,8 @@ class OpenFiles(abc.ABC):
 
     def lmdb_files(self) -> list[LmdbFile]:
         """The LMDB files that this process has open: base and deltas."""
-        return [*self._opened_deltas] if self._base is None else [self._base, *self._opened_deltas]
+        base = self._base or self._outgoing
+        return [*self._opened_deltas] if base is None else [base, *self._opened_deltas]
 
     @property
     def is_open(self) -> bool:
@@ -145,8 +147,9 @@ class OpenFiles(abc.ABC):
     @property
     def base(self) -> BaseFile:
         """The shelf's own file, for a thread that is inside."""
-        assert self._base is not None
-        return self._base
+        base = self._base or self._outgoing
+        assert base is not None
+        return base
 
     @property
     def page(self) -> StatePage:
