@@ -7,9 +7,9 @@ from collections.abc import Hashable
 from threading import get_ident
 from time import monotonic
 
-__all__ = ["Holders"]
+__all__ = ["LONGEST", "Holders"]
 
-_LONGEST = 60.0
+LONGEST = 60.0
 """Seconds after which a thread that did not sync or ask again counts as having released a value. So caches shrink."""
 
 
@@ -38,7 +38,7 @@ class Holders:
         threads.pop(get_ident(), None)
         if threads:
             alive = sys._current_frames()  # noqa: SLF001 (public, despite its name)
-            oldest = monotonic() - _LONGEST
+            oldest = monotonic() - LONGEST
             for thread, asked in list(threads.items()):
                 if thread not in alive or asked < oldest:
                     del threads[thread]
