@@ -142,6 +142,12 @@ fill(PyObject *module)
     }
     int failed = PyModule_AddObjectRef(module, "BaseReader", reader);
     Py_DECREF(reader);
+    PyObject *log = failed < 0 ? NULL : PyType_FromModuleAndSpec(module, &log_spec, NULL);
+    if (log == NULL) {
+        return -1;
+    }
+    failed = PyModule_AddObjectRef(module, "Log", log);
+    Py_DECREF(log);
     State *state = PyModule_GetState(module);
     state->either = (PyTypeObject *)PyType_FromModuleAndSpec(module, &either_spec, NULL);
     return failed < 0 || state->either == NULL ? -1 : 0;

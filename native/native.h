@@ -17,10 +17,13 @@
 /* Larger records are read within a transaction of LMDB, and only check() verifies them. */
 #define LARGEST_COPIED (64 * 1024)
 
+#define TRAILER 12 /* bytes of a record after its body: the number of its commit, and a checksum */
+
 uint32_t checksum(const uint8_t *bytes, size_t length, uint32_t start);
 bool is_intact(const uint8_t *key, size_t key_length, const uint8_t *record, size_t length);
 
 extern PyType_Spec base_reader_spec;
+extern PyType_Spec log_spec;
 
 /* A function in C of one argument, like those below. */
 typedef PyObject *(*Attempt)(PyObject *);

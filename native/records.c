@@ -6,7 +6,6 @@
 
 #define POLYNOMIAL 0xEDB88320u
 #define RESIDUE 0x2144DF1Cu /* the CRC-32 of any bytes that are followed by their own CRC-32 */
-#define TRAILER 12
 
 static uint32_t table[8][256];
 static pthread_once_t made = PTHREAD_ONCE_INIT;
