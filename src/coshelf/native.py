@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from coshelf import _native
-    from coshelf._native import BaseReader
+    from coshelf._native import BaseReader, Log
 
-__all__ = ["base_reader", "faster", "in_use", "instead", "reason"]
+__all__ = ["base_reader", "faster", "in_use", "instead", "log", "reason"]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -63,3 +63,30 @@ def base_reader(file: int, ends: int, lock: int, state: memoryview, dirty: int) 
         return _native.BaseReader(file, ends, lock, state, dirty)
     except (OSError, ValueError):  # no address space, or an LMDB that was built in another way
         return None
+
+
+def log(
+    descriptor: int,
+    size: int,
+    state: memoryview | bytearray,
+    claim: int,
+    generation: int,
+    dirty: int,
+    bell: int,
+    mine: int,
+) -> Log:
+    """The delta as a log, in an open file of ``size`` bytes. Only if the module is in use.
+
+    Args:
+        descriptor: of the log's file; it stays the caller's.
+        size: bytes of the file.
+        state: the state page. The next four are places of words in it, in bytes.
+        claim: the word of the exclusive lock.
+        generation: the word with the delta's generation.
+        dirty: the word that says whether the delta is dirty.
+        bell: the doorbell's word, which the word about waiters follows.
+        mine: the generation of this log.
+
+    Raises OSError if there is no address space, ValueError if the file has another size.
+    """
+    return _native.Log(descriptor, size, state, claim, generation, dirty, bell, mine)

@@ -8,11 +8,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from coshelf.engines.lmdb.delta.rows import Delta, is_deletion
+
 from coshelf import records
 from coshelf.engines.lmdb import failpoints
 from coshelf.engines.lmdb.delta import deltas as deltas_module
 from coshelf.engines.lmdb.delta import state
-from coshelf.engines.lmdb.delta.rows import Delta, is_deletion
 from coshelf.engines.lmdb.environment import Environment
 from coshelf.engines.lmdb.pages.header import newest_transaction
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, ShelfRow, unpack_row

@@ -11,7 +11,7 @@ from coshelf.contract import ABSENT, Batch
 from coshelf.engines.lmdb import long_keys
 from coshelf.engines.lmdb.blobs.catalogue import Catalogue
 from coshelf.engines.lmdb.blobs.folder import folder_of
-from coshelf.engines.lmdb.delta.rows import is_deletion
+from coshelf.engines.lmdb.delta.delta import is_deletion
 from coshelf.engines.lmdb.lmdb_file import LmdbFile
 from coshelf.engines.lmdb.shelf_row import BLOBS, ROW_KEY, ShelfRow, unpack_row
 from coshelf.engines.lmdb.spooled import SpooledPuts

@@ -28,7 +28,7 @@ from coshelf.engines.lmdb import long_keys
 from coshelf.engines.lmdb.blobs.catalogue import with_blob_rows
 from coshelf.engines.lmdb.blobs.folder import folder_of
 from coshelf.engines.lmdb.delta.committer import Committer, is_large
-from coshelf.engines.lmdb.delta.rows import SMALL, DeltaFull, NoDelta, is_deletion
+from coshelf.engines.lmdb.delta.delta import SMALL, DeltaFull, NoDelta, is_deletion
 from coshelf.engines.lmdb.delta.state import DIRTY
 from coshelf.engines.lmdb.environment import Environment
 from coshelf.engines.lmdb.failures import translate, translated
@@ -151,8 +151,7 @@ class LmdbEngine(Engine):
         environment = self._environment
         environment.tend()
         delta = environment.current_delta()
-        with delta.begin() as transaction:
-            found = delta.get(transaction, key)
+        found = delta.get(key)
         with base.begin() as transaction:
             if found is not None:
                 flushed = unpack_row(transaction.get(ROW_KEY), self.where).sequence
@@ -205,7 +204,7 @@ class LmdbEngine(Engine):
         return self._acknowledged(self._commit(batch, holding=False))
 
     def put(self, key: bytes, body: bytes) -> int | str:
-        if type(body) is not bytes or len(key) > long_keys.CHUNK or len(body) > SMALL or not self._puts_quickly:
+        if type(body) is not bytes or len(body) > SMALL or not self._puts_quickly:
             return self.commit(Batch(puts={key: body}))
         partial = records.checksum(key, body)
         environment = self._environment

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
 
 from coshelf.engines.lmdb.blobs.folder import BlobFolder
 from coshelf.engines.lmdb.delta.flusher import Flusher
@@ -15,6 +17,9 @@ from coshelf.engines.lmdb.locks.lending import close_files, take_back
 from coshelf.engines.lmdb.open_files import OpenFiles
 from coshelf.engines.lmdb.registry import REGISTRY
 from coshelf.errors import StorageError
+
+if TYPE_CHECKING:
+    from coshelf.values.blobs import NewBlob
 
 __all__ = ["Environment", "acquire"]
 
@@ -43,6 +48,9 @@ class Environment(OpenFiles):
 
     def _flush(self) -> None:
         self.flusher.flush()
+
+    def naming(self, blobs: Iterable[NewBlob]) -> AbstractContextManager[None]:
+        return self.blobs.naming(blobs)
 
     def tend(self) -> None:
         """Start a flush if a process that died, or was stopped, left the delta dirty. The caller is inside."""

@@ -6,7 +6,7 @@ import os
 import time
 
 from coshelf import records
-from coshelf.engines.lmdb.delta.rows import is_deletion
+from coshelf.engines.lmdb.delta.delta import is_deletion
 from coshelf.engines.lmdb.environment import Environment
 from coshelf.engines.lmdb.pages.header import Meta, read_metas
 from coshelf.engines.lmdb.pages.page_walk import TreeWalk, free_pages
@@ -66,8 +66,7 @@ def _readers(environment: Environment, newest: int) -> list[FileReader]:
 def _look_at_delta(environment: Environment, flushed: int, figures: Figures) -> None:
     delta = environment.current_delta()
     figures.generation = delta.identity.generation
-    with delta.begin() as transaction:
-        waiting = [row for row in delta.everything(transaction) if records.version(row[1]) > flushed]
+    waiting = [row for row in delta.everything() if records.version(row[1]) > flushed]
     figures.sequence = max([flushed, *(records.version(record) for _, record in waiting)])
     figures.waiting_entries = len(waiting)
     figures.waiting_bytes = sum(len(key) + len(record) for key, record in waiting)

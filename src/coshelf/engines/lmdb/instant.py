@@ -12,7 +12,7 @@ from coshelf import records
 from coshelf.contract import RESERVED, Entry, Snapshot
 from coshelf.engines.lmdb import long_keys
 from coshelf.engines.lmdb.checks.running import ScanCheck, refuse_absence, visibly_damaged
-from coshelf.engines.lmdb.delta.rows import is_deletion
+from coshelf.engines.lmdb.delta.delta import is_deletion
 from coshelf.engines.lmdb.environment import Environment
 from coshelf.engines.lmdb.failures import translate
 from coshelf.engines.lmdb.pages.row_pages import RowPages
@@ -46,23 +46,19 @@ def take_instant(environment: Environment, start: bytes, stop: bytes) -> LmdbSna
             return snapshot
         environment.tend()
         delta = environment.current_delta()
-        if environment.may_write:
-            with delta.begin() as reading:
-                much = delta.has_more(reading, start, stop, _MANY)
-            if much:
-                _flush_if_possible(environment)
-        with delta.begin() as reading:
-            transaction = ReadTransaction(environment)
+        if environment.may_write and delta.has_more(start, stop, _MANY):
+            _flush_if_possible(environment)
+        rows = delta.rows(start, stop)
+        transaction = ReadTransaction(environment)
+        try:
+            base = transaction.enter()
             try:
-                rows = delta.rows(reading, start, stop)
-                base = transaction.enter()
-                try:
-                    flushed = unpack_row(base.get(ROW_KEY), environment.path).sequence
-                finally:
-                    transaction.leave()
-            except BaseException:
-                transaction.close()
-                raise
+                flushed = environment.flushed_by(base)
+            finally:
+                transaction.leave()
+        except BaseException:
+            transaction.close()
+            raise
         return LmdbSnapshot(
             environment, transaction, {key: record for key, record in rows if records.version(record) > flushed}
         )

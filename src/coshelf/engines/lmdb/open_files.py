@@ -9,6 +9,8 @@ from __future__ import annotations
 import abc
 import contextlib
 import weakref
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 
@@ -27,8 +29,11 @@ from coshelf.engines.whereabouts import OpenName
 from coshelf.errors import CoshelfError, ReadOnlyShelf, ShelfClosed
 
 if TYPE_CHECKING:
-    from coshelf.engines.lmdb.delta.rows import Delta
+    import lmdb
+
+    from coshelf.engines.lmdb.delta.delta import Delta
     from coshelf.engines.lmdb.delta.state import DeltaState
+    from coshelf.values.blobs import NewBlob
 
 __all__ = ["OpenFiles"]
 
@@ -135,7 +140,8 @@ class OpenFiles(abc.ABC):
     def lmdb_files(self) -> list[LmdbFile]:
         """The LMDB files that this process has open: base and deltas."""
         base = self._base or self._outgoing
-        return [*self._opened_deltas] if base is None else [base, *self._opened_deltas]
+        tables = [delta for delta in self._opened_deltas if isinstance(delta, LmdbFile)]
+        return [*tables] if base is None else [base, *tables]
 
     @property
     def is_open(self) -> bool:
@@ -200,6 +206,14 @@ class OpenFiles(abc.ABC):
     def is_delta_made(self) -> bool:
         return self.delta_state is not None and self.delta_state.is_made
 
+    def flushed_by(self, transaction: lmdb.Transaction[bytes]) -> int:
+        """The number up to which the base has every commit, as a transaction of the base sees it."""
+        return unpack_row(transaction.get(ROW_KEY), self.path).sequence
+
+    @abc.abstractmethod
+    def naming(self, blobs: Iterable[NewBlob]) -> AbstractContextManager[None]:
+        """For a block that commits a batch with these blobs."""
+
     # --- locks and the bell -------------------------------------------------------------------------------------------
 
     @property
@@ -212,6 +226,14 @@ class OpenFiles(abc.ABC):
     @property
     def exclusive_or_none(self) -> ExclusiveLock | None:
         return self._exclusive
+
+    def is_held_by_others(self) -> bool:
+        """Whether another thread or process holds the exclusive lock, or died with it."""
+        return self.exclusive.is_others()
+
+    def is_held_by_this_thread(self) -> bool:
+        """Whether this thread holds the exclusive lock."""
+        return self.exclusive.is_mine()
 
     def bell(self) -> Doorbell:
         """The doorbell. A process that cannot map the state page polls instead."""
@@ -235,8 +257,7 @@ class OpenFiles(abc.ABC):
             with self.base.writing():  # the caller is inside, like all steps of the exclusive lock
                 pass
         if self.is_delta_made:  # asked again: a commit that this waited for may have made the delta
-            with self.current_delta().writing():
-                pass
+            self.current_delta().barrier()
 
     def settle_dead_commits(self) -> None:
         """Make every commit visible that a process made before it died. The caller is inside, and may write."""

@@ -1,8 +1,7 @@
 """A flush that empties the delta of what came meanwhile."""
 
-from scripts.meetings_of_two.meeting import meet
-
 from coshelf.engines.lmdb.delta.rows import Delta
+from scripts.meetings_of_two.meeting import meet
 
 Delta.newer = lambda *_: []
 # The second time is in sync(); the first, in the background, may be long over for the thread that commits.

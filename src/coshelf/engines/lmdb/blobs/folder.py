@@ -365,9 +365,8 @@ class BlobFolder:
         with translated(environment.path, "read"):
             if environment.is_delta_made:
                 delta = environment.current_delta()
-                with delta.begin() as transaction:
-                    if any(delta.get(transaction, row) is not None for row in rows):
-                        return True
+                if any(delta.get(row) is not None for row in rows):
+                    return True
             with environment.base.begin() as transaction:
                 return any(transaction.get(row) is not None for row in rows)
 

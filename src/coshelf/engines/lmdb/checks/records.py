@@ -9,7 +9,7 @@ from collections.abc import Container
 
 from coshelf import records
 from coshelf.engines.lmdb.blobs.checking import BlobCheck
-from coshelf.engines.lmdb.delta.rows import is_deletion
+from coshelf.engines.lmdb.delta.delta import is_deletion
 from coshelf.engines.lmdb.layer_map import LayerMap, is_in_layer, is_link
 from coshelf.engines.lmdb.pages.header import Meta
 from coshelf.engines.lmdb.pages.layout import Node, nodes_of

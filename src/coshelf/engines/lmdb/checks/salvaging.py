@@ -19,7 +19,7 @@ from coshelf.engines.lmdb.blobs.catalogue import is_about_blobs
 from coshelf.engines.lmdb.blobs.folder import blob_path, folder_of
 from coshelf.engines.lmdb.checks.file import opened_alone
 from coshelf.engines.lmdb.checks.left_delta import waiting_rows
-from coshelf.engines.lmdb.delta.rows import is_deletion
+from coshelf.engines.lmdb.delta.delta import is_deletion
 from coshelf.engines.lmdb.files.copies import write_new
 from coshelf.engines.lmdb.layer_map import is_in_layer, is_link
 from coshelf.engines.lmdb.pages.closing_stamp import is_stamped_header

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from coshelf import records
 from coshelf.contract import RESERVED
-from coshelf.engines.lmdb.delta.rows import is_deletion
+from coshelf.engines.lmdb.delta.delta import is_deletion
 from coshelf.engines.lmdb.delta.state import MAPPED, DeltaIdentity, DeltaState
 from coshelf.engines.lmdb.files.sidecar_directory import delta_path
 from coshelf.engines.lmdb.long_keys import CHUNK

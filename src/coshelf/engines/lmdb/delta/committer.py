@@ -7,23 +7,20 @@ from mmap import PAGESIZE
 from typing import TYPE_CHECKING
 
 from coshelf import records
-from coshelf.contract import ABSENT, Batch
+from coshelf.contract import Batch
 from coshelf.engines.lmdb.base_writer import BaseWriter
 from coshelf.engines.lmdb.blobs.catalogue import committed_rows
-from coshelf.engines.lmdb.delta.rows import RESERVE, DeltaFull, NoDelta, Usage, is_deletion
+from coshelf.engines.lmdb.delta.delta import Behind, Moved, NoDelta
 from coshelf.engines.lmdb.failpoints import ARMED, reach
 from coshelf.engines.lmdb.failures import translated
 from coshelf.engines.lmdb.files.reserve import has_room
 from coshelf.engines.lmdb.locks.turns import again_when_overtaken
-from coshelf.engines.lmdb.long_keys import physical
-from coshelf.engines.lmdb.shelf_row import ROW_KEY, unpack_row
 from coshelf.engines.lmdb.spooled import SpooledPuts
 from coshelf.errors import StorageFull
 
 if TYPE_CHECKING:
     import lmdb
 
-    from coshelf.engines.lmdb.delta.rows import Delta
     from coshelf.engines.lmdb.environment import Environment
     from coshelf.engines.lmdb.lmdb_file import LmdbFile
 
@@ -67,37 +64,25 @@ class Committer:
         partial = {key: records.checksum(key, body) for key, body in batch.puts.items()}
         environment.enter()
         try:
-            page = environment.page
-            state = page.delta
             self._make_delta()
             helped = False
             while True:
                 delta = environment.current_delta()
-                with delta.writing() as transaction:
-                    if not state.is_of(delta.identity):
-                        continue
-                    if not holding and environment.exclusive.is_others():
-                        return None
-                    usage = delta.usage(transaction)
-                    if not helped and delta.needs_help(usage):
-                        transaction.abort()
-                        environment.flusher.flush()  # before the commit: if it fails, nothing of the batch is committed
-                        helped = True
-                        continue
-                    self._take_room(delta, usage, batch)
-                    if batch.checks:
-                        self._check(delta, transaction, batch)
-                    with translated(environment.path, "write"):
-                        number = delta.apply(transaction, batch, partial)
-                        if ARMED:
-                            reach("commit-applied")
-                        state.mark_dirty()
-                        self._commit(transaction, batch)
+                try:
+                    number = delta.commit(batch, partial, environment, holding=holding, helped=helped)
+                except Moved:
+                    continue
+                except Behind:
+                    environment.flusher.flush()  # before the commit: if it fails, nothing of the batch is committed
+                    helped = True
+                    continue
                 break
+            if number is None:
+                return None
             if ARMED:
                 reach("commit-done")
-            page.ring(number)
-            if delta.fullness(usage) > 1:
+            environment.page.ring(number)
+            if delta.is_due:
                 environment.flusher.hurry()
         finally:
             environment.leave()
@@ -111,29 +96,8 @@ class Committer:
         if not batch.blobs:
             transaction.commit()
             return
-        with self._environment.blobs.naming(batch.blobs):
+        with self._environment.naming(batch.blobs):
             transaction.commit()
-
-    def _take_room(self, delta: Delta, usage: Usage, batch: Batch) -> None:
-        rows = len(batch.puts) + len(batch.deletes)
-        size = sum(map(len, batch.puts)) + sum(map(len, batch.puts.values())) + sum(map(len, batch.deletes))
-        reserve = RESERVE if batch.puts else RESERVE // 4  # so that entries can be deleted on a full disk
-        if not delta.has_room(usage, rows, size, reserve):
-            raise DeltaFull(for_good=delta.is_at_its_end(usage))
-
-    def _check(self, delta: Delta, transaction: lmdb.Transaction[bytes], batch: Batch) -> None:
-        with self._environment.base.begin() as reading:
-            flushed = unpack_row(reading.get(ROW_KEY), self._environment.path).sequence
-
-            def version(key: bytes) -> object:
-                record = delta.get(transaction, key)
-                if record is None or records.version(record) <= flushed:
-                    record = reading.get(physical(key))
-                elif is_deletion(record):
-                    return ABSENT
-                return ABSENT if record is None else records.version(record)
-
-            batch.refuse_conflicts(version)
 
     # --- into the base -----------------------------------------------------------------------------------------------
 
@@ -154,19 +118,12 @@ class Committer:
                 writer = BaseWriter(base, transaction)
                 nonce = os.urandom(16)
                 with translated(base.path, "write"):
-                    with delta.writing() as taking:
-                        number = delta.take_number(taking)
-                        delta.turns.settle(taking)
-                        base.turns.refuse_lost(transaction)
+                    with delta.numbering() as number, base.turns.settled(transaction):
                         state.announce(writer.row.nonce, nonce)
-                        state.mark_dirty()  # if this process dies, the next sync() checks whether this is durable
-                        taking.commit()
                     if ARMED:
                         reach("direct-numbered")
-                    with delta.begin() as reading:
-                        rows = delta.everything(reading)
                     flushed = writer.row.sequence
-                    current = [row for row in rows if records.version(row[1]) > flushed]
+                    current = [row for row in delta.everything() if records.version(row[1]) > flushed]
                     environment.blobs.sync(set(committed_rows(current)) - synced)
                     writer.take_over(current)
                     batch.refuse_conflicts(writer.version)
@@ -237,9 +194,8 @@ class Committer:
             try:
                 with environment.base.writing() as of_base:
                     old = environment.current_delta()
-                    with old.writing() as transaction:
-                        old.turns.settle(transaction)
+                    with old.retiring() as number:
                         environment.base.turns.settle(of_base)
-                        environment.deltas.make_next(old, old.number(transaction))
+                        environment.deltas.make_next(old, number)
             except OSError as error:
                 raise StorageFull(f"cannot write {environment.path}: no space left for another delta") from error

@@ -6,13 +6,15 @@ The first commit makes the delta. A delta whose map is used up is replaced. docs
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from coshelf.engines.lmdb.delta.files import decide_kind, make_delta_files, remove_delta_files
-from coshelf.engines.lmdb.delta.rows import Delta
-from coshelf.engines.lmdb.delta.state import DIRECT, MAPPED, PLAIN, DeltaIdentity, DeltaState
+from coshelf.engines.lmdb.delta.log import LOG_SIZES, LogDelta
+from coshelf.engines.lmdb.delta.state import DIRECT, LOG, MAPPED, PLAIN, DeltaIdentity, DeltaState
+from coshelf.engines.lmdb.delta.table import TableDelta
 from coshelf.engines.lmdb.failpoints import ARMED, reach
 from coshelf.engines.lmdb.files.sidecar_directory import delta_path
 from coshelf.engines.lmdb.locks.turns import again_when_overtaken
@@ -20,13 +22,15 @@ from coshelf.engines.lmdb.shelf_row import ROW_KEY, ShelfRow, unpack_row
 from coshelf.errors import DamagedShelf, StorageError, StorageFull
 
 if TYPE_CHECKING:
+    from coshelf.engines.lmdb.delta.delta import Delta
     from coshelf.engines.lmdb.files.sidecars import Files
     from coshelf.engines.lmdb.lmdb_file import BaseFile
 
 __all__ = ["Deltas"]
 
-# The sizes of maps for a new delta. If address space is limited (ulimit -v), the smaller one is tried.
-_DELTA_MAPS = (128 << 20, 32 << 20)
+# The sizes of maps for a new table. If address space is limited (ulimit -v), the smaller one is tried.
+_TABLE_MAPS = (128 << 20, 32 << 20)
+_KINDS = (LOG, MAPPED, PLAIN)  # in this order they are tried
 _NO_ROOM_OR_RIGHT = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS)
 
 
@@ -48,9 +52,9 @@ class Deltas:
         self._row = row
         self._opening = opening
 
-    def lmdb_files(self) -> list[Delta]:
-        """The deltas that this process has open."""
-        return self.opened
+    def lmdb_files(self) -> list[TableDelta]:
+        """The deltas that this process has open and that are LMDB files."""
+        return [delta for delta in self.opened if isinstance(delta, TableDelta)]
 
     def open_dirty(self) -> None:
         """Open the delta if it is dirty, so that damage to a delta of dead processes is noticed at once.
@@ -58,7 +62,7 @@ class Deltas:
         A clean delta is opened at its first use. The first commit makes a missing one.
         """
         if not self.state.is_clean() or (self._files.alone and self.state.is_made):
-            self.opened.append(self._open_known())
+            self.opened.append(self._open_known(alone=self._files.alone))
 
     def current(self) -> Delta:
         """The delta, opened if this process has not opened it yet. Another process may have replaced the one before."""
@@ -72,20 +76,20 @@ class Deltas:
             delta.close()
         self.opened.clear()
 
-    def _open_known(self) -> Delta:
+    def _open_known(self, *, alone: bool = False) -> Delta:
         """Open the delta that the state page names. Try again if another process replaces the delta meanwhile."""
         state = self.state
         while True:
             identity = state.identity()
             try:
-                delta = Delta(self.path, identity, state)
+                delta = _opened(self.path, identity, state)
             except StorageError:
                 if state.identity() == identity:
                     raise
                 continue
             if delta.is_in_place() and state.identity() == identity:
                 try:
-                    self._verify(delta)
+                    self._verify(delta, alone=alone)
                 except BaseException:
                     delta.close()
                     raise
@@ -94,12 +98,13 @@ class Deltas:
             if not delta.is_in_place():
                 remove_delta_files(self.path, identity.generation)
 
-    def _verify(self, delta: Delta) -> None:
+    def _verify(self, delta: Delta, *, alone: bool) -> None:
         self._files.refuse_exposed(delta.path, delta.descriptor)
-        with delta.begin() as reading:
-            # LMDB takes an emptied file for a new one. Its commits would repeat numbers of commits in the base.
-            if delta.number(reading) < self._row.sequence:
-                raise DamagedShelf(f"{delta.path} is damaged: the base has commits that it never had")
+        if isinstance(delta, LogDelta):
+            delta.verify(alone=alone)
+        # LMDB takes an emptied file for a new one. Its commits would repeat numbers of commits in the base.
+        if delta.last_number() < self._row.sequence:
+            raise DamagedShelf(f"{delta.path} is damaged: the base has commits that it never had")
 
     @again_when_overtaken
     def make(self, base: BaseFile) -> bool:
@@ -168,24 +173,42 @@ class Deltas:
             self.state.set_identity(delta.identity)
 
     def _open_new(self, identity: DeltaIdentity) -> Delta:
-        """Open the empty file of a new delta: mapped and with a large map, if this machine can."""
-        for kind in (MAPPED, PLAIN) if identity.kind == MAPPED else (PLAIN,):
-            for size in _DELTA_MAPS:
+        """Open the empty file of a new delta: of the wanted kind and with a large map, if this machine can."""
+        for kind in _KINDS[_KINDS.index(identity.kind) :]:
+            for size in LOG_SIZES if kind == LOG else _TABLE_MAPS:
                 try:
-                    delta = Delta(self.path, identity._replace(kind=kind, map_size=size), self.state)
+                    return self._open_empty(identity._replace(kind=kind, map_size=size))
                 except StorageFull:
                     raise
                 except StorageError as error:
                     failure = error
                     self._empty(identity)
-                    continue
-                try:
-                    delta.take_first_space()
-                except BaseException:
-                    delta.close()
-                    raise
-                return delta
         raise failure
+
+    def _open_empty(self, identity: DeltaIdentity) -> Delta:
+        if identity.kind == LOG:
+            return self._open_empty_log(identity)
+        table = TableDelta(self.path, identity, self.state)
+        try:
+            table.take_first_space()
+        except BaseException:
+            table.close()
+            raise
+        return table
+
+    def _open_empty_log(self, identity: DeltaIdentity) -> Delta:
+        path = delta_path(self.path, identity.generation)
+        try:
+            os.truncate(path, identity.map_size)
+        except OSError as error:
+            raise StorageError(error.errno, f"cannot make the delta: {error.strerror}", path) from error
+        log = LogDelta(self.path, identity, self.state)
+        try:
+            log.make()
+        except OSError as error:
+            log.close()
+            raise StorageFull(f"cannot open {self.path}: no space left for its delta") from error
+        return log
 
     def _empty(self, identity: DeltaIdentity) -> None:
         """Empty the file of a new delta before the next attempt: LMDB may have begun to write to it."""
@@ -195,3 +218,7 @@ class Deltas:
                 begun.truncate()
         except OSError as error:
             raise StorageError(error.errno, f"cannot empty the delta that was begun: {error.strerror}", path) from error
+
+
+def _opened(path: str, identity: DeltaIdentity, state: DeltaState) -> Delta:
+    return LogDelta(path, identity, state) if identity.kind == LOG else TableDelta(path, identity, state)

@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import stat
 
-from coshelf.engines.lmdb.delta.state import DIRECT, MAPPED, PLAIN, DeltaIdentity, DeltaState, boot_id
+from coshelf import native
+from coshelf.engines.lmdb.delta.state import DIRECT, LOG, MAPPED, PLAIN, DeltaIdentity, DeltaState, boot_id
 from coshelf.engines.lmdb.files.sidecar_directory import delta_path, is_of_delta, sidecar_directory
 from coshelf.engines.lmdb.files.sidecar_files import lock_path, make_file, make_lock_file, remove_file
 from coshelf.engines.lmdb.shelf_row import ShelfRow
@@ -26,7 +27,7 @@ def belongs(path: str, row: ShelfRow, state: DeltaState) -> bool:
     Raises OSError if this is not known.
     """
     identity = state.identity()
-    if identity.kind not in (PLAIN, MAPPED) or identity.boot != boot_id() or identity.store_id != row.store_id:
+    if not state.is_made or identity.boot != boot_id() or identity.store_id != row.store_id:
         return False
     if not state.knows(row.nonce):
         return False
@@ -41,11 +42,13 @@ def belongs(path: str, row: ShelfRow, state: DeltaState) -> bool:
 
 
 def decide_kind(path: str, information: os.stat_result) -> int:
-    """How a new delta of this shelf is written: DIRECT, PLAIN or MAPPED."""
+    """What kind a new delta of this shelf is: DIRECT, PLAIN, MAPPED or LOG."""
     if boot_id() is None:
         return DIRECT
     private = information.st_uid == os.geteuid() and not stat.S_IMODE(information.st_mode) & 0o077
-    return MAPPED if private and type_of(path) in _PREALLOCATING else PLAIN
+    if not private or type_of(path) not in _PREALLOCATING:
+        return PLAIN
+    return LOG if native.in_use else MAPPED
 
 
 def make_delta_files(
@@ -61,7 +64,8 @@ def make_delta_files(
         made = os.fstat(descriptor)
     finally:
         os.close(descriptor)
-    make_lock_file(name, information)
+    if kind != LOG:
+        make_lock_file(name, information)
     boot = boot_id()
     assert boot is not None
     return DeltaIdentity(kind, generation, offset, 0, made.st_dev, made.st_ino, boot, store_id)

@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from coshelf import records
 from coshelf.engines.lmdb.base_writer import BaseWriter
 from coshelf.engines.lmdb.blobs.catalogue import ROWS, committed_rows
 from coshelf.engines.lmdb.failpoints import ARMED, reach
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     import lmdb
 
     from coshelf.engines.lmdb.blobs.folder import BlobFolder
-    from coshelf.engines.lmdb.delta.rows import Delta
+    from coshelf.engines.lmdb.delta.delta import Delta
     from coshelf.engines.lmdb.lmdb_file import LmdbFile
     from coshelf.engines.lmdb.open_files import OpenFiles
 
@@ -121,9 +120,8 @@ class Flusher:
         This comes before the base's lock is taken, so that little work is left while the lock is held.
         """
         environment = self._environment
-        delta = environment.current_delta()
-        with translated(environment.path, "flush"), delta.begin() as reading:
-            found = {*committed_rows(delta.rows(reading, *ROWS)), *more}
+        with translated(environment.path, "flush"):
+            found = {*committed_rows(environment.current_delta().rows(*ROWS)), *more}
         self._blobs.sync(found)
         return found
 
@@ -134,44 +132,19 @@ class Flusher:
 
         Returns the last number, whether there were such rows, and the blobs that they name. If there were rows, this
         announces the nonce that the base will have.
-
-        Writers are kept out meanwhile: some 10 ms for 20,000 entries. When other threads were let in between, each
-        waited for the interpreter's lock. Then the copy took six times as long, and their commits were as slow.
         """
-        with delta.writing() as transaction:
-            last = delta.number(transaction) - 1
-            flushed = writer.row.sequence
-            current = [row for row in delta.everything(transaction) if records.version(row[1]) > flushed]
-            writer.take_over(current)
-            if current:
-                delta.turns.settle(transaction)
-                self._environment.base.turns.refuse_lost(of_base)
-                self._environment.page.delta.announce(writer.row.nonce, nonce)
-        return last, bool(current), set(committed_rows(current))
+        with delta.taking(writer.row.sequence) as taken:
+            writer.take_over(taken.rows)
+            if taken.rows:
+                taken.settle()
+                with self._environment.base.turns.settled(of_base):
+                    self._environment.page.delta.announce(writer.row.nonce, nonce)
+        return taken.last, bool(taken.rows), set(committed_rows(taken.rows))
 
     @again_when_overtaken
     def remove(self, delta: Delta, flushed: int, nonce: bytes) -> None:
-        """Remove from the delta the rows that the base with this nonce has.
-
-        One transaction drops all rows and puts back those that are newer. To remove them row by row took five times as
-        long, and slowed other writers down. If there is no space for the transaction, the rows stay and do no harm.
-        """
-        state = self._environment.page.delta
-        with translated(delta.path, "empty"), delta.writing() as transaction:
-            if not state.is_of(delta.identity):
-                return
-            newer = [] if delta.number(transaction) == flushed + 1 else delta.newer(transaction, flushed)
-            size = sum(len(key) + len(row) for key, row in newer)
-            if not delta.has_room(delta.usage(transaction), len(newer), size, reserve=0):
-                return
-            delta.turns.settle(transaction)
-            state.confirm(nonce)
-            if not newer:
-                state.clean()
-            if ARMED:
-                reach("empty-begun")
-            delta.keep_only(transaction, newer)
-            transaction.commit()
+        """Remove from the delta the rows that the base with this nonce has."""
+        delta.remove(flushed, nonce, self._environment)
         if ARMED:
             reach("empty-done")
 
@@ -206,10 +179,7 @@ class Flusher:
         with environment.inside():
             if environment.page.delta.is_clean():
                 return
-            delta = environment.current_delta()
-            with delta.begin() as reading:
-                last = delta.number(reading)
-            self.flush_until(last)
+            self.flush_until(environment.current_delta().last_number())
             self._wake.ring()  # so that the thread ends early if nothing is left to flush
 
     # --- in the background -------------------------------------------------------------------------------------------

@@ -14,8 +14,8 @@ import lmdb
 from coshelf import records
 from coshelf.engines.lmdb.delta.check import refuse_malformed_delta
 from coshelf.engines.lmdb.delta.files import belongs
-from coshelf.engines.lmdb.delta.rows import all_rows
 from coshelf.engines.lmdb.delta.state import DeltaIdentity, DeltaState
+from coshelf.engines.lmdb.delta.table import all_rows
 from coshelf.engines.lmdb.failures import translated
 from coshelf.engines.lmdb.files.exposed_sidecars import refuse_exposed, refuse_exposed_sidecars
 from coshelf.engines.lmdb.files.sidecar_directory import delta_path, state_path

@@ -10,12 +10,24 @@ import os
 import struct
 from typing import NamedTuple
 
-__all__ = ["DIRECT", "DIRTY", "GENERATION", "MAPPED", "NOT_MADE", "PLAIN", "DeltaIdentity", "DeltaState", "boot_id"]
+__all__ = [
+    "DIRECT",
+    "DIRTY",
+    "GENERATION",
+    "LOG",
+    "MAPPED",
+    "NOT_MADE",
+    "PLAIN",
+    "DeltaIdentity",
+    "DeltaState",
+    "boot_id",
+]
 
 DIRECT = 0  # there is no delta: each commit goes straight to the base
-PLAIN = 1  # written with system calls
-MAPPED = 2  # written through its map; its space is reserved first
+PLAIN = 1  # a table that is written with system calls
+MAPPED = 2  # a table that is written through its map; its space is reserved first
 NOT_MADE = 3  # the first commit makes it
+LOG = 4  # a log
 
 # kind, generation, offset, map size, device, inode, boot id, store id; from byte 256 of the page
 _IDENTITY = struct.Struct("=IIqQQQ16s16s")
@@ -55,9 +67,10 @@ class DeltaIdentity(NamedTuple):
     """Which file the delta is and to what it belongs.
 
     Attributes:
-        kind: DIRECT, NOT_MADE, PLAIN or MAPPED. Its creator decides on PLAIN or MAPPED, for all processes.
+        kind: DIRECT, NOT_MADE, PLAIN, MAPPED or LOG. Its creator decides on one of the last three, for all processes.
         generation: 0 for the first delta. If a delta is replaced while in use, the next one has the next number.
-        offset: the number of an LMDB transaction plus this is the number of the commit.
+        offset: of a table: the number of an LMDB transaction plus this is the number of the commit. Of a log: the
+            number before that of its first commit.
         map_size: the size of its map. All processes use the same: LMDB gives the file of a writable map that length.
     """
 
@@ -75,11 +88,12 @@ class DeltaState:
     """The delta's part of a mapped state page.
 
     Attributes:
-        words: the whole page, by words: see :data:`DIRTY` and :data:`GENERATION`.
+        page: the whole page.
+        words: the page by words: see :data:`DIRTY` and :data:`GENERATION`.
     """
 
     def __init__(self, page: memoryview | bytearray) -> None:
-        self._page = page
+        self.page = page
         self.words = memoryview(page).cast("I")  # reading a word takes half the time of other ways
 
     def release(self) -> None:
@@ -87,7 +101,7 @@ class DeltaState:
         self.words.release()
 
     def identity(self) -> DeltaIdentity:
-        return DeltaIdentity(*_IDENTITY.unpack_from(self._page, _AT))
+        return DeltaIdentity(*_IDENTITY.unpack_from(self.page, _AT))
 
     def set_identity(self, identity: DeltaIdentity) -> None:
         """Write the identity. Only for the process that is alone with the shelf, or holds the base's write lock.
@@ -95,8 +109,8 @@ class DeltaState:
         Kind and generation come last: a process that sees a new generation sees the rest of it.
         """
         packed = _IDENTITY.pack(*identity)
-        self._page[_AT + _KIND_AND_GENERATION : _AT + _IDENTITY.size] = packed[_KIND_AND_GENERATION:]
-        self._page[_AT : _AT + _KIND_AND_GENERATION] = packed[:_KIND_AND_GENERATION]
+        self.page[_AT + _KIND_AND_GENERATION : _AT + _IDENTITY.size] = packed[_KIND_AND_GENERATION:]
+        self.page[_AT : _AT + _KIND_AND_GENERATION] = packed[:_KIND_AND_GENERATION]
 
     def expect(self) -> None:
         """Note that the first commit makes a delta. Only for the process that is alone with the shelf."""
@@ -106,7 +120,7 @@ class DeltaState:
     @property
     def is_made(self) -> bool:
         """Whether a delta has been made. From then on there is always one."""
-        return self.words[_KIND] in (PLAIN, MAPPED)
+        return self.words[_KIND] in (PLAIN, MAPPED, LOG)
 
     @property
     def is_expected(self) -> bool:
@@ -121,7 +135,7 @@ class DeltaState:
 
     def knows(self, nonce: bytes) -> bool:
         """Whether only processes that use this page have written the base."""
-        page = self._page
+        page = self.page
         return nonce in (bytes(page[at : at + 16]) for at in (_CURRENT_NONCE, _PENDING_NONCE))
 
     def announce(self, current: bytes, pending: bytes) -> None:
@@ -130,8 +144,8 @@ class DeltaState:
         The caller holds both write locks. The order of the two steps matters, and the new nonce never overwrites the
         one that the base has. So if a process dies here, one of the two nonces is right.
         """
-        self._page[_CURRENT_NONCE : _CURRENT_NONCE + 16] = current
-        self._page[_PENDING_NONCE : _PENDING_NONCE + 16] = pending
+        self.page[_CURRENT_NONCE : _CURRENT_NONCE + 16] = current
+        self.page[_PENDING_NONCE : _PENDING_NONCE + 16] = pending
 
     def confirm(self, nonce: bytes) -> None:
         """Before emptying the delta: note that only a base with this nonce fits.
@@ -139,12 +153,12 @@ class DeltaState:
         The caller holds the delta's write lock. An older copy of the base that is put back would lack the commits that
         are removed from the delta.
         """
-        if bytes(self._page[_PENDING_NONCE : _PENDING_NONCE + 16]) == nonce:
-            self._page[_CURRENT_NONCE : _CURRENT_NONCE + 16] = nonce
+        if bytes(self.page[_PENDING_NONCE : _PENDING_NONCE + 16]) == nonce:
+            self.page[_CURRENT_NONCE : _CURRENT_NONCE + 16] = nonce
 
     def is_confirmed(self, nonce: bytes) -> bool:
         """Whether the commit that gave the base this nonce is known to have returned."""
-        return bytes(self._page[_CURRENT_NONCE : _CURRENT_NONCE + 16]) == nonce
+        return bytes(self.page[_CURRENT_NONCE : _CURRENT_NONCE + 16]) == nonce
 
     # --- what saves work ---------------------------------------------------------------------------------------------
 
@@ -163,21 +177,21 @@ class DeltaState:
     @property
     def allocated(self) -> int:
         """The size in bytes up to which the delta's space is reserved."""
-        return int(_NUMBER.unpack_from(self._page, _ALLOCATED)[0])
+        return int(_NUMBER.unpack_from(self.page, _ALLOCATED)[0])
 
     @allocated.setter
     def allocated(self, size: int) -> None:
-        _NUMBER.pack_into(self._page, _ALLOCATED, size)
+        _NUMBER.pack_into(self.page, _ALLOCATED, size)
 
     @property
     def last_flush(self) -> float:
         """When the last flush began, in seconds of the machine's monotonic clock."""
-        return float(_TIME.unpack_from(self._page, _LAST_FLUSH)[0])
+        return float(_TIME.unpack_from(self.page, _LAST_FLUSH)[0])
 
     @last_flush.setter
     def last_flush(self, when: float) -> None:
-        _TIME.pack_into(self._page, _LAST_FLUSH, when)
+        _TIME.pack_into(self.page, _LAST_FLUSH, when)
 
     def clear(self) -> None:
         """Say that there is no delta."""
-        self._page[_AT:_END] = bytes(_END - _AT)
+        self.page[_AT:_END] = bytes(_END - _AT)

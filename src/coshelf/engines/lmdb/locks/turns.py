@@ -12,7 +12,8 @@ from __future__ import annotations
 import os
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
@@ -85,6 +86,18 @@ class WriteTurns:
         """Let no handler write from here to the end of :meth:`ending`. Raises :class:`Overtaken` if one has written."""
         self._settled.add(this_thread())
         self.refuse_lost(transaction)
+
+    @contextmanager
+    def settled(self, transaction: lmdb.Transaction[bytes]) -> Iterator[None]:
+        """Let no handler write in a block. Raises :class:`Overtaken` if one has written."""
+        thread = this_thread()
+        was_settled = thread in self._settled
+        try:
+            self.settle(transaction)
+            yield
+        finally:
+            if not was_settled:
+                self._settled.discard(thread)
 
     def refuse_lost(self, transaction: lmdb.Transaction[bytes]) -> None:
         """Raise :class:`Overtaken` if the transaction was ended for another one."""

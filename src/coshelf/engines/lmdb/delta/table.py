@@ -1,14 +1,15 @@
-"""The delta: a small LMDB file with the commits since the last flush.
+"""The delta as a table: a small LMDB file with the commits since the last flush, which are not synced.
 
-Its commits are not synced. All processes see them at once, they survive the death of any process, and a flush
-writes them to the base. Its rows are the user's keys with their records. The number in a record says whether it is
-current. A record with an empty body says that the key was deleted. docs/format.md, "The delta".
+It is used where the log cannot be: without the module in C, and on file systems that do not reserve space.
+docs/format.md, "The delta".
 """
 
 from __future__ import annotations
 
 import os
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import blake2b
 from itertools import islice
 from typing import NamedTuple
@@ -17,21 +18,21 @@ import lmdb
 
 from coshelf import records
 from coshelf.contract import Batch
+from coshelf.engines.lmdb.delta.delta import Behind, Delta, DeltaFull, DeltaHost, Moved, Taken, version_of
 from coshelf.engines.lmdb.delta.state import DIRTY, GENERATION, MAPPED, DeltaIdentity, DeltaState
 from coshelf.engines.lmdb.failpoints import ARMED, reach
-from coshelf.engines.lmdb.failures import translate
+from coshelf.engines.lmdb.failures import translate, translated
 from coshelf.engines.lmdb.files.shared_memory import shared
 from coshelf.engines.lmdb.files.sidecar_directory import delta_path
 from coshelf.engines.lmdb.files.state_page import BELL, CLAIM
 from coshelf.engines.lmdb.lmdb_file import LmdbFile
-from coshelf.engines.lmdb.long_keys import CHUNK
+from coshelf.engines.lmdb.long_keys import CHUNK, physical
 from coshelf.engines.lmdb.pages.layout import USAGE, USAGE_AT
 from coshelf.errors import StorageError, StorageFull
 from coshelf.system.cooperation import this_thread
 
-__all__ = ["RESERVE", "SMALL", "Delta", "DeltaFull", "NoDelta", "Usage", "all_rows", "is_deletion"]
+__all__ = ["TableDelta", "all_rows"]
 
-SMALL = 64 * 1024  # bytes: the largest body that takes the short path
 # A flush is due if more than this waits. With larger limits a flush would take long, and reads would copy much.
 _DUE_ENTRIES = 20_000
 _DUE_BYTES = 16 << 20
@@ -49,26 +50,10 @@ _FIRST_STEP = 1 << 20
 _LARGEST_STEP = 16 << 20
 _PLENTY = 64 << 20
 # Pages that only deletions and emptying the delta may use: LMDB needs pages even to free pages.
-RESERVE = 64
+_RESERVE = 64
 _AMPLE = 256  # pages: more than a row of SMALL bytes and the reserve can need
 _LARGEST_NEED = 7_000  # pages: the most that a batch in the delta can need
 _WORD = 0xFFFFFFFF
-
-
-class DeltaFull(Exception):
-    """There is no space in the delta.
-
-    Attributes:
-        for_good: True if the map is used up, so that another delta is needed; False if the disk is full.
-    """
-
-    def __init__(self, *, for_good: bool) -> None:
-        super().__init__()
-        self.for_good = for_good
-
-
-class NoDelta(Exception):
-    """The delta is not made yet, and cannot be: there is no space, or this user may not make files."""
 
 
 class Usage(NamedTuple):
@@ -83,8 +68,8 @@ class Usage(NamedTuple):
     transaction: int
 
 
-class Delta(LmdbFile):
-    """The delta of a shelf, open."""
+class TableDelta(LmdbFile, Delta):
+    """A delta whose rows are those of an LMDB file. Each commit is a write transaction."""
 
     def __init__(self, shelf: str, identity: DeltaIdentity, state: DeltaState) -> None:
         self.identity = identity
@@ -144,7 +129,7 @@ class Delta(LmdbFile):
 
     # --- space -------------------------------------------------------------------------------------------------------
 
-    def usage(self, transaction: lmdb.Transaction[bytes]) -> Usage:
+    def _usage(self, transaction: lmdb.Transaction[bytes]) -> Usage:
         """The usage after the commit before this write transaction, from the header: LMDB's own call takes 2 us."""
         previous = transaction.id() - 1
         usage = Usage._make(USAGE.unpack_from(self._header, (previous & 1) * self._page_size + USAGE_AT))
@@ -152,7 +137,7 @@ class Delta(LmdbFile):
             raise StorageError(f"{self.path} is in use by something else: its header counts another transaction")
         return usage
 
-    def has_room(self, usage: Usage, rows: int, size: int, reserve: int = RESERVE) -> bool:
+    def _has_room(self, usage: Usage, rows: int, size: int, reserve: int = _RESERVE) -> bool:
         """Whether ``rows`` rows with ``size`` bytes in all can be written. Reserves space for them if necessary.
 
         If its space was not reserved, writing a page through the map on a full disk would be a SIGBUS.
@@ -172,7 +157,7 @@ class Delta(LmdbFile):
         self._ample = self._state.allocated if self.identity.kind == MAPPED else self.identity.map_size
         return True
 
-    def has_ample_room(self, number: int) -> bool:
+    def _has_ample_room(self, number: int) -> bool:
         """Whether a small row can be written as the commit with this number without any other check of space.
 
         Sets ``is_due`` to whether a flush is due.
@@ -189,16 +174,12 @@ class Delta(LmdbFile):
             and (not self.is_due or (entries < _HELPED * _DUE_ENTRIES and size < _HELPED * _DUE_BYTES))
         )
 
-    def fullness(self, usage: Usage) -> float:
+    def _fullness(self, usage: Usage) -> float:
         """How much waits, as a fraction of the amount at which a flush is due."""
         pages = usage.leaf_pages + usage.overflow_pages
         return max(usage.entries / _DUE_ENTRIES, pages * self._page_size / _DUE_BYTES)
 
-    def needs_help(self, usage: Usage) -> bool:
-        """Whether the flush in the background cannot keep up, so that threads that commit have to help with it."""
-        return self.fullness(usage) > _HELPED
-
-    def is_at_its_end(self, usage: Usage) -> bool:
+    def _is_at_its_end(self, usage: Usage) -> bool:
         """Whether the map is used up, and not the disk."""
         return (usage.last_page + 1 + _LARGEST_NEED) * self._page_size > self.identity.map_size
 
@@ -227,42 +208,47 @@ class Delta(LmdbFile):
 
     # --- numbers -----------------------------------------------------------------------------------------------------
 
-    def number(self, transaction: lmdb.Transaction[bytes]) -> int:
+    def _number(self, transaction: lmdb.Transaction[bytes]) -> int:
         """The number of the commit that a write transaction makes, or of the last one that a read transaction sees."""
         return transaction.id() + self._offset
 
-    def take_number(self, transaction: lmdb.Transaction[bytes]) -> int:
-        """Use up a number: the write transaction commits nothing else, and no other commit has this number.
+    def last_number(self) -> int:
+        with self.begin() as reading:
+            return self._number(reading)
 
-        Raises :class:`DeltaFull`.
-        """
-        usage = self.usage(transaction)
-        if not self.has_room(usage, 1, 0, reserve=0):
-            raise DeltaFull(for_good=self.is_at_its_end(usage))
-        number = self.number(transaction)
-        transaction.put(_NUMBER, records.seal(b"", 0, number))
-        return number
+    @contextmanager
+    def numbering(self) -> Iterator[int]:
+        with self.writing() as transaction:
+            usage = self._usage(transaction)
+            if not self._has_room(usage, 1, 0, reserve=0):
+                raise DeltaFull(for_good=self._is_at_its_end(usage))
+            number = self._number(transaction)
+            transaction.put(_NUMBER, records.seal(b"", 0, number))
+            self.turns.settle(transaction)
+            yield number
+            self._state.mark_dirty()  # if this process dies, the next sync() checks whether this is durable
+            transaction.commit()
 
-    # --- rows --------------------------------------------------------------------------------------------------------
+    @contextmanager
+    def retiring(self) -> Iterator[int]:
+        with self.writing() as transaction:
+            self.turns.settle(transaction)
+            yield self._number(transaction)
 
-    def put(self, transaction: lmdb.Transaction[bytes], key: bytes, record: bytes) -> None:
-        if len(key) <= CHUNK:
-            transaction.put(key, record)
-        else:
-            transaction.put(_row_of_long(key), b"".join((_LENGTH.pack(len(key)), key, record)))
+    def barrier(self) -> None:
+        with self.writing():
+            pass
+
+    # --- committing --------------------------------------------------------------------------------------------------
 
     def put_one(self, key: bytes, body: bytes, partial: int) -> int | None:
-        """Commit one small entry by the short path, as most commits do. Return its number, which the bell has by then.
-
-        Commits nothing and returns None if the short path is not possible: another thread or process holds the
-        exclusive lock, space must be reserved, or a handler came in between. ``partial`` is the checksum so far. The
-        caller wakes the threads that wait at the bell.
-        """
+        if len(key) > CHUNK:
+            return None
         words = self._state.words
         transaction = self.begin_write()
         try:
             number = transaction.id() + self._offset
-            if words[CLAIM] or words[GENERATION] != self.identity.generation or not self.has_ample_room(number):
+            if words[CLAIM] or words[GENERATION] != self.identity.generation or not self._has_ample_room(number):
                 return None
             transaction.put(key, records.seal(body, partial, number))
             if ARMED:
@@ -281,17 +267,69 @@ class Delta(LmdbFile):
         words[BELL] = number & _WORD
         return number
 
-    def apply(self, transaction: lmdb.Transaction[bytes], batch: Batch, partial: dict[bytes, int]) -> int:
-        """Write a batch without clears and return its number. ``partial`` holds the checksums of the bodies so far."""
-        number = self.number(transaction)
-        for key in batch.deletes:
-            self.put(transaction, key, records.seal(b"", records.checksum(key, b""), number))
-        for key, body in batch.puts.items():
-            self.put(transaction, key, records.seal(body, partial[key], number))
+    def commit(
+        self, batch: Batch, partial: dict[bytes, int], host: DeltaHost, *, holding: bool, helped: bool
+    ) -> int | None:
+        with self.writing() as transaction:
+            if not self._state.is_of(self.identity):
+                raise Moved
+            if not holding and host.is_held_by_others():
+                return None
+            usage = self._usage(transaction)
+            fullness = self._fullness(usage)
+            if not helped and fullness > _HELPED:  # the flush in the background cannot keep up
+                raise Behind
+            self._take_room(usage, batch)
+            if batch.checks:
+                self._check(transaction, batch, host)
+            with translated(host.path, "write"):
+                number = self._apply(transaction, batch, partial)
+                if ARMED:
+                    reach("commit-applied")
+                self._state.mark_dirty()
+                if batch.blobs:
+                    with host.naming(batch.blobs):
+                        transaction.commit()
+                else:
+                    transaction.commit()
+        self.is_due = fullness > 1
         return number
 
-    def get(self, transaction: lmdb.Transaction[bytes], key: bytes) -> bytes | None:
-        """The record that the delta has for a key, current or not."""
+    def _take_room(self, usage: Usage, batch: Batch) -> None:
+        rows = len(batch.puts) + len(batch.deletes)
+        size = sum(map(len, batch.puts)) + sum(map(len, batch.puts.values())) + sum(map(len, batch.deletes))
+        reserve = _RESERVE if batch.puts else _RESERVE // 4  # so that entries can be deleted on a full disk
+        if not self._has_room(usage, rows, size, reserve):
+            raise DeltaFull(for_good=self._is_at_its_end(usage))
+
+    def _check(self, transaction: lmdb.Transaction[bytes], batch: Batch, host: DeltaHost) -> None:
+        with host.base.begin() as reading:
+            flushed = host.flushed_by(reading)
+            batch.refuse_conflicts(
+                lambda key: version_of(self._get(transaction, key), reading.get(physical(key)), flushed)
+            )
+
+    def _apply(self, transaction: lmdb.Transaction[bytes], batch: Batch, partial: dict[bytes, int]) -> int:
+        number = self._number(transaction)
+        for key in batch.deletes:
+            self._put(transaction, key, records.seal(b"", records.checksum(key, b""), number))
+        for key, body in batch.puts.items():
+            self._put(transaction, key, records.seal(body, partial[key], number))
+        return number
+
+    def _put(self, transaction: lmdb.Transaction[bytes], key: bytes, record: bytes) -> None:
+        if len(key) <= CHUNK:
+            transaction.put(key, record)
+        else:
+            transaction.put(_row_of_long(key), b"".join((_LENGTH.pack(len(key)), key, record)))
+
+    # --- reading -----------------------------------------------------------------------------------------------------
+
+    def get(self, key: bytes) -> bytes | None:
+        with self.begin() as transaction:
+            return self._get(transaction, key)
+
+    def _get(self, transaction: lmdb.Transaction[bytes], key: bytes) -> bytes | None:
         if len(key) <= CHUNK:
             return transaction.get(key)
         row = transaction.get(_row_of_long(key))
@@ -300,47 +338,83 @@ class Delta(LmdbFile):
         found, record = _unpack_long(row)
         return record if found == key else None
 
-    def rows(self, transaction: lmdb.Transaction[bytes], start: bytes, stop: bytes) -> list[tuple[bytes, bytes]]:
-        """All keys in ``[start, stop)`` with their records, in order, current or not."""
-        cursor = transaction.cursor()
-        rows: list[tuple[bytes, bytes]] = []
-        if cursor.set_range(start):
-            for row in cursor:
-                if row[0] >= stop:
-                    break
-                rows.append(row)
-        long = []
-        if cursor.set_range(_LONG):
-            for name, packed in cursor:
-                if name >= _BEHIND_LONG:
-                    break
-                key, record = _unpack_long(packed)
-                if start <= key < stop:
-                    long.append((key, record))
+    def rows(self, start: bytes, stop: bytes) -> list[tuple[bytes, bytes]]:
+        with self.begin() as transaction:
+            cursor = transaction.cursor()
+            rows: list[tuple[bytes, bytes]] = []
+            if cursor.set_range(start):
+                for row in cursor:
+                    if row[0] >= stop:
+                        break
+                    rows.append(row)
+            long = []
+            if cursor.set_range(_LONG):
+                for name, packed in cursor:
+                    if name >= _BEHIND_LONG:
+                        break
+                    key, record = _unpack_long(packed)
+                    if start <= key < stop:
+                        long.append((key, record))
         if start < _BEHIND_LONG:
             rows = [row for row in rows if not row[0].startswith(_LONG)]
         return sorted(rows + long) if long else rows
 
-    def has_more(self, transaction: lmdb.Transaction[bytes], start: bytes, stop: bytes, limit: int) -> bool:
-        """Whether more than ``limit`` rows lie in ``[start, stop)``. Long keys are not counted: there are few."""
-        if transaction.stat()["entries"] <= limit:
-            return False
-        cursor = transaction.cursor()
-        if not cursor.set_range(start):
-            return False
-        last = next(islice(cursor.iternext(values=False), limit, None), stop)
-        return last < stop
+    def has_more(self, start: bytes, stop: bytes, limit: int) -> bool:
+        with self.begin() as transaction:  # long keys are not counted: there are few
+            if transaction.stat()["entries"] <= limit:
+                return False
+            cursor = transaction.cursor()
+            if not cursor.set_range(start):
+                return False
+            last = next(islice(cursor.iternext(values=False), limit, None), stop)
+            return last < stop
 
-    def everything(self, transaction: lmdb.Transaction[bytes]) -> list[tuple[bytes, bytes]]:
-        """All rows except the one that only uses up a number. Long keys are whole."""
-        return all_rows(transaction)
+    def everything(self) -> list[tuple[bytes, bytes]]:
+        with self.begin() as transaction:
+            return all_rows(transaction)
 
-    def newer(self, transaction: lmdb.Transaction[bytes], flushed: int) -> list[tuple[bytes, bytes]]:
+    # --- flushing ----------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def taking(self, flushed: int) -> Iterator[Taken]:
+        """Writers are kept out for the block: some 10 ms for 20,000 entries.
+
+        When other threads were let in between, each waited for the interpreter's lock. Then the copy took six times as
+        long, and their commits were as slow.
+        """
+        with self.writing() as transaction:
+            last = self._number(transaction) - 1
+            rows = [row for row in all_rows(transaction) if records.version(row[1]) > flushed]
+            yield Taken(last, rows, lambda: self.turns.settle(transaction))
+
+    def remove(self, flushed: int, nonce: bytes, host: DeltaHost) -> None:
+        """One transaction drops all rows and puts back those that are newer.
+
+        To remove them row by row took five times as long, and slowed other writers down. If there is no space for the
+        transaction, the rows stay and do no harm.
+        """
+        state = self._state
+        with translated(self.path, "empty"), self.writing() as transaction:
+            if not state.is_of(self.identity):
+                return
+            newer = [] if self._number(transaction) == flushed + 1 else self._newer(transaction, flushed)
+            size = sum(len(key) + len(row) for key, row in newer)
+            if not self._has_room(self._usage(transaction), len(newer), size, reserve=0):
+                return
+            self.turns.settle(transaction)
+            state.confirm(nonce)
+            if not newer:
+                state.clean()
+            if ARMED:
+                reach("empty-begun")
+            self._keep_only(transaction, newer)
+            transaction.commit()
+
+    def _newer(self, transaction: lmdb.Transaction[bytes], flushed: int) -> list[tuple[bytes, bytes]]:
         """The rows, as they are stored, of commits after the number ``flushed``."""
         return [row for row in transaction.cursor() if records.version(row[1]) > flushed]
 
-    def keep_only(self, transaction: lmdb.Transaction[bytes], rows: list[tuple[bytes, bytes]]) -> None:
-        """Remove all rows but these."""
+    def _keep_only(self, transaction: lmdb.Transaction[bytes], rows: list[tuple[bytes, bytes]]) -> None:
         transaction.drop(self.main_database(transaction), delete=False)
         if rows:
             transaction.cursor().putmulti(rows)
@@ -352,11 +426,6 @@ def all_rows(transaction: lmdb.Transaction[bytes]) -> list[tuple[bytes, bytes]]:
     if any(name.startswith(_LONG) for name, _ in rows):
         rows = sorted(_unpack_long(row) if name.startswith(_LONG) else (name, row) for name, row in rows)
     return rows
-
-
-def is_deletion(record: bytes) -> bool:
-    """Whether a record of the delta says that its key was deleted."""
-    return len(record) == records.TRAILER
 
 
 def _row_of_long(key: bytes) -> bytes:

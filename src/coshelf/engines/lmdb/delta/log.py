@@ -1,0 +1,242 @@
+"""The delta as a log in shared memory, by the module in C. docs/design.md, "The delta as a log".
+
+Writers hold a mutex for less than a microsecond. Readers take nothing. A flush gives writers another segment, so it
+keeps none of them out. The module in C guards its own steps: no handler of Python runs inside one of its commits.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
+
+from coshelf import native, records
+from coshelf.contract import Batch
+from coshelf.engines.lmdb.delta.delta import Behind, Delta, DeltaFull, DeltaHost, Moved, Taken, version_of
+from coshelf.engines.lmdb.delta.state import DIRTY, GENERATION, DeltaIdentity, DeltaState
+from coshelf.engines.lmdb.failpoints import ARMED, reach
+from coshelf.engines.lmdb.failures import translated
+from coshelf.engines.lmdb.files.sidecar_directory import delta_path
+from coshelf.engines.lmdb.files.state_page import BELL, CLAIM
+from coshelf.engines.lmdb.long_keys import physical
+from coshelf.engines.lmdb.shelf_row import ROW_KEY, unpack_row
+from coshelf.errors import DamagedShelf, StorageError, TransactionInProgress
+
+if TYPE_CHECKING:
+    from coshelf._native import Log
+
+__all__ = ["LOG_SIZES", "LogDelta"]
+
+# A header, two indexes of 512 KiB, and two segments of 64 or 16 MiB. If address space is limited, the smaller is tried.
+_FIXED = 4096 + (1 << 20)
+LOG_SIZES = (_FIXED + (128 << 20), _FIXED + (32 << 20))
+
+# Why a commit was not made, from enum log_result in native/log.h, with its sign changed.
+_CLAIMED = -2
+_MOVED = -3
+_FULL = -4
+_NO_SPACE = -5
+_CHANGED = -6
+_NESTED = -7
+
+
+class LogDelta(Delta):
+    """A delta whose rows are those of a log."""
+
+    def __init__(self, shelf: str, identity: DeltaIdentity, state: DeltaState) -> None:
+        self.identity = identity
+        self.shelf = shelf
+        self.is_due = False
+        self._state = state
+        self.path = path = delta_path(shelf, identity.generation)
+        try:
+            self.descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except OSError as error:
+            raise StorageError(error.errno, f"cannot open the delta: {error.strerror}", path) from error
+        try:
+            if not self._is_at(os.fstat(self.descriptor)):
+                raise StorageError(f"{path} is not the delta that the state page names")
+            self.log = self._opened()
+        except OSError as error:
+            os.close(self.descriptor)
+            if isinstance(error, StorageError):
+                raise
+            raise StorageError(error.errno, f"cannot open the delta: {error.strerror}", path) from error
+
+    def _opened(self) -> Log:
+        identity = self.identity
+        claim, generation, dirty, bell = (4 * word for word in (CLAIM, GENERATION, DIRTY, BELL))
+        try:
+            return native.log(
+                self.descriptor,
+                identity.map_size,
+                self._state.page,
+                claim=claim,
+                generation=generation,
+                dirty=dirty,
+                bell=bell,
+                mine=identity.generation,
+            )
+        except ValueError as error:
+            raise DamagedShelf(f"{self.path} is damaged: {error}") from error
+
+    def _is_at(self, information: os.stat_result) -> bool:
+        return (information.st_dev, information.st_ino) == (self.identity.device, self.identity.inode)
+
+    def make(self) -> None:
+        """Make the log in its new file. Raises OSError if there is no space."""
+        self.log.make(self.identity.offset)
+
+    def verify(self, *, alone: bool) -> None:
+        """Raise :class:`DamagedShelf` if it is not what a log is. Alone with a left one, make it usable."""
+        problem = self.log.problem()
+        if problem is None and alone and not self.log.settle():
+            problem = "it has records that no commit wrote"
+        if problem is not None:
+            raise DamagedShelf(f"{self.path} is damaged: {problem}")
+
+    def is_in_place(self) -> bool:
+        try:
+            return self._is_at(os.stat(self.path))
+        except FileNotFoundError:
+            return False
+
+    def close(self) -> None:
+        self.log.close()
+        descriptor, self.descriptor = self.descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+    def abandon(self) -> object:
+        self.close()
+        return None
+
+    def last_number(self) -> int:
+        return self.log.number
+
+    # --- committing --------------------------------------------------------------------------------------------------
+
+    def put_one(self, key: bytes, body: bytes, partial: int) -> int | None:
+        log = self.log
+        if ARMED:
+            number = log.commit([(key, body, partial)], False, [], log.stamp(), _reach_applied)
+        else:
+            number = log.put(key, body, partial)
+        if number <= 0:
+            return None
+        if ARMED:
+            reach("commit-done")
+            self._state.words[BELL] = number & 0xFFFFFFFF
+        self.is_due = log.is_due
+        return number
+
+    def commit(
+        self, batch: Batch, partial: dict[bytes, int], host: DeltaHost, *, holding: bool, helped: bool
+    ) -> int | None:
+        log = self.log
+        rows = [(key, b"", records.checksum(key, b"")) for key in batch.deletes]
+        rows += [(key, body, partial[key]) for key, body in batch.puts.items()]
+        while True:
+            stamp = log.stamp()
+            if batch.checks:
+                self._check(batch, host)
+            with ExitStack() as stack:
+
+                def before() -> None:
+                    if ARMED:
+                        reach("commit-applied")
+                    if batch.blobs:
+                        stack.enter_context(host.naming(batch.blobs))
+
+                number = log.commit(
+                    rows,
+                    holding or host.is_held_by_this_thread(),
+                    list(batch.checks),
+                    stamp,
+                    before if ARMED or batch.blobs else None,
+                )
+            if number > 0:
+                self.is_due = log.is_due
+                return number
+            if number == _CHANGED:
+                continue
+            self._refuse(number, helped=helped)
+            return None
+
+    def _check(self, batch: Batch, host: DeltaHost) -> None:
+        """Compare the versions that the batch names. The log refuses the commit if one of them has changed since."""
+        found = {key: self.log.get(key) for key in batch.checks}
+        with host.base.begin() as reading:
+            flushed = host.flushed_by(reading)
+            batch.refuse_conflicts(lambda key: version_of(found[key], reading.get(physical(key)), flushed))
+
+    def _refuse(self, reason: int, *, helped: bool) -> None:
+        """Return if another one holds the exclusive lock; otherwise raise what :meth:`Delta.commit` raises."""
+        if reason == _MOVED:
+            raise Moved
+        if reason == _FULL and not helped:
+            raise Behind
+        if reason in (_FULL, _NO_SPACE):
+            raise DeltaFull(for_good=False)
+        if reason == _NESTED:
+            raise TransactionInProgress(
+                f"this call interrupted this thread in the middle of a commit to {self.shelf}, at a step that cannot "
+                "be interrupted\n  hint: in a signal handler or finalizer, only note what is to be written, and write "
+                "it later"
+            )
+
+    @contextmanager
+    def numbering(self) -> Iterator[int]:
+        yield self.log.take_number()
+
+    def barrier(self) -> None:
+        self.log.barrier()
+
+    @contextmanager
+    def retiring(self) -> Iterator[int]:
+        """The exclusive lock keeps commits out; this waits for those that are under way."""
+        self.log.barrier()
+        yield self.log.number
+
+    # --- reading -----------------------------------------------------------------------------------------------------
+
+    def get(self, key: bytes) -> bytes | None:
+        return self.log.get(key)
+
+    def rows(self, start: bytes, stop: bytes) -> list[tuple[bytes, bytes]]:
+        return self.log.rows(start, stop)
+
+    def has_more(self, start: bytes, stop: bytes, limit: int) -> bool:
+        return self.log.count(start, stop) > limit
+
+    def everything(self) -> list[tuple[bytes, bytes]]:
+        return self.log.rows(b"", None)
+
+    # --- flushing ----------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def taking(self, flushed: int) -> Iterator[Taken]:
+        rows, last = self.log.swap(flushed)
+        yield Taken(last, rows, _nothing)
+
+    def remove(self, flushed: int, nonce: bytes, host: DeltaHost) -> None:
+        """Under the base's write lock no other process empties a segment."""
+        base, state = host.base, self._state
+        with translated(self.path, "empty"), base.writing() as transaction:
+            if not state.is_of(self.identity):
+                return
+            row = unpack_row(transaction.get(ROW_KEY), host.path)
+            base.turns.settle(transaction)
+            state.confirm(row.nonce)
+            if ARMED:
+                reach("empty-begun")
+            self.log.remove(row.sequence)
+
+
+def _reach_applied() -> None:
+    reach("commit-applied")
+
+
+def _nothing() -> None:
+    pass
