@@ -10,10 +10,13 @@
 
 #include "native.h"
 
+#include "log_object.h"
+
 #include <stdatomic.h>
 #include <stddef.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define PAGE_HEADER 16
@@ -31,6 +34,10 @@
 #define LOCK_NEWEST 48        /* after magic, format and a mutex of 40 bytes */
 #define ATTEMPTS 16
 #define FIRST_MAP (64 << 20)
+#define ROW_KEY "\0shelf"     /* of the shelf row, which docs/format.md describes */
+#define ROW_KEY_LENGTH 6
+#define ROW_LENGTH 84
+#define ROW_SEQUENCE 48
 
 enum found { THERE, MISSING, AGAIN, ASK };
 
@@ -46,6 +53,11 @@ typedef struct {
     Py_ssize_t dirty;         /* the place in it that says whether the delta is dirty; -1: none */
     uint8_t *copy;            /* of one record */
     size_t room;
+    PyObject *log;            /* the delta, if it is a log; otherwise NULL */
+    Py_ssize_t last_flush;    /* the place in the state page of the time of the last flush */
+    double patience;          /* seconds after which commits in the delta seem to be neglected */
+    uint64_t row_of;          /* the transaction whose shelf row was read last */
+    uint64_t sequence;        /* the number of the last commit that it has */
     bool closed;
 } BaseReader;
 
@@ -294,6 +306,82 @@ copy_record(BaseReader *self, uint64_t number, Span key, size_t *length)
     return copied(self, data, size);
 }
 
+static enum found
+find_in_base(BaseReader *self, Span key, size_t *length)
+{
+    for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
+        uint64_t number = newest(self);
+        enum found found = copy_record(self, number, key, length);
+        atomic_thread_fence(memory_order_acquire);
+        if (found != AGAIN && newest(self) - number <= 1) {
+            return found;
+        }
+    }
+    return ASK;
+}
+
+/* The number up to which the base has every commit; false if LMDB has to be asked. */
+static bool
+read_sequence(BaseReader *self, uint64_t *sequence)
+{
+    uint64_t number = newest(self);
+    if (number != self->row_of) {
+        uint8_t *record = self->copy;
+        size_t room = self->room, length;
+        self->copy = NULL;
+        self->room = 0;
+        enum found found = find_in_base(self, (Span){(const uint8_t *)ROW_KEY, ROW_KEY_LENGTH}, &length);
+        bool there = found == THERE && length == ROW_LENGTH && newest(self) == number
+                     && checksum(self->copy, ROW_LENGTH - 4, 0) == four(self->copy + ROW_LENGTH - 4);
+        if (there) {
+            self->sequence = eight(self->copy + ROW_SEQUENCE);
+            self->row_of = number;
+        }
+        PyMem_Free(self->copy);
+        self->copy = record;
+        self->room = room;
+        if (!there) {
+            return false;
+        }
+    }
+    *sequence = self->sequence;
+    return true;
+}
+
+/* Whether no process has flushed for so long that a reader has to see to it. */
+static bool
+is_neglected(BaseReader *self)
+{
+    double last;
+    struct timespec now;
+    memcpy(&last, (const uint8_t *)self->state.buf + self->last_flush, sizeof(last));
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return !((double)now.tv_sec + (double)now.tv_nsec * 1e-9 - last <= self->patience);
+}
+
+/* Look in the log. AGAIN: the base has the newest record of the key, if there is one. */
+static enum found
+find_in_log(BaseReader *self, Span key, size_t *length)
+{
+    Log *log = (Log *)self->log;
+    uint64_t sequence;
+    if (log == NULL || log->closed
+        || atomic_load_explicit(log->log.generation, memory_order_acquire) != log->log.mine || is_neglected(self)) {
+        return ASK;
+    }
+    int found = log_copy(log, key.bytes, key.length, &self->copy, &self->room, length);
+    if (found == 0) {
+        return AGAIN;
+    }
+    if (found < 0 || *length > LARGEST_COPIED || !read_sequence(self, &sequence)) {
+        return ASK;
+    }
+    if (log_number_of(self->copy, *length) <= sequence) {
+        return AGAIN;
+    }
+    return *length == TRAILER ? MISSING : THERE;
+}
+
 /* Copy the record of a key. Returns MISSING if there is none, and ASK if LMDB has to be asked. */
 static enum found
 find_record(BaseReader *self, Span key, size_t *length)
@@ -304,17 +392,12 @@ find_record(BaseReader *self, Span key, size_t *length)
     if (self->dirty >= 0
         && atomic_load_explicit((const _Atomic uint32_t *)((const uint8_t *)self->state.buf + self->dirty),
                                 memory_order_acquire)) {
-        return ASK;
-    }
-    for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
-        uint64_t number = newest(self);
-        enum found found = copy_record(self, number, key, length);
-        atomic_thread_fence(memory_order_acquire);
-        if (found != AGAIN && newest(self) - number <= 1) {
+        enum found found = find_in_log(self, key, length);
+        if (found != AGAIN) {
             return found;
         }
     }
-    return ASK;
+    return find_in_base(self, key, length);
 }
 
 /* --- the object ---------------------------------------------------------------------------------------------------- */
@@ -333,6 +416,7 @@ close_reader(BaseReader *self)
     if (self->state.obj != NULL) {
         PyBuffer_Release(&self->state);
     }
+    Py_CLEAR(self->log);
     PyMem_Free(self->copy);
     self->copy = NULL;
     self->room = 0;
@@ -484,6 +568,34 @@ reader_load(BaseReader *self, PyObject *key)
     return value;
 }
 
+PyDoc_STRVAR(reader_attach_doc,
+"attach(log, last_flush, patience, /)\n--\n\n"
+"Look in this log while the delta is dirty. ``last_flush`` is the place in the state page with the time of the last\n"
+"flush. LMDB is asked if that was more than ``patience`` seconds ago.");
+
+static PyObject *
+reader_attach(BaseReader *self, PyObject *arguments)
+{
+    PyObject *log;
+    Py_ssize_t last_flush;
+    double patience;
+    if (!PyArg_ParseTuple(arguments, "Ond:attach", &log, &last_flush, &patience)) {
+        return NULL;
+    }
+    if (Py_TYPE(log)->tp_dealloc != (destructor)log_dealloc) {
+        PyErr_SetString(PyExc_TypeError, "this is no log");
+        return NULL;
+    }
+    if (self->closed || last_flush < 0 || last_flush + 8 > self->state.len) {
+        PyErr_SetString(PyExc_ValueError, "the reader is closed, or has no such place in its state page");
+        return NULL;
+    }
+    self->last_flush = last_flush;
+    self->patience = patience;
+    Py_XSETREF(self->log, Py_NewRef(log));
+    Py_RETURN_NONE;
+}
+
 PyDoc_STRVAR(reader_close_doc,
 "close()\n--\n\n"
 "Give up the maps. The descriptors stay open.");
@@ -498,6 +610,7 @@ reader_close(BaseReader *self, PyObject *Py_UNUSED(nothing))
 static PyMethodDef reader_methods[] = {
     {"get", (PyCFunction)reader_get, METH_O, reader_get_doc},
     {"load", (PyCFunction)reader_load, METH_O, reader_load_doc},
+    {"attach", (PyCFunction)reader_attach, METH_VARARGS, reader_attach_doc},
     {"close", (PyCFunction)reader_close, METH_NOARGS, reader_close_doc},
     {NULL, NULL, 0, NULL},
 };

@@ -380,10 +380,65 @@ log_barrier(Log *self, PyObject *Py_UNUSED(nothing))
 
 /* --- storing a value in one call ----------------------------------------------------------------------------------- */
 
+/* Whether an attribute of an object is None. If it cannot be read, it counts as something else. */
+static bool
+is_none(PyObject *object, PyObject *attribute)
+{
+    PyObject *found = PyObject_GetAttr(object, attribute);
+    if (found == NULL) {
+        PyErr_Clear();
+        return false;
+    }
+    Py_DECREF(found);
+    return found == Py_None;
+}
+
+/* Commit one row if the mutex is free; LOG_BUSY if not. */
+static enum log_result
+commit_at_once(Log *self, PyObject *key, PyObject *body)
+{
+    LogRow row = {
+        .key = (const uint8_t *)PyBytes_AS_STRING(key),
+        .key_length = (uint32_t)PyBytes_GET_SIZE(key),
+        .body = (const uint8_t *)PyBytes_AS_STRING(body),
+        .body_length = (uint32_t)PyBytes_GET_SIZE(body),
+    };
+    row.partial = checksum(row.body, row.body_length, checksum(row.key, row.key_length, 0));
+    Commit commit = {.rows = &row, .count = 1};
+    enum log_result result = log_lock(&self->log, SPINS);
+    if (result == LOG_DONE) {
+        result = commit_locked(&self->log, &commit);
+        log_unlock(&self->log);
+    }
+    if (result == LOG_DONE) {
+        ring(self, commit.number);
+    }
+    return result;
+}
+
+/* After a commit: have the flusher notice it. Returns whether more is to be done. */
+static bool
+notice(Log *self)
+{
+    if (PyList_Append(self->noticed, Py_None) < 0) {
+        PyErr_Clear(); /* there is no memory; the next commit is noticed, and flushes this one, too */
+    }
+    return atomic_load_explicit(self->log.bell + 1, memory_order_relaxed) || log_is_due(&self->log)
+           || is_none(self->flusher, self->thread_attribute);
+}
+
+static void
+pause_attempts(Log *self)
+{
+    self->left = self->pause;
+    self->pause = self->pause * 2 + 1 < LONGEST_PAUSE ? self->pause * 2 + 1 : LONGEST_PAUSE;
+}
+
 PyDoc_STRVAR(store_doc,
 "store(key, value, /)\n--\n\n"
-"Commit a value of plain data under a key, and note it for the flush. Returns False if nothing was committed: Python\n"
-"has to do it. Returns None if all is done, and True if :meth:`after` has to be called.");
+"Commit a value of plain data under a key, and note it for the flush. Returns False if nothing was committed, so that\n"
+"it has to be done in Python. Returns None if all is done, and True if a thread waits at the bell, the flusher has no\n"
+"thread, or a flush is due.");
 
 static PyObject *
 log_store(Log *self, PyObject *const *arguments, Py_ssize_t count)
@@ -392,73 +447,47 @@ log_store(Log *self, PyObject *const *arguments, Py_ssize_t count)
         PyErr_SetString(PyExc_TypeError, "store() takes 2 arguments");
         return NULL;
     }
-    if (self->closed || self->noticed == NULL || is_nested(self)) {
-        Py_RETURN_FALSE;
-    }
     if (self->left) {
         self->left--;
         Py_RETURN_FALSE;
     }
-    PyObject *key = encode_key(arguments[0]);
-    if (key == NULL) {
-        if (PyErr_Occurred()) {
-            return NULL;
-        }
-        Py_RETURN_FALSE;
-    }
-    PyObject *body = plain_dumps(arguments[1]);
-    if (body == NULL || PyBytes_GET_SIZE(body) > LARGEST_VALUE) {
-        self->left = self->pause;
-        self->pause = self->pause * 2 + 1 < LONGEST_PAUSE ? self->pause * 2 + 1 : LONGEST_PAUSE;
-        Py_DECREF(key);
+    PyObject *key = encode_key(arguments[0]), *body = key == NULL ? NULL : plain_dumps(arguments[1]);
+    if (body == NULL || PyBytes_GET_SIZE(body) > LARGEST_VALUE || PyBytes_GET_SIZE(key) > LARGEST_VALUE) {
+        Py_XDECREF(key);
         Py_XDECREF(body);
         if (PyErr_Occurred()) {
             return NULL;
         }
+        pause_attempts(self);
         Py_RETURN_FALSE;
     }
     self->pause = 0;
-    LogRow row;
-    PyObject *result = Py_False;
-    if (!self->closed && fill_row(&row, key, body, 0)) {
-        row.partial = checksum(row.body, row.body_length, checksum(row.key, row.key_length, 0));
-        LogMap *map = &self->log;
-        Commit commit = {.rows = &row, .count = 1};
-        enum log_result found = log_lock(map, SPINS);
-        if (found == LOG_DONE) {
-            found = commit_locked(map, &commit);
-            log_unlock(map);
-        }
-        if (found == LOG_DONE) {
-            ring(self, commit.number);
-            bool waiters = atomic_load_explicit(self->log.bell + 1, memory_order_relaxed);
-            result = waiters || log_is_due(map) || self->noticed == NULL ? Py_True : Py_None;
-            if (PyList_Append(self->noticed, Py_None) < 0) {
-                PyErr_Clear(); /* the commit has succeeded; the next one notices it */
-                result = Py_True;
-            }
-            else if (result == Py_None) {
-                PyObject *thread = PyObject_GetAttr(self->flusher, self->thread_name);
-                if (thread == NULL) {
-                    PyErr_Clear();
-                }
-                result = thread == NULL || thread == Py_None ? Py_True : Py_None;
-                Py_XDECREF(thread);
-            }
-        }
-    }
+    /* Making the two objects may have run a finalizer, which may have closed the log. */
+    bool possible = !self->closed && self->noticed != NULL && !is_nested(self) && is_none(self->name, self->gone_attribute);
+    bool done = possible && commit_at_once(self, key, body) == LOG_DONE;
     Py_DECREF(key);
     Py_DECREF(body);
-    return PyErr_Occurred() ? NULL : Py_NewRef(result);
+    if (!done) {
+        Py_RETURN_FALSE;
+    }
+    if (notice(self)) {
+        Py_RETURN_TRUE;
+    }
+    Py_RETURN_NONE;
 }
 
 PyDoc_STRVAR(notices_doc,
-"notice_by(flusher, /)\n--\n\n"
-"Have :meth:`store` append to ``flusher.noticed`` for each commit, and look at ``flusher.thread``.");
+"notice_by(flusher, name, /)\n--\n\n"
+"Have :meth:`store` append to ``flusher.noticed`` for each commit, look at ``flusher.thread``, and commit nothing unless\n"
+"``name.gone`` is None.");
 
 static PyObject *
-log_notice_by(Log *self, PyObject *flusher)
+log_notice_by(Log *self, PyObject *arguments)
 {
+    PyObject *flusher, *name;
+    if (!PyArg_ParseTuple(arguments, "OO:notice_by", &flusher, &name)) {
+        return NULL;
+    }
     PyObject *noticed = PyObject_GetAttrString(flusher, "noticed");
     if (noticed == NULL || !PyList_CheckExact(noticed)) {
         Py_XDECREF(noticed);
@@ -469,6 +498,7 @@ log_notice_by(Log *self, PyObject *flusher)
     }
     Py_XSETREF(self->noticed, noticed);
     Py_XSETREF(self->flusher, Py_NewRef(flusher));
+    Py_XSETREF(self->name, Py_NewRef(name));
     Py_RETURN_NONE;
 }
 
@@ -842,14 +872,22 @@ log_settle_of(Log *self, PyObject *Py_UNUSED(nothing))
     return PyBool_FromLong(log_settle(&self->log));
 }
 
+static int
+log_clear(Log *self)
+{
+    Py_CLEAR(self->noticed);
+    Py_CLEAR(self->flusher);
+    Py_CLEAR(self->name);
+    return 0;
+}
+
 PyDoc_STRVAR(close_doc, "close()\n--\n\nGive up the map. The descriptor stays open.");
 
 static PyObject *
 log_close(Log *self, PyObject *Py_UNUSED(nothing))
 {
     self->closed = true;
-    Py_CLEAR(self->noticed);
-    Py_CLEAR(self->flusher);
+    log_clear(self);
     if (!self->inside) {
         unmap(self);
     }
@@ -888,8 +926,10 @@ log_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
         return NULL;
     }
     self->orders[0].epoch = self->orders[1].epoch = 1;
-    self->thread_name = PyUnicode_InternFromString("thread");
-    if (self->thread_name == NULL || PyObject_GetBuffer(state, &self->state, PyBUF_WRITABLE) < 0) {
+    self->thread_attribute = PyUnicode_InternFromString("thread");
+    self->gone_attribute = PyUnicode_InternFromString("gone");
+    if (self->thread_attribute == NULL || self->gone_attribute == NULL
+        || PyObject_GetBuffer(state, &self->state, PyBUF_WRITABLE) < 0) {
         Py_DECREF(self);
         return NULL;
     }
@@ -938,26 +978,20 @@ log_traverse(Log *self, visitproc visit, void *arg)
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(self->noticed);
     Py_VISIT(self->flusher);
+    Py_VISIT(self->name);
     Py_VISIT(self->state.obj);
     return 0;
 }
 
-static int
-log_clear(Log *self)
-{
-    Py_CLEAR(self->noticed);
-    Py_CLEAR(self->flusher);
-    return 0;
-}
-
-static void
+void
 log_dealloc(Log *self)
 {
     PyTypeObject *type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
     log_clear(self);
     unmap(self);
-    Py_CLEAR(self->thread_name);
+    Py_CLEAR(self->thread_attribute);
+    Py_CLEAR(self->gone_attribute);
     type->tp_free((PyObject *)self);
     Py_DECREF(type);
 }
@@ -969,7 +1003,7 @@ static PyMethodDef log_methods[] = {
     {"take_number", (PyCFunction)log_take_number_of, METH_NOARGS, take_number_doc},
     {"barrier", (PyCFunction)log_barrier, METH_NOARGS, barrier_doc},
     {"store", (PyCFunction)(void (*)(void))log_store, METH_FASTCALL, store_doc},
-    {"notice_by", (PyCFunction)log_notice_by, METH_O, notices_doc},
+    {"notice_by", (PyCFunction)log_notice_by, METH_VARARGS, notices_doc},
     {"get", (PyCFunction)log_get, METH_O, get_doc},
     {"rows", (PyCFunction)log_rows, METH_VARARGS, rows_doc},
     {"count", (PyCFunction)log_count, METH_VARARGS, count_doc},

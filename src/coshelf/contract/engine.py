@@ -30,6 +30,10 @@ def _leave(_: Any) -> Any:
     return NotImplemented
 
 
+def _decline(_: Any, __: Any) -> bool | None:
+    return False
+
+
 class Exclusive:
     """The exclusive lock, while a thread holds it. Commits of others wait until it is released; reads do not wait.
 
@@ -59,6 +63,11 @@ class Engine(Reader):
     """The place of large buffers; None if they are part of their records."""
     quick: Callable[[Any], Any] = staticmethod(_leave)
     """A quick way from a key to a value of plain data. If it returns ``NotImplemented``, call :meth:`record`."""
+    quick_store: Callable[[Any, Any], bool | None] = staticmethod(_decline)
+    """A quick way to store a value of plain data under a key, as a plain pickle.
+
+    If it returns False, nothing was stored: call :meth:`put`. None: all is done. True: call :meth:`stored`.
+    """
     keeps_settings: bool = True
     """Whether it stores coshelf's own rows beside the entries, and records that are more than bare pickles."""
 
@@ -92,6 +101,9 @@ class Engine(Reader):
     def put(self, key: bytes, body: bytes) -> int | str:
         """Commit one put, as most commits do. An engine may have a quicker way. Raises what :meth:`commit` raises."""
         return self.commit(Batch(puts={key: body}))
+
+    def stored(self) -> None:
+        """Do what :attr:`quick_store` left to do after its commit."""
 
     def gather(self) -> MutableMapping[bytes, bytes]:
         """A mapping that collects the puts of a large batch. An engine may keep part of it outside of memory."""

@@ -61,7 +61,9 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
         self._handle = handle
         self._namespace = namespace if namespace is not None else Namespace()
         self._codec = handle.codec
-        self._reads_quickly = native.in_use and not self._namespace.prefix and type(self._codec) is PickleCodec
+        codec = self._codec
+        self._reads_quickly = native.in_use and not self._namespace.prefix and type(codec) is PickleCodec
+        self._writes_quickly = self._reads_quickly and isinstance(codec, PickleCodec) and codec.stores_plain_pickles
         self._is_part = False  # True for a sub: only the shelf itself closes the handle
 
     # --- what it is --------------------------------------------------------------------------------------------------
@@ -209,6 +211,14 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
     # --- the dict ----------------------------------------------------------------------------------------------------
 
     def __setitem__(self, key: K, value: V) -> None:
+        handle = self._handle
+        if self._writes_quickly and not handle.inside:
+            is_left = handle.engine.quick_store(key, value)
+            if is_left is None:
+                return
+            if is_left:
+                handle.engine.stored()
+                return
         encoded = self._namespace.encode(key)
         body = self._codec.dump(key, encoded, value)
         if self._handle.inside:

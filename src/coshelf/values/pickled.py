@@ -53,6 +53,11 @@ class PickleCodec:
         self._reader = reader
         self._others: LayeredCodec | None = None
 
+    @property
+    def stores_plain_pickles(self) -> bool:
+        """Whether a value of plain data that is not large is stored as its pickle of the latest protocol."""
+        return self._separates and not self._refuses_objects
+
     def dump(self, key: Any, encoded_key: bytes, value: Any) -> bytes:
         if not self._separates:
             body = self._pickles.dumps(key, value)

@@ -29,7 +29,8 @@ from coshelf.engines.lmdb.blobs.catalogue import with_blob_rows
 from coshelf.engines.lmdb.blobs.folder import folder_of
 from coshelf.engines.lmdb.delta.committer import Committer, is_large
 from coshelf.engines.lmdb.delta.delta import SMALL, DeltaFull, NoDelta, is_deletion
-from coshelf.engines.lmdb.delta.state import DIRTY
+from coshelf.engines.lmdb.delta.log import LogDelta
+from coshelf.engines.lmdb.delta.state import DIRTY, LAST_FLUSH
 from coshelf.engines.lmdb.environment import Environment
 from coshelf.engines.lmdb.failures import translate, translated
 from coshelf.engines.lmdb.files.state_page import WAITERS
@@ -51,6 +52,8 @@ from coshelf.trust.provenance import unmarked
 from coshelf.values.blobs import Blobs, NewBlob, Reference
 
 if TYPE_CHECKING:
+    from coshelf._native import BaseReader
+    from coshelf.engines.lmdb.delta.delta import Delta
     from coshelf.inspection.reports import Compaction, Figures, Progress, Report
 
 __all__ = ["LmdbEngine"]
@@ -83,6 +86,8 @@ class LmdbEngine(Engine):
         self.store_id = environment.row.store_id
         self.blobs = _BlobsOfHandle(self)
         self._read_quickly_from: BaseFile | None = None
+        self._reader: BaseReader | None = None
+        self._quick_delta: Delta | None = None  # in which quick_store() and the reader look
         if self._puts_quickly:
             self._flush_what_was_left()
         if options.flag != "r" and environment.row.writable:
@@ -142,15 +147,32 @@ class LmdbEngine(Engine):
     def _read_quickly(self, base: BaseFile) -> None:
         """Read plain values without LMDB from here on, if the base has a reader for that."""
         self._read_quickly_from = base
-        reader = base.quick_reader(self._environment.files.page)
-        if reader is not None:
-            self.quick = reader.load
+        self._quick_delta = None
+        self._reader = base.quick_reader(self._environment.files.page)
+        if self._reader is not None:
+            self.quick = self._reader.load
+
+    def _use_quickly(self, base: BaseFile, delta: Delta) -> None:
+        """Look into this delta without a call of Python from here on, if it is a log."""
+        if self._read_quickly_from is not base:
+            self._read_quickly(base)
+        self._quick_delta = delta
+        if not isinstance(delta, LogDelta):
+            return
+        environment = self._environment
+        if self._reader is not None:
+            self._reader.attach(delta.log, LAST_FLUSH, environment.patience)
+        if self._puts_quickly and not self._waits_for_disk:
+            delta.log.notice_by(environment.flusher, environment.name)
+            self.quick_store = delta.log.store
 
     def _record_beside_delta(self, base: BaseFile, key: bytes) -> bytes | None:
         """Look in the delta first and in the base second: what a flush took out of the delta is in the base by then."""
         environment = self._environment
         environment.tend()
         delta = environment.current_delta()
+        if delta is not self._quick_delta:
+            self._use_quickly(base, delta)
         found = delta.get(key)
         with base.begin() as transaction:
             if found is not None:
@@ -214,6 +236,8 @@ class LmdbEngine(Engine):
             delta = environment.latest_delta if environment.name.gone is None else None
             number = None if delta is None else delta.put_one(key, body, partial)
             if delta is not None and number is not None:
+                if delta is not self._quick_delta:
+                    self._use_quickly(environment.base, delta)
                 state = environment.delta_state
                 if state is not None and state.words[WAITERS]:
                     environment.page.wake()
@@ -230,6 +254,20 @@ class LmdbEngine(Engine):
         if flusher.thread is None:
             flusher.start()
         return number
+
+    def stored(self) -> None:
+        environment = self._environment
+        environment.enter()
+        try:
+            environment.page.wake()
+            delta = environment.latest_delta
+            if isinstance(delta, LogDelta) and delta.log.is_due:
+                environment.flusher.hurry()
+        finally:
+            environment.leave()
+        flusher = environment.flusher
+        if flusher.thread is None:
+            flusher.start()
 
     def gather(self) -> MutableMapping[bytes, bytes]:
         return SpooledPuts(os.path.dirname(self.where))

@@ -55,10 +55,13 @@ class Environment(OpenFiles):
     def tend(self) -> None:
         """Start a flush if a process that died, or was stopped, left the delta dirty. The caller is inside."""
         state = self.delta_state
-        if self.may_write and state is not None:
-            patience = _NEGLECTED + 2 * self.flush_interval
-            if time.monotonic() - state.last_flush > patience:
-                self.flusher.notice()
+        if state is not None and time.monotonic() - state.last_flush > self.patience:
+            self.flusher.notice()
+
+    @property
+    def patience(self) -> float:
+        """Seconds since the last flush after which this process sees to the next one. Infinite if it may not write."""
+        return _NEGLECTED + 2 * self.flush_interval if self.may_write else float("inf")
 
     # --- forks and the end -------------------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ __all__ = [
     "DIRECT",
     "DIRTY",
     "GENERATION",
+    "LAST_FLUSH",
     "LOG",
     "MAPPED",
     "NOT_MADE",
@@ -37,7 +38,7 @@ _NO_GENERATION = 0xFFFFFFFF
 _CURRENT_NONCE = 336  # the base's nonce, as last seen
 _PENDING_NONCE = 352  # the nonce that a flush is about to give the base
 _ALLOCATED = 376
-_LAST_FLUSH = 384
+LAST_FLUSH = 384
 _END = 512
 
 # Indexes of words of the page. Reading and writing one entry looks at these words, which needs no call.
@@ -186,11 +187,11 @@ class DeltaState:
     @property
     def last_flush(self) -> float:
         """When the last flush began, in seconds of the machine's monotonic clock."""
-        return float(_TIME.unpack_from(self.page, _LAST_FLUSH)[0])
+        return float(_TIME.unpack_from(self.page, LAST_FLUSH)[0])
 
     @last_flush.setter
     def last_flush(self, when: float) -> None:
-        _TIME.pack_into(self.page, _LAST_FLUSH, when)
+        _TIME.pack_into(self.page, LAST_FLUSH, when)
 
     def clear(self) -> None:
         """Say that there is no delta."""
