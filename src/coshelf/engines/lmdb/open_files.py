@@ -110,7 +110,7 @@ class OpenFiles(abc.ABC):
                 self.row = self.read_row(base)
                 if self.files.page is not None:
                     self.files.page.lock_by(base.lock_descriptor)
-                    self._open_delta(self.files.page)
+                    self._open_delta(self.files.page, base)
                 if self.files.alone:
                     self.files.share()
                 lend(self.files, base.descriptor)
@@ -127,8 +127,8 @@ class OpenFiles(abc.ABC):
             raise
         self._base = base
 
-    def _open_delta(self, page: StatePage) -> None:
-        self._deltas = Deltas(self.files, page.delta, self.row, lambda: REGISTRY.lock)
+    def _open_delta(self, page: StatePage, base: BaseFile) -> None:
+        self._deltas = Deltas(self.files, page.delta, self.row, base, lambda: REGISTRY.lock)
         self._opened_deltas = self._deltas.opened
         self.delta_state = page.delta if page.delta.is_expected else None
         self._deltas.open_dirty()
@@ -183,7 +183,10 @@ class OpenFiles(abc.ABC):
 
     def make_delta(self) -> bool:
         """See :meth:`Deltas.make`."""
-        return self.deltas.make(self.base)
+        if not self.deltas.make():
+            return False
+        self.current_delta()  # opened now, since a caller may need it while it holds the base's write lock
+        return True
 
     def current_delta(self) -> Delta:
         """The delta, once it is made. If another process has replaced it, the new one is opened."""

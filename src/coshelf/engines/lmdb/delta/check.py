@@ -13,9 +13,9 @@ from itertools import chain
 from typing import NamedTuple
 
 from coshelf import records
-from coshelf.contract import RESERVED
-from coshelf.engines.lmdb.delta.delta import is_deletion
-from coshelf.engines.lmdb.delta.state import MAPPED, DeltaIdentity, DeltaState
+from coshelf.engines.lmdb.delta.left_log import read_left_log, wrong_with_log
+from coshelf.engines.lmdb.delta.state import LOG, MAPPED, DeltaIdentity, DeltaState
+from coshelf.engines.lmdb.delta.whole_rows import is_possible_key, is_sealed
 from coshelf.engines.lmdb.files.sidecar_directory import delta_path
 from coshelf.engines.lmdb.long_keys import CHUNK
 from coshelf.engines.lmdb.pages.header import Meta, newest_of, read_metas, wrong_with
@@ -25,7 +25,6 @@ from coshelf.engines.lmdb.pages.reading import Pages
 from coshelf.engines.lmdb.pages.structure import first_problem, is_own
 from coshelf.engines.lmdb.shelf_row import ShelfRow
 from coshelf.errors import CoshelfError, DamagedShelf
-from coshelf.keys import FIRST, LAST, decode
 
 __all__ = ["DeltaRows", "read_delta", "refuse_malformed_delta"]
 
@@ -59,6 +58,8 @@ def read_delta(descriptor: int, name: str, row: ShelfRow, state: DeltaState) -> 
 
     Raises :class:`DamagedShelf` if its headers, or the numbers in the state page, are not possible.
     """
+    if state.identity().kind == LOG:
+        return DeltaRows._make(read_left_log(descriptor, name, row, state))
     meta, wrong = _newest_header(descriptor, name, row, state)
     if meta is None:
         raise DamagedShelf(f"{name} is damaged: {wrong}")
@@ -110,6 +111,8 @@ def refuse_malformed_delta(descriptor: int, path: str, row: ShelfRow, state: Del
 
 
 def _wrong_with(descriptor: int, name: str, row: ShelfRow, state: DeltaState) -> str | None:
+    if state.identity().kind == LOG:
+        return wrong_with_log(descriptor, name, row, state)
     meta, wrong = _newest_header(descriptor, name, row, state)
     if meta is None:
         return wrong
@@ -170,26 +173,11 @@ def _entry(row: bytes, value: bytes) -> tuple[bytes, bytes]:
 
 def _is_whole(node: Node, key: bytes, record: bytes, last: int) -> bool:
     """Whether a row is one that a commit up to the last one wrote."""
-    return _is_possible(node, key) and _is_sealed(key, record) and records.version(record) <= last
+    return _is_possible(node, key) and is_sealed(key, record) and records.version(record) <= last
 
 
 def _is_possible(node: Node, key: bytes) -> bool:
-    """Whether it is a key of the user, or of a row of ours that belongs to the shelf, in the place for its length."""
+    """Whether it is a possible key in the place for its length, or a row that only uses up a number."""
     if node.key == _NUMBER:
         return True
-    if (len(key) > CHUNK) != node.key.startswith(_LONG):
-        return False
-    if key < FIRST:
-        return any(start <= key < stop for start, stop in RESERVED)
-    try:
-        decode(key)
-    except CoshelfError:
-        return False
-    return key < LAST
-
-
-def _is_sealed(key: bytes, record: bytes) -> bool:
-    """Whether a record, or a row that says that its key was deleted, was made for this key."""
-    if not is_deletion(record):
-        return records.is_intact(key, record)
-    return record == records.seal(b"", records.checksum(key, b""), records.version(record))
+    return (len(key) > CHUNK) == node.key.startswith(_LONG) and is_possible_key(key)

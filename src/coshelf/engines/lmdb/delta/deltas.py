@@ -11,8 +11,11 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
+from coshelf import native
+from coshelf.engines.lmdb.delta.delta import DeltaFull
 from coshelf.engines.lmdb.delta.files import decide_kind, make_delta_files, remove_delta_files
 from coshelf.engines.lmdb.delta.log import LOG_SIZES, LogDelta
+from coshelf.engines.lmdb.delta.log_file import read_log
 from coshelf.engines.lmdb.delta.state import DIRECT, LOG, MAPPED, PLAIN, DeltaIdentity, DeltaState
 from coshelf.engines.lmdb.delta.table import TableDelta
 from coshelf.engines.lmdb.failpoints import ARMED, reach
@@ -24,7 +27,7 @@ from coshelf.errors import DamagedShelf, StorageError, StorageFull
 if TYPE_CHECKING:
     from coshelf.engines.lmdb.delta.delta import Delta
     from coshelf.engines.lmdb.files.sidecars import Files
-    from coshelf.engines.lmdb.lmdb_file import BaseFile
+    from coshelf.engines.lmdb.lmdb_file import BaseFile, LmdbFile
 
 __all__ = ["Deltas"]
 
@@ -43,18 +46,24 @@ class Deltas:
     """
 
     def __init__(
-        self, files: Files, state: DeltaState, row: ShelfRow, opening: Callable[[], AbstractContextManager[object]]
+        self,
+        files: Files,
+        state: DeltaState,
+        row: ShelfRow,
+        base: BaseFile,
+        opening: Callable[[], AbstractContextManager[object]],
     ) -> None:
         self.path = files.path
         self.state = state
         self.opened: list[Delta] = []
         self._files = files
         self._row = row
+        self._base = base
         self._opening = opening
 
-    def lmdb_files(self) -> list[TableDelta]:
-        """The deltas that this process has open and that are LMDB files."""
-        return [delta for delta in self.opened if isinstance(delta, TableDelta)]
+    def lmdb_files(self) -> list[LmdbFile]:
+        """The LMDB files that are written here."""
+        return [self._base, *(delta for delta in self.opened if isinstance(delta, TableDelta))]
 
     def open_dirty(self) -> None:
         """Open the delta if it is dirty, so that damage to a delta of dead processes is noticed at once.
@@ -62,10 +71,13 @@ class Deltas:
         A clean delta is opened at its first use. The first commit makes a missing one.
         """
         if not self.state.is_clean() or (self._files.alone and self.state.is_made):
-            self.opened.append(self._open_known(alone=self._files.alone))
+            self._convert(alone=self._files.alone)
+            if not self.opened:
+                self.opened.append(self._open_known(alone=self._files.alone))
 
     def current(self) -> Delta:
         """The delta, opened if this process has not opened it yet. Another process may have replaced the one before."""
+        self._convert(alone=False)
         with self._opening():
             if not self.opened or not self.state.is_of(self.opened[-1].identity):
                 self.opened.append(self._open_known())
@@ -107,13 +119,13 @@ class Deltas:
             raise DamagedShelf(f"{delta.path} is damaged: the base has commits that it never had")
 
     @again_when_overtaken
-    def make(self, base: BaseFile) -> bool:
+    def make(self) -> bool:
         """Make the delta, unless a process has made it. Return whether it exists. The caller is about to commit.
 
         It is not made if there is no space for it, or if this user may not make files. Then each commit goes straight
         to the base.
         """
-        state = self.state
+        base, state = self._base, self.state
         if state.is_made:
             return True
         with base.writing() as transaction:
@@ -148,6 +160,50 @@ class Deltas:
             raise StorageError(
                 error.errno, f"cannot make a file beside the shelf: {error.strerror}", error.filename or self.path
             ) from error
+
+    def _convert(self, *, alone: bool) -> None:
+        """Without the module in C: put a table in the place of a log."""
+        if not native.in_use and self.state.identity().kind == LOG:
+            self._replace_log(alone=alone)
+
+    @again_when_overtaken
+    def _replace_log(self, *, alone: bool) -> None:
+        base, state = self._base, self.state
+        with base.writing() as transaction:
+            base.turns.settle(transaction)
+            identity = state.identity()
+            if identity.kind != LOG:
+                return
+            path = delta_path(self.path, identity.generation)
+            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+            try:
+                self._files.refuse_exposed(path, descriptor)
+                if alone:
+                    self._copy_log(descriptor, path, identity)
+                else:
+                    from coshelf.engines.lmdb.delta.conversion import keeping_commits_out
+
+                    with keeping_commits_out(descriptor, path):
+                        self._copy_log(descriptor, path, identity)
+            finally:
+                os.close(descriptor)
+        remove_delta_files(self.path, identity.generation)
+
+    def _copy_log(self, descriptor: int, path: str, identity: DeltaIdentity) -> None:
+        found = read_log(descriptor, path)
+        if found.problem is not None:
+            raise DamagedShelf(f"{path} is damaged: {found.problem[1]}")
+        table = self._make_files(identity.store_id, MAPPED, identity.generation + 1, found.number)
+        try:
+            assert isinstance(table, TableDelta)
+            table.fill([(row.key, row.record) for row in found.rows.values()])
+        except BaseException as error:
+            table.close()
+            remove_delta_files(self.path, identity.generation + 1)
+            if isinstance(error, DeltaFull):
+                raise StorageFull(f"cannot open {self.path}: no space left for another delta") from error
+            raise
+        self._publish(table)
 
     def make_next(self, old: Delta, number: int) -> None:
         """Replace the delta ``old`` by a new one. The caller holds the write locks of base and delta."""

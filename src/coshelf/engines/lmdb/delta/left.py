@@ -14,7 +14,8 @@ import lmdb
 from coshelf import records
 from coshelf.engines.lmdb.delta.check import refuse_malformed_delta
 from coshelf.engines.lmdb.delta.files import belongs
-from coshelf.engines.lmdb.delta.state import DeltaIdentity, DeltaState
+from coshelf.engines.lmdb.delta.left_log import newer_rows
+from coshelf.engines.lmdb.delta.state import LOG, DeltaIdentity, DeltaState
 from coshelf.engines.lmdb.delta.table import all_rows
 from coshelf.engines.lmdb.failures import translated
 from coshelf.engines.lmdb.files.exposed_sidecars import refuse_exposed, refuse_exposed_sidecars
@@ -73,6 +74,8 @@ def _newer(path: str, descriptor: int, identity: DeltaIdentity, flushed: int) ->
     delta = os.open(name, _FLAGS)
     try:
         refuse_exposed(path, descriptor, name, delta)
+        if identity.kind == LOG:
+            return newer_rows(delta, name, flushed)
         opened = f"/proc/self/fd/{delta}"
         with (
             translated(path, "read"),

@@ -323,6 +323,19 @@ class TableDelta(LmdbFile, Delta):
         else:
             transaction.put(_row_of_long(key), b"".join((_LENGTH.pack(len(key)), key, record)))
 
+    def fill(self, rows: list[tuple[bytes, bytes]]) -> None:
+        """Take over rows of another delta, in one commit, before another process uses this one.
+
+        Raises :class:`DeltaFull`.
+        """
+        with translated(self.path, "write"), self.writing() as transaction:
+            size = sum(len(key) + len(record) for key, record in rows)
+            if not self._has_room(self._usage(transaction), len(rows), size):
+                raise DeltaFull(for_good=False)
+            for key, record in rows:
+                self._put(transaction, key, record)
+            transaction.commit()
+
     # --- reading -----------------------------------------------------------------------------------------------------
 
     def get(self, key: bytes) -> bytes | None:
