@@ -143,7 +143,8 @@ commit_locked(LogMap *map, Commit *commit)
 {
     enum log_result result = log_may_commit(map, commit->holding);
     for (size_t i = 0; i < commit->checks && result == LOG_DONE; i++) {
-        result = log_unchanged(map, commit->stamp, commit->checked[i].key, commit->checked[i].key_length);
+        result = log_unchanged(map, commit->stamp, commit->holding, commit->checked[i].key,
+                               commit->checked[i].key_length);
     }
     if (result == LOG_DONE) {
         result = log_room(map, commit->rows, commit->count);
@@ -311,8 +312,9 @@ log_commit(Log *self, PyObject *arguments)
     PyObject *rows, *checked, *before;
     int holding;
     LogStamp stamp;
-    if (!PyArg_ParseTuple(arguments, "O!pO!(KKK)O:commit", &PyList_Type, &rows, &holding, &PyList_Type, &checked,
-                          &stamp.number, &stamp.epochs[0], &stamp.epochs[1], &before)
+    if (!PyArg_ParseTuple(arguments, "O!pO!(KKKKK)O:commit", &PyList_Type, &rows, &holding, &PyList_Type, &checked,
+                          &stamp.direct, &stamp.epochs[0], &stamp.epochs[1], &stamp.heads[0], &stamp.heads[1],
+                          &before)
         || !is_usable(self)) {
         return NULL;
     }
@@ -346,7 +348,7 @@ log_stamp_of(Log *self, PyObject *Py_UNUSED(nothing))
         return NULL;
     }
     log_stamp(&self->log, &stamp);
-    return Py_BuildValue("KKK", stamp.number, stamp.epochs[0], stamp.epochs[1]);
+    return Py_BuildValue("KKKKK", stamp.direct, stamp.epochs[0], stamp.epochs[1], stamp.heads[0], stamp.heads[1]);
 }
 
 PyDoc_STRVAR(take_number_doc,
