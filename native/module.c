@@ -142,6 +142,9 @@ fill(PyObject *module)
     }
     int failed = PyModule_AddObjectRef(module, "BaseReader", reader);
     Py_DECREF(reader);
+    PyObject *items = PyType_FromModuleAndSpec(module, &page_items_spec, NULL);
+    failed = failed < 0 || items == NULL ? -1 : PyModule_AddObjectRef(module, "PageItems", items);
+    Py_XDECREF(items);
     State *state = PyModule_GetState(module);
     state->either = (PyTypeObject *)PyType_FromModuleAndSpec(module, &either_spec, NULL);
     return failed < 0 || state->either == NULL ? -1 : 0;

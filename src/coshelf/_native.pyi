@@ -1,6 +1,6 @@
 """The module in C; ``native/`` has its source."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, final
 
 def either(name: str, fallback: Callable[..., Any], /) -> Any: ...
@@ -15,3 +15,15 @@ class BaseReader:
     def get(self, key: bytes, /) -> Any: ...
     def load(self, key: Any, /) -> Any: ...
     def close(self) -> None: ...
+
+@final
+class PageItems(Iterator[tuple[Any, Any]]):
+    def __new__(
+        cls,
+        decode: Callable[[bytes], Any],
+        pages: Iterable[list[tuple[bytes, bytes]]],
+        load: Callable[[Any, bytes, bytes], Any],
+        unpickle: Callable[[bytes], Any],
+        foreign: object,
+    ) -> PageItems: ...
+    def __next__(self) -> tuple[Any, Any]: ...

@@ -7,11 +7,12 @@ So the keys of a namespace are in up to three ranges: below str, str, above str.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 from coshelf.errors import InvalidKey
 from coshelf.keys import (
     FIRST,
+    FOREIGN,
     HIGH,
     LAST,
     STR,
@@ -23,17 +24,9 @@ from coshelf.keys import (
     prefix_end,
 )
 
-__all__ = ["FOREIGN", "Namespace", "Range"]
+__all__ = ["Namespace", "Range"]
 
 Range = tuple[bytes, bytes]
-
-
-class _Foreign:
-    pass
-
-
-FOREIGN: Final = _Foreign()
-"""Instead of a key that lies among those of a namespace but does not belong to it: a longer tuple of the shelf."""
 
 
 class Namespace:
@@ -44,7 +37,7 @@ class Namespace:
         ranges: the encoded ranges ``[start, stop)`` in which the keys lie, in the order of the keys.
         exact: for each range, whether all keys in it are the namespace's.
         encode: the engine's bytes for a key. Raises :class:`InvalidKey`.
-        decode: the key of bytes that lie in :attr:`ranges`, or :data:`FOREIGN`.
+        decode: the key of bytes that lie in :attr:`ranges`, or :data:`FOREIGN` for a longer tuple of the shelf.
     """
 
     def __init__(self, prefix: str = "") -> None:

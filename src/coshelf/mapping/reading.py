@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from coshelf.contract import Entry, Reader
@@ -21,6 +22,8 @@ __all__ = ["Cursor", "Readable", "ShelfItems", "ShelfKeys", "ShelfValues"]
 K = TypeVar("K")
 V = TypeVar("V")
 D = TypeVar("D")
+
+_value = itemgetter(1)
 
 
 class Readable(Mapping[K, V], Generic[K, V]):
@@ -352,10 +355,10 @@ class ShelfValues(_View, ValuesView[V]):
         self._selection = selection
 
     def __iter__(self) -> Iterator[V]:
-        return (value for _, value in self._items(self._selection))
+        return map(_value, self._items(self._selection))
 
     def __reversed__(self) -> Iterator[V]:
-        return (value for _, value in self._items(self._backwards()))
+        return map(_value, self._items(self._backwards()))
 
     def __contains__(self, value: object) -> bool:
         return any(found is value or found == value for found in self)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from coshelf.contract import Entry, Reader
 from coshelf.errors import InvalidKey
+from coshelf.keys import FOREIGN
 from coshelf.mapping.globs import Glob
-from coshelf.mapping.namespace import FOREIGN, Namespace, Range
+from coshelf.mapping.namespace import Namespace, Range
 
 __all__ = ["Selection", "select"]
 
@@ -41,7 +43,7 @@ class Selection:
             return (key for key, _, _ in self.scan(reader, keys_only=True))
         start, stop = self.ranges[0]
         pages = reader.key_pages(start, stop, reverse=self.reverse)
-        return _decoded(self.namespace.decode, pages)
+        return map(self.namespace.decode, chain.from_iterable(pages))
 
     def pages(self, reader: Reader) -> Iterator[list[tuple[bytes, bytes]]] | None:
         """Encoded keys and records by pages, if all keys in the range match; None otherwise."""
@@ -100,11 +102,6 @@ class Selection:
         return any(start <= encoded < stop for start, stop in self.ranges) and (
             self.glob is None or self.glob.matches(key)
         )
-
-
-def _decoded(decode: Callable[[bytes], Any], pages: Iterator[list[bytes]]) -> Iterator[Any]:
-    for page in pages:
-        yield from map(decode, page)
 
 
 def select(
