@@ -47,4 +47,10 @@ void forget_texts(Texts *texts);
 
 extern PyType_Spec page_items_spec;
 
+/* Keys of a namespace: what the bytes of each text begin with, then its UTF-8. They return NULL as those above do. */
+typedef PyObject *(*AttemptUnder)(PyObject *start, PyObject *);
+PyObject *encode_key_under(PyObject *start, PyObject *key);
+PyObject *decode_key_under(PyObject *start, PyObject *data);
+PyObject *make_either_under(PyTypeObject *type, AttemptUnder attempt, PyObject *start, PyObject *fallback);
+
 #endif

@@ -26,7 +26,7 @@ __all__ = ["Engine", "Exclusive"]
 _BESIDE_A_KEY = 64  # bytes that a request takes for each key, in addition to key and body
 
 
-def _leave(_: Any) -> Any:
+def _leave(_key: Any, _start: bytes | None = None) -> Any:
     return NotImplemented
 
 
@@ -57,8 +57,11 @@ class Engine(Reader):
     """The id that no other store has; empty if the engine has no ids."""
     blobs: Blobs | None = None
     """The place of large buffers; None if they are part of their records."""
-    quick: Callable[[Any], Any] = staticmethod(_leave)
-    """A quick way from a key to a value of plain data. If it returns ``NotImplemented``, call :meth:`record`."""
+    quick: Callable[[Any, bytes | None], Any] = staticmethod(_leave)
+    """A quick way from a key to a value of plain data. If it returns ``NotImplemented``, call :meth:`record`.
+
+    The second argument is what the bytes of str keys begin with in the key's namespace; None for the whole shelf.
+    """
     keeps_settings: bool = True
     """Whether it stores coshelf's own rows beside the entries, and records that are more than bare pickles."""
 

@@ -60,8 +60,9 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
     def __init__(self, handle: Handle, namespace: Namespace | None = None) -> None:
         self._handle = handle
         self._namespace = namespace if namespace is not None else Namespace()
+        self._start = self._namespace.start
         self._codec = handle.codec
-        self._reads_quickly = native.in_use and not self._namespace.prefix and type(self._codec) is PickleCodec
+        self._reads_quickly = native.in_use and type(self._codec) is PickleCodec
         self._is_part = False  # True for a sub: only the shelf itself closes the handle
 
     # --- what it is --------------------------------------------------------------------------------------------------
@@ -133,7 +134,7 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
         # Does the same as _get in one step: each further call costs a twentieth of a read.
         handle = self._handle
         if self._reads_quickly and not handle.inside:
-            value: V = handle.engine.quick(key)
+            value: V = handle.engine.quick(key, self._start)
             if value is not NotImplemented:
                 return value
         encoded = self._namespace.encode(key)

@@ -144,6 +144,20 @@ class LmdbSnapshot(Snapshot):
                 record = visibly_damaged(key, record)
         return None if record is None else Entry(record)
 
+    def get_many(self, keys: list[bytes]) -> list[Entry | None]:
+        if self._environment.has_damage:
+            return super().get_many(keys)
+        found: list[Entry | None] = []
+        with self.transaction() as transaction:
+            for key in keys:
+                record = self._newer.get(key)
+                if record is None:
+                    record = transaction.get(long_keys.physical(key))
+                elif is_deletion(record):
+                    record = None
+                found.append(None if record is None else Entry(record))
+        return found
+
     def scan(
         self, start: bytes, stop: bytes, *, reverse: bool = False, keys_only: bool = False
     ) -> Iterator[tuple[bytes, Entry | None]]:
