@@ -553,13 +553,20 @@ reader_get(BaseReader *self, PyObject *key)
 }
 
 PyDoc_STRVAR(reader_load_doc,
-"load(key, /)\n--\n\n"
-"The value of a key, if it is plain data and its record is intact; ``NotImplemented`` otherwise.");
+"load(key, start=None, /)\n--\n\n"
+"The value of a key, if it is plain data and its record is intact; ``NotImplemented`` otherwise.\n\n"
+"``start`` is what the bytes of a text begin with in the key's namespace, unless that is the whole shelf.");
 
 static PyObject *
-reader_load(BaseReader *self, PyObject *key)
+reader_load(BaseReader *self, PyObject *const *arguments, Py_ssize_t count)
 {
-    PyObject *encoded = encode_key(key), *value = NULL;
+    if (count != 1 && (count != 2 || (arguments[1] != Py_None && !PyBytes_CheckExact(arguments[1])))) {
+        PyErr_SetString(PyExc_TypeError, "load() takes a key, and the bytes before it or None");
+        return NULL;
+    }
+    PyObject *encoded = count == 1 || arguments[1] == Py_None ? encode_key(arguments[0])
+                                                               : encode_key_under(arguments[1], arguments[0]);
+    PyObject *value = NULL;
     if (encoded == NULL) {
         return PyErr_Occurred() ? NULL : Py_NewRef(Py_NotImplemented);
     }
@@ -629,7 +636,7 @@ reader_close(BaseReader *self, PyObject *Py_UNUSED(nothing))
 
 static PyMethodDef reader_methods[] = {
     {"get", (PyCFunction)reader_get, METH_O, reader_get_doc},
-    {"load", (PyCFunction)reader_load, METH_O, reader_load_doc},
+    {"load", (PyCFunction)(void (*)(void))reader_load, METH_FASTCALL, reader_load_doc},
     {"attach", (PyCFunction)reader_attach, METH_VARARGS, reader_attach_doc},
     {"close", (PyCFunction)reader_close, METH_NOARGS, reader_close_doc},
     {NULL, NULL, 0, NULL},

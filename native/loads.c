@@ -14,6 +14,7 @@
 #define FIRST_LEVELS 16
 #define FEWEST_HASHES 2000000 /* parts of keys: a tenth of a second */
 #define HASHES_PER_BYTE 16
+#define LONGEST_SHARED 32 /* bytes of a text that values may share */
 #define PART_OF_INT 64 /* hashing so many bytes of an int takes as long as hashing one part */
 
 typedef struct {
@@ -36,6 +37,8 @@ typedef struct {
     size_t levels_used, levels_room;
     uint64_t size;
     int64_t hashes;
+    Texts *texts;   /* NULL if there are none */
+    uint64_t value; /* the number of this value for them */
     Value first_values[FIRST_VALUES];
     Value first_memo[FIRST_MEMO];
     size_t first_marks[FIRST_MARKS];
@@ -337,12 +340,51 @@ counted(Unpickler *self, int width, Py_ssize_t *length)
     return bytes;
 }
 
+/* A short text, which may be the object of an earlier value. */
+static PyObject *
+shared_text(Texts *texts, uint64_t value, const uint8_t *bytes, Py_ssize_t length)
+{
+    uint64_t first = 0, last = 0;
+    memcpy(&first, bytes, length < 8 ? (size_t)length : 8);
+    memcpy(&last, bytes + (length < 8 ? 0 : length - 8), length < 8 ? (size_t)length : 8);
+    size_t place = (size_t)((first * 31 + last + (uint64_t)length) * 0x9E3779B97F4A7C15u >> 56) % TEXTS;
+    PyObject *known = texts->known[place];
+    if (known != NULL && PyUnicode_GET_LENGTH(known) == length
+        && memcmp(PyUnicode_1BYTE_DATA(known), bytes, (size_t)length) == 0) {
+        if (texts->taken_in[place] < value) {
+            texts->taken_in[place] = value;
+            return Py_NewRef(known);
+        }
+        return PyUnicode_DecodeUTF8((const char *)bytes, length, "surrogatepass");
+    }
+    PyObject *made = PyUnicode_DecodeUTF8((const char *)bytes, length, "surrogatepass");
+    if (made != NULL && PyUnicode_IS_COMPACT_ASCII(made)) {
+        Py_XSETREF(texts->known[place], Py_NewRef(made));
+        texts->taken_in[place] = value;
+    }
+    return made;
+}
+
+void
+forget_texts(Texts *texts)
+{
+    for (int place = 0; place < TEXTS; place++) {
+        Py_CLEAR(texts->known[place]);
+    }
+}
+
 static int
 load_str(Unpickler *self, int width)
 {
     Py_ssize_t length;
     const uint8_t *bytes = counted(self, width, &length);
-    return bytes == NULL ? -1 : push_scalar(self, PyUnicode_DecodeUTF8((const char *)bytes, length, "surrogatepass"));
+    if (bytes == NULL) {
+        return -1;
+    }
+    if (self->texts != NULL && length > 1 && length <= LONGEST_SHARED) {
+        return push_scalar(self, shared_text(self->texts, self->value, bytes, length));
+    }
+    return push_scalar(self, PyUnicode_DecodeUTF8((const char *)bytes, length, "surrogatepass"));
 }
 
 static int
@@ -524,6 +566,12 @@ release(Unpickler *self)
 PyObject *
 plain_loads(const uint8_t *data, Py_ssize_t size)
 {
+    return plain_loads_sharing(NULL, data, size);
+}
+
+PyObject *
+plain_loads_sharing(Texts *texts, const uint8_t *data, Py_ssize_t size)
+{
     if (size < 2 || data[0] != 0x80 || data[1] < 2 || data[1] > 5) {
         return NULL;
     }
@@ -543,6 +591,8 @@ plain_loads(const uint8_t *data, Py_ssize_t size)
     self.levels_used = 1;
     self.levels_room = FIRST_LEVELS;
     self.hashes = FEWEST_HASHES + HASHES_PER_BYTE * (int64_t)size;
+    self.texts = texts;
+    self.value = texts == NULL ? 0 : ++texts->values;
 
     int ended;
     do {

@@ -67,6 +67,27 @@ native_either(PyObject *module, PyObject *arguments)
     return NULL;
 }
 
+PyDoc_STRVAR(either_under_doc,
+"either_under(name, start, fallback, /)\n--\n\n"
+"As either(), for keys of a namespace. ``start`` is what the bytes of its texts begin with.");
+
+static PyObject *
+native_either_under(PyObject *module, PyObject *arguments)
+{
+    const char *name;
+    PyObject *start, *fallback;
+    if (!PyArg_ParseTuple(arguments, "sSO:either_under", &name, &start, &fallback)) {
+        return NULL;
+    }
+    bool encodes = strcmp(name, "encode_key") == 0;
+    if (!encodes && strcmp(name, "decode_key") != 0) {
+        PyErr_Format(PyExc_ValueError, "unknown function %s", name);
+        return NULL;
+    }
+    return make_either_under(((State *)PyModule_GetState(module))->either,
+                             encodes ? encode_key_under : decode_key_under, start, fallback);
+}
+
 /* --- records ------------------------------------------------------------------------------------------------------- */
 
 static int
@@ -130,6 +151,7 @@ static PyMethodDef methods[] = {
     {"either", native_either, METH_VARARGS, either_doc},
     {"checksum", (PyCFunction)(void (*)(void))native_checksum, METH_FASTCALL, checksum_doc},
     {"is_intact", (PyCFunction)(void (*)(void))native_is_intact, METH_FASTCALL, is_intact_doc},
+    {"either_under", native_either_under, METH_VARARGS, either_under_doc},
     {NULL, NULL, 0, NULL},
 };
 
@@ -142,12 +164,12 @@ fill(PyObject *module)
     }
     int failed = PyModule_AddObjectRef(module, "BaseReader", reader);
     Py_DECREF(reader);
-    PyObject *log = failed < 0 ? NULL : PyType_FromModuleAndSpec(module, &log_spec, NULL);
-    if (log == NULL) {
-        return -1;
-    }
-    failed = PyModule_AddObjectRef(module, "Log", log);
-    Py_DECREF(log);
+    PyObject *log = PyType_FromModuleAndSpec(module, &log_spec, NULL);
+    failed = failed < 0 || log == NULL ? -1 : PyModule_AddObjectRef(module, "Log", log);
+    Py_XDECREF(log);
+    PyObject *items = PyType_FromModuleAndSpec(module, &page_items_spec, NULL);
+    failed = failed < 0 || items == NULL ? -1 : PyModule_AddObjectRef(module, "PageItems", items);
+    Py_XDECREF(items);
     State *state = PyModule_GetState(module);
     state->either = (PyTypeObject *)PyType_FromModuleAndSpec(module, &either_spec, NULL);
     return failed < 0 || state->either == NULL ? -1 : 0;
