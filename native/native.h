@@ -34,4 +34,8 @@ PyObject *plain_loads(const uint8_t *data, Py_ssize_t size);
 PyObject *encode_key(PyObject *key);
 PyObject *decode_key(const uint8_t *data, Py_ssize_t size);
 
+PyObject *native_gather(PyObject *module, PyObject *arguments);
+PyObject *native_in_order(PyObject *module, PyObject *table);
+PyObject *native_sealed(PyObject *module, PyObject *arguments);
+
 #endif

@@ -11,14 +11,14 @@ True
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from coshelf import _native
     from coshelf._native import BaseReader
 
-__all__ = ["base_reader", "faster", "in_use", "instead", "reason"]
+__all__ = ["base_reader", "faster", "gather", "in_use", "instead", "reason"]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -45,6 +45,15 @@ def instead(name: str, function: _F) -> _F:
     """The module's function of this name, which does what ``function`` does; ``function`` without the module."""
     found: _F = getattr(_native, name) if in_use else function
     return found
+
+
+def gather(into: dict[bytes, bytes], items: Iterator[Any], store: Callable[[Any], int], most: int) -> bool:
+    """Encode and pickle the plain data among pairs from an iterator, and add it to a dict, up to ``most`` bytes.
+
+    ``store`` does this for all other items, and returns their size. Returns whether there may be more items. Only to be
+    called while the module is in use.
+    """
+    return _native.gather(into, items, store, most)
 
 
 def base_reader(file: int, ends: int, lock: int, state: memoryview, dirty: int) -> BaseReader | None:
