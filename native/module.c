@@ -145,6 +145,16 @@ native_is_intact(PyObject *Py_UNUSED(module), PyObject *const *arguments, Py_ssi
     return PyBool_FromLong(found);
 }
 
+/* --- batches ------------------------------------------------------------------------------------------------------- */
+
+PyDoc_STRVAR(gather_doc,
+"gather(into, items, store, most, /)\n--\n\n"
+"As the loop of :func:`coshelf.mapping.gathering.gathered`. ``store`` stores the items that are not plain data.");
+
+PyDoc_STRVAR(in_order_doc, "in_order(puts, /)\n--\n\nAs :func:`coshelf.engines.lmdb.spooled.in_order`.");
+
+PyDoc_STRVAR(sealed_doc, "sealed(rows, sequence, /)\n--\n\nAs :func:`coshelf.records.sealed`.");
+
 /* --- the module ---------------------------------------------------------------------------------------------------- */
 
 static PyMethodDef methods[] = {
@@ -152,6 +162,9 @@ static PyMethodDef methods[] = {
     {"checksum", (PyCFunction)(void (*)(void))native_checksum, METH_FASTCALL, checksum_doc},
     {"is_intact", (PyCFunction)(void (*)(void))native_is_intact, METH_FASTCALL, is_intact_doc},
     {"either_under", native_either_under, METH_VARARGS, either_under_doc},
+    {"gather", native_gather, METH_VARARGS, gather_doc},
+    {"in_order", native_in_order, METH_O, in_order_doc},
+    {"sealed", native_sealed, METH_VARARGS, sealed_doc},
     {NULL, NULL, 0, NULL},
 };
 

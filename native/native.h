@@ -55,5 +55,8 @@ typedef PyObject *(*AttemptUnder)(PyObject *start, PyObject *);
 PyObject *encode_key_under(PyObject *start, PyObject *key);
 PyObject *decode_key_under(PyObject *start, PyObject *data);
 PyObject *make_either_under(PyTypeObject *type, AttemptUnder attempt, PyObject *start, PyObject *fallback);
+PyObject *native_gather(PyObject *module, PyObject *arguments);
+PyObject *native_in_order(PyObject *module, PyObject *table);
+PyObject *native_sealed(PyObject *module, PyObject *arguments);
 
 #endif

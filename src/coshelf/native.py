@@ -11,14 +11,25 @@ True
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from coshelf import _native
     from coshelf._native import BaseReader, Log, PageItems
 
-__all__ = ["base_reader", "behind", "faster", "faster_under", "in_use", "instead", "log", "page_items", "reason"]
+__all__ = [
+    "base_reader",
+    "behind",
+    "faster",
+    "faster_under",
+    "gather",
+    "in_use",
+    "instead",
+    "log",
+    "page_items",
+    "reason",
+]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -57,6 +68,15 @@ def instead(name: str, function: _F) -> _F:
     """The module's function of this name, which does what ``function`` does; ``function`` without the module."""
     found: _F = getattr(_native, name) if in_use else function
     return found
+
+
+def gather(into: dict[bytes, bytes], items: Iterator[Any], store: Callable[[Any], int], most: int) -> bool:
+    """Encode and pickle the plain data among pairs from an iterator, and add it to a dict, up to ``most`` bytes.
+
+    ``store`` does this for all other items, and returns their size. Returns whether there may be more items. Only to be
+    called while the module is in use.
+    """
+    return _native.gather(into, items, store, most)
 
 
 page_items: type[PageItems] | None = _native.PageItems if in_use else None

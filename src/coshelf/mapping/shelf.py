@@ -15,6 +15,7 @@ from coshelf.errors import Conflict, TransactionInProgress, Unsupported, WaitTim
 from coshelf.keys import shown
 from coshelf.mapping import snapshot as snapshots
 from coshelf.mapping import transaction as transactions
+from coshelf.mapping.gathering import gather
 from coshelf.mapping.handle import Handle, Participant
 from coshelf.mapping.namespace import Namespace
 from coshelf.mapping.reading import Readable
@@ -277,9 +278,11 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
             Transaction(state, self._namespace, self._codec).update(other, **more)
             return
         puts = self._handle.engine.gather()
-        for key, value in pairs(other, more):
-            encoded = self._namespace.encode(key)
-            puts[encoded] = self._codec.dump(key, encoded, value)
+        items, is_left = iter(pairs(other, more)), True
+        while is_left:
+            some: dict[bytes, bytes] = {}
+            is_left = gather(some, items, self._namespace, self._codec)
+            puts.update(some)
         if puts:
             self._handle.commit_or_defer(Batch(puts=puts))
 

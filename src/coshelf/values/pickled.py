@@ -38,6 +38,9 @@ class PickleCodec:
         pickles: pickles values, and loads pickles.
         large: where large buffers go, and come from.
         reader: makes the codec for values that another process has written with settings; None if they are not read.
+
+    Attributes:
+        is_plain: whether the body of plain data without large buffers is what :data:`buffers.first_attempt` returns.
     """
 
     layers: tuple[Layer, ...] = ()
@@ -49,6 +52,7 @@ class PickleCodec:
         reader: Callable[[], LayeredCodec] | None = None,
     ) -> None:
         self.protocol = pickles.protocol
+        self.is_plain = pickles.protocol == buffers.FIRST_PROTOCOL and not pickles.refuses_objects
         self._pickles = pickles
         self._unpickle = pickles.unpickle
         self._refuses_objects = pickles.refuses_objects
