@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from contenders import OURS
-from wanted import FLOORS, NAMES
+from wanted import FLOORS, NAMES, number
 
 __all__ = ["draw_growth", "draw_work"]
 
@@ -43,9 +43,9 @@ def draw_work(measured: dict[str, Any], path: Path) -> None:
     for axis, what in zip(axes, SHOWN, strict=True):
         medians = [took[name].get(what, {}).get("median", 0) for name in names]
         bars = axis.barh(names, medians, color=[_colour(name) for name in names])
-        axis.bar_label(bars, [f"{median:,.3g}" if median else "" for median in medians], padding=3, fontsize=7)
+        axis.bar_label(bars, [number(median) if median else "" for median in medians], padding=3, fontsize=7)
         axis.set_xscale("log")
-        axis.set_xlim(0.1, max(medians) * 6)
+        axis.set_xlim(0.1, max(medians) * 12)
         axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
         axis.xaxis.set_minor_formatter(NullFormatter())
         axis.invert_yaxis()

@@ -38,6 +38,7 @@ def test_every_kind_of_work_is_measured(tmp_path: Path) -> None:
     for work in ("get", "get, just after sets", "items, an entry", "keys, an entry", "open, get, close"):
         assert f"| {work} (200 keys, small dict) |" in table
     assert_pages_have(results, table, tmp_path)
+    assert_peer_that_is_missing_is_named(results, tmp_path)
 
 
 def assert_pages_have(results: Path, table: str, pages: Path) -> None:
@@ -53,6 +54,17 @@ def assert_pages_have(results: Path, table: str, pages: Path) -> None:
     for work, cell in zip(("get", "set", "batch", "items"), row.split("|")[2:], strict=False):
         assert float(cell.replace(",", "")) == pytest.approx(measured[work]["median"], abs=0.51)
     assert readme.count("| diskcache | ") == (ROOT / "README.md").read_text().count("| diskcache | ")
+
+
+def assert_peer_that_is_missing_is_named(results: Path, pages: Path) -> None:
+    measured = json.loads(results.read_text())
+    measured["tables"][0]["took"].pop("rocksdict", None)
+    measured["tables"][0]["missing"]["rocksdict"] = "not installed here"
+    results.write_text(json.dumps(measured))
+    run("report.py", "--results", results, "--pages", pages, "--tables-only")
+    page = (pages / "docs/benchmarks.md").read_text()
+    (row,) = (line for line in page.splitlines() if line.startswith("| get (200 keys") and "rocksdict" in line)
+    assert "| not installed here |  | not compared |" in row
 
 
 @pytest.mark.timeout(600)
