@@ -39,6 +39,10 @@ either_call(PyObject *object, PyObject *const *arguments, size_t count, PyObject
             self->pause = self->pause * 2 + 1 < LONGEST_PAUSE ? self->pause * 2 + 1 : LONGEST_PAUSE;
         }
     }
+    if (self->fallback == NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "the function to fall back to was removed by the garbage collection");
+        return NULL;
+    }
     return PyObject_Vectorcall(self->fallback, arguments, count, names);
 }
 

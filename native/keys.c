@@ -331,9 +331,9 @@ elements_at(const uint8_t **at, const uint8_t *end, int depth)
             found[count++] = element;
         }
     }
-    if (depth) {
-        whole = whole && *at < end;
-        (*at)++;
+    if (depth && whole) {
+        whole = *at < end;
+        *at += whole;
     }
     PyObject *made = NULL;
     if (whole && list != NULL) {

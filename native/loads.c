@@ -47,19 +47,22 @@ typedef struct {
 
 /* --- growing arrays ------------------------------------------------------------------------------------------------ */
 
+/* ``array`` is where the pointer to the array is, which has the same form for items of any type. */
 static int
-enlarge(void **array, void *first, size_t *room, size_t item)
+enlarge(void *array, void *first, size_t *room, size_t item)
 {
+    void *old, *made;
+    memcpy(&old, array, sizeof(old));
     size_t wanted = *room * 4;
-    void *made = *array == first ? PyMem_Malloc(wanted * item) : PyMem_Realloc(*array, wanted * item);
+    made = old == first ? PyMem_Malloc(wanted * item) : PyMem_Realloc(old, wanted * item);
     if (made == NULL) {
         PyErr_NoMemory();
         return -1;
     }
-    if (*array == first) {
+    if (old == first) {
         memcpy(made, first, *room * item);
     }
-    *array = made;
+    memcpy(array, &made, sizeof(made));
     *room = wanted;
     return 0;
 }
@@ -72,7 +75,7 @@ push(Unpickler *self, PyObject *object, uint32_t depth, uint64_t parts, uint32_t
         return -1;
     }
     if (self->count == self->room
-        && enlarge((void **)&self->values, self->first_values, &self->room, sizeof(Value)) < 0) {
+        && enlarge(&self->values, self->first_values, &self->room, sizeof(Value)) < 0) {
         Py_DECREF(object);
         return -1;
     }
@@ -90,7 +93,7 @@ static int
 push_container(Unpickler *self, PyObject *object)
 {
     if (self->levels_used == self->levels_room
-        && enlarge((void **)&self->levels, self->first_levels, &self->levels_room, sizeof(uint32_t)) < 0) {
+        && enlarge(&self->levels, self->first_levels, &self->levels_room, sizeof(uint32_t)) < 0) {
         Py_XDECREF(object);
         return -1;
     }
@@ -98,14 +101,21 @@ push_container(Unpickler *self, PyObject *object)
     return push(self, object, 0, 0, (uint32_t)self->levels_used++);
 }
 
+/* How many values lie before the last mark. No instruction but the mark's own reaches them. */
+static inline size_t
+before_mark(Unpickler *self)
+{
+    return self->marked ? self->marks[self->marked - 1] : 0;
+}
+
 static int
 memoize(Unpickler *self)
 {
-    if (self->count == 0) {
+    if (self->count == before_mark(self)) {
         return -1;
     }
     if (self->noted == self->memo_room
-        && enlarge((void **)&self->memo, self->first_memo, &self->memo_room, sizeof(Value)) < 0) {
+        && enlarge(&self->memo, self->first_memo, &self->memo_room, sizeof(Value)) < 0) {
         return -1;
     }
     Value value = self->values[self->count - 1];
@@ -130,7 +140,7 @@ static int
 mark(Unpickler *self)
 {
     if (self->marked == self->marks_room
-        && enlarge((void **)&self->marks, self->first_marks, &self->marks_room, sizeof(size_t)) < 0) {
+        && enlarge(&self->marks, self->first_marks, &self->marks_room, sizeof(size_t)) < 0) {
         return -1;
     }
     self->marks[self->marked++] = self->count;
@@ -172,7 +182,7 @@ pay_for_hash(Unpickler *self, const Value *key)
 static Value *
 target_below(Unpickler *self, size_t first)
 {
-    if (first == 0 || !self->values[first - 1].level) {
+    if (first <= before_mark(self) || !self->values[first - 1].level) {
         return NULL;
     }
     Value *target = &self->values[first - 1];
@@ -203,8 +213,7 @@ since_mark(Unpickler *self)
 static Py_ssize_t
 last(Unpickler *self, size_t count)
 {
-    size_t least = self->marked ? self->marks[self->marked - 1] : 0;
-    return self->count >= least + count ? (Py_ssize_t)(self->count - count) : -1;
+    return self->count >= before_mark(self) + count ? (Py_ssize_t)(self->count - count) : -1;
 }
 
 /* --- filling and making containers --------------------------------------------------------------------------------- */

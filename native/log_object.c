@@ -35,12 +35,12 @@ unmap(Log *self)
         munmap(self->log.map, self->log.size);
         self->log.map = NULL;
     }
-    if (self->state.obj != NULL) {
-        PyBuffer_Release(&self->state);
-    }
     for (unsigned segment = 0; segment < LOG_SEGMENTS; segment++) {
         log_order_free(&self->orders[segment]);
     }
+    Py_buffer state = self->state;
+    self->state.obj = NULL; /* releasing may run Python code, which may close this log */
+    PyBuffer_Release(&state);
 }
 
 static void
@@ -940,7 +940,7 @@ log_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
     }
     struct stat information;
     for (int i = 0; i < 4; i++) {
-        if (places[i] < 0 || places[i] % 4 || places[i] + 8 > self->state.len) {
+        if (places[i] < 0 || places[i] > self->state.len - 8 || ((uintptr_t)self->state.buf + (size_t)places[i]) % 4) {
             PyErr_SetString(PyExc_ValueError, "no place of a word in the state page");
             Py_DECREF(self);
             return NULL;

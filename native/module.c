@@ -14,7 +14,9 @@ with_bytes(PyObject *data, PyObject *(*function)(const uint8_t *, Py_ssize_t))
     }
     Py_buffer view;
     if (PyObject_GetBuffer(data, &view, PyBUF_SIMPLE) < 0) {
-        PyErr_Clear(); /* the function in Python raises the error */
+        if (PyErr_ExceptionMatches(PyExc_TypeError) || PyErr_ExceptionMatches(PyExc_BufferError)) {
+            PyErr_Clear(); /* the function in Python raises the error */
+        }
         return NULL;
     }
     PyObject *result = function(view.buf, view.len);
@@ -183,9 +185,13 @@ fill(PyObject *module)
     PyObject *items = PyType_FromModuleAndSpec(module, &page_items_spec, NULL);
     failed = failed < 0 || items == NULL ? -1 : PyModule_AddObjectRef(module, "PageItems", items);
     Py_XDECREF(items);
+    if (failed < 0) {
+        return -1;
+    }
+    checksum((const uint8_t *)"", 0, 0); /* its table is made before another thread can fork in the middle of it */
     State *state = PyModule_GetState(module);
     state->either = (PyTypeObject *)PyType_FromModuleAndSpec(module, &either_spec, NULL);
-    return failed < 0 || state->either == NULL ? -1 : 0;
+    return state->either == NULL ? -1 : 0;
 }
 
 static int

@@ -69,7 +69,8 @@ class Engine(Reader):
     quick_store: Callable[[Any, Any, bytes | None], bool | None] = staticmethod(_decline)
     """A quick way to store a value of plain data under a key, as a plain pickle.
 
-    The third argument is that of :attr:`quick`. If it returns False, nothing was stored: call :meth:`put`. None: all is done. True: call :meth:`stored`.
+    The third argument is that of :attr:`quick`. If it returns False, nothing was stored: call :meth:`put`. None: all is
+    done. True: call :meth:`stored`.
     """
     keeps_settings: bool = True
     """Whether it stores coshelf's own rows beside the entries, and records that are more than bare pickles."""
