@@ -142,6 +142,9 @@ fill(PyObject *module)
     }
     int failed = PyModule_AddObjectRef(module, "BaseReader", reader);
     Py_DECREF(reader);
+    PyObject *lock = PyType_FromModuleAndSpec(module, &process_lock_spec, NULL);
+    failed |= lock == NULL || PyModule_AddObjectRef(module, "ProcessLock", lock) < 0 ? -1 : 0;
+    Py_XDECREF(lock);
     State *state = PyModule_GetState(module);
     state->either = (PyTypeObject *)PyType_FromModuleAndSpec(module, &either_spec, NULL);
     return failed < 0 || state->either == NULL ? -1 : 0;

@@ -21,6 +21,7 @@ uint32_t checksum(const uint8_t *bytes, size_t length, uint32_t start);
 bool is_intact(const uint8_t *key, size_t key_length, const uint8_t *record, size_t length);
 
 extern PyType_Spec base_reader_spec;
+extern PyType_Spec process_lock_spec;
 
 /* A function in C of one argument, like those below. */
 typedef PyObject *(*Attempt)(PyObject *);

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from coshelf import _native
-    from coshelf._native import BaseReader
+    from coshelf._native import BaseReader, ProcessLock
 
-__all__ = ["base_reader", "faster", "in_use", "instead", "reason"]
+__all__ = ["base_reader", "faster", "in_use", "instead", "process_lock", "reason"]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -63,3 +63,14 @@ def base_reader(file: int, ends: int, lock: int, state: memoryview, dirty: int) 
         return _native.BaseReader(file, ends, lock, state, dirty)
     except (OSError, ValueError):  # no address space, or an LMDB that was built in another way
         return None
+
+
+def process_lock(page: memoryview, file: int, command: bytes) -> ProcessLock | None:
+    """The exclusive lock between processes by compare-and-swap; None without the module.
+
+    Args:
+        page: the state page.
+        file: the descriptor of the lock file.
+        command: the command line that names this process in errors.
+    """
+    return _native.ProcessLock(page, file, command) if in_use else None

@@ -104,7 +104,7 @@ class OpenFiles(abc.ABC):
             try:
                 self.row = self.read_row(base)
                 if self.files.page is not None:
-                    self.files.page.lock_by(base.lock_descriptor)
+                    self.files.page.lock_by(base.lock_descriptor, shows_life=base.shows_life)
                     self._open_delta(self.files.page)
                 if self.files.alone:
                     self.files.share()
@@ -116,7 +116,7 @@ class OpenFiles(abc.ABC):
             if self.files.page is not None and self._exclusive is not None:
                 self._exclusive.renew(self.files.page)
             elif self.files.page is not None:
-                self._exclusive = ExclusiveLock(self.path, self.files.page, self.inside, self._barrier)
+                self._exclusive = ExclusiveLock(self.path, self.files.page, self)
         except BaseException:
             self.files.close()
             raise
@@ -223,8 +223,18 @@ class OpenFiles(abc.ABC):
             with contextlib.suppress(ShelfClosed), self.inside():
                 self.page.wake()
 
+    def is_quiet(self) -> bool:
+        """Whether no commit is under way. A commit that begins after this call sees the flag of the exclusive lock.
+
+        The caller, who has set that flag, is inside. This may be False although it is quiet.
+        """
+        delta, state = self.latest_delta, self.delta_state
+        return (
+            delta is not None and state is not None and state.is_of(delta.identity) and not delta.writer_mutex.word[0]
+        )
+
     @again_when_overtaken
-    def _barrier(self, *, after_death: bool) -> None:
+    def barrier(self, *, after_death: bool) -> None:
         """Wait for the commits under way.
 
         After a death, take the base's write lock, too. LMDB makes a commit visible only after it is durable. So a dead
@@ -240,7 +250,7 @@ class OpenFiles(abc.ABC):
 
     def settle_dead_commits(self) -> None:
         """Make every commit visible that a process made before it died. The caller is inside, and may write."""
-        self._barrier(after_death=True)
+        self.barrier(after_death=True)
 
     # --- being inside ------------------------------------------------------------------------------------------------
 
