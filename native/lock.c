@@ -213,6 +213,9 @@ settled(ProcessLock *self, bool after_death)
 static enum outcome
 attempt(ProcessLock *self, uint32_t bits)
 {
+    if (atomic_load_explicit(at(self, FLOCK), memory_order_relaxed)) {
+        return BY_FLOCK; /* this only saves the swap: settled() decides */
+    }
     uint64_t word = atomic_load(word_of(self));
     Hold hold = unpacked(word);
     uint32_t next = atomic_load_explicit(at(self, NEXT), memory_order_relaxed);

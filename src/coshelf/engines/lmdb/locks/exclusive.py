@@ -11,6 +11,7 @@ import os
 import threading
 import time
 from contextlib import AbstractContextManager, suppress
+from itertools import count
 from types import TracebackType
 from typing import Generic, Protocol, TypeVar, overload
 
@@ -28,6 +29,8 @@ Owner = tuple[int, int]
 _FIRST_PAUSE = 0.0002
 _LONGEST_PAUSE = 0.01
 _LONGEST_WAIT = 0.05  # seconds inside the files: another thread may want to close them
+_POLLS = 16  # of greenlets, the last of which waits for _LOOK seconds
+_LOOK = 0.01
 
 
 class Files(Protocol):
@@ -122,16 +125,20 @@ class ExclusiveLock:
 
     def _wait_for_processes(self, end: float, timeout: float) -> None:
         backoff = Backoff(_FIRST_PAUSE, _LONGEST_PAUSE, 1.5, spread=0.5)
-        while True:
-            waits = self._between.can_wait and not is_cooperative()
-            left = end - time.monotonic()
-            if self._attempt(max(0.0, min(left, _LONGEST_WAIT)) if waits else 0.0):
+        for turn in count(1):
+            if not self._between.can_wait:
+                patience = 0.0  # this polls, since flock has no timeout
+            elif is_cooperative():  # greenlets cannot run during a wait, but only a wait notices the death of a holder
+                patience = 0.0 if turn % _POLLS else _LOOK
+            else:
+                patience = max(0.0, min(end - time.monotonic(), _LONGEST_WAIT))
+            if self._attempt(patience):
                 return
             left = end - time.monotonic()
             if left <= 0:
                 raise self._locked(timeout)
-            if not waits:
-                backoff.sleep(left)  # this polls, since flock has no timeout
+            if patience < _LONGEST_WAIT:
+                backoff.sleep(left)
 
     def give_back(self, owner: Owner) -> None:
         """Release the lock if this owner has it. Any thread may call this. A forked child leaves it to its parent.

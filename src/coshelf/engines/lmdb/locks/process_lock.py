@@ -134,7 +134,8 @@ class LockBetweenProcesses:
             fcntl.flock(self._descriptor, fcntl.LOCK_UN)
             return None
         after_death = self._words[CLAIM] != 0
-        HOLDER.pack_into(self._page, EXCLUSIVE, 1, os.getpid(), time.time(), _command())
+        # Not by pack_into, which writes zeros first: the flag of a dead holder must stay whatever happens.
+        self._page[EXCLUSIVE : EXCLUSIVE + HOLDER.size] = HOLDER.pack(1, os.getpid(), time.time(), _command())
         return after_death
 
     def release(self) -> None:
