@@ -333,26 +333,24 @@ log_room(LogMap *log, const LogRow *rows, size_t count)
     return allocate(log, segment, end + keep) ? LOG_DONE : LOG_NO_SPACE;
 }
 
-/* Whether a key has the version that it had at the time of the stamp. */
+/* Whether a key has the version that it had at the time of the stamp. ``holding``: the caller holds the exclusive lock
+ * since before the stamp, so that no commit went straight to the base. */
 enum log_result
-log_unchanged(LogMap *log, const LogStamp *stamp, const uint8_t *key, size_t length)
+log_unchanged(LogMap *log, const LogStamp *stamp, bool holding, const uint8_t *key, size_t length)
 {
-    LogHeader *header = log->header;
-    if (atomic_load_explicit(&header->number, memory_order_relaxed) == stamp->number) {
-        return LOG_DONE;
-    }
-    if (atomic_load_explicit(&header->direct, memory_order_relaxed) > stamp->number) {
+    if (!holding && atomic_load_explicit(&log->header->direct, memory_order_relaxed) != stamp->direct) {
         return LOG_CHANGED;
     }
     uint64_t hash = log_hash(log, key, length);
     for (unsigned segment = 0; segment < LOG_SEGMENTS; segment++) {
         LogFound found;
+        uint64_t head = head_of(log, segment);
         /* A segment that was emptied since may have held a commit of this key that came after the stamp. */
         if (log_epoch(log, segment) != stamp->epochs[segment]) {
             return LOG_CHANGED;
         }
-        if (log_find(log, segment, head_of(log, segment), key, length, hash, &found)
-            && log_number_of(found.record, found.length) > stamp->number) {
+        if (head != stamp->heads[segment]
+            && log_find(log, segment, head, key, length, hash, &found) >= stamp->heads[segment]) {
             return LOG_CHANGED;
         }
     }
@@ -451,11 +449,16 @@ log_take_number(LogMap *log)
 void
 log_stamp(const LogMap *log, LogStamp *stamp)
 {
+    stamp->direct = atomic_load_explicit(&log->header->direct, memory_order_acquire);
+    /* A commit that goes straight to the base has its number before it is done. It holds the exclusive lock meanwhile. */
+    if (atomic_load_explicit(log->claim, memory_order_acquire)) {
+        stamp->direct = UINT64_MAX;
+    }
     /* The epochs first: a segment that is emptied later counts as changed. */
     for (unsigned segment = 0; segment < LOG_SEGMENTS; segment++) {
         stamp->epochs[segment] = log_epoch(log, segment);
+        stamp->heads[segment] = head_of(log, segment);
     }
-    stamp->number = atomic_load_explicit(&log->header->number, memory_order_acquire);
 }
 
 bool
@@ -501,7 +504,8 @@ empty(LogMap *log, unsigned segment)
     uint64_t epoch = atomic_load_explicit(&state->epoch, memory_order_relaxed);
     bool interrupted = epoch & 1; /* by the death of who emptied it */
     epoch |= 1;
-    atomic_store_explicit(&state->epoch, epoch, memory_order_relaxed);
+    /* Release: who sees the odd epoch, and reads the base instead, sees the commits there. */
+    atomic_store_explicit(&state->epoch, epoch, memory_order_release);
     /* A reader that sees any of what follows sees the odd epoch, or a later one, when it looks again. */
     atomic_thread_fence(memory_order_release);
     if (interrupted) {

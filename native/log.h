@@ -98,10 +98,12 @@ enum log_result {
     LOG_FAILED,   /* the mutex cannot be used */
 };
 
-/* What a reader has seen of the log, to tell later what has changed. */
+/* What a reader has seen of the log, to tell later what has changed. It has no number: the last may be of a commit that
+ * is not published yet. */
 typedef struct {
-    uint64_t number;
+    uint64_t direct;
     uint64_t epochs[LOG_SEGMENTS];
+    uint64_t heads[LOG_SEGMENTS];
 } LogStamp;
 
 size_t log_size(size_t segment_size);
@@ -116,7 +118,7 @@ void log_unlock(LogMap *log);
 /* The caller of these holds the mutex. */
 enum log_result log_may_commit(LogMap *log, bool holding);
 enum log_result log_room(LogMap *log, const LogRow *rows, size_t count);
-enum log_result log_unchanged(LogMap *log, const LogStamp *stamp, const uint8_t *key, size_t length);
+enum log_result log_unchanged(LogMap *log, const LogStamp *stamp, bool holding, const uint8_t *key, size_t length);
 uint64_t log_append(LogMap *log, const LogRow *rows, size_t count, uint64_t *number);
 void log_undo(LogMap *log);
 void log_publish(LogMap *log, uint64_t end, uint64_t number);
