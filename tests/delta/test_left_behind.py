@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from insides import base_row, environment_of, is_clean, until, waiting
-from support import SIDECARS, Crew, Worker, beside
+from support import Crew, Worker, beside, sidecars
 
 import coshelf
 from coshelf.engines.lmdb.delta import state
@@ -35,7 +35,7 @@ def left(crew: Crew, path: str) -> str:
     victim = crew.start(VICTIM, path)
     victim.expect("waiting")
     victim.kill()
-    assert beside(path) == ["a.shelf", *SIDECARS]
+    assert beside(path) == ["a.shelf", *sidecars(path)]
     return path
 
 

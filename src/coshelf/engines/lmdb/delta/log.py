@@ -22,7 +22,7 @@ from coshelf.engines.lmdb.files.sidecar_directory import delta_path
 from coshelf.engines.lmdb.files.state_page import BELL, CLAIM
 from coshelf.engines.lmdb.long_keys import physical
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, unpack_row
-from coshelf.errors import DamagedShelf, StorageError, TransactionInProgress
+from coshelf.errors import CoshelfError, DamagedShelf, StorageError, TransactionInProgress
 
 if TYPE_CHECKING:
     from coshelf._native import Log
@@ -61,7 +61,7 @@ class LogDelta(Delta):
             self.log = self._opened()
         except OSError as error:
             os.close(self.descriptor)
-            if isinstance(error, StorageError):
+            if isinstance(error, CoshelfError):
                 raise
             raise StorageError(error.errno, f"cannot open the delta: {error.strerror}", path) from error
 
