@@ -34,6 +34,7 @@
 #define LOCK_NEWEST 48        /* after magic, format and a mutex of 40 bytes */
 #define ATTEMPTS 16
 #define FIRST_MAP (64 << 20)
+#define LOOK_AGAIN 0.001       /* seconds */
 #define ROW_KEY "\0shelf"     /* of the shelf row, which docs/format.md describes */
 #define ROW_KEY_LENGTH 6
 #define ROW_LENGTH 84
@@ -47,6 +48,7 @@ typedef struct {
     const uint8_t *map;
     size_t map_size;
     size_t known;             /* bytes that the file is known to have */
+    double looked;            /* when the length of the file was looked at last */
     size_t page_size;
     const uint8_t *lock;
     Py_buffer state;          /* the state page */
@@ -124,11 +126,27 @@ look_at_size(BaseReader *self)
     return true;
 }
 
-/* Whether the file is as long as it was: touching a page that is gone raises SIGBUS. */
-static bool
-is_whole(BaseReader *self)
+static inline double
+seconds(void)
 {
-    return lseek(self->ends, 0, SEEK_END) >= (off_t)self->known;
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+/* Whether the file is as long as it was: touching a page that is gone raises SIGBUS. Asked once a millisecond, since
+ * the call takes as long as the rest of a look-up. */
+static bool
+is_whole(BaseReader *self, double now)
+{
+    if (now - self->looked < LOOK_AGAIN) {
+        return true;
+    }
+    if (lseek(self->ends, 0, SEEK_END) < (off_t)self->known) {
+        return false;
+    }
+    self->looked = now;
+    return true;
 }
 
 /* ``count`` pages from a number on; NULL if the file does not have them. */
@@ -350,23 +368,21 @@ read_sequence(BaseReader *self, uint64_t *sequence)
 
 /* Whether no process has flushed for so long that a reader has to see to it. */
 static bool
-is_neglected(BaseReader *self)
+is_neglected(BaseReader *self, double now)
 {
     double last;
-    struct timespec now;
     memcpy(&last, (const uint8_t *)self->state.buf + self->last_flush, sizeof(last));
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return !((double)now.tv_sec + (double)now.tv_nsec * 1e-9 - last <= self->patience);
+    return !(now - last <= self->patience);
 }
 
 /* Look in the log. AGAIN: the base has the newest record of the key, if there is one. */
 static enum found
-find_in_log(BaseReader *self, Span key, size_t *length)
+find_in_log(BaseReader *self, Span key, double now, size_t *length)
 {
     Log *log = (Log *)self->log;
     uint64_t sequence;
     if (log == NULL || log->closed
-        || atomic_load_explicit(log->log.generation, memory_order_acquire) != log->log.mine || is_neglected(self)) {
+        || atomic_load_explicit(log->log.generation, memory_order_acquire) != log->log.mine || is_neglected(self, now)) {
         return ASK;
     }
     int found = log_copy(log, key.bytes, key.length, &self->copy, &self->room, length);
@@ -386,13 +402,17 @@ find_in_log(BaseReader *self, Span key, size_t *length)
 static enum found
 find_record(BaseReader *self, Span key, size_t *length)
 {
-    if (self->closed || !is_whole(self)) {
+    if (self->closed) {
+        return ASK;
+    }
+    double now = seconds();
+    if (!is_whole(self, now)) {
         return ASK;
     }
     if (self->dirty >= 0
         && atomic_load_explicit((const _Atomic uint32_t *)((const uint8_t *)self->state.buf + self->dirty),
                                 memory_order_acquire)) {
-        enum found found = find_in_log(self, key, length);
+        enum found found = find_in_log(self, key, now, length);
         if (found != AGAIN) {
             return found;
         }

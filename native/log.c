@@ -524,7 +524,8 @@ empty(LogMap *log, unsigned segment)
     uint64_t epoch = atomic_load_explicit(&state->epoch, memory_order_relaxed);
     bool interrupted = epoch & 1; /* by the death of who emptied it */
     epoch |= 1;
-    atomic_store_explicit(&state->epoch, epoch, memory_order_relaxed);
+    /* Release: who sees the odd epoch, and reads the base instead, sees the commits there. */
+    atomic_store_explicit(&state->epoch, epoch, memory_order_release);
     /* A reader that sees any of what follows sees the odd epoch, or a later one, when it looks again. */
     atomic_thread_fence(memory_order_release);
     if (interrupted) {

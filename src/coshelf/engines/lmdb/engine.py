@@ -40,6 +40,7 @@ from coshelf.engines.lmdb.shelf_row import ROW_KEY, ShelfRow, unpack_row
 from coshelf.engines.lmdb.spooled import SpooledPuts
 from coshelf.errors import (
     FormatTooNew,
+    ShelfClosed,
     ShelfGone,
     SnapshotLost,
     StorageError,
@@ -257,17 +258,13 @@ class LmdbEngine(Engine):
 
     def stored(self) -> None:
         environment = self._environment
-        environment.enter()
-        try:
+        with suppress(ShelfClosed), environment.inside():  # another thread that has closed the shelf has flushed it
             environment.page.wake()
             delta = environment.latest_delta
             if isinstance(delta, LogDelta) and delta.log.is_due:
                 environment.flusher.hurry()
-        finally:
-            environment.leave()
-        flusher = environment.flusher
-        if flusher.thread is None:
-            flusher.start()
+            if environment.flusher.thread is None:
+                environment.flusher.start()
 
     def gather(self) -> MutableMapping[bytes, bytes]:
         return SpooledPuts(os.path.dirname(self.where))

@@ -6,6 +6,7 @@ keeps none of them out. The module in C guards its own steps: no handler of Pyth
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -141,21 +142,14 @@ class LogDelta(Delta):
             stamp = log.stamp()
             if batch.checks:
                 self._check(batch, host)
-            with ExitStack() as stack:
-
-                def before() -> None:
-                    if ARMED:
-                        reach("commit-applied")
-                    if batch.blobs:
-                        stack.enter_context(host.naming(batch.blobs))
-
-                number = log.commit(
-                    rows,
-                    holding or host.is_held_by_this_thread(),
-                    list(batch.checks),
-                    stamp,
-                    before if ARMED or batch.blobs else None,
-                )
+            is_mine = holding or host.is_held_by_this_thread()
+            checked = list(batch.checks)
+            if ARMED or batch.blobs:
+                with ExitStack() as stack:
+                    before = functools.partial(_before_publishing, stack, batch, host)
+                    number = log.commit(rows, is_mine, checked, stamp, before)
+            else:
+                number = log.commit(rows, is_mine, checked, stamp, None)
             if number > 0:
                 self.is_due = log.is_due
                 return number
@@ -232,6 +226,14 @@ class LogDelta(Delta):
             if ARMED:
                 reach("empty-begun")
             self.log.remove(row.sequence)
+
+
+def _before_publishing(stack: ExitStack, batch: Batch, host: DeltaHost) -> None:
+    """Called under the mutex when nothing can go wrong any more: the blobs are kept from here on."""
+    if ARMED:
+        reach("commit-applied")
+    if batch.blobs:
+        stack.enter_context(host.naming(batch.blobs))
 
 
 def _reach_applied() -> None:
