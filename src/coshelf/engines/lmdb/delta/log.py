@@ -137,7 +137,7 @@ class LogDelta(Delta):
             return self._nested()
         if isinstance(error, ValueError):
             return DamagedShelf(f"{self.path} is damaged: {error}")
-        return StorageError(f"{self.path} cannot be used: {error}")
+        return StorageError(error.errno, f"cannot commit: {error.strerror or error}", self.path)
 
     def _nested(self) -> CoshelfError:
         return TransactionInProgress(
