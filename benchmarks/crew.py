@@ -9,16 +9,35 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from contenders import CONTENDERS, OURS, WORKLOADS
 
-__all__ = ["Crew", "environment_of", "measure", "say", "summary", "turned"]
+__all__ = ["Crew", "Setting", "environment_of", "measure", "say", "summary", "turned"]
 
 HERE = Path(__file__).resolve().parent
 SITE = next((path for path in sys.path if path.endswith("site-packages")), "")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Where and how contenders are measured.
+
+    Args:
+        place: a directory on the disk to be measured.
+        others: the interpreters of those contenders that need another one.
+        before: the ``src`` of an earlier coshelf; empty if there is none.
+        clock: "wall", or "processor" for the processor time of a contender's process. On a busy machine only ratios
+            of processor times mean something, but they leave out all waiting.
+    """
+
+    place: str
+    others: Mapping[str, str]
+    before: str = ""
+    clock: str = "wall"
 
 
 class Failed(Exception):
@@ -30,28 +49,25 @@ class Crew:
 
     Args:
         names: the contenders.
-        place: a directory for their stores.
+        setting: where and how; the place is for their stores.
         count: the number of keys.
         kind: the kind of value, of ``data.KINDS``.
-        others: the interpreters of those contenders that need another one.
-        before: the ``src`` of an earlier coshelf; empty if there is none.
 
     Attributes:
         workers: the processes, by contender.
         missing: why a contender has none.
     """
 
-    def __init__(
-        self, names: Sequence[str], place: str, count: int, kind: str, others: dict[str, str], before: str
-    ) -> None:
+    def __init__(self, names: Sequence[str], setting: Setting, count: int, kind: str) -> None:
         self.workers: dict[str, subprocess.Popen[str]] = {}
         self.missing: dict[str, str] = {}
-        self._before = before
+        self._before = setting.before
         self._commands: dict[str, list[str]] = {}
         for name in names:
-            directory = tempfile.mkdtemp(dir=place)
-            python = others.get(name, sys.executable)
-            self._commands[name] = [python, str(HERE / "worker.py"), name, directory, str(count), kind]
+            directory = tempfile.mkdtemp(dir=setting.place)
+            python = setting.others.get(name, sys.executable)
+            worker_of = [name, directory, str(count), kind, setting.clock]
+            self._commands[name] = [python, str(HERE / "worker.py"), *worker_of]
             worker = self._start(name)
             if worker.stdout and worker.stdout.readline():
                 self.workers[name] = worker
@@ -109,17 +125,15 @@ def _ask(worker: subprocess.Popen[str], what: str, turn: int) -> Any:
     return reply
 
 
-def measure(
-    names: Sequence[str], count: int, kind: str, rounds: int, place: str, others: dict[str, str], before: str
-) -> dict[str, Any]:
+def measure(names: Sequence[str], setting: Setting, count: int, kind: str, rounds: int) -> dict[str, Any]:
     """One table: medians and quartiles in microseconds an operation, for each contender and workload."""
     names = [name for name in names if CONTENDERS[name].largest >= count]
-    place = tempfile.mkdtemp(prefix="coshelf-bench-", dir=place)
+    place = tempfile.mkdtemp(prefix="coshelf-bench-", dir=setting.place)
     took: dict[str, dict[str, list[float]]] = {}
     late: dict[str, list[dict[str, float]]] = {}
     failed: dict[str, dict[str, str]] = {}
     visible: dict[str, str] = {}
-    crew = Crew(names, place, count, kind, others, before)
+    crew = Crew(names, replace(setting, place=place), count, kind)
 
     def do(name: str, what: str, turn: int) -> None:
         if what == "latencies":
