@@ -49,6 +49,12 @@ def parsed() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def write(results: dict[str, Any], path: Path) -> None:
+    """Write what has been measured so far."""
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+
+
 def main() -> None:
     given = parsed()
     others = {"shelve on sqlite3": given.sqlite_python} if given.sqlite_python else {}
@@ -62,11 +68,11 @@ def main() -> None:
             if kind == KINDS[1] and count > SIZES[0]:
                 continue  # each store would have a gigabyte
             results["tables"].append(measure(names, setting, count, kind, given.rounds))
+    write(results, given.results)
     if not given.skip_special:
         plan = special.Plan(names, setting, given.rounds, given.seconds, given.held, given.many)
         results["special"] = plan.measure()
-    given.results.parent.mkdir(exist_ok=True)
-    given.results.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+        write(results, given.results)
     print("\n".join(wanted.table(results)))
     say(f"written to {given.results}")
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from contenders import OURS
 from crew import Setting, environment_of, say, turned
 
 __all__ = ["Plan"]
@@ -94,6 +95,8 @@ class Plan:
         finally:
             shutil.rmtree(place)
         if ran.returncode:
+            if name in OURS:
+                raise RuntimeError(f"{script}, {name}:\n{ran.stderr}")
             return {"failed": ran.stderr.strip().splitlines()[-1] if ran.stderr.strip() else str(ran.returncode)}
         return json.loads(ran.stdout.strip().splitlines()[-1])
 

@@ -173,17 +173,6 @@ class Worker:
                 os.close(file)
         self._contender.open()
 
-    def read(self, turn: int) -> int:
-        """Bytes that this process has read from the disk so far."""
-        with open("/proc/self/io", encoding="ascii") as file:
-            return int(next(line for line in file if line.startswith("read_bytes")).split()[1])
-
-    def ways(self, turn: int) -> str:
-        """Why coshelf's module is not in use; empty if it is."""
-        from coshelf import native
-
-        return native.reason
-
     def close(self, turn: int) -> None:
         self._contender.close()
 
