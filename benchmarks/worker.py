@@ -57,15 +57,17 @@ class Worker:
         return self._timed(lambda: [load(key) for key in some], len(some))
 
     def dirty(self, turn: int) -> tuple[float, int]:
-        """Gets while a part of the store has just been written. One in a hundred gets what was written."""
+        """Gets while a thousand entries have just been written. One in twenty gets one of these."""
         some = self._some(20_000, -turn)
         store, load, new = self._contender.set, self._contender.get, value(self._kind, 0, turn)
         store(some[0], new)
         time.sleep(0.1)  # after a quiet time coshelf flushes at once, and again a second later
+        for key in some[::20]:
+            store(key, new)
         seconds = 0.0
         for at in range(0, len(some), 1_000):
             piece = some[at : at + 1_000]
-            for key in piece[::100]:
+            for key in piece[::20]:  # so that it stays dirty after a flush
                 store(key, new)
             seconds += self._timed(lambda piece=piece: [load(key) for key in piece], len(piece))[0]  # type: ignore[misc]
         return seconds, len(some)
