@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 GROUPS = --group lint
 
-.PHONY: demo test test-long crash fuzz lint types bench bench-quick clean
+.PHONY: demo test test-long sanitize crash fuzz lint types bench bench-quick clean
 
 $(VENV)/ready: pyproject.toml $(wildcard native/*.[ch])
 	$(PYTHON) -m venv $(VENV)
@@ -22,6 +22,10 @@ test: $(VENV)/ready
 
 test-long: $(VENV)/ready
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+# The tests of the module in C over builds with AddressSanitizer, UndefinedBehaviorSanitizer and ThreadSanitizer.
+sanitize: $(VENV)/ready
+	for kind in address thread; do $(BIN)/python tests/native/sanitized.py $$kind || exit 1; done
 
 # As root, with FUSE (fuse3 and xfsprogs of Debian) and loop devices, power is cut at the block level, too.
 crash: $(VENV)/ready
