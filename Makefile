@@ -32,7 +32,8 @@ crash: $(VENV)/ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group crash
 	$(BIN)/python -m pytest -n 2 --dist worksteal tests/crash
 
-# A million mutated records, keys and files, then what a fuzzer finds that is guided by coverage.
+# A million mutated records, keys and files, then what a fuzzer finds that is guided by coverage. The module in C has
+# targets of its own, which clang builds.
 FUZZ_INPUTS ?= 1000000
 FUZZ_SEED ?= 0
 FUZZ_SECONDS ?= 120
@@ -40,6 +41,8 @@ fuzz: $(VENV)/ready
 	$(BIN)/python tests/fuzz/campaign.py --inputs $(FUZZ_INPUTS) --seed $(FUZZ_SEED)
 	for target in record key file; do \
 		$(BIN)/python tests/fuzz/guided.py $$target -max_total_time=$(FUZZ_SECONDS) || exit 1; done
+	for target in loads keys base; do \
+		PYTHONPATH=tests/native $(BIN)/python tests/fuzz/native_targets.py $$target -max_total_time=$(FUZZ_SECONDS) || exit 1; done
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check .
