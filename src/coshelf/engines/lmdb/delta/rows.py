@@ -251,18 +251,20 @@ class Delta(LmdbFile):
         else:
             transaction.put(_row_of_long(key), b"".join((_LENGTH.pack(len(key)), key, record)))
 
-    def put_one(self, key: bytes, body: bytes, partial: int) -> int | None:
+    def put_one(self, key: bytes, body: bytes, partial: int, holding: bool = False) -> int | None:
         """Commit one small entry by the short path, as most commits do. Return its number, which the bell has by then.
 
         Commits nothing and returns None if the short path is not possible: another thread or process holds the
-        exclusive lock, space must be reserved, or a handler came in between. ``partial`` is the checksum so far. The
-        caller wakes the threads that wait at the bell.
+        exclusive lock, space must be reserved, or a handler came in between. ``partial`` is the checksum so far.
+        ``holding``: this thread has that lock. The caller wakes the threads that wait at the bell.
         """
         words = self._state.words
         transaction = self.begin_write()
         try:
             number = transaction.id() + self._offset
-            if words[CLAIM] or words[GENERATION] != self.identity.generation or not self.has_ample_room(number):
+            if words[GENERATION] != self.identity.generation or not self.has_ample_room(number):
+                return None
+            if words[CLAIM] and not holding:
                 return None
             transaction.put(key, records.seal(body, partial, number))
             if ARMED:
