@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 GROUPS = --group lint
 
-.PHONY: demo test test-long crash fuzz lint types bench bench-quick clean
+.PHONY: demo test test-long crash fuzz lint types bench bench-quick bench-growth clean
 
 $(VENV)/ready: pyproject.toml $(wildcard native/*.[ch])
 	$(PYTHON) -m venv $(VENV)
@@ -61,8 +61,16 @@ BENCH_SERVERS = PYTHONPATH=tests/servers $(BENCH)
 	$(BENCH) -m pip install --quiet --disable-pip-version-check --editable . --group bench
 	touch $@
 
-bench: .venv-bench/ready
-	$(BENCH) benchmarks/run.py --sqlite-python '$(SQLITE_PYTHON)'
+# With BEFORE=COMMIT that version is measured, too: without the module nothing may be slower than it.
+BEFORE ?=
+.venv-bench/before-%/src: .venv-bench/ready
+	mkdir -p $(@D)
+	git archive $* src | tar -x -C $(@D)
+	touch $@
+BENCH_BEFORE = $(if $(BEFORE),.venv-bench/before-$(BEFORE)/src)
+
+bench: .venv-bench/ready $(BENCH_BEFORE)
+	$(BENCH) benchmarks/run.py --sqlite-python '$(SQLITE_PYTHON)' --before '$(abspath $(BENCH_BEFORE))'
 	$(BENCH) benchmarks/waking.py
 	$(BENCH) benchmarks/gate.py
 	$(BENCH_SERVERS) benchmarks/servers.py --results benchmarks/results/servers.json
@@ -72,8 +80,15 @@ bench: .venv-bench/ready
 	$(BENCH_SERVERS) benchmarks/servers_redis.py
 	$(BENCH) benchmarks/report.py
 
-bench-quick: .venv-bench/ready
-	$(BENCH) benchmarks/run.py --rounds 2 --sizes 10000 --skip-special --results .venv-bench/quick.json
+# The same rows as `bench`, from small stores: within two minutes.
+bench-quick: .venv-bench/ready $(BENCH_BEFORE)
+	$(BENCH) benchmarks/run.py --sqlite-python '$(SQLITE_PYTHON)' --before '$(abspath $(BENCH_BEFORE))' \
+		--quick --results .venv-bench/quick.json
+
+# Up to ten million keys, with the page cache warm and cold: an hour and 20 GB of disk.
+bench-growth: .venv-bench/ready
+	$(BENCH) benchmarks/growth.py
+	$(BENCH) benchmarks/report.py
 
 clean:
 	rm -rf $(VENV) .venv-* build dist

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import pickle
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-__all__ = ["CONTENDERS", "Contender"]
+__all__ = ["CONTENDERS", "OURS", "WORKLOADS", "Contender"]
+
+EVERY = ("set", "latencies", "get", "dirty", "batch", "items", "keys", "count", "opening")
+WORKLOADS = (*EVERY, "transaction", "prefix", "increment")
 
 
 class Contender:
@@ -16,14 +20,20 @@ class Contender:
     Attributes:
         promises: what a set that returned survives.
         capped: how many single sets a round makes. There are fewer where each set needs a sync or a file.
+        batch: how many entries an update has. There are fewer where each of them is a commit of its own.
         largest: the most entries with which it is measured.
         shared: whether a second process can open it while this process has it open.
+        works: the workloads, where they are not those of every contender.
+        environment: what its process has in its environment.
     """
 
     promises = ""
     capped = 20_000
+    batch = 10_000
     largest = 1_000_000
     shared = True
+    works: tuple[str, ...] = EVERY
+    environment: Mapping[str, str] = {}
 
     def __init__(self, directory: str) -> None:
         self.directory = directory
@@ -56,6 +66,13 @@ class Contender:
     def count(self) -> int:
         return len(self.store)
 
+    def delete(self, key: str) -> None:
+        del self.store[key]
+
+    def increment(self, key: str) -> None:
+        """Add one to a number, atomically; a key that is missing counts as 0."""
+        raise NotImplementedError
+
     def prefix(self, prefix: str) -> Iterator[Any] | None:
         """The items whose keys begin with it. None if the store would have to go through all items."""
         return None
@@ -63,7 +80,8 @@ class Contender:
 
 class Coshelf(Contender):
     promises = "the death of any process; power loss, except for the last second"
-    options: dict[str, Any] = {}  # noqa: RUF012 (overridden, not changed)
+    options: Mapping[str, Any] = {}
+    works = WORKLOADS
 
     def open(self) -> None:
         import coshelf
@@ -77,11 +95,23 @@ class Coshelf(Contender):
         found: Iterator[Any] = iter(self.store.items(prefix=prefix))
         return found
 
+    def increment(self, key: str) -> None:
+        self.store.modify(key, _one_more, default=0)
+
+
+def _one_more(number: int) -> int:
+    return number + 1
+
+
+class CoshelfWithoutModule(Coshelf):
+    environment = {"COSHELF_NATIVE": "0"}  # noqa: RUF012 (never changed)
+
 
 class CoshelfDurable(Coshelf):
     promises = "power loss"
     options = {"durability": "commit"}  # noqa: RUF012
-    capped = 2_000
+    capped = 1_000
+    largest = 100_000
 
 
 class _Shelve(Contender):
@@ -90,7 +120,6 @@ class _Shelve(Contender):
     module = ""
 
     def open(self) -> None:
-        import importlib
         import shelve
 
         opened = importlib.import_module(self.module).open(os.path.join(self.directory, "shelve"), "c")
@@ -111,6 +140,7 @@ class ShelveSqlite(_Shelve):
     module = "dbm.sqlite3"
     shared = True
     capped = 1_000
+    batch = 1_000
     largest = 100_000
 
 
@@ -132,17 +162,13 @@ class PickleShare(Contender):
         return self.store[key]
 
 
-class DiskCache(Contender):
+class _Cache(Contender):
+    """What diskcache made customary. Its ``incr`` is atomic."""
+
     promises = "the death of any process"
     capped = 2_000
     largest = 100_000
-
-    def open(self) -> None:
-        import diskcache
-
-        self.store = diskcache.Cache(
-            os.path.join(self.directory, "diskcache"), eviction_policy="none", size_limit=1 << 40
-        )
+    works = (*EVERY, "increment")
 
     def update(self, entries: Mapping[str, Any]) -> None:
         with self.store.transact():
@@ -154,6 +180,30 @@ class DiskCache(Contender):
 
     def items(self) -> Iterator[tuple[str, Any]]:
         return ((key, self.store[key]) for key in self.store)
+
+    def increment(self, key: str) -> None:
+        self.store.incr(key)
+
+
+class DiskCache(_Cache):
+    module = "diskcache"
+
+    def open(self) -> None:
+        cache = importlib.import_module(self.module).Cache
+        self.store = cache(os.path.join(self.directory, "diskcache"), eviction_policy="none", size_limit=1 << 40)
+
+
+class DiskCacheCommunity(DiskCache):
+    module = "diskcache_community"
+
+
+class SciQLopCache(_Cache):
+    """Its dict, which evicts nothing."""
+
+    def open(self) -> None:
+        from pysciqlop_cache import Index
+
+        self.store = Index(os.path.join(self.directory, "sciqlop"))
 
 
 class SqliteDict(Contender):
@@ -181,6 +231,7 @@ class SqliteDict(Contender):
 class RocksDict(Contender):
     promises = "the death of the process"
     shared = False
+    works = (*EVERY, "prefix")
 
     def open(self) -> None:
         from rocksdict import Rdict
@@ -206,6 +257,28 @@ class RocksDict(Contender):
                 yield key, value
 
         return rows()
+
+
+class SqliteAlone(Contender):
+    """A lower bound of the time of opening: SQLite as it is, with a pickle in a row."""
+
+    promises = "the death of any process, power loss"
+    works = ("opening",)
+
+    def open(self) -> None:
+        import sqlite3
+
+        self.store = sqlite3.connect(os.path.join(self.directory, "sqlite3"))
+
+    def update(self, entries: Mapping[str, Any]) -> None:
+        with self.store:
+            self.store.execute("CREATE TABLE IF NOT EXISTS entry (key TEXT PRIMARY KEY, value BLOB) WITHOUT ROWID")
+            rows = ((key, pickle.dumps(value)) for key, value in entries.items())
+            self.store.executemany("INSERT OR REPLACE INTO entry VALUES (?, ?)", rows)
+
+    def get(self, key: str) -> Any:
+        row = self.store.execute("SELECT value FROM entry WHERE key = ?", (key,)).fetchone()
+        return pickle.loads(row[0])
 
 
 class Lmdb(Contender):
@@ -276,14 +349,21 @@ class PickleAlone(Contender):
 
 CONTENDERS: dict[str, type[Contender]] = {
     "coshelf": Coshelf,
+    "coshelf, no module": CoshelfWithoutModule,
+    "coshelf, before": Coshelf,
     "coshelf, durability=commit": CoshelfDurable,
     "shelve on gdbm": ShelveGnu,
     "shelve on sqlite3": ShelveSqlite,
     "shelve on dumb": ShelveDumb,
     "pickleshare": PickleShare,
     "diskcache": DiskCache,
+    "diskcache-community": DiskCacheCommunity,
+    "pysciqlop-cache": SciQLopCache,
     "sqlitedict": SqliteDict,
     "rocksdict": RocksDict,
+    "sqlite3 alone": SqliteAlone,
     "py-lmdb alone": Lmdb,
     "pickle alone": PickleAlone,
 }
+OURS = tuple(name for name in CONTENDERS if name.startswith("coshelf"))
+"""Ours; "coshelf, before" is an earlier version, measured if its source is given."""

@@ -2,16 +2,17 @@
 
 ``python benchmarks/gate.py`` writes results/gate.json. Contenders take turns. The figures are medians of the rounds.
 ``python benchmarks/gate.py kinds A/src B/src`` prints a table with a row for each kind of plain data. It also measures
-the gates of the versions in A/src and B/src, in the same process.
+the gates of the versions in A/src and B/src, each in a process of its own.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import importlib
 import json
+import os
 import pickle
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -87,45 +88,63 @@ def kinds() -> dict[str, Any]:
     }
 
 
-def gate_of(source: str) -> Callable[[bytes], Any]:
-    """The gate of another version, imported beside this one."""
-    own = {name: sys.modules.pop(name) for name in list(sys.modules) if name.split(".")[0] == "coshelf"}
-    sys.path.insert(0, source)
-    try:
-        found = importlib.import_module("coshelf.trust.gate").Gate().loads
-        for each in kinds().values():  # what it imports later would be of this version
-            found(pickle.dumps(each))
-    finally:
-        sys.path.remove(source)
-        for name in [name for name in sys.modules if name.split(".")[0] == "coshelf"]:
-            del sys.modules[name]
-        sys.modules.update(own)
-    loads: Callable[[bytes], Any] = found
-    return loads
+class OtherGate:
+    """The gate of another version of coshelf, in a process of its own. It is measured there."""
+
+    def __init__(self, source: str) -> None:
+        paths = [source, *filter(None, sys.path)]
+        self._process = subprocess.Popen(
+            [sys.executable, __file__, "serve"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        )  # fmt: skip
+
+    def seconds(self, name: str, times: int) -> float:
+        """Seconds of so many loads of a kind of `kinds`."""
+        assert self._process.stdin is not None and self._process.stdout is not None
+        print(json.dumps([name, times]), file=self._process.stdin, flush=True)
+        return float(self._process.stdout.readline())
+
+    def end(self) -> None:
+        self._process.communicate()
+
+
+def serve() -> None:
+    """Measure this version's gate: each line of input has a kind and a number of loads. Print the seconds."""
+    loads, pickled = Gate().loads, {name: pickle.dumps(each) for name, each in kinds().items()}
+    for line in sys.stdin:
+        name, times = json.loads(line)
+        print(_seconds(loads, pickled[name], times), flush=True)
+
+
+def _seconds(load: Callable[[bytes], Any], data: bytes, times: int) -> float:
+    load(data)
+    begun = time.perf_counter()
+    for _ in range(times):
+        load(data)
+    return time.perf_counter() - begun
 
 
 def compare_kinds(sources: list[str]) -> None:
-    """Print a table: microseconds of ``pickle.loads``, and the ratios of the gates to it."""
-    contenders = [pickle.loads, *map(gate_of, sources), Gate().loads]
-    print("| | pickle.loads, us |" + " before |" * len(sources) + " gate |\n|" + " --- |" * (len(contenders) + 1))
+    """Print a table: microseconds of ``pickle.loads``, and the ratios of the gates to it. They take turns."""
+    others, loads = [OtherGate(source) for source in sources], Gate().loads
+    print("| | pickle.loads, us |" + " before |" * len(sources) + " gate |\n|" + " --- |" * (len(sources) + 3))
     for name, each in kinds().items():
         data = pickle.dumps(each)
-        took: list[list[float]] = [[] for _ in contenders]
-        begun = time.perf_counter()
-        pickle.loads(data)
-        times = max(1, min(5000, int(0.005 / max(time.perf_counter() - begun, 1e-6))))
+        times = max(1, min(5000, int(0.005 / max(_seconds(pickle.loads, data, 1), 1e-6))))
+        took = []
         for _ in range(ROUNDS):
-            for load, found in zip(contenders, took, strict=True):
-                load(data)
-                begun = time.perf_counter()
-                for _ in range(times):
-                    load(data)
-                found.append((time.perf_counter() - begun) / times * 1e6)
-        plain, *gated = map(statistics.median, took)
+            before = [other.seconds(name, times) for other in others]
+            took.append((_seconds(pickle.loads, data, times), *before, _seconds(loads, data, times)))
+        plain, *gated = (statistics.median(column) / times * 1e6 for column in zip(*took, strict=True))
         print(f"| {name} | {plain:.2f} | " + " | ".join(f"{each / plain:.2f}" for each in gated) + " |", flush=True)
+    for other in others:
+        other.end()
 
 
 def main() -> None:
+    if sys.argv[1:] == ["serve"]:
+        serve()
+        return
     if sys.argv[1:2] == ["kinds"]:
         compare_kinds(sys.argv[2:])
         return

@@ -25,7 +25,8 @@ from typing import Any
 import numpy as np
 
 from array_stores import STORES, Array, ArrayStore, is_here, made
-from run import _machine, _turned
+from crew import turned
+from machine import described
 
 __all__ = ["main"]
 
@@ -115,7 +116,7 @@ def opening(size: int, rounds: int, place: str) -> dict[str, Any]:
         total = float(array.sum())
         del array
         for turn in range(rounds + 1):
-            for name in _turned(names, turn):
+            for name in turned(names, turn):
                 store, mine = stores[name], took.setdefault(name, {"open": [], "open and touch": []})
                 times = [timed(lambda store=store: store.read("a")) for _ in range(_often(name))]  # type: ignore[misc]
                 begun = time.perf_counter()
@@ -213,7 +214,7 @@ def writing(size: int, rounds: int, place: str) -> dict[str, Any]:
     names = here(WRITERS)
     with places(names, place) as stores:
         for turn in range(rounds + 1):
-            for name in _turned(names, turn):
+            for name in turned(names, turn):
                 store, key = stores[name], f"a{turn}"
                 os.sync()
                 begun = time.perf_counter()
@@ -243,7 +244,7 @@ def passes(count: int, size: int, rounds: int, place: str) -> dict[str, Any]:
     took: dict[str, dict[str, list[float]]] = {}
     names = here(PASSES)
     for turn in range(rounds):
-        for name in _turned(names, turn):
+        for name in turned(names, turn):
             mine = took.setdefault(name, {what: [] for what in ("write", "durable", "read", "sum")})
             os.sync()
             with places([name], place) as stores:
@@ -274,7 +275,7 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--only", nargs="*", default=["opening", "sharing", "writing", "passes"])
     given = parser.parse_args()
-    results: dict[str, Any] = {"machine": _machine(given.place)}
+    results: dict[str, Any] = {"machine": described(given.place)}
     sizes = [size for size in (MIB, 16 * MIB, 100_000_000) if size < given.largest] + [given.largest]
     if "opening" in given.only:
         results["opening"] = opening(given.largest, given.rounds, given.place)

@@ -1,84 +1,140 @@
-"""Measurements that need a script of their own: many processes, threads, held snapshots, memory, growth."""
+"""Measurements that need a script of their own: many processes, threads, a held snapshot, memory, imports.
+
+The contenders of each measurement take turns, in every round in another order.
+"""
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["measure"]
+from crew import environment_of, say, turned
 
-HERE = Path(__file__).resolve().parent
-SCRIPTS = HERE / "scripts"
-SITE = next((path for path in sys.path if path.endswith("site-packages")), "")
+__all__ = ["Plan"]
 
-
-def _run(script: str, name: str, directory: str, *arguments: object, python: str = "") -> Any:
-    """Run one of the scripts in a process of its own, and return the result that it prints."""
-    place = os.path.join(directory, "data")
-    os.makedirs(place, exist_ok=True)
-    paths = [str(HERE), str(HERE.parent / "src"), *([] if python else [SITE])]
-    ran = subprocess.run(
-        [python or sys.executable, str(SCRIPTS / script), name, place, *map(str, arguments)],
-        capture_output=True, text=True, env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)}, check=False,
-    )  # fmt: skip
-    if ran.returncode:
-        return {"failed": ran.stderr.strip().splitlines()[-1] if ran.stderr.strip() else str(ran.returncode)}
-    return json.loads(ran.stdout.strip().splitlines()[-1])
+SCRIPTS = Path(__file__).resolve().parent / "scripts"
+TWO = ("coshelf", "coshelf, no module")
+SHARING = ("diskcache", "diskcache-community", "pysciqlop-cache", "sqlitedict", "shelve on sqlite3", "pickleshare")
+COUNTING = ("diskcache", "diskcache-community", "pysciqlop-cache")
 
 
-def measure(
-    place: str, growth: int, seconds: float, others: dict[str, str], say: Callable[[str], None]
-) -> dict[str, Any]:
-    """All measurements. The largest store has ``growth`` keys. The snapshot is held for ``seconds``."""
+@dataclass(frozen=True)
+class Plan:
+    """What is measured, and how long.
 
-    def run(script: str, name: str, *arguments: object, again: str | None = None) -> Any:
-        directory = again or tempfile.mkdtemp(prefix="coshelf-bench-", dir=place)
+    Args:
+        names: the contenders; a measurement leaves out the others.
+        place: a directory on the disk to be measured.
+        rounds: how often each contender has its turn.
+        seconds: how long processes or threads work together.
+        held: how many seconds an iterator and a snapshot are held.
+        many: the number of entries for the measurement of memory, and ten times that of the held snapshot.
+        others: the interpreters of those contenders that need another one.
+        before: the ``src`` of an earlier coshelf; empty if there is none.
+    """
+
+    names: Sequence[str]
+    place: str
+    rounds: int
+    seconds: float
+    held: float
+    many: int
+    others: dict[str, str]
+    before: str
+
+    def measure(self) -> dict[str, Any]:
+        """All measurements: for each contender the figures of its script, medians of the rounds."""
+        found: dict[str, Any] = {}
+        found["crowd"] = self._in_turns("crowd.py", (*TWO, *SHARING), 4, 4, self.seconds)
+        say("  eight processes: done")
+        found["one reader"] = self._in_turns("crowd.py", TWO, 1, 0, self.seconds)
+        found["four readers"] = self._in_turns("crowd.py", TWO, 4, 0, self.seconds)
+        say("  readers: done")
+        found["counting"] = self._in_turns("counting.py", (*TWO, *COUNTING), 4, self.seconds)
+        say("  four processes count: done")
+        found["threads"] = self._in_turns("threads.py", TWO, self.seconds)
+        found["gate"] = self._in_turns("stranger.py", TWO)
+        say("  threads, gate: done")
+        found["held"] = self._run("held.py", TWO[0], self.held, self.many // 10)
+        say("  held iterator and snapshot: done")
+        found["memory"] = {
+            what: {name: self._run("memory.py", name, what, self.many) for name in self._chosen(TWO)}
+            for what in ("update", "scan", "load by sets")
+        }
+        found["many"] = self.many
+        found["imports"] = self._imports()
+        say("  memory, imports: done")
+        return found
+
+    def _chosen(self, names: Sequence[str]) -> list[str]:
+        return [name for name in names if name in self.names]
+
+    def _in_turns(self, script: str, names: Sequence[str], *arguments: object) -> dict[str, Any]:
+        """The figures of each contender, by its name; a reason if it cannot do that."""
+        found: dict[str, list[dict[str, Any]]] = {name: [] for name in self._chosen(names)}
+        for turn in range(self.rounds):
+            for name in turned(list(found), turn):
+                found[name].append(self._run(script, name, *arguments))
+        return {name: _medians(of) for name, of in found.items()}
+
+    def _run(self, script: str, name: str, *arguments: object) -> Any:
+        """Run one of the scripts in a process and a directory of its own. Return the result that it prints."""
+        place = tempfile.mkdtemp(prefix="coshelf-bench-", dir=self.place)
+        python = self.others.get(name, sys.executable)
         try:
-            return _run(script, name, directory, *arguments, python=others.get(name, ""))
+            ran = subprocess.run(
+                [python, str(SCRIPTS / script), name, place, *map(str, arguments)], capture_output=True, text=True,
+                env=environment_of(name, foreign=name in self.others, before=self.before), check=False,
+            )  # fmt: skip
         finally:
-            if again is None:
-                shutil.rmtree(directory)
+            shutil.rmtree(place)
+        if ran.returncode:
+            return {"failed": ran.stderr.strip().splitlines()[-1] if ran.stderr.strip() else str(ran.returncode)}
+        return json.loads(ran.stdout.strip().splitlines()[-1])
 
-    found: dict[str, Any] = {"crowd": {}, "growth": {}, "memory": {}}
-    for name in ("coshelf", "diskcache", "sqlitedict", "shelve on sqlite3", "pickleshare"):
-        found["crowd"][name] = run("crowd.py", name)
-    say("  eight processes: done")
-    found["held"] = run("held.py", "coshelf", seconds)
-    say("  held iterator and snapshot: done")
-    found["threads"] = run("threads.py", "coshelf")
-    kept = tempfile.mkdtemp(prefix="coshelf-bench-", dir=place)
-    try:
-        for what in ("update", "scan"):
-            found["memory"][what] = run("memory.py", "coshelf", what, again=kept)
-        found["opening"] = run("opening.py", "coshelf", again=kept)
-    finally:
-        shutil.rmtree(kept)
-    found["memory"]["load by sets"] = run("memory.py", "coshelf", "load by sets")
-    found["bare"] = statistics.median(_bare() for _ in range(9))
-    found["imported"] = statistics.median(_bare("import coshelf") for _ in range(9))
-    say("  threads, memory, opening: done")
-    for name in ("coshelf", "shelve on gdbm", "rocksdict"):
-        count = 10_000
-        while count <= growth:
-            found["growth"].setdefault(name, {})[str(count)] = run("growth.py", name, count)
-            say(f"  growth: {name}, {count:,} keys")
-            count *= 10
+    def _imports(self) -> dict[str, float]:
+        """Seconds from the start to the end of an interpreter that imports coshelf, and of one that imports nothing."""
+        ways: dict[str, Callable[[], float]] = {"nothing": lambda: _started("pass", TWO[0])}
+        names = [*TWO, "coshelf, before"] if self.before else TWO
+        for name in names:
+            ways[name] = lambda name=name: _started("import coshelf", name, self.before)  # type: ignore[misc]
+        took: dict[str, list[float]] = {name: [] for name in ways}
+        for turn in range(4 * self.rounds):
+            for name in turned(list(ways), turn):
+                took[name].append(ways[name]())
+        return {name: statistics.median(each) for name, each in took.items()}
+
+
+def _medians(rounds: list[dict[str, Any]]) -> dict[str, Any]:
+    """Of numbers the median; of what a round says of its errors, the sum or the first."""
+    failed = next((each for each in rounds if "failed" in each), None)
+    if failed is not None:
+        return failed
+    found: dict[str, Any] = {}
+    for what, first in rounds[0].items():
+        values = [each[what] for each in rounds]
+        if isinstance(first, bool):
+            found[what] = all(values)
+        elif what == "errors":
+            found[what] = sum(values)
+        elif isinstance(first, str):
+            found[what] = next(filter(None, values), "")
+        else:
+            found[what] = statistics.median(values)
     return found
 
 
-def _bare(code: str = "pass") -> float:
-    """Seconds from the start to the end of an interpreter that runs the code."""
-    import time
-
+def _started(code: str, name: str, before: str = "") -> float:
+    environment = environment_of(name, before=before)
     begun = time.perf_counter()
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE.parent / "src"), SITE])}
     subprocess.run([sys.executable, "-S", "-c", code], env=environment, check=True)
     return time.perf_counter() - begun

@@ -10,27 +10,26 @@ __all__ = ["write"]
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results" / "values_sets.json"
-PAGE = HERE.parent / "docs" / "values.md"
-PICTURE = HERE.parent / "docs" / "values.svg"
 BEGIN, END = "<!-- figures: written by benchmarks/report.py -->", "<!-- end of figures -->"
 LESS, MORE, SAME = "#4a6fa5", "#c0392b", "#b0b0b0"
 PANELS = {"bytes": "size", "write": "time to write", "read": "time to read"}
 POINT = "Arrays in blobs take a fraction of the time; compression pays for room with time (1x: plain pickle)"
 
 
-def write() -> None:
-    """Write the picture, and the tables into the page."""
+def write(docs: Path) -> None:
+    """Write the picture, and the tables into the page, in the directory of the pages."""
+    page = docs / "values.md"
     results = json.loads(RESULTS.read_text(encoding="utf-8"))
     machine = results.pop("machine")
-    _draw(results, PICTURE)
+    _draw(results, docs / "values.svg")
     said = ", ".join(f"{name}: {value}" for name, value in machine.items())
     lines = [BEGIN, "", f"Measured on: {said}.", ""]
     for name, measured in results.items():
         lines += _table(name, measured)
     lines.append(END)
-    text = PAGE.read_text(encoding="utf-8")
+    text = page.read_text(encoding="utf-8")
     before, after = text[: text.index(BEGIN)], text[text.index(END) + len(END) :]
-    PAGE.write_text(before + "\n".join(lines) + after, encoding="utf-8")
+    page.write_text(before + "\n".join(lines) + after, encoding="utf-8")
 
 
 def _table(name: str, measured: dict[str, Any]) -> list[str]:

@@ -17,7 +17,7 @@ from typing import Any
 from contenders import CONTENDERS
 from data import keys, value
 
-BATCH = 10_000
+QUANTILES = (0.5, 0.99, 0.999, 1.0)
 
 
 class Worker:
@@ -30,9 +30,10 @@ class Worker:
         self._contender.open()
 
     def load(self, turn: int) -> tuple[float, int]:
-        """Store all entries, in batches."""
-        for at in range(0, len(self._keys), BATCH):
-            some = self._keys[at : at + BATCH]
+        """Store all entries, in ten batches or fewer."""
+        batch = max(10_000, len(self._keys) // 10)
+        for at in range(0, len(self._keys), batch):
+            some = self._keys[at : at + batch]
             self._contender.update({key: value(self._kind, at + number, 0) for number, key in enumerate(some)})
         self._contender.settle()
         return 0.0, 1
@@ -49,13 +50,32 @@ class Worker:
         load = self._contender.get
         return _timed(lambda: [load(key) for key in some], len(some))
 
+    def few(self, turn: int) -> tuple[float, int]:
+        """Gets, so few that each of them finds its page outside the page cache after `cool`."""
+        some, load = self._some(2_000, -turn), self._contender.get
+        return _timed(lambda: [load(key) for key in some], len(some))
+
+    def dirty(self, turn: int) -> tuple[float, int]:
+        """Gets while a part of the store has just been written. One in a hundred gets what was written."""
+        some = self._some(20_000, -turn)
+        store, load, new = self._contender.set, self._contender.get, value(self._kind, 0, turn)
+        store(some[0], new)
+        time.sleep(0.1)  # after a quiet time coshelf flushes at once, and again a second later
+        seconds = 0.0
+        for at in range(0, len(some), 1_000):
+            piece = some[at : at + 1_000]
+            for key in piece[::100]:
+                store(key, new)
+            seconds += _timed(lambda piece=piece: [load(key) for key in piece], len(piece))[0]  # type: ignore[misc]
+        return seconds, len(some)
+
     def batch(self, turn: int) -> tuple[float, int]:
-        some = self._some(BATCH, turn + 1_000)
+        some = self._some(self._contender.batch, turn + 1_000)
         entries = {key: value(self._kind, number, turn) for number, key in enumerate(some)}
         return _timed(lambda: self._contender.update(entries), len(entries))
 
     def transaction(self, turn: int) -> tuple[float, int]:
-        some = self._some(BATCH, turn + 2_000)
+        some = self._some(self._contender.batch, turn + 2_000)
         values = [value(self._kind, number, turn) for number in range(len(some))]
 
         def store() -> None:
@@ -91,14 +111,33 @@ class Worker:
         self._contender.settle()
         return _timed(lambda: self._expect(self._contender.count()), 1)
 
-    def reopen(self, turn: int) -> tuple[float, int]:
+    def opening(self, turn: int) -> tuple[float, int]:
+        """Open, get and close a store that nothing else has open."""
+        some = self._some(5, turn)
         self._contender.close()
-        return _timed(self._contender.open, 1)
+
+        def visit() -> None:
+            for key in some:
+                self._contender.open()
+                self._contender.get(key)
+                self._contender.close()
+
+        took = _timed(visit, len(some))
+        self._contender.open()
+        return took
+
+    def increment(self, turn: int) -> tuple[float, int]:
+        times, add = min(self._contender.capped, len(self._keys)), self._contender.increment
+        took = _timed(lambda: [add("counter") for _ in range(times)], times)
+        found = self._contender.get("counter")
+        assert found == times, f"{found} after {times} increments"
+        self._contender.delete("counter")
+        return took
 
     def latencies(self, turn: int) -> dict[str, float]:
         """Quantiles of the seconds of single sets, one after another."""
         clock, store = time.perf_counter, self._contender.set
-        some = self._some(min(200_000, 10 * self._contender.capped), turn)
+        some = self._some(2 * self._contender.capped, turn + 3_000)
         new = value(self._kind, 0, turn)
         took = []
         for key in some:
@@ -106,7 +145,7 @@ class Worker:
             store(key, new)
             took.append(clock() - begun)
         took.sort()
-        return {str(part): took[min(len(took) - 1, int(len(took) * part))] for part in (0.5, 0.99, 0.999, 1.0)}
+        return {str(part): took[min(len(took) - 1, int(len(took) * part))] for part in QUANTILES}
 
     def check(self, turn: int) -> int:
         """How many of the entries that ``set`` stored in a turn are in the store, with the right values."""
@@ -119,12 +158,30 @@ class Worker:
         """How many entries ``set`` stores in a turn."""
         return len(self._some(self._contender.capped, turn))
 
-    def size(self, turn: int) -> int:
-        """Bytes on disk."""
-        found = 0
+    def cool(self, turn: int) -> None:
+        """Close the store, take its files out of the page cache, and open it again.
+
+        What a process has mapped would stay in the cache. What is not on disk yet would, too.
+        """
+        self._contender.close()
         for directory, _, names in os.walk(self._contender.directory):
-            found += sum(os.lstat(os.path.join(directory, name)).st_blocks * 512 for name in names)
-        return found
+            for name in names:
+                file = os.open(os.path.join(directory, name), os.O_RDONLY)
+                os.fsync(file)
+                os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
+                os.close(file)
+        self._contender.open()
+
+    def read(self, turn: int) -> int:
+        """Bytes that this process has read from the disk so far."""
+        with open("/proc/self/io", encoding="ascii") as file:
+            return int(next(line for line in file if line.startswith("read_bytes")).split()[1])
+
+    def ways(self, turn: int) -> str:
+        """Why coshelf's module is not in use; empty if it is."""
+        from coshelf import native
+
+        return native.reason
 
     def close(self, turn: int) -> None:
         self._contender.close()
@@ -157,7 +214,11 @@ def main() -> None:
     print(json.dumps("ready"), flush=True)
     for line in sys.stdin:
         what, turn = json.loads(line)
-        print(json.dumps(getattr(worker, what)(turn)), flush=True)
+        try:
+            reply = getattr(worker, what)(turn)
+        except Exception as error:
+            reply = {"failed": repr(error)}
+        print(json.dumps(reply), flush=True)
 
 
 if __name__ == "__main__":

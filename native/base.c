@@ -70,11 +70,15 @@ typedef struct {
 
 /* --- numbers of the file, which may change while they are read ----------------------------------------------------- */
 
+/* The compiler must not read a number a second time: after it was bounded, the file may have another. */
+#define READ_ONCE(number) __asm__ volatile("" : "+r"(number))
+
 static inline uint16_t
 two(const uint8_t *at)
 {
     uint16_t found;
     memcpy(&found, at, sizeof(found));
+    READ_ONCE(found);
     return found;
 }
 
@@ -83,6 +87,7 @@ four(const uint8_t *at)
 {
     uint32_t found;
     memcpy(&found, at, sizeof(found));
+    READ_ONCE(found);
     return found;
 }
 
@@ -91,6 +96,7 @@ eight(const uint8_t *at)
 {
     uint64_t found;
     memcpy(&found, at, sizeof(found));
+    READ_ONCE(found);
     return found;
 }
 
@@ -117,10 +123,11 @@ look_at_size(BaseReader *self)
     while (wanted < self->known) {
         wanted *= 2;
     }
-    void *map = mremap((void *)self->map, self->map_size, wanted, MREMAP_MAYMOVE);
+    void *map = mmap(NULL, wanted, PROT_READ, MAP_SHARED | MAP_NORESERVE, self->ends, 0);
     if (map == MAP_FAILED) {
         return false;
     }
+    munmap((void *)self->map, self->map_size);
     self->map = map;
     self->map_size = wanted;
     return true;
@@ -254,7 +261,7 @@ leaf_for(BaseReader *self, uint64_t root, unsigned depth, Span key)
 static enum found
 copied(BaseReader *self, const uint8_t *bytes, size_t length)
 {
-    if (length > self->room) {
+    if (length > self->room || self->copy == NULL) {
         uint8_t *made = PyMem_Realloc(self->copy, length);
         if (made == NULL) {
             return ASK;
@@ -301,7 +308,7 @@ copy_record(BaseReader *self, uint64_t number, Span key, size_t *length)
     if (node == NULL) {
         return ASK;
     }
-    size_t size = (size_t)two(node) | (size_t)two(node + 2) << 16;
+    size_t size = four(node); /* its halves have the order of the machine's bytes */
     unsigned node_flags = two(node + 4);
     const uint8_t *data = node + NODE_HEADER + key_length;
     if (size > LARGEST_COPIED || node_flags & ~(unsigned)F_BIGDATA) {
@@ -433,14 +440,14 @@ close_reader(BaseReader *self)
         munmap((void *)self->lock, LOCK_SIZE);
         self->lock = NULL;
     }
-    if (self->state.obj != NULL) {
-        PyBuffer_Release(&self->state);
-    }
     Py_CLEAR(self->log);
     PyMem_Free(self->copy);
     self->copy = NULL;
     self->room = 0;
     self->closed = true;
+    Py_buffer state = self->state;
+    self->state.obj = NULL; /* releasing may run Python code, which may close this reader */
+    PyBuffer_Release(&state);
 }
 
 /* Whether the headers and the lock file have the forms that this code knows. */
@@ -514,7 +521,7 @@ reader_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
         return NULL;
     }
     if (state != Py_None) {
-        if (dirty < 0 || dirty % 4 || dirty + 4 > self->state.len) {
+        if (dirty < 0 || dirty > self->state.len - 4 || ((uintptr_t)self->state.buf + (size_t)dirty) % 4) {
             PyErr_SetString(PyExc_ValueError, "dirty is no place of a word in the state page");
             Py_DECREF(self);
             return NULL;
@@ -553,13 +560,20 @@ reader_get(BaseReader *self, PyObject *key)
 }
 
 PyDoc_STRVAR(reader_load_doc,
-"load(key, /)\n--\n\n"
-"The value of a key, if it is plain data and its record is intact; ``NotImplemented`` otherwise.");
+"load(key, start=None, /)\n--\n\n"
+"The value of a key, if it is plain data and its record is intact; ``NotImplemented`` otherwise.\n\n"
+"``start`` is what the bytes of a text begin with in the key's namespace, unless that is the whole shelf.");
 
 static PyObject *
-reader_load(BaseReader *self, PyObject *key)
+reader_load(BaseReader *self, PyObject *const *arguments, Py_ssize_t count)
 {
-    PyObject *encoded = encode_key(key), *value = NULL;
+    if (count != 1 && (count != 2 || (arguments[1] != Py_None && !PyBytes_CheckExact(arguments[1])))) {
+        PyErr_SetString(PyExc_TypeError, "load() takes a key, and the bytes before it or None");
+        return NULL;
+    }
+    PyObject *encoded = count == 1 || arguments[1] == Py_None ? encode_key(arguments[0])
+                                                               : encode_key_under(arguments[1], arguments[0]);
+    PyObject *value = NULL;
     if (encoded == NULL) {
         return PyErr_Occurred() ? NULL : Py_NewRef(Py_NotImplemented);
     }
@@ -629,7 +643,7 @@ reader_close(BaseReader *self, PyObject *Py_UNUSED(nothing))
 
 static PyMethodDef reader_methods[] = {
     {"get", (PyCFunction)reader_get, METH_O, reader_get_doc},
-    {"load", (PyCFunction)reader_load, METH_O, reader_load_doc},
+    {"load", (PyCFunction)(void (*)(void))reader_load, METH_FASTCALL, reader_load_doc},
     {"attach", (PyCFunction)reader_attach, METH_VARARGS, reader_attach_doc},
     {"close", (PyCFunction)reader_close, METH_NOARGS, reader_close_doc},
     {NULL, NULL, 0, NULL},

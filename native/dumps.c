@@ -2,7 +2,8 @@
  *
  * The steps have the order of CPython's _pickle.c, because the order decides the bytes. The memo is asked before a
  * container is written. A frame of 64 KiB or more ends before the next object. Lists, dicts and sets are written in
- * batches of a thousand. No Python code runs while a value is written, so nothing changes meanwhile.
+ * batches of a thousand. No Python code runs while a value is written, so nothing changes meanwhile: garbage collections,
+ * which would run finalizers, wait.
  */
 
 #include "native.h"
@@ -399,6 +400,17 @@ save_list(Pickler *self, PyObject *object)
     return 0;
 }
 
+/* The dicts of the instances of a class share their keys with a single reference to each, which may_recur() must not
+ * take for a key that occurs once. */
+static int
+save_key(Pickler *self, PyObject *key)
+{
+    Py_INCREF(key);
+    int failed = save(self, key);
+    Py_DECREF(key);
+    return failed;
+}
+
 static int
 save_dict(Pickler *self, PyObject *object)
 {
@@ -412,7 +424,7 @@ save_dict(Pickler *self, PyObject *object)
     }
     if (PyDict_GET_SIZE(object) == 1) {
         PyDict_Next(object, &at, &key, &value);
-        return save(self, key) < 0 || save(self, value) < 0 ? -1 : put_code(self, 's');
+        return save_key(self, key) < 0 || save(self, value) < 0 ? -1 : put_code(self, 's');
     }
     int written;
     do { /* another batch follows a full one, even if it is empty */
@@ -421,7 +433,7 @@ save_dict(Pickler *self, PyObject *object)
             return -1;
         }
         while (PyDict_Next(object, &at, &key, &value)) {
-            if (save(self, key) < 0 || save(self, value) < 0) {
+            if (save_key(self, key) < 0 || save(self, value) < 0) {
                 return -1;
             }
             if (++written == BATCH) {
@@ -566,6 +578,7 @@ plain_dumps(PyObject *value)
     memset(self.first_notes, 0, sizeof(self.first_notes));
 
     PyObject *result = NULL;
+    int collecting = PyGC_Disable();
     int failed = put(&self, "\x80\x05", 2) < 0;
     self.framing = true;
     if (!failed && save(&self, value) == 0 && put_code(&self, '.') == 0) {
@@ -581,6 +594,9 @@ plain_dumps(PyObject *value)
     Py_XDECREF(self.bytes);
     if (self.notes != self.first_notes) {
         PyMem_Free(self.notes);
+    }
+    if (collecting) {
+        PyGC_Enable();
     }
     return result;
 }

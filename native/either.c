@@ -10,6 +10,8 @@ typedef struct {
     PyObject_HEAD
     vectorcallfunc call;
     Attempt attempt;
+    AttemptUnder attempt_under; /* instead of attempt, if there is a start */
+    PyObject *start;
     PyObject *fallback;
     unsigned pause; /* how many calls skip the attempt after the next failure */
     unsigned left;  /* how many more calls skip the attempt now */
@@ -24,7 +26,8 @@ either_call(PyObject *object, PyObject *const *arguments, size_t count, PyObject
             self->left--;
         }
         else {
-            PyObject *result = self->attempt(arguments[0]);
+            PyObject *result = self->start == NULL ? self->attempt(arguments[0])
+                                                   : self->attempt_under(self->start, arguments[0]);
             if (result != NULL) {
                 self->pause = 0;
                 return result;
@@ -36,11 +39,15 @@ either_call(PyObject *object, PyObject *const *arguments, size_t count, PyObject
             self->pause = self->pause * 2 + 1 < LONGEST_PAUSE ? self->pause * 2 + 1 : LONGEST_PAUSE;
         }
     }
+    if (self->fallback == NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "the function to fall back to was removed by the garbage collection");
+        return NULL;
+    }
     return PyObject_Vectorcall(self->fallback, arguments, count, names);
 }
 
-PyObject *
-make_either(PyTypeObject *type, Attempt attempt, PyObject *fallback)
+static Either *
+new_either(PyTypeObject *type, PyObject *fallback)
 {
     if (!PyCallable_Check(fallback)) {
         PyErr_SetString(PyExc_TypeError, "the function to fall back to cannot be called");
@@ -51,10 +58,33 @@ make_either(PyTypeObject *type, Attempt attempt, PyObject *fallback)
         return NULL;
     }
     self->call = either_call;
-    self->attempt = attempt;
+    self->attempt = NULL;
+    self->attempt_under = NULL;
+    self->start = NULL;
     self->fallback = Py_NewRef(fallback);
     self->pause = self->left = 0;
     PyObject_GC_Track((PyObject *)self);
+    return self;
+}
+
+PyObject *
+make_either(PyTypeObject *type, Attempt attempt, PyObject *fallback)
+{
+    Either *self = new_either(type, fallback);
+    if (self != NULL) {
+        self->attempt = attempt;
+    }
+    return (PyObject *)self;
+}
+
+PyObject *
+make_either_under(PyTypeObject *type, AttemptUnder attempt, PyObject *start, PyObject *fallback)
+{
+    Either *self = new_either(type, fallback);
+    if (self != NULL) {
+        self->attempt_under = attempt;
+        self->start = Py_NewRef(start);
+    }
     return (PyObject *)self;
 }
 
@@ -79,6 +109,7 @@ either_dealloc(Either *self)
     PyTypeObject *type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
     either_clear(self);
+    Py_CLEAR(self->start);
     type->tp_free((PyObject *)self);
     Py_DECREF(type);
 }

@@ -221,6 +221,24 @@ encode_key(PyObject *key)
     return made;
 }
 
+PyObject *
+encode_key_under(PyObject *start, PyObject *key)
+{
+    if (!PyUnicode_CheckExact(key)) {
+        return NULL;
+    }
+    Py_ssize_t length, before = PyBytes_GET_SIZE(start);
+    PyObject *holder = NULL;
+    const char *bytes = text_of(key, &length, &holder);
+    PyObject *made = bytes == NULL ? NULL : PyBytes_FromStringAndSize(NULL, before + length);
+    if (made != NULL) {
+        memcpy(PyBytes_AS_STRING(made), PyBytes_AS_STRING(start), (size_t)before);
+        memcpy(PyBytes_AS_STRING(made) + before, bytes, (size_t)length);
+    }
+    Py_XDECREF(holder);
+    return made;
+}
+
 /* --- decoding ------------------------------------------------------------------------------------------------------ */
 
 /* The integer after a tag, in the form that coshelf writes; NULL for any other form. */
@@ -313,9 +331,9 @@ elements_at(const uint8_t **at, const uint8_t *end, int depth)
             found[count++] = element;
         }
     }
-    if (depth) {
-        whole = whole && *at < end;
-        (*at)++;
+    if (depth && whole) {
+        whole = *at < end;
+        *at += whole;
     }
     PyObject *made = NULL;
     if (whole && list != NULL) {
@@ -359,6 +377,22 @@ decode_key(const uint8_t *data, Py_ssize_t size)
         }
     }
     if (made == NULL && PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_MemoryError)) {
+        PyErr_Clear(); /* the function in Python raises the right error */
+    }
+    return made;
+}
+
+PyObject *
+decode_key_under(PyObject *start, PyObject *data)
+{
+    Py_ssize_t before = PyBytes_GET_SIZE(start);
+    if (!PyBytes_CheckExact(data) || PyBytes_GET_SIZE(data) < before
+        || memcmp(PyBytes_AS_STRING(data), PyBytes_AS_STRING(start), (size_t)before)) {
+        return NULL;
+    }
+    PyObject *made = PyUnicode_DecodeUTF8(PyBytes_AS_STRING(data) + before, PyBytes_GET_SIZE(data) - before,
+                                          "surrogatepass");
+    if (made == NULL && !PyErr_ExceptionMatches(PyExc_MemoryError)) {
         PyErr_Clear(); /* the function in Python raises the right error */
     }
     return made;

@@ -14,6 +14,7 @@
 #define FIRST_LEVELS 16
 #define FEWEST_HASHES 2000000 /* parts of keys: a tenth of a second */
 #define HASHES_PER_BYTE 16
+#define LONGEST_SHARED 32 /* bytes of a text that values may share */
 #define PART_OF_INT 64 /* hashing so many bytes of an int takes as long as hashing one part */
 
 typedef struct {
@@ -36,6 +37,8 @@ typedef struct {
     size_t levels_used, levels_room;
     uint64_t size;
     int64_t hashes;
+    Texts *texts;   /* NULL if there are none */
+    uint64_t value; /* the number of this value for them */
     Value first_values[FIRST_VALUES];
     Value first_memo[FIRST_MEMO];
     size_t first_marks[FIRST_MARKS];
@@ -44,19 +47,22 @@ typedef struct {
 
 /* --- growing arrays ------------------------------------------------------------------------------------------------ */
 
+/* ``array`` is where the pointer to the array is, which has the same form for items of any type. */
 static int
-enlarge(void **array, void *first, size_t *room, size_t item)
+enlarge(void *array, void *first, size_t *room, size_t item)
 {
+    void *old, *made;
+    memcpy(&old, array, sizeof(old));
     size_t wanted = *room * 4;
-    void *made = *array == first ? PyMem_Malloc(wanted * item) : PyMem_Realloc(*array, wanted * item);
+    made = old == first ? PyMem_Malloc(wanted * item) : PyMem_Realloc(old, wanted * item);
     if (made == NULL) {
         PyErr_NoMemory();
         return -1;
     }
-    if (*array == first) {
+    if (old == first) {
         memcpy(made, first, *room * item);
     }
-    *array = made;
+    memcpy(array, &made, sizeof(made));
     *room = wanted;
     return 0;
 }
@@ -69,7 +75,7 @@ push(Unpickler *self, PyObject *object, uint32_t depth, uint64_t parts, uint32_t
         return -1;
     }
     if (self->count == self->room
-        && enlarge((void **)&self->values, self->first_values, &self->room, sizeof(Value)) < 0) {
+        && enlarge(&self->values, self->first_values, &self->room, sizeof(Value)) < 0) {
         Py_DECREF(object);
         return -1;
     }
@@ -87,7 +93,7 @@ static int
 push_container(Unpickler *self, PyObject *object)
 {
     if (self->levels_used == self->levels_room
-        && enlarge((void **)&self->levels, self->first_levels, &self->levels_room, sizeof(uint32_t)) < 0) {
+        && enlarge(&self->levels, self->first_levels, &self->levels_room, sizeof(uint32_t)) < 0) {
         Py_XDECREF(object);
         return -1;
     }
@@ -95,14 +101,21 @@ push_container(Unpickler *self, PyObject *object)
     return push(self, object, 0, 0, (uint32_t)self->levels_used++);
 }
 
+/* How many values lie before the last mark. No instruction but the mark's own reaches them. */
+static inline size_t
+before_mark(Unpickler *self)
+{
+    return self->marked ? self->marks[self->marked - 1] : 0;
+}
+
 static int
 memoize(Unpickler *self)
 {
-    if (self->count == 0) {
+    if (self->count == before_mark(self)) {
         return -1;
     }
     if (self->noted == self->memo_room
-        && enlarge((void **)&self->memo, self->first_memo, &self->memo_room, sizeof(Value)) < 0) {
+        && enlarge(&self->memo, self->first_memo, &self->memo_room, sizeof(Value)) < 0) {
         return -1;
     }
     Value value = self->values[self->count - 1];
@@ -127,7 +140,7 @@ static int
 mark(Unpickler *self)
 {
     if (self->marked == self->marks_room
-        && enlarge((void **)&self->marks, self->first_marks, &self->marks_room, sizeof(size_t)) < 0) {
+        && enlarge(&self->marks, self->first_marks, &self->marks_room, sizeof(size_t)) < 0) {
         return -1;
     }
     self->marks[self->marked++] = self->count;
@@ -169,7 +182,7 @@ pay_for_hash(Unpickler *self, const Value *key)
 static Value *
 target_below(Unpickler *self, size_t first)
 {
-    if (first == 0 || !self->values[first - 1].level) {
+    if (first <= before_mark(self) || !self->values[first - 1].level) {
         return NULL;
     }
     Value *target = &self->values[first - 1];
@@ -200,8 +213,7 @@ since_mark(Unpickler *self)
 static Py_ssize_t
 last(Unpickler *self, size_t count)
 {
-    size_t least = self->marked ? self->marks[self->marked - 1] : 0;
-    return self->count >= least + count ? (Py_ssize_t)(self->count - count) : -1;
+    return self->count >= before_mark(self) + count ? (Py_ssize_t)(self->count - count) : -1;
 }
 
 /* --- filling and making containers --------------------------------------------------------------------------------- */
@@ -337,12 +349,51 @@ counted(Unpickler *self, int width, Py_ssize_t *length)
     return bytes;
 }
 
+/* A short text, which may be the object of an earlier value. */
+static PyObject *
+shared_text(Texts *texts, uint64_t value, const uint8_t *bytes, Py_ssize_t length)
+{
+    uint64_t first = 0, last = 0;
+    memcpy(&first, bytes, length < 8 ? (size_t)length : 8);
+    memcpy(&last, bytes + (length < 8 ? 0 : length - 8), length < 8 ? (size_t)length : 8);
+    size_t place = (size_t)((first * 31 + last + (uint64_t)length) * 0x9E3779B97F4A7C15u >> 56) % TEXTS;
+    PyObject *known = texts->known[place];
+    if (known != NULL && PyUnicode_GET_LENGTH(known) == length
+        && memcmp(PyUnicode_1BYTE_DATA(known), bytes, (size_t)length) == 0) {
+        if (texts->taken_in[place] < value) {
+            texts->taken_in[place] = value;
+            return Py_NewRef(known);
+        }
+        return PyUnicode_DecodeUTF8((const char *)bytes, length, "surrogatepass");
+    }
+    PyObject *made = PyUnicode_DecodeUTF8((const char *)bytes, length, "surrogatepass");
+    if (made != NULL && PyUnicode_IS_COMPACT_ASCII(made)) {
+        Py_XSETREF(texts->known[place], Py_NewRef(made));
+        texts->taken_in[place] = value;
+    }
+    return made;
+}
+
+void
+forget_texts(Texts *texts)
+{
+    for (int place = 0; place < TEXTS; place++) {
+        Py_CLEAR(texts->known[place]);
+    }
+}
+
 static int
 load_str(Unpickler *self, int width)
 {
     Py_ssize_t length;
     const uint8_t *bytes = counted(self, width, &length);
-    return bytes == NULL ? -1 : push_scalar(self, PyUnicode_DecodeUTF8((const char *)bytes, length, "surrogatepass"));
+    if (bytes == NULL) {
+        return -1;
+    }
+    if (self->texts != NULL && length > 1 && length <= LONGEST_SHARED) {
+        return push_scalar(self, shared_text(self->texts, self->value, bytes, length));
+    }
+    return push_scalar(self, PyUnicode_DecodeUTF8((const char *)bytes, length, "surrogatepass"));
 }
 
 static int
@@ -524,6 +575,12 @@ release(Unpickler *self)
 PyObject *
 plain_loads(const uint8_t *data, Py_ssize_t size)
 {
+    return plain_loads_sharing(NULL, data, size);
+}
+
+PyObject *
+plain_loads_sharing(Texts *texts, const uint8_t *data, Py_ssize_t size)
+{
     if (size < 2 || data[0] != 0x80 || data[1] < 2 || data[1] > 5) {
         return NULL;
     }
@@ -543,6 +600,8 @@ plain_loads(const uint8_t *data, Py_ssize_t size)
     self.levels_used = 1;
     self.levels_room = FIRST_LEVELS;
     self.hashes = FEWEST_HASHES + HASHES_PER_BYTE * (int64_t)size;
+    self.texts = texts;
+    self.value = texts == NULL ? 0 : ++texts->values;
 
     int ended;
     do {

@@ -32,12 +32,12 @@ unmap(Log *self)
         munmap(self->log.map, self->log.size);
         self->log.map = NULL;
     }
-    if (self->state.obj != NULL) {
-        PyBuffer_Release(&self->state);
-    }
     for (unsigned segment = 0; segment < LOG_SEGMENTS; segment++) {
         log_order_free(&self->orders[segment]);
     }
+    Py_buffer state = self->state;
+    self->state.obj = NULL; /* releasing may run Python code, which may close this log */
+    PyBuffer_Release(&state);
 }
 
 static void
@@ -444,23 +444,26 @@ pause_attempts(Log *self)
 }
 
 PyDoc_STRVAR(store_doc,
-"store(key, value, /)\n--\n\n"
-"Commit a value of plain data under a key, and note it for the flush. Returns False if nothing was committed, so that\n"
+"store(key, value, start=None, /)\n--\n\n"
+"Commit a value of plain data under a key, and note it for the flush. ``start`` is what the bytes of str keys begin\n"
+"with in the key's namespace; None for the whole shelf. Returns False if nothing was committed, so that\n"
 "it has to be done in Python. Returns None if all is done, and True if a thread waits at the bell, the flusher has no\n"
 "thread, or a flush is due.");
 
 static PyObject *
 log_store(Log *self, PyObject *const *arguments, Py_ssize_t count)
 {
-    if (count != 2) {
-        PyErr_SetString(PyExc_TypeError, "store() takes 2 arguments");
+    PyObject *start = count == 3 ? arguments[2] : Py_None;
+    if ((count != 2 && count != 3) || (start != Py_None && !PyBytes_CheckExact(start))) {
+        PyErr_SetString(PyExc_TypeError, "store() takes a key, a value, and the bytes before the key or None");
         return NULL;
     }
     if (self->left) {
         self->left--;
         Py_RETURN_FALSE;
     }
-    PyObject *key = encode_key(arguments[0]), *body = key == NULL ? NULL : plain_dumps(arguments[1]);
+    PyObject *key = start == Py_None ? encode_key(arguments[0]) : encode_key_under(start, arguments[0]);
+    PyObject *body = key == NULL ? NULL : plain_dumps(arguments[1]);
     if (body == NULL || PyBytes_GET_SIZE(body) > LARGEST_VALUE || PyBytes_GET_SIZE(key) > LARGEST_VALUE) {
         Py_XDECREF(key);
         Py_XDECREF(body);
@@ -955,7 +958,7 @@ log_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
     }
     struct stat information;
     for (int i = 0; i < 4; i++) {
-        if (places[i] < 0 || places[i] % 4 || places[i] + 8 > self->state.len) {
+        if (places[i] < 0 || places[i] > self->state.len - 8 || ((uintptr_t)self->state.buf + (size_t)places[i]) % 4) {
             PyErr_SetString(PyExc_ValueError, "no place of a word in the state page");
             Py_DECREF(self);
             return NULL;

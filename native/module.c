@@ -14,7 +14,9 @@ with_bytes(PyObject *data, PyObject *(*function)(const uint8_t *, Py_ssize_t))
     }
     Py_buffer view;
     if (PyObject_GetBuffer(data, &view, PyBUF_SIMPLE) < 0) {
-        PyErr_Clear(); /* the function in Python raises the error */
+        if (PyErr_ExceptionMatches(PyExc_TypeError) || PyErr_ExceptionMatches(PyExc_BufferError)) {
+            PyErr_Clear(); /* the function in Python raises the error */
+        }
         return NULL;
     }
     PyObject *result = function(view.buf, view.len);
@@ -65,6 +67,27 @@ native_either(PyObject *module, PyObject *arguments)
     }
     PyErr_Format(PyExc_ValueError, "unknown function %s", name);
     return NULL;
+}
+
+PyDoc_STRVAR(either_under_doc,
+"either_under(name, start, fallback, /)\n--\n\n"
+"As either(), for keys of a namespace. ``start`` is what the bytes of its texts begin with.");
+
+static PyObject *
+native_either_under(PyObject *module, PyObject *arguments)
+{
+    const char *name;
+    PyObject *start, *fallback;
+    if (!PyArg_ParseTuple(arguments, "sSO:either_under", &name, &start, &fallback)) {
+        return NULL;
+    }
+    bool encodes = strcmp(name, "encode_key") == 0;
+    if (!encodes && strcmp(name, "decode_key") != 0) {
+        PyErr_Format(PyExc_ValueError, "unknown function %s", name);
+        return NULL;
+    }
+    return make_either_under(((State *)PyModule_GetState(module))->either,
+                             encodes ? encode_key_under : decode_key_under, start, fallback);
 }
 
 /* --- records ------------------------------------------------------------------------------------------------------- */
@@ -124,12 +147,26 @@ native_is_intact(PyObject *Py_UNUSED(module), PyObject *const *arguments, Py_ssi
     return PyBool_FromLong(found);
 }
 
+/* --- batches ------------------------------------------------------------------------------------------------------- */
+
+PyDoc_STRVAR(gather_doc,
+"gather(into, items, store, most, /)\n--\n\n"
+"As the loop of :func:`coshelf.mapping.gathering.gathered`. ``store`` stores the items that are not plain data.");
+
+PyDoc_STRVAR(in_order_doc, "in_order(puts, /)\n--\n\nAs :func:`coshelf.engines.lmdb.spooled.in_order`.");
+
+PyDoc_STRVAR(sealed_doc, "sealed(rows, sequence, /)\n--\n\nAs :func:`coshelf.records.sealed`.");
+
 /* --- the module ---------------------------------------------------------------------------------------------------- */
 
 static PyMethodDef methods[] = {
     {"either", native_either, METH_VARARGS, either_doc},
     {"checksum", (PyCFunction)(void (*)(void))native_checksum, METH_FASTCALL, checksum_doc},
     {"is_intact", (PyCFunction)(void (*)(void))native_is_intact, METH_FASTCALL, is_intact_doc},
+    {"either_under", native_either_under, METH_VARARGS, either_under_doc},
+    {"gather", native_gather, METH_VARARGS, gather_doc},
+    {"in_order", native_in_order, METH_O, in_order_doc},
+    {"sealed", native_sealed, METH_VARARGS, sealed_doc},
     {NULL, NULL, 0, NULL},
 };
 
@@ -142,15 +179,22 @@ fill(PyObject *module)
     }
     int failed = PyModule_AddObjectRef(module, "BaseReader", reader);
     Py_DECREF(reader);
-    PyObject *log = failed < 0 ? NULL : PyType_FromModuleAndSpec(module, &log_spec, NULL);
-    if (log == NULL) {
+    PyObject *log = PyType_FromModuleAndSpec(module, &log_spec, NULL);
+    failed = failed < 0 || log == NULL ? -1 : PyModule_AddObjectRef(module, "Log", log);
+    Py_XDECREF(log);
+    PyObject *items = PyType_FromModuleAndSpec(module, &page_items_spec, NULL);
+    failed = failed < 0 || items == NULL ? -1 : PyModule_AddObjectRef(module, "PageItems", items);
+    Py_XDECREF(items);
+    if (failed < 0) {
         return -1;
     }
-    failed = PyModule_AddObjectRef(module, "Log", log);
-    Py_DECREF(log);
+    checksum((const uint8_t *)"", 0, 0); /* its table is made before another thread can fork in the middle of it */
+    PyObject *lock = PyType_FromModuleAndSpec(module, &process_lock_spec, NULL);
+    failed |= lock == NULL || PyModule_AddObjectRef(module, "ProcessLock", lock) < 0 ? -1 : 0;
+    Py_XDECREF(lock);
     State *state = PyModule_GetState(module);
     state->either = (PyTypeObject *)PyType_FromModuleAndSpec(module, &either_spec, NULL);
-    return failed < 0 || state->either == NULL ? -1 : 0;
+    return state->either == NULL ? -1 : 0;
 }
 
 static int

@@ -24,6 +24,7 @@ bool is_intact(const uint8_t *key, size_t key_length, const uint8_t *record, siz
 
 extern PyType_Spec base_reader_spec;
 extern PyType_Spec log_spec;
+extern PyType_Spec process_lock_spec;
 
 /* A function in C of one argument, like those below. */
 typedef PyObject *(*Attempt)(PyObject *);
@@ -36,5 +37,27 @@ PyObject *plain_dumps(PyObject *value);
 PyObject *plain_loads(const uint8_t *data, Py_ssize_t size);
 PyObject *encode_key(PyObject *key);
 PyObject *decode_key(const uint8_t *data, Py_ssize_t size);
+
+/* Short texts of earlier values. The next values take the same objects, so that each text is made once. */
+#define TEXTS 256
+typedef struct {
+    PyObject *known[TEXTS];
+    uint64_t taken_in[TEXTS]; /* the value that took a text last: within one value pickle makes each text anew */
+    uint64_t values; /* how many values have begun */
+} Texts;
+
+PyObject *plain_loads_sharing(Texts *texts, const uint8_t *data, Py_ssize_t size);
+void forget_texts(Texts *texts);
+
+extern PyType_Spec page_items_spec;
+
+/* Keys of a namespace: what the bytes of each text begin with, then its UTF-8. They return NULL as those above do. */
+typedef PyObject *(*AttemptUnder)(PyObject *start, PyObject *);
+PyObject *encode_key_under(PyObject *start, PyObject *key);
+PyObject *decode_key_under(PyObject *start, PyObject *data);
+PyObject *make_either_under(PyTypeObject *type, AttemptUnder attempt, PyObject *start, PyObject *fallback);
+PyObject *native_gather(PyObject *module, PyObject *arguments);
+PyObject *native_in_order(PyObject *module, PyObject *table);
+PyObject *native_sealed(PyObject *module, PyObject *arguments);
 
 #endif

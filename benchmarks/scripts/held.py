@@ -1,7 +1,7 @@
 """Single sets while a second process holds an iterator half way and a snapshot.
 
-``held.py CONTENDER DIRECTORY SECONDS`` prints the microseconds of a set alone and of a set during the hold, and the
-bytes on disk.
+``held.py CONTENDER DIRECTORY SECONDS COUNT`` makes a store of COUNT entries. It prints the microseconds of a set alone
+and of a set during the hold, and the bytes on disk.
 """
 
 from __future__ import annotations
@@ -16,10 +16,8 @@ from multiprocessing.synchronize import Event
 from contenders import CONTENDERS, Contender
 from data import keys, value
 
-COUNT = 100_000
 
-
-def hold(directory: str, ready: Event, stop: Event) -> None:
+def hold(directory: str, count: int, ready: Event, stop: Event) -> None:
     """Hold an iterator and a snapshot until ``stop`` is set, then check what they read."""
     import coshelf
 
@@ -27,11 +25,11 @@ def hold(directory: str, ready: Event, stop: Event) -> None:
         walk, snapshot = iter(shelf.items()), shelf.snapshot()
         for _ in range(10):
             next(walk)
-        first = keys(COUNT)[0]
+        first = keys(count)[0]
         before = snapshot[first]
         ready.set()
         stop.wait()
-        assert sum(1 for _ in walk) == COUNT - 10
+        assert sum(1 for _ in walk) == count - 10
         assert snapshot[first] == before
         snapshot.close()
 
@@ -39,9 +37,10 @@ def hold(directory: str, ready: Event, stop: Event) -> None:
 def sets(contender: Contender, names: list[str], length: float) -> tuple[float, int]:
     """Set for so many seconds. Return the microseconds of one set, and the number of sets."""
     done, took, end = 0, 0.0, time.perf_counter() + length
-    while time.perf_counter() < end:
+    while not done or time.perf_counter() < end:
+        at = done % len(names)
         begun = time.perf_counter()
-        for key in names[done % 90_000 : done % 90_000 + 1_000]:
+        for key in names[at : at + 1_000]:
             contender.set(key, value("small dict", done, 1))
             done += 1
         took += time.perf_counter() - begun
@@ -54,8 +53,8 @@ def size(directory: str) -> int:
 
 
 def main() -> None:
-    name, directory, seconds = sys.argv[1], sys.argv[2], float(sys.argv[3])
-    names = keys(COUNT)
+    name, directory, seconds, count = sys.argv[1], sys.argv[2], float(sys.argv[3]), int(sys.argv[4])
+    names = keys(count)
     contender = CONTENDERS[name](directory)
     contender.open()
     contender.update({key: value("small dict", number, 0) for number, key in enumerate(names)})
@@ -65,7 +64,7 @@ def main() -> None:
     before = size(directory)
     context = mp.get_context("spawn")
     ready, stop = context.Event(), context.Event()
-    process = context.Process(target=hold, args=(directory, ready, stop))
+    process = context.Process(target=hold, args=(directory, count, ready, stop))
     process.start()
     ready.wait()
     held, done = sets(contender, names, seconds)

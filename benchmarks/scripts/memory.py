@@ -1,12 +1,13 @@
-"""By how many bytes the memory of a process grows while it does one thing with a million entries.
+"""By how many bytes the memory of a process grows while it does one thing with many entries.
 
-``memory.py CONTENDER DIRECTORY WORK``, with WORK "update", "load by sets" or "scan", opens a coshelf, whatever the
-contender. It prints the growth of the anonymous memory, at its peak.
+``memory.py CONTENDER DIRECTORY WORK COUNT``, with WORK "update", "load by sets" or "scan", opens a coshelf, whatever
+the contender. It prints the growth of the anonymous memory, at its peak.
 """
 
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 import threading
 from collections.abc import Callable
@@ -14,8 +15,6 @@ from typing import Any
 
 import coshelf
 from data import value
-
-COUNT = 1_000_000
 
 
 def resident() -> int:
@@ -40,9 +39,9 @@ def grown(work: Callable[[], object]) -> int:
     return max(peak[0], resident()) - before
 
 
-def works(shelf: coshelf.Shelf[Any, Any]) -> dict[str, Callable[[], object]]:
+def works(shelf: coshelf.Shelf[Any, Any], count: int) -> dict[str, Callable[[], object]]:
     """What can be measured. The keys are made before the measurement."""
-    names = [f"key{number:07d}" for number in range(COUNT)]
+    names = [f"key{number:07d}" for number in range(count)]
 
     def update() -> None:
         shelf.update((key, value("small dict", number, 0)) for number, key in enumerate(names))
@@ -52,16 +51,18 @@ def works(shelf: coshelf.Shelf[Any, Any]) -> dict[str, Callable[[], object]]:
             shelf[key] = value("small dict", number, 0)
 
     def scan() -> None:
-        assert sum(1 for _ in shelf.items()) > COUNT
+        assert sum(1 for _ in shelf.items()) > count
 
     return {"update": update, "load by sets": load_by_sets, "scan": scan}
 
 
 def main() -> None:
-    directory, what = sys.argv[2:]
+    name, directory, what, count = *sys.argv[1:4], int(sys.argv[4])
+    if what == "scan":  # what an update in this process has freed would hide the growth
+        subprocess.run([sys.executable, __file__, name, directory, "update", str(count)], stdout=sys.stderr, check=True)
     with coshelf.open(directory + "/a.shelf") as shelf:
         shelf["first"] = 1
-        print(json.dumps(grown(works(shelf)[what])))
+        print(json.dumps(grown(works(shelf, count)[what])))
 
 
 if __name__ == "__main__":

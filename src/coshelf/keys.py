@@ -17,7 +17,7 @@ import math
 import operator
 import struct
 from collections.abc import Iterable
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from coshelf.errors import DamagedRecord, InvalidKey
 from coshelf.native import faster
@@ -25,6 +25,7 @@ from coshelf.screen import plain
 
 __all__ = [
     "FIRST",
+    "FOREIGN",
     "HIGH",
     "LAST",
     "STR",
@@ -59,6 +60,14 @@ STR = bytes([_STR])
 TUPLE = bytes([_TUPLE])
 # The first tag after str. A namespace treats the keys below and above str separately (namespace.py).
 HIGH = bytes([_BYTES])
+
+
+class _Foreign:
+    pass
+
+
+FOREIGN: Final = _Foreign()
+"""Instead of a key that lies among those of a namespace but does not belong to it."""
 
 _MAX_DEPTH = 100
 _SHOWN = 200

@@ -11,14 +11,26 @@ True
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from coshelf import _native
-    from coshelf._native import BaseReader, Log
+    from coshelf._native import BaseReader, Log, PageItems, ProcessLock
 
-__all__ = ["base_reader", "faster", "in_use", "instead", "log", "reason"]
+__all__ = [
+    "base_reader",
+    "behind",
+    "faster",
+    "faster_under",
+    "gather",
+    "in_use",
+    "instead",
+    "log",
+    "page_items",
+    "process_lock",
+    "reason",
+]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -41,10 +53,35 @@ def faster(name: str, function: _F) -> _F:
     return made
 
 
+def faster_under(name: str, start: bytes, function: _F) -> _F:
+    """As :func:`faster`, for the keys of a namespace. ``start`` is what the bytes of its str keys begin with."""
+    made: _F = _native.either_under(name, start, function) if in_use else function
+    return made
+
+
+def behind(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function in Python behind a function of :func:`faster`; any other function itself."""
+    found: Callable[..., Any] = getattr(function, "fallback", function)
+    return found
+
+
 def instead(name: str, function: _F) -> _F:
     """The module's function of this name, which does what ``function`` does; ``function`` without the module."""
     found: _F = getattr(_native, name) if in_use else function
     return found
+
+
+def gather(into: dict[bytes, bytes], items: Iterator[Any], store: Callable[[Any], int], most: int) -> bool:
+    """Encode and pickle the plain data among pairs from an iterator, and add it to a dict, up to ``most`` bytes.
+
+    ``store`` does this for all other items, and returns their size. Returns whether there may be more items. Only to be
+    called while the module is in use.
+    """
+    return _native.gather(into, items, store, most)
+
+
+page_items: type[PageItems] | None = _native.PageItems if in_use else None
+"""Iterates over the items of pages of rows; None without the module."""
 
 
 def base_reader(file: int, ends: int, lock: int, state: memoryview, dirty: int) -> BaseReader | None:
@@ -90,3 +127,14 @@ def log(
     Raises OSError if there is no address space, ValueError if the file has another size.
     """
     return _native.Log(descriptor, size, state, claim, generation, dirty, bell, mine)
+
+
+def process_lock(page: memoryview, file: int, command: bytes) -> ProcessLock | None:
+    """The exclusive lock between processes by compare-and-swap; None without the module.
+
+    Args:
+        page: the state page.
+        file: the descriptor of the lock file.
+        command: the command line that names this process in errors.
+    """
+    return _native.ProcessLock(page, file, command) if in_use else None

@@ -32,6 +32,7 @@ __all__ = [
     "needs_later_version",
     "read_headers",
     "seal",
+    "sealed",
     "version",
     "write_headers",
 ]
@@ -67,6 +68,14 @@ def seal(body: bytes, partial: int, sequence: int) -> bytes:
     """The record: body and trailer. ``partial`` is the :func:`checksum` of key and body."""
     number = sequence.to_bytes(8, "little")
     return b"".join((body, number, zlib.crc32(number, partial).to_bytes(4, "little")))
+
+
+def sealed(rows: list[tuple[bytes, bytes]], sequence: int) -> list[tuple[bytes, bytes]]:
+    """Keys with their records, from keys with their bodies. All are of the commit with this number."""
+    crc32, join, number = zlib.crc32, b"".join, sequence.to_bytes(8, "little")
+    return [
+        (key, join((body, number, crc32(number, crc32(body, crc32(key))).to_bytes(4, "little")))) for key, body in rows
+    ]
 
 
 def is_intact(key: bytes, record: bytes) -> bool:
@@ -121,3 +130,4 @@ def needs_later_version(headers: Iterable[int], known: Iterable[int]) -> int | N
 
 checksum = instead("checksum", checksum)
 is_intact = instead("is_intact", is_intact)
+sealed = instead("sealed", sealed)

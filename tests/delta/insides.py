@@ -8,17 +8,18 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from coshelf.engines.lmdb.delta.rows import Delta, is_deletion
-
-from coshelf import records
+from coshelf import native, records
 from coshelf.engines.lmdb import failpoints
 from coshelf.engines.lmdb.delta import deltas as deltas_module
-from coshelf.engines.lmdb.delta import state
+from coshelf.engines.lmdb.delta import files, state
+from coshelf.engines.lmdb.delta.delta import Delta, is_deletion
+from coshelf.engines.lmdb.delta.table import TableDelta
 from coshelf.engines.lmdb.environment import Environment
 from coshelf.engines.lmdb.pages.header import newest_transaction
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, ShelfRow, unpack_row
 
-MODES = {"MAPPED": 0o600, "PLAIN": 0o660, "DIRECT": 0o600}
+MODES = {**({"LOG": 0o600} if native.in_use else {}), "MAPPED": 0o600, "PLAIN": 0o660, "DIRECT": 0o600}
+"""The kinds of delta that this process can have, with the mode of a shelf that has it; DIRECT is none."""
 
 _PATIENCE = 60.0
 
@@ -53,25 +54,28 @@ def current_delta(shelf: Any) -> Delta:
         return environment.current_delta()
 
 
+def current_table(shelf: Any) -> TableDelta:
+    """The delta of a shelf that has a table."""
+    delta = current_delta(shelf)
+    assert isinstance(delta, TableDelta)
+    return delta
+
+
 def last_number(shelf: Any) -> int:
     """Of the commits so far."""
-    delta = current_delta(shelf)
-    with delta.begin() as transaction:
-        return delta.number(transaction)
+    return current_delta(shelf).last_number()
 
 
 def waiting(shelf: Any) -> dict[bytes, bool]:
     """The keys for which the delta has something that the base has not, and whether that is a deletion."""
-    delta = current_delta(shelf)
-    with delta.begin() as transaction:
-        rows = delta.everything(transaction)
+    rows = current_delta(shelf).everything()
     flushed = base_row(shelf).sequence
     return {key: is_deletion(row) for key, row in rows if records.version(row) > flushed}
 
 
-def delta_pages(shelf: Any) -> int:
-    """How much of its file the delta has ever used."""
-    pages: int = current_delta(shelf).lmdb.info()["last_pgno"]
+def table_pages(shelf: Any) -> int:
+    """How much of its file the delta, a table, has ever used."""
+    pages: int = current_table(shelf).lmdb.info()["last_pgno"]
     return pages + 1
 
 
@@ -95,15 +99,26 @@ def flush_all(shelf: Any) -> None:
     assert is_clean(shelf)
 
 
+class _NoModule:
+    in_use = False
+
+
+def use_tables() -> None:
+    """From here on deltas that this process makes are tables, as they are without the module in C."""
+    files.native = _NoModule  # type: ignore[assignment]
+
+
 def use_kind(kind: str) -> None:
     """In a worker: from here on shelves that this process opens first have a delta of this kind, or none."""
     if kind == "DIRECT":
         state._BOOT_ID = "/proc/there/is/no/boot_id"
+    elif kind != "LOG":
+        use_tables()
 
 
 def use_small_maps(size: int) -> None:
-    """In a worker: deltas that it makes are used up soon."""
-    deltas_module._DELTA_MAPS = (size,)
+    """In a worker: tables that it makes are used up soon."""
+    deltas_module._TABLE_MAPS = (size,)
 
 
 def arm(name: str) -> None:

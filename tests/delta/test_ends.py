@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from insides import commits_to_base, flush_all, is_clean, waiting
-from support import SIDECARS, Crew, beside
+from support import Crew, beside, sidecars
 
 import coshelf
 from coshelf.engines.lmdb.shelf_row import check_row
@@ -75,7 +75,7 @@ def test_a_shelf_that_is_collected_is_flushed_while_the_program_goes_on(path: st
 
 def test_an_end_without_any_notice_leaves_it_to_the_next_opener(crew: Crew, path: str) -> None:
     crew.run(WRITES, path, "os._exit")
-    assert beside(path) == ["a.shelf", *SIDECARS]
+    assert beside(path) == ["a.shelf", *sidecars(path)]
     descriptor = os.open(path, os.O_RDONLY)
     try:
         before = check_row(descriptor, path).sequence

@@ -46,7 +46,7 @@ def test_a_commit_that_raises_is_not_there_and_one_that_returns_is(path: str, di
             expected |= new
         else:
             raise AssertionError("there was no end to what could wait")
-        assert len(expected) >= 80_000
+        assert len(expected) >= 40_000  # a log has less space for keys than a table
         for write in (
             lambda: shelf.__setitem__("one", 1),
             lambda: shelf.__delitem__((0, 0)),

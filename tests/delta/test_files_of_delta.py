@@ -7,10 +7,11 @@ import stat
 from pathlib import Path
 
 import pytest
-from insides import MODES, current_delta, environment_of, flush_all
-from support import SIDECARS, Crew, beside
+from insides import current_table, environment_of, flush_all
+from support import Crew, beside, sidecars
 
 import coshelf
+from coshelf.engines.lmdb.delta import files, state
 from coshelf.engines.lmdb.files.sidecar_directory import delta_path
 
 ROOT = os.geteuid() == 0
@@ -22,7 +23,7 @@ def test_they_have_the_mode_of_the_shelf_whatever_the_umask(path: str, mode: int
     try:
         with coshelf.open(path, mode=mode) as shelf:
             shelf["a"] = 1
-            assert beside(path) == ["a.shelf", *SIDECARS]
+            assert beside(path) == ["a.shelf", *sidecars(path)]
             for name in beside(path):
                 found = os.stat(os.path.join(os.path.dirname(path), name)).st_mode
                 assert stat.S_IMODE(found) == mode, name
@@ -42,17 +43,19 @@ def test_opened_by_root_they_belong_to_the_owner_who_can_go_on(crew: Crew, path:
         for name in beside(path):
             found = os.stat(os.path.join(os.path.dirname(path), name))
             assert (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)) == (4321, 4322, 0o600), name
-        assert environment_of(shelf).page.delta.identity().kind == 1, "root does not map what another may write"
+        assert environment_of(shelf).page.delta.identity().kind == state.PLAIN, (
+            "root does not map what another may write"
+        )
     assert beside(path) == ["a.shelf"]
 
 
-@pytest.mark.parametrize(("kind", "mode"), MODES.items())
-def test_only_a_private_file_is_written_through_its_map(path: str, kind: str, mode: int) -> None:
-    if kind == "DIRECT":
-        mode = 0o604
+@pytest.mark.usefixtures("each_kind")
+@pytest.mark.parametrize("mode", [0o600, 0o604, 0o660])
+def test_only_a_private_file_is_written_through_its_map(path: str, mode: int) -> None:
     with coshelf.open(path, mode=mode) as shelf:
         shelf["a"] = 1
-        assert environment_of(shelf).page.delta.identity().kind == (2 if mode == 0o600 else 1)
+        mapped = state.LOG if files.native.in_use else state.MAPPED
+        assert environment_of(shelf).page.delta.identity().kind == (mapped if mode == 0o600 else state.PLAIN)
 
 
 def test_another_file_system_than_those_known_is_not_written_through_the_map(
@@ -61,16 +64,17 @@ def test_another_file_system_than_those_known_is_not_written_through_the_map(
     monkeypatch.setattr("coshelf.engines.lmdb.delta.files.type_of", lambda _: "btrfs")
     with coshelf.open(path) as shelf:
         shelf["a"] = 1
-        assert environment_of(shelf).page.delta.identity().kind == 1
+        assert environment_of(shelf).page.delta.identity().kind == state.PLAIN
 
 
-def test_space_is_taken_ahead_of_its_use(path: str) -> None:
+@pytest.mark.usefixtures("tables")
+def test_space_of_a_table_is_taken_ahead_of_its_use(path: str) -> None:
     """A page that is written through the map and has none is a SIGBUS on a full disk."""
     with coshelf.open(path, flush_interval=1000) as shelf:
         name = delta_path(path, 0)
         shelf["first"] = 1
         flush_all(shelf)  # so that from here on everything waits
-        delta = current_delta(shelf)
+        delta = current_table(shelf)
         for turn in range(60):
             shelf[turn] = b"x" * 60_000
             shelf.update({("more", n): b"y" * 1000 for n in range(50)})
@@ -87,5 +91,5 @@ def test_they_lie_beside_what_a_link_leads_to(path: str, tmp_path: Path) -> None
     link.symlink_to(path)
     with coshelf.open(link) as shelf:
         shelf["b"] = 2
-        assert beside(path) == ["a.shelf", *SIDECARS]
+        assert beside(path) == ["a.shelf", *sidecars(path)]
         assert list(tmp_path.iterdir()) == [link]

@@ -1,16 +1,19 @@
-"""Nobody who reads keeps the delta's pages: it stays small whatever is held open, and for however many commits."""
+"""Nobody who reads keeps the pages of a table: it stays small whatever is held open, and for however many commits."""
 
 from __future__ import annotations
 
 import threading
 from pathlib import Path
 
-from insides import current_delta, delta_pages, flush_all
+import pytest
+from insides import current_table, flush_all, table_pages
 from support import Crew
 
 import coshelf
 
 SCRIPTS = Path(__file__).parent / "scripts" / "never_pinned"
+
+pytestmark = pytest.mark.usefixtures("tables")
 
 COMMITS = 20_000
 MOST = 16 << 20  # bytes; one commit takes some three pages, so that a pin would make it ten times as many
@@ -31,8 +34,8 @@ def test_an_iterator_and_a_snapshot_that_are_held_cost_the_delta_nothing(crew: C
             next(items)
             for turn in range(COMMITS):
                 shelf[turn % 500] = (turn, "y" * 100)
-            pages = delta_pages(shelf)
-            assert current_delta(shelf).identity.generation == 0
+            pages = table_pages(shelf)
+            assert current_table(shelf).identity.generation == 0
             assert held[0] == (0, "x" * 100)
             assert sum(1 for _ in items) == 500
         reader.tell()
@@ -57,10 +60,10 @@ def test_readers_in_a_loop_cost_it_nothing_either(path: str) -> None:
             thread.start()
         grown = []
         for _ in range(7):
-            before = delta_pages(shelf)
+            before = table_pages(shelf)
             for turn in range(500):
                 shelf[turn % 100] = turn
-            grown.append(delta_pages(shelf) - before)
+            grown.append(table_pages(shelf) - before)
         stop.set()
         for thread in threads:
             thread.join()
@@ -79,7 +82,7 @@ def test_no_reader_slot_of_the_delta_stays_in_use(path: str) -> None:
             cursor = snapshot.cursor()
             cursor.first()
             shelf.get("a"), len(shelf), shelf.get_many(["a"]), "a" in shelf
-            delta = current_delta(shelf)
+            delta = current_table(shelf)
             with delta.begin_write() as transaction:
                 last = transaction.id() - 1
                 transaction.abort()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from insides import environment_of, flush_threads, waiting
-from support import SIDECARS, Crew, beside
+from support import Crew, beside, sidecars
 
 import coshelf
 from coshelf.engines.lmdb.files.sidecar_directory import delta_path
@@ -46,7 +46,7 @@ def test_of_a_killed_process_it_reads_everything_and_leaves_it_to_the_next(crew:
             assert len(waiting(shelf)) == 3003
             assert not flush_threads()
         assert Path(path).read_bytes() == before
-        assert beside(path) == ["a.shelf", *SIDECARS]
+        assert beside(path) == ["a.shelf", *sidecars(path)]
     with coshelf.open(path) as shelf:
         assert dict(shelf) == WHOLE
     assert Path(path).read_bytes() != before
@@ -73,7 +73,7 @@ def test_the_last_one_to_close_leaves_what_a_killed_one_left(crew: Crew, path: s
     with coshelf.open(path, "r") as shelf:
         victim.kill()
         assert dict(shelf) == WHOLE
-    assert beside(path) == ["a.shelf", *SIDECARS]
+    assert beside(path) == ["a.shelf", *sidecars(path)]
     with coshelf.open(path, "r") as shelf:
         assert dict(shelf) == WHOLE
 

@@ -1,4 +1,4 @@
-"""A delta whose map is used up, since a process stopped in the middle of a read keeps its pages: another follows."""
+"""A table whose map is used up, since a process stopped in the middle of a read keeps its pages: another follows."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from support import Crew, Worker, beside
 import coshelf
 
 SCRIPTS = Path(__file__).parent / "scripts" / "used_up"
+
+pytestmark = pytest.mark.usefixtures("tables")
 
 PIN = SCRIPTS / "pins.py"
 

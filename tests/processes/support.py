@@ -13,6 +13,8 @@ from types import TracebackType
 from typing import Any, Self
 
 import coshelf
+from coshelf.engines.lmdb.delta.files import decide_kind
+from coshelf.engines.lmdb.delta.state import LOG
 from starting import Program, environment, words_of
 
 _OPTIONS = ("-W", "error")
@@ -134,7 +136,12 @@ class Crew:
             worker.end()
 
 
-SIDECARS = [f".a.shelf.coshelf/{name}" for name in ("base-lock", "delta", "delta-lock", "state")]
+def sidecars(path: str) -> list[str]:
+    """The sidecars of this shelf while it is open and written, as ``beside`` names them. A log has no lock file."""
+    names = ["base-lock", "delta", "delta-lock", "state"]
+    if decide_kind(path, os.stat(path)) == LOG:
+        names.remove("delta-lock")
+    return [f".a.shelf.coshelf/{name}" for name in names]
 
 
 def beside(path: str) -> list[str]:

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from support import SIDECARS, Crew, Worker, beside
+from support import Crew, Worker, beside, sidecars
 
 import coshelf
 
@@ -81,7 +81,7 @@ def test_what_a_killed_container_leaves_stops_nobody(crew: Crew, path: str, pids
     holder.process.kill()
     assert holder.process.stdout is not None
     holder.process.stdout.read()  # ends when the process inside has died, too
-    assert beside(path) == ["a.shelf", *SIDECARS]
+    assert beside(path) == ["a.shelf", *sidecars(path)]
     second = crew.start(SECOND, path, pids, within=CONTAINERS[pids])
     second.expect("open")
     second.finish()

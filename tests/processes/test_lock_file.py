@@ -10,7 +10,7 @@ from typing import Any
 
 import lmdb
 import pytest
-from support import SIDECARS, Crew, beside
+from support import Crew, beside, sidecars
 
 import coshelf
 from coshelf.engines.lmdb.files.sidecar_directory import base_path, sidecar_directory
@@ -137,7 +137,7 @@ def test_a_child_that_uses_the_shelf_holds_locks_of_its_own(crew: Crew, path: st
         parent.kill()
         said = crew.run("with coshelf.open(path, timeout=5) as shelf: say(shelf['a'])", path)
         assert said == ["1"]
-        assert beside(path) == ["a.shelf", *SIDECARS]
+        assert beside(path) == ["a.shelf", *sidecars(path)]
     finally:
         os.kill(child, 9)
 

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from support import SIDECARS, Crew, beside
+from support import Crew, beside, sidecars
 
 import coshelf
 from coshelf.errors import OpenUnderAnotherName
@@ -77,9 +77,9 @@ def test_readers_and_writers_may_come_and_go(crew: Crew, path: str) -> None:
 
 def test_only_the_file_is_left_after_the_last_clean_close_and_can_be_copied(crew: Crew, path: str) -> None:
     with coshelf.open(path) as shelf:
-        assert beside(path) == ["a.shelf", *(name for name in SIDECARS if "delta" not in name)]
+        assert beside(path) == ["a.shelf", *(name for name in sidecars(path) if "delta" not in name)]
         crew.run("with coshelf.open(path) as shelf: shelf['child'] = 1", path)
-        assert beside(path) == ["a.shelf", *SIDECARS]
+        assert beside(path) == ["a.shelf", *sidecars(path)]
         shelf["mine"] = 2
     assert beside(path) == ["a.shelf"]
     copy = path + ".copy"
@@ -112,7 +112,7 @@ def test_a_crash_leaves_sidecars_and_the_next_open_works(crew: Crew, path: str) 
     )
     victim.expect("open")
     victim.kill()
-    assert beside(path) == ["a.shelf", *SIDECARS]
+    assert beside(path) == ["a.shelf", *sidecars(path)]
     with coshelf.open(path, timeout=5) as shelf:
         assert dict(shelf) == {"a": 1}
         shelf["a"] = 2
@@ -122,7 +122,7 @@ def test_a_crash_leaves_sidecars_and_the_next_open_works(crew: Crew, path: str) 
 def test_sidecars_of_another_boot_or_another_file_do_no_harm(path: str) -> None:
     with coshelf.open(path) as shelf:
         shelf["a"] = 1
-    for name in [path.removesuffix("a.shelf") + name for name in SIDECARS]:
+    for name in [path.removesuffix("a.shelf") + name for name in sidecars(path)]:
         Path(name).parent.mkdir(exist_ok=True)
         Path(name).write_bytes(b"\xff" * 8192)
     with coshelf.open(path, timeout=5) as shelf:

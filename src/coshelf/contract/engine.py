@@ -26,11 +26,11 @@ __all__ = ["Engine", "Exclusive"]
 _BESIDE_A_KEY = 64  # bytes that a request takes for each key, in addition to key and body
 
 
-def _leave(_: Any) -> Any:
+def _leave(_key: Any, _start: bytes | None = None) -> Any:
     return NotImplemented
 
 
-def _decline(_: Any, __: Any) -> bool | None:
+def _decline(_: Any, __: Any, ___: bytes | None) -> bool | None:
     return False
 
 
@@ -61,12 +61,16 @@ class Engine(Reader):
     """The id that no other store has; empty if the engine has no ids."""
     blobs: Blobs | None = None
     """The place of large buffers; None if they are part of their records."""
-    quick: Callable[[Any], Any] = staticmethod(_leave)
-    """A quick way from a key to a value of plain data. If it returns ``NotImplemented``, call :meth:`record`."""
-    quick_store: Callable[[Any, Any], bool | None] = staticmethod(_decline)
+    quick: Callable[[Any, bytes | None], Any] = staticmethod(_leave)
+    """A quick way from a key to a value of plain data. If it returns ``NotImplemented``, call :meth:`record`.
+
+    The second argument is what the bytes of str keys begin with in the key's namespace; None for the whole shelf.
+    """
+    quick_store: Callable[[Any, Any, bytes | None], bool | None] = staticmethod(_decline)
     """A quick way to store a value of plain data under a key, as a plain pickle.
 
-    If it returns False, nothing was stored: call :meth:`put`. None: all is done. True: call :meth:`stored`.
+    The third argument is that of :attr:`quick`. If it returns False, nothing was stored: call :meth:`put`. None: all is
+    done. True: call :meth:`stored`.
     """
     keeps_settings: bool = True
     """Whether it stores coshelf's own rows beside the entries, and records that are more than bare pickles."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from coshelf.contract.engine import Engine
@@ -79,6 +80,6 @@ def distrust(engine: Engine) -> str | None:
 
     If there is a reason, only plain data is unpickled, unless the caller of ``open`` gives ``trust`` or ``allow``.
     """
-    if isinstance(engine, TellsOrigin):
-        return engine.distrust()
-    return f"the {engine.name} engine does not know which user wrote it"
+    # Not isinstance(engine, TellsOrigin): before Python 3.12 that takes 20 us, and each opening asks.
+    told: Callable[[], str | None] | None = getattr(engine, "distrust", None)
+    return told() if told is not None else f"the {engine.name} engine does not know which user wrote it"

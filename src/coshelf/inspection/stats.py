@@ -9,8 +9,8 @@ from typing import Any
 
 from coshelf.contract import Engine, Measured
 from coshelf.inspection.reports import Figures
-from coshelf.keys import STR, shown
-from coshelf.mapping.namespace import FOREIGN, Namespace
+from coshelf.keys import FOREIGN, STR, shown
+from coshelf.mapping.namespace import Namespace
 from coshelf.values.blobs import size_of
 
 __all__ = ["Stats", "gather"]

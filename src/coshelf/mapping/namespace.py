@@ -7,11 +7,12 @@ So the keys of a namespace are in up to three ranges: below str, str, above str.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 from coshelf.errors import InvalidKey
 from coshelf.keys import (
     FIRST,
+    FOREIGN,
     HIGH,
     LAST,
     STR,
@@ -22,18 +23,11 @@ from coshelf.keys import (
     encode_element,
     prefix_end,
 )
+from coshelf.native import faster_under
 
-__all__ = ["FOREIGN", "Namespace", "Range"]
+__all__ = ["Namespace", "Range"]
 
 Range = tuple[bytes, bytes]
-
-
-class _Foreign:
-    pass
-
-
-FOREIGN: Final = _Foreign()
-"""Instead of a key that lies among those of a namespace but does not belong to it: a longer tuple of the shelf."""
 
 
 class Namespace:
@@ -44,18 +38,22 @@ class Namespace:
         ranges: the encoded ranges ``[start, stop)`` in which the keys lie, in the order of the keys.
         exact: for each range, whether all keys in it are the namespace's.
         encode: the engine's bytes for a key. Raises :class:`InvalidKey`.
-        decode: the key of bytes that lie in :attr:`ranges`, or :data:`FOREIGN`.
+        start: what the bytes of its str keys begin with; None for the whole shelf.
+        decode: the key of bytes that lie in :attr:`ranges`, or :data:`FOREIGN` for a longer tuple of the shelf.
     """
 
     def __init__(self, prefix: str = "") -> None:
         self.prefix = prefix
-        self.encode: Callable[[Any], bytes] = self._encode if prefix else encode
-        self.decode: Callable[[bytes], Any] = self._decode if prefix else decode
+        self.start: bytes | None = None
+        self.encode: Callable[[Any], bytes] = encode
+        self.decode: Callable[[bytes], Any] = decode
         if not prefix:
             self.ranges: tuple[Range, ...] = ((FIRST, LAST),)
             self.exact: tuple[bool, ...] = (True,)
             return
-        self._str = encode(prefix)
+        self._str = self.start = encode(prefix)
+        self.encode = faster_under("encode_key", self._str, self._encode)
+        self.decode = faster_under("decode_key", self._str, self._decode)
         self._tuple = TUPLE + encode_element(prefix)
         self.ranges = (
             (self._tuple + FIRST, self._tuple + STR),

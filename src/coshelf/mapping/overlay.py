@@ -39,6 +39,11 @@ class Overlay(Reader):
             self._refuse_guarded((key,))
         self._writes[key] = body
 
+    def put_all(self, puts: dict[bytes, bytes]) -> None:
+        if self._guarded:
+            self._refuse_guarded(puts)
+        self._writes.update(puts)
+
     def delete(self, key: bytes) -> None:
         if self._guarded:
             self._refuse_guarded((key,))
@@ -89,9 +94,10 @@ class Overlay(Reader):
         writes = self._writes.copy()
         if not writes and not self._clears:
             return Batch(checks=self._seen) if of_reads and len(self._seen) > 1 else None
+        puts = {key: body for key, body in writes.items() if body is not None}
         return Batch(
-            puts={key: body for key, body in writes.items() if body is not None},
-            deletes=frozenset(key for key, body in writes.items() if body is None),
+            puts=puts,
+            deletes=frozenset(writes.keys() - puts.keys()) if len(puts) < len(writes) else frozenset(),
             checks=self._seen,
             clears=tuple(self._clears),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from coshelf.contract import Entry, Reader
@@ -21,6 +22,8 @@ __all__ = ["Cursor", "Readable", "ShelfItems", "ShelfKeys", "ShelfValues"]
 K = TypeVar("K")
 V = TypeVar("V")
 D = TypeVar("D")
+
+_value = itemgetter(1)
 
 
 class Readable(Mapping[K, V], Generic[K, V]):
@@ -168,20 +171,26 @@ class Readable(Mapping[K, V], Generic[K, V]):
 
     def get_many(self, keys: Iterable[K]) -> dict[K, V]:
         """The values of those ``keys`` that exist, all of one instant."""
-        wanted = [(key, encoded) for key in keys if (encoded := self._encoded(key)) is not None]
+        wanted: dict[bytes, K] = {}
+        for key in keys:
+            encoded = self._encoded(key)
+            if encoded is not None:
+                wanted.setdefault(encoded, key)
         last: list[Entry | None] = []
         while True:
-            entries = self._reader().get_many([encoded for _, encoded in wanted])
+            entries = self._reader().get_many(list(wanted))
+            found = [(encoded, entry) for encoded, entry in zip(wanted, entries, strict=True) if entry is not None]
             try:
-                return {
-                    key: self._value(key, encoded, entry)
-                    for (key, encoded), entry in zip(wanted, entries, strict=True)
-                    if entry is not None
-                }
+                return self._values_of(wanted, found)
             except MissingBlob:  # the entry was overwritten meanwhile
                 if entries == last:
                     raise
                 last = entries
+
+    def _values_of(self, keys: dict[bytes, K], found: list[tuple[bytes, Entry]]) -> dict[K, V]:
+        """The values of entries, by their keys."""
+        page = [(encoded, entry.record) for encoded, entry in found]
+        return dict(self._codec.load_pages(keys.__getitem__, [page]))
 
     # --- all entries -------------------------------------------------------------------------------------------------
 
@@ -352,10 +361,10 @@ class ShelfValues(_View, ValuesView[V]):
         self._selection = selection
 
     def __iter__(self) -> Iterator[V]:
-        return (value for _, value in self._items(self._selection))
+        return map(_value, self._items(self._selection))
 
     def __reversed__(self) -> Iterator[V]:
-        return (value for _, value in self._items(self._backwards()))
+        return map(_value, self._items(self._backwards()))
 
     def __contains__(self, value: object) -> bool:
         return any(found is value or found == value for found in self)

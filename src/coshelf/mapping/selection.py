@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from coshelf.contract import Entry, Reader
 from coshelf.errors import InvalidKey
+from coshelf.keys import FOREIGN
 from coshelf.mapping.globs import Glob
-from coshelf.mapping.namespace import FOREIGN, Namespace, Range
+from coshelf.mapping.namespace import Namespace, Range
 
 __all__ = ["Selection", "select"]
 
@@ -37,18 +39,28 @@ class Selection:
 
     def keys(self, reader: Reader) -> Iterator[Any]:
         """Only the keys."""
-        if not self._is_plain():
+        if self.glob is not None:
             return (key for key, _, _ in self.scan(reader, keys_only=True))
-        start, stop = self.ranges[0]
-        pages = reader.key_pages(start, stop, reverse=self.reverse)
-        return _decoded(self.namespace.decode, pages)
+        keys = map(self.namespace.decode, chain.from_iterable(self._pages(reader, keys_only=True)))
+        return keys if self._exact() else (key for key in keys if key is not FOREIGN)
 
     def pages(self, reader: Reader) -> Iterator[list[tuple[bytes, bytes]]] | None:
-        """Encoded keys and records by pages, if all keys in the range match; None otherwise."""
-        if not self._is_plain():
-            return None
+        """Encoded keys and records by pages, all of one instant; None if there is a glob.
+
+        They include keys that are not of the namespace, which it decodes to :data:`coshelf.keys.FOREIGN`.
+        """
+        return None if self.glob is not None else self._pages(reader, keys_only=False)
+
+    def _pages(self, reader: Reader, *, keys_only: bool) -> Iterator[list[Any]]:
+        if len(self.ranges) != 1:
+            return self._pages_of_ranges(reader, keys_only)
         start, stop = self.ranges[0]
-        return reader.pages(start, stop, reverse=self.reverse)
+        return (reader.key_pages if keys_only else reader.pages)(start, stop, reverse=self.reverse)
+
+    def _pages_of_ranges(self, reader: Reader, keys_only: bool) -> Iterator[list[Any]]:
+        with reader.instant() as instant:
+            for start, stop in reversed(self.ranges) if self.reverse else self.ranges:
+                yield from (instant.key_pages if keys_only else instant.pages)(start, stop, reverse=self.reverse)
 
     def _is_plain(self) -> bool:
         return self.glob is None and len(self.ranges) == 1 and not self.namespace.prefix
@@ -100,11 +112,6 @@ class Selection:
         return any(start <= encoded < stop for start, stop in self.ranges) and (
             self.glob is None or self.glob.matches(key)
         )
-
-
-def _decoded(decode: Callable[[bytes], Any], pages: Iterator[list[bytes]]) -> Iterator[Any]:
-    for page in pages:
-        yield from map(decode, page)
 
 
 def select(

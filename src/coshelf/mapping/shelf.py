@@ -15,6 +15,7 @@ from coshelf.errors import Conflict, TransactionInProgress, Unsupported, WaitTim
 from coshelf.keys import shown
 from coshelf.mapping import snapshot as snapshots
 from coshelf.mapping import transaction as transactions
+from coshelf.mapping.gathering import gather
 from coshelf.mapping.handle import Handle, Participant
 from coshelf.mapping.namespace import Namespace
 from coshelf.mapping.reading import Readable
@@ -60,9 +61,10 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
     def __init__(self, handle: Handle, namespace: Namespace | None = None) -> None:
         self._handle = handle
         self._namespace = namespace if namespace is not None else Namespace()
+        self._start = self._namespace.start
         self._codec = handle.codec
         codec = self._codec
-        self._reads_quickly = native.in_use and not self._namespace.prefix and type(codec) is PickleCodec
+        self._reads_quickly = native.in_use and type(codec) is PickleCodec
         self._writes_quickly = self._reads_quickly and isinstance(codec, PickleCodec) and codec.stores_plain_pickles
         self._is_part = False  # True for a sub: only the shelf itself closes the handle
 
@@ -135,7 +137,7 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
         # Does the same as _get in one step: each further call costs a twentieth of a read.
         handle = self._handle
         if self._reads_quickly and not handle.inside:
-            value: V = handle.engine.quick(key)
+            value: V = handle.engine.quick(key, self._start)
             if value is not NotImplemented:
                 return value
         encoded = self._namespace.encode(key)
@@ -213,7 +215,7 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
     def __setitem__(self, key: K, value: V) -> None:
         handle = self._handle
         if self._writes_quickly and not handle.inside:
-            is_left = handle.engine.quick_store(key, value)
+            is_left = handle.engine.quick_store(key, value, self._start)
             if is_left is None:
                 return
             if is_left:
@@ -276,9 +278,11 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
             Transaction(state, self._namespace, self._codec).update(other, **more)
             return
         puts = self._handle.engine.gather()
-        for key, value in pairs(other, more):
-            encoded = self._namespace.encode(key)
-            puts[encoded] = self._codec.dump(key, encoded, value)
+        items, is_left = iter(pairs(other, more)), True
+        while is_left:
+            some: dict[bytes, bytes] = {}
+            is_left = gather(some, items, self._namespace, self._codec)
+            puts.update(some)
         if puts:
             self._handle.commit_or_defer(Batch(puts=puts))
 

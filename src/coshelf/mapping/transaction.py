@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any, Final, Generic, Self, TypeVar, overload
 
 from coshelf.contract import Batch, Reader
 from coshelf.errors import InvalidKey, ShelfClosed
 from coshelf.keys import shown
+from coshelf.mapping.gathering import gather
 from coshelf.mapping.immutable import is_immutable
 from coshelf.mapping.namespace import Namespace
 from coshelf.mapping.overlay import Overlay
@@ -54,7 +56,7 @@ class Transaction(Readable[K, V], MutableMapping[K, V], Generic[K, V]):
 
     def __setitem__(self, key: K, value: V) -> None:
         encoded = self._namespace.encode(key)
-        self._reader().put(encoded, self._codec.dump(key, encoded, value))
+        self._state.overlay().put(encoded, self._codec.dump(key, encoded, value))
 
     def __delitem__(self, key: K) -> None:
         encoded = self._namespace.encode(key)
@@ -100,8 +102,19 @@ class Transaction(Readable[K, V], MutableMapping[K, V], Generic[K, V]):
 
     def update(self, other: Any = (), /, **more: Any) -> None:
         """Store all items of a mapping or of an iterable of pairs. As ``dict.update``."""
-        for key, value in pairs(other, more):
+        if type(other) is dict and not more:
+            self._update_at_once(other)
+            return
+        for key, value in pairs(other, more):  # an iterator may read what this call has written
             self[key] = value
+
+    def _update_at_once(self, entries: dict[K, V]) -> None:
+        items, is_left, puts = iter(entries.items()), True, dict[bytes, bytes]()
+        try:
+            while is_left:
+                is_left = gather(puts, items, self._namespace, self._codec)
+        finally:
+            self._reader().put_all(puts)
 
     def __ior__(self, other: Any) -> Self:  # type: ignore[override,misc]
         self.update(other)
@@ -219,10 +232,9 @@ def begin(
 def pairs(other: Any, more: Mapping[str, Any]) -> Iterable[tuple[Any, Any]]:
     """The items in the arguments of ``update``, which are those of ``dict.update``."""
     if isinstance(other, Mapping):
-        yield from other.items()
+        items: Iterable[tuple[Any, Any]] = other.items()
     elif hasattr(other, "keys"):
-        for key in other.keys():  # noqa: SIM118 (it need not be iterable)
-            yield key, other[key]
+        items = ((key, other[key]) for key in other.keys())  # noqa: SIM118 (it need not be iterable)
     else:
-        yield from other
-    yield from more.items()
+        items = other
+    return chain(items, more.items()) if more else items

@@ -258,6 +258,9 @@ class WritebackShelf(Shelf[K, V]):
     def _items(self, selection: Selection) -> Iterator[tuple[Any, V]]:
         return self._items_singly(selection)
 
+    def _values_of(self, keys: dict[bytes, K], found: list[tuple[bytes, Entry]]) -> dict[K, V]:
+        return {keys[encoded]: self._value(keys[encoded], encoded, entry) for encoded, entry in found}
+
     def _value(self, key: K, encoded: bytes, entry: Entry) -> V:
         if self._is_inside():
             return self._value_inside(key, encoded, entry)

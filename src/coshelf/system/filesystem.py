@@ -62,8 +62,8 @@ def type_of(path: str) -> str | None:
         return None  # opening reports the error
     number = f"{os.major(device)}:{os.minor(device)}"
     try:
-        with open(_MOUNTS, encoding="utf-8", errors="surrogateescape") as file:
-            return find_type(file.read(), number)
+        with open(_MOUNTS, "rb", buffering=0) as file:
+            return find_type(file.readall().decode("utf-8", "surrogateescape"), number)
     except OSError:  # a container without /proc, or no descriptor left: opening reports it
         return None
 
@@ -71,6 +71,8 @@ def type_of(path: str) -> str | None:
 def find_type(mounts: str, number: str) -> str | None:
     """Look up a device number (``major:minor``) in the text of a mountinfo table."""
     for line in mounts.splitlines():
+        if number not in line:
+            continue
         fields = line.split(" ")
         if len(fields) > 2 and fields[2] == number and "-" in fields:
             return fields[fields.index("-") + 1]

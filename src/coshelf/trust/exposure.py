@@ -49,17 +49,16 @@ def exposure_above(path: str, found: os.stat_result) -> str | None:
     try:
         if not os.path.samestat(os.stat(name or ".", dir_fd=descriptor), found):
             return f"{path} leads to another file than the one that is open"
-        exposed = _exposure_to_new_files(place, descriptor)
-        entry = found
+        exposed = _exposure_to_new_files(place, _name_of(descriptor))
+        entry, directory = found, os.fstat(descriptor)
         while exposed is None:
-            directory = os.fstat(descriptor)
-            exposed = _exposure_of_entry(place, directory, descriptor, entry)
+            exposed = _exposure_of_entry(place, directory, _name_of(descriptor), entry)
             above = os.open("..", _SEARCH, dir_fd=descriptor)
             os.close(descriptor)
             descriptor = above
-            if os.path.samestat(os.fstat(above), directory):
+            place, entry, directory = os.path.dirname(place) or "/", directory, os.fstat(descriptor)
+            if os.path.samestat(directory, entry):
                 break
-            place, entry = os.path.dirname(place) or "/", directory
         return exposed
     except OSError as error:
         return f"{place} cannot be examined: {error.strerror}"
@@ -67,7 +66,12 @@ def exposure_above(path: str, found: os.stat_result) -> str | None:
         os.close(descriptor)
 
 
-def _exposure_of_entry(path: str, directory: os.stat_result, opened: int, entry: os.stat_result) -> str | None:
+def _name_of(directory: int) -> str:
+    """A name for an open directory. The access control list of a descriptor of O_PATH is read by such a name only."""
+    return f"/proc/self/fd/{directory}/."
+
+
+def _exposure_of_entry(path: str, directory: os.stat_result, opened: str, entry: os.stat_result) -> str | None:
     """How another user could exchange an entry of a directory."""
     if not directory.st_mode & stat.S_ISVTX:
         return _exposure_to_others(path, directory, opened, also_roots=True)
@@ -77,7 +81,7 @@ def _exposure_of_entry(path: str, directory: os.stat_result, opened: int, entry:
     return None
 
 
-def _exposure_to_new_files(path: str, opened: int) -> str | None:
+def _exposure_to_new_files(path: str, opened: str) -> str | None:
     default = writers_of_new_files(opened)
     if default.everybody or default.users - {_ROOT, os.geteuid()} or default.groups:
         return f"other users can write new files in {path}, by its default access control list"

@@ -10,6 +10,7 @@ import errno
 import os
 import stat
 import tempfile
+from collections.abc import Iterator
 from hashlib import blake2b
 from hmac import compare_digest
 from itertools import islice
@@ -49,11 +50,11 @@ def mark(store_id: bytes, device: int, inode: int, path: str) -> bytes | None:
     if given is not None:
         return b"\x02\x00" + _digest(given, store_id)
     try:
-        directory = _state_directories()[0]
+        directory = next(iter(_state_directories()))
         (directory / "trusted").mkdir(mode=0o700, parents=True, exist_ok=True)
         name = _name(_own_secret(directory), store_id, device, inode)
         _write_whole(directory / "trusted" / name, os.fsencode(path) + b"\n")
-    except (OSError, IndexError):  # IndexError: no home directory
+    except (OSError, StopIteration):  # StopIteration: no home directory
         return None
     return None
 
@@ -104,8 +105,7 @@ def _read(path: Path, flags: int = 0) -> bytes:
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise OSError(errno.EINVAL, "it is not a regular file", str(path))
-        with os.fdopen(os.dup(descriptor), "rb") as file:
-            return file.read(_MOST)
+        return os.read(descriptor, _MOST)
     finally:
         os.close(descriptor)
 
@@ -174,7 +174,7 @@ def _given_secret() -> bytes | None:
     return secret
 
 
-def _state_directories() -> list[Path]:
+def _state_directories() -> Iterator[Path]:
     """The directories for this user's state. Marks are made in the first of them and read in all.
 
     Several are read because the environment can differ, as that of cron does. A directory that belongs to another user
@@ -185,11 +185,14 @@ def _state_directories() -> list[Path]:
 
     # Paths are text here: each opening calls this twice, and making Path objects took most of the time.
     base, home = os.environ.get("XDG_STATE_HOME"), os.environ.get("HOME")
-    found = [base] if base and os.path.isabs(base) else []
-    found += [f"{home}/.local/state"] if home and os.path.isabs(home) else []
+    named = [base] if base and os.path.isabs(base) else []
+    named += [f"{home}/.local/state"] if home and os.path.isabs(home) else []
+    known = list(dict.fromkeys(map(os.path.normpath, named)))
+    yield from (Path(path, "coshelf") for path in known if _is_mine(path))
     with contextlib.suppress(KeyError):  # the user of a container need not have an account
-        found.append(f"{pwd.getpwuid(os.geteuid()).pw_dir}/.local/state")
-    return [Path(path, "coshelf") for path in dict.fromkeys(map(os.path.normpath, found)) if _is_mine(path)]
+        path = os.path.normpath(f"{pwd.getpwuid(os.geteuid()).pw_dir}/.local/state")  # last: this reads a file
+        if path not in known and _is_mine(path):
+            yield Path(path, "coshelf")
 
 
 def _is_mine(path: str) -> bool:

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from coshelf.contract import Engine, Flag, Guarding, distrust
+from coshelf.contract import Engine, Flag, distrust
 from coshelf.errors import Unsupported
 from coshelf.values.choosing import chosen
 from coshelf.values.codec import Codec
@@ -64,8 +64,9 @@ class Policy:
             return chosen(engine, flag, self.asked, self._free, self.sign)
         reason = None if self.trust else distrust(engine) if self.trust is None else "trust=False was given"
         if reason is None:
-            if self.trust is None and isinstance(engine, Guarding):
-                engine.guard()
+            guard: Callable[[], None] | None = getattr(engine, "guard", None)  # as in contract.distrust()
+            if self.trust is None and guard is not None:
+                guard()
             return chosen(engine, flag, self.asked, self._free)
         from coshelf.trust.provenance import can_be_trusted, has_no_place_for_mark
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
+from coshelf.keys import FOREIGN
+
 __all__ = ["Codec", "Layer", "Load", "load_singly"]
 
 Load = Callable[[Any, bytes, bytes], Any]
@@ -68,7 +70,10 @@ class Codec(Protocol):
     def load_pages(
         self, decode: Callable[[bytes], Any], pages: Iterable[list[tuple[bytes, bytes]]]
     ) -> Iterator[tuple[Any, Any]]:
-        """The keys and values of pages of records. Each value is what :meth:`load` returns."""
+        """The keys and values of pages of records. Each value is what :meth:`load` returns.
+
+        Rows whose key is decoded to :data:`coshelf.keys.FOREIGN` are left out, and not loaded.
+        """
 
     def fingerprint(self, key: Any, encoded_key: bytes, value: Any, body: bytes | None = None) -> bytes:
         """Bytes that differ if a value has changed. Raises the errors of :meth:`dump`.
@@ -90,4 +95,5 @@ def load_singly(
     for page in pages:
         for encoded, record in page:
             key = decode(encoded)
-            yield key, load(key, encoded, record)
+            if key is not FOREIGN:
+                yield key, load(key, encoded, record)

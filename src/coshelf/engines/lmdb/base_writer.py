@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import islice
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from coshelf import records
@@ -14,7 +15,7 @@ from coshelf.engines.lmdb.blobs.folder import folder_of
 from coshelf.engines.lmdb.delta.delta import is_deletion
 from coshelf.engines.lmdb.lmdb_file import LmdbFile
 from coshelf.engines.lmdb.shelf_row import BLOBS, ROW_KEY, ShelfRow, unpack_row
-from coshelf.engines.lmdb.spooled import SpooledPuts
+from coshelf.engines.lmdb.spooled import SpooledPuts, in_order
 from coshelf.keys import FIRST, LAST, prefix_end
 
 if TYPE_CHECKING:
@@ -48,18 +49,17 @@ class BaseWriter:
         for key in batch.deletes:
             self._catalogue.delete(key, number)
             self._delete(key)
-        puts = batch.puts.in_order() if isinstance(batch.puts, SpooledPuts) else sorted(batch.puts.items())
-        sealed = ((key, records.seal(body, records.checksum(key, body), number)) for key, body in puts)
-        while some := list(islice(sealed, _AT_ONCE)):
-            self._put_many(self._catalogue.take(some))
+        puts = batch.puts.in_order() if isinstance(batch.puts, SpooledPuts) else iter(in_order(dict(batch.puts)))
+        while some := list(islice(puts, _AT_ONCE)):
+            self._put_many(self._catalogue.take(records.sealed(some, number)))
 
     def take_over(self, rows: list[tuple[bytes, bytes]]) -> None:
         """Copy rows of the delta to the base, in order. They are sealed records; one without a body is a deletion."""
         rows = self._catalogue.take(rows)
-        for key, record in rows:
-            if is_deletion(record):
-                self._delete(key)
-        self._put_many([row for row in rows if not is_deletion(row[1])])
+        deleted = dict.fromkeys([key for key, record in rows if is_deletion(record)])
+        for key in deleted:
+            self._delete(key)
+        self._put_many([row for row in rows if row[0] not in deleted] if deleted else rows)
 
     def finish(self, number: int, nonce: bytes | None = None) -> None:
         """Write the shelf row: the base holds exactly the commits up to this number."""
@@ -76,8 +76,9 @@ class BaseWriter:
 
     def _put_many(self, rows: list[tuple[bytes, bytes]]) -> None:
         """Store entries that come in the order of their keys."""
-        plain = [row for row in rows if row[0] >= FIRST and len(row[0]) <= long_keys.CHUNK]
-        if len(plain) < len(rows):
+        plain = rows
+        if rows and (rows[0][0] < FIRST or max(map(len, map(itemgetter(0), rows))) > long_keys.CHUNK):
+            plain = [row for row in rows if row[0] >= FIRST and len(row[0]) <= long_keys.CHUNK]
             for key, record in rows:
                 if key < FIRST or len(key) > long_keys.CHUNK:
                     self._put(key, record)

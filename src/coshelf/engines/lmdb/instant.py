@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TypeVar
+from typing import Any
 
 import lmdb
 
@@ -13,19 +13,16 @@ from coshelf.contract import RESERVED, Entry, Snapshot
 from coshelf.engines.lmdb import long_keys
 from coshelf.engines.lmdb.checks.running import ScanCheck, refuse_absence, visibly_damaged
 from coshelf.engines.lmdb.delta.delta import is_deletion
+from coshelf.engines.lmdb.delta.newer_rows import NewerRows
 from coshelf.engines.lmdb.environment import Environment
 from coshelf.engines.lmdb.failures import translate
 from coshelf.engines.lmdb.pages.row_pages import RowPages
 from coshelf.engines.lmdb.read_transaction import ReadTransaction
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, unpack_row
-from coshelf.engines.merging import merge
 from coshelf.errors import CoshelfError, DamagedShelf, ShelfClosed, StorageError
 from coshelf.keys import FIRST, LAST
 
 __all__ = ["LmdbSnapshot", "take_instant"]
-
-_T = TypeVar("_T")
-_Row = tuple[bytes, bytes]
 
 # The most entries of the delta that are copied. If there are more, a flush costs little more, and only once.
 _MANY = 2_000
@@ -143,70 +140,59 @@ class LmdbSnapshot(Snapshot):
                 record = visibly_damaged(key, record)
         return None if record is None else Entry(record)
 
+    def get_many(self, keys: list[bytes]) -> list[Entry | None]:
+        if self._environment.has_damage:
+            return super().get_many(keys)
+        found: list[Entry | None] = []
+        with self.transaction() as transaction:
+            for key in keys:
+                record = self._newer.get(key)
+                if record is None:
+                    record = transaction.get(long_keys.physical(key))
+                elif is_deletion(record):
+                    record = None
+                found.append(None if record is None else Entry(record))
+        return found
+
     def scan(
         self, start: bytes, stop: bytes, *, reverse: bool = False, keys_only: bool = False
     ) -> Iterator[tuple[bytes, Entry | None]]:
-        below = self._scan_base(start, stop, reverse=reverse, keys_only=keys_only)
-        if not self._newer:
-            return below
-        return self._scan_both(below, start, stop, reverse=reverse, keys_only=keys_only)
-
-    def _scan_both(
-        self, below: Iterator[tuple[bytes, Entry | None]], start: bytes, stop: bytes, *, reverse: bool, keys_only: bool
-    ) -> Iterator[tuple[bytes, Entry | None]]:
-        newer, reading = self._newer, self._reading
-        keys = [key for key in newer if start <= key < stop]
-        if reverse:
-            keys.reverse()
-        shown = (
-            (key, None if keys_only else Entry(newer[key])) for key in keys if not is_deletion(newer[key])
-        )  # fmt: skip
-        for row in merge((row for row in below if row[0] not in newer), shown, reverse):
-            if not reading.alive:
-                reading.refuse()
-            yield row
-
-    def _scan_base(
-        self, start: bytes, stop: bytes, *, reverse: bool, keys_only: bool
-    ) -> Iterator[tuple[bytes, Entry | None]]:
-        for page in self._pages(start, stop, reverse=reverse, keys_only=keys_only, chosen=_rows):
-            for key, record in page:
-                yield key, None if keys_only else Entry(record)
+        pages = self._pages(start, stop, reverse=reverse, keys_only=keys_only)
+        if keys_only:
+            return ((key, None) for page in pages for key in page)
+        return ((key, Entry(record)) for page in pages for key, record in page)
 
     def pages(self, start: bytes, stop: bytes, *, reverse: bool = False) -> Iterator[list[tuple[bytes, bytes]]]:
-        if self._newer:
-            return super().pages(start, stop, reverse=reverse)
-        return self._pages(start, stop, reverse=reverse, keys_only=False, chosen=_rows)
+        return self._pages(start, stop, reverse=reverse, keys_only=False)
 
     def key_pages(self, start: bytes, stop: bytes, *, reverse: bool = False) -> Iterator[list[bytes]]:
-        if self._newer:
-            return super().key_pages(start, stop, reverse=reverse)
-        return self._pages(start, stop, reverse=reverse, keys_only=True, chosen=_keys)
+        return self._pages(start, stop, reverse=reverse, keys_only=True)
 
-    def _pages(
-        self, start: bytes, stop: bytes, *, reverse: bool, keys_only: bool, chosen: Callable[[list[_Row]], list[_T]]
-    ) -> Iterator[list[_T]]:
-        """The rows in pages. ``chosen`` makes a page of items from a list of rows."""
+    def _pages(self, start: bytes, stop: bytes, *, reverse: bool, keys_only: bool) -> Iterator[list[Any]]:
+        """Pages of rows, or of keys, without empty ones."""
         reading = self._reading
         path = self._environment.path
         rows: RowPages | None = None
+        newer = NewerRows(self._newer, start, stop, reverse=reverse, keys_only=keys_only)
         check = ScanCheck(path, reverse=reverse)
-        while True:
+        is_end = False
+        while not is_end:
             with self.transaction() as transaction:
                 if rows is None:
                     rows = RowPages(transaction, start, stop, reverse=reverse, keys_only=keys_only)
                 found = rows.take()
                 if self._environment.has_damage and not keys_only:
                     found = [(key, visibly_damaged(key, record)) for key, record in found]
-                page = chosen(found)
-                check.see(page)
-                if not page and start <= FIRST and stop >= LAST:
+                check.see(found)
+                if not found and start <= FIRST and stop >= LAST:
                     check.end(self._count_base(transaction))
-                is_end = not page  # asked before the page is handed out: closing the shelf empties it
+                is_end = not found  # asked before the page is handed out: closing the shelf empties it
+                page = newer.over(found)
                 reading.hand_out(rows, page)
-            if is_end:
-                return
-            yield page
+            if page:
+                yield page
+        if not reading.alive:  # the last rows may be of the delta alone
+            reading.refuse()
 
     def count(self, start: bytes, stop: bytes) -> int:
         if start > FIRST or stop < LAST:
@@ -259,11 +245,3 @@ class LmdbSnapshot(Snapshot):
         if environment.blobs.has_waiting and environment.may_write and environment.is_open:
             with suppress(ShelfClosed), environment.inside():
                 environment.blobs.collect()
-
-
-def _rows(page: list[_Row]) -> list[_Row]:
-    return page
-
-
-def _keys(page: list[_Row]) -> list[bytes]:
-    return [key for key, _ in page]

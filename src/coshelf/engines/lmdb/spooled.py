@@ -5,20 +5,29 @@ from __future__ import annotations
 import pickle
 import tempfile
 import weakref
-from collections.abc import Iterator, MutableMapping
+from collections.abc import ItemsView, Iterator, MutableMapping, ValuesView
 from heapq import merge
 from operator import itemgetter
-from typing import IO
+from typing import IO, Any
 
+from coshelf.native import instead
 from coshelf.values.blobs import Body, NewBlob
 
-__all__ = ["SpooledPuts"]
+__all__ = ["SpooledPuts", "in_order"]
 
 _LIMIT = 16 << 20
 _OVERHEAD = 200  # bytes that a dict and two bytes objects take beside what they hold
 _AT_ONCE = 64  # items of a run that are read together
 
 _Item = tuple[bytes, bytes]
+
+
+def in_order(puts: dict[bytes, bytes]) -> list[_Item]:
+    """The items of a dict in the order of its keys."""
+    return [(key, puts[key]) for key in sorted(puts)]
+
+
+in_order = instead("in_order", in_order)
 
 
 class SpooledPuts(MutableMapping[bytes, bytes]):
@@ -52,6 +61,17 @@ class SpooledPuts(MutableMapping[bytes, bytes]):
         if self._size > self._limit:
             self._spool()
 
+    def update(self, other: Any = (), /, **more: Any) -> None:
+        """Add all items of a dict. As ``dict.update``, in fewer steps than one call for each key."""
+        some: dict[bytes, bytes] = dict(other, **more)
+        if Body in set(map(type, some.values())):
+            super().update(some)
+            return
+        self._held.update(some)
+        self._size += sum(map(len, some)) + sum(map(len, some.values())) + len(some) * _OVERHEAD
+        if self._size > self._limit:
+            self._spool()
+
     def _spool(self) -> None:
         if self._file is None:
             try:
@@ -59,7 +79,7 @@ class SpooledPuts(MutableMapping[bytes, bytes]):
             except PermissionError:
                 self._file = tempfile.TemporaryFile()  # noqa: SIM115
             weakref.finalize(self, self._file.close)
-        items = sorted(self._held.items())
+        items = in_order(self._held)
         pieces = []
         for at in range(0, len(items), _AT_ONCE):
             pieces.append(self._file.tell())
@@ -78,9 +98,11 @@ class SpooledPuts(MutableMapping[bytes, bytes]):
     def in_order(self) -> Iterator[_Item]:
         """All items in the order of their keys. Of equal keys only the one that was put last."""
         if self._file is None:
-            yield from sorted(self._held.items())
-            return
-        runs = [*(self._read(pieces) for pieces in self._runs), iter(sorted(self._held.items()))]
+            return iter(in_order(self._held))
+        return self._merged(self._file)
+
+    def _merged(self, file: IO[bytes]) -> Iterator[_Item]:
+        runs = [*(self._read(pieces) for pieces in self._runs), iter(in_order(self._held))]
         merged = merge(*runs, key=itemgetter(0))  # of equal keys, the one of the earlier run comes first
         last = next(merged)
         for item in merged:
@@ -88,10 +110,16 @@ class SpooledPuts(MutableMapping[bytes, bytes]):
                 yield last
             last = item
         yield last
-        self._file.seek(0, 2)
+        file.seek(0, 2)
 
     def __iter__(self) -> Iterator[bytes]:
         return (key for key, _ in self.in_order())
+
+    def items(self) -> ItemsView[bytes, bytes]:
+        return super().items() if self._file is not None else self._held.items()
+
+    def values(self) -> ValuesView[bytes]:
+        return super().values() if self._file is not None else self._held.values()
 
     def __len__(self) -> int:
         return self._written + len(self._held)

@@ -1,5 +1,5 @@
 import talking  # noqa: F401 (it has an alarm)
-from insides import delta_pages
+from insides import table_pages
 from scripts.used_up.filling import check, generation, shelf
 
 for turn in range(1, 3000):
@@ -8,6 +8,6 @@ for turn in range(1, 3000):
     if turn % 10 == 0:
         shelf.sync()
 assert generation() == 0
-assert delta_pages(shelf) < 200
+assert table_pages(shelf) < 200
 check(turn)
 shelf.close()

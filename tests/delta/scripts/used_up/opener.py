@@ -4,7 +4,7 @@ from talking import hear, path, say
 import coshelf
 from coshelf.engines.lmdb.delta import deltas as deltas_module
 
-Delta = deltas_module.Delta  # type: ignore[attr-defined]
+TableDelta = deltas_module.TableDelta
 calls = 0
 
 
@@ -14,10 +14,10 @@ def wait_and_open(*arguments):
     if calls in (1, 3):
         say("opening")
         hear()
-    return Delta(*arguments)
+    return TableDelta(*arguments)
 
 
-deltas_module.Delta = wait_and_open  # type: ignore[attr-defined]
+deltas_module.TableDelta = wait_and_open
 shelf = coshelf.open(path)
 current_delta(shelf)
 say(shelf["turn"])

@@ -1,11 +1,14 @@
 """A large commit that does not take its number."""
 
-from coshelf.engines.lmdb.delta.rows import Delta
+from contextlib import contextmanager
+
+from coshelf.engines.lmdb.delta.log import LogDelta
+from coshelf.engines.lmdb.delta.table import TableDelta
 
 
-def take_number(self):
-    with self.begin() as reading:
-        return self.number(reading) + 1
+@contextmanager
+def numbering(self):
+    yield self.last_number() + 1
 
 
-Delta.take_number = take_number
+LogDelta.numbering = TableDelta.numbering = numbering

@@ -1,7 +1,7 @@
 import os
 import sys
 
-from support import SIDECARS, beside
+from support import beside, sidecars
 from talking import path, reap
 
 import coshelf
@@ -16,7 +16,7 @@ with shelf.snapshot() as snapshot:
             sys.exit(7)
         assert reap(pid) == 7
     assert snapshot["a"] == []
-assert beside(path) == ["a.shelf", *SIDECARS]
+assert beside(path) == ["a.shelf", *sidecars(path)]
 shelf.close()
 with coshelf.open(path) as shelf:
     assert shelf["a"] == ["parents"]

@@ -10,6 +10,7 @@ import os
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from coshelf import records
@@ -131,7 +132,7 @@ class Catalogue:
                     self._committed.add(key[len(_COMMITTED) :])
                     self._number = records.version(record)
             rows = rows[:start] + rows[stop:]
-        if not self.is_empty or any(record[0] == records.HEADERED for _, record in rows):
+        if not self.is_empty or records.HEADERED in map(itemgetter(0), map(itemgetter(1), rows)):
             for key, record in rows:
                 self._see(key, record)
         return rows

@@ -22,7 +22,7 @@ from coshelf.engines.lmdb.files.sidecar_directory import delta_path
 from coshelf.engines.lmdb.files.state_page import BELL, CLAIM
 from coshelf.engines.lmdb.long_keys import physical
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, unpack_row
-from coshelf.errors import DamagedShelf, StorageError, TransactionInProgress
+from coshelf.errors import CoshelfError, DamagedShelf, StorageError, TransactionInProgress
 
 if TYPE_CHECKING:
     from coshelf._native import Log
@@ -61,7 +61,7 @@ class LogDelta(Delta):
             self.log = self._opened()
         except OSError as error:
             os.close(self.descriptor)
-            if isinstance(error, StorageError):
+            if isinstance(error, CoshelfError):
                 raise
             raise StorageError(error.errno, f"cannot open the delta: {error.strerror}", path) from error
 
@@ -186,6 +186,10 @@ class LogDelta(Delta):
 
     def barrier(self) -> None:
         self.log.barrier()
+
+    def is_quiet(self) -> bool:
+        self.log.barrier()  # commits take less than a microsecond, so it is quiet at once
+        return True
 
     @contextmanager
     def retiring(self) -> Iterator[int]:

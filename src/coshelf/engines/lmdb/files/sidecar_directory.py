@@ -64,11 +64,13 @@ def is_reserved(name: str) -> bool:
     return name.endswith(_BLOBS) or (name.startswith(".") and name.endswith(_DIRECTORY))
 
 
+@functools.lru_cache(maxsize=64)
 def base_path(shelf: str) -> str:
     """The name of the base in the directory, to which LMDB's suffix is added for the name of its lock file."""
     return os.path.join(sidecar_directory(shelf), _BASE)
 
 
+@functools.lru_cache(maxsize=64)
 def state_path(shelf: str) -> str:
     return os.path.join(sidecar_directory(shelf), _STATE)
 

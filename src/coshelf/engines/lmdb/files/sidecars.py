@@ -118,6 +118,8 @@ class Files:
                 if has_written is not None:
                     unchanged = None if has_written else self.transaction
                     stamp(self.descriptor, self.path, has_damage=self.has_damage, unchanged=unchanged)
+                if self.page is not None:
+                    self.page.abandon()  # first: to remove a file that is mapped, ext4 waits for its journal
                 self.remove_sidecars()
         finally:
             if self.page is not None:

@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from itertools import islice
 from operator import itemgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from coshelf.engines.lmdb import long_keys
 from coshelf.keys import FIRST
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["RowPages"]
 
 # Pages are small at first, since many scans want only one row.
-_LARGEST = 256
+_SIZES = (1, 2, 8, 32, 128, 512)
 _QUICK = 8  # from this size on it pays to find out whether the quick way is possible
 _BYTES = 1 << 20
 
@@ -25,7 +25,7 @@ _key = itemgetter(0)
 
 
 class RowPages:
-    """The keys in ``[start, stop)`` with their records, in order. With ``keys_only`` each record is empty."""
+    """Pages of the keys in ``[start, stop)`` with their records, in order. With ``keys_only`` they have bare keys."""
 
     def __init__(
         self, transaction: lmdb.Transaction[bytes], start: bytes, stop: bytes, *, reverse: bool, keys_only: bool
@@ -35,44 +35,50 @@ class RowPages:
         self._stop = stop
         self._reverse = reverse
         self._keys_only = keys_only
-        self._rows = long_keys.walk(transaction, self._start, stop, reverse, keys_only)
+        self._rows: Iterator[Any] = long_keys.walk(transaction, self._start, stop, reverse, keys_only)
         self._is_quick = False
-        self._wanted = 1
+        self._sizes = iter(_SIZES)
 
-    def take(self) -> list[tuple[bytes, bytes]]:
+    def take(self) -> list[Any]:
         """The next page; empty at the end."""
-        wanted, self._wanted = self._wanted, min(self._wanted * 2, _LARGEST)
+        wanted = next(self._sizes, _SIZES[-1])
         if self._is_quick:
             return self._within(list(islice(self._rows, wanted)))
         page = _some(self._rows, wanted)
         if wanted == _QUICK and len(page) == wanted and self._may_be_quick():
             self._is_quick = True
             self._rows = self._quick_rows(page[-1][0])
-        return page
+        return [key for key, _ in page] if self._keys_only else page
 
     def _may_be_quick(self) -> bool:
         """Whether the quick way is possible: no key is long, and no value is so large that bytes must be counted."""
         return self._transaction.stat()["overflow_pages"] == 0 and not long_keys.are_there(self._transaction)
 
-    def _quick_rows(self, last: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """The rows after the key ``last``, without a check of the bounds."""
+    def _quick_rows(self, last: bytes) -> Iterator[Any]:
+        """The rows after the key ``last``, or their keys, without a check of the bounds."""
         cursor = self._transaction.cursor()
         cursor.set_key(last)
         moved = cursor.prev() if self._reverse else cursor.next()
-        return long_keys.rows_from(cursor, self._reverse, self._keys_only) if moved else iter(())
+        if not moved:
+            return iter(())
+        if self._keys_only:
+            return cursor.iterprev(values=False) if self._reverse else cursor.iternext(values=False)
+        return cursor.iterprev() if self._reverse else cursor.iternext()
 
-    def _within(self, page: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    def _within(self, page: list[Any]) -> list[Any]:
         """A page without rows beyond the end of the range."""
         if not page:
             return page
+        key = None if self._keys_only else _key
+        last = page[-1] if self._keys_only else page[-1][0]
         if self._reverse:
-            if page[-1][0] < self._start:
+            if last < self._start:
                 page.reverse()
-                del page[: bisect_left(page, self._start, key=_key)]
+                del page[: bisect_left(page, self._start, key=key)]
                 page.reverse()
                 self._rows = iter(())
-        elif page[-1][0] >= self._stop:
-            del page[bisect_left(page, self._stop, key=_key) :]
+        elif last >= self._stop:
+            del page[bisect_left(page, self._stop, key=key) :]
             self._rows = iter(())
         return page
 
