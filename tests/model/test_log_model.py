@@ -1,4 +1,4 @@
-"""The model of the log (docs/model/log.pml) keeps its promises, and breaks them if one step of the protocol is changed."""
+"""The model of the log (docs/model/log.pml) keeps its promises. If one step of the protocol is changed, it does not."""
 
 from __future__ import annotations
 
