@@ -442,9 +442,6 @@ inline look_up() {
 #ifdef MUTATE_BASE_FIRST
     before = base[wanted];
 #endif
-#ifdef MUTATE_SEQUENCE_FIRST
-    before = sequence;
-#endif
     do
     :: clean -> break
     :: else ->
@@ -499,17 +496,10 @@ inline look_up() {
     od;
     atomic { which = 0; turn = 0; epoch = 0; until = 0; clean = 0 };
 #ifndef MUTATE_NO_SEQUENCE
-#ifdef MUTATE_SEQUENCE_FIRST
-    if
-    :: found != NONE && found <= before -> found = NONE
-    :: else
-    fi;
-#else
     if
     :: found != NONE && found <= sequence -> found = NONE
     :: else
     fi;
-#endif
 #endif
     if
 #ifdef MUTATE_BASE_FIRST
@@ -523,7 +513,7 @@ inline look_up() {
         assert(found >= least);                                         /* nothing lost, no step back */
         assert(found == NONE || (versions[wanted] & (1 << found)));     /* nothing that is not committed */
         least = NONE
-#if defined(MUTATE_BASE_FIRST) || defined(MUTATE_SEQUENCE_FIRST)
+#ifdef MUTATE_BASE_FIRST
         ; before = 0
 #endif
     }

@@ -16,7 +16,7 @@ FOLDER = Path(__file__).parent.parent.parent / "docs/model"
 
 @pytest.fixture
 def errors_in(tmp_path: Path) -> Callable[[str, str], int]:
-    """Searches all states of a model, with definitions such as "WRITERS=2 DEATHS=1", and returns how many errors there are."""
+    """Searches all states of a model, with definitions such as "WRITERS=2 DEATHS=1". Returns the number of errors."""
     for program in ("spin", "gcc"):
         if shutil.which(program) is None:
             missing = f"{program} is not installed: apt-get install {program}"
