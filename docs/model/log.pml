@@ -317,8 +317,6 @@ inline clear_dirty() {
 
 #ifdef MUTATE_EMPTY_ACTIVE
 #define MAY_EMPTY(s) (segment[s].last <= sequence)
-#elif defined(MUTATE_EMPTY_UNFLUSHED)
-#define MAY_EMPTY(s) (s != active_segment)
 #else
 #define MAY_EMPTY(s) (s != active_segment && segment[s].last <= sequence)
 #endif
