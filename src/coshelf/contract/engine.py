@@ -59,6 +59,8 @@ class Engine(Reader):
     """The place of large buffers; None if they are part of their records."""
     quick: Callable[[Any], Any] = staticmethod(_leave)
     """A quick way from a key to a value of plain data. If it returns ``NotImplemented``, call :meth:`record`."""
+    locks_quickly: bool = False
+    """Whether the exclusive lock takes less time than a commit with checks."""
     keeps_settings: bool = True
     """Whether it stores coshelf's own rows beside the entries, and records that are more than bare pickles."""
 
