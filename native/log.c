@@ -129,6 +129,12 @@ log_record(const LogMap *log, unsigned segment, uint64_t offset, uint32_t *key_l
     return record;
 }
 
+static inline uint32_t
+total_of(const LogRecord *record)
+{
+    return *(const volatile uint32_t *)&record->total;
+}
+
 static inline uint64_t
 before(const LogRecord *record)
 {
@@ -196,15 +202,17 @@ log_undo(LogMap *log)
 {
     unsigned segment = active_of(log);
     uint64_t head = head_of(log, segment), count = 0;
+    uint64_t most = end_of(log) / sizeof(LogRecord); /* records: each can be before one other only */
     Slot *slots = slots_of(log, segment);
     for (uint32_t at = 0; at < LOG_SLOTS; at++) {
         uint64_t slot = atomic_load_explicit(&slots[at], memory_order_relaxed), offset = (slot & SLOT_OFFSET) << 3;
         if (slot && offset >= head) {
             uint32_t key_length, record_length;
-            while (offset >= head) {
+            while (offset >= head && offset) {
                 const LogRecord *record = log_record(log, segment, offset, &key_length, &record_length);
-                uint64_t older = record == NULL ? 0 : before(record);
+                uint64_t older = record == NULL || !most ? 0 : before(record);
                 offset = older < offset ? older : 0;
+                most -= most > 0;
             }
             slot = offset ? (slot & ~(uint64_t)SLOT_OFFSET) | offset >> 3 : 0;
             atomic_store_explicit(&slots[at], slot, memory_order_release);
@@ -310,13 +318,17 @@ allocate(LogMap *log, unsigned segment, uint64_t end)
     return false;
 }
 
-/* Whether rows fit in the active segment. Reserves their space: writing to a full disk would be a SIGBUS. */
+/* Whether rows fit in the active segment, and where. Reserves their space: writing to a full disk would be a SIGBUS. */
 enum log_result
-log_room(LogMap *log, const LogRow *rows, size_t count)
+log_room(LogMap *log, const LogRow *rows, size_t count, uint64_t *at)
 {
     unsigned segment = active_of(log);
     LogSegment *state = &log->header->segments[segment];
     uint64_t end = head_of(log, segment), keep = 0;
+    if (end < LOG_FIRST || end & 7 || end > end_of(log)) {
+        return LOG_DAMAGED;
+    }
+    *at = end;
     for (size_t i = 0; i < count; i++) {
         end += RECORD_OVERHEAD + rows[i].key_length + rows[i].body_length;
         if (rows[i].body_length) {
@@ -357,13 +369,14 @@ log_unchanged(LogMap *log, const LogStamp *stamp, bool holding, const uint8_t *k
     return LOG_DONE;
 }
 
+/* The slot of a key, or the empty slot that it gets. NULL: no slot is empty, though a quarter of them has to be. */
 static Slot *
 slot_for(LogMap *log, unsigned segment, const LogRow *row, uint64_t hash)
 {
     Slot *slots = slots_of(log, segment);
     uint32_t tag = (uint32_t)(hash >> 32);
-    for (uint32_t at = (uint32_t)hash;; at++) { /* it ends: a quarter of the slots is empty */
-        Slot *slot = &slots[at & (LOG_SLOTS - 1)];
+    for (uint32_t tries = 0; tries < LOG_SLOTS; tries++) {
+        Slot *slot = &slots[(hash + tries) & (LOG_SLOTS - 1)];
         uint64_t found = atomic_load_explicit(slot, memory_order_relaxed);
         if (!found) {
             return slot;
@@ -376,6 +389,7 @@ slot_for(LogMap *log, unsigned segment, const LogRow *row, uint64_t hash)
             }
         }
     }
+    return NULL;
 }
 
 static uint64_t
@@ -385,8 +399,12 @@ append_one(LogMap *log, unsigned segment, uint64_t at, const LogRow *row, uint64
     LogRecord *record = (LogRecord *)(bytes_of(log, segment) + at);
     uint64_t hash = log_hash(log, row->key, row->key_length);
     Slot *slot = slot_for(log, segment, row, hash);
+    if (slot == NULL) {
+        return 0;
+    }
     uint64_t older = atomic_load_explicit(slot, memory_order_relaxed);
-    record->total = (uint32_t)(sizeof(LogRecord) + row->key_length + row->body_length + TRAILER + 7) & ~7u;
+    uint32_t total = (uint32_t)(sizeof(LogRecord) + row->key_length + row->body_length + TRAILER + 7) & ~7u;
+    record->total = total;
     record->key_length = row->key_length;
     record->record_length = row->body_length + TRAILER;
     record->slot = (uint32_t)(slot - slots_of(log, segment));
@@ -408,17 +426,17 @@ append_one(LogMap *log, unsigned segment, uint64_t at, const LogRow *row, uint64
     }
     /* Release: who finds the record by its slot finds it whole. */
     atomic_store_explicit(slot, (hash & ~(uint64_t)SLOT_OFFSET) | at >> 3, memory_order_release);
-    return at + record->total;
+    return at + total;
 }
 
-/* Write rows behind the head, where no reader takes them for committed. Their space is reserved. Returns their end. */
+/* Write rows behind the head, where no reader takes them for committed. log_room() said where. Returns their end; 0 if the
+ * index is damaged, and then log_undo() has to follow. */
 uint64_t
-log_append(LogMap *log, const LogRow *rows, size_t count, uint64_t *number)
+log_append(LogMap *log, uint64_t at, const LogRow *rows, size_t count, uint64_t *number)
 {
     unsigned segment = active_of(log);
-    uint64_t at = head_of(log, segment);
     *number = log_take_number(log);
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count && at; i++) {
         at = append_one(log, segment, at, &rows[i], *number);
     }
     return at;
@@ -482,11 +500,13 @@ clear_slots(LogMap *log, unsigned segment)
     for (uint64_t left = 4 * FEW; one_by_one && at < head; left--) {
         uint32_t key_length, record_length;
         const LogRecord *record = log_record(log, segment, at, &key_length, &record_length);
-        one_by_one = left && record != NULL && record->slot < LOG_SLOTS
-                     && record->total >= sizeof(LogRecord) + key_length + record_length && !(record->total & 7);
+        uint32_t slot = record == NULL ? 0 : *(const volatile uint32_t *)&record->slot;
+        uint32_t total = record == NULL ? 0 : total_of(record);
+        one_by_one = left && slot < LOG_SLOTS && !(total & 7)
+                     && total >= (uint64_t)sizeof(LogRecord) + key_length + record_length;
         if (one_by_one) {
-            atomic_store_explicit(&slots[record->slot], 0, memory_order_relaxed);
-            at += record->total;
+            atomic_store_explicit(&slots[slot], 0, memory_order_relaxed);
+            at += total;
         }
     }
     if (!one_by_one) {
@@ -662,20 +682,24 @@ rebuild(LogMap *log, unsigned segment)
     for (uint64_t at = LOG_FIRST; at < head;) {
         uint32_t key_length, record_length;
         LogRecord *record = (LogRecord *)log_record(log, segment, at, &key_length, &record_length);
-        if (record == NULL || record->total & 7 || record->total > head - at
-            || record->total < sizeof(LogRecord) + key_length + record_length || count > LOG_MOST_KEYS) {
+        uint32_t total = record == NULL ? 0 : total_of(record);
+        if (record == NULL || total & 7 || total > head - at
+            || total < (uint64_t)sizeof(LogRecord) + key_length + record_length || count > LOG_MOST_KEYS) {
             return false;
         }
         LogRow row = {.key = record->bytes, .key_length = key_length};
         uint64_t hash = log_hash(log, row.key, key_length);
         Slot *slot = slot_for(log, segment, &row, hash);
+        if (slot == NULL) {
+            return false;
+        }
         uint64_t older = atomic_load_explicit(slot, memory_order_relaxed);
         record->slot = (uint32_t)(slot - slots);
         record->before = (uint32_t)(older & SLOT_OFFSET);
         record->tag = (uint32_t)(hash >> 32);
         atomic_store_explicit(slot, (hash & ~(uint64_t)SLOT_OFFSET) | at >> 3, memory_order_relaxed);
         count += !older;
-        at += record->total;
+        at += total;
     }
     atomic_store_explicit(&state->count, count, memory_order_relaxed);
     return true;

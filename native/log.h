@@ -96,6 +96,7 @@ enum log_result {
     LOG_CHANGED,  /* one of the keys that were checked has changed */
     LOG_NESTED,   /* this thread is in the middle of a commit, which called a function of Python */
     LOG_FAILED,   /* the mutex cannot be used */
+    LOG_DAMAGED,  /* the log has numbers that no commit wrote */
 };
 
 /* What a reader has seen of the log, to tell later what has changed. It has no number: the last may be of a commit that
@@ -117,9 +118,9 @@ void log_unlock(LogMap *log);
 
 /* The caller of these holds the mutex. */
 enum log_result log_may_commit(LogMap *log, bool holding);
-enum log_result log_room(LogMap *log, const LogRow *rows, size_t count);
+enum log_result log_room(LogMap *log, const LogRow *rows, size_t count, uint64_t *at);
 enum log_result log_unchanged(LogMap *log, const LogStamp *stamp, bool holding, const uint8_t *key, size_t length);
-uint64_t log_append(LogMap *log, const LogRow *rows, size_t count, uint64_t *number);
+uint64_t log_append(LogMap *log, uint64_t at, const LogRow *rows, size_t count, uint64_t *number);
 void log_undo(LogMap *log);
 void log_publish(LogMap *log, uint64_t end, uint64_t number);
 uint64_t log_take_number(LogMap *log);

@@ -19,13 +19,10 @@
 /* --- waiting ------------------------------------------------------------------------------------------------------- */
 
 static enum log_result
-lock_in_slices(LogMap *map)
+lock_for_a_slice(LogMap *map)
 {
     enum log_result result = log_lock(map, SPINS);
-    while (result == LOG_BUSY) {
-        result = log_lock_until(map, SLICE);
-    }
-    return result;
+    return result == LOG_BUSY ? log_lock_until(map, SLICE) : result;
 }
 
 static void
@@ -146,13 +143,18 @@ commit_locked(LogMap *map, Commit *commit)
         result = log_unchanged(map, commit->stamp, commit->holding, commit->checked[i].key,
                                commit->checked[i].key_length);
     }
+    uint64_t at;
     if (result == LOG_DONE) {
-        result = log_room(map, commit->rows, commit->count);
+        result = log_room(map, commit->rows, commit->count, &at);
     }
     if (result != LOG_DONE) {
         return result;
     }
-    uint64_t end = log_append(map, commit->rows, commit->count, &commit->number);
+    uint64_t end = log_append(map, at, commit->rows, commit->count, &commit->number);
+    if (!end) {
+        log_undo(map);
+        return LOG_DAMAGED;
+    }
     if (commit->before != NULL && !is_called(commit)) {
         log_undo(map);
         return LOG_BUSY;
@@ -174,8 +176,10 @@ commit_patiently(Log *self, Commit *commit)
         if (!take(self)) {
             return LOG_BUSY;
         }
+        enter(self); /* what is called may close the log */
         enum log_result result = commit_locked(map, commit);
         log_unlock(map);
+        leave(self);
         return result;
     }
     enum log_result result = log_lock(map, SPINS);
@@ -209,6 +213,7 @@ outcome(enum log_result result, uint64_t number)
     case LOG_DONE: return PyLong_FromUnsignedLongLong(number);
     case LOG_BUSY: return NULL;
     case LOG_FAILED: raise_failed(); return NULL;
+    case LOG_DAMAGED: PyErr_SetString(PyExc_ValueError, "the log has numbers that no commit wrote"); return NULL;
     default: return PyLong_FromLong(-(long)result);
     }
 }
@@ -386,7 +391,9 @@ log_barrier(Log *self, PyObject *Py_UNUSED(nothing))
 static bool
 is_none(PyObject *object, PyObject *attribute)
 {
+    Py_INCREF(object); /* what is called may drop the log's reference */
     PyObject *found = PyObject_GetAttr(object, attribute);
+    Py_DECREF(object);
     if (found == NULL) {
         PyErr_Clear();
         return false;
@@ -467,8 +474,9 @@ log_store(Log *self, PyObject *const *arguments, Py_ssize_t count)
         Py_RETURN_FALSE;
     }
     self->pause = 0;
-    /* Making the two objects may have run a finalizer, which may have closed the log. */
-    bool possible = !self->closed && self->noticed != NULL && !is_nested(self) && is_none(self->name, self->gone_attribute);
+    /* Making the two objects, and reading the attribute, may run code that closes the log. */
+    bool possible = self->name != NULL && is_none(self->name, self->gone_attribute) && !self->closed
+                    && self->noticed != NULL && !is_nested(self);
     bool done = possible && commit_at_once(self, key, body) == LOG_DONE;
     Py_DECREF(key);
     Py_DECREF(body);
@@ -701,11 +709,12 @@ gathered(Log *self, unsigned wanted, Bound start, Bound stop, uint64_t flushed, 
 {
     while (is_usable(self)) {
         Range range;
+        enter(self); /* making the list may run a finalizer, which may close the log */
         PyObject *rows = only_count ? Py_NewRef(Py_None) : PyList_New(0);
         if (rows == NULL) {
+            leave(self);
             return NULL;
         }
-        enter(self);
         enum gathered result = find_range(self, wanted, start, stop, &range);
         if (result == GATHERED && !only_count) {
             result = append_range(self, &range, flushed, rows);
@@ -814,12 +823,21 @@ log_remove_of(Log *self, PyObject *argument)
     if ((flushed == (unsigned long long)-1 && PyErr_Occurred()) || !is_usable(self)) {
         return NULL;
     }
+    if (is_nested(self)) {
+        PyErr_SetString(PyExc_RuntimeError, "this thread is in the middle of a commit");
+        return NULL;
+    }
     enum log_result result;
-    enter(self);
-    Py_BEGIN_ALLOW_THREADS
-    result = log_remove(&self->log, flushed, lock_in_slices);
-    Py_END_ALLOW_THREADS
-    leave(self);
+    do {
+        enter(self);
+        Py_BEGIN_ALLOW_THREADS
+        result = log_remove(&self->log, flushed, lock_for_a_slice);
+        Py_END_ALLOW_THREADS
+        leave(self);
+        if (result == LOG_BUSY && (PyErr_CheckSignals() < 0 || !is_usable(self))) {
+            return NULL;
+        }
+    } while (result == LOG_BUSY);
     if (result == LOG_FAILED) {
         raise_failed();
         return NULL;

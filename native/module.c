@@ -189,6 +189,9 @@ fill(PyObject *module)
         return -1;
     }
     checksum((const uint8_t *)"", 0, 0); /* its table is made before another thread can fork in the middle of it */
+    PyObject *lock = PyType_FromModuleAndSpec(module, &process_lock_spec, NULL);
+    failed |= lock == NULL || PyModule_AddObjectRef(module, "ProcessLock", lock) < 0 ? -1 : 0;
+    Py_XDECREF(lock);
     State *state = PyModule_GetState(module);
     state->either = (PyTypeObject *)PyType_FromModuleAndSpec(module, &either_spec, NULL);
     return state->either == NULL ? -1 : 0;

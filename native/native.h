@@ -24,6 +24,7 @@ bool is_intact(const uint8_t *key, size_t key_length, const uint8_t *record, siz
 
 extern PyType_Spec base_reader_spec;
 extern PyType_Spec log_spec;
+extern PyType_Spec process_lock_spec;
 
 /* A function in C of one argument, like those below. */
 typedef PyObject *(*Attempt)(PyObject *);

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from coshelf import _native
-    from coshelf._native import BaseReader, Log, PageItems
+    from coshelf._native import BaseReader, Log, PageItems, ProcessLock
 
 __all__ = [
     "base_reader",
@@ -28,6 +28,7 @@ __all__ = [
     "instead",
     "log",
     "page_items",
+    "process_lock",
     "reason",
 ]
 
@@ -126,3 +127,14 @@ def log(
     Raises OSError if there is no address space, ValueError if the file has another size.
     """
     return _native.Log(descriptor, size, state, claim, generation, dirty, bell, mine)
+
+
+def process_lock(page: memoryview, file: int, command: bytes) -> ProcessLock | None:
+    """The exclusive lock between processes by compare-and-swap; None without the module.
+
+    Args:
+        page: the state page.
+        file: the descriptor of the lock file.
+        command: the command line that names this process in errors.
+    """
+    return _native.ProcessLock(page, file, command) if in_use else None

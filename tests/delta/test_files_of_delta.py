@@ -43,7 +43,9 @@ def test_opened_by_root_they_belong_to_the_owner_who_can_go_on(crew: Crew, path:
         for name in beside(path):
             found = os.stat(os.path.join(os.path.dirname(path), name))
             assert (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)) == (4321, 4322, 0o600), name
-        assert environment_of(shelf).page.delta.identity().kind == state.PLAIN, "root does not map what another may write"
+        assert environment_of(shelf).page.delta.identity().kind == state.PLAIN, (
+            "root does not map what another may write"
+        )
     assert beside(path) == ["a.shelf"]
 
 

@@ -181,7 +181,9 @@ def test_interrupts_at_random_instants_leave_a_shelf_that_works(crew: Crew, path
     worker.finish()
 
 
-@pytest.mark.parametrize("work", ["shelf['k'] = 1", "with shelf.transaction(): raise Entered", "shelf.pop('k')"])
+@pytest.mark.parametrize(
+    "work", ["shelf['k'] = 1", "shelf['k'] = 1j", "with shelf.transaction(): raise Entered", "shelf.pop('k')"]
+)
 def test_ctrl_c_at_any_step_before_the_block_leaves_a_shelf_that_works(crew: Crew, path: str, work: str) -> None:
     """Python looks for signals when a function begins and when a call into C returns: here each of these is tried."""
     crew.run(SCRIPTS / "interrupted_at_every_step.py", path, work)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, MutableMapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar, cast
 
@@ -345,13 +345,13 @@ class LmdbEngine(Engine):
         if not self._environment.row.writable:
             raise FormatTooNew(f"{self.where} uses features of a later version: this one can read it, not write it")
 
-    @contextmanager
-    def exclusive(self, timeout: float | None = None) -> Iterator[Exclusive]:
+    def exclusive(self, timeout: float | None = None) -> AbstractContextManager[Exclusive]:
         self._refuse_writes()
-        with self._environment.inside():  # a forked child opens the files again here, and gets a lock of its own
-            pass
-        with self._environment.exclusive.hold(self._options.timeout if timeout is None else timeout):
-            yield Exclusive(self._commit_exclusively)
+        environment = self._environment
+        environment.enter()  # a forked child opens the files again here, and gets a lock of its own
+        environment.leave()
+        patience = self._options.timeout if timeout is None else timeout
+        return environment.exclusive.hold(patience, Exclusive(self._commit_exclusively))
 
     def owns_exclusive(self) -> bool:
         exclusive = self._environment.exclusive_or_none

@@ -107,6 +107,11 @@ class LmdbFile:
         assert descriptor is not None
         return descriptor
 
+    @property
+    def shows_life(self) -> bool:
+        """Whether other processes can see in the lock file that this one lives."""
+        return self._guard.shows_life
+
     def begin(self) -> lmdb.Transaction[bytes]:
         """A read transaction."""
         try:

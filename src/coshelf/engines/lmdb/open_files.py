@@ -109,7 +109,7 @@ class OpenFiles(abc.ABC):
             try:
                 self.row = self.read_row(base)
                 if self.files.page is not None:
-                    self.files.page.lock_by(base.lock_descriptor)
+                    self.files.page.lock_by(base.lock_descriptor, shows_life=base.shows_life)
                     self._open_delta(self.files.page, base)
                 if self.files.alone:
                     self.files.share()
@@ -121,7 +121,7 @@ class OpenFiles(abc.ABC):
             if self.files.page is not None and self._exclusive is not None:
                 self._exclusive.renew(self.files.page)
             elif self.files.page is not None:
-                self._exclusive = ExclusiveLock(self.path, self.files.page, self.inside, self._barrier)
+                self._exclusive = ExclusiveLock(self.path, self.files.page, self)
         except BaseException:
             self.files.close()
             raise
@@ -248,8 +248,16 @@ class OpenFiles(abc.ABC):
             with contextlib.suppress(ShelfClosed), self.inside():
                 self.page.wake()
 
+    def is_quiet(self) -> bool:
+        """Whether no commit is under way. A commit that begins after this call sees the flag of the exclusive lock.
+
+        The caller, who has set that flag, is inside. This may be False although it is quiet.
+        """
+        delta, state = self.latest_delta, self.delta_state
+        return delta is not None and state is not None and state.is_of(delta.identity) and delta.is_quiet()
+
     @again_when_overtaken
-    def _barrier(self, *, after_death: bool) -> None:
+    def barrier(self, *, after_death: bool) -> None:
         """Wait for the commits under way.
 
         After a death, take the base's write lock, too. LMDB makes a commit visible only after it is durable. So a dead
@@ -264,7 +272,7 @@ class OpenFiles(abc.ABC):
 
     def settle_dead_commits(self) -> None:
         """Make every commit visible that a process made before it died. The caller is inside, and may write."""
-        self._barrier(after_death=True)
+        self.barrier(after_death=True)
 
     # --- being inside ------------------------------------------------------------------------------------------------
 

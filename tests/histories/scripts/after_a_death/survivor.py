@@ -5,9 +5,9 @@ from talking import hear, path, say
 import coshelf
 from coshelf.engines.lmdb.environment import Environment
 
-barrier = Environment._barrier
+barrier = Environment.barrier
 if sys.argv[2:] == ["no barrier"]:
-    Environment._barrier = lambda self, *, after_death: barrier(self, after_death=False)
+    Environment.barrier = lambda self, *, after_death: barrier(self, after_death=False)
 with coshelf.open(path, timeout=30) as shelf:
     shelf.update(total=0, part=0)
     shelf.sync()

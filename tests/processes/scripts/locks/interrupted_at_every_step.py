@@ -40,4 +40,4 @@ while interrupted:
             t["more"] = step
     except CoshelfError as error:
         raise AssertionError(where) from error
-assert step > 20
+assert step > 2  # a value of plain data is stored by one call of C

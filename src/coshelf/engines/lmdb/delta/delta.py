@@ -164,6 +164,10 @@ class Delta(ABC):
     def barrier(self) -> None:
         """Wait for the commits that are under way."""
 
+    @abstractmethod
+    def is_quiet(self) -> bool:
+        """Whether no commit is under way. The flag of the exclusive lock is visible to all processors."""
+
     # --- reading -----------------------------------------------------------------------------------------------------
 
     @abstractmethod

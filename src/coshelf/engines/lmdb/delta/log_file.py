@@ -122,21 +122,22 @@ def undo(descriptor: int, page: memoryview) -> None:
     words = page.cast("Q")
     active = words[192 // 8] & 1
     segment = (256 + 64 * active) // 8
-    head, end = words[segment + 1], words[segment + 3]
-    start = INDEXES_END + active * words[16 // 8]
+    head = words[segment + 1]
+    size = (os.fstat(descriptor).st_size - INDEXES_END) // _SEGMENTS
+    start = INDEXES_END + active * size
     first = (_SIZE + active * _INDEX) // 8
     used = 0
     for at in range(first, first + _INDEX // 8):
         slot = words[at]
         offset = (slot & 0xFFFFFFFF) << 3
-        while offset >= head:
+        while offset and offset >= head:
             before = 0
-            if offset + _RECORD.size <= end:
+            if offset + _RECORD.size <= size:
                 before = _RECORD.unpack(os.pread(descriptor, _RECORD.size, start + offset))[4] << 3
             offset = before if before < offset else 0
         if slot:
             words[at] = slot & ~0xFFFFFFFF | offset >> 3 if offset else 0
             used += bool(offset)
     words[segment + 4] = used
-    words[segment] += 2  # readers that look at a record beyond the head look again
+    words[segment] = words[segment] + 2 & 0xFFFFFFFFFFFFFFFF  # readers that look at a record beyond the head look again
     words.release()

@@ -239,6 +239,9 @@ class TableDelta(LmdbFile, Delta):
         with self.writing():
             pass
 
+    def is_quiet(self) -> bool:
+        return not self.writer_mutex.word[0]
+
     # --- committing --------------------------------------------------------------------------------------------------
 
     def put_one(self, key: bytes, body: bytes, partial: int) -> int | None:

@@ -1,27 +1,25 @@
 """The state page: a small file that all processes with the shelf open map shared. docs/format.md has its layout.
 
-It names the file that it belongs to, and the process that holds the exclusive lock (the flock of the lock file). It
-also holds the doorbell. Its numbers are in the machine's own byte order: it never leaves the machine.
+It names the file that it belongs to, and the process that holds the exclusive lock. It also holds the words of that
+lock, and the doorbell. Its numbers are in the machine's own byte order: it never leaves the machine.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import struct
-import sys
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import NamedTuple
 
 from coshelf.contract import Doorbell
 from coshelf.engines.lmdb.delta.state import DeltaState
 from coshelf.engines.lmdb.files.shared_memory import shared
 from coshelf.engines.lmdb.locks import futex
+from coshelf.engines.lmdb.locks.process_lock import CLAIM, EXCLUSIVE, HOLDER, Holder, LockBetweenProcesses
 
-__all__ = ["BELL", "CLAIM", "WAITERS", "Bell", "Holder", "StatePage"]
+__all__ = ["BELL", "CLAIM", "WAITERS", "Bell", "StatePage"]
 
 SIZE = 4096
 _IDENTITY = struct.Struct("=8sQQ")
@@ -29,31 +27,19 @@ _NUMBER = struct.Struct("=Q")
 _MAGIC = b"coshelf\1"
 _NAMESPACE = 24
 _DAMAGE = 32
-_EXCLUSIVE = 64
-_HOLDER = struct.Struct("=IId48s")  # flag, pid, since, command
 _BELL = 128
 _DELTA = 256
 
 # Indexes of words of the page. Writing one entry looks at these words, which needs no call.
-CLAIM = _EXCLUSIVE // 4
 BELL = _BELL // 4
 WAITERS = BELL + 1
-
-
-class Holder(NamedTuple):
-    """The holder of the exclusive lock: process, since when (seconds since 1970), command line."""
-
-    pid: int
-    since: float
-    command: str
 
 
 class StatePage:
     """One process's view of the state page. It uses the descriptor only to map the page, and closes it."""
 
     def __init__(self, descriptor: int) -> None:
-        self._claimed = False
-        self._lock: int | None = None
+        self._lock: LockBetweenProcesses | None = None
         try:
             self._page = shared(descriptor, SIZE, writable=True)
             information = os.fstat(descriptor)
@@ -104,53 +90,39 @@ class StatePage:
         """Close the map and nothing else."""
         self.delta.release()
         self._words.release()
+        if self._lock is not None:
+            self._lock.abandon()
         with contextlib.suppress(BufferError):  # inherited while a thread of the parent was waiting at the bell
             self._page.release()
 
     def forget_processes(self) -> None:
         """Clear all but the part about the delta. The caller is alone with a page that dead processes left."""
         _NUMBER.pack_into(self._page, _NAMESPACE, pid_namespace())
-        self._page[_EXCLUSIVE:_DELTA] = bytes(_DELTA - _EXCLUSIVE)
+        self._page[EXCLUSIVE:_DELTA] = bytes(_DELTA - EXCLUSIVE)
         if not 0 <= self.delta.last_flush <= time.monotonic():  # a time in the future, or NaN, would delay all flushes
             self.delta.last_flush = 0.0
 
     # --- the exclusive lock ------------------------------------------------------------------------------------------
 
-    def lock_by(self, descriptor: int) -> None:
-        """Use this descriptor of the lock file for the exclusive lock. Every process has one of its own."""
-        self._lock = descriptor
+    def lock_by(self, descriptor: int, *, shows_life: bool) -> None:
+        """Use this descriptor of the lock file for the exclusive lock. Every process has one of its own.
 
-    def try_lock(self) -> bool:
-        """Take the flock if it is free. Return whether this process has it."""
+        ``shows_life``: whether other processes can see there that this one lives.
+        """
+        # Without the number of the namespace it is not known whether pids name the same processes everywhere.
+        is_same = shows_life and _NUMBER.unpack_from(self._page, _NAMESPACE)[0] == pid_namespace() != 0
+        self._lock = LockBetweenProcesses(self._page, descriptor, may_swap=is_same)
+
+    @property
+    def lock(self) -> LockBetweenProcesses:
+        """The exclusive lock between processes."""
         assert self._lock is not None
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
+        return self._lock
 
     def unlock(self) -> None:
-        """Clear the flag if this process set it, then release the flock.
-
-        Done explicitly, also before closing: a forked child may have a copy of the descriptor.
-        """
-        if self._claimed:
-            self._words[CLAIM] = 0
-            self._claimed = False
+        """Release the exclusive lock if this process has it."""
         if self._lock is not None:
-            fcntl.flock(self._lock, fcntl.LOCK_UN)
-
-    def claim(self) -> None:
-        """Set the flag, and name this process as the holder. Only for the holder of the flock.
-
-        Until :meth:`confirm`, releasing the lock leaves the flag set, as if this process had died.
-        """
-        command = _command()
-        self._page[_EXCLUSIVE : _EXCLUSIVE + _HOLDER.size] = _HOLDER.pack(1, os.getpid(), time.time(), command)
-
-    def confirm(self) -> None:
-        """Note that the new holder has done its first steps, so that :meth:`unlock` clears the flag."""
-        self._claimed = True
+            self._lock.release()
 
     def is_claimed(self) -> bool:
         """Whether a process holds the exclusive lock, or died with it."""
@@ -158,7 +130,7 @@ class StatePage:
 
     def holder(self) -> Holder | None:
         """The process that set the flag; None if it is not set."""
-        flag, pid, since, command = _HOLDER.unpack_from(self._page, _EXCLUSIVE)
+        flag, pid, since, command = HOLDER.unpack_from(self._page, EXCLUSIVE)
         return Holder(pid, since, command.rstrip(b"\0").decode("utf-8", "replace")) if flag else None
 
     # --- the bell ----------------------------------------------------------------------------------------------------
@@ -207,10 +179,3 @@ def pid_namespace() -> int:
         return os.stat("/proc/self/ns/pid").st_ino
     except OSError:
         return 0
-
-
-def _command() -> bytes:
-    """The command line of this process, cut at the end of a character so that it fits."""
-    words = getattr(sys, "orig_argv", None) or sys.argv or [sys.executable or "python"]
-    shown = " ".join(" ".join([os.path.basename(words[0]), *words[1:]]).split())  # on one line
-    return shown.encode("utf-8", "replace")[:48].decode("utf-8", "ignore").encode()

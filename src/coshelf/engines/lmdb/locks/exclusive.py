@@ -1,8 +1,8 @@
 """The exclusive lock: one transaction at a time among all threads and processes. Waiting for it has a time limit.
 
 It is not an open LMDB write transaction: waiting for that could not be interrupted, and it would bind the holder to
-its thread. Between processes it is the flock of the lock file, between threads a lock of Python. A plain commit that
-finds the flag in the state page gives up its own transaction and takes this lock.
+its thread. Between processes it is a word of the state page or a flock (:mod:`process_lock`), between threads an entry
+of a dict. A plain commit that finds the flag in the state page gives up its own transaction and takes this lock.
 """
 
 from __future__ import annotations
@@ -10,115 +10,161 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
+from itertools import count
 from types import TracebackType
+from typing import Generic, Protocol, TypeVar, overload
 
 from coshelf.engines.lmdb.files.state_page import StatePage
 from coshelf.errors import ShelfClosed, ShelfLocked, TransactionInProgress
 from coshelf.system.backoff import Backoff
-from coshelf.system.cooperation import Gates, new_reentrant_lock
+from coshelf.system.cooperation import Gates, is_cooperative
 
 __all__ = ["ExclusiveLock"]
 
+T = TypeVar("T")
+Owner = tuple[int, int]
+"""Thread and pid of a holder. Each hold makes one, which is compared by identity."""
+
 _FIRST_PAUSE = 0.0002
 _LONGEST_PAUSE = 0.01
+_LONGEST_WAIT = 0.05  # seconds inside the files: another thread may want to close them
+_POLLS = 16  # of greenlets, the last of which waits for _LOOK seconds
+_LOOK = 0.01
+
+
+class Files(Protocol):
+    """The open files, which a thread keeps open between ``enter`` and ``leave``."""
+
+    def enter(self) -> object: ...
+
+    def leave(self) -> None: ...
+
+    def is_quiet(self) -> bool:
+        """Whether every commit that had not seen the flag has ended. The flag is visible to all processors."""
+
+    def barrier(self, *, after_death: bool) -> None:
+        """Wait for the end of every commit that had not seen the flag. ``after_death``: of the last holder."""
 
 
 class ExclusiveLock:
-    """One per environment and process.
+    """One per environment and process."""
 
-    ``inside`` keeps the state page open for a block. ``barrier`` waits for the end of every commit that had not seen
-    the flag. It is told whether the last holder died with the lock.
-    """
-
-    def __init__(
-        self,
-        path: str,
-        page: StatePage,
-        inside: Callable[[], AbstractContextManager[None]],
-        barrier: Callable[..., None],
-    ) -> None:
+    def __init__(self, path: str, page: StatePage, files: Files) -> None:
         self._path = path
-        self._page = page
-        self._inside = inside
-        self._barrier = barrier
-        self._mutex = new_reentrant_lock()  # guards the hold, for moments only; a garbage-collected hold may interrupt
+        self._files = files
+        # The owner that has the lock, under the key 0. One step of a dict needs no lock, and no handler interrupts it.
+        self._owner: dict[int, Owner] = {}
         self._freed = Gates()
-        self._hold: _Hold | None = None
+        self.renew(page)
 
     def renew(self, page: StatePage) -> None:
         """Use another state page from here on. Only for the holder, while no other thread can use the shelf."""
         self._page = page
+        self._between = page.lock
 
     def is_mine(self) -> bool:
         """Whether this thread took the lock and it is still held."""
-        hold = self._hold
-        return hold is not None and hold.thread == threading.get_ident()
+        owner = self._owner.get(0)
+        return owner is not None and owner[0] == threading.get_ident()
 
     def is_others(self) -> bool:
         """Whether another thread or process holds the lock, or died with it. Asked inside a commit."""
         return self._page.is_claimed() and not self.is_mine()
 
-    def hold(self, timeout: float) -> AbstractContextManager[None]:
-        """Hold the lock for a block. Raises :class:`ShelfLocked` after ``timeout`` seconds; can be interrupted."""
-        return _Hold(self, timeout)
+    @overload
+    def hold(self, timeout: float) -> AbstractContextManager[None]: ...
+    @overload
+    def hold(self, timeout: float, given: T) -> AbstractContextManager[T]: ...
+    def hold(self, timeout: float, given: object = None) -> AbstractContextManager[object]:
+        """Hold the lock for a block, which gets what is ``given``.
 
-    def take(self, hold: _Hold, timeout: float) -> None:
-        start = time.monotonic()
-        # Once this succeeds, this thread is the holder, and so are the signal handlers that interrupt it.
-        while not self._lock_threads(hold):
-            left = start + timeout - time.monotonic()
+        Raises :class:`ShelfLocked` after ``timeout`` seconds. The wait can be interrupted.
+        """
+        return _Hold(self, timeout, given)
+
+    def take(self, owner: Owner, timeout: float) -> None:
+        # Once the first step succeeds, this thread is the holder, and so are the signal handlers that interrupt it.
+        if self._owner.setdefault(0, owner) is owner:
+            if self._attempt(0.0):
+                return
+            end = time.monotonic() + timeout
+        else:
+            end = time.monotonic() + timeout
+            self._wait_for_threads(owner, end, timeout)
+        self._wait_for_processes(end, timeout)
+
+    def _attempt(self, patience: float) -> bool:
+        """Try to take the lock between processes, for up to ``patience`` seconds if it can wait."""
+        files, between = self._files, self._between
+        files.enter()
+        try:
+            after_death = between.take(patience)
+            if after_death is None:
+                return False
+            if after_death or not between.is_fenced or not files.is_quiet():
+                files.barrier(after_death=after_death)
+            between.is_confirmed = True  # if an error comes before this, the next holder does the same steps again
+            return True
+        finally:
+            files.leave()
+
+    def _wait_for_threads(self, owner: Owner, end: float, timeout: float) -> None:
+        while self._owner.setdefault(0, owner) is not owner:
+            if self.is_mine():
+                raise TransactionInProgress(
+                    f"this thread is inside a transaction, an edit or a large commit of {self._path}, or about to be"
+                )
+            left = end - time.monotonic()
             if left <= 0:
                 raise self._locked(timeout)
             self._freed.wait(self._is_free, left)
-        self._lock_processes(start, timeout)
-        with self._inside():
-            after_death = self._page.is_claimed()
-            self._page.claim()
-            self._barrier(after_death=after_death)
-            self._page.confirm()  # if an error comes before this, the next holder does the same steps again
-
-    def _lock_threads(self, hold: _Hold) -> bool:
-        with self._mutex:
-            if self._hold is None:
-                self._hold = hold
-        if self._hold is hold:
-            return True
-        if self.is_mine():
-            raise TransactionInProgress(
-                f"this thread is inside a transaction, an edit or a large commit of {self._path}, or about to be"
-            )
-        return False
 
     def _is_free(self) -> bool:
-        return self._hold is None
+        return not self._owner
 
-    def give_back(self, hold: _Hold) -> None:
-        """Release the lock if this hold has it. Any thread may call this. A forked child leaves it to its parent."""
-        if self._hold is not hold or os.getpid() != hold.pid:
-            return
-        try:
-            with suppress(ShelfClosed), self._inside():
-                self._page.unlock()
-        finally:
-            with self._mutex:
-                self._hold = None
+    def _wait_for_processes(self, end: float, timeout: float) -> None:
+        backoff = Backoff(_FIRST_PAUSE, _LONGEST_PAUSE, 1.5, spread=0.5)
+        for turn in count(1):
+            if not self._between.can_wait:
+                patience = 0.0  # this polls, since flock has no timeout
+            elif is_cooperative():  # greenlets cannot run during a wait, but only a wait notices the death of a holder
+                patience = 0.0 if turn % _POLLS else _LOOK
+            else:
+                patience = max(0.0, min(end - time.monotonic(), _LONGEST_WAIT))
+            if self._attempt(patience):
+                return
+            left = end - time.monotonic()
+            if left <= 0:
+                raise self._locked(timeout)
+            if patience < _LONGEST_WAIT:
+                backoff.sleep(left)
+
+    def give_back(self, owner: Owner) -> None:
+        """Release the lock if this owner has it. Any thread may call this. A forked child leaves it to its parent.
+
+        If it is interrupted, it can be called again.
+        """
+        if self._owner.get(0) is owner and os.getpid() == owner[1]:
+            with suppress(ShelfClosed):
+                self._release()
+            self._owner.pop(0, None)
             self._freed.open()
 
-    def _lock_processes(self, start: float, timeout: float) -> None:
-        backoff = Backoff(_FIRST_PAUSE, _LONGEST_PAUSE, 1.5, spread=0.5)
-        while True:
-            with self._inside():
-                if self._page.try_lock():
-                    return
-                if time.monotonic() - start > timeout:
-                    raise self._locked(timeout)
-            backoff.sleep()  # this polls, since flock has no timeout
+    def _release(self) -> None:
+        files = self._files
+        files.enter()
+        try:
+            self._between.release()
+        finally:
+            files.leave()
 
     def _locked(self, waited: float) -> ShelfLocked:
-        with self._inside():
+        self._files.enter()
+        try:
             holder = self._page.holder()
+        finally:
+            self._files.leave()
         if holder is None:
             return ShelfLocked(f"shelf is locked: {self._path}\n  waited {waited:g} s")
         held = time.time() - holder.since
@@ -131,7 +177,7 @@ class ExclusiveLock:
         )
 
 
-class _Hold:
+class _Hold(Generic[T]):
     """The lock, held for a ``with`` block, which may be left by another thread than the one that entered it.
 
     A Ctrl-C may come anywhere, also between two statements of an ``except`` or ``finally``. So giving the lock back is
@@ -140,19 +186,21 @@ class _Hold:
 
     _lock: ExclusiveLock | None = None  # a default, since even __init__ may be interrupted
 
-    def __init__(self, lock: ExclusiveLock, timeout: float) -> None:
-        self.thread = threading.get_ident()
-        self.pid = os.getpid()
-        self._lock = lock
+    def __init__(self, lock: ExclusiveLock, timeout: float, given: T) -> None:
+        # Not this object itself, which the lock would then keep from being collected.
+        self._owner: Owner = (threading.get_ident(), os.getpid())
         self._timeout = timeout
+        self._given = given
+        self._lock = lock
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> T:
         assert self._lock is not None
         try:
-            self._lock.take(self, self._timeout)
+            self._lock.take(self._owner, self._timeout)
         except BaseException:
             self._give_back()
             raise
+        return self._given
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -162,11 +210,11 @@ class _Hold:
     def _give_back(self) -> None:
         assert self._lock is not None
         try:
-            self._lock.give_back(self)
+            self._lock.give_back(self._owner)
         except BaseException:
-            self._lock.give_back(self)
+            self._lock.give_back(self._owner)
             raise
 
     def __del__(self) -> None:
         if self._lock is not None:
-            self._lock.give_back(self)
+            self._lock.give_back(self._owner)

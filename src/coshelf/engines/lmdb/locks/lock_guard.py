@@ -24,7 +24,7 @@ import lmdb
 from coshelf.engines.lmdb.files.descriptors import lock_descriptor
 from coshelf.errors import StorageError
 
-__all__ = ["FLOCK", "LockGuard", "has_namesake"]
+__all__ = ["FLOCK", "LockGuard", "has_namesake", "is_byte_held"]
 
 FLOCK = struct.Struct("hhqqi4x")  # struct flock of 64-bit Linux: type, whence, start, length, pid
 
@@ -40,12 +40,16 @@ class LockGuard:
     The environment must not be opened while they are held: even if the process is alone, LMDB would not get byte 0 for
     itself. On a system without OFD locks the guard only knows the descriptor. It costs 6 us at opening, and nothing
     later.
+
+    Attributes:
+        shows_life: whether the byte of this process is held, so that :func:`is_byte_held` tells that it lives.
     """
 
     def __init__(self, lock: str) -> None:
         self.path = lock
         self._descriptor: int | None = None
         self._is_own = False  # whether the descriptor is not LMDB's, because that was not found
+        self.shows_life = False
 
     def hold(self, environment: lmdb.Environment) -> None:
         """Hold the bytes for an environment that was just opened."""
@@ -62,6 +66,7 @@ class LockGuard:
             # this process lives. A POSIX lock changes from one kind to the other in one step.
             self._take(fcntl.F_SETLK, os.getpid())
             self._take(fcntl.F_OFD_SETLK, os.getpid())
+            self.shows_life = True
         except OSError as error:
             if error.errno not in _NO_SUCH_LOCKS:
                 raise StorageError(error.errno, f"cannot lock the lock file: {error.strerror}", self.path) from error
@@ -104,6 +109,20 @@ def _let_go(descriptor: int) -> None:
     if _SUPPORTED:
         with contextlib.suppress(OSError):
             fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, FLOCK.pack(fcntl.F_UNLCK, os.SEEK_SET, 0, 0, 0))
+
+
+def is_byte_held(descriptor: int, pid: int) -> bool:
+    """Whether another process with this pid holds its byte of a lock file. If that cannot be asked, the answer is yes.
+
+    ``descriptor`` is this process's own.
+    """
+    if not _SUPPORTED:
+        return True
+    try:
+        found = fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, pid, 1, 0))
+    except OSError:
+        return True
+    return bool(FLOCK.unpack(found)[0] != fcntl.F_UNLCK)
 
 
 def has_namesake(environment: lmdb.Environment) -> bool:
