@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 GROUPS = --group lint
 
-.PHONY: demo test test-long crash fuzz lint types bench bench-quick bench-growth clean
+.PHONY: demo test test-long sanitize crash fuzz lint types bench bench-quick bench-growth clean
 
 $(VENV)/ready: pyproject.toml $(wildcard native/*.[ch])
 	$(PYTHON) -m venv $(VENV)
@@ -23,12 +23,17 @@ test: $(VENV)/ready
 test-long: $(VENV)/ready
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
+# The tests of the module in C over builds with AddressSanitizer, UndefinedBehaviorSanitizer and ThreadSanitizer.
+sanitize: $(VENV)/ready
+	for kind in address thread; do $(BIN)/python tests/native/sanitized.py $$kind || exit 1; done
+
 # As root, with FUSE (fuse3 and xfsprogs of Debian) and loop devices, power is cut at the block level, too.
 crash: $(VENV)/ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group crash
 	$(BIN)/python -m pytest -n 2 --dist worksteal tests/crash
 
-# A million mutated records, keys and files, then what a fuzzer finds that is guided by coverage.
+# A million mutated records, keys and files, then what a fuzzer finds that is guided by coverage. The module in C has
+# targets of its own, which clang builds.
 FUZZ_INPUTS ?= 1000000
 FUZZ_SEED ?= 0
 FUZZ_SECONDS ?= 120
@@ -36,6 +41,8 @@ fuzz: $(VENV)/ready
 	$(BIN)/python tests/fuzz/campaign.py --inputs $(FUZZ_INPUTS) --seed $(FUZZ_SEED)
 	for target in record key file; do \
 		$(BIN)/python tests/fuzz/guided.py $$target -max_total_time=$(FUZZ_SECONDS) || exit 1; done
+	for target in loads keys base; do \
+		PYTHONPATH=tests/native $(BIN)/python tests/fuzz/native_targets.py $$target -max_total_time=$(FUZZ_SECONDS) || exit 1; done
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check .

@@ -489,14 +489,14 @@ log_is_due(const LogMap *log)
 
 /* --- emptying ------------------------------------------------------------------------------------------------------ */
 
+/* ``interrupted``: the death of a process left some slots cleared. */
 static void
-clear_slots(LogMap *log, unsigned segment)
+clear_slots(LogMap *log, unsigned segment, bool interrupted)
 {
     LogSegment *state = &log->header->segments[segment];
     Slot *slots = slots_of(log, segment);
     uint64_t head = head_of(log, segment), at = LOG_FIRST;
-    bool one_by_one = atomic_load_explicit(&state->count, memory_order_relaxed) <= FEW
-                      && !(atomic_load_explicit(&state->epoch, memory_order_relaxed) & 1);
+    bool one_by_one = !interrupted && atomic_load_explicit(&state->count, memory_order_relaxed) <= FEW;
     for (uint64_t left = 4 * FEW; one_by_one && at < head; left--) {
         uint32_t key_length, record_length;
         const LogRecord *record = log_record(log, segment, at, &key_length, &record_length);
@@ -528,15 +528,7 @@ empty(LogMap *log, unsigned segment)
     atomic_store_explicit(&state->epoch, epoch, memory_order_release);
     /* A reader that sees any of what follows sees the odd epoch, or a later one, when it looks again. */
     atomic_thread_fence(memory_order_release);
-    if (interrupted) {
-        Slot *slots = slots_of(log, segment);
-        for (uint32_t i = 0; i < LOG_SLOTS; i++) {
-            atomic_store_explicit(&slots[i], 0, memory_order_relaxed);
-        }
-    }
-    else {
-        clear_slots(log, segment);
-    }
+    clear_slots(log, segment, interrupted);
     atomic_store_explicit(&state->count, 0, memory_order_relaxed);
     atomic_store_explicit(&state->head, LOG_FIRST, memory_order_relaxed);
     /* Release: who sees the even epoch sees the segment empty. */

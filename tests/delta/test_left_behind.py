@@ -259,7 +259,7 @@ def test_a_cleaned_delta_that_was_emptied_is_an_error_too(crew: Crew, path: str)
     victim.kill()
     os.truncate(delta_path(path, 0), 0)
     with pytest.raises(
-        coshelf.DamagedShelf, match="the base has commits that it never had|this size is not that of the log"
+        coshelf.DamagedShelf, match=r"the base has commits that it never had|this size is not that of the log"
     ):
         coshelf.open(path)
 

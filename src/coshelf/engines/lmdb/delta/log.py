@@ -150,13 +150,13 @@ class LogDelta(Delta):
 
     # --- committing --------------------------------------------------------------------------------------------------
 
-    def put_one(self, key: bytes, body: bytes, partial: int) -> int | None:
+    def put_one(self, key: bytes, body: bytes, partial: int, holding: bool = False) -> int | None:
         log = self.log
         try:
             if ARMED:
-                number = log.commit([(key, body, partial)], False, [], log.stamp(), _reach_applied)
+                number = log.commit([(key, body, partial)], holding, [], log.stamp(), _reach_applied)
             else:
-                number = log.put(key, body, partial)
+                number = log.put(key, body, partial, holding)
         except (ValueError, RuntimeError, OSError) as error:
             raise self.typed(error) from error
         if number <= 0:
