@@ -7,6 +7,8 @@
 
 #include "log_order.h"
 
+#define LOG_SPINS 200 /* attempts to take the mutex before a wait */
+
 typedef struct {
     PyObject_HEAD
     LogMap log;
@@ -23,6 +25,50 @@ typedef struct {
     unsigned left;                     /* how many are left to it now */
     bool closed;
 } Log;
+
+typedef struct {
+    const LogRow *rows;
+    size_t count;
+    bool holding;
+    const LogStamp *stamp;    /* of what was checked; NULL if nothing was */
+    const LogRow *checked;
+    size_t checks;
+    PyObject *before;         /* is called before the commit is published; NULL: nothing is */
+    Log *self;
+    uint64_t number;
+} Commit;
+
+/* A key that bounds a range; no bytes: there is no end. */
+typedef struct {
+    const uint8_t *bytes;
+    size_t length;
+} Bound;
+
+/* Calls that run Python code, or let other threads run, are between these two, so that the map stays. */
+void log_enter(Log *self);
+void log_leave(Log *self);
+void log_unmap(Log *self);
+bool log_is_usable(Log *self);
+bool log_is_nested(Log *self);
+void log_raise_failed(void);
+bool log_take(Log *self);
+enum log_result log_lock_for_a_slice(LogMap *map);
+enum log_result log_commit_locked(LogMap *map, Commit *commit);
+void log_ring(Log *self, uint64_t number);
+PyObject *log_gathered(Log *self, unsigned wanted, Bound start, Bound stop, uint64_t flushed, bool only_count);
+
+/* Methods. */
+PyObject *log_put(Log *self, PyObject *const *arguments, Py_ssize_t count);
+PyObject *log_commit(Log *self, PyObject *arguments);
+PyObject *log_stamp_of(Log *self, PyObject *nothing);
+PyObject *log_take_number_of(Log *self, PyObject *nothing);
+PyObject *log_barrier(Log *self, PyObject *nothing);
+PyObject *log_store(Log *self, PyObject *const *arguments, Py_ssize_t count);
+PyObject *log_notice_by(Log *self, PyObject *arguments);
+PyObject *log_rows(Log *self, PyObject *arguments);
+PyObject *log_count(Log *self, PyObject *arguments);
+extern const char log_put_doc[], log_commit_doc[], log_stamp_doc[], log_take_number_doc[], log_barrier_doc[],
+    log_store_doc[], log_notices_doc[], log_rows_doc[], log_count_doc[];
 
 void log_dealloc(Log *self);
 int log_copy(Log *self, const uint8_t *key, size_t length, uint8_t **copy, size_t *room, size_t *found_length);

@@ -1,0 +1,136 @@
+/* Stores a value of plain data in a log, in one call of Python. */
+
+#include "native.h"
+
+#include "log_object.h"
+
+#define LONGEST_PAUSE 63     /* the most values in a row that are left to Python without an attempt */
+#define LARGEST_VALUE 32768  /* bytes of a body that is stored in one call; Python looks for large buffers in others */
+
+/* Whether an attribute of an object is None. If it cannot be read, it counts as something else. */
+static bool
+is_none(PyObject *object, PyObject *attribute)
+{
+    Py_INCREF(object); /* what is called may drop the log's reference */
+    PyObject *found = PyObject_GetAttr(object, attribute);
+    Py_DECREF(object);
+    if (found == NULL) {
+        PyErr_Clear();
+        return false;
+    }
+    Py_DECREF(found);
+    return found == Py_None;
+}
+
+/* Commit one row if the mutex is free; LOG_BUSY if not. */
+static enum log_result
+commit_at_once(Log *self, PyObject *key, PyObject *body)
+{
+    LogRow row = {
+        .key = (const uint8_t *)PyBytes_AS_STRING(key),
+        .key_length = (uint32_t)PyBytes_GET_SIZE(key),
+        .body = (const uint8_t *)PyBytes_AS_STRING(body),
+        .body_length = (uint32_t)PyBytes_GET_SIZE(body),
+    };
+    row.partial = checksum(row.body, row.body_length, checksum(row.key, row.key_length, 0));
+    Commit commit = {.rows = &row, .count = 1};
+    enum log_result result = log_lock(&self->log, LOG_SPINS);
+    if (result == LOG_DONE) {
+        result = log_commit_locked(&self->log, &commit);
+        log_unlock(&self->log);
+    }
+    if (result == LOG_DONE) {
+        log_ring(self, commit.number);
+    }
+    return result;
+}
+
+/* After a commit: have the flusher notice it. Returns whether more is to be done. */
+static bool
+notice(Log *self)
+{
+    if (PyList_Append(self->noticed, Py_None) < 0) {
+        PyErr_Clear(); /* there is no memory; the next commit is noticed, and flushes this one, too */
+    }
+    return atomic_load_explicit(self->log.bell + 1, memory_order_relaxed) || log_is_due(&self->log)
+           || is_none(self->flusher, self->thread_attribute);
+}
+
+static void
+pause_attempts(Log *self)
+{
+    self->left = self->pause;
+    self->pause = self->pause * 2 + 1 < LONGEST_PAUSE ? self->pause * 2 + 1 : LONGEST_PAUSE;
+}
+
+const char log_store_doc[] = PyDoc_STR(
+    "store(key, value, start=None, /)\n--\n\n"
+"Commit a value of plain data under a key, and note it for the flush. ``start`` is what the bytes of str keys begin\n"
+"with in the key's namespace; None for the whole shelf. Returns False if nothing was committed, so that\n"
+"it has to be done in Python. Returns None if all is done, and True if a thread waits at the bell, the flusher has no\n"
+"thread, or a flush is due.");
+
+PyObject *
+log_store(Log *self, PyObject *const *arguments, Py_ssize_t count)
+{
+    PyObject *start = count == 3 ? arguments[2] : Py_None;
+    if ((count != 2 && count != 3) || (start != Py_None && !PyBytes_CheckExact(start))) {
+        PyErr_SetString(PyExc_TypeError, "store() takes a key, a value, and the bytes before the key or None");
+        return NULL;
+    }
+    if (self->left) {
+        self->left--;
+        Py_RETURN_FALSE;
+    }
+    PyObject *key = start == Py_None ? encode_key(arguments[0]) : encode_key_under(start, arguments[0]);
+    PyObject *body = key == NULL ? NULL : plain_dumps(arguments[1]);
+    if (body == NULL || PyBytes_GET_SIZE(body) > LARGEST_VALUE || PyBytes_GET_SIZE(key) > LARGEST_VALUE) {
+        Py_XDECREF(key);
+        Py_XDECREF(body);
+        if (PyErr_Occurred()) {
+            return NULL;
+        }
+        pause_attempts(self);
+        Py_RETURN_FALSE;
+    }
+    self->pause = 0;
+    /* Making the two objects, and reading the attribute, may run code that closes the log. */
+    bool possible = self->name != NULL && is_none(self->name, self->gone_attribute) && !self->closed
+                    && self->noticed != NULL && !log_is_nested(self);
+    bool done = possible && commit_at_once(self, key, body) == LOG_DONE;
+    Py_DECREF(key);
+    Py_DECREF(body);
+    if (!done) {
+        Py_RETURN_FALSE;
+    }
+    if (notice(self)) {
+        Py_RETURN_TRUE;
+    }
+    Py_RETURN_NONE;
+}
+
+const char log_notices_doc[] = PyDoc_STR(
+    "notice_by(flusher, name, /)\n--\n\n"
+"Have :meth:`store` append to ``flusher.noticed`` for each commit, look at ``flusher.thread``, and commit nothing unless\n"
+"``name.gone`` is None.");
+
+PyObject *
+log_notice_by(Log *self, PyObject *arguments)
+{
+    PyObject *flusher, *name;
+    if (!PyArg_ParseTuple(arguments, "OO:notice_by", &flusher, &name)) {
+        return NULL;
+    }
+    PyObject *noticed = PyObject_GetAttrString(flusher, "noticed");
+    if (noticed == NULL || !PyList_CheckExact(noticed)) {
+        Py_XDECREF(noticed);
+        if (!PyErr_Occurred()) {
+            PyErr_SetString(PyExc_TypeError, "noticed is no list");
+        }
+        return NULL;
+    }
+    Py_XSETREF(self->noticed, noticed);
+    Py_XSETREF(self->flusher, Py_NewRef(flusher));
+    Py_XSETREF(self->name, Py_NewRef(name));
+    Py_RETURN_NONE;
+}
