@@ -19,6 +19,7 @@ typedef struct {
     PyObject *pages;    /* NULL at the end */
     PyObject *page;     /* NULL between two pages */
     Py_ssize_t at;
+    bool is_running; /* a second step within a step would lose rows: it is refused, as a generator refuses it */
     unsigned pause; /* how many records skip the attempt after the next failure */
     unsigned left;  /* how many more records skip the attempt now */
     Texts texts;
@@ -105,9 +106,7 @@ next_row(PageItems *self)
 {
     while (self->page == NULL || self->at >= PyList_GET_SIZE(self->page)) {
         Py_CLEAR(self->page);
-        PyObject *pages = Py_XNewRef(self->pages); /* another thread may end this iterator meanwhile */
-        PyObject *page = pages == NULL ? NULL : PyIter_Next(pages);
-        Py_XDECREF(pages);
+        PyObject *page = self->pages == NULL ? NULL : PyIter_Next(self->pages);
         if (page == NULL) {
             return NULL;
         }
@@ -124,7 +123,7 @@ next_row(PageItems *self)
 }
 
 static PyObject *
-items_next(PageItems *self)
+next_item(PageItems *self)
 {
     PyObject *row;
     while ((row = next_row(self)) != NULL) {
@@ -144,6 +143,19 @@ items_next(PageItems *self)
     Py_CLEAR(self->page);
     PyErr_Restore(kind, error, traceback);
     return NULL;
+}
+
+static PyObject *
+items_next(PageItems *self)
+{
+    if (self->is_running) {
+        PyErr_SetString(PyExc_ValueError, "these items are in the middle of a step");
+        return NULL;
+    }
+    self->is_running = true;
+    PyObject *item = next_item(self);
+    self->is_running = false;
+    return item;
 }
 
 static PyObject *

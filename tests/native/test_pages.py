@@ -188,3 +188,16 @@ def test_rows_that_are_no_rows_are_refused(module: ModuleType, codec: PickleCode
             next(module.PageItems(keys.decode, [[row]], codec.load, behind(codec._unpickle), FOREIGN))
     with pytest.raises(TypeError):
         module.PageItems(keys.decode, 5, codec.load, behind(codec._unpickle), FOREIGN)
+
+
+def test_step_within_a_step_is_refused(both: Both) -> None:
+    running: list[Iterator[Any]] = []
+
+    def decode(encoded: bytes) -> Any:
+        return next(running[-1])
+
+    for items in both([[row_of("a", 1), row_of("b", 2)]], decode):
+        running.append(items)
+        with pytest.raises(ValueError, match=r"already executing|in the middle of a step"):
+            next(items)
+        assert list(items) == []
