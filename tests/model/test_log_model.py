@@ -50,10 +50,14 @@ MUTATIONS = {
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_no_commit_is_lost_torn_or_seen_to_go_back(size: str, errors_in: Callable[[str, str], int]) -> None:
+def test_no_commit_is_lost_torn_or_seen_to_go_back(size: str, errors_in: Callable[..., int]) -> None:
     assert errors_in("log.pml", SIZES[size]) == 0
 
 
+def test_every_call_ends_after_a_bounded_number_of_steps(errors_in: Callable[..., int]) -> None:
+    assert errors_in("log.pml", "COMMITS=1 KINDS=1 FLUSHES=2", cycles=True) == 0
+
+
 @pytest.mark.parametrize("mutation", MUTATIONS)
-def test_model_finds_the_mutation(mutation: str, errors_in: Callable[[str, str], int]) -> None:
+def test_model_finds_the_mutation(mutation: str, errors_in: Callable[..., int]) -> None:
     assert errors_in("log.pml", f"MUTATE_{mutation} {MUTATIONS[mutation]}") == 1
