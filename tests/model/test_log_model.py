@@ -16,6 +16,9 @@ SIZES = {
     "two writers, one dies": "WRITERS=2 COMMITS=1 KINDS=2 FLUSHERS=0 DEATHS=1",
     "writer, direct commit": "COMMITS=1 KINDS=1 FLUSHERS=0 DIRECTS=1",
     "writer, direct commit, one dies": "COMMITS=1 KINDS=1 FLUSHERS=0 DIRECTS=1 DEATHS=1",
+    "both segments are used again": "COMMITS=2 KINDS=1 FLUSHES=2",
+    "a death in a batch": "COMMITS=2 DEATHS=1 READERS=0",
+    "one of two flushers dies": "COMMITS=1 KINDS=1 FLUSHERS=2 FLUSHES=2 DEATHS=1 READERS=0",
 }
 """Sizes at which every state is searched."""
 
