@@ -14,6 +14,8 @@ SIZES = {
     "two flushers": "COMMITS=1 KINDS=1 FLUSHERS=2",
     "a writer or a flusher dies": "COMMITS=1 KINDS=1 DEATHS=1",
     "two writers, one dies": "WRITERS=2 COMMITS=1 KINDS=2 FLUSHERS=0 DEATHS=1",
+    "two writers, one dies, torn records": "WRITERS=2 COMMITS=1 KINDS=2 FLUSHERS=0 DEATHS=1 TORN=1",
+    "writer and flusher die": "COMMITS=1 KINDS=1 DEATHS=2",
     "writer, direct commit": "COMMITS=1 KINDS=1 FLUSHERS=0 DIRECTS=1",
     "writer, direct commit, one dies": "COMMITS=1 KINDS=1 FLUSHERS=0 DIRECTS=1 DEATHS=1",
     "both segments are used again": "COMMITS=2 KINDS=1 FLUSHES=2",
