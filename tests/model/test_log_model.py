@@ -14,8 +14,13 @@ SIZES = {
     "two flushers": "COMMITS=1 KINDS=1 FLUSHERS=2",
     "a writer or a flusher dies": "COMMITS=1 KINDS=1 DEATHS=1",
     "two writers, one dies": "WRITERS=2 COMMITS=1 KINDS=2 FLUSHERS=0 DEATHS=1",
+    "two writers, one dies, torn records": "WRITERS=2 COMMITS=1 KINDS=2 FLUSHERS=0 DEATHS=1 TORN=1",
+    "writer and flusher die": "COMMITS=1 KINDS=1 DEATHS=2",
     "writer, direct commit": "COMMITS=1 KINDS=1 FLUSHERS=0 DIRECTS=1",
     "writer, direct commit, one dies": "COMMITS=1 KINDS=1 FLUSHERS=0 DIRECTS=1 DEATHS=1",
+    "both segments are used again": "COMMITS=2 KINDS=1 FLUSHES=2",
+    "a death in a batch": "COMMITS=2 DEATHS=1 READERS=0",
+    "one of two flushers dies": "COMMITS=1 KINDS=1 FLUSHERS=2 FLUSHES=2 DEATHS=1 READERS=0",
 }
 """Sizes at which every state is searched."""
 
@@ -50,10 +55,14 @@ MUTATIONS = {
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_no_commit_is_lost_torn_or_seen_to_go_back(size: str, errors_in: Callable[[str, str], int]) -> None:
+def test_no_commit_is_lost_torn_or_seen_to_go_back(size: str, errors_in: Callable[..., int]) -> None:
     assert errors_in("log.pml", SIZES[size]) == 0
 
 
+def test_every_call_ends_after_a_bounded_number_of_steps(errors_in: Callable[..., int]) -> None:
+    assert errors_in("log.pml", "COMMITS=1 KINDS=1 FLUSHES=2", cycles=True) == 0
+
+
 @pytest.mark.parametrize("mutation", MUTATIONS)
-def test_model_finds_the_mutation(mutation: str, errors_in: Callable[[str, str], int]) -> None:
+def test_model_finds_the_mutation(mutation: str, errors_in: Callable[..., int]) -> None:
     assert errors_in("log.pml", f"MUTATE_{mutation} {MUTATIONS[mutation]}") == 1
