@@ -40,7 +40,7 @@ if os.environ.get("COSHELF_NATIVE") == "0":
     reason = "COSHELF_NATIVE is 0"
 else:
     try:
-        from coshelf import _native
+        import coshelf._native as _native  # noqa: PLR0402  # the other form suspects a circular import if there is none
     except ImportError as error:
         reason = f"it was not built: {error}"
 in_use = not reason

@@ -44,7 +44,14 @@ def build(target: str, directory: Path, *, guided: bool) -> Path:
     compiler = ["clang", f"{_SANITIZERS},fuzzer"] if guided else ["gcc", _SANITIZERS]
     general = ["-std=c11", "-O1", "-g", "-fno-omit-frame-pointer", "-fno-sanitize-recover=undefined", "-pthread"]
     include = ["-isystem", sysconfig.get_path("include"), f"-I{ROOT / 'native'}", f"-I{HERE}"]
-    library = [f"-L{read('LIBDIR')}", f"-Wl,-rpath,{read('LIBDIR')}", f"-lpython{read('LDVERSION')}", "-ldl", "-lm"]
+    library = [
+        f"-L{read('LIBDIR')}",
+        f"-L{read('LIBPL')}",
+        f"-Wl,-rpath,{read('LIBDIR')}",
+        f"-lpython{read('LDVERSION')}",
+        "-ldl",
+        "-lm",
+    ]
     exported = ["-Wl,--export-dynamic"]
     command = [*compiler, *general, *include, *map(str, sources), *library, *exported, "-o", str(program)]
     subprocess.run(command, check=True)

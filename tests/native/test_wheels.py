@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -40,6 +41,13 @@ def new_environment(directory: Path, *packages: object, **environment: str) -> P
     return programs
 
 
+def test_reason_names_the_module_that_is_missing(tmp_path: Path) -> None:
+    ignored = shutil.ignore_patterns("*.so", "__pycache__")
+    shutil.copytree(ROOT / "src" / "coshelf", tmp_path / "coshelf", ignore=ignored)
+    told = run(sys.executable, "-c", "from coshelf import native; print(native.reason)", PYTHONPATH=str(tmp_path))
+    assert told == "it was not built: No module named 'coshelf._native'\n"
+
+
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The directory with the sources and the wheel, made from a clean clone."""
@@ -71,4 +79,4 @@ def test_sources_install_without_a_compiler_and_info_says_so(built: Path, tmp_pa
     program = "import sys, warnings; warnings.simplefilter('error'); import coshelf; coshelf.open(sys.argv[1])['a'] = 1"
     run(programs / "python", "-c", program, tmp_path / "shelf")
     told = " ".join(run(programs / "coshelf", "info", tmp_path / "shelf").split())
-    assert "module in C not in use: it was not built: " in told
+    assert "module in C not in use: it was not built: No module named 'coshelf._native'" in told
