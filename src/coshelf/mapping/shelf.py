@@ -11,7 +11,7 @@ from typing import Any, Generic, Self, TypeVar, overload
 
 from coshelf import contract, native
 from coshelf.contract import Batch, Capabilities, Flag, Reader
-from coshelf.errors import Conflict, TransactionInProgress, Unsupported, WaitTimeout
+from coshelf.errors import Conflict, InvalidKey, TransactionInProgress, Unsupported, WaitTimeout
 from coshelf.keys import shown
 from coshelf.mapping import snapshot as snapshots
 from coshelf.mapping import transaction as transactions
@@ -237,7 +237,7 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
             raise
 
     def __delitem__(self, key: K) -> None:
-        self._atomically(lambda transaction: transaction.__delitem__(key))
+        self._atomically(lambda transaction: transaction.__delitem__(key), writes=self._locks_for(key))
 
     @overload
     def pop(self, key: K, /) -> V: ...
@@ -245,7 +245,7 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
     def pop(self, key: K, /, default: V | D) -> V | D: ...
     def pop(self, key: K, /, default: Any = MISSING) -> Any:
         """Remove an entry and return its value, or ``default`` if the key is missing. As ``dict.pop``."""
-        return self._atomically(lambda transaction: transaction.pop(key, default))
+        return self._atomically(lambda transaction: transaction.pop(key, default), writes=self._locks_for(key))
 
     def popitem(self, last: bool = True) -> tuple[K, V]:
         """Remove and return the item with the greatest key, or with ``last=False`` the smallest."""
@@ -274,7 +274,9 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
             with suppress(KeyError):  # as a rule it exists, and no lock is needed
                 self._handle.refuse_writing()
                 return self._get(key)
-        return self._atomically(lambda transaction: transaction.setdefault(key, default))
+        return self._atomically(
+            lambda transaction: transaction.setdefault(key, default), writes=self._handle.engine.locks_quickly
+        )
 
     def update(self, other: Any = (), /, **more: Any) -> None:
         """Store all items of a mapping or of an iterable of pairs, in one commit. As ``dict.update``."""
@@ -490,15 +492,27 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
             backoff.sleep()
         raise ValueError("attempts must be at least 1")
 
-    def _atomically(self, step: Callable[[Transaction[K, V]], T], *, joined: bool = False) -> T:
-        """Run a step that may be repeated, and commit it.
-
-        Unless the engine locks quickly, the exclusive lock is taken after several conflicts. ``joined`` is for a step
-        that calls a function of the user: its writes to the shelf are part of the step.
-        """
+    def _locks_for(self, key: K) -> bool:
+        """Whether an entry is removed under the exclusive lock: it exists, and the engine locks quickly."""
         engine = self._handle.engine
-        if engine.locks_quickly:
+        if not engine.locks_quickly or self._handle.inside:
+            return False
+        try:
+            return engine.record(self._namespace.encode(key)) is not None
+        except InvalidKey:
+            return False
+
+    def _atomically(self, step: Callable[[Transaction[K, V]], T], *, joined: bool = False, writes: bool = False) -> T:
+        """Run a step that may be repeated, and commit it. After several conflicts the exclusive lock is taken.
+
+        Args:
+            step: is given the transaction.
+            joined: for a step that calls a function of the user. Its writes to the shelf are part of the step.
+            writes: whether the step is known to write, so that the exclusive lock is taken from the start.
+        """
+        if writes:
             return self._holding(step)
+        engine = self._handle.engine
         outer = self._joined()
         if outer is not None:
             return step(outer)
