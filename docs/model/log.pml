@@ -317,8 +317,6 @@ inline clear_dirty() {
 
 #ifdef MUTATE_EMPTY_ACTIVE
 #define MAY_EMPTY(s) (segment[s].last <= sequence)
-#elif defined(MUTATE_EMPTY_UNFLUSHED)
-#define MAY_EMPTY(s) (s != active_segment)
 #else
 #define MAY_EMPTY(s) (s != active_segment && segment[s].last <= sequence)
 #endif
@@ -442,9 +440,6 @@ inline look_up() {
 #ifdef MUTATE_BASE_FIRST
     before = base[wanted];
 #endif
-#ifdef MUTATE_SEQUENCE_FIRST
-    before = sequence;
-#endif
     do
     :: clean -> break
     :: else ->
@@ -499,17 +494,10 @@ inline look_up() {
     od;
     atomic { which = 0; turn = 0; epoch = 0; until = 0; clean = 0 };
 #ifndef MUTATE_NO_SEQUENCE
-#ifdef MUTATE_SEQUENCE_FIRST
-    if
-    :: found != NONE && found <= before -> found = NONE
-    :: else
-    fi;
-#else
     if
     :: found != NONE && found <= sequence -> found = NONE
     :: else
     fi;
-#endif
 #endif
     if
 #ifdef MUTATE_BASE_FIRST
@@ -523,7 +511,7 @@ inline look_up() {
         assert(found >= least);                                         /* nothing lost, no step back */
         assert(found == NONE || (versions[wanted] & (1 << found)));     /* nothing that is not committed */
         least = NONE
-#if defined(MUTATE_BASE_FIRST) || defined(MUTATE_SEQUENCE_FIRST)
+#ifdef MUTATE_BASE_FIRST
         ; before = 0
 #endif
     }

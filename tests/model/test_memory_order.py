@@ -1,4 +1,4 @@
-"""The order of memory that the log asks for (docs/model/order.pml) is enough on aarch64, and all of it is needed."""
+"""The order of memory in the log (docs/model/order.pml) is enough on aarch64, and each part of it is needed."""
 
 from __future__ import annotations
 

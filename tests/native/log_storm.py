@@ -14,6 +14,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NoReturn
 
 import coshelf
@@ -81,9 +82,13 @@ class Storm:
 
     def _reading(self, shelf: Any) -> None:
         for writer in PUTTERS:
-            self._see(writer, self._last_acknowledged(writer), lambda key=f"put{writer}": shelf.get(key, [0])[0])
+            self._see(writer, self._last_acknowledged(writer), partial(self._last_put, shelf, writer))
         self._see(BATCHER, self._last_acknowledged(BATCHER), lambda: self._whole_batch(shelf))
         self._see(WRITERS, self._acknowledged_sum(), lambda: shelf.get("sum", 0))
+
+    def _last_put(self, shelf: Any, writer: int) -> int:
+        found: int = shelf.get(f"put{writer}", [0])[0]
+        return found
 
     def _acknowledged_sum(self) -> int:
         return sum(map(self._acknowledged, COUNTERS))
@@ -162,11 +167,12 @@ class Storm:
                 least, most = self._acknowledged_sum(), sum(map(self._attempted, COUNTERS))
                 if not max(least, self._words[SEEN + WRITERS]) <= shelf["sum"] <= most:
                     raise SystemExit(f"the sum is {shelf['sum']} for {least} to {most} increments")
-                versions = [shelf.record(key).version for key in ("put0", "put1", "batch0", "sum")]
+                versions: list[Any] = [shelf.record(key).version for key in ("put0", "put1", "batch0", "sum")]
                 if len(set(versions)) < len(versions):
                     raise SystemExit(f"numbers are not unique: {versions}")
                 shelf["last"] = 1
-                if shelf.record("last").version <= max(versions):
+                last: Any = shelf.record("last").version
+                if last <= max(versions):
                     raise SystemExit(f"numbers do not rise: {versions}")
                 shelf.sync()
 

@@ -270,6 +270,10 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
     def setdefault(self, key: K, default: V, /) -> V: ...
     def setdefault(self, key: K, default: Any = None, /) -> Any:
         """The value of ``key``. If the key does not exist, ``default`` is stored and a copy of it returned."""
+        if self._handle.engine.locks_quickly and not self._handle.inside:
+            with suppress(KeyError):  # as a rule it exists, and no lock is needed
+                self._handle.refuse_writing()
+                return self._get(key)
         return self._atomically(lambda transaction: transaction.setdefault(key, default))
 
     def update(self, other: Any = (), /, **more: Any) -> None:
@@ -436,7 +440,7 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
                 return step(Transaction(part, self._namespace, self._codec))
         engine = handle.engine
         with handle.taking_part() as participant, engine.exclusive() as lock:
-            state, transaction = transactions.begin(engine, self.name, self._namespace, self._codec, watched=False)
+            state, transaction = transactions.begin(engine, engine.where, self._namespace, self._codec, watched=False)
             try:
                 participant.state = state
                 try:
@@ -487,14 +491,17 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
         raise ValueError("attempts must be at least 1")
 
     def _atomically(self, step: Callable[[Transaction[K, V]], T], *, joined: bool = False) -> T:
-        """Run a step that may be repeated, and commit it. The exclusive lock is taken after several conflicts.
+        """Run a step that may be repeated, and commit it.
 
-        ``joined`` is for a step that calls a function of the user: its writes to the shelf are part of the step.
+        Unless the engine locks quickly, the exclusive lock is taken after several conflicts. ``joined`` is for a step
+        that calls a function of the user: its writes to the shelf are part of the step.
         """
+        engine = self._handle.engine
+        if engine.locks_quickly:
+            return self._holding(step)
         outer = self._joined()
         if outer is not None:
             return step(outer)
-        engine = self._handle.engine
         for _ in range(_ATTEMPTS):
             state, transaction = transactions.begin(engine, self.name, self._namespace, self._codec, watched=True)
             with self._handle.taking_part() if joined else nullcontext() as participant:

@@ -133,8 +133,8 @@ class Transaction(Readable[K, V], MutableMapping[K, V], Generic[K, V]):
 
     # --- changing a value --------------------------------------------------------------------------------------------
 
-    def _get_or(self, key: K, encoded: bytes, default: Any, *, copy: bool = False) -> V:
-        record = self._reader().record(encoded)
+    def _get_or(self, key: K, encoded: bytes, overlay: Overlay, default: Any, *, copy: bool = False) -> V:
+        record = overlay.record(encoded)
         value: V = default
         if record is None:
             if default is MISSING:
@@ -151,7 +151,7 @@ class Transaction(Readable[K, V], MutableMapping[K, V], Generic[K, V]):
         """Return a value for changes in place, and store it when the block ends. As :meth:`coshelf.Shelf.edit`."""
         overlay, encoded = self._reader(), self._namespace.encode(key)
         with overlay.guarding(encoded):
-            value = self._get_or(key, encoded, default, copy=True)
+            value = self._get_or(key, encoded, overlay, default, copy=True)
             if is_immutable(value):
                 raise TypeError(
                     f"the value for key {shown(key)} is a {type(value).__name__}, which cannot be changed in place\n"
@@ -164,7 +164,7 @@ class Transaction(Readable[K, V], MutableMapping[K, V], Generic[K, V]):
         """Store ``function(value)`` and return it. As :meth:`coshelf.Shelf.modify`."""
         overlay, encoded = self._reader(), self._namespace.encode(key)
         with overlay.guarding(encoded):
-            old = self._get_or(key, encoded, default)
+            old = self._get_or(key, encoded, overlay, default)
             new = function(old)
             if new is None and not allow_none and not is_immutable(old):
                 raise TypeError(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 import lmdb
 
-from coshelf import records
+from coshelf import native, records
 from coshelf.contract import (
     RESERVED,
     Batch,
@@ -72,6 +72,7 @@ class LmdbEngine(Engine):
     """One user's handle on an environment that others may share."""
 
     name = "lmdb"
+    locks_quickly = native.in_use
 
     def __init__(self, environment: Environment, options: OpenOptions) -> None:
         self._environment = environment
