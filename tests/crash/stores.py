@@ -222,7 +222,7 @@ def _shelf_that_empties_first(root: str) -> Store:
         else:
             with delta.writing() as transaction:
                 delta._keep_only(transaction, [])
-            transaction.commit()
+                transaction.commit()
         return copied
 
     flusher.Flusher._copy = copy_and_empty  # type: ignore[method-assign]
