@@ -18,6 +18,7 @@ import coshelf
 from coshelf.engines.lmdb import lmdb_file
 from coshelf.engines.lmdb.blobs import folder
 from coshelf.engines.lmdb.delta import files, flusher
+from coshelf.engines.lmdb.delta.log import LogDelta
 from coshelf.values import buffers, pickle_surgery
 
 INTERVAL = 0.05
@@ -216,9 +217,12 @@ def _shelf_that_empties_first(root: str) -> Store:
 
     def copy_and_empty(self: Any, delta: Any, *more: Any) -> tuple[int, bool, set[bytes]]:
         copied = copy(self, delta, *more)
-        with delta.writing() as transaction:
-            delta.keep_only(transaction, [])
-            transaction.commit()
+        if isinstance(delta, LogDelta):
+            delta.log.remove(copied[0])
+        else:
+            with delta.writing() as transaction:
+                delta._keep_only(transaction, [])
+                transaction.commit()
         return copied
 
     flusher.Flusher._copy = copy_and_empty  # type: ignore[method-assign]

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from fixtures import crew, own_state, path
+from fixtures import crew, own_state, path, tables
 
-__all__ = ["crew", "own_state", "path"]
+__all__ = ["crew", "own_state", "path", "tables"]

@@ -9,11 +9,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from insides import use_tables
 from support import Crew, Worker
 
+from coshelf import native
+from coshelf.engines.lmdb.delta import files
 from starting import Program
 
-__all__ = ["armed", "crew", "own_state", "path"]
+__all__ = ["armed", "crew", "each_kind", "own_state", "path", "tables"]
 
 
 @pytest.fixture
@@ -50,3 +53,18 @@ def path(tmp_path: Path) -> Iterator[str]:
 def own_state(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the trust marks of test shelves out of the user's home."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.getbasetemp() / "state"))
+
+
+@pytest.fixture
+def tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have this process make tables, and have its workers do without the module in C, so that they make tables, too."""
+    monkeypatch.setattr(files, "native", files.native)  # put back at the end of the test
+    use_tables()
+    monkeypatch.setenv("COSHELF_NATIVE", "0")
+
+
+@pytest.fixture(params=["log", "table"] if native.in_use else ["table"])
+def each_kind(request: pytest.FixtureRequest) -> None:
+    """Run a test over both kinds of delta that are written through a map, as far as this process can have them."""
+    if request.param == "table":
+        request.getfixturevalue("tables")

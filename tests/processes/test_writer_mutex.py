@@ -1,4 +1,4 @@
-"""Who sleeps at a mutex that is free gets its turn.
+"""A writer that sleeps at a free mutex of LMDB gets its turn: at the base, and at a delta that is a table.
 
 The holder of LMDB's mutex is told by a bit that others sleep. That bit is gone if the one who was woken last is killed
 before it looked at the mutex, and another took it first: too rare to wait for it, so here the bit is taken away.
@@ -48,6 +48,7 @@ def _wait_for_sleepers(lock_file: str, *, forget: bool = False) -> None:
             mutex.close()
 
 
+@pytest.mark.usefixtures("tables")
 @pytest.mark.parametrize("file", ["base", "delta"])
 def test_a_writer_that_nobody_wakes_gets_its_turn(crew: Crew, path: str, file: str) -> None:
     with coshelf.open(path):  # all the time, so that no file is made anew
@@ -66,6 +67,7 @@ def test_a_writer_that_nobody_wakes_gets_its_turn(crew: Crew, path: str, file: s
         holder.finish()
 
 
+@pytest.mark.usefixtures("tables")
 def test_a_process_that_has_waited_can_fork_without_a_warning(crew: Crew, path: str) -> None:
     """From Python 3.12 on threads that are there at a fork are one, and what it warns of is true."""
     with coshelf.open(path) as shelf:

@@ -35,6 +35,7 @@ def test_what_is_written_at_exit_and_when_modules_are_torn_down_is_there(
     assert _contents(engine + path) == WRITTEN
 
 
+@pytest.mark.usefixtures("tables")  # whose write lock can be held for a time
 def test_what_is_written_when_modules_are_torn_down_waits_for_another_process(crew: Crew, path: str) -> None:
     with coshelf.open(path, flush_interval=1000) as shelf:
         shelf["a"] = 1
