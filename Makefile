@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 GROUPS = --group lint
 
-.PHONY: demo test test-long crash fuzz lint types bench bench-quick bench-growth clean
+.PHONY: demo test test-long sanitize crash fuzz lint types bench bench-quick bench-growth clean
 
 $(VENV)/ready: pyproject.toml $(wildcard native/*.[ch])
 	$(PYTHON) -m venv $(VENV)
@@ -23,12 +23,17 @@ test: $(VENV)/ready
 test-long: $(VENV)/ready
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
+# The tests of the module in C over builds with AddressSanitizer, UndefinedBehaviorSanitizer and ThreadSanitizer.
+sanitize: $(VENV)/ready
+	for kind in address thread; do $(BIN)/python tests/native/sanitized.py $$kind || exit 1; done
+
 # As root, with FUSE (fuse3 and xfsprogs of Debian) and loop devices, power is cut at the block level, too.
 crash: $(VENV)/ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group crash
 	$(BIN)/python -m pytest -n 2 --dist worksteal tests/crash
 
-# A million mutated records, keys and files, then what a fuzzer finds that is guided by coverage.
+# A million mutated records, keys and files, then what a fuzzer finds that is guided by coverage. The module in C has
+# targets of its own, which clang builds.
 FUZZ_INPUTS ?= 1000000
 FUZZ_SEED ?= 0
 FUZZ_SECONDS ?= 120
@@ -36,6 +41,8 @@ fuzz: $(VENV)/ready
 	$(BIN)/python tests/fuzz/campaign.py --inputs $(FUZZ_INPUTS) --seed $(FUZZ_SEED)
 	for target in record key file; do \
 		$(BIN)/python tests/fuzz/guided.py $$target -max_total_time=$(FUZZ_SECONDS) || exit 1; done
+	for target in loads keys base; do \
+		PYTHONPATH=tests/native $(BIN)/python tests/fuzz/native_targets.py $$target -max_total_time=$(FUZZ_SECONDS) || exit 1; done
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check .
@@ -55,7 +62,7 @@ BENCH = .venv-bench/bin/python
 # The modules that start servers are those of the tests.
 BENCH_SERVERS = PYTHONPATH=tests/servers $(BENCH)
 
-.venv-bench/ready: pyproject.toml
+.venv-bench/ready: pyproject.toml $(wildcard native/*.[ch])
 	$(or $(BENCH_PYTHON),$(PYTHON)) -m venv .venv-bench
 	$(BENCH) -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
 	$(BENCH) -m pip install --quiet --disable-pip-version-check --editable . --group bench
@@ -80,10 +87,11 @@ bench: .venv-bench/ready $(BENCH_BEFORE)
 	$(BENCH_SERVERS) benchmarks/servers_redis.py
 	$(BENCH) benchmarks/report.py
 
-# The same rows as `bench`, from small stores: within two minutes.
+# The same rows as `bench`, from small stores: within two minutes. CLOCK=processor: on a busy machine.
+CLOCK ?= wall
 bench-quick: .venv-bench/ready $(BENCH_BEFORE)
 	$(BENCH) benchmarks/run.py --sqlite-python '$(SQLITE_PYTHON)' --before '$(abspath $(BENCH_BEFORE))' \
-		--quick --results .venv-bench/quick.json
+		--quick --clock $(CLOCK) --results .venv-bench/quick.json
 
 # Up to ten million keys, with the page cache warm and cold: an hour and 20 GB of disk.
 bench-growth: .venv-bench/ready

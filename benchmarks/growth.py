@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from contenders import CONTENDERS as KNOWN
-from crew import Crew, say, turned
+from crew import Crew, Setting, say, turned
 from data import KINDS
 from machine import described
 
@@ -30,7 +30,7 @@ COLD = ("few", "set", "items")
 def measure(count: int, rounds: int, place: str, names: list[str]) -> dict[str, Any]:
     """Microseconds of one operation, by contender and work. Each round measures all contenders in turns."""
     directory = tempfile.mkdtemp(prefix="coshelf-bench-", dir=place)
-    crew = Crew(names, directory, count, KINDS[0], {}, "")
+    crew = Crew(names, Setting(directory, {}), count, KINDS[0])
     took: dict[str, dict[str, list[float]]] = {name: {} for name in crew.workers}
 
     def do(name: str, what: str, turn: int, cold: str = "") -> None:

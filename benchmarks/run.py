@@ -14,7 +14,7 @@ import special
 import wanted
 from contenders import CONTENDERS
 from coshelf import native
-from crew import measure, say
+from crew import Setting, measure, say
 from data import KINDS
 from machine import described
 
@@ -37,6 +37,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--place", default=str(HERE), help="a directory on the disk to be measured")
     parser.add_argument("--sqlite-python", default="", help="a Python that has dbm.sqlite3 (3.13), for that row")
     parser.add_argument("--before", default="", help="the src directory of an earlier coshelf, to compare with")
+    parser.add_argument("--clock", choices=["wall", "processor"], default="wall", help="processor: for a busy machine")
     parser.add_argument("--seconds", type=float, default=3, help="how long processes and threads write together")
     parser.add_argument("--held", type=float, default=60, help="seconds that the iterator and the snapshot are held")
     parser.add_argument("--many", type=int, default=1_000_000, help="entries of the measurement of memory")
@@ -48,26 +49,30 @@ def parsed() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def write(results: dict[str, Any], path: Path) -> None:
+    """Write what has been measured so far."""
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+
+
 def main() -> None:
     given = parsed()
     others = {"shelve on sqlite3": given.sqlite_python} if given.sqlite_python else {}
     names = [name for name in given.contenders if given.before or name != "coshelf, before"]
-    results: dict[str, Any] = {"machine": described(given.place), "tables": []}
+    setting = Setting(given.place, others, given.before, given.clock)
+    results: dict[str, Any] = {"machine": {**described(given.place), "clock": given.clock}, "tables": []}
     if not native.in_use:
         say(f"  coshelf's module in C is not in use: {native.reason}")
     for kind in given.kinds:
         for count in given.sizes:
             if kind == KINDS[1] and count > SIZES[0]:
                 continue  # each store would have a gigabyte
-            results["tables"].append(
-                measure(names, count, kind, given.rounds, given.place, others, given.before)
-            )  # fmt: skip
+            results["tables"].append(measure(names, setting, count, kind, given.rounds))
+    write(results, given.results)
     if not given.skip_special:
-        results["special"] = special.Plan(
-            names, given.place, given.rounds, given.seconds, given.held, given.many, others, given.before
-        ).measure()
-    given.results.parent.mkdir(exist_ok=True)
-    given.results.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+        plan = special.Plan(names, setting, given.rounds, given.seconds, given.held, given.many)
+        results["special"] = plan.measure()
+        write(results, given.results)
     print("\n".join(wanted.table(results)))
     say(f"written to {given.results}")
 

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from crew import environment_of, say, turned
+from contenders import OURS
+from crew import Setting, environment_of, say, turned
 
 __all__ = ["Plan"]
 
@@ -33,23 +34,19 @@ class Plan:
 
     Args:
         names: the contenders; a measurement leaves out the others.
-        place: a directory on the disk to be measured.
+        setting: where and how. Processes that work together are measured by the wall clock in any case.
         rounds: how often each contender has its turn.
         seconds: how long processes or threads work together.
         held: how many seconds an iterator and a snapshot are held.
         many: the number of entries for the measurement of memory, and ten times that of the held snapshot.
-        others: the interpreters of those contenders that need another one.
-        before: the ``src`` of an earlier coshelf; empty if there is none.
     """
 
     names: Sequence[str]
-    place: str
+    setting: Setting
     rounds: int
     seconds: float
     held: float
     many: int
-    others: dict[str, str]
-    before: str
 
     def measure(self) -> dict[str, Any]:
         """All measurements: for each contender the figures of its script, medians of the rounds."""
@@ -88,25 +85,27 @@ class Plan:
 
     def _run(self, script: str, name: str, *arguments: object) -> Any:
         """Run one of the scripts in a process and a directory of its own. Return the result that it prints."""
-        place = tempfile.mkdtemp(prefix="coshelf-bench-", dir=self.place)
-        python = self.others.get(name, sys.executable)
+        place = tempfile.mkdtemp(prefix="coshelf-bench-", dir=self.setting.place)
+        python = self.setting.others.get(name, sys.executable)
         try:
             ran = subprocess.run(
                 [python, str(SCRIPTS / script), name, place, *map(str, arguments)], capture_output=True, text=True,
-                env=environment_of(name, foreign=name in self.others, before=self.before), check=False,
+                env=environment_of(name, foreign=name in self.setting.others, before=self.setting.before), check=False,
             )  # fmt: skip
         finally:
             shutil.rmtree(place)
         if ran.returncode:
+            if name in OURS:
+                raise RuntimeError(f"{script}, {name}:\n{ran.stderr}")
             return {"failed": ran.stderr.strip().splitlines()[-1] if ran.stderr.strip() else str(ran.returncode)}
         return json.loads(ran.stdout.strip().splitlines()[-1])
 
     def _imports(self) -> dict[str, float]:
         """Seconds from the start to the end of an interpreter that imports coshelf, and of one that imports nothing."""
         ways: dict[str, Callable[[], float]] = {"nothing": lambda: _started("pass", TWO[0])}
-        names = [*TWO, "coshelf, before"] if self.before else TWO
+        names = [*TWO, "coshelf, before"] if self.setting.before else TWO
         for name in names:
-            ways[name] = lambda name=name: _started("import coshelf", name, self.before)  # type: ignore[misc]
+            ways[name] = lambda name=name: _started("import coshelf", name, self.setting.before)  # type: ignore[misc]
         took: dict[str, list[float]] = {name: [] for name in ways}
         for turn in range(4 * self.rounds):
             for name in turned(list(ways), turn):

@@ -137,7 +137,8 @@ class _Table:
         if mine is None:
             return
         if other is None:
-            why = self._missing.get(peer) or self._failed.get(peer, {}).get(theirs or what)
+            failed = self._failed.get(peer, {})
+            why = self._missing.get(peer) or failed.get(theirs or what) or failed.get("load")
             if why:
                 yield Row(work, wanted_words, f"{number(mine)} us", why, "", None)
             return

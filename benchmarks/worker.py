@@ -23,7 +23,8 @@ QUANTILES = (0.5, 0.99, 0.999, 1.0)
 class Worker:
     """The workloads. Each returns seconds, and how many operations it did in them."""
 
-    def __init__(self, name: str, directory: str, count: int, kind: str) -> None:
+    def __init__(self, name: str, directory: str, count: int, kind: str, clock: str) -> None:
+        self._clock = time.process_time if clock == "processor" else time.perf_counter
         self._contender = CONTENDERS[name](directory)
         self._keys = keys(count)
         self._kind = kind
@@ -42,37 +43,39 @@ class Worker:
         some = self._some(self._contender.capped, turn)
         values = [value(self._kind, number, turn) for number in range(len(some))]
         store = self._contender.set
-        return _timed(lambda: [store(key, new) for key, new in zip(some, values, strict=True)], len(some))
+        return self._timed(lambda: [store(key, new) for key, new in zip(some, values, strict=True)], len(some))
 
     def get(self, turn: int) -> tuple[float, int]:
         some = self._some(20_000, -turn)
         self._contender.settle()
         load = self._contender.get
-        return _timed(lambda: [load(key) for key in some], len(some))
+        return self._timed(lambda: [load(key) for key in some], len(some))
 
     def few(self, turn: int) -> tuple[float, int]:
         """Gets, so few that each of them finds its page outside the page cache after `cool`."""
         some, load = self._some(2_000, -turn), self._contender.get
-        return _timed(lambda: [load(key) for key in some], len(some))
+        return self._timed(lambda: [load(key) for key in some], len(some))
 
     def dirty(self, turn: int) -> tuple[float, int]:
-        """Gets while a part of the store has just been written. One in a hundred gets what was written."""
+        """Gets while a thousand entries have just been written. One in twenty gets one of these."""
         some = self._some(20_000, -turn)
         store, load, new = self._contender.set, self._contender.get, value(self._kind, 0, turn)
         store(some[0], new)
         time.sleep(0.1)  # after a quiet time coshelf flushes at once, and again a second later
+        for key in some[::20]:
+            store(key, new)
         seconds = 0.0
         for at in range(0, len(some), 1_000):
             piece = some[at : at + 1_000]
-            for key in piece[::100]:
+            for key in piece[::20]:  # so that it stays dirty after a flush
                 store(key, new)
-            seconds += _timed(lambda piece=piece: [load(key) for key in piece], len(piece))[0]  # type: ignore[misc]
+            seconds += self._timed(lambda piece=piece: [load(key) for key in piece], len(piece))[0]  # type: ignore[misc]
         return seconds, len(some)
 
     def batch(self, turn: int) -> tuple[float, int]:
         some = self._some(self._contender.batch, turn + 1_000)
         entries = {key: value(self._kind, number, turn) for number, key in enumerate(some)}
-        return _timed(lambda: self._contender.update(entries), len(entries))
+        return self._timed(lambda: self._contender.update(entries), len(entries))
 
     def transaction(self, turn: int) -> tuple[float, int]:
         some = self._some(self._contender.batch, turn + 2_000)
@@ -83,16 +86,16 @@ class Worker:
                 for key, new in zip(some, values, strict=True):
                     transaction[key] = new
 
-        return _timed(store, len(some))
+        return self._timed(store, len(some))
 
     def items(self, turn: int) -> tuple[float, int]:
         self._contender.settle()
-        return _timed(lambda: self._expect(sum(1 for _ in self._contender.items())), len(self._keys))
+        return self._timed(lambda: self._expect(sum(1 for _ in self._contender.items())), len(self._keys))
 
     def keys(self, turn: int) -> tuple[float, int]:
         self._contender.settle()
         walk = self._contender.keys
-        return _timed(lambda: self._expect(sum(1 for _ in walk())), len(self._keys))
+        return self._timed(lambda: self._expect(sum(1 for _ in walk())), len(self._keys))
 
     def prefix(self, turn: int) -> tuple[float, int]:
         chance = random.Random(turn)
@@ -105,11 +108,11 @@ class Worker:
                 assert found is not None
                 assert sum(1 for _ in found) == 100
 
-        return _timed(look, len(groups))
+        return self._timed(look, len(groups))
 
     def count(self, turn: int) -> tuple[float, int]:
         self._contender.settle()
-        return _timed(lambda: self._expect(self._contender.count()), 1)
+        return self._timed(lambda: self._expect(self._contender.count()), 1)
 
     def opening(self, turn: int) -> tuple[float, int]:
         """Open, get and close a store that nothing else has open."""
@@ -122,13 +125,13 @@ class Worker:
                 self._contender.get(key)
                 self._contender.close()
 
-        took = _timed(visit, len(some))
+        took = self._timed(visit, len(some))
         self._contender.open()
         return took
 
     def increment(self, turn: int) -> tuple[float, int]:
         times, add = min(self._contender.capped, len(self._keys)), self._contender.increment
-        took = _timed(lambda: [add("counter") for _ in range(times)], times)
+        took = self._timed(lambda: [add("counter") for _ in range(times)], times)
         found = self._contender.get("counter")
         assert found == times, f"{found} after {times} increments"
         self._contender.delete("counter")
@@ -136,7 +139,7 @@ class Worker:
 
     def latencies(self, turn: int) -> dict[str, float]:
         """Quantiles of the seconds of single sets, one after another."""
-        clock, store = time.perf_counter, self._contender.set
+        clock, store = self._clock, self._contender.set
         some = self._some(2 * self._contender.capped, turn + 3_000)
         new = value(self._kind, 0, turn)
         took = []
@@ -172,17 +175,6 @@ class Worker:
                 os.close(file)
         self._contender.open()
 
-    def read(self, turn: int) -> int:
-        """Bytes that this process has read from the disk so far."""
-        with open("/proc/self/io", encoding="ascii") as file:
-            return int(next(line for line in file if line.startswith("read_bytes")).split()[1])
-
-    def ways(self, turn: int) -> str:
-        """Why coshelf's module is not in use; empty if it is."""
-        from coshelf import native
-
-        return native.reason
-
     def close(self, turn: int) -> None:
         self._contender.close()
 
@@ -193,24 +185,23 @@ class Worker:
         """Different keys: always the same ones for the same turn."""
         return random.Random(turn).sample(self._keys, min(count, len(self._keys)))
 
+    def _timed(self, work: Callable[[], Any], operations: int) -> tuple[float, int]:
+        gc.collect()
+        gc.disable()
+        try:
+            begun = self._clock()
+            work()
+            return self._clock() - begun, operations
+        finally:
+            gc.enable()
+
     def _expect(self, found: int) -> None:
         assert found == len(self._keys), f"{found} entries instead of {len(self._keys)}"
 
 
-def _timed(work: Callable[[], Any], operations: int) -> tuple[float, int]:
-    gc.collect()
-    gc.disable()
-    try:
-        begun = time.perf_counter()
-        work()
-        return time.perf_counter() - begun, operations
-    finally:
-        gc.enable()
-
-
 def main() -> None:
-    name, directory, count, kind = sys.argv[1:]
-    worker = Worker(name, directory, int(count), kind)
+    name, directory, count, kind, clock = sys.argv[1:]
+    worker = Worker(name, directory, int(count), kind, clock)
     print(json.dumps("ready"), flush=True)
     for line in sys.stdin:
         what, turn = json.loads(line)

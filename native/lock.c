@@ -9,6 +9,10 @@
  * it is not, the holder is dead, and the waiter swaps the word for its own. A process that has the pid of a dead
  * holder clears the word when it opens the shelf, before it can take the lock.
  *
+ * Waking. A loop in one process would wake a sleeper at each release, and have the lock again before that one runs. So
+ * a process wakes at most once in QUIET, and otherwise leaves SLEEPERS in the free word. Sleepers look again by
+ * themselves, soon if the lock has changed hands.
+ *
  * Turns. A process that releases the lock and wants it again would always be quicker than one that sleeps. So a process
  * that has waited for HUNGRY asks for the next turn: it writes its pid into the word NEXT, which others respect. It may
  * be stopped or killed meanwhile, so they respect it for as long as PATIENCE only.
@@ -55,8 +59,10 @@
 #define PATIENCE 4000000
 #define FIRST_QUESTION 5000000  /* after which a waiter asks whether the holder lives; each time twice as late */
 #define LAST_QUESTION 200000000
-#define LONGEST_SLEEP 20000000  /* a sleeper that no process wakes looks again */
-#define SHORTEST_SLEEP 50000
+#define FIRST_NAP 1000000       /* after which a sleeper that no process wakes looks again; each time twice as late */
+#define LONGEST_NAP 10000000
+#define SHORTEST_NAP 50000
+#define QUIET 300000            /* a process that takes the lock again and again wakes no more often */
 
 enum outcome { CLEAN, AFTER_DEATH, BUSY, BY_FLOCK };
 
@@ -66,6 +72,7 @@ typedef struct {
     int file; /* the lock file */
     uint32_t pid;
     char command[COMMAND_SIZE];
+    int64_t last_wake;
     bool is_held;
     bool closed;
     unsigned waiting; /* threads that use the page without the interpreter's lock */
@@ -81,6 +88,7 @@ typedef struct {
     int64_t began;
     int64_t unchanged; /* since when the word has been as it was seen */
     int64_t question;  /* how long it must be unchanged before the next question */
+    int64_t nap;
     Hold seen;
     bool has_slept;
 } Wait;
@@ -150,7 +158,7 @@ sleep_while(ProcessLock *self, uint32_t value, int64_t limit)
 #else
     (void)self, (void)value;
 #endif
-    time = (struct timespec){0, SHORTEST_SLEEP}; /* a sandbox without futex */
+    time = (struct timespec){0, SHORTEST_NAP}; /* a sandbox without futex */
     return nanosleep(&time, NULL) < 0;
 }
 
@@ -169,19 +177,33 @@ lives(ProcessLock *self, uint32_t pid)
 
 /* --- taking and giving back ---------------------------------------------------------------------------------------- */
 
+/* Whether sleepers are left asleep. Otherwise they are to be woken now. */
+static bool
+stays_quiet(ProcessLock *self)
+{
+    uint32_t next = atomic_load(at(self, NEXT));
+    int64_t time = now(CLOCK_MONOTONIC);
+    if ((!next || next == self->pid) && time - self->last_wake < QUIET) {
+        return true;
+    }
+    self->last_wake = time;
+    return false;
+}
+
 /* Change the word to no holder, if it is a hold of this process, and wake those that sleep. */
 static void
-free_word(ProcessLock *self)
+free_word(ProcessLock *self, bool may_stay_quiet)
 {
     uint64_t word = atomic_load(word_of(self));
-    Hold hold;
-    do {
+    Hold hold = unpacked(word);
+    if ((hold.holder & PID) != self->pid) {
+        return;
+    }
+    bool is_quiet = may_stay_quiet && hold.holder & SLEEPERS && stays_quiet(self);
+    do { /* another process may set SLEEPERS meanwhile, and nothing else */
         hold = unpacked(word);
-        if ((hold.holder & PID) != self->pid) {
-            return;
-        }
-    } while (!atomic_compare_exchange_weak(word_of(self), &word, packed(0, hold.number)));
-    if (hold.holder & SLEEPERS) {
+    } while (!atomic_compare_exchange_weak(word_of(self), &word, packed(is_quiet ? SLEEPERS : 0, hold.number)));
+    if (hold.holder & SLEEPERS && !is_quiet) {
         wake(self, atomic_load(at(self, NEXT)) ? INT32_MAX : 1);
     }
 }
@@ -191,7 +213,7 @@ static enum outcome
 settled(ProcessLock *self, bool after_death)
 {
     if (atomic_load(at(self, FLOCK))) { /* with a full barrier after the swap, since both are sequentially consistent */
-        free_word(self);
+        free_word(self, false);
         return BY_FLOCK;
     }
     self->is_held = true;
@@ -219,7 +241,8 @@ attempt(ProcessLock *self, uint32_t bits)
     uint64_t word = atomic_load(word_of(self));
     Hold hold = unpacked(word);
     uint32_t next = atomic_load_explicit(at(self, NEXT), memory_order_relaxed);
-    if (hold.holder || (next && next != self->pid)
+    bits |= hold.holder & SLEEPERS;
+    if (hold.holder & PID || (next && next != self->pid)
         || !atomic_compare_exchange_strong(word_of(self), &word, packed(self->pid | bits, hold.number + 1))) {
         return BUSY;
     }
@@ -233,7 +256,7 @@ static void
 take_turn(ProcessLock *self, Wait *wait, int64_t time)
 {
     uint32_t next = atomic_load(at(self, NEXT));
-    if (next && next != self->pid && !wait->seen.holder && time - wait->unchanged > PATIENCE) {
+    if (next && next != self->pid && !(wait->seen.holder & PID) && time - wait->unchanged > PATIENCE) {
         atomic_compare_exchange_strong(at(self, NEXT), &next, 0);
     }
     next = 0;
@@ -246,7 +269,7 @@ static void
 give_up_turn(ProcessLock *self)
 {
     uint32_t next = self->pid;
-    if (atomic_compare_exchange_strong(at(self, NEXT), &next, 0) && !unpacked(atomic_load(word_of(self))).holder) {
+    if (atomic_compare_exchange_strong(at(self, NEXT), &next, 0) && !(unpacked(atomic_load(word_of(self))).holder & PID)) {
         wake(self, 1);
     }
 }
@@ -260,9 +283,10 @@ look(ProcessLock *self, Wait *wait, int64_t time)
     if (hold.number != wait->seen.number || (hold.holder & PID) != (wait->seen.holder & PID)) {
         wait->unchanged = time;
         wait->question = FIRST_QUESTION;
+        wait->nap = FIRST_NAP;
     }
     wait->seen = hold;
-    if (hold.holder && time - wait->unchanged > wait->question) {
+    if (hold.holder & PID && time - wait->unchanged > wait->question) {
         if (wait->question < LAST_QUESTION) {
             wait->question *= 2;
         }
@@ -279,21 +303,20 @@ static bool
 sleep_a_while(ProcessLock *self, Wait *wait, int64_t time, int64_t end)
 {
     uint32_t holder = wait->seen.holder;
-    if (holder && !(holder & SLEEPERS)) {
+    if (holder & PID && !(holder & SLEEPERS)) {
         uint64_t word = packed(holder, wait->seen.number);
         holder |= SLEEPERS;
         if (!atomic_compare_exchange_strong(word_of(self), &word, packed(holder, wait->seen.number))) {
             return false;
         }
     }
-    if (!holder && !atomic_load(at(self, NEXT))) {
+    if (!(holder & PID) && !atomic_load(at(self, NEXT))) {
         return false; /* it is free */
     }
-    int64_t limit = holder ? wait->question - (time - wait->unchanged) : PATIENCE / 4;
-    limit = limit < LONGEST_SLEEP ? limit : LONGEST_SLEEP;
-    limit = limit < end - time ? limit : end - time;
+    int64_t limit = wait->nap < end - time ? wait->nap : end - time;
+    wait->nap = wait->nap < LONGEST_NAP ? 2 * wait->nap : LONGEST_NAP;
     wait->has_slept = true;
-    return sleep_while(self, holder, limit > SHORTEST_SLEEP ? limit : SHORTEST_SLEEP);
+    return sleep_while(self, holder, limit > SHORTEST_NAP ? limit : SHORTEST_NAP);
 }
 
 /* Wait for the word, without the interpreter's lock, until it is taken, the time is over, or there is a signal. */
@@ -376,7 +399,7 @@ wait_for_word(ProcessLock *self, double limit)
 {
     int64_t time = now(CLOCK_MONOTONIC);
     int64_t end = time + (limit < 1e6 ? (int64_t)(limit * 1e9) : (int64_t)1e15);
-    Wait wait = {.began = time, .unchanged = time, .question = FIRST_QUESTION};
+    Wait wait = {.began = time, .unchanged = time, .question = FIRST_QUESTION, .nap = FIRST_NAP};
     enum outcome outcome = BUSY;
     bool failed = false;
     self->waiting++;
@@ -437,7 +460,7 @@ lock_give_back(ProcessLock *self, PyObject *clear)
     if (clears) {
         atomic_store_explicit(at(self, CLAIM), 0, memory_order_release);
     }
-    free_word(self);
+    free_word(self, true);
     Py_RETURN_TRUE;
 }
 
@@ -451,7 +474,7 @@ lock_forget_namesake(ProcessLock *self, PyObject *Py_UNUSED(ignored))
     if (is_refused(self)) {
         return NULL;
     }
-    free_word(self);
+    free_word(self, false);
     Py_RETURN_NONE;
 }
 

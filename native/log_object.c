@@ -246,14 +246,15 @@ fill_row(LogRow *row, PyObject *key, PyObject *body, unsigned long partial)
 }
 
 PyDoc_STRVAR(put_doc,
-"put(key, body, partial, /)\n--\n\n"
-"Commit one entry and ring the bell. Returns its number, or a number below 0 that says why it was not committed.");
+"put(key, body, partial, holding=False, /)\n--\n\n"
+"Commit one entry and ring the bell. An empty body deletes it. ``holding``: this thread holds the exclusive lock.\n"
+"Returns its number, or a number below 0 that says why it was not committed.");
 
 static PyObject *
 log_put(Log *self, PyObject *const *arguments, Py_ssize_t count)
 {
-    if (count != 3) {
-        PyErr_SetString(PyExc_TypeError, "put() takes 3 arguments");
+    if (count != 3 && count != 4) {
+        PyErr_SetString(PyExc_TypeError, "put() takes 3 or 4 arguments");
         return NULL;
     }
     LogRow row;
@@ -262,7 +263,7 @@ log_put(Log *self, PyObject *const *arguments, Py_ssize_t count)
         || !fill_row(&row, arguments[0], arguments[1], partial)) {
         return NULL;
     }
-    Commit commit = {.rows = &row, .count = 1};
+    Commit commit = {.rows = &row, .count = 1, .holding = count == 4 && arguments[3] == Py_True};
     enum log_result result = commit_patiently(self, &commit);
     if (result == LOG_DONE && !self->closed) {
         ring(self, commit.number);

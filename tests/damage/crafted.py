@@ -21,6 +21,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import trials
@@ -34,6 +35,7 @@ import coshelf.inspection.preview
 import coshelf.trust.gate
 import coshelf.values
 from coshelf import CoshelfError
+from coshelf.engines.lmdb.delta import files
 from coshelf.engines.lmdb.delta.flusher import Flusher
 from coshelf.engines.lmdb.delta.state import MAPPED, PLAIN, DeltaState
 from coshelf.engines.lmdb.files.sidecar_directory import delta_path, sidecar_directory, state_path
@@ -81,7 +83,7 @@ def _hundreds(shelf: Any) -> None:
 
 
 def left_shelves(directory: str, names: Iterable[str] = SHAPES) -> list[Left]:
-    """Of these shapes, with the newest header in either page, and a delta with rows in it."""
+    """Of these shapes, with the newest header in either page, and a delta, which is a table, with rows in it."""
     _import_everything()
     found = []
     for name in names:
@@ -115,6 +117,7 @@ def _import_everything() -> None:
 
 
 def _leave(path: str, fill: Callable[[Any], None], turn: int) -> None:
+    files.native = SimpleNamespace(in_use=False)  # type: ignore[assignment]  # so that the delta is a table
     Flusher.notice = lambda self: None  # type: ignore[method-assign]  # nothing is flushed but by sync()
     shelf = coshelf.open(path, flush_interval=1_000)
     fill(shelf)

@@ -13,12 +13,15 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
+from types import SimpleNamespace
+from unittest.mock import patch
 
 import lmdb
 
 import coshelf
 from coshelf.engines.lmdb.checks.records import StateCheck
-from coshelf.engines.lmdb.delta.files import delta_path
+from coshelf.engines.lmdb.delta import files
+from coshelf.engines.lmdb.files.sidecar_directory import delta_path
 from coshelf.engines.lmdb.pages.header import read_metas, wrong_with
 from coshelf.engines.lmdb.pages.reading import Pages
 from coshelf.engines.lmdb.pages.structure import StructureCheck
@@ -150,10 +153,11 @@ def _of_lmdb(chance: random.Random, path: str, kind: str) -> Iterator[tuple[str,
 
 
 def _of_coshelf(chance: random.Random, path: str) -> Iterator[tuple[str, list[str]]]:
-    """The states of the file and the delta of one shelf."""
+    """The states of the file and the delta, which is a table, of one shelf."""
     names = ["a", "k" * 600, "k" * 1_200, ("t", 1), 7, "k" * 493, "k" * 494, *map(str, range(chance.choice((5, 300))))]
     snapshots = []
-    with coshelf.open(path, flush_interval=1_000) as shelf:
+    tables = patch.object(files, "native", SimpleNamespace(in_use=False))
+    with tables, coshelf.open(path, flush_interval=1_000) as shelf:
         shelf[names[0]] = 0  # the first commit makes the delta
         for _ in range(_COMMITS // 2):
             scale = chance.randrange(4)

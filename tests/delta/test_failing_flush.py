@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -31,21 +32,24 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
     return Disk(monkeypatch)
 
 
+def fill(shelf: Any, expected: dict[Any, int], batches: Iterable[dict[Any, int]]) -> None:
+    for new in batches:
+        try:
+            shelf.update(new)
+        except coshelf.StorageFull:
+            return
+        expected |= new
+    raise AssertionError("there was no end to what could wait")
+
+
 def test_a_commit_that_raises_is_not_there_and_one_that_returns_is(path: str, disk: Disk) -> None:
     """When so much waits that committing has to help with flushing."""
     with coshelf.open(path, flush_interval=1000) as shelf:
         flush_all(shelf)
         disk.broken = True
         expected: dict[Any, int] = {}
-        for batch in range(200):
-            new = {(batch, n): 1 for n in range(1000)}
-            try:
-                shelf.update(new)
-            except coshelf.StorageFull:
-                break
-            expected |= new
-        else:
-            raise AssertionError("there was no end to what could wait")
+        fill(shelf, expected, ({(batch, n): 1 for n in range(1000)} for batch in range(200)))
+        fill(shelf, expected, ({("last", n): 1} for n in range(1001)))  # what a batch left, for a log counts rows
         assert len(expected) >= 40_000  # a log has less space for keys than a table
         for write in (
             lambda: shelf.__setitem__("one", 1),

@@ -258,7 +258,9 @@ def test_a_cleaned_delta_that_was_emptied_is_an_error_too(crew: Crew, path: str)
     victim.expect("synced")
     victim.kill()
     os.truncate(delta_path(path, 0), 0)
-    with pytest.raises(coshelf.DamagedShelf, match="the base has commits that it never had|this size is not that of the log"):
+    with pytest.raises(
+        coshelf.DamagedShelf, match=r"the base has commits that it never had|this size is not that of the log"
+    ):
         coshelf.open(path)
 
 

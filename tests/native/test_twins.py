@@ -16,7 +16,9 @@ from plain_values import a_key, a_value, mutated
 
 from coshelf import keys, native, records
 
-COUNTS = [2_000, pytest.param(200_000, marks=pytest.mark.long)]
+_LONG = (pytest.mark.long, pytest.mark.timeout(1800))
+COUNTS = [2_000, pytest.param(200_000, marks=_LONG)]
+A_MILLION = [(0, 2_000), *[pytest.param((at, at + 100_000), marks=_LONG) for at in range(0, 1_000_000, 100_000)]]
 
 
 class _Left(Exception):
@@ -35,10 +37,10 @@ def _outcome(function: Any, argument: Any) -> tuple[type, str]:
     return type(result), repr(result)
 
 
-@pytest.mark.parametrize("count", COUNTS)
-def test_pickles_are_those_of_pickle_byte_for_byte(module: ModuleType, count: int) -> None:
+@pytest.mark.parametrize("seeds", A_MILLION, ids=lambda seeds: f"{seeds[0]}-{seeds[1]}")
+def test_pickles_are_those_of_pickle_byte_for_byte(module: ModuleType, seeds: tuple[int, int]) -> None:
     dumps, loads = module.either("dumps", _leave), module.either("loads", _leave)
-    for seed in range(count):
+    for seed in range(*seeds):
         value = a_value(seed, shared=bool(seed % 2))
         expected = pickle.dumps(value, 5)
         assert dumps(value) == expected, seed

@@ -228,3 +228,27 @@ def test_closing_inside_a_transaction_is_a_clear_error(shelf: Any) -> None:
         with coshelf.open(name) as again:
             assert again["a"] in ("A", "new")
             again["later"] = 1
+
+
+def test_an_update_that_fails_half_way_leaves_what_came_before_to_the_transaction(empty: Any) -> None:
+    with empty.transaction() as transaction:
+        with pytest.raises(coshelf.UnwritableValue):
+            transaction.update({"a": 1, "b": 2, "bad": lambda: 0, "c": 3})
+        assert dict(transaction) == {"a": 1, "b": 2}
+    assert dict(empty) == {"a": 1, "b": 2}
+
+
+def test_the_source_of_an_update_reads_what_the_update_has_written(empty: Any) -> None:
+    with empty.transaction() as transaction:
+        transaction["n0"] = 1
+        transaction.update((f"n{n + 1}", transaction[f"n{n}"] * 2) for n in range(10))
+    assert empty["n10"] == 1024
+
+
+def test_an_update_cannot_write_an_entry_that_is_being_changed(empty: Any) -> None:
+    empty["list"] = []
+    with empty.transaction() as transaction, transaction.edit("list") as found:
+        with pytest.raises(coshelf.TransactionInProgress):
+            transaction.update({"other": 1, "list": [2]})
+        found.append(1)
+    assert empty["list"] == [1]

@@ -72,6 +72,8 @@ class Engine(Reader):
     The third argument is that of :attr:`quick`. If it returns False, nothing was stored: call :meth:`put`. None: all is
     done. True: call :meth:`stored`.
     """
+    locks_quickly: bool = False
+    """Whether the exclusive lock takes less time than a commit with checks."""
     keeps_settings: bool = True
     """Whether it stores coshelf's own rows beside the entries, and records that are more than bare pickles."""
 

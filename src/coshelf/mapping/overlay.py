@@ -112,6 +112,11 @@ class Overlay(Reader):
         entry = self._base.get(key)
         return self._see(key, entry) if self._watched else entry
 
+    def record(self, key: bytes) -> bytes | None:
+        if self._watched or self._clears or key in self._writes:
+            return super().record(key)
+        return self._base.record(key)
+
     def scan(
         self, start: bytes, stop: bytes, *, reverse: bool = False, keys_only: bool = False
     ) -> Iterator[tuple[bytes, Entry | None]]:

@@ -270,6 +270,10 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
     def setdefault(self, key: K, default: V, /) -> V: ...
     def setdefault(self, key: K, default: Any = None, /) -> Any:
         """The value of ``key``. If the key does not exist, ``default`` is stored and a copy of it returned."""
+        if self._handle.engine.locks_quickly and not self._handle.inside:
+            with suppress(KeyError):  # as a rule it exists, and no lock is needed
+                self._handle.refuse_writing()
+                return self._get(key)
         return self._atomically(lambda transaction: transaction.setdefault(key, default))
 
     def update(self, other: Any = (), /, **more: Any) -> None:
@@ -357,8 +361,7 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
             return self._atomically(
                 lambda transaction: transaction.modify(key, function, default, allow_none=allow_none), joined=True
             )
-        with self._transaction(None) as transaction:
-            return transaction.modify(key, function, default, allow_none=allow_none)
+        return self._holding(lambda transaction: transaction.modify(key, function, default, allow_none=allow_none))
 
     def replace(self, key: K, old: V, new: V) -> bool:
         """Store ``new`` if the value equals ``old``, and return whether it did. Compare and set.
@@ -428,6 +431,31 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
             # No other thread or process writes now, so the latest state is the instant of this transaction.
             yield from self._run(participant, engine, lock.commit, watched=False)
 
+    def _holding(self, step: Callable[[Transaction[K, V]], T]) -> T:
+        """The result of a step that is a transaction under the exclusive lock. As ``_transaction``, in fewer calls."""
+        handle = self._handle
+        outer = handle.joined()
+        if outer is not None:
+            with outer.nested() as part:
+                return step(Transaction(part, self._namespace, self._codec))
+        engine = handle.engine
+        with handle.taking_part() as participant, engine.exclusive() as lock:
+            state, transaction = transactions.begin(engine, engine.where, self._namespace, self._codec, watched=False)
+            try:
+                participant.state = state
+                try:
+                    result = step(transaction)
+                finally:
+                    participant.state = None
+                batch = state.batch()
+            finally:
+                state.end()
+            if batch is not None:
+                engine.refuse_wide(batch, whole=True)
+                lock.commit(batch)
+                self._committed(batch)
+        return result
+
     def _run(
         self, participant: Participant, base: Any, commit: Callable[[Batch], object], *, watched: bool
     ) -> Iterator[Transaction[K, V]]:
@@ -463,14 +491,17 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
         raise ValueError("attempts must be at least 1")
 
     def _atomically(self, step: Callable[[Transaction[K, V]], T], *, joined: bool = False) -> T:
-        """Run a step that may be repeated, and commit it. The exclusive lock is taken after several conflicts.
+        """Run a step that may be repeated, and commit it.
 
-        ``joined`` is for a step that calls a function of the user: its writes to the shelf are part of the step.
+        Unless the engine locks quickly, the exclusive lock is taken after several conflicts. ``joined`` is for a step
+        that calls a function of the user: its writes to the shelf are part of the step.
         """
+        engine = self._handle.engine
+        if engine.locks_quickly:
+            return self._holding(step)
         outer = self._joined()
         if outer is not None:
             return step(outer)
-        engine = self._handle.engine
         for _ in range(_ATTEMPTS):
             state, transaction = transactions.begin(engine, self.name, self._namespace, self._codec, watched=True)
             with self._handle.taking_part() if joined else nullcontext() as participant:

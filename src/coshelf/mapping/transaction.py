@@ -16,6 +16,7 @@ from coshelf.mapping.immutable import is_immutable
 from coshelf.mapping.namespace import Namespace
 from coshelf.mapping.overlay import Overlay
 from coshelf.mapping.reading import Readable
+from coshelf.values.blobs import MissingBlob
 from coshelf.values.codec import Codec
 
 __all__ = ["MISSING", "State", "Transaction", "begin", "pairs"]
@@ -132,21 +133,25 @@ class Transaction(Readable[K, V], MutableMapping[K, V], Generic[K, V]):
 
     # --- changing a value --------------------------------------------------------------------------------------------
 
-    def _get_or(self, key: K, default: Any, *, copy: bool = False) -> V:
-        try:
-            return self._get_copy(key) if copy else self._get(key)
-        except KeyError:
+    def _get_or(self, key: K, encoded: bytes, overlay: Overlay, default: Any, *, copy: bool = False) -> V:
+        record = overlay.record(encoded)
+        value: V = default
+        if record is None:
             if default is MISSING:
-                raise
-            value: V = default
+                raise KeyError(key)
             return value
+        try:
+            value = self._codec.load(key, encoded, record, copy)
+        except MissingBlob:  # the entry was overwritten meanwhile
+            return self._get_copy(key) if copy else self._get(key)
+        return value
 
     @contextmanager
     def edit(self, key: K, default: Any = MISSING) -> Iterator[V]:
         """Return a value for changes in place, and store it when the block ends. As :meth:`coshelf.Shelf.edit`."""
         overlay, encoded = self._reader(), self._namespace.encode(key)
         with overlay.guarding(encoded):
-            value = self._get_or(key, default, copy=True)
+            value = self._get_or(key, encoded, overlay, default, copy=True)
             if is_immutable(value):
                 raise TypeError(
                     f"the value for key {shown(key)} is a {type(value).__name__}, which cannot be changed in place\n"
@@ -159,7 +164,7 @@ class Transaction(Readable[K, V], MutableMapping[K, V], Generic[K, V]):
         """Store ``function(value)`` and return it. As :meth:`coshelf.Shelf.modify`."""
         overlay, encoded = self._reader(), self._namespace.encode(key)
         with overlay.guarding(encoded):
-            old = self._get_or(key, default)
+            old = self._get_or(key, encoded, overlay, default)
             new = function(old)
             if new is None and not allow_none and not is_immutable(old):
                 raise TypeError(

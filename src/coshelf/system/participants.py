@@ -9,6 +9,9 @@ import threading
 __all__ = ["current_task", "current_thread"]
 
 
+_NO_TASK = (None, None)
+
+
 def current_thread() -> tuple[int, int]:
     """Process and thread. In a forked child the thread has the same number as in its parent."""
     return os.getpid(), threading.get_ident()  # the number of a greenlet, if gevent has patched this
@@ -19,6 +22,9 @@ def current_task() -> tuple[object, object]:
 
     Neither library is imported. If the program has not imported one, it has no tasks of it.
     """
+    modules = sys.modules
+    if modules.get("asyncio") is None and modules.get("greenlet") is None:
+        return _NO_TASK
     loop = _found("asyncio", "_get_running_loop")
     task = None if loop is None else _found("asyncio", "current_task")
     return task, _found("greenlet", "getcurrent")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from hashlib import blake2b
-from itertools import repeat
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
@@ -27,7 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["OLD", "PickleCodec"]
 
 OLD = bytes([records.OLD_PICKLE])
-_encoded, _record = itemgetter(0), itemgetter(1)
 _VERIFIED, _TRAILER, _RESIDUE = records.VERIFIED_ON_READ, records.TRAILER, records.RESIDUE
 
 
@@ -112,16 +109,14 @@ class PickleCodec:
     def _load_pages(
         self, decode: Callable[[bytes], Any], pages: Iterable[list[tuple[bytes, bytes]]]
     ) -> Iterator[tuple[Any, Any]]:
-        # The same as load(), with fewer calls for each record. Closing the shelf empties the page, so nothing is done
-        # for a row before its turn.
-        unpickle = self._unpickle
+        # The same as load(), without a call for each record.
+        unpickle, verified = self._unpickle, records.VERIFIED_ON_READ
         for page in pages:
-            is_small = max(map(len, map(_record, page)), default=0) <= _VERIFIED
-            sums = map(crc32, map(_record, page), map(crc32, map(_encoded, page))) if is_small else repeat(None)
-            for (encoded, record), key, found in zip(page, map(decode, map(_encoded, page)), sums, strict=False):
+            for encoded, record in page:
+                key = decode(encoded)
                 if key is FOREIGN:
                     continue
-                if found == _RESIDUE and len(record) > _TRAILER and record[0] == records.PICKLE:
+                if len(record) <= verified and records.is_intact(encoded, record) and record[0] == records.PICKLE:
                     try:
                         value = unpickle(record)
                     except Exception:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 import lmdb
 
-from coshelf import records
+from coshelf import native, records
 from coshelf.contract import (
     RESERVED,
     Batch,
@@ -72,6 +72,7 @@ class LmdbEngine(Engine):
     """One user's handle on an environment that others may share."""
 
     name = "lmdb"
+    locks_quickly = native.in_use
 
     def __init__(self, environment: Environment, options: OpenOptions) -> None:
         self._environment = environment
@@ -82,7 +83,8 @@ class LmdbEngine(Engine):
         environment.flush_interval = min(environment.flush_interval, options.flush_interval)
         environment.may_write |= options.flag != "r"
         self.capabilities = replace(_CAPABILITIES, acknowledged="durable" if self._waits_for_disk else "machine")
-        self._puts_quickly = environment.has_delta and options.flag != "r" and environment.row.writable
+        self._may_write = options.flag != "r" and environment.row.writable
+        self._puts_quickly = environment.has_delta and self._may_write
         self.where = environment.path
         self.store_id = environment.row.store_id
         self.blobs = _BlobsOfHandle(self)
@@ -226,16 +228,20 @@ class LmdbEngine(Engine):
     def _apply(self, batch: Batch) -> int:
         return self._acknowledged(self._commit(batch, holding=False))
 
-    def put(self, key: bytes, body: bytes) -> int | str:
+    def put(self, key: bytes, body: bytes, held: Batch | None = None) -> int | str:
+        """As the engine's contract says. An empty body deletes the entry.
+
+        ``held``: the same as a batch, for the thread that holds the exclusive lock.
+        """
         if type(body) is not bytes or len(body) > SMALL or not self._puts_quickly:
-            return self.commit(Batch(puts={key: body}))
+            return self._put_as_batch(key, body, held)
         partial = records.checksum(key, body)
         environment = self._environment
         environment.enter()
         try:
             # None until a commit has made the delta and this process has used it.
             delta = environment.latest_delta if environment.name.gone is None else None
-            number = None if delta is None else delta.put_one(key, body, partial)
+            number = None if delta is None else delta.put_one(key, body, partial, held is not None)
             if delta is not None and number is not None:
                 if delta is not self._quick_delta:
                     self._use_quickly(environment.base, delta)
@@ -247,7 +253,7 @@ class LmdbEngine(Engine):
         finally:
             environment.leave()
         if number is None:
-            return self.commit(Batch(puts={key: body}))
+            return self._put_as_batch(key, body, held)
         if self._waits_for_disk:
             return self._acknowledged(number)
         flusher = environment.flusher
@@ -255,6 +261,11 @@ class LmdbEngine(Engine):
         if flusher.thread is None:
             flusher.start()
         return number
+
+    def _put_as_batch(self, key: bytes, body: bytes, held: Batch | None) -> int | str:
+        if held is None:
+            return self.commit(Batch(puts={key: body}))
+        return self._acknowledged(self._commit(held, holding=True))
 
     def stored(self) -> None:
         environment = self._environment
@@ -269,8 +280,14 @@ class LmdbEngine(Engine):
     def gather(self) -> MutableMapping[bytes, bytes]:
         return SpooledPuts(os.path.dirname(self.where))
 
-    def _commit_exclusively(self, batch: Batch) -> int:
-        self._refuse_writes()
+    def _commit_exclusively(self, batch: Batch) -> int | str:
+        if not self._may_write:
+            self._refuse_writes()
+        if not batch.checks and not batch.clears and len(batch.puts) + len(batch.deletes) == 1:
+            for key, body in batch.puts.items():
+                return self.put(key, body, batch)
+            for key in batch.deletes:
+                return self.put(key, b"", batch)
         return self._acknowledged(self._commit(batch, holding=True))
 
     def _commit(self, batch: Batch, *, holding: bool) -> int:
@@ -346,7 +363,8 @@ class LmdbEngine(Engine):
             raise FormatTooNew(f"{self.where} uses features of a later version: this one can read it, not write it")
 
     def exclusive(self, timeout: float | None = None) -> AbstractContextManager[Exclusive]:
-        self._refuse_writes()
+        if not self._may_write:
+            self._refuse_writes()
         environment = self._environment
         environment.enter()  # a forked child opens the files again here, and gets a lock of its own
         environment.leave()

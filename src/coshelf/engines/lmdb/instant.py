@@ -175,6 +175,7 @@ class LmdbSnapshot(Snapshot):
         rows: RowPages | None = None
         newer = NewerRows(self._newer, start, stop, reverse=reverse, keys_only=keys_only)
         check = ScanCheck(path, reverse=reverse)
+        is_whole = start <= FIRST and stop >= LAST
         is_end = False
         while not is_end:
             with self.transaction() as transaction:
@@ -184,15 +185,22 @@ class LmdbSnapshot(Snapshot):
                 if self._environment.has_damage and not keys_only:
                     found = [(key, visibly_damaged(key, record)) for key, record in found]
                 check.see(found)
-                if not found and start <= FIRST and stop >= LAST:
+                if not found and is_whole:
                     check.end(self._count_base(transaction))
-                is_end = not found  # asked before the page is handed out: closing the shelf empties it
+                # Asked before the page is handed out: closing the shelf empties it.
+                is_end = not found or (rows.is_done and not is_whole)
                 page = newer.over(found)
                 reading.hand_out(rows, page)
             if page:
                 yield page
-        if not reading.alive:  # the last rows may be of the delta alone
+        if not reading.alive:
             reading.refuse()
+        page = newer.over([])
+        if page:  # rows of the delta behind the last row of the base
+            reading.hand_out(rows, page)
+            yield page
+            if not reading.alive:
+                reading.refuse()
 
     def count(self, start: bytes, stop: bytes) -> int:
         if start > FIRST or stop < LAST:

@@ -12,6 +12,7 @@ from coshelf import native
 
 PROCESSES, TURNS = 4, 6
 seed, rounds = int(sys.argv[2]), int(sys.argv[3])
+parent = os.getpid()
 page, memory = bare_lock.new_page(), bare_lock.numbers()
 words = page.cast("I")
 count, begun = 0, 1  # places in the memory; from 2 on: the rounds that each process has done
@@ -23,6 +24,7 @@ def work(number):
     lock = bare_lock.opened(page, path)
     for turn in range(1, rounds + 1):
         while memory[begun] < turn:
+            assert os.getppid() == parent  # the parent has failed
             time.sleep(0)
         for _ in range(chance.randrange(50 if number else 400)):
             pass

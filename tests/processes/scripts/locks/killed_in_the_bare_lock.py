@@ -14,6 +14,7 @@ from coshelf import native
 CHILDREN = 4
 seed, kills, kinds = int(sys.argv[2]), int(sys.argv[3]), sys.argv[4].split(",")
 chance = random.Random(seed)
+parent = os.getpid()
 page, memory = bare_lock.new_page(), bare_lock.numbers()
 count, holder, lost = 0, 1, 2  # places in the memory; from 3 on: what each child has acknowledged
 
@@ -21,7 +22,7 @@ count, holder, lost = 0, 1, 2  # places in the memory; from 3 on: what each chil
 def work(place, kind):
     native.in_use &= kind == "with"
     lock = bare_lock.opened(page, path)
-    while True:
+    while os.getppid() == parent:
         after_death = bare_lock.hold(lock)
         memory[lost] += bool(memory[holder]) and not after_death
         memory[holder] = os.getpid()
@@ -29,6 +30,7 @@ def work(place, kind):
         memory[holder] = 0
         lock.release()
         memory[place] += 1
+    os._exit(1)
 
 
 def start(place):

@@ -136,11 +136,12 @@ class Delta(ABC):
     # --- committing --------------------------------------------------------------------------------------------------
 
     @abstractmethod
-    def put_one(self, key: bytes, body: bytes, partial: int) -> int | None:
+    def put_one(self, key: bytes, body: bytes, partial: int, holding: bool = False) -> int | None:
         """Commit one small entry by the short path, as most commits do. Return its number, which the bell has by then.
 
-        Commits nothing and returns None if the short path is not possible. ``partial`` is the checksum so far. The
-        caller wakes the threads that wait at the bell.
+        Commits nothing and returns None if the short path is not possible. An empty body deletes the entry.
+        ``partial`` is the checksum so far. ``holding``: this thread has the exclusive lock. The caller wakes the
+        threads that wait at the bell.
         """
 
     @abstractmethod

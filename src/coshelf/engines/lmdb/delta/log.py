@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 from coshelf import native, records
 from coshelf.contract import Batch
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 __all__ = ["LOG_SIZES", "LogDelta"]
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 # A header, two indexes of 512 KiB, and two segments of 64 or 16 MiB. If address space is limited, the smaller is tried.
 _FIXED = 4096 + (1 << 20)
 LOG_SIZES = (_FIXED + (128 << 20), _FIXED + (32 << 20))
@@ -40,6 +43,21 @@ _FULL = -4
 _NO_SPACE = -5
 _CHANGED = -6
 _NESTED = -7
+
+
+def _typed(method: Callable[Concatenate[LogDelta, P], T]) -> Callable[Concatenate[LogDelta, P], T]:
+    """Decorate a method that uses the log: the errors of the module in C become ours."""
+
+    @functools.wraps(method)
+    def call(self: LogDelta, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return method(self, *args, **kwargs)
+        except CoshelfError:
+            raise
+        except (ValueError, RuntimeError, OSError) as error:
+            raise self.typed(error) from error
+
+    return call
 
 
 class LogDelta(Delta):
@@ -113,17 +131,34 @@ class LogDelta(Delta):
         self.close()
         return None
 
+    def typed(self, error: ValueError | RuntimeError | OSError) -> CoshelfError:
+        """Our error for one of the module in C: of damage, of a call inside a commit, or of the mutex."""
+        if isinstance(error, RuntimeError):
+            return self._nested()
+        if isinstance(error, ValueError):
+            return DamagedShelf(f"{self.path} is damaged: {error}")
+        return StorageError(error.errno, f"cannot commit: {error.strerror or error}", self.path)
+
+    def _nested(self) -> CoshelfError:
+        return TransactionInProgress(
+            f"this call interrupted this thread in the middle of a commit to {self.shelf}, at a step that cannot be "
+            "interrupted\n  hint: in a signal handler or finalizer, only note what is to be written, and write it later"
+        )
+
     def last_number(self) -> int:
         return self.log.number
 
     # --- committing --------------------------------------------------------------------------------------------------
 
-    def put_one(self, key: bytes, body: bytes, partial: int) -> int | None:
+    def put_one(self, key: bytes, body: bytes, partial: int, holding: bool = False) -> int | None:
         log = self.log
-        if ARMED:
-            number = log.commit([(key, body, partial)], False, [], log.stamp(), _reach_applied)
-        else:
-            number = log.put(key, body, partial)
+        try:
+            if ARMED:
+                number = log.commit([(key, body, partial)], holding, [], log.stamp(), _reach_applied)
+            else:
+                number = log.put(key, body, partial, holding)
+        except (ValueError, RuntimeError, OSError) as error:
+            raise self.typed(error) from error
         if number <= 0:
             return None
         if ARMED:
@@ -132,6 +167,7 @@ class LogDelta(Delta):
         self.is_due = log.is_due
         return number
 
+    @_typed
     def commit(
         self, batch: Batch, partial: dict[bytes, int], host: DeltaHost, *, holding: bool, helped: bool
     ) -> int | None:
@@ -174,40 +210,45 @@ class LogDelta(Delta):
         if reason in (_FULL, _NO_SPACE):
             raise DeltaFull(for_good=False)
         if reason == _NESTED:
-            raise TransactionInProgress(
-                f"this call interrupted this thread in the middle of a commit to {self.shelf}, at a step that cannot "
-                "be interrupted\n  hint: in a signal handler or finalizer, only note what is to be written, and write "
-                "it later"
-            )
+            raise self._nested()
 
     @contextmanager
     def numbering(self) -> Iterator[int]:
-        yield self.log.take_number()
+        yield self._take_number()
 
+    @_typed
+    def _take_number(self) -> int:
+        return self.log.take_number()
+
+    @_typed
     def barrier(self) -> None:
         self.log.barrier()
 
     def is_quiet(self) -> bool:
-        self.log.barrier()  # commits take less than a microsecond, so it is quiet at once
+        self.barrier()  # commits take less than a microsecond, so it is quiet at once
         return True
 
     @contextmanager
     def retiring(self) -> Iterator[int]:
         """The exclusive lock keeps commits out; this waits for those that are under way."""
-        self.log.barrier()
+        self.barrier()
         yield self.log.number
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
+    @_typed
     def get(self, key: bytes) -> bytes | None:
         return self.log.get(key)
 
+    @_typed
     def rows(self, start: bytes, stop: bytes) -> list[tuple[bytes, bytes]]:
         return self.log.rows(start, stop)
 
+    @_typed
     def has_more(self, start: bytes, stop: bytes, limit: int) -> bool:
         return self.log.count(start, stop) > limit
 
+    @_typed
     def everything(self) -> list[tuple[bytes, bytes]]:
         return self.log.rows(b"", None)
 
@@ -215,8 +256,12 @@ class LogDelta(Delta):
 
     @contextmanager
     def taking(self, flushed: int) -> Iterator[Taken]:
-        rows, last = self.log.swap(flushed)
+        rows, last = self._swap(flushed)
         yield Taken(last, rows, _nothing)
+
+    @_typed
+    def _swap(self, flushed: int) -> tuple[list[tuple[bytes, bytes]], int]:
+        return self.log.swap(flushed)
 
     def remove(self, flushed: int, nonce: bytes, host: DeltaHost) -> None:
         """Under the base's write lock no other process empties a segment."""
@@ -229,7 +274,11 @@ class LogDelta(Delta):
             state.confirm(row.nonce)
             if ARMED:
                 reach("empty-begun")
-            self.log.remove(row.sequence)
+            self._remove(row.sequence)
+
+    @_typed
+    def _remove(self, flushed: int) -> None:
+        self.log.remove(flushed)
 
 
 def _before_publishing(stack: ExitStack, batch: Batch, host: DeltaHost) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from operator import itemgetter
 from typing import Any
 
 from coshelf.engines.lmdb.delta.delta import is_deletion
 
 __all__ = ["NewerRows"]
+
+_key = itemgetter(0)
 
 
 class NewerRows:
@@ -37,14 +41,16 @@ class NewerRows:
         passed = self._passed(page)
         if not passed:
             return page
-        gone = {key for key in passed if is_deletion(self._rows[key])}
-        if self._keys_only:
-            return sorted({*page, *passed} - gone, reverse=self._reverse)
-        merged = dict(page)
-        merged.update((key, self._rows[key]) for key in passed)
-        for key in gone:
-            del merged[key]
-        return sorted(merged.items(), reverse=self._reverse)
+        merged = page[::-1] if self._reverse else page.copy()
+        for key in passed:
+            record = self._rows[key]
+            at = bisect_left(merged, key, key=None if self._keys_only else _key)
+            is_there = at < len(merged) and (merged[at] if self._keys_only else merged[at][0]) == key
+            row: Any = key if self._keys_only else (key, record)
+            merged[at : at + is_there] = [] if is_deletion(record) else [row]
+        if self._reverse:
+            merged.reverse()
+        return merged
 
     def _passed(self, page: list[Any]) -> list[bytes]:
         """The keys up to the end of a page, which the scan passes with it."""

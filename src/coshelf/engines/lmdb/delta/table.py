@@ -244,14 +244,16 @@ class TableDelta(LmdbFile, Delta):
 
     # --- committing --------------------------------------------------------------------------------------------------
 
-    def put_one(self, key: bytes, body: bytes, partial: int) -> int | None:
+    def put_one(self, key: bytes, body: bytes, partial: int, holding: bool = False) -> int | None:
         if len(key) > CHUNK:
             return None
         words = self._state.words
         transaction = self.begin_write()
         try:
             number = transaction.id() + self._offset
-            if words[CLAIM] or words[GENERATION] != self.identity.generation or not self._has_ample_room(number):
+            if words[GENERATION] != self.identity.generation or not self._has_ample_room(number):
+                return None
+            if words[CLAIM] and not holding:
                 return None
             transaction.put(key, records.seal(body, partial, number))
             if ARMED:

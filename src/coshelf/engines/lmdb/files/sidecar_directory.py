@@ -141,9 +141,8 @@ def make_directory(shelf: str, like: os.stat_result) -> bool:
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         if os.geteuid() in (0, os.fstat(descriptor).st_uid):
-            give(descriptor, like)
             mode = stat.S_IMODE(like.st_mode) & 0o666
-            os.fchmod(descriptor, mode | (mode & 0o444) >> 2)
+            give(descriptor, like, mode | (mode & 0o444) >> 2)
     finally:
         os.close(descriptor)
     return is_new

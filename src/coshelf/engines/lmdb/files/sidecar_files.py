@@ -77,11 +77,18 @@ def remove_file(path: str) -> None:
         os.unlink(path)
 
 
-def give(descriptor: int, like: os.stat_result) -> None:
-    """Set the shelf's owner and mode, as far as this user may."""
+def give(descriptor: int, like: os.stat_result, mode: int | None = None) -> None:
+    """Set the shelf's owner and mode, or another mode, as far as this user may.
+
+    What is right already is not set again: that would be a change of the file for the journal of the file system.
+    """
+    found = os.fstat(descriptor)
     if os.geteuid() == 0:
-        os.fchown(descriptor, like.st_uid, like.st_gid)
-    elif os.fstat(descriptor).st_gid != like.st_gid:
+        if (found.st_uid, found.st_gid) != (like.st_uid, like.st_gid):
+            os.fchown(descriptor, like.st_uid, like.st_gid)
+    elif found.st_gid != like.st_gid:
         with contextlib.suppress(PermissionError):  # this user is not in the group: its members cannot use the file
             os.fchown(descriptor, -1, like.st_gid)
-    os.fchmod(descriptor, stat.S_IMODE(like.st_mode))
+    mode = stat.S_IMODE(like.st_mode) if mode is None else mode
+    if stat.S_IMODE(found.st_mode) != mode:
+        os.fchmod(descriptor, mode)

@@ -17,7 +17,7 @@ from coshelf.engines.lmdb.checks.opening import check_short_file, stamp
 from coshelf.engines.lmdb.delta.check import refuse_malformed_delta
 from coshelf.engines.lmdb.delta.files import belongs, remove_all_delta_files
 from coshelf.engines.lmdb.delta.left import left_rows
-from coshelf.engines.lmdb.delta.state import boot_id
+from coshelf.engines.lmdb.delta.state import LOG, boot_id
 from coshelf.engines.lmdb.files.closed_file import look_at
 from coshelf.engines.lmdb.files.creation import sweep
 from coshelf.engines.lmdb.files.exposed_sidecars import exposure_of_sidecars, refuse_exposed, refuse_exposed_sidecars
@@ -386,7 +386,8 @@ def _make_sidecars(
                 if not trusted:
                     refuse_malformed_delta(descriptor, path, row, left.delta)
                 make_lock_file(base_path(path), information)
-                make_lock_file(delta_path(path, identity.generation), information)
+                if identity.kind != LOG:
+                    make_lock_file(delta_path(path, identity.generation), information)
                 left.forget_processes()
                 return left
             left.abandon()

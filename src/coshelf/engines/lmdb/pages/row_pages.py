@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["RowPages"]
 
 # Pages are small at first, since many scans want only one row.
-_SIZES = (1, 2, 8, 32, 128, 512)
+_SIZES = (1, 2, 8, 128, 512)
 _QUICK = 8  # from this size on it pays to find out whether the quick way is possible
 _BYTES = 1 << 20
 
@@ -25,7 +25,11 @@ _key = itemgetter(0)
 
 
 class RowPages:
-    """Pages of the keys in ``[start, stop)`` with their records, in order. With ``keys_only`` they have bare keys."""
+    """Pages of the keys in ``[start, stop)`` with their records, in order. With ``keys_only`` they have bare keys.
+
+    Attributes:
+        is_done: whether the end of the range is known to have been reached. The first empty page is the end, too.
+    """
 
     def __init__(
         self, transaction: lmdb.Transaction[bytes], start: bytes, stop: bytes, *, reverse: bool, keys_only: bool
@@ -37,10 +41,13 @@ class RowPages:
         self._keys_only = keys_only
         self._rows: Iterator[Any] = long_keys.walk(transaction, self._start, stop, reverse, keys_only)
         self._is_quick = False
+        self.is_done = False
         self._sizes = iter(_SIZES)
 
     def take(self) -> list[Any]:
         """The next page; empty at the end."""
+        if self.is_done:
+            return []
         wanted = next(self._sizes, _SIZES[-1])
         if self._is_quick:
             return self._within(list(islice(self._rows, wanted)))
@@ -76,10 +83,10 @@ class RowPages:
                 page.reverse()
                 del page[: bisect_left(page, self._start, key=key)]
                 page.reverse()
-                self._rows = iter(())
+                self.is_done = True
         elif last >= self._stop:
             del page[bisect_left(page, self._stop, key=key) :]
-            self._rows = iter(())
+            self.is_done = True
         return page
 
 
