@@ -55,9 +55,11 @@ find_range(Log *self, unsigned wanted, Bound start, Bound stop, Range *range)
 {
     LogMap *log = &self->log;
     *range = (Range){.active = atomic_load_explicit(&log->header->active, memory_order_acquire) & 1};
+    for (unsigned segment = 0; segment < LOG_SEGMENTS; segment++) { /* both, since is_same() compares both */
+        range->epochs[segment] = log_epoch(log, segment);
+    }
     for (int i = LOG_SEGMENTS - 1; i >= 0; i--) { /* the head of the one that is not active does not move */
         unsigned segment = range->active ^ (unsigned)i;
-        range->epochs[segment] = log_epoch(log, segment);
         uint64_t head = atomic_load_explicit(&log->header->segments[segment].head, memory_order_acquire);
         if (range->epochs[segment] & 1 || head <= LOG_FIRST || !(wanted >> segment & 1)) {
             continue;

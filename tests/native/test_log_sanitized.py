@@ -42,7 +42,7 @@ def stress(directory: Path, sanitizers: str, commits: int) -> None:
 
 @pytest.mark.parametrize("sanitizers", ["thread", "address,undefined"])
 def test_threads_that_use_a_log_at_once_are_clean(tmp_path: Path, sanitizers: str) -> None:
-    stress(tmp_path, sanitizers, 2_000)
+    stress(tmp_path, sanitizers, 300)
 
 
 @pytest.mark.long
