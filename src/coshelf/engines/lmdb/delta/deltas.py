@@ -255,7 +255,8 @@ class Deltas:
     def _open_empty_log(self, identity: DeltaIdentity) -> Delta:
         path = delta_path(self.path, identity.generation)
         try:
-            os.truncate(path, identity.map_size)
+            with open(path, "r+b") as made:
+                made.truncate(identity.map_size)
         except OSError as error:
             raise StorageError(error.errno, f"cannot make the delta: {error.strerror}", path) from error
         log = LogDelta(self.path, identity, self.state)
