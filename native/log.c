@@ -39,6 +39,15 @@ _Static_assert(sizeof(LogRecord) == 24, "docs/format.md has the layout");
 #define LIBRARY 2u
 #endif
 
+/* A wait by the clock of the day would last longer if that clock is set back meanwhile. */
+#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 30)
+#define WAIT_CLOCK CLOCK_MONOTONIC
+#define wait_until(mutex, end) pthread_mutex_clocklock(mutex, CLOCK_MONOTONIC, end)
+#else
+#define WAIT_CLOCK CLOCK_REALTIME
+#define wait_until(mutex, end) pthread_mutex_timedlock(mutex, end)
+#endif
+
 typedef _Atomic uint64_t Slot;
 
 size_t
@@ -268,11 +277,11 @@ enum log_result
 log_lock_until(LogMap *log, long nanoseconds)
 {
     struct timespec end;
-    clock_gettime(CLOCK_REALTIME, &end);
+    clock_gettime(WAIT_CLOCK, &end);
     end.tv_nsec += nanoseconds % 1000000000;
     end.tv_sec += nanoseconds / 1000000000 + end.tv_nsec / 1000000000;
     end.tv_nsec %= 1000000000;
-    return locked(log, pthread_mutex_timedlock(&log->header->mutex, &end));
+    return locked(log, wait_until(&log->header->mutex, &end));
 }
 
 void

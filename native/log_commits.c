@@ -251,18 +251,18 @@ log_put(Log *self, PyObject *const *arguments, Py_ssize_t count)
     return log_outcome(result, commit.number);
 }
 
-/* Rows from a sequence of (key, body, partial), or of keys. */
+/* Rows from a tuple of (key, body, partial), or of keys, which the caller keeps. */
 static LogRow *
 rows_from(PyObject *sequence, bool only_keys)
 {
-    size_t count = (size_t)PyList_GET_SIZE(sequence);
+    size_t count = (size_t)PyTuple_GET_SIZE(sequence);
     LogRow *rows = PyMem_Calloc(count ? count : 1, sizeof(LogRow));
     if (rows == NULL) {
         PyErr_NoMemory();
         return NULL;
     }
     for (size_t i = 0; i < count; i++) {
-        PyObject *given = PyList_GET_ITEM(sequence, (Py_ssize_t)i), *key = given, *body = NULL;
+        PyObject *given = PyTuple_GET_ITEM(sequence, (Py_ssize_t)i), *key = given, *body = NULL;
         unsigned long partial = 0;
         if (!only_keys) {
             if (!PyTuple_Check(given) || PyTuple_GET_SIZE(given) != 3) {
@@ -304,16 +304,19 @@ log_commit(Log *self, PyObject *arguments)
         || !log_is_usable(self)) {
         return NULL;
     }
-    LogRow *made = rows_from(rows, false), *keys = made == NULL ? NULL : rows_from(checked, true);
+    /* Another thread may change the lists during a wait. */
+    rows = PyList_AsTuple(rows);
+    checked = rows == NULL ? NULL : PyList_AsTuple(checked);
+    LogRow *made = checked == NULL ? NULL : rows_from(rows, false), *keys = made == NULL ? NULL : rows_from(checked, true);
     PyObject *result = NULL;
     if (keys != NULL) {
         Commit commit = {
             .rows = made,
-            .count = (size_t)PyList_GET_SIZE(rows),
+            .count = (size_t)PyTuple_GET_SIZE(rows),
             .holding = holding,
             .stamp = &stamp,
             .checked = keys,
-            .checks = (size_t)PyList_GET_SIZE(checked),
+            .checks = (size_t)PyTuple_GET_SIZE(checked),
             .before = before == Py_None ? NULL : before,
         };
         enum log_result found = log_commit_patiently(self, &commit);
@@ -321,6 +324,8 @@ log_commit(Log *self, PyObject *arguments)
     }
     PyMem_Free(keys);
     PyMem_Free(made);
+    Py_XDECREF(checked);
+    Py_XDECREF(rows);
     return result;
 }
 

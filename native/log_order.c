@@ -12,18 +12,33 @@ typedef struct {
     uint32_t place;
 } Key;
 
-static int
-compare_keys(const void *left, const void *right)
-{
-    const Key *one = left, *two = right;
-    return log_compare(one->bytes, one->length, two->bytes, two->length);
-}
-
 int
 log_compare(const uint8_t *left, size_t left_length, const uint8_t *right, size_t right_length)
 {
     int order = memcmp(left, right, left_length < right_length ? left_length : right_length);
     return order ? order : (left_length > right_length) - (left_length < right_length);
+}
+
+static inline bool
+is_less(const Key *left, const Key *right)
+{
+    return log_compare(left->bytes, left->length, right->bytes, right->length) < 0;
+}
+
+/* Sort by merging, with as much memory again. The C library's qsort may leave its array if keys change meanwhile. */
+static void
+sort(Key *keys, Key *spare, size_t count)
+{
+    if (count < 2) {
+        return;
+    }
+    size_t half = count / 2;
+    sort(keys, spare, half);
+    sort(keys + half, spare, count - half);
+    memcpy(spare, keys, half * sizeof(Key));
+    for (size_t left = 0, right = half, to = 0; left < half; to++) {
+        keys[to] = right < count && is_less(&keys[right], &spare[left]) ? keys[right++] : spare[left++];
+    }
 }
 
 /* The key at a place of the order; false if no record can lie there any more. */
@@ -127,12 +142,17 @@ log_order_refresh(LogOrder *order, const LogMap *log, unsigned segment, uint64_t
     size_t count;
     enum log_order_result result = fresh_keys(order, log, segment, head, &keys, &count);
     if (result == ORDER_DONE) {
-        if (count > 1) {
-            qsort(keys, count, sizeof(Key), compare_keys);
+        Key *spare = count > 1 ? malloc(count / 2 * sizeof(Key)) : NULL;
+        if (count > 1 && spare == NULL) {
+            result = ORDER_NO_MEMORY;
         }
-        size_t before = order->count;
-        result = merge(order, log, segment, keys, count);
-        order->count = before + count;
+        else {
+            size_t before = order->count;
+            sort(keys, spare, count);
+            result = merge(order, log, segment, keys, count);
+            order->count = before + count;
+        }
+        free(spare);
     }
     free(keys);
     if (result == ORDER_DONE && log_is_still(log, segment, epoch)) {
