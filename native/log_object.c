@@ -95,12 +95,12 @@ log_swap_of(Log *self, PyObject *argument)
     if ((flushed == (unsigned long long)-1 && PyErr_Occurred()) || !log_is_usable(self) || !log_take(self)) {
         return NULL;
     }
+    unsigned active = atomic_load_explicit(&self->log.header->active, memory_order_relaxed) & 1;
     int segment = log_swap(&self->log, flushed);
-    uint64_t last = flushed;
-    if (segment >= 0) {
-        uint64_t found = atomic_load_explicit(&self->log.header->segments[segment].last, memory_order_relaxed);
-        last = found > last ? found : last;
-    }
+    /* Commits without rows have numbers, too. Unless an earlier flush failed, all numbers so far are in this one. */
+    _Atomic uint64_t *number = segment < 0 || (unsigned)segment == active ? &self->log.header->number
+                                                                         : &self->log.header->segments[segment].last;
+    uint64_t found = atomic_load_explicit(number, memory_order_relaxed), last = found > flushed ? found : flushed;
     log_unlock(&self->log);
     PyObject *rows = segment < 0 ? PyList_New(0)
                                  : log_gathered(self, 1u << segment, (Bound){(const uint8_t *)"", 0}, (Bound){NULL, 0},

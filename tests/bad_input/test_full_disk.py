@@ -27,7 +27,7 @@ _SPACE_RETURNS = SCRIPTS / "space_returns.py"
 def test_what_was_committed_on_a_full_disk_is_flushed_when_space_returns(
     durability: str, way: str, mounted: Any, python: Any
 ) -> None:
-    python(_SPACE_RETURNS, mounted("-t", "tmpfs", "-o", "size=2m", "none"), durability, way)
+    python(_SPACE_RETURNS, mounted("-t", "tmpfs", "-o", "size=3m", "none"), durability, way)
 
 
 _CREATE = SCRIPTS / "creates.py"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,7 @@ from insides import environment_of, flush_all, until
 from support import Crew, Worker, beside
 
 import coshelf
-from coshelf.contract import Batch
-from coshelf.engines.lmdb.delta.committer import Committer
+from coshelf.engines.lmdb.environment import Environment
 from coshelf.values.blobs import Body
 
 SCRIPTS = Path(__file__).parent / "scripts" / "removal"
@@ -268,15 +269,17 @@ def test_reading_while_others_overwrite_never_misses_a_blob(path: str) -> None:
 
 
 def test_a_commit_that_fails_leaves_no_blob(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(self: Committer, transaction: Any, batch: Batch) -> None:
-        with environment_of(shelf).blobs.naming(batch.blobs):
+    @contextmanager
+    def fail(self: Environment, blobs: Any) -> Iterator[None]:
+        with self.blobs.naming(blobs):
             raise KeyboardInterrupt
+        yield
 
     with coshelf.open(path) as shelf:
         shelf["a"] = signed(1)
         flush_all(shelf)
         with monkeypatch.context() as patch:
-            patch.setattr(Committer, "_commit", fail)
+            patch.setattr(Environment, "naming", fail)
             with pytest.raises(KeyboardInterrupt):
                 shelf["a"] = signed(2)
         assert shelf["a"][0] == 1

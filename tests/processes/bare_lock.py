@@ -12,6 +12,7 @@ from coshelf.engines.lmdb.locks.process_lock import LockBetweenProcesses
 
 __all__ = ["NEXT", "USES_FLOCK", "WORD", "hold", "new_page", "numbers", "opened"]
 
+SLEEPERS = 1 << 31  # a bit of the word, which may stay when it is free
 WORD, NEXT, USES_FLOCK = 192 // 4, 200 // 4, 204 // 4  # docs/format.md, "The state page"
 
 

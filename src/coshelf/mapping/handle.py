@@ -57,8 +57,8 @@ class _TakingPart:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         participant = self._handle.inside.pop(self._thread, None)
-        while participant is not None and participant.deferred:
-            self._handle.engine.commit(participant.deferred.pop(0))
+        if participant is not None and participant.deferred:
+            self._handle.commit_deferred(participant)
 
 
 class Handle:
@@ -140,6 +140,11 @@ class Handle:
             self.commit(batch)
         else:
             participant.deferred.append(batch)
+
+    def commit_deferred(self, participant: Participant) -> None:
+        """Commit what was deferred until after a transaction."""
+        while participant.deferred:
+            self.engine.commit(participant.deferred.pop(0))
 
     def taking_part(self) -> _TakingPart:
         """For a block, this task is in a transaction. Other tasks of the thread are refused meanwhile."""

@@ -23,6 +23,7 @@ from coshelf.mapping.snapshot import Snapshot
 from coshelf.mapping.transaction import MISSING, Transaction, pairs
 from coshelf.mapping.upkeep import Cared
 from coshelf.system.backoff import Backoff
+from coshelf.system.participants import current_thread
 from coshelf.system.timeouts import usable_timeout
 from coshelf.values.blobs import MissingBlob
 from coshelf.values.pickled import PickleCodec
@@ -440,6 +441,15 @@ class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
         if outer is not None:
             with outer.nested() as part:
                 return step(Transaction(part, self._namespace, self._codec))
+        thread = current_thread()
+        try:
+            return self._held(handle, step)
+        finally:  # an interrupt may come just before the block in there is left
+            left = handle.inside.pop(thread, None)
+            if left is not None:
+                handle.commit_deferred(left)
+
+    def _held(self, handle: Handle, step: Callable[[Transaction[K, V]], T]) -> T:
         engine = handle.engine
         with handle.taking_part() as participant, engine.exclusive() as lock:
             state, transaction = transactions.begin(engine, engine.where, self._namespace, self._codec, watched=False)

@@ -75,6 +75,9 @@ try_keys(unsigned flags, unsigned from)
     if ((flags & CUT) == CUT && ftruncate(base.file, (off_t)(from % (base.size / PATCHED_PAGE) * PATCHED_PAGE)) < 0) {
         finding("the file cannot be cut");
     }
+    if ((flags & CUT) == CUT) {
+        usleep(1100); /* the reader looks at the length of the file once a millisecond */
+    }
     for (unsigned step = 0; step < 3; step++) {
         try_key(used, (int)((from + step * 11) % KEYS));
     }

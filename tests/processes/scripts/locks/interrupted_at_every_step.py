@@ -11,9 +11,14 @@ class Entered(Exception):
         sys.setprofile(None)
 
 
+def is_in_finalizer(frame):
+    """An interrupt there is printed and forgotten by Python."""
+    return frame is not None and (frame.f_code.co_name == "__del__" or is_in_finalizer(frame.f_back))
+
+
 def profile(frame, event, argument):
     global count, interrupted, where
-    if event in ("call", "c_return") and in_library(frame):
+    if event in ("call", "c_return") and in_library(frame) and not is_in_finalizer(frame):
         count += 1
         if count == step:
             sys.setprofile(None)

@@ -6,6 +6,7 @@ keeps none of them out. The module in C guards its own steps: no handler of Pyth
 
 from __future__ import annotations
 
+import fcntl
 import functools
 import os
 from collections.abc import Callable, Iterator
@@ -35,6 +36,8 @@ T = TypeVar("T")
 # A header, two indexes of 512 KiB, and two segments of 64 or 16 MiB. If address space is limited, the smaller is tried.
 _FIXED = 4096 + (1 << 20)
 LOG_SIZES = (_FIXED + (128 << 20), _FIXED + (32 << 20))
+
+_STANDARD = 2  # the number of the last standard stream
 
 # Why a commit was not made, from enum log_result in native/log.h, with its sign changed.
 _CLAIMED = -2
@@ -70,7 +73,9 @@ class LogDelta(Delta):
         self._state = state
         self.path = path = delta_path(shelf, identity.generation)
         try:
-            self.descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+            self.descriptor = _above_the_standard_ones(
+                os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+            )
         except OSError as error:
             raise StorageError(error.errno, f"cannot open the delta: {error.strerror}", path) from error
         try:
@@ -287,6 +292,16 @@ def _before_publishing(stack: ExitStack, batch: Batch, host: DeltaHost) -> None:
         reach("commit-applied")
     if batch.blobs:
         stack.enter_context(host.naming(batch.blobs))
+
+
+def _above_the_standard_ones(descriptor: int) -> int:
+    """A descriptor above those of the standard streams. If a program has closed one, messages would go into the log."""
+    if descriptor > _STANDARD:
+        return descriptor
+    try:
+        return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _STANDARD + 1)
+    finally:
+        os.close(descriptor)
 
 
 def _reach_applied() -> None:

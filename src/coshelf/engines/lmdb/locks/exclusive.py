@@ -126,7 +126,7 @@ class ExclusiveLock:
     def _wait_for_processes(self, end: float, timeout: float) -> None:
         backoff = Backoff(_FIRST_PAUSE, _LONGEST_PAUSE, 1.5, spread=0.5)
         for turn in count(1):
-            if not self._between.can_wait:
+            if not self._can_wait():
                 patience = 0.0  # this polls, since flock has no timeout
             elif is_cooperative():  # greenlets cannot run during a wait, but only a wait notices the death of a holder
                 patience = 0.0 if turn % _POLLS else _LOOK
@@ -139,6 +139,13 @@ class ExclusiveLock:
                 raise self._locked(timeout)
             if patience < _LONGEST_WAIT:
                 backoff.sleep(left)
+
+    def _can_wait(self) -> bool:
+        self._files.enter()
+        try:
+            return self._between.can_wait
+        finally:
+            self._files.leave()
 
     def give_back(self, owner: Owner) -> None:
         """Release the lock if this owner has it. Any thread may call this. A forked child leaves it to its parent.
