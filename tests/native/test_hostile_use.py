@@ -185,8 +185,11 @@ def test_no_call_leaves_memory_behind(module: ModuleType, files: tuple[int, int]
         gc.collect()
         return sys.getallocatedblocks()
 
-    before = use(20)
-    assert use(200) - before < 200
+    grown = []
+    for _ in range(3):  # other threads of the test process allocate, too
+        before = use(20)
+        grown.append(use(200) - before)
+    assert min(grown) < 100
     reader.close()
 
 
