@@ -39,8 +39,9 @@ _Static_assert(sizeof(LogRecord) == 24, "docs/format.md has the layout");
 #define LIBRARY 2u
 #endif
 
-/* A wait by the clock of the day would last longer if that clock is set back meanwhile. */
-#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 30)
+/* A wait by the clock of the day would last longer if that clock is set back meanwhile. ThreadSanitizer does not know
+ * the other function. */
+#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 30) && !defined(__SANITIZE_THREAD__)
 #define WAIT_CLOCK CLOCK_MONOTONIC
 #define wait_until(mutex, end) pthread_mutex_clocklock(mutex, CLOCK_MONOTONIC, end)
 #else

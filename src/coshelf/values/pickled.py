@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["OLD", "PickleCodec"]
 
 OLD = bytes([records.OLD_PICKLE])
+_STORED_AT_ONCE = 32 * 1024  # bytes: the module in C stores no larger pickle
 _VERIFIED, _TRAILER, _RESIDUE = records.VERIFIED_ON_READ, records.TRAILER, records.RESIDUE
 
 
@@ -60,8 +61,8 @@ class PickleCodec:
 
     @property
     def stores_plain_pickles(self) -> bool:
-        """Whether a value of plain data that is not large is stored as its pickle of the latest protocol."""
-        return self._separates and not self._refuses_objects
+        """Whether a value of plain data is stored as its pickle of the latest protocol, if that is not large."""
+        return self._separates and not self._refuses_objects and buffers.LARGE > _STORED_AT_ONCE
 
     def dump(self, key: Any, encoded_key: bytes, value: Any) -> bytes:
         if not self._separates:

@@ -1,7 +1,12 @@
+import signal
+import sys
+
 from talking import path, say
 
 import coshelf
 
+# An interrupt in a finalizer is forgotten by Python: here it comes again.
+sys.unraisablehook = lambda unraisable: signal.raise_signal(signal.SIGINT)
 shelf = coshelf.open(path, timeout=30)
 shelf.update(a=0, b=0)
 
