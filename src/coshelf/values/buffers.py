@@ -17,7 +17,7 @@ from coshelf.native import faster
 from coshelf.stored import shaped
 from coshelf.values.blobs import LARGE, MOST_BUFFERS
 
-__all__ = ["FIRST_PROTOCOL", "NotPlain", "copied", "dumps", "first_attempt", "separate"]
+__all__ = ["FIRST_PROTOCOL", "LARGE", "NotPlain", "copied", "dumps", "first_attempt", "separate"]
 
 FIRST_PROTOCOL = 5  # of pickle that has out-of-band buffers
 
