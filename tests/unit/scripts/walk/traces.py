@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import json
 import sys
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
@@ -43,6 +45,8 @@ def main() -> None:
     with coshelf.open(sys.argv[1], flush_interval=60) as shelf:
         shelf["a"] = 1
         shelf.sync()
+        while any(thread.name == "coshelf-flush" for thread in threading.enumerate()):
+            time.sleep(0.001)  # its first flush may come late, and would take what is set below
         clean = traced(lambda: shelf["a"])
         shelf["b"] = 2
         written = traced(lambda: shelf.__setitem__("c", "value"))
