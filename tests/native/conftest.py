@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -20,3 +23,13 @@ def module() -> ModuleType:
     from coshelf import _native
 
     return _native
+
+
+@pytest.fixture
+def files(module: ModuleType, tmp_path: Path) -> Iterator[Any]:
+    """The files of a log in a directory of the test."""
+    from logs import LogFile  # imports the module in C, without which these tests are skipped
+
+    made = LogFile(tmp_path)
+    yield made
+    made.close()

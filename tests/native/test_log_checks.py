@@ -3,24 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
 CHANGED = -6
 CLAIMED = -2
-
-
-@pytest.fixture
-def files(module: ModuleType, tmp_path: Path) -> Iterator[Any]:
-    from logs import LogFile
-
-    made = LogFile(tmp_path)
-    yield made
-    made.close()
 
 
 def row(key: bytes, body: bytes) -> tuple[bytes, bytes, int]:

@@ -7,9 +7,6 @@ import random
 import resource
 import signal
 import struct
-from collections.abc import Iterator
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -20,15 +17,6 @@ from coshelf.errors import DamagedShelf
 CHANGED = -6
 FIELDS = (0, 8, 12, 16, 24, 128, 136, 192, *(256 + 64 * segment + 8 * word for segment in (0, 1) for word in range(5)))
 HOSTILE = (0, 1, 7, 8, 63, 64, 65, 0xFFFFFFFF, 1 << 20, 1 << 32, (1 << 63) + 1, (1 << 64) - 1, (1 << 64) - 8)
-
-
-@pytest.fixture
-def files(module: ModuleType, tmp_path: Path) -> Iterator[Any]:
-    from logs import LogFile
-
-    made = LogFile(tmp_path)
-    yield made
-    made.close()
 
 
 def key_of(choices: random.Random) -> bytes:

@@ -5,22 +5,11 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
 INTERRUPTED = 42
-
-
-@pytest.fixture
-def files(module: ModuleType, tmp_path: Path) -> Iterator[Any]:
-    from logs import LogFile
-
-    made = LogFile(tmp_path)
-    yield made
-    made.close()
 
 
 def row(key: bytes, body: bytes) -> tuple[bytes, bytes, int]:

@@ -2,23 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
 NESTED = -7
-
-
-@pytest.fixture
-def files(module: ModuleType, tmp_path: Path) -> Iterator[Any]:
-    from logs import LogFile
-
-    made = LogFile(tmp_path)
-    yield made
-    made.close()
 
 
 def row(key: bytes, body: bytes) -> tuple[bytes, bytes, int]:
