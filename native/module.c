@@ -157,6 +157,9 @@ PyDoc_STRVAR(in_order_doc, "in_order(puts, /)\n--\n\nAs :func:`coshelf.engines.l
 
 PyDoc_STRVAR(sealed_doc, "sealed(rows, sequence, /)\n--\n\nAs :func:`coshelf.records.sealed`.");
 
+PyDoc_STRVAR(page_checksums_doc,
+"page_checksums(pages, size, /)\n--\n\nAs :func:`coshelf.engines.lmdb.pages.closing_stamp.page_checksums`.");
+
 /* --- the module ---------------------------------------------------------------------------------------------------- */
 
 static PyMethodDef methods[] = {
@@ -167,6 +170,7 @@ static PyMethodDef methods[] = {
     {"gather", native_gather, METH_VARARGS, gather_doc},
     {"in_order", native_in_order, METH_O, in_order_doc},
     {"sealed", native_sealed, METH_VARARGS, sealed_doc},
+    {"page_checksums", native_page_checksums, METH_VARARGS, page_checksums_doc},
     {NULL, NULL, 0, NULL},
 };
 

@@ -63,6 +63,7 @@ _LARGEST_VALUE = (1 << 32) - 1 - records.TRAILER
 _CAPABILITIES = Capabilities(
     exclusive="processes", watch="doorbell", largest_value=_LARGEST_VALUE, acknowledged="machine", blobs=True
 )  # fmt: skip
+_DURABLE = replace(_CAPABILITIES, acknowledged="durable")
 _PATIENCE = 50  # times that a reader without locks repeats a read because commits came in between
 
 _T = TypeVar("_T")
@@ -82,7 +83,7 @@ class LmdbEngine(Engine):
         self._waits_for_disk = options.durability == "commit" or not environment.has_delta
         environment.flush_interval = min(environment.flush_interval, options.flush_interval)
         environment.may_write |= options.flag != "r"
-        self.capabilities = replace(_CAPABILITIES, acknowledged="durable" if self._waits_for_disk else "machine")
+        self.capabilities = _DURABLE if self._waits_for_disk else _CAPABILITIES
         self._may_write = options.flag != "r" and environment.row.writable
         self._puts_quickly = environment.has_delta and self._may_write
         self.where = environment.path
