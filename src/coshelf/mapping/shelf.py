@@ -7,16 +7,18 @@ from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from itertools import islice
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar, overload
+from typing import Any, Generic, Self, TypeVar, cast, overload
 
 from coshelf import native
 from coshelf.contract import Batch, Capabilities, Flag, Reader
 from coshelf.errors import TransactionInProgress, Unsupported, WaitTimeout
 from coshelf.keys import shown
 from coshelf.mapping import snapshot as snapshots
+from coshelf.mapping.counting import adding
 from coshelf.mapping.gathering import gather
 from coshelf.mapping.handle import Handle
 from coshelf.mapping.namespace import Namespace
+from coshelf.mapping.quick_modify import modify_quickly, pop_quickly
 from coshelf.mapping.reading import Readable
 from coshelf.mapping.snapshot import Snapshot
 from coshelf.mapping.transacting import Transacting
@@ -61,6 +63,7 @@ class Shelf(Cared, Transacting[K, V], Readable[K, V], MutableMapping[K, V], Gene
         codec = self._codec
         self._reads_quickly = native.in_use and type(codec) is PickleCodec
         self._writes_quickly = self._reads_quickly and isinstance(codec, PickleCodec) and codec.stores_plain_pickles
+        self._modifies_quickly = self._writes_quickly
         self._is_part = False  # True for a sub: only the shelf itself closes the handle
 
     # --- what it is --------------------------------------------------------------------------------------------------
@@ -235,6 +238,10 @@ class Shelf(Cared, Transacting[K, V], Readable[K, V], MutableMapping[K, V], Gene
     def pop(self, key: K, /, default: V | D) -> V | D: ...
     def pop(self, key: K, /, default: Any = MISSING) -> Any:
         """Remove an entry and return its value, or ``default`` if the key is missing. As ``dict.pop``."""
+        if self._modifies_quickly and not self._handle.inside:
+            value = pop_quickly(self._handle, self._namespace, key)
+            if value is not MISSING:
+                return value
         return self._atomically(lambda transaction: transaction.pop(key, default), writes=self._locks_for(key))
 
     def popitem(self, last: bool = True) -> tuple[K, V]:
@@ -245,6 +252,8 @@ class Shelf(Cared, Transacting[K, V], Readable[K, V], MutableMapping[K, V], Gene
         if self.capabilities.checks == "entry":
             return self._popitem_singly(last)
         # Not optimistically: after the read, another process may store an item that must be removed first.
+        if self._handle.engine.locks_quickly:
+            return self._holding(lambda transaction: transaction.popitem(last))
         return self._patiently(lambda transaction: transaction.popitem(last))
 
     def _popitem_singly(self, last: bool) -> tuple[K, V]:
@@ -349,11 +358,57 @@ class Shelf(Cared, Transacting[K, V], Readable[K, V], MutableMapping[K, V], Gene
         >>> shelf.modify("count", lambda n: n + 1, default=0)
         1
         """
-        if self._handle.engine.capabilities.exclusive is None:
+        handle = self._handle
+        if self._modifies_quickly and not handle.inside:
+            value: V = modify_quickly(handle, self._namespace, self._codec, key, function, allow_none=allow_none)
+            if value is not MISSING:
+                return value
+        if handle.engine.capabilities.exclusive is None:
             return self._atomically(
                 lambda transaction: transaction.modify(key, function, default, allow_none=allow_none), joined=True
             )
         return self._holding(lambda transaction: transaction.modify(key, function, default, allow_none=allow_none))
+
+    def incr(self, key: K, by: float = 1, default: float = 0) -> Any:
+        """Add ``by`` to the number under ``key``, and return the sum. Of several processes, each adds once.
+
+        Args:
+            key: the key of the entry.
+            by: an int or float; a negative one subtracts.
+            default: the number to which it is added if the key does not exist.
+
+        Raises:
+            TypeError: the value is not an int or float, or is a bool. The entry stays as it was.
+
+        >>> import coshelf
+        >>> shelf = coshelf.open("memory:")
+        >>> shelf.incr("hits"), shelf.incr("hits", 10), shelf.incr("hits", by=-1)
+        (1, 11, 10)
+        """
+        engine = self._handle.engine
+        if self._modifies_quickly and not self._handle.inside and type(default) is int:
+            done = engine.quick_add(key, by, self._start)
+            if done is not NotImplemented:
+                total, is_left = done
+                if is_left:
+                    engine.stored()
+                return total
+        return self.modify(key, adding(key, by, default), cast("V", default))
+
+    def add(self, key: K, value: V) -> bool:
+        """Store ``value`` if the key does not exist, and return whether it did that.
+
+        >>> import coshelf
+        >>> shelf = coshelf.open("memory:")
+        >>> shelf.add("leader", "ann"), shelf.add("leader", "ben"), shelf["leader"]
+        (True, False, 'ann')
+        """
+        engine = self._handle.engine
+        if engine.locks_quickly and not self._handle.inside:
+            self._handle.refuse_writing()
+            if engine.record(self._namespace.encode(key)) is not None:
+                return False
+        return self._atomically(lambda transaction: transaction.add(key, value), writes=engine.locks_quickly)
 
     def replace(self, key: K, old: V, new: V) -> bool:
         """Store ``new`` if the value equals ``old``, and return whether it did. Compare and set.

@@ -76,29 +76,38 @@ class Transacting(Generic[K, V]):
                 return step(Transaction(part, self._namespace, self._codec))
         thread = current_thread()
         try:
-            return self._held(handle, step)
+            return self._held(handle, thread, step)
         finally:  # an interrupt may come just before the block in there is left
-            left = handle.inside.pop(thread, None)
-            if left is not None:
-                handle.commit_deferred(left)
+            handle.leave(thread)
 
-    def _held(self, handle: Handle, step: Callable[[Transaction[K, V]], T]) -> T:
+    def _held(self, handle: Handle, thread: tuple[int, int], step: Callable[[Transaction[K, V]], T]) -> T:
         engine = handle.engine
-        with handle.taking_part() as participant, engine.exclusive() as lock:
-            state, transaction = self._begin(engine, watched=False)
+        with handle.taking_part() as participant:
+            with engine.quick_hold(thread) as is_held:
+                if is_held:
+                    return self._step_held(participant, engine.commit_held, step)
+            with engine.exclusive() as lock:
+                return self._step_held(participant, lock.commit, step)
+
+    def _step_held(
+        self, participant: Participant, commit: Callable[[Batch], object], step: Callable[[Transaction[K, V]], T]
+    ) -> T:
+        """Run a step and commit it. This thread holds the exclusive lock."""
+        engine = self._handle.engine
+        state, transaction = self._begin(engine, watched=False)
+        try:
+            participant.state = state
             try:
-                participant.state = state
-                try:
-                    result = step(transaction)
-                finally:
-                    participant.state = None
-                batch = state.batch()
+                result = step(transaction)
             finally:
-                state.end()
-            if batch is not None:
-                engine.refuse_wide(batch, whole=True)
-                lock.commit(batch)
-                self._committed(batch)
+                participant.state = None
+            batch = state.batch()
+        finally:
+            state.end()
+        if batch is not None:
+            engine.refuse_wide(batch, whole=True)
+            commit(batch)
+            self._committed(batch)
         return result
 
     def _run(
