@@ -196,6 +196,12 @@ fill(PyObject *module)
     PyObject *lock = PyType_FromModuleAndSpec(module, &process_lock_spec, NULL);
     failed |= lock == NULL || PyModule_AddObjectRef(module, "ProcessLock", lock) < 0 ? -1 : 0;
     Py_XDECREF(lock);
+    PyObject *hold = failed < 0 ? NULL : PyType_FromModuleAndSpec(module, &hold_spec, NULL);
+    failed |= hold == NULL || PyModule_AddObjectRef(module, "Hold", hold) < 0 ? -1 : 0;
+    Py_XDECREF(hold);
+    if (failed < 0) {
+        return -1;
+    }
     State *state = PyModule_GetState(module);
     state->either = (PyTypeObject *)PyType_FromModuleAndSpec(module, &either_spec, NULL);
     return state->either == NULL ? -1 : 0;

@@ -206,6 +206,7 @@ class WritebackShelf(Shelf[K, V]):
 
     def __init__(self, handle: Handle, namespace: Namespace, cache: WritebackCache) -> None:
         super().__init__(handle, namespace)
+        self._modifies_quickly = False  # values that were kept are forgotten when a batch is committed
         self._cache = cache
 
     @property
@@ -344,6 +345,10 @@ class WritebackShelf(Shelf[K, V]):
     def modify(self, key: K, function: Callable[[V], V], default: Any = MISSING, *, allow_none: bool = False) -> V:
         self._write_back(key)
         return super().modify(key, function, default, allow_none=allow_none)
+
+    def add(self, key: K, value: V) -> bool:
+        self._write_back(key)
+        return super().add(key, value)
 
     def replace(self, key: K, old: V, new: V) -> bool:
         self._write_back(key)

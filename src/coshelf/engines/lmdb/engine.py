@@ -124,6 +124,10 @@ class LmdbEngine(Engine):
         return None if record is None else Entry(record)
 
     def record(self, key: bytes) -> bytes | None:
+        if self._reader is not None and len(key) <= long_keys.CHUNK:
+            found: bytes | None = self._reader.get(key)
+            if found is not NotImplemented:
+                return found
         environment = self._environment
         if not environment.reads_plainly:
             return self._repeated(lambda snapshot: snapshot.record(key))
@@ -169,6 +173,11 @@ class LmdbEngine(Engine):
         if self._puts_quickly and not self._waits_for_disk:
             delta.log.notice_by(environment.flusher, environment.name)
             self.quick_store = delta.log.store
+            if self._reader is not None:
+                self.quick_add = self._reader.add
+            hold = environment.exclusive.quick_hold(delta.log)
+            if hold is not None:
+                self.quick_hold = hold
 
     def _record_beside_delta(self, base: BaseFile, key: bytes) -> bytes | None:
         """Look in the delta first and in the base second: what a flush took out of the delta is in the base by then."""
@@ -281,7 +290,7 @@ class LmdbEngine(Engine):
     def gather(self) -> MutableMapping[bytes, bytes]:
         return SpooledPuts(os.path.dirname(self.where))
 
-    def _commit_exclusively(self, batch: Batch) -> int | str:
+    def commit_held(self, batch: Batch) -> int | str:
         if not self._may_write:
             self._refuse_writes()
         if not batch.checks and not batch.clears and len(batch.puts) + len(batch.deletes) == 1:
@@ -370,7 +379,7 @@ class LmdbEngine(Engine):
         environment.enter()  # a forked child opens the files again here, and gets a lock of its own
         environment.leave()
         patience = self._options.timeout if timeout is None else timeout
-        return environment.exclusive.hold(patience, Exclusive(self._commit_exclusively))
+        return environment.exclusive.hold(patience, Exclusive(self.commit_held))
 
     def owns_exclusive(self) -> bool:
         exclusive = self._environment.exclusive_or_none
