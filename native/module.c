@@ -155,6 +155,8 @@ PyDoc_STRVAR(gather_doc,
 
 PyDoc_STRVAR(in_order_doc, "in_order(puts, /)\n--\n\nAs :func:`coshelf.engines.lmdb.spooled.in_order`.");
 
+PyDoc_STRVAR(add_puts_doc, "add_puts(into, puts, /)\n--\n\nAs :func:`coshelf.engines.lmdb.spooled.add_puts`.");
+
 PyDoc_STRVAR(sealed_doc, "sealed(rows, sequence, /)\n--\n\nAs :func:`coshelf.records.sealed`.");
 
 /* --- the module ---------------------------------------------------------------------------------------------------- */
@@ -167,6 +169,7 @@ static PyMethodDef methods[] = {
     {"gather", native_gather, METH_VARARGS, gather_doc},
     {"in_order", native_in_order, METH_O, in_order_doc},
     {"sealed", native_sealed, METH_VARARGS, sealed_doc},
+    {"add_puts", native_add_puts, METH_VARARGS, add_puts_doc},
     {NULL, NULL, 0, NULL},
 };
 
@@ -192,6 +195,9 @@ fill(PyObject *module)
     PyObject *lock = PyType_FromModuleAndSpec(module, &process_lock_spec, NULL);
     failed |= lock == NULL || PyModule_AddObjectRef(module, "ProcessLock", lock) < 0 ? -1 : 0;
     Py_XDECREF(lock);
+    PyObject *pages = PyType_FromModuleAndSpec(module, &sealed_pages_spec, NULL);
+    failed |= pages == NULL || PyModule_AddObjectRef(module, "SealedPages", pages) < 0 ? -1 : 0;
+    Py_XDECREF(pages);
     State *state = PyModule_GetState(module);
     state->either = (PyTypeObject *)PyType_FromModuleAndSpec(module, &either_spec, NULL);
     return state->either == NULL ? -1 : 0;

@@ -59,5 +59,7 @@ PyObject *make_either_under(PyTypeObject *type, AttemptUnder attempt, PyObject *
 PyObject *native_gather(PyObject *module, PyObject *arguments);
 PyObject *native_in_order(PyObject *module, PyObject *table);
 PyObject *native_sealed(PyObject *module, PyObject *arguments);
+extern PyType_Spec sealed_pages_spec;
+PyObject *native_add_puts(PyObject *module, PyObject *arguments);
 
 #endif
