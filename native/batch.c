@@ -10,16 +10,12 @@
 
 /* The size of a new entry of plain data; 0 if it is left to Python, and -1 with an error set. */
 static Py_ssize_t
-gather_plain(PyObject *into, PyObject *item)
+put_plain(PyObject *into, PyObject *name, PyObject *value)
 {
-    if (!PyTuple_CheckExact(item) || PyTuple_GET_SIZE(item) != 2) {
-        return 0;
-    }
-    PyObject *value = PyTuple_GET_ITEM(item, 1);
     if (PyByteArray_CheckExact(value)) {
         return 0;
     }
-    PyObject *key = encode_key(PyTuple_GET_ITEM(item, 0));
+    PyObject *key = encode_key(name);
     PyObject *body = key == NULL ? NULL : plain_dumps(value);
     Py_ssize_t size = PyErr_Occurred() ? -1 : 0;
     if (body != NULL && PyBytes_GET_SIZE(body) <= LARGEST_BODY) {
@@ -28,6 +24,26 @@ gather_plain(PyObject *into, PyObject *item)
     Py_XDECREF(key);
     Py_XDECREF(body);
     return size;
+}
+
+static Py_ssize_t
+gather_plain(PyObject *into, PyObject *item)
+{
+    if (!PyTuple_CheckExact(item) || PyTuple_GET_SIZE(item) != 2) {
+        return 0;
+    }
+    return put_plain(into, PyTuple_GET_ITEM(item, 0), PyTuple_GET_ITEM(item, 1));
+}
+
+PyObject *
+native_put_plain(PyObject *Py_UNUSED(module), PyObject *const *arguments, Py_ssize_t count)
+{
+    if (count != 3 || !PyDict_CheckExact(arguments[0])) {
+        PyErr_SetString(PyExc_TypeError, "put_plain() takes a dict, a key and a value");
+        return NULL;
+    }
+    Py_ssize_t size = put_plain(arguments[0], arguments[1], arguments[2]);
+    return size < 0 ? NULL : PyBool_FromLong(size > 0);
 }
 
 static Py_ssize_t

@@ -157,6 +157,10 @@ PyDoc_STRVAR(in_order_doc, "in_order(puts, /)\n--\n\nAs :func:`coshelf.engines.l
 
 PyDoc_STRVAR(add_puts_doc, "add_puts(into, puts, /)\n--\n\nAs :func:`coshelf.engines.lmdb.spooled.add_puts`.");
 
+PyDoc_STRVAR(put_plain_doc,
+"put_plain(into, key, value, /)\n--\n\n"
+"Encode and pickle an entry of plain data, and add it to a dict. Returns whether it is plain data.");
+
 PyDoc_STRVAR(sealed_doc, "sealed(rows, sequence, /)\n--\n\nAs :func:`coshelf.records.sealed`.");
 
 /* --- the module ---------------------------------------------------------------------------------------------------- */
@@ -170,6 +174,7 @@ static PyMethodDef methods[] = {
     {"in_order", native_in_order, METH_O, in_order_doc},
     {"sealed", native_sealed, METH_VARARGS, sealed_doc},
     {"add_puts", native_add_puts, METH_VARARGS, add_puts_doc},
+    {"put_plain", (PyCFunction)(void (*)(void))native_put_plain, METH_FASTCALL, put_plain_doc},
     {NULL, NULL, 0, NULL},
 };
 

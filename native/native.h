@@ -61,5 +61,6 @@ PyObject *native_in_order(PyObject *module, PyObject *table);
 PyObject *native_sealed(PyObject *module, PyObject *arguments);
 extern PyType_Spec sealed_pages_spec;
 PyObject *native_add_puts(PyObject *module, PyObject *arguments);
+PyObject *native_put_plain(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 
 #endif

@@ -5,13 +5,17 @@ from __future__ import annotations
 import random
 import sys
 from collections.abc import Callable, Iterator
+from fractions import Fraction
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 from plain_values import a_key, a_value
 
+import coshelf
 from coshelf import keys, native, records
+from coshelf.errors import TransactionInProgress
 from coshelf.mapping import gathering
 from coshelf.mapping.namespace import Namespace
 from coshelf.values.pickled import PickleCodec
@@ -68,6 +72,8 @@ def test_large_records_are_sealed_as_small_ones_are(module: ModuleType) -> None:
         lambda module: module.sealed([(b"a",)], 1),
         lambda module: module.sealed([b"a"], 1),
         lambda module: module.sealed((), 1),
+        lambda module: module.put_plain([], 1, 1),
+        lambda module: module.put_plain({}, 1),
         lambda module: module.add_puts({}, []),
         lambda module: module.add_puts([], {}),
         lambda module: module.SealedPages({b"a": 1}, 1, 1),
@@ -197,3 +203,46 @@ def test_no_puts_are_added_if_some_are_not_plain_bytes(module: ModuleType, other
     into: dict[bytes, bytes] = {}
     assert module.add_puts(into, {b"c": b"3", **others}) is None
     assert not into
+
+
+@pytest.mark.parametrize("count", COUNTS)
+def test_single_plain_entries_are_those_that_are_gathered(module: ModuleType, count: int) -> None:
+    for seed in range(count):
+        key, value = a_key(seed), a_value(seed, shared=bool(seed % 2))
+        into: dict[bytes, bytes | None] = {}
+        if module.put_plain(into, key, value):
+            assert _gathered([(key, value)]) == ([into], ""), seed
+        else:
+            assert not into
+
+
+@pytest.mark.parametrize("value", [bytearray(b"x"), object(), 2j, b"x" * (1 << 20)])
+def test_other_values_are_left_to_python(module: ModuleType, value: object) -> None:
+    into: dict[bytes, bytes | None] = {}
+    assert not module.put_plain(into, "key", value)
+    assert not module.put_plain(into, object(), 1)
+    assert not into
+
+
+def test_a_transaction_stores_values_of_all_kinds(tmp_path: Path) -> None:
+    entries = {"a": 1, "b": Fraction(1, 3), "c": [2], "d": bytearray(b"x"), 5: "e"}
+    with coshelf.open(tmp_path / "a.shelf") as shelf:
+        shelf["old"] = 0
+        with shelf.transaction() as transaction:
+            for key, value in entries.items():
+                transaction[key] = value
+            del transaction["old"]
+            transaction["f"] = 6
+            del transaction["f"]
+        assert shelf == entries
+
+
+def test_a_guarded_entry_is_guarded_from_plain_data(tmp_path: Path) -> None:
+    with coshelf.open(tmp_path / "a.shelf") as shelf, shelf.transaction() as transaction:
+        transaction["a"] = [1]
+        with transaction.edit("a") as value:
+            value.append(2)
+            with pytest.raises(TransactionInProgress):
+                transaction["a"] = 3
+            transaction["b"] = 4
+        assert transaction["a"] == [1, 2]
