@@ -12,7 +12,7 @@ from coshelf.contract import Batch, Engine, Reader
 from coshelf.errors import InvalidKey, ShelfClosed
 from coshelf.keys import shown
 from coshelf.mapping.counting import adding
-from coshelf.mapping.gathering import gather
+from coshelf.mapping.gathering import gather, is_gathered_in_c
 from coshelf.mapping.immutable import is_immutable
 from coshelf.mapping.namespace import Namespace
 from coshelf.mapping.overlay import Overlay
@@ -52,6 +52,8 @@ class Transaction(Readable[K, V], MutableMapping[K, V], Generic[K, V]):
     Reads see the transaction's own writes. The transaction ends with its ``with`` block and cannot be used afterwards.
     """
 
+    _puts_plainly: bool | None = None  # whether to try Overlay.put_plain; None before the first write
+
     def __init__(self, state: State, namespace: Namespace, codec: Codec) -> None:
         self._state = state
         self._namespace = namespace
@@ -67,8 +69,15 @@ class Transaction(Readable[K, V], MutableMapping[K, V], Generic[K, V]):
     # --- the dict ----------------------------------------------------------------------------------------------------
 
     def __setitem__(self, key: K, value: V) -> None:
+        overlay = self._state.overlay()
+        if self._puts_plainly is None:
+            self._puts_plainly = is_gathered_in_c(self._namespace, self._codec)
+        if self._puts_plainly:
+            if overlay.put_plain(key, value):
+                return
+            self._puts_plainly = False  # values of one kind often come together, and an attempt in vain takes time
         encoded = self._namespace.encode(key)
-        self._state.overlay().put(encoded, self._codec.dump(key, encoded, value))
+        overlay.put(encoded, self._codec.dump(key, encoded, value))
 
     def __delitem__(self, key: K) -> None:
         encoded = self._namespace.encode(key)
