@@ -115,7 +115,7 @@ def _patches(directory: Path) -> list[bytes]:
 def _changes(_: Path) -> list[bytes]:
     """Changes of a log: numbers at places that readers and writers look at."""
     chance = random.Random("changes")
-    numbers = [0, 1, 7, 8, 64, 1024, 2**18, 2**32 - 1, 2**64 - 1]
+    numbers = [0, 1, 7, 8, 64, 1024, 2**18, 2**32 - 1, 2**64 - 1, *range(8, 160)]  # the last are places of records
     made = []
     for number in range(_COUNT):
         changes = [

@@ -135,7 +135,8 @@ place_of(uint32_t choice)
     switch (choice & 3) {
     case 0: rest %= sizeof(LogHeader) - 7; return map.map + (rest + 8 > mutex && rest < number ? number : rest);
     case 1: return (uint8_t *)(slots_of(&map, segment) + rest % LOG_SLOTS);
-    default: return bytes_of(&map, segment) + rest % (CHANGED - 7);
+    case 2: return bytes_of(&map, segment) + rest % (CHANGED - 7);
+    default: return bytes_of(&map, segment) + rest % (CHANGED / 4 - 1) * 4; /* a length, or a place, of a record */
     }
 }
 
