@@ -499,6 +499,7 @@ is_killed_after(const Operation *chosen, unsigned long steps)
 static void
 watch_step(int signal)
 {
+    (void)signal;
     unsigned long steps = ++*steps_done;
     if (steps >= MOST_STEPS) {
         _exit(1);
@@ -509,7 +510,6 @@ watch_step(int signal)
     if (steps == watched.limit) {
         kill(getpid(), SIGKILL);
     }
-    (void)signal;
 }
 
 static pid_t
@@ -535,7 +535,11 @@ is_stopped_by_change(pid_t child, unsigned long stride, unsigned long limit)
     kill(child, SIGCONT);
     need(waitpid(child, &status, WUNTRACED) == child, "the child is lost");
     place = *steps_done;
-    return WIFSTOPPED(status) || (was_killed(status), false);
+    if (WIFSTOPPED(status)) {
+        return true;
+    }
+    was_killed(status); /* or it has ended as it should */
+    return false;
 }
 
 #else
