@@ -160,6 +160,10 @@ PyDoc_STRVAR(sealed_doc, "sealed(rows, sequence, /)\n--\n\nAs :func:`coshelf.rec
 PyDoc_STRVAR(page_checksums_doc,
 "page_checksums(pages, size, /)\n--\n\nAs :func:`coshelf.engines.lmdb.pages.closing_stamp.page_checksums`.");
 
+PyDoc_STRVAR(checksum_of_pages_doc,
+"checksum_of_pages(descriptor, numbers, size, kind, start, /)\n--\n\n"
+"As :func:`coshelf.engines.lmdb.pages.inner_pages.checksum_of_pages`.");
+
 /* --- the module ---------------------------------------------------------------------------------------------------- */
 
 static PyMethodDef methods[] = {
@@ -171,6 +175,7 @@ static PyMethodDef methods[] = {
     {"in_order", native_in_order, METH_O, in_order_doc},
     {"sealed", native_sealed, METH_VARARGS, sealed_doc},
     {"page_checksums", native_page_checksums, METH_VARARGS, page_checksums_doc},
+    {"checksum_of_pages", native_checksum_of_pages, METH_VARARGS, checksum_of_pages_doc},
     {NULL, NULL, 0, NULL},
 };
 

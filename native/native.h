@@ -60,5 +60,6 @@ PyObject *native_gather(PyObject *module, PyObject *arguments);
 PyObject *native_in_order(PyObject *module, PyObject *table);
 PyObject *native_sealed(PyObject *module, PyObject *arguments);
 PyObject *native_page_checksums(PyObject *module, PyObject *arguments);
+PyObject *native_checksum_of_pages(PyObject *module, PyObject *arguments);
 
 #endif
