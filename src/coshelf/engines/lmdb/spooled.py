@@ -17,7 +17,7 @@ from coshelf.values.blobs import Body, NewBlob
 
 __all__ = ["SpooledPuts", "in_order", "sealed_pages"]
 
-_LIMIT = 16 << 20
+_LIMIT = 8 << 20
 _OVERHEAD = 200  # bytes that a dict and two bytes objects take beside what they hold; as in native/batch.c
 _AT_ONCE = 64  # items of a run that are read together
 
@@ -127,7 +127,9 @@ class SpooledPuts(MutableMapping[bytes, bytes]):
         return (records.sealed(some, sequence) for some in iter(lambda: list(islice(items, most)), []))
 
     def _merged(self, file: IO[bytes]) -> Iterator[_Item]:
-        runs = [*(self._read(pieces) for pieces in self._runs), iter(in_order(self._held))]
+        if self._held:  # the transaction that takes the items needs the memory
+            self._spool()
+        runs = [self._read(pieces) for pieces in self._runs]
         merged = merge(*runs, key=itemgetter(0))  # of equal keys, the one of the earlier run comes first
         last = next(merged)
         for item in merged:
