@@ -195,7 +195,7 @@ def in_a_child(files: Any, seed: int, rounds: int) -> None:
     if not child:
         status = 1
         try:
-            signal.alarm(100)  # a hang is a signal
+            signal.alarm(400)  # a hang is a signal
             resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
             run_damaged(files, seed, rounds)
             status = 0
