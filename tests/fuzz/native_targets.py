@@ -51,14 +51,7 @@ def build(target: str, directory: Path, module: Sequence[Path], *, guided: bool)
     read = sysconfig.get_config_var
     own = [HERE / f"{target}.c", HERE / "harness.c", *(HERE / name for name in TARGETS[target])]
     own += [] if guided else [HERE / "standalone.c"]
-<<<<<<< HEAD
     included = _INCLUDED.get(target, set())
-    sources = [path for path in sorted((ROOT / "native").glob("*.c")) if path.name not in included] + own
-    compiler = ["clang", f"{_SANITIZERS},fuzzer"] if guided else ["gcc", _SANITIZERS]
-    general = ["-std=c11", "-O1", "-g", "-fno-omit-frame-pointer", "-fno-sanitize-recover=undefined", "-pthread"]
-    include = ["-isystem", sysconfig.get_path("include"), f"-I{ROOT / 'native'}", f"-I{HERE}"]
-=======
->>>>>>> flakes
     library = [
         f"-L{read('LIBDIR')}",
         f"-L{read('LIBPL')}",
@@ -67,7 +60,8 @@ def build(target: str, directory: Path, module: Sequence[Path], *, guided: bool)
         "-ldl",
         "-lm",
     ]
-    files = map(str, [*own, *module])
+    objects = [path for path in module if f"{path.stem}.c" not in included]
+    files = map(str, [*own, *objects])
     command = [*_compiler(guided=guided), *files, *library, "-Wl,--export-dynamic", "-o", str(program)]
     subprocess.run(command, check=True)
     return program
