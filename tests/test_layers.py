@@ -23,6 +23,7 @@ LAYERS = [
     ("contract",),
     ("values", "trust", "inspection.record_check"),
     ("engines",),
+    ("memo",),
     ("mapping", "values.training", "inspection"),
     ("opening",),
     ("inspection.files", "trust.granting"),

@@ -38,6 +38,7 @@ __all__ = [
     "TransactionInProgress",
     "TypeMismatch",
     "Unavailable",
+    "UnkeyableArgument",
     "UnknownEngine",
     "UnreadableValue",
     "UnsafeFilesystem",
@@ -118,6 +119,14 @@ class ReadOnlyShelf(CoshelfError, OSError):
 
 class InvalidKey(CoshelfError, TypeError):
     """The object cannot be a key."""
+
+
+class UnkeyableArgument(CoshelfError, TypeError):
+    """An argument of a memoized function has no form that is the same in every process. ``argument`` is its name."""
+
+    def __init__(self, message: str, argument: str = "") -> None:
+        super().__init__(message)
+        self.argument = argument
 
 
 class UnwritableValue(CoshelfError, TypeError):

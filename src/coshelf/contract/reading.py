@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Self
 
-from coshelf.contract.batches import RESERVED, Entry
+from coshelf.contract.batches import CLAIMS, RESERVED, Entry
 from coshelf.system.backoff import Backoff
 
 __all__ = ["Doorbell", "PollingBell", "Reader", "Snapshot"]
@@ -76,7 +76,8 @@ class Snapshot(Reader):
         for start, stop in RESERVED:
             for key, entry in self.scan(start, stop):
                 assert entry is not None
-                yield key, entry.record
+                if not CLAIMS[0] <= key < CLAIMS[1]:
+                    yield key, entry.record
 
     def last_commit(self) -> int | None:
         """The number of the last commit in this snapshot; None if the engine does not number its commits."""

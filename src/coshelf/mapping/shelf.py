@@ -17,6 +17,7 @@ from coshelf.mapping import snapshot as snapshots
 from coshelf.mapping import transaction as transactions
 from coshelf.mapping.gathering import gather
 from coshelf.mapping.handle import Handle, Participant
+from coshelf.mapping.memoizing import Memoizing
 from coshelf.mapping.namespace import Namespace
 from coshelf.mapping.reading import Readable
 from coshelf.mapping.snapshot import Snapshot
@@ -44,7 +45,7 @@ _LONGEST_PAUSE = 0.1  # with 0.5, the slowest call of eight writers of one count
 _LONGEST_SLEEP = 1.0
 
 
-class Shelf(Cared, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
+class Shelf(Cared, Memoizing, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
     """A dict on disk that every process shares. Made by :func:`coshelf.open`.
 
     Each method that writes is one commit. Reads never wait for a lock. A value that is read is a copy: use :meth:`edit`
