@@ -88,6 +88,7 @@ class Handle:
         self.inside: dict[tuple[int, int], Participant] = {}
         """The tasks that are in a transaction of this handle, by pid and thread."""
         self.is_resting = False
+        self.unswept = 0  # entries with a time that were stored since expired ones were removed
         self._finish = partial(_finish, engine, before_close)
         self._finalizer = finalizer(self, self._finish, partial(_rest, weakref.ref(self), engine, before_close))
 
