@@ -19,6 +19,7 @@ __all__ = [
     "DamagedRecord",
     "DamagedShelf",
     "FormatTooNew",
+    "InvalidExpiry",
     "InvalidKey",
     "KeyTooLong",
     "MissingExtra",
@@ -119,6 +120,10 @@ class ReadOnlyShelf(CoshelfError, OSError):
 
 class InvalidKey(CoshelfError, TypeError):
     """The object cannot be a key."""
+
+
+class InvalidExpiry(CoshelfError, ValueError):
+    """An ``expire=`` is not a number of seconds, a timedelta or None, or is later than times can be written."""
 
 
 class UnkeyableArgument(CoshelfError, TypeError):

@@ -63,6 +63,10 @@ class Reader(ABC):
     def snapshot(self) -> Snapshot:
         """A reader that shows this instant. On a snapshot it is another handle on the same instant."""
 
+    def first_expiry(self) -> int | None:
+        """The earliest time in the index of times; None if it is empty. An engine whose entries can expire has it."""
+        return None
+
     def instant(self) -> AbstractContextManager[Reader]:
         """A reader for several steps: a snapshot, or, if there are no snapshots, the latest state at each step."""
         return self.snapshot()

@@ -91,6 +91,7 @@ class Handle:
         self.claims: Claims | None = None
         """The claims of memoized functions, from the first call that computes on."""
         self.is_resting = False
+        self.unswept = 0  # entries with a time that were stored since expired ones were removed
         self._finish = partial(_finish, engine, before_close)
         self._finalizer = finalizer(self, self._finish, partial(_rest, weakref.ref(self), engine, before_close))
 

@@ -15,6 +15,7 @@ from coshelf.errors import Conflict, InvalidKey, TransactionInProgress, Unsuppor
 from coshelf.keys import shown
 from coshelf.mapping import snapshot as snapshots
 from coshelf.mapping import transaction as transactions
+from coshelf.mapping.expiring import Lapsing
 from coshelf.mapping.gathering import gather
 from coshelf.mapping.handle import Handle, Participant
 from coshelf.mapping.memoizing import Memoizing
@@ -27,6 +28,7 @@ from coshelf.system.backoff import Backoff
 from coshelf.system.participants import current_thread
 from coshelf.system.timeouts import usable_timeout
 from coshelf.values.blobs import MissingBlob
+from coshelf.values.expiry import EXPIRING, INDEX, is_over
 from coshelf.values.pickled import PickleCodec
 
 __all__ = ["Shelf"]
@@ -45,7 +47,7 @@ _LONGEST_PAUSE = 0.1  # with 0.5, the slowest call of eight writers of one count
 _LONGEST_SLEEP = 1.0
 
 
-class Shelf(Cared, Memoizing, Readable[K, V], MutableMapping[K, V], Generic[K, V]):
+class Shelf(Cared, Memoizing, Lapsing[K, V], Readable[K, V], MutableMapping[K, V], Generic[K, V]):
     """A dict on disk that every process shares. Made by :func:`coshelf.open`.
 
     Each method that writes is one commit. Reads never wait for a lock. A value that is read is a copy: use :meth:`edit`
@@ -130,6 +132,12 @@ class Shelf(Cared, Memoizing, Readable[K, V], MutableMapping[K, V], Generic[K, V
             return state.overlay()
         return handle.engine
 
+    def _now(self) -> int:
+        handle = self._handle
+        if handle.inside and (state := handle.state()) is not None:
+            return state.now()
+        return handle.engine.now()
+
     def _joined(self) -> Transaction[K, V] | None:
         """The transaction that a write is part of, with the keys of this namespace. Raises as ``Handle.joined``."""
         state = self._handle.joined()
@@ -144,7 +152,7 @@ class Shelf(Cared, Memoizing, Readable[K, V], MutableMapping[K, V], Generic[K, V
                 return value
         encoded = self._namespace.encode(key)
         record = (self._reader() if handle.inside else handle.engine).record(encoded)
-        if record is None:
+        if record is None or (record[:2] == EXPIRING and is_over(encoded, record, self._now())):
             raise KeyError(key)
         try:
             value = self._codec.load(key, encoded, record)
@@ -174,7 +182,7 @@ class Shelf(Cared, Memoizing, Readable[K, V], MutableMapping[K, V], Generic[K, V
         engine = self._handle.engine
         if engine.capabilities.snapshots is None:
             raise Unsupported(f"snapshot(): the {engine.name} engine cannot keep an instant; copy() what is needed")
-        return snapshots.take(engine.snapshot(), engine.where, self._namespace, self._codec)
+        return snapshots.take(engine, self._namespace, self._codec)
 
     def sub(self, name: str) -> Shelf[Any, V]:
         """The entries under ``name/`` as a separate shelf: its key ``"k"`` is this shelf's ``"name/k"``.
@@ -225,6 +233,9 @@ class Shelf(Cared, Memoizing, Readable[K, V], MutableMapping[K, V], Generic[K, V
                 return
         encoded = self._namespace.encode(key)
         body = self._codec.dump(key, encoded, value)
+        if self._codec.lifetime is not None:
+            self._store(encoded, body, self._codec.lifetime)
+            return
         if self._handle.inside:
             state = self._handle.state()
             if state is not None:
@@ -280,10 +291,17 @@ class Shelf(Cared, Memoizing, Readable[K, V], MutableMapping[K, V], Generic[K, V
             lambda transaction: transaction.setdefault(key, default), writes=self._handle.engine.locks_quickly
         )
 
-    def update(self, other: Any = (), /, **more: Any) -> None:
-        """Store all items of a mapping or of an iterable of pairs, in one commit. As ``dict.update``."""
-        if self._handle.inside and (state := self._handle.state()) is not None:
-            Transaction(state, self._namespace, self._codec).update(other, **more)
+    def update(self, other: Any = (), /, *, expire: Any = MISSING, **more: Any) -> None:
+        """Store all items of a mapping or of an iterable of pairs, in one commit. As ``dict.update``.
+
+        Args:
+            other: a mapping, or pairs of keys and values.
+            expire: as for :meth:`set`, for all of them. A key ``"expire"`` must be in a mapping or a pair.
+            more: further items.
+        """
+        length = self._lifetime(expire)
+        if length is not None or (self._handle.inside and self._handle.state() is not None):
+            self._update_for(length, pairs(other, more))
             return
         puts = self._handle.engine.gather()
         items, is_left = iter(pairs(other, more)), True
@@ -311,7 +329,8 @@ class Shelf(Cared, Memoizing, Readable[K, V], MutableMapping[K, V], Generic[K, V
             with self.transaction() as transaction:
                 transaction.clear()
         else:
-            self._handle.commit(Batch(clears=self._namespace.ranges))
+            own = (INDEX,) if self.capabilities.expiry else ()
+            self._handle.commit(Batch(clears=(*own, *self._namespace.ranges)))
 
     # --- changing a value --------------------------------------------------------------------------------------------
 
@@ -453,7 +472,7 @@ class Shelf(Cared, Memoizing, Readable[K, V], MutableMapping[K, V], Generic[K, V
     def _held(self, handle: Handle, step: Callable[[Transaction[K, V]], T]) -> T:
         engine = handle.engine
         with handle.taking_part() as participant, engine.exclusive() as lock:
-            state, transaction = transactions.begin(engine, engine.where, self._namespace, self._codec, watched=False)
+            state, transaction = transactions.begin(engine, engine, self._namespace, self._codec, watched=False)
             try:
                 participant.state = state
                 try:
@@ -472,7 +491,9 @@ class Shelf(Cared, Memoizing, Readable[K, V], MutableMapping[K, V], Generic[K, V
     def _run(
         self, participant: Participant, base: Any, commit: Callable[[Batch], object], *, watched: bool
     ) -> Iterator[Transaction[K, V]]:
-        state, transaction = transactions.begin(base, self.name, self._namespace, self._codec, watched=watched)
+        state, transaction = transactions.begin(
+            base, self._handle.engine, self._namespace, self._codec, watched=watched
+        )
         try:
             participant.state = state
             try:
@@ -528,7 +549,7 @@ class Shelf(Cared, Memoizing, Readable[K, V], MutableMapping[K, V], Generic[K, V
         if outer is not None:
             return step(outer)
         for _ in range(_ATTEMPTS):
-            state, transaction = transactions.begin(engine, self.name, self._namespace, self._codec, watched=True)
+            state, transaction = transactions.begin(engine, engine, self._namespace, self._codec, watched=True)
             with self._handle.taking_part() if joined else nullcontext() as participant:
                 if participant is not None:
                     participant.state = state

@@ -19,8 +19,10 @@ from coshelf.engines.lmdb.failures import translate
 from coshelf.engines.lmdb.pages.row_pages import RowPages
 from coshelf.engines.lmdb.read_transaction import ReadTransaction
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, unpack_row
+from coshelf.engines.lmdb.times import earlier, first_in_base
 from coshelf.errors import CoshelfError, DamagedShelf, ShelfClosed, StorageError
 from coshelf.keys import FIRST, LAST
+from coshelf.values.expiry import INDEX, first_time
 
 __all__ = ["LmdbSnapshot", "take_instant"]
 
@@ -219,6 +221,11 @@ class LmdbSnapshot(Snapshot):
         if not 0 <= entries <= self._environment.base.size:
             raise DamagedShelf(f"{self._environment.path} is damaged: it counts {entries} entries")
         return entries
+
+    def first_expiry(self) -> int | None:
+        rows = (row for row, record in self._newer.items() if INDEX[0] <= row < INDEX[1] and not is_deletion(record))
+        with self.transaction() as transaction:
+            return earlier(first_time((row, None) for row in rows), first_in_base(transaction))
 
     def reserved(self) -> Iterator[tuple[bytes, bytes]]:
         with self.transaction() as transaction:

@@ -128,6 +128,7 @@ class Committer:
                     writer.take_over(current)
                     batch.refuse_conflicts(writer.version)
                     writer.apply(batch, number)
+                    writer.sweep(number, len(current) + len(batch.puts))
                     writer.finish(number, nonce)
                     if ARMED:
                         reach("direct-announced")
@@ -161,6 +162,7 @@ class Committer:
                 number = writer.row.sequence + 1
                 with translated(environment.path, "write"):
                     writer.apply(batch, number)
+                    writer.sweep(number, len(batch.puts))
                     # A new nonce: a delta that is made from now on must not fit an older copy of the base.
                     writer.finish(number, os.urandom(16))
                     self._commit(transaction, batch)

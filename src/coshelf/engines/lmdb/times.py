@@ -1,0 +1,40 @@
+"""The index of times on lmdb: its first time, looked up quickly. docs/design.md, "Expiry"."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from coshelf.engines.lmdb.delta.delta import is_deletion
+from coshelf.engines.lmdb.delta.state import DIRTY
+from coshelf.values.expiry import INDEX, row_of
+
+if TYPE_CHECKING:
+    import lmdb
+
+    from coshelf.engines.lmdb.open_files import OpenFiles
+
+__all__ = ["earlier", "first_in_base", "first_in_delta"]
+
+
+def first_in_base(transaction: lmdb.Transaction[bytes]) -> int | None:
+    """The first time in the index of the base; None if it is empty."""
+    cursor = transaction.cursor()
+    if not cursor.set_range(INDEX[0]) or cursor.key() >= INDEX[1]:
+        return None
+    return row_of(cursor.key())[0]
+
+
+def first_in_delta(environment: OpenFiles) -> int | None:
+    """The first time in the index of the delta; None if that is empty. The caller is inside the environment."""
+    state = environment.delta_state
+    if state is None or not state.words[DIRTY]:
+        return None
+    for row, record in environment.current_delta().rows(*INDEX):
+        if not is_deletion(record):
+            return row_of(row)[0]
+    return None
+
+
+def earlier(one: int | None, other: int | None) -> int | None:
+    """The earlier of two times."""
+    return one if other is None else other if one is None else min(one, other)
