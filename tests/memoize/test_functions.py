@@ -76,6 +76,24 @@ def test_clearing_removes_the_results_of_one_function_in_all_versions(shelf: She
     assert list(shelf) == [other.cache_key(1), other.cache_key(2)]
 
 
+def test_shelf_with_writeback_keeps_results_too(tmp_path: Path) -> None:
+    computed = []
+
+    with coshelf.open(tmp_path / "a.shelf", writeback=True) as shelf:
+
+        @shelf.memoize
+        def numbers(number: int) -> list[int]:
+            computed.append(number)
+            return [number]
+
+        assert numbers(1) == numbers(1) == [1]
+        numbers.cache_clear()
+        assert numbers(1) == [1]
+        assert numbers.forget(1)
+        assert numbers(1) == [1]
+    assert computed == [1, 1, 1]
+
+
 def test_results_of_a_sub_are_its_own(quick: Shelf) -> None:
     def double(number: int) -> int:
         return number * 2

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from contextlib import suppress
-from itertools import islice
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, overload
 
-from coshelf.contract import Batch
-from coshelf.mapping.handle import Handle
+from coshelf.mapping.lapsing import MISSING, Expire
+from coshelf.values.expiry import lifetime
 
 if TYPE_CHECKING:
-    from coshelf.mapping.namespace import Namespace
-    from coshelf.mapping.reading import ShelfKeys
-    from coshelf.memo.claims import Claims
     from coshelf.memo.memoized import Memoized
 
 __all__ = ["Memoizing"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-_TOGETHER = 1_000  # entries that are removed in one commit
 
 
 class Memoizer(Protocol):
@@ -33,8 +27,7 @@ class Memoizer(Protocol):
 class Memoizing:
     """The method of a :class:`coshelf.Shelf` that keeps results of functions."""
 
-    _handle: Handle
-    _namespace: Namespace
+    _lifetime: Callable[[Any], int | None]
 
     @overload
     def memoize(self, function: Callable[P, R], /) -> Memoized[P, R]: ...
@@ -44,6 +37,8 @@ class Memoizing:
         function: None = None,
         /,
         *,
+        expire: Expire = MISSING,
+        refresh: float | timedelta | None = None,
         key: Callable[..., Any] | None = None,
         ignore: Iterable[str | int] | str | int = (),
         typed: bool = False,
@@ -55,6 +50,8 @@ class Memoizing:
         function: Callable[..., Any] | None = None,
         /,
         *,
+        expire: Expire = MISSING,
+        refresh: float | timedelta | None = None,
         key: Callable[..., Any] | None = None,
         ignore: Iterable[str | int] | str | int = (),
         typed: bool = False,
@@ -75,6 +72,11 @@ class Memoizing:
 
         Args:
             function: the function, if the decorator is used without parentheses.
+            expire: for how long a result is kept: seconds or a timedelta. None: it does not expire. If it is not given,
+                the shelf's default applies.
+            refresh: the last part of that time, in seconds or as a timedelta. A call in this part returns the old
+                result, and one of them computes the next result in the background: in a thread, or in a task for
+                ``async def``.
             key: is called with the arguments, and returns what is used for the key instead of them.
             ignore: parameters that are not part of the key, by name or position.
             typed: whether 1, 1.0 and True are different arguments.
@@ -83,6 +85,8 @@ class Memoizing:
 
         Raises:
             TypeError: at once for a function that cannot be memoized, such as a generator function.
+            InvalidExpiry, ValueError: at once for times that are not possible.
+            Unsupported: at once, if entries of this engine cannot expire.
             UnkeyableArgument: by a call with an argument that has no form that is the same in every process.
             ReadOnlyShelf: by a call that has no result yet, if the shelf was opened with flag "r".
 
@@ -98,69 +102,29 @@ class Memoizing:
         >>> square.cache_info()
         CacheInfo(hits=1, misses=1, maxsize=None, currsize=1)
         """
+        from coshelf.mapping.memoized_entries import Entries
         from coshelf.memo.arguments import Arguments
         from coshelf.memo.memoized import memoized
 
+        last = self._last_part(expire, refresh)
+
         def decorate(function: Any) -> Any:
             arguments = Arguments(function, key=key, ignore=ignore, typed=typed, version=version)
-            return memoized(function, _Entries(self), arguments, when)
+            return memoized(function, Entries(self, expire), arguments, when, last)
 
         return decorate if function is None else decorate(function)
 
-
-class _Entries:
-    """The entries of a shelf, as memoized calls see them."""
-
-    def __init__(self, shelf: Any) -> None:
-        self._shelf = shelf
-        self._handle: Handle = shelf._handle  # noqa: SLF001 (this is a part of the shelf)
-        from coshelf.memo.claims import Claims
-
-        if self._handle.claims is None:
-            self._handle.claims = Claims(self._handle.engine)
-        self._claims: Claims = self._handle.claims
-
-    def encoded(self, key: Any) -> bytes:
-        encoded: bytes = self._shelf._namespace.encode(key)  # noqa: SLF001
-        return encoded
-
-    def read(self, key: Any) -> Any:
-        from coshelf.memo.results import MISSING
-
-        try:
-            return self._shelf[key]
-        except KeyError:
-            return MISSING
-
-    def keep(self, key: Any, result: Any) -> None:
-        self._shelf[key] = result
-
-    def forget(self, key: Any) -> bool:
-        try:
-            del self._shelf[key]
-        except KeyError:
-            return False
-        return True
-
-    def clear(self, prefix: tuple[Any, ...]) -> None:
-        keys = iter(self._keys(prefix))
-        if self.is_joined():
-            for key in list(keys):
-                with suppress(KeyError):
-                    del self._shelf[key]
-            return
-        while some := list(islice(keys, _TOGETHER)):
-            self._handle.commit(Batch(deletes=frozenset(map(self.encoded, some))))
-
-    def count(self, prefix: tuple[Any, ...]) -> int:
-        return len(self._keys(prefix))
-
-    def _keys(self, prefix: tuple[Any, ...]) -> ShelfKeys[Any]:
-        keys: ShelfKeys[Any] = self._shelf.keys(prefix=prefix)
-        return keys
-
-    def is_joined(self) -> bool:
-        return self._handle.joined() is not None
-
-    def claims(self) -> Claims:
-        return self._claims
+    def _last_part(self, expire: Expire, refresh: float | timedelta | None) -> int | None:
+        """The part of a result's life, in microseconds, in which it is computed again. Raises for impossible times."""
+        whole = self._lifetime(expire)
+        if refresh is None:
+            return None
+        last = lifetime(refresh)
+        if whole is None:
+            raise ValueError("refresh: results that do not expire are never computed again; give expire=, too")
+        if not 0 < last < whole:
+            raise ValueError(
+                f"refresh: the last {last / 1e6:g} s are not a part of a life of {whole / 1e6:g} s\n"
+                "  hint: give more than 0 and less than expire="
+            )
+        return last

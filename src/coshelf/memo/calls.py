@@ -26,13 +26,14 @@ class Call:
     """One call, with its key.
 
     Attributes:
+        key: the key of the result.
         result: what the call returns.
         was_kept: whether the result was kept already.
     """
 
     def __init__(self, results: Results, key: Any, when: Callable[[Any], object] | None) -> None:
         self._results = results
-        self._key = key
+        self.key = key
         self._when = when
         self.result: Any = MISSING
         self.was_kept = False
@@ -63,7 +64,7 @@ class Call:
     def _claimed(self) -> Generator[Step, None, Claim | None]:
         """Wait for the claim, or for the result. Returns None if there is a result, or if the call must not wait."""
         claims = self._results.claims()
-        row, patience = claims.row(self._results.encoded(self._key)), Patience()
+        row, patience = claims.row(self._results.encoded(self.key)), Patience()
         claim = claims.take(row, patience)
         if claim is not None:
             return claim
@@ -79,10 +80,15 @@ class Call:
                 yield wait
 
     def _is_kept(self) -> bool:
-        self.result = self._results.read(self._key)
+        self.result = self._results.read(self.key)
         self.was_kept = self.result is not MISSING
         return self.was_kept
 
+    def finish(self, result: Any) -> None:
+        """Keep a result that was computed apart from the steps."""
+        self.result = result
+        self._keep()
+
     def _keep(self) -> None:
         if self._when is None or self._when(self.result):
-            self._results.keep(self._key, self.result)
+            self._results.keep(self.key, self.result)

@@ -63,6 +63,8 @@ class _Content:
 
     def is_forgotten(self) -> bool:
         """Whether nobody can be computing any more."""
+        if self.process is None:
+            return False
         alive = self.is_alive()
         return alive is False or (alive is None and abs(time.time() - self.renewed) > _FORGOTTEN)
 

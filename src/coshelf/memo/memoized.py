@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import inspect
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from typing import Any, Generic, NamedTuple, ParamSpec, Protocol, Self, TypeVar,
 
 from coshelf.memo.arguments import Arguments
 from coshelf.memo.calls import COMPUTE, Call
+from coshelf.memo.refreshing import Refresh
 from coshelf.memo.results import Results
 from coshelf.memo.waiting import Wait
 
@@ -103,8 +105,10 @@ class _Memo(Generic[P, R]):
         results: Results,
         arguments: Arguments,
         when: Callable[[Any], object] | None,
+        refresh: Refresh | None,
     ) -> None:
         self.function = function
+        self.refresh = refresh
         self._results = results
         self._arguments = arguments
         self._when = when
@@ -132,10 +136,22 @@ class _Memo(Generic[P, R]):
 
 
 def memoized(
-    function: Callable[P, R], results: Results, arguments: Arguments, when: Callable[[Any], object] | None
+    function: Callable[P, R],
+    results: Results,
+    arguments: Arguments,
+    when: Callable[[Any], object] | None,
+    refresh: int | None,
 ) -> Memoized[P, R]:
-    """The function that reads results, and computes and keeps those that are missing."""
-    memo = _Memo(function, results, arguments, when)
+    """The function that reads results, and computes and keeps those that are missing.
+
+    Args:
+        function: computes the results.
+        results: where they are kept.
+        arguments: makes the keys.
+        when: says whether to keep a result.
+        refresh: the last part of a result's life, in microseconds, in which it is computed again; None: it is not.
+    """
+    memo = _Memo(function, results, arguments, when, None if refresh is None else Refresh(results, refresh))
     wrapper: Any = _coroutine(memo) if inspect.iscoroutinefunction(function) else _plain(memo)
     for part in (memo.cache_key, memo.forget, memo.cache_info, memo.cache_clear):
         setattr(wrapper, part.__name__, part)
@@ -155,14 +171,15 @@ def _plain(memo: _Memo[P, R]) -> Callable[P, R]:
                 elif isinstance(step, Wait):
                     step.sleep()
         memo.count(call)
-        return cast("R", call.result)
+        result = call.result
+        if memo.refresh is not None and call.was_kept:
+            memo.refresh.in_thread(call, functools.partial(function, *args, **kwargs))
+        return cast("R", result)
 
     return wrapper
 
 
 def _coroutine(memo: _Memo[P, Any]) -> Callable[P, Any]:
-    import asyncio
-
     function = memo.function
 
     @functools.wraps(function)
@@ -175,6 +192,9 @@ def _coroutine(memo: _Memo[P, Any]) -> Callable[P, Any]:
                 elif isinstance(step, Wait):
                     await asyncio.sleep(step.pause)
         memo.count(call)
-        return call.result
+        result = call.result
+        if memo.refresh is not None and call.was_kept:
+            memo.refresh.in_task(call, functools.partial(function, *args, **kwargs))
+        return result
 
     return wrapper

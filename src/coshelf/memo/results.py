@@ -33,6 +33,10 @@ class Results(Protocol):
         """Store the result of a key."""
         ...
 
+    def is_due(self, key: Any, length: int) -> bool:
+        """Whether the result of a key expires within so many microseconds, and this task can store another one now."""
+        ...
+
     def forget(self, key: Any) -> bool:
         """Remove the result of a key. Return whether it existed."""
         ...
