@@ -102,7 +102,7 @@ class Claim:
         self.row = row
         self.pid = os.getpid()
         self.is_lost = False
-        self._process = this_process()
+        self._process = claims.process()
         self._token = os.urandom(8).hex()
         self._waits: list[bytes] = []
         self._version: int | str | Absent = ABSENT
@@ -174,6 +174,13 @@ class Claims:
         self.engine = engine
         self._renewer = Renewer()
         self._has_swept = False
+        self._process: Process | None = None
+
+    def process(self) -> Process:
+        """The process that takes claims now. It is asked of the system once in each process."""
+        if self._process is None or self._process.pid != os.getpid():
+            self._process = this_process()
+        return self._process
 
     def row(self, key: bytes) -> bytes:
         """The key of the row for an encoded key."""
