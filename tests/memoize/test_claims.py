@@ -20,7 +20,8 @@ from coshelf.system.processes import Process, this_process
 
 
 @pytest.fixture
-def engine() -> Engine:
+def engine(monkeypatch: pytest.MonkeyPatch) -> Engine:
+    monkeypatch.setattr(module, "_LOOK", 0.0)
     return coshelf.open("memory:").engine_for("test")
 
 

@@ -14,6 +14,7 @@ import pytest
 
 import coshelf
 from coshelf.contract import CLAIMS
+from coshelf.memo.claims import Claim, Claims, Patience
 
 Shelf = coshelf.Shelf[Any, Any]
 shared: Shelf = coshelf.open("memory:")
@@ -148,6 +149,31 @@ def test_call_of_itself_with_the_same_arguments_does_not_wait_for_itself(shelf: 
         return len(depth) if len(depth) == 3 else again(number)
 
     assert again(1) == 3
+
+
+def test_signal_handler_does_not_wait_for_the_call_that_it_interrupted(
+    quick: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+
+    @quick.memoize
+    def again(number: int) -> int:
+        calls.append(number)
+        return len(calls)
+
+    take = Claims.take
+    interrupted = []
+
+    def take_and_be_interrupted(claims: Claims, row: bytes, patience: Patience) -> Claim | None:
+        claim = take(claims, row, patience)
+        if not interrupted:
+            interrupted.append(row)
+            assert again(1) == 1  # as a handler that runs before the call goes on
+        return claim
+
+    monkeypatch.setattr(Claims, "take", take_and_be_interrupted)
+    assert again(1) == 1
+    assert calls == [1]
 
 
 def test_threads_that_wait_for_each_other_in_a_circle_end(shelf: Shelf) -> None:

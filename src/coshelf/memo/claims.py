@@ -18,6 +18,7 @@ from coshelf.contract.batches import Absent
 from coshelf.errors import Conflict, OutcomeUnknown, Unavailable
 from coshelf.memo.renewing import Renewer
 from coshelf.records import TRAILER
+from coshelf.system.participants import current_task, current_thread
 from coshelf.system.processes import Process, this_process
 
 __all__ = ["Claim", "Claims", "Patience"]
@@ -26,9 +27,14 @@ LEASE = 10.0
 """Seconds after which a claim of another machine counts as left if it was not renewed."""
 LONG_LEASE = 60.0
 """The same for a process of this machine that runs: it may be stopped, or in a long call that lets no thread run."""
+_LOOK = 0.02  # seconds for which a process that was alive counts as alive: on some engines each commit wakes waiters
 _FORGOTTEN = 3600.0  # seconds by the clocks of two machines, which may differ
 _HEAD = b"\x80\x03B"  # the row is a pickle of bytes, because the files engine keeps pickles alone
 _LENGTH = 4
+
+
+def _this_task() -> object:
+    return current_thread(), current_task()
 
 
 class _Content:
@@ -74,14 +80,17 @@ class Patience:
 
     def __init__(self) -> None:
         self._version: object = None
-        self._since = 0.0
+        self._since = self._looked = 0.0
 
     def is_over(self, entry: Entry) -> bool:
         """Whether the claim counts as left: its process has ended, or it was not renewed for too long."""
+        now = time.monotonic()
+        if entry.version == self._version and now - self._looked < _LOOK:
+            return False
+        self._looked = now
         alive = _Content(entry.record).is_alive()
         if alive is False:
             return True
-        now = time.monotonic()
         if entry.version != self._version:
             self._version, self._since = entry.version, now
             return False
@@ -95,6 +104,7 @@ class Claim:
         row: the key of the row.
         pid: the process that took it. A forked child has a copy, and must not drop it.
         is_lost: whether another process has taken it over.
+        taker: the thread and task that took it.
     """
 
     def __init__(self, claims: Claims, row: bytes) -> None:
@@ -102,6 +112,7 @@ class Claim:
         self.row = row
         self.pid = os.getpid()
         self.is_lost = False
+        self.taker = _this_task()
         self._process = claims.process()
         self._token = os.urandom(8).hex()
         self._waits: list[bytes] = []
@@ -175,6 +186,7 @@ class Claims:
         self._renewer = Renewer()
         self._has_swept = False
         self._process: Process | None = None
+        self._takers: set[tuple[bytes, object]] = set()
 
     def process(self) -> Process:
         """The process that takes claims now. It is asked of the system once in each process."""
@@ -195,7 +207,14 @@ class Claims:
         if entry is not None and not patience.is_over(entry):
             return None
         claim = Claim(self, row)
-        if not claim.put(ABSENT if entry is None else entry.version):
+        self._takers.add((row, claim.taker))
+        try:
+            is_mine = claim.put(ABSENT if entry is None else entry.version)
+        except BaseException:
+            self._takers.discard((row, claim.taker))
+            raise
+        if not is_mine:
+            self._takers.discard((row, claim.taker))
             return None
         self._renewer.add(claim)
         return claim
@@ -204,6 +223,11 @@ class Claims:
         """Give a claim back."""
         self._renewer.remove(claim)
         claim.drop()
+        self._takers.discard((claim.row, claim.taker))
+
+    def is_from_here(self, row: bytes) -> bool:
+        """Whether this task has the claim of a row. A signal handler may have interrupted it anywhere."""
+        return (row, _this_task()) in self._takers
 
     def waits_for(self, row: bytes, own: Iterable[bytes]) -> bool:
         """Whether the computation of a row waits, through others, for one of one's own rows."""

@@ -69,6 +69,8 @@ class Waiting:
         """The next step of waiting; None if the call must not wait any longer."""
         if self._end is not None and time.monotonic() > self._end:
             return None
+        if self._claims.is_from_here(self._row):
+            return None
         if self._own and self._claims.waits_for(self._row, [claim.row for claim in self._own]):
             return None
         return Wait(self._bell, sequence)
