@@ -222,8 +222,10 @@ class Claims:
     def drop(self, claim: Claim) -> None:
         """Give a claim back."""
         self._renewer.remove(claim)
-        claim.drop()
-        self._takers.discard((claim.row, claim.taker))
+        try:
+            claim.drop()
+        finally:
+            self._takers.discard((claim.row, claim.taker))
 
     def is_from_here(self, row: bytes) -> bool:
         """Whether this task has the claim of a row. A signal handler may have interrupted it anywhere."""
