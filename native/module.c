@@ -157,6 +157,9 @@ PyDoc_STRVAR(in_order_doc, "in_order(puts, /)\n--\n\nAs :func:`coshelf.engines.l
 
 PyDoc_STRVAR(sealed_doc, "sealed(rows, sequence, /)\n--\n\nAs :func:`coshelf.records.sealed`.");
 
+PyDoc_STRVAR(page_checksums_doc,
+"page_checksums(pages, size, /)\n--\n\nAs :func:`coshelf.engines.lmdb.pages.closing_stamp.page_checksums`.");
+
 /* --- the module ---------------------------------------------------------------------------------------------------- */
 
 static PyMethodDef methods[] = {
@@ -167,6 +170,7 @@ static PyMethodDef methods[] = {
     {"gather", native_gather, METH_VARARGS, gather_doc},
     {"in_order", native_in_order, METH_O, in_order_doc},
     {"sealed", native_sealed, METH_VARARGS, sealed_doc},
+    {"page_checksums", native_page_checksums, METH_VARARGS, page_checksums_doc},
     {NULL, NULL, 0, NULL},
 };
 
@@ -192,6 +196,12 @@ fill(PyObject *module)
     PyObject *lock = PyType_FromModuleAndSpec(module, &process_lock_spec, NULL);
     failed |= lock == NULL || PyModule_AddObjectRef(module, "ProcessLock", lock) < 0 ? -1 : 0;
     Py_XDECREF(lock);
+    PyObject *hold = failed < 0 ? NULL : PyType_FromModuleAndSpec(module, &hold_spec, NULL);
+    failed |= hold == NULL || PyModule_AddObjectRef(module, "Hold", hold) < 0 ? -1 : 0;
+    Py_XDECREF(hold);
+    if (failed < 0) {
+        return -1;
+    }
     State *state = PyModule_GetState(module);
     state->either = (PyTypeObject *)PyType_FromModuleAndSpec(module, &either_spec, NULL);
     return state->either == NULL ? -1 : 0;

@@ -83,6 +83,10 @@ class Overlay(Reader):
             self._refuse_guarded((key,))
         return _Guarding(self._guarded, key)
 
+    def guard(self, key: bytes) -> None:
+        """From here on, only :meth:`put_guarded` may write an entry."""
+        self._guarded.add(key)
+
     def put_guarded(self, key: bytes, body: bytes) -> None:
         """Write the entry that the caller guards."""
         self._writes[key] = body
