@@ -68,5 +68,8 @@ bool process_lock_take_at_once(PyObject *lock);
 void process_lock_confirm(PyObject *lock);
 void process_lock_give_back(PyObject *lock);
 extern PyType_Spec hold_spec;
+extern PyType_Spec sealed_pages_spec;
+PyObject *native_add_puts(PyObject *module, PyObject *arguments);
+PyObject *native_put_plain(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 
 #endif

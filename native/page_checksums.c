@@ -6,7 +6,7 @@
 
 #if defined(__x86_64__) && defined(__GNUC__)
 #define HAS_WIDE 1
-#include <immintrin.h>
+#include <tmmintrin.h>
 #else
 #define HAS_WIDE 0
 #endif
@@ -40,7 +40,6 @@ sum_of_page(const uint8_t *page, size_t length)
 
 #if HAS_WIDE
 #define STEP 16 /* bytes */
-#define FOLDED 64 /* bytes: four steps side by side, because one multiplication does not wait for the other */
 
 /* The same as adler, for a multiple of 16 bytes. */
 __attribute__((target("ssse3"))) static uint32_t
@@ -74,52 +73,10 @@ wide_adler(const uint8_t *bytes, size_t length)
     return high << 16 | low;
 }
 
-__attribute__((target("pclmul,sse4.1"))) static inline __m128i
-folded(__m128i sum, __m128i factors, __m128i next)
-{
-    __m128i low = _mm_clmulepi64_si128(sum, factors, 0x00), high = _mm_clmulepi64_si128(sum, factors, 0x11);
-    return _mm_xor_si128(_mm_xor_si128(low, high), next);
-}
-
-/* The same as checksum, for a multiple of 16 bytes, from 64 on. The method and its constants are those of "Fast CRC
-   Computation for Generic Polynomials Using PCLMULQDQ Instruction" (Gopal and others, Intel, 2009). */
-__attribute__((target("pclmul,sse4.1"))) static uint32_t
-wide_checksum(const uint8_t *bytes, size_t length, uint32_t start)
-{
-    const __m128i by_four = _mm_set_epi64x(0x01c6e41596, 0x0154442bd4);
-    const __m128i by_one = _mm_set_epi64x(0x00ccaa009e, 0x01751997d0);
-    const __m128i to_half = _mm_set_epi64x(0, 0x0163cd6124);
-    const __m128i polynomial = _mm_set_epi64x(0x01f7011641, 0x01db710641);
-    const __m128i words = _mm_setr_epi32(~0, 0, ~0, 0);
-    const __m128i *at = (const __m128i *)bytes;
-    __m128i sums[4];
-    for (int lane = 0; lane < 4; lane++) {
-        sums[lane] = _mm_loadu_si128(at++);
-    }
-    sums[0] = _mm_xor_si128(sums[0], _mm_cvtsi32_si128((int)~start));
-    for (length -= FOLDED; length >= FOLDED; length -= FOLDED) {
-        for (int lane = 0; lane < 4; lane++) {
-            sums[lane] = folded(sums[lane], by_four, _mm_loadu_si128(at++));
-        }
-    }
-    __m128i sum = folded(folded(folded(sums[0], by_one, sums[1]), by_one, sums[2]), by_one, sums[3]);
-    for (; length; length -= STEP) {
-        sum = folded(sum, by_one, _mm_loadu_si128(at++));
-    }
-    sum = _mm_xor_si128(_mm_srli_si128(sum, 8), _mm_clmulepi64_si128(sum, by_one, 0x10));
-    sum = _mm_xor_si128(_mm_srli_si128(sum, 4), _mm_clmulepi64_si128(_mm_and_si128(sum, words), to_half, 0x00));
-    __m128i quotient = _mm_clmulepi64_si128(_mm_and_si128(sum, words), polynomial, 0x10);
-    quotient = _mm_clmulepi64_si128(_mm_and_si128(quotient, words), polynomial, 0x00);
-    return ~(uint32_t)_mm_extract_epi32(_mm_xor_si128(sum, quotient), 1);
-}
-
 static uint32_t
 wide_sum_of_page(const uint8_t *page, size_t length)
 {
-    if (length % STEP || length < FOLDED) { /* cut by the end of the file */
-        return sum_of_page(page, length);
-    }
-    return wide_checksum(page, length, wide_adler(page, length));
+    return length % STEP ? sum_of_page(page, length) : checksum(page, length, wide_adler(page, length));
 }
 #endif
 
@@ -129,7 +86,7 @@ static Sum
 fastest_sum(void)
 {
 #if HAS_WIDE
-    if (__builtin_cpu_supports("pclmul") && __builtin_cpu_supports("sse4.1")) { /* and so SSSE3 */
+    if (__builtin_cpu_supports("ssse3")) {
         return wide_sum_of_page;
     }
 #endif

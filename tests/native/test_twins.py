@@ -145,7 +145,7 @@ def test_keys_that_are_none_are_refused_in_the_same_words(module: ModuleType) ->
 
 
 def test_checksums_are_those_of_zlib(module: ModuleType) -> None:
-    for length in (*range(1, 40), 255, 4096, 70_001):
+    for length in (*range(1, 200), 255, 4096, 70_001):
         body, key = os.urandom(length), os.urandom(length % 13)
         assert module.checksum(key, body) == zlib.crc32(body, zlib.crc32(key))
         record = records.seal(body, module.checksum(key, body), 7)

@@ -12,7 +12,7 @@ from coshelf.contract import Batch, Capabilities, Engine, Reader
 from coshelf.errors import InvalidKey, ShelfClosed
 from coshelf.keys import shown
 from coshelf.mapping.counting import adding
-from coshelf.mapping.gathering import gather
+from coshelf.mapping.gathering import gather, is_gathered_in_c
 from coshelf.mapping.immutable import is_immutable
 from coshelf.mapping.lapsing import MISSING, Expire, LapsingTransaction
 from coshelf.mapping.namespace import Namespace
@@ -45,6 +45,7 @@ class Transaction(LapsingTransaction[K, V], Readable[K, V], MutableMapping[K, V]
     """
 
     _state: State
+    _puts_plainly: bool | None = None  # whether to try Overlay.put_plain; None before the first write
 
     def __init__(self, state: State, namespace: Namespace, codec: Codec) -> None:
         self._state = state
@@ -64,6 +65,14 @@ class Transaction(LapsingTransaction[K, V], Readable[K, V], MutableMapping[K, V]
     # --- the dict ----------------------------------------------------------------------------------------------------
 
     def __setitem__(self, key: K, value: V) -> None:
+        overlay = self._state.overlay()
+        if self._puts_plainly is None:
+            is_plain = self._codec.lifetime is None
+            self._puts_plainly = is_plain and is_gathered_in_c(self._namespace, self._codec)
+        if self._puts_plainly:
+            if overlay.put_plain(key, value):
+                return
+            self._puts_plainly = False  # values of one kind often come together, and an attempt in vain takes time
         encoded = self._namespace.encode(key)
         self._put_for(encoded, self._codec.dump(key, encoded, value), self._codec.lifetime)
 

@@ -15,7 +15,7 @@ from coshelf.engines.lmdb.blobs.folder import folder_of
 from coshelf.engines.lmdb.delta.delta import is_deletion
 from coshelf.engines.lmdb.lmdb_file import LmdbFile
 from coshelf.engines.lmdb.shelf_row import BLOBS, EXPIRY, ROW_KEY, ShelfRow, unpack_row
-from coshelf.engines.lmdb.spooled import SpooledPuts, in_order
+from coshelf.engines.lmdb.spooled import SpooledPuts, sealed_pages
 from coshelf.engines.lmdb.times import first_in_base
 from coshelf.keys import FIRST, LAST, prefix_end
 from coshelf.system import clock
@@ -54,9 +54,13 @@ class BaseWriter:
         for key in batch.deletes:
             self._catalogue.delete(key, number)
             self._delete(key)
-        puts = batch.puts.in_order() if isinstance(batch.puts, SpooledPuts) else iter(in_order(dict(batch.puts)))
-        while some := list(islice(puts, _AT_ONCE)):
-            self._put_many(self._catalogue.take(records.sealed(some, number)))
+        puts = batch.puts
+        if isinstance(puts, SpooledPuts):
+            pages = puts.sealed_pages(number, _AT_ONCE)
+        else:
+            pages = sealed_pages(puts if type(puts) is dict else dict(puts), number, _AT_ONCE)
+        for page in pages:
+            self._put_many(self._catalogue.take(page))
 
     def take_over(self, rows: list[tuple[bytes, bytes]]) -> None:
         """Copy rows of the delta to the base, in order. They are sealed records; one without a body is a deletion."""
