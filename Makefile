@@ -41,7 +41,7 @@ fuzz: $(VENV)/ready
 	$(BIN)/python tests/fuzz/campaign.py --inputs $(FUZZ_INPUTS) --seed $(FUZZ_SEED)
 	for target in record key file; do \
 		$(BIN)/python tests/fuzz/guided.py $$target -max_total_time=$(FUZZ_SECONDS) || exit 1; done
-	for target in loads keys base; do \
+	for target in loads keys base log; do \
 		PYTHONPATH=tests/native $(BIN)/python tests/fuzz/native_targets.py $$target -max_total_time=$(FUZZ_SECONDS) || exit 1; done
 
 lint: $(VENV)/ready

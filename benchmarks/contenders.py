@@ -11,7 +11,7 @@ from typing import Any
 __all__ = ["CONTENDERS", "OURS", "WORKLOADS", "Contender"]
 
 EVERY = ("set", "latencies", "get", "dirty", "batch", "items", "keys", "count", "opening")
-WORKLOADS = (*EVERY, "transaction", "prefix", "increment")
+WORKLOADS = (*EVERY, "transaction", "prefix", "increment", "modify")
 
 
 class Contender:
@@ -73,6 +73,10 @@ class Contender:
         """Add one to a number, atomically; a key that is missing counts as 0."""
         raise NotImplementedError
 
+    def modify(self, key: str) -> None:
+        """As :meth:`increment`, by a function of the caller."""
+        raise NotImplementedError
+
     def prefix(self, prefix: str) -> Iterator[Any] | None:
         """The items whose keys begin with it. None if the store would have to go through all items."""
         return None
@@ -96,6 +100,9 @@ class Coshelf(Contender):
         return found
 
     def increment(self, key: str) -> None:
+        self.store.incr(key)
+
+    def modify(self, key: str) -> None:
         self.store.modify(key, _one_more, default=0)
 
 

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -101,16 +101,20 @@ class Plan:
         return json.loads(ran.stdout.strip().splitlines()[-1])
 
     def _imports(self) -> dict[str, float]:
-        """Seconds from the start to the end of an interpreter that imports coshelf, and of one that imports nothing."""
-        ways: dict[str, Callable[[], float]] = {"nothing": lambda: _started("pass", TWO[0])}
+        """Seconds from the start to the end of an interpreter that imports coshelf, and of one that imports nothing.
+
+        Each has the bytecode that an installed package has. Without it, most of an import is compiling.
+        """
         names = [*TWO, "coshelf, before"] if self.setting.before else TWO
-        for name in names:
-            ways[name] = lambda name=name: _started("import coshelf", name, self.setting.before)  # type: ignore[misc]
-        took: dict[str, list[float]] = {name: [] for name in ways}
-        for turn in range(4 * self.rounds):
-            for name in turned(list(ways), turn):
-                took[name].append(ways[name]())
-        return {name: statistics.median(each) for name, each in took.items()}
+        codes = {"nothing": ("pass", TWO[0]), **{name: ("import coshelf", name) for name in names}}
+        took: dict[str, list[float]] = {way: [] for way in codes}
+        with tempfile.TemporaryDirectory() as bytecode:
+            for code, name in codes.values():
+                _started(code, name, bytecode, self.setting.before)
+            for turn in range(4 * self.rounds):
+                for way in turned(list(codes), turn):
+                    took[way].append(_started(*codes[way], bytecode, self.setting.before))
+        return {way: statistics.median(each) for way, each in took.items()}
 
 
 def _medians(rounds: list[dict[str, Any]]) -> dict[str, Any]:
@@ -132,8 +136,9 @@ def _medians(rounds: list[dict[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _started(code: str, name: str, before: str = "") -> float:
-    environment = environment_of(name, before=before)
+def _started(code: str, name: str, bytecode: str, before: str = "") -> float:
+    environment = {**environment_of(name, before=before), "PYTHONPYCACHEPREFIX": bytecode}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     begun = time.perf_counter()
     subprocess.run([sys.executable, "-S", "-c", code], env=environment, check=True)
     return time.perf_counter() - begun

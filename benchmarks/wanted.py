@@ -30,6 +30,7 @@ NAMES = {
     "count": "len",
     "opening": "open, get, close",
     "increment": "add one to a number",
+    "modify": "modify a number",
 }
 
 
@@ -116,7 +117,7 @@ class _Table:
         yield from self._compare("keys", 0.7, self._best("keys", besides=IN_MEMORY))
         if self._keys >= 1_000_000:
             yield from self._compare("prefix", 0.5, "rocksdict")
-        yield from self._compare("increment", 3.0, COSHELF, theirs="set", called="a set of its own")
+        yield from self._compare("modify", 3.0, COSHELF, theirs="set", called="a set of its own")
         for peer, faster in CACHES.items():
             yield from self._compare("increment", 1 / faster, peer)
         yield from self._opening()

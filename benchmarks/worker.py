@@ -130,7 +130,13 @@ class Worker:
         return took
 
     def increment(self, turn: int) -> tuple[float, int]:
-        times, add = min(self._contender.capped, len(self._keys)), self._contender.increment
+        return self._counted(self._contender.increment)
+
+    def modify(self, turn: int) -> tuple[float, int]:
+        return self._counted(self._contender.modify)
+
+    def _counted(self, add: Callable[[str], object]) -> tuple[float, int]:
+        times = min(self._contender.capped, len(self._keys))
         took = self._timed(lambda: [add("counter") for _ in range(times)], times)
         found = self._contender.get("counter")
         assert found == times, f"{found} after {times} increments"

@@ -427,6 +427,27 @@ find_record(BaseReader *self, Span key, size_t *length)
     return find_in_base(self, key, length);
 }
 
+/* --- for counting.c ------------------------------------------------------------------------------------------------ */
+
+Log *
+base_reader_log(PyObject *reader)
+{
+    BaseReader *self = (BaseReader *)reader;
+    return self->closed ? NULL : (Log *)self->log;
+}
+
+bool
+base_reader_find(PyObject *reader, const uint8_t *key, size_t length, bool only_in_log, const uint8_t **record,
+                 size_t *size)
+{
+    BaseReader *self = (BaseReader *)reader;
+    Span span = {key, length};
+    enum found found = only_in_log && !self->closed ? find_in_log(self, span, seconds(), size)
+                                                    : find_record(self, span, size);
+    *record = self->copy;
+    return found == THERE;
+}
+
 /* --- the object ---------------------------------------------------------------------------------------------------- */
 
 static void
@@ -645,6 +666,7 @@ static PyMethodDef reader_methods[] = {
     {"get", (PyCFunction)reader_get, METH_O, reader_get_doc},
     {"load", (PyCFunction)(void (*)(void))reader_load, METH_FASTCALL, reader_load_doc},
     {"attach", (PyCFunction)reader_attach, METH_VARARGS, reader_attach_doc},
+    {"add", (PyCFunction)(void (*)(void))reader_add, METH_FASTCALL, reader_add_doc},
     {"close", (PyCFunction)reader_close, METH_NOARGS, reader_close_doc},
     {NULL, NULL, 0, NULL},
 };

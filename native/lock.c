@@ -74,6 +74,7 @@ typedef struct {
     char command[COMMAND_SIZE];
     int64_t last_wake;
     bool is_held;
+    bool is_confirmed; /* the holder has done its first steps, so that the flag is cleared whoever gives it back */
     bool closed;
     unsigned waiting; /* threads that use the page without the interpreter's lock */
 } ProcessLock;
@@ -441,6 +442,21 @@ lock_take(ProcessLock *self, PyObject *argument)
     return wait_for_word(self, limit);
 }
 
+static bool
+is_given_back(ProcessLock *self, bool clears)
+{
+    if (!self->is_held || self->closed) {
+        return false;
+    }
+    clears |= self->is_confirmed;
+    self->is_held = self->is_confirmed = false;
+    if (clears) {
+        atomic_store_explicit(at(self, CLAIM), 0, memory_order_release);
+    }
+    free_word(self, true);
+    return true;
+}
+
 PyDoc_STRVAR(give_back_doc,
 "give_back(clear, /)\n--\n\n"
 "Release the lock, and return whether this object had it. Without ``clear`` the flag stays set, as if this process\n"
@@ -453,15 +469,7 @@ lock_give_back(ProcessLock *self, PyObject *clear)
     if (clears < 0) {
         return NULL;
     }
-    if (!self->is_held || self->closed) {
-        Py_RETURN_FALSE;
-    }
-    self->is_held = false;
-    if (clears) {
-        atomic_store_explicit(at(self, CLAIM), 0, memory_order_release);
-    }
-    free_word(self, true);
-    Py_RETURN_TRUE;
+    return PyBool_FromLong(is_given_back(self, clears));
 }
 
 PyDoc_STRVAR(forget_namesake_doc,
@@ -486,6 +494,47 @@ lock_close(ProcessLock *self, PyObject *Py_UNUSED(ignored))
     self->closed = true;
     release_page(self);
     Py_RETURN_NONE;
+}
+
+/* --- for hold.c ---------------------------------------------------------------------------------------------------- */
+
+bool
+is_process_lock(PyObject *object)
+{
+    return Py_TYPE(object)->tp_dealloc == (destructor)lock_dealloc;
+}
+
+bool
+process_lock_is_of_this_process(PyObject *lock)
+{
+    return ((ProcessLock *)lock)->pid == (uint32_t)getpid();
+}
+
+/* Take the lock if it is free, and no holder died with it. */
+bool
+process_lock_take_at_once(PyObject *lock)
+{
+    ProcessLock *self = (ProcessLock *)lock;
+    if (self->closed || self->is_held) {
+        return false;
+    }
+    enum outcome outcome = attempt(self, 0);
+    if (outcome == AFTER_DEATH) {
+        is_given_back(self, false); /* the flag stays for the next holder */
+    }
+    return outcome == CLEAN;
+}
+
+void
+process_lock_confirm(PyObject *lock)
+{
+    ((ProcessLock *)lock)->is_confirmed = true;
+}
+
+void
+process_lock_give_back(PyObject *lock)
+{
+    is_given_back((ProcessLock *)lock, true);
 }
 
 static PyMethodDef lock_methods[] = {

@@ -57,6 +57,16 @@ enum log_result log_commit_locked(LogMap *map, Commit *commit);
 void log_ring(Log *self, uint64_t number);
 PyObject *log_gathered(Log *self, unsigned wanted, Bound start, Bound stop, uint64_t flushed, bool only_count);
 
+bool log_stores_at_once(Log *self);
+bool log_notice(Log *self);
+
+/* The reader of the base, for counting.c. The record lies in the reader, and is valid until other code runs. */
+Log *base_reader_log(PyObject *reader);
+bool base_reader_find(PyObject *reader, const uint8_t *key, size_t length, bool only_in_log, const uint8_t **record,
+                      size_t *size);
+PyObject *reader_add(PyObject *reader, PyObject *const *arguments, Py_ssize_t count);
+extern const char reader_add_doc[];
+
 /* Methods. */
 PyObject *log_put(Log *self, PyObject *const *arguments, Py_ssize_t count);
 PyObject *log_commit(Log *self, PyObject *arguments);

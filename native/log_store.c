@@ -22,9 +22,17 @@ is_none(PyObject *object, PyObject *attribute)
     return found == Py_None;
 }
 
+/* Whether commits may be made without a look of Python. Reading the attribute may run code that closes the log. */
+bool
+log_stores_at_once(Log *self)
+{
+    return self->name != NULL && is_none(self->name, self->gone_attribute) && !self->closed && self->noticed != NULL
+           && !log_is_nested(self);
+}
+
 /* Commit one row if the mutex is free; LOG_BUSY if not. */
 static enum log_result
-commit_at_once(Log *self, PyObject *key, PyObject *body)
+commit_at_once(Log *self, PyObject *key, PyObject *body, bool holding)
 {
     LogRow row = {
         .key = (const uint8_t *)PyBytes_AS_STRING(key),
@@ -33,7 +41,7 @@ commit_at_once(Log *self, PyObject *key, PyObject *body)
         .body_length = (uint32_t)PyBytes_GET_SIZE(body),
     };
     row.partial = checksum(row.body, row.body_length, checksum(row.key, row.key_length, 0));
-    Commit commit = {.rows = &row, .count = 1};
+    Commit commit = {.rows = &row, .count = 1, .holding = holding};
     enum log_result result = log_lock(&self->log, LOG_SPINS);
     if (result == LOG_DONE) {
         result = log_commit_locked(&self->log, &commit);
@@ -46,8 +54,8 @@ commit_at_once(Log *self, PyObject *key, PyObject *body)
 }
 
 /* After a commit: have the flusher notice it. Returns whether more is to be done. */
-static bool
-notice(Log *self)
+bool
+log_notice(Log *self)
 {
     if (PyList_Append(self->noticed, Py_None) < 0) {
         PyErr_Clear(); /* there is no memory; the next commit is noticed, and flushes this one, too */
@@ -64,18 +72,19 @@ pause_attempts(Log *self)
 }
 
 const char log_store_doc[] = PyDoc_STR(
-    "store(key, value, start=None, /)\n--\n\n"
+    "store(key, value, start=None, holding=False, /)\n--\n\n"
 "Commit a value of plain data under a key, and note it for the flush. ``start`` is what the bytes of str keys begin\n"
-"with in the key's namespace; None for the whole shelf. Returns False if nothing was committed, so that\n"
+"with in the key's namespace; None for the whole shelf. ``holding``: this thread holds the exclusive lock. Returns False if nothing was committed, so that\n"
 "it has to be done in Python. Returns None if all is done, and True if a thread waits at the bell, the flusher has no\n"
 "thread, or a flush is due.");
 
 PyObject *
 log_store(Log *self, PyObject *const *arguments, Py_ssize_t count)
 {
-    PyObject *start = count == 3 ? arguments[2] : Py_None;
-    if ((count != 2 && count != 3) || (start != Py_None && !PyBytes_CheckExact(start))) {
-        PyErr_SetString(PyExc_TypeError, "store() takes a key, a value, and the bytes before the key or None");
+    PyObject *start = count >= 3 ? arguments[2] : Py_None;
+    bool holding = count == 4 && arguments[3] == Py_True;
+    if (count < 2 || count > 4 || (start != Py_None && !PyBytes_CheckExact(start))) {
+        PyErr_SetString(PyExc_TypeError, "store() takes a key, a value, the bytes before the key or None, and holding");
         return NULL;
     }
     if (self->left) {
@@ -95,15 +104,13 @@ log_store(Log *self, PyObject *const *arguments, Py_ssize_t count)
     }
     self->pause = 0;
     /* Making the two objects, and reading the attribute, may run code that closes the log. */
-    bool possible = self->name != NULL && is_none(self->name, self->gone_attribute) && !self->closed
-                    && self->noticed != NULL && !log_is_nested(self);
-    bool done = possible && commit_at_once(self, key, body) == LOG_DONE;
+    bool done = log_stores_at_once(self) && commit_at_once(self, key, body, holding) == LOG_DONE;
     Py_DECREF(key);
     Py_DECREF(body);
     if (!done) {
         Py_RETURN_FALSE;
     }
-    if (notice(self)) {
+    if (log_notice(self)) {
         Py_RETURN_TRUE;
     }
     Py_RETURN_NONE;

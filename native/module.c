@@ -155,7 +155,16 @@ PyDoc_STRVAR(gather_doc,
 
 PyDoc_STRVAR(in_order_doc, "in_order(puts, /)\n--\n\nAs :func:`coshelf.engines.lmdb.spooled.in_order`.");
 
+PyDoc_STRVAR(add_puts_doc, "add_puts(into, puts, /)\n--\n\nAs :func:`coshelf.engines.lmdb.spooled.add_puts`.");
+
+PyDoc_STRVAR(put_plain_doc,
+"put_plain(into, key, value, /)\n--\n\n"
+"Encode and pickle an entry of plain data, and add it to a dict. Returns whether it is plain data.");
+
 PyDoc_STRVAR(sealed_doc, "sealed(rows, sequence, /)\n--\n\nAs :func:`coshelf.records.sealed`.");
+
+PyDoc_STRVAR(page_checksums_doc,
+"page_checksums(pages, size, /)\n--\n\nAs :func:`coshelf.engines.lmdb.pages.closing_stamp.page_checksums`.");
 
 /* --- the module ---------------------------------------------------------------------------------------------------- */
 
@@ -167,31 +176,37 @@ static PyMethodDef methods[] = {
     {"gather", native_gather, METH_VARARGS, gather_doc},
     {"in_order", native_in_order, METH_O, in_order_doc},
     {"sealed", native_sealed, METH_VARARGS, sealed_doc},
+    {"page_checksums", native_page_checksums, METH_VARARGS, page_checksums_doc},
+    {"add_puts", native_add_puts, METH_VARARGS, add_puts_doc},
+    {"put_plain", (PyCFunction)(void (*)(void))native_put_plain, METH_FASTCALL, put_plain_doc},
     {NULL, NULL, 0, NULL},
+};
+
+/* The classes that Python finds in the module. */
+static const struct {
+    const char *name;
+    PyType_Spec *spec;
+} classes[] = {
+    {"BaseReader", &base_reader_spec},
+    {"Log", &log_spec},
+    {"PageItems", &page_items_spec},
+    {"ProcessLock", &process_lock_spec},
+    {"Hold", &hold_spec},
+    {"SealedPages", &sealed_pages_spec},
 };
 
 static int
 fill(PyObject *module)
 {
-    PyObject *reader = PyType_FromModuleAndSpec(module, &base_reader_spec, NULL);
-    if (reader == NULL) {
-        return -1;
-    }
-    int failed = PyModule_AddObjectRef(module, "BaseReader", reader);
-    Py_DECREF(reader);
-    PyObject *log = PyType_FromModuleAndSpec(module, &log_spec, NULL);
-    failed = failed < 0 || log == NULL ? -1 : PyModule_AddObjectRef(module, "Log", log);
-    Py_XDECREF(log);
-    PyObject *items = PyType_FromModuleAndSpec(module, &page_items_spec, NULL);
-    failed = failed < 0 || items == NULL ? -1 : PyModule_AddObjectRef(module, "PageItems", items);
-    Py_XDECREF(items);
-    if (failed < 0) {
-        return -1;
-    }
     checksum((const uint8_t *)"", 0, 0); /* its table is made before another thread can fork in the middle of it */
-    PyObject *lock = PyType_FromModuleAndSpec(module, &process_lock_spec, NULL);
-    failed |= lock == NULL || PyModule_AddObjectRef(module, "ProcessLock", lock) < 0 ? -1 : 0;
-    Py_XDECREF(lock);
+    for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++) {
+        PyObject *class = PyType_FromModuleAndSpec(module, classes[i].spec, NULL);
+        int failed = class == NULL ? -1 : PyModule_AddObjectRef(module, classes[i].name, class);
+        Py_XDECREF(class);
+        if (failed < 0) {
+            return -1;
+        }
+    }
     State *state = PyModule_GetState(module);
     state->either = (PyTypeObject *)PyType_FromModuleAndSpec(module, &either_spec, NULL);
     return state->either == NULL ? -1 : 0;

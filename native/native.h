@@ -59,5 +59,17 @@ PyObject *make_either_under(PyTypeObject *type, AttemptUnder attempt, PyObject *
 PyObject *native_gather(PyObject *module, PyObject *arguments);
 PyObject *native_in_order(PyObject *module, PyObject *table);
 PyObject *native_sealed(PyObject *module, PyObject *arguments);
+PyObject *native_page_checksums(PyObject *module, PyObject *arguments);
+
+/* The lock between processes, for hold.c. The caller has tested that the object is one. */
+bool is_process_lock(PyObject *object);
+bool process_lock_is_of_this_process(PyObject *lock);
+bool process_lock_take_at_once(PyObject *lock);
+void process_lock_confirm(PyObject *lock);
+void process_lock_give_back(PyObject *lock);
+extern PyType_Spec hold_spec;
+extern PyType_Spec sealed_pages_spec;
+PyObject *native_add_puts(PyObject *module, PyObject *arguments);
+PyObject *native_put_plain(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 
 #endif

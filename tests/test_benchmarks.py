@@ -30,7 +30,9 @@ def test_every_kind_of_work_is_measured(tmp_path: Path) -> None:
     )  # fmt: skip
     (measured,) = json.loads(results.read_text())["tables"]
     for name in ("coshelf", "coshelf, no module"):
-        for work in ("get", "dirty", "set", "batch", "transaction", "items", "keys", "prefix", "increment", "opening"):
+        for work in (
+            "get", "dirty", "set", "batch", "transaction", "items", "keys", "prefix", "increment", "modify", "opening",
+        ):  # fmt: skip
             assert measured["took"][name][work]["median"] > 0
         assert measured["latencies"][name]["0.99"] > 0
     assert measured["took"]["sqlite3 alone"].keys() == {"opening"}

@@ -12,7 +12,6 @@ from coshelf.mapping.shelf import Shelf
 from coshelf.mapping.snapshot import Snapshot
 from coshelf.mapping.transaction import Transaction
 from coshelf.opening import open
-from coshelf.values.compression import Zstd
 
 if TYPE_CHECKING:
     from coshelf import dbm as dbm
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from coshelf import testing as testing
     from coshelf import transfer as transfer
     from coshelf import trust as trust
+    from coshelf.values.compression import Zstd
 
 __version__ = "0.1.0"
 
@@ -34,6 +34,10 @@ _MODULES = frozenset({"dbm", "engines", "ipython", "pickleshare", "shelve", "tes
 
 
 def __getattr__(name: str) -> Any:
+    if name == "Zstd":
+        from coshelf.values.compression import Zstd
+
+        return Zstd
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module

@@ -15,8 +15,10 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
+    import threading
+
     from coshelf import _native
-    from coshelf._native import BaseReader, Log, PageItems, ProcessLock
+    from coshelf._native import BaseReader, Hold, Log, PageItems, ProcessLock
 
 __all__ = [
     "base_reader",
@@ -24,6 +26,7 @@ __all__ = [
     "faster",
     "faster_under",
     "gather",
+    "hold",
     "in_use",
     "instead",
     "log",
@@ -138,3 +141,24 @@ def process_lock(page: memoryview, file: int, command: bytes) -> ProcessLock | N
         command: the command line that names this process in errors.
     """
     return _native.ProcessLock(page, file, command) if in_use else None
+
+
+def hold(
+    lock: ProcessLock,
+    log: Log,
+    owners: dict[int, tuple[int, int]],
+    waiting: list[threading.Lock],
+    wake: Callable[[], None],
+) -> Callable[[tuple[int, int]], Hold]:
+    """A function that makes context managers, which hold the exclusive lock for a block if nothing is unusual.
+
+    The function takes the owner. The block gets whether it has the lock. Only if the module is in use.
+
+    Args:
+        lock: between processes.
+        log: the delta.
+        owners: the owner among the threads of this process is entered here, under 0.
+        waiting: is not empty while threads wait for that.
+        wake: wakes them.
+    """
+    return _native.Hold(lock, log, owners, waiting, wake).by

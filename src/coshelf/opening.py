@@ -18,9 +18,9 @@ from coshelf.mapping.shelf import Shelf
 from coshelf.system.timeouts import usable_timeout
 from coshelf.trust.policy import Policy, policy
 from coshelf.values.choosing import start_afresh
-from coshelf.values.compression import Zstd
 
 if TYPE_CHECKING:
+    from coshelf.values.compression import Zstd
     from coshelf.values.front_doors import FrontDoor
 
 __all__ = ["Codec", "open", "open_with_codec", "reopen"]

@@ -86,25 +86,24 @@ def test_we_never_fail_while_the_old_process_writes_in_place(root: Path, old: Ol
     old.start(f"exec(\"end = time.time() + 1\\nwhile time.time() < end: db['a'] = 'x' * {size}\")")
     db, reads, end = PickleShareDB(root), 0, time.monotonic() + 0.8
     with coshelf.open(f"files:{root}") as shelf:
-        while time.monotonic() < end:
+        while time.monotonic() < end or not reads:
             db.uncache()
             assert db["a"] == "x" * size
             assert shelf["a"] == "x" * size
             reads += 1
     old.finish()
-    assert reads > 5
 
 
 def test_old_process_never_fails_while_we_write(root: Path, old: Old) -> None:
     db = PickleShareDB(root)
     db["a"] = "x" * 100_000
-    code = "end = time.time() + 1; found = []\\nwhile time.time() < end: db.uncache(); found.append(len(db['a']))"
+    reads = "while time.time() < end or not found: db.uncache(); found.append(len(db['a']))"
+    code = f"end = time.time() + 1; found = []\\n{reads}"
     old.start(f'exec("{code}")')
     end = time.monotonic() + 0.8
     while time.monotonic() < end:
         db["a"] = "x" * 100_000
     old.finish()
-    assert int(old.run("print(len(found))")) > 10
     assert old.run("print(set(found))") == "{100000}"
 
 

@@ -48,7 +48,7 @@ def test_value_that_cannot_be_pickled_leaves_the_old_one(places: tuple[Path, Pat
 
 def test_second_write_within_a_second_is_seen(places: tuple[Path, Path]) -> None:
     assert races.second_write_in_a_second(OURS, places[0]) == "second"
-    assert races.second_write_in_a_second(OLD, places[1]) == "first"
+    assert sometimes(lambda place: races.second_write_in_a_second(OLD, place) == "first", places[1])
 
 
 def test_clear_goes_past_a_broken_file(places: tuple[Path, Path]) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from insides import current_table, flush_all, table_pages
+from insides import current_table, environment_of, flush_all, table_pages
 from support import Crew
 
 import coshelf
@@ -69,6 +71,28 @@ def test_readers_in_a_loop_cost_it_nothing_either(path: str) -> None:
             thread.join()
         # Whom the system stops in the middle of a read keeps pages for as long: that shows in some of the parts.
         assert sorted(grown)[3] < 500, grown
+
+
+@pytest.mark.parametrize("walk", ["all", "part", "one", "backwards", "count"])
+def test_scans_that_ended_keep_no_place_of_a_reader(path: str, walk: str) -> None:
+    with coshelf.open(path) as shelf:
+        shelf.update(dict.fromkeys(range(300), 0))
+        shelf.sync()
+        steps: dict[str, Callable[[], object]] = {
+            "all": lambda: list(shelf.items()),
+            "part": lambda: list(shelf.keys(start=100, stop=150)),
+            "one": lambda: next(iter(shelf.items())),
+            "backwards": lambda: next(reversed(shelf.keys())),
+            "count": lambda: len(shelf.keys(start=7)),
+        }
+        base = environment_of(shelf).base
+        gc.disable()
+        try:
+            for _ in range(50):
+                steps[walk]()
+            assert len(base.readers()) < 10
+        finally:
+            gc.enable()
 
 
 def test_no_reader_slot_of_the_delta_stays_in_use(path: str) -> None:

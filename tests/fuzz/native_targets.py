@@ -27,9 +27,11 @@ __all__ = ["TARGETS", "build", "environment", "write_corpus"]
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 HERE = Path(__file__).resolve().parent / "native"
-TARGETS = {"loads": [], "keys": [], "base": ["patches.c"]}
+TARGETS = {"loads": [], "keys": [], "base": ["patches.c"], "log": []}
 """The targets, and the files that they need beside their own and the harness."""
-_LARGEST = {"loads": 1024, "keys": 256, "base": 80}
+_INCLUDED = {"log": {"log.c", "log_order.c"}}
+"""Sources of the module that a target includes."""
+_LARGEST = {"loads": 1024, "keys": 256, "base": 80, "log": 640}
 _COUNT = 400  # seeds of a corpus
 _SANITIZERS = "-fsanitize=address,undefined"
 
@@ -40,7 +42,8 @@ def build(target: str, directory: Path, *, guided: bool) -> Path:
     read = sysconfig.get_config_var
     own = [HERE / f"{target}.c", HERE / "harness.c", *(HERE / name for name in TARGETS[target])]
     own += [] if guided else [HERE / "standalone.c"]
-    sources = [*sorted((ROOT / "native").glob("*.c")), *own]
+    included = _INCLUDED.get(target, set())
+    sources = [path for path in sorted((ROOT / "native").glob("*.c")) if path.name not in included] + own
     compiler = ["clang", f"{_SANITIZERS},fuzzer"] if guided else ["gcc", _SANITIZERS]
     general = ["-std=c11", "-O1", "-g", "-fno-omit-frame-pointer", "-fno-sanitize-recover=undefined", "-pthread"]
     include = ["-isystem", sysconfig.get_path("include"), f"-I{ROOT / 'native'}", f"-I{HERE}"]
@@ -109,7 +112,21 @@ def _patches(directory: Path) -> list[bytes]:
     return made
 
 
-_SEEDS = {"loads": _pickles, "keys": _keys, "base": _patches}
+def _changes(_: Path) -> list[bytes]:
+    """Changes of a log: numbers at places that readers and writers look at."""
+    chance = random.Random("changes")
+    numbers = [0, 1, 7, 8, 64, 1024, 2**18, 2**32 - 1, 2**64 - 1, *range(8, 160)]  # the last are places of records
+    made = []
+    for number in range(_COUNT):
+        changes = [
+            chance.randbytes(4) + chance.choice([chance.randbytes(8), chance.choice(numbers).to_bytes(8, "little")])
+            for _ in range(number % 9)
+        ]
+        made.append(bytes([number % 256]) + b"".join(changes))
+    return made
+
+
+_SEEDS = {"loads": _pickles, "keys": _keys, "base": _patches, "log": _changes}
 
 
 def main() -> int:

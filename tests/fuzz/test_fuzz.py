@@ -10,7 +10,6 @@ import random
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -207,7 +206,6 @@ def test_faults_are_found_at_their_input(fault: str, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(campaign.subprocess, "Popen", planted)
     monkeypatch.setattr(campaign, "PATIENCE", 4.0 if fault == "standing still" else 20.0)
-    begun = time.monotonic()
     found = campaign.Campaign("record", seed=1)
     found.run(200 if fault == "unsafe" else 40)
     assert found.findings
@@ -217,4 +215,3 @@ def test_faults_are_found_at_their_input(fault: str, monkeypatch: pytest.MonkeyP
         assert found.findings[0]["number"] == 29
         assert ("died with -6" if fault == "dying" else "stood still") in found.findings[0]["what"]
         assert found.inputs == 40
-    assert time.monotonic() - begun < 60

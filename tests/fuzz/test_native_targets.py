@@ -1,4 +1,4 @@
-"""The module in C gives no wrong value and no bad access for mutated pickles, keys and pages."""
+"""The module in C gives no wrong value and no bad access for mutated pickles, keys, pages and logs."""
 
 from __future__ import annotations
 

@@ -2,10 +2,11 @@
  *
  *     log_steps FILE OPERATION STRIDE LIMIT
  *
- * A child does the operation instruction by instruction. Every STRIDE instructions, one way is to kill it; the operation
- * begins anew for the next place. Operations that sweep a whole index take too many instructions for that. They are
- * done once: what the shared memory is after each instruction is copied, and the copy's mutex is marked as the system
- * marks that of a dead process. LIMIT is the number of instructions after which it stops (0: none).
+ * A child does the operation instruction by instruction. On x86-64 it counts them itself, elsewhere it is traced. Every
+ * STRIDE instructions, one way is to kill it; the operation begins anew for the next place. Operations that sweep a whole
+ * index take too many instructions for that. They are done once: what the shared memory is after each instruction that
+ * changes it is copied, and the copy's mutex is marked as the system marks that of a dead process. LIMIT is the number of
+ * instructions after which it stops (0: none).
  *
  * The status is 0, 1 with a sentence on standard error, or 77 if no process may be traced here. Prints the number of
  * places that were looked at.
@@ -31,6 +32,7 @@
 #define MINE 3u
 #define MOST_STEPS 20000000u
 #define NOT_HERE 77
+#define RARELY 1000
 #define OWNER_DIED 0x40000000u
 
 typedef struct {
@@ -56,10 +58,12 @@ static LogMap real, copied;
 static LogMap *map = &real;
 static _Atomic uint32_t *page; /* the words of a state page */
 static uint8_t *template, *last_seen;
+static unsigned long *steps_done; /* of the child that is watched */
 static uint32_t template_page[8];
 static Base base, base_before;
 static Contents before, after;
 static unsigned long place, places;
+static uint64_t chain_at; /* the slot at which the chain of the keys begins */
 static const char *operation;
 
 static void
@@ -394,11 +398,19 @@ each_part(uint8_t *to, const uint8_t *from)
 }
 
 static bool
-is_changed(void)
+differs(size_t from, size_t length)
 {
-    size_t indexes = LOG_HEADER + LOG_SEGMENTS * LOG_INDEX;
-    return memcmp(last_seen, real.map, indexes + COPIED)
-           || memcmp(last_seen + indexes + SEGMENT, real.map + indexes + SEGMENT, COPIED);
+    return memcmp(last_seen + from, real.map + from, length) != 0;
+}
+
+/* Whether an instruction has changed what is in use. Far from the chain of the keys the indexes are compared seldom. */
+static bool
+is_changed(unsigned long steps)
+{
+    size_t indexes = LOG_HEADER + LOG_SEGMENTS * LOG_INDEX, chain = LOG_HEADER + chain_at * 8;
+    return differs(0, LOG_HEADER) || differs(chain, 16 * KEYS) || differs(chain + LOG_INDEX, 16 * KEYS)
+           || differs(indexes, COPIED) || differs(indexes + SEGMENT, COPIED)
+           || (steps % RARELY == 0 && differs(0, indexes));
 }
 
 static LogMap
@@ -428,9 +440,109 @@ find_keys(void)
         wanted = found ? wanted : chain;
         found += chain == wanted;
     }
+    chain_at = wanted;
+    need(chain_at + 2 * KEYS <= LOG_SLOTS, "the chain does not lie in one piece");
 }
 
 /* --- stepping ------------------------------------------------------------------------------------------------------ */
+
+#ifdef __x86_64__
+
+#define TRAP_FLAG 0x100 /* the processor sends SIGTRAP after each instruction */
+
+static unsigned long steps_left;
+static struct {
+    unsigned long stride, limit;
+} watched;
+
+static _Noreturn void
+run_stepping(const Operation *chosen, void (*after_each)(int))
+{
+    signal(SIGTRAP, after_each);
+    __builtin_ia32_writeeflags_u64(__builtin_ia32_readeflags_u64() | TRAP_FLAG);
+    chosen->run();
+    _exit(0);
+}
+
+static bool
+was_killed(int status)
+{
+    bool killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+    need(killed || !status, "the operation failed");
+    return killed;
+}
+
+static void
+count_step(int signal)
+{
+    (void)signal;
+    if (!--steps_left) {
+        kill(getpid(), SIGKILL);
+    }
+}
+
+/* A child kills itself after some instructions. False: it has ended before. It counts them itself: two changes between
+ * processes for each instruction take a thousand times as long on a busy machine. */
+static bool
+is_killed_after(const Operation *chosen, unsigned long steps)
+{
+    pid_t child = fork();
+    if (!child) {
+        steps_left = steps;
+        run_stepping(chosen, count_step);
+    }
+    int status;
+    need(child > 0 && waitpid(child, &status, 0) == child, "no process can be started");
+    return was_killed(status);
+}
+
+static void
+watch_step(int signal)
+{
+    (void)signal;
+    unsigned long steps = ++*steps_done;
+    if (steps >= MOST_STEPS) {
+        _exit(1);
+    }
+    if (steps % watched.stride == 0 && is_changed(steps)) {
+        kill(getpid(), SIGSTOP);
+    }
+    if (steps == watched.limit) {
+        kill(getpid(), SIGKILL);
+    }
+}
+
+static pid_t
+start_watched(const Operation *chosen, unsigned long stride, unsigned long limit)
+{
+    pid_t child = fork();
+    if (!child) {
+        watched.stride = stride;
+        watched.limit = limit;
+        run_stepping(chosen, watch_step);
+    }
+    need(child > 0, "no process can be started");
+    return child;
+}
+
+/* Whether a child that runs on stops at the next change. False: it has ended. */
+static bool
+is_stopped_by_change(pid_t child, unsigned long stride, unsigned long limit)
+{
+    (void)stride;
+    (void)limit;
+    int status;
+    kill(child, SIGCONT);
+    need(waitpid(child, &status, WUNTRACED) == child, "the child is lost");
+    place = *steps_done;
+    if (WIFSTOPPED(status)) {
+        return true;
+    }
+    was_killed(status); /* or it has ended as it should */
+    return false;
+}
+
+#else
 
 static pid_t
 start(const Operation *chosen)
@@ -472,6 +584,52 @@ step(pid_t child)
     return true;
 }
 
+/* A child is killed after some instructions. False: it has ended before. */
+static bool
+is_killed_after(const Operation *chosen, unsigned long steps)
+{
+    pid_t child = start(chosen);
+    while (steps--) {
+        if (!step(child)) {
+            return false;
+        }
+    }
+    int status;
+    kill(child, SIGKILL);
+    need(waitpid(child, &status, 0) == child, "the child is lost");
+    return true;
+}
+
+static pid_t
+start_watched(const Operation *chosen, unsigned long stride, unsigned long limit)
+{
+    (void)stride;
+    (void)limit;
+    place = 0;
+    return start(chosen);
+}
+
+/* Whether a child that runs on stops at the next change. False: it has ended. */
+static bool
+is_stopped_by_change(pid_t child, unsigned long stride, unsigned long limit)
+{
+    while (step(child)) {
+        need(++place < MOST_STEPS, "the operation does not end");
+        if (place == limit) {
+            int status;
+            kill(child, SIGKILL);
+            need(waitpid(child, &status, 0) == child, "the child is lost");
+            return false;
+        }
+        if (place % stride == 0 && is_changed(place)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+#endif
+
 static void
 kill_at_each(const Operation *chosen, unsigned long stride, unsigned long limit)
 {
@@ -479,16 +637,8 @@ kill_at_each(const Operation *chosen, unsigned long stride, unsigned long limit)
         each_part(real.map, template);
         memcpy((void *)page, template_page, sizeof(template_page));
         base = base_before;
-        pid_t child = start(chosen);
-        bool runs = true;
-        for (place = 0; place < wanted && runs; place++) {
-            runs = step(child);
-        }
-        if (runs) {
-            kill(child, SIGKILL);
-            int status;
-            need(waitpid(child, &status, 0) == child, "the child is lost");
-        }
+        place = wanted;
+        bool runs = is_killed_after(chosen, wanted);
         examine(chosen->changes);
         if (!runs || (limit && wanted >= limit)) {
             return;
@@ -515,14 +665,8 @@ look_at_each(const Operation *chosen, unsigned long stride, unsigned long limit)
     each_part(real.map, template);
     memcpy((void *)page, template_page, sizeof(template_page));
     base = base_before;
-    pid_t child = start(chosen);
-    bool runs = true;
-    for (place = 0; runs && (!limit || place < limit); place++) {
-        need(place < MOST_STEPS, "the operation does not end");
-        runs = step(child);
-        if (place % stride || !is_changed()) {
-            continue;
-        }
+    pid_t child = start_watched(chosen, stride, limit);
+    while (is_stopped_by_change(child, stride, limit)) {
         uint32_t kept[8];
         memcpy(kept, (void *)page, sizeof(kept));
         each_part(last_seen, real.map);
@@ -532,11 +676,6 @@ look_at_each(const Operation *chosen, unsigned long stride, unsigned long limit)
         examine(chosen->changes);
         map = &real;
         memcpy((void *)page, kept, sizeof(kept));
-    }
-    if (runs) {
-        kill(child, SIGKILL);
-        int status;
-        waitpid(child, &status, 0);
     }
     examine(chosen->changes);
 }
@@ -553,9 +692,10 @@ main(int count, char **arguments)
     page[1] = MINE;
     real = mapped(arguments[1], "");
     copied = mapped(arguments[1], "-copy");
-    template = calloc(2, real.size);
-    need(template != NULL, "there is no memory");
+    template = mmap(NULL, 2 * real.size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    need(template != MAP_FAILED, "there is no memory");
     last_seen = template + real.size;
+    steps_done = (unsigned long *)(void *)(page + 512);
     find_keys();
     const Operation *chosen = operations;
     while (strcmp(chosen->name, operation)) {

@@ -33,6 +33,9 @@ OPTIONS = {
     "PYTHONMALLOC": "malloc",
 }
 
+PROGRAMS_OF_THEIR_OWN = [f"tests/native/test_{name}.py" for name in ("sanitized", "log_sanitized", "log_steps")]
+"""Tests that build programs, for which the sanitizer's library must not be loaded."""
+
 
 def build(kind: str, directory: Path, sources: Sequence[Path] = ()) -> Path:
     """Build the module with sanitizers, with a copy of the library around it; the directory to import it from.
@@ -66,7 +69,7 @@ def main() -> int:
     kind, *options = sys.argv[1:]
     with tempfile.TemporaryDirectory() as directory:
         used = environment(kind, build(kind, Path(directory)))
-        options = options or ["-m", "not long", "--deselect", "tests/native/test_sanitized.py", "tests/native"]
+        options = options or ["-m", "not long", *(f"--ignore={path}" for path in PROGRAMS_OF_THEIR_OWN), "tests/native"]
         # Without worker processes and plugins, so that a report of the sanitizer is seen where it comes from.
         command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *options]
         return subprocess.run(command, cwd=ROOT, env=used, check=False).returncode

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import random
 import resource
 import signal
 import struct
+import traceback
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -190,15 +193,23 @@ def run_damaged(files: Any, seed: int, rounds: int) -> None:
             pass
 
 
+def bound_memory(more: int) -> None:
+    """Of the address space, sanitizers have terabytes from the start."""
+    has = int(Path("/proc/self/statm").read_text().split()[0]) * mmap.PAGESIZE
+    resource.setrlimit(resource.RLIMIT_AS, (has + more, has + more))
+
+
 def in_a_child(files: Any, seed: int, rounds: int) -> None:
     child = os.fork()
     if not child:
         status = 1
         try:
-            signal.alarm(100)  # a hang is a signal
-            resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
+            signal.alarm(100 + rounds // 5)  # a hang is a signal
+            bound_memory(1 << 30)
             run_damaged(files, seed, rounds)
             status = 0
+        except BaseException:
+            traceback.print_exc()
         finally:
             os._exit(status)
     _, status = os.waitpid(child, 0)

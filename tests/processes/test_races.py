@@ -37,6 +37,19 @@ def test_counters_of_eight_processes_come_out_exact(crew: Crew, path: str) -> No
         reader.finish()
 
 
+def test_numbers_that_several_processes_add_to_come_out_exact(crew: Crew, path: str) -> None:
+    ways = ["incr", "incr", "modify", "modify", "incr a float", "incr a float"]
+    workers = [crew.start(SCRIPTS / "adds.py", path, way) for way in ways]
+    for worker in workers:
+        worker.expect("ready")
+    for worker in workers:
+        worker.tell()
+    for worker in workers:
+        worker.finish()
+    with coshelf.open(path) as shelf:
+        assert dict(shelf) == {"count": 2000, "float": 500.0}
+
+
 def test_replace_has_one_winner_a_round(crew: Crew, path: str) -> None:
     with coshelf.open(path) as shelf:
         shelf["turn"] = 0

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from insides import flush_all
 
 import coshelf
 from coshelf.engines.lmdb.locks import turns
@@ -65,6 +66,7 @@ def test_interrupt_after_the_wait_for_a_writer_ends_what_has_begun(
 ) -> None:
     with coshelf.open(tmp_path / "a.shelf", flush_interval=60) as shelf:
         shelf["there"] = 1
+        flush_all(shelf)  # the interrupt is for this thread, and would end the one that flushes
         delta = shelf._handle.engine._environment.lmdb_files()[-1]
         transaction = delta.begin_write()
 

@@ -350,7 +350,7 @@ def test_waiting_wakes_at_once(request: pytest.FixtureRequest, where: str) -> No
                 began = time.monotonic()
                 other[number] = 1
                 delays.append(told.result(20) - began)
-        assert min(delays) < 0.2, delays
+        assert min(delays) < 2, delays  # without the bell it would be five seconds and more
 
 
 def test_wait_goes_on_when_its_connection_is_lost(server: str, server_base: Server) -> None:

@@ -31,8 +31,19 @@ def _leave(_key: Any, _start: bytes | None = None) -> Any:
     return NotImplemented
 
 
-def _decline(_: Any, __: Any, ___: bytes | None) -> bool | None:
+def _decline(_: Any, __: Any, ___: bytes | None, ____: bool = False) -> bool | None:
     return False
+
+
+def _add_not(_: Any, __: Any, ___: bytes | None) -> Any:
+    return NotImplemented
+
+
+_NOT_HELD = nullcontext(False)
+
+
+def _hold_not(_: tuple[int, int]) -> AbstractContextManager[bool]:
+    return _NOT_HELD
 
 
 class Exclusive:
@@ -67,11 +78,21 @@ class Engine(Reader):
 
     The second argument is what the bytes of str keys begin with in the key's namespace; None for the whole shelf.
     """
-    quick_store: Callable[[Any, Any, bytes | None], bool | None] = staticmethod(_decline)
+    quick_store: Callable[..., bool | None] = staticmethod(_decline)
     """A quick way to store a value of plain data under a key, as a plain pickle.
 
-    The third argument is that of :attr:`quick`. If it returns False, nothing was stored: call :meth:`put`. None: all is
-    done. True: call :meth:`stored`.
+    The third argument is that of :attr:`quick`. A fourth one is True for the thread that is inside :attr:`quick_hold`.
+    If it returns False, nothing was stored: call :meth:`put`. None: all is done. True: call :meth:`stored`.
+    """
+    quick_add: Callable[[Any, Any, bytes | None], Any] = staticmethod(_add_not)
+    """A quick way to add an int to the int under a key. The third argument is that of :attr:`quick`.
+
+    It returns the sum, and whether :meth:`stored` is to be called. If it returns ``NotImplemented``, nothing was done.
+    """
+    quick_hold: Callable[[tuple[int, int]], AbstractContextManager[bool]] = staticmethod(_hold_not)
+    """A quick way to hold the exclusive lock for a block. The block gets False if it has to use :meth:`exclusive`.
+
+    The argument is a new tuple of this process and thread. What the block commits goes through :meth:`commit_held`.
     """
     locks_quickly: bool = False
     """Whether the exclusive lock takes less time than a commit with checks."""
@@ -123,6 +144,10 @@ class Engine(Reader):
 
         With None, the timeout is that of opening. It is called only if ``capabilities.exclusive`` promises the lock.
         """
+        raise NotImplementedError
+
+    def commit_held(self, batch: Batch) -> int | str:
+        """As :attr:`Exclusive.commit`, for the thread that is inside :attr:`quick_hold`."""
         raise NotImplementedError
 
     def owns_exclusive(self) -> bool:

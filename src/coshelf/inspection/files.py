@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from coshelf.inspection.reports import Progress
 from coshelf.system.paths import Path, expanded
 
 if TYPE_CHECKING:
-    from coshelf.inspection.reports import Report, SalvageReport
+    from coshelf.inspection.reports import Progress, Report, SalvageReport
 
 __all__ = ["check", "salvage"]
 

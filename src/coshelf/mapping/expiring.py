@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from coshelf.contract import Batch, Engine
 from coshelf.errors import ShelfLocked, TransactionInProgress
 from coshelf.mapping.gathering import gather
-from coshelf.mapping.handle import Handle
-from coshelf.mapping.lapsing import MISSING, Expire, LapsingTransaction, rows_until, unsupported, usable
+from coshelf.mapping.lapsing import MISSING, Expire, rows_until, unsupported, usable
 from coshelf.mapping.living import removal
-from coshelf.mapping.namespace import Namespace
-from coshelf.values.codec import Codec
-from coshelf.values.expiry import deadline
+from coshelf.mapping.transacting import Transacting
+from coshelf.values.expiry import deadline, is_over
 
 __all__ = ["Lapsing"]
 
@@ -25,14 +23,9 @@ _STEP = 1_000  # rows of the index that one commit of expire() removes
 _UNSWEPT = 32  # entries that are stored until expired ones are removed, on engines that do not do so by themselves
 
 
-class Lapsing(Generic[K, V]):
+class Lapsing(Transacting[K, V]):
     """The methods of a :class:`coshelf.Shelf` about times."""
 
-    _handle: Handle
-    _namespace: Namespace
-    _codec: Codec
-    _joined: Callable[[], LapsingTransaction[K, V] | None]
-    _atomically: Callable[..., Any]
     engine_for: Callable[..., Engine]
 
     def set(self, key: K, value: V, expire: Expire = MISSING) -> None:
@@ -76,7 +69,16 @@ class Lapsing(Generic[K, V]):
         (True, False, 'ann')
         """
         self._lifetime(expire)
-        added: bool = self._atomically(lambda transaction: transaction.add(key, value, expire))
+        engine, handle = self._handle.engine, self._handle
+        if engine.locks_quickly and not handle.inside:
+            handle.refuse_writing()
+            encoded = self._namespace.encode(key)
+            record = engine.record(encoded)
+            if record is not None and not is_over(encoded, record, engine.now()):
+                return False
+        added: bool = self._atomically(
+            lambda transaction: transaction.add(key, value, expire), writes=engine.locks_quickly
+        )
         self._sweep(added)
         return added
 

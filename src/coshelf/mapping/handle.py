@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from coshelf.mapping.transaction import State
     from coshelf.memo.claims import Claims
 
-__all__ = ["Commit", "Handle"]
+__all__ = ["Commit", "Handle", "Participant"]
 
 Commit = Callable[[Batch], "int | str"]
 
@@ -57,9 +57,7 @@ class _TakingPart:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        participant = self._handle.inside.pop(self._thread, None)
-        if participant is not None and participant.deferred:
-            self._handle.commit_deferred(participant)
+        self._handle.leave(self._thread)
 
 
 class Handle:
@@ -145,9 +143,10 @@ class Handle:
         else:
             participant.deferred.append(batch)
 
-    def commit_deferred(self, participant: Participant) -> None:
-        """Commit what was deferred until after a transaction."""
-        while participant.deferred:
+    def leave(self, thread: tuple[int, int]) -> None:
+        """A thread is in no transaction any more. Commit what was deferred until after it. Harmless if repeated."""
+        participant = self.inside.pop(thread, None)
+        while participant is not None and participant.deferred:
             self.engine.commit(participant.deferred.pop(0))
 
     def taking_part(self) -> _TakingPart:

@@ -95,7 +95,7 @@ class Living(Reader):
         return self._scanned(scan, lambda found, gone: ([key for key in page if key not in gone] for page in found))
 
     def count(self, start: bytes, stop: bytes) -> int:
-        if self._reader.first_expiry() is None:
+        if self.first_expiry() is None:
             return self._reader.count(start, stop)
         with self._reader.instant() as instant:
             gone = self._gone_in(instant)
@@ -109,7 +109,7 @@ class Living(Reader):
 
     @contextmanager
     def instant(self) -> Iterator[Reader]:
-        first = self._reader.first_expiry()
+        first = self.first_expiry()
         with self._reader.instant() as instant:
             if first is None or first > self._now():
                 yield instant
@@ -119,7 +119,7 @@ class Living(Reader):
     def _scanned(
         self, scan: Callable[[Reader], Iterator[T]], without: Callable[[Iterator[T], frozenset[bytes]], Iterator[T]]
     ) -> Iterator[T]:
-        first = self._reader.first_expiry()
+        first = self.first_expiry()
         found = scan(self._reader)
         # The clock is read after the scan has begun: nothing that the index had before has been removed by then.
         if first is None or first > self._now():
@@ -145,11 +145,17 @@ class LivingSnapshot(Living, Snapshot):
     """The same for a snapshot. What has expired is looked up once, at the instant of the first call that needs it."""
 
     _gone: frozenset[bytes] | None = None
+    _first: tuple[int | None] | None = None
 
     def __init__(self, reader: Reader, now: Callable[[], int]) -> None:
         at = now()
         super().__init__(reader, lambda: at)
         self.now = self._now
+
+    def first_expiry(self) -> int | None:
+        if self._first is None:
+            self._first = (self._reader.first_expiry(),)
+        return self._first[0]
 
     def _gone_in(self, instant: Reader) -> frozenset[bytes]:
         if self._gone is None:

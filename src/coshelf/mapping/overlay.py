@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from types import TracebackType
+from types import NoneType, TracebackType
+from typing import Any, cast
 
 from coshelf import records
 from coshelf.contract import ABSENT, Absent, Batch, Entry, Reader, Snapshot
@@ -12,6 +13,7 @@ from coshelf.errors import TransactionInProgress
 from coshelf.keys import decode, shown
 from coshelf.mapping.namespace import Range
 from coshelf.mapping.record import UNCOMMITTED
+from coshelf.native import instead
 from coshelf.values.expiry import MARK, row_key, stamped
 
 __all__ = ["Overlay"]
@@ -52,6 +54,13 @@ class Overlay(Reader):
         self._writes[row_key(time, key)] = MARK
         self._first_time = time if self._first_time is None else min(time, self._first_time)
 
+    def put_plain(self, key: Any, value: Any) -> bool:
+        """Put an entry from its key and value, if the module in C can make its bytes. Return whether it did.
+
+        Only for a shelf of which :func:`coshelf.mapping.gathering.is_gathered_in_c` is true.
+        """
+        return not self._guarded and _put_plain(self._writes, key, value)
+
     def put_all(self, puts: dict[bytes, bytes]) -> None:
         if self._guarded:
             self._refuse_guarded(puts)
@@ -83,6 +92,10 @@ class Overlay(Reader):
             self._refuse_guarded((key,))
         return _Guarding(self._guarded, key)
 
+    def guard(self, key: bytes) -> None:
+        """From here on, only :meth:`put_guarded` may write an entry."""
+        self._guarded.add(key)
+
     def put_guarded(self, key: bytes, body: bytes) -> None:
         """Write the entry that the caller guards."""
         self._writes[key] = body
@@ -107,10 +120,14 @@ class Overlay(Reader):
         writes = self._writes.copy()
         if not writes and not self._clears:
             return Batch(checks=self._seen) if of_reads and len(self._seen) > 1 else None
-        puts = {key: body for key, body in writes.items() if body is not None}
+        deletes = frozenset[bytes]()
+        if NoneType in set(map(type, writes.values())):
+            deletes = frozenset(key for key, body in writes.items() if body is None)
+            for key in deletes:
+                del writes[key]
         return Batch(
-            puts=puts,
-            deletes=frozenset(writes.keys() - puts.keys()) if len(puts) < len(writes) else frozenset(),
+            puts=cast("dict[bytes, bytes]", writes),
+            deletes=deletes,
             checks=self._seen,
             clears=tuple(self._clears),
         )
@@ -220,6 +237,14 @@ class _OverlaySnapshot(Snapshot):
 
     def close(self) -> None:
         """Nothing to do: it holds no resources."""
+
+
+def _put_plain(_into: dict[bytes, bytes | None], _key: Any, _value: Any, /) -> bool:
+    """Put an entry of plain data into a dict, and return True. Only the module in C does so."""
+    return False
+
+
+_put_plain = instead("put_plain", _put_plain)
 
 
 def _uncommitted(key: bytes, body: bytes | None) -> Entry | None:

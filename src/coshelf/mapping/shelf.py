@@ -4,28 +4,27 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, MutableMapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from itertools import islice
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar, overload
+from typing import Any, Generic, Self, TypeVar, cast, overload
 
-from coshelf import contract, native
+from coshelf import native
 from coshelf.contract import Batch, Capabilities, Flag, Reader
-from coshelf.errors import Conflict, InvalidKey, TransactionInProgress, Unsupported, WaitTimeout
+from coshelf.errors import TransactionInProgress, Unsupported, WaitTimeout
 from coshelf.keys import shown
 from coshelf.mapping import snapshot as snapshots
-from coshelf.mapping import transaction as transactions
+from coshelf.mapping.counting import adding
 from coshelf.mapping.expiring import Lapsing
 from coshelf.mapping.gathering import gather
-from coshelf.mapping.handle import Handle, Participant
+from coshelf.mapping.handle import Handle
 from coshelf.mapping.memoizing import Memoizing
 from coshelf.mapping.namespace import Namespace
+from coshelf.mapping.quick_modify import modify_quickly, pop_quickly
 from coshelf.mapping.reading import Readable
 from coshelf.mapping.snapshot import Snapshot
 from coshelf.mapping.transaction import MISSING, Transaction, pairs
 from coshelf.mapping.upkeep import Cared
-from coshelf.system.backoff import Backoff
-from coshelf.system.participants import current_thread
 from coshelf.system.timeouts import usable_timeout
 from coshelf.values.blobs import MissingBlob
 from coshelf.values.expiry import EXPIRING, INDEX, is_over
@@ -39,10 +38,6 @@ D = TypeVar("D")
 T = TypeVar("T")
 
 _COMPLETIONS = 1_000
-_ATTEMPTS = 4  # to commit optimistically, before the exclusive lock is taken if the engine has one
-_PATIENT_ATTEMPTS = 400  # if the engine has none: with pauses, some 20 s
-_FIRST_PAUSE = 0.001
-_LONGEST_PAUSE = 0.1  # with 0.5, the slowest call of eight writers of one counter on a server took 5 s
 # A doorbell wakes its readers at once. This limits the wait if a ring is lost.
 _LONGEST_SLEEP = 1.0
 
@@ -70,6 +65,7 @@ class Shelf(Cared, Memoizing, Lapsing[K, V], Readable[K, V], MutableMapping[K, V
         codec = self._codec
         self._reads_quickly = native.in_use and type(codec) is PickleCodec
         self._writes_quickly = self._reads_quickly and isinstance(codec, PickleCodec) and codec.stores_plain_pickles
+        self._modifies_quickly = self._writes_quickly
         self._is_part = False  # True for a sub: only the shelf itself closes the handle
 
     # --- what it is --------------------------------------------------------------------------------------------------
@@ -137,11 +133,6 @@ class Shelf(Cared, Memoizing, Lapsing[K, V], Readable[K, V], MutableMapping[K, V
         if handle.inside and (state := handle.state()) is not None:
             return state.now()
         return handle.engine.now()
-
-    def _joined(self) -> Transaction[K, V] | None:
-        """The transaction that a write is part of, with the keys of this namespace. Raises as ``Handle.joined``."""
-        state = self._handle.joined()
-        return None if state is None else Transaction(state, self._namespace, self._codec)
 
     def __getitem__(self, key: K) -> V:
         # Does the same as _get in one step: each further call costs a twentieth of a read.
@@ -258,6 +249,10 @@ class Shelf(Cared, Memoizing, Lapsing[K, V], Readable[K, V], MutableMapping[K, V
     def pop(self, key: K, /, default: V | D) -> V | D: ...
     def pop(self, key: K, /, default: Any = MISSING) -> Any:
         """Remove an entry and return its value, or ``default`` if the key is missing. As ``dict.pop``."""
+        if self._modifies_quickly and not self._handle.inside:
+            value = pop_quickly(self._handle, self._namespace, key)
+            if value is not MISSING:
+                return value
         return self._atomically(lambda transaction: transaction.pop(key, default), writes=self._locks_for(key))
 
     def popitem(self, last: bool = True) -> tuple[K, V]:
@@ -268,6 +263,8 @@ class Shelf(Cared, Memoizing, Lapsing[K, V], Readable[K, V], MutableMapping[K, V
         if self.capabilities.checks == "entry":
             return self._popitem_singly(last)
         # Not optimistically: after the read, another process may store an item that must be removed first.
+        if self._handle.engine.locks_quickly:
+            return self._holding(lambda transaction: transaction.popitem(last))
         return self._patiently(lambda transaction: transaction.popitem(last))
 
     def _popitem_singly(self, last: bool) -> tuple[K, V]:
@@ -380,11 +377,42 @@ class Shelf(Cared, Memoizing, Lapsing[K, V], Readable[K, V], MutableMapping[K, V
         >>> shelf.modify("count", lambda n: n + 1, default=0)
         1
         """
-        if self._handle.engine.capabilities.exclusive is None:
+        handle = self._handle
+        if self._modifies_quickly and not handle.inside:
+            value: V = modify_quickly(handle, self._namespace, self._codec, key, function, allow_none=allow_none)
+            if value is not MISSING:
+                return value
+        if handle.engine.capabilities.exclusive is None:
             return self._atomically(
                 lambda transaction: transaction.modify(key, function, default, allow_none=allow_none), joined=True
             )
         return self._holding(lambda transaction: transaction.modify(key, function, default, allow_none=allow_none))
+
+    def incr(self, key: K, by: float = 1, default: float = 0) -> Any:
+        """Add ``by`` to the number under ``key``, and return the sum. Of several processes, each adds once.
+
+        Args:
+            key: the key of the entry.
+            by: an int or float; a negative one subtracts.
+            default: the number to which it is added if the key does not exist.
+
+        Raises:
+            TypeError: the value is not an int or float, or is a bool. The entry stays as it was.
+
+        >>> import coshelf
+        >>> shelf = coshelf.open("memory:")
+        >>> shelf.incr("hits"), shelf.incr("hits", 10), shelf.incr("hits", by=-1)
+        (1, 11, 10)
+        """
+        engine = self._handle.engine
+        if self._modifies_quickly and not self._handle.inside and type(default) is int:
+            done = engine.quick_add(key, by, self._start)
+            if done is not NotImplemented:
+                total, is_left = done
+                if is_left:
+                    engine.stored()
+                return total
+        return self.modify(key, adding(key, by, default), cast("V", default))
 
     def replace(self, key: K, old: V, new: V) -> bool:
         """Store ``new`` if the value equals ``old``, and return whether it did. Compare and set.
@@ -428,147 +456,6 @@ class Shelf(Cared, Memoizing, Lapsing[K, V], Readable[K, V], MutableMapping[K, V
     def transact(self, function: Callable[[Transaction[K, V]], T], *, attempts: int = 10) -> T:
         """Run ``function(transaction)`` and commit. Repeat after a :class:`Conflict`, for up to ``attempts`` tries."""
         return self._transact(function, attempts)
-
-    @contextmanager
-    def _transaction(self, timeout: float | None) -> Iterator[Transaction[K, V]]:
-        outer = self._handle.joined()
-        if outer is not None:
-            with outer.nested() as part:
-                yield Transaction(part, self._namespace, self._codec)
-            return
-        engine = self._handle.engine
-        if engine.capabilities.exclusive is None:
-            with self._handle.taking_part() as participant, engine.instant() as base:
-
-                def commit(batch: Batch) -> object:
-                    if isinstance(base, contract.Snapshot):
-                        base.close()  # it may hold a connection, and the commit needs another one
-                    return engine.commit(batch)
-
-                yield from self._run(participant, base, commit, watched=True)
-            return
-        with (
-            self._handle.taking_part() as participant,
-            engine.exclusive(None if timeout is None else usable_timeout(timeout)) as lock,
-        ):
-            # No other thread or process writes now, so the latest state is the instant of this transaction.
-            yield from self._run(participant, engine, lock.commit, watched=False)
-
-    def _holding(self, step: Callable[[Transaction[K, V]], T]) -> T:
-        """The result of a step that is a transaction under the exclusive lock. As ``_transaction``, in fewer calls."""
-        handle = self._handle
-        outer = handle.joined()
-        if outer is not None:
-            with outer.nested() as part:
-                return step(Transaction(part, self._namespace, self._codec))
-        thread = current_thread()
-        try:
-            return self._held(handle, step)
-        finally:  # an interrupt may come just before the block in there is left
-            left = handle.inside.pop(thread, None)
-            if left is not None:
-                handle.commit_deferred(left)
-
-    def _held(self, handle: Handle, step: Callable[[Transaction[K, V]], T]) -> T:
-        engine = handle.engine
-        with handle.taking_part() as participant, engine.exclusive() as lock:
-            state, transaction = transactions.begin(engine, engine, self._namespace, self._codec, watched=False)
-            try:
-                participant.state = state
-                try:
-                    result = step(transaction)
-                finally:
-                    participant.state = None
-                batch = state.batch()
-            finally:
-                state.end()
-            if batch is not None:
-                engine.refuse_wide(batch, whole=True)
-                lock.commit(batch)
-                self._committed(batch)
-        return result
-
-    def _run(
-        self, participant: Participant, base: Any, commit: Callable[[Batch], object], *, watched: bool
-    ) -> Iterator[Transaction[K, V]]:
-        state, transaction = transactions.begin(
-            base, self._handle.engine, self._namespace, self._codec, watched=watched
-        )
-        try:
-            participant.state = state
-            try:
-                yield transaction
-            finally:
-                participant.state = None
-            # Without an instant, the versions of all entries that were read have to be checked.
-            batch = state.batch(of_reads=watched and base is self._handle.engine)
-        finally:
-            state.end()
-        if batch is not None:
-            self._handle.engine.refuse_wide(batch, whole=True)
-            commit(batch)
-            self._committed(batch)
-
-    def _committed(self, batch: Batch) -> None:
-        """Called after a transaction of this shelf, for a subclass that keeps values that were read."""
-
-    def _transact(self, function: Callable[[Transaction[K, V]], T], attempts: int = 10) -> T:
-        backoff = Backoff(_FIRST_PAUSE, _LONGEST_PAUSE, spread=1.0)
-        for attempt in range(1, attempts + 1):
-            try:
-                with self._transaction(None) as transaction:
-                    return function(transaction)
-            except Conflict:
-                if attempt == attempts:
-                    raise
-            backoff.sleep()
-        raise ValueError("attempts must be at least 1")
-
-    def _locks_for(self, key: K) -> bool:
-        """Whether an entry is removed under the exclusive lock: it exists, and the engine locks quickly."""
-        engine = self._handle.engine
-        if not engine.locks_quickly or self._handle.inside:
-            return False
-        try:
-            return engine.record(self._namespace.encode(key)) is not None
-        except InvalidKey:
-            return False
-
-    def _atomically(self, step: Callable[[Transaction[K, V]], T], *, joined: bool = False, writes: bool = False) -> T:
-        """Run a step that may be repeated, and commit it. After several conflicts the exclusive lock is taken.
-
-        Args:
-            step: is given the transaction.
-            joined: for a step that calls a function of the user. Its writes to the shelf are part of the step.
-            writes: whether the step is known to write, so that the exclusive lock is taken from the start.
-        """
-        if writes:
-            return self._holding(step)
-        engine = self._handle.engine
-        outer = self._joined()
-        if outer is not None:
-            return step(outer)
-        for _ in range(_ATTEMPTS):
-            state, transaction = transactions.begin(engine, engine, self._namespace, self._codec, watched=True)
-            with self._handle.taking_part() if joined else nullcontext() as participant:
-                if participant is not None:
-                    participant.state = state
-                result = step(transaction)
-            batch = state.batch()
-            state.end()
-            if batch is None:
-                return result
-            try:
-                engine.commit(batch)
-            except Conflict:
-                continue
-            self._committed(batch)
-            return result
-        return self._patiently(step)
-
-    def _patiently(self, step: Callable[[Transaction[K, V]], T]) -> T:
-        """Run an internal step in transactions, until one has no conflict, or there were too many attempts."""
-        return self._transact(step, 1 if self._handle.engine.capabilities.exclusive else _PATIENT_ATTEMPTS)
 
     # --- the end -----------------------------------------------------------------------------------------------------
 

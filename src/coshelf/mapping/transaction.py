@@ -6,12 +6,13 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from itertools import chain
-from typing import Any, Generic, Self, TypeVar, overload
+from typing import Any, Generic, Self, TypeVar, cast, overload
 
-from coshelf.contract import Batch, Engine, Reader
+from coshelf.contract import Batch, Capabilities, Engine, Reader
 from coshelf.errors import InvalidKey, ShelfClosed
 from coshelf.keys import shown
-from coshelf.mapping.gathering import gather
+from coshelf.mapping.counting import adding
+from coshelf.mapping.gathering import gather, is_gathered_in_c
 from coshelf.mapping.immutable import is_immutable
 from coshelf.mapping.lapsing import MISSING, Expire, LapsingTransaction
 from coshelf.mapping.namespace import Namespace
@@ -20,11 +21,21 @@ from coshelf.mapping.reading import Readable
 from coshelf.values.blobs import MissingBlob
 from coshelf.values.codec import Codec
 
-__all__ = ["MISSING", "State", "Transaction", "begin", "pairs"]
+__all__ = ["MISSING", "LateState", "State", "Transaction", "begin", "pairs", "refuse_none"]
 
 K = TypeVar("K")
 V = TypeVar("V")
 D = TypeVar("D")
+
+
+def refuse_none(old: object, key: object) -> None:
+    """Raise TypeError if ``modify`` got None from its function for a value that can be changed in place."""
+    if not is_immutable(old):
+        raise TypeError(
+            f"the function given to modify() returned None for the {type(old).__name__} under key "
+            f"{shown(key)}; the entry was not changed\n"
+            "  hint: return the new value, or use edit() to change it in place; allow_none=True stores None"
+        )
 
 
 class Transaction(LapsingTransaction[K, V], Readable[K, V], MutableMapping[K, V], Generic[K, V]):
@@ -34,6 +45,7 @@ class Transaction(LapsingTransaction[K, V], Readable[K, V], MutableMapping[K, V]
     """
 
     _state: State
+    _puts_plainly: bool | None = None  # whether to try Overlay.put_plain; None before the first write
 
     def __init__(self, state: State, namespace: Namespace, codec: Codec) -> None:
         self._state = state
@@ -53,6 +65,14 @@ class Transaction(LapsingTransaction[K, V], Readable[K, V], MutableMapping[K, V]
     # --- the dict ----------------------------------------------------------------------------------------------------
 
     def __setitem__(self, key: K, value: V) -> None:
+        overlay = self._state.overlay()
+        if self._puts_plainly is None:
+            is_plain = self._codec.lifetime is None
+            self._puts_plainly = is_plain and is_gathered_in_c(self._namespace, self._codec)
+        if self._puts_plainly:
+            if overlay.put_plain(key, value):
+                return
+            self._puts_plainly = False  # values of one kind often come together, and an attempt in vain takes time
         encoded = self._namespace.encode(key)
         self._put_for(encoded, self._codec.dump(key, encoded, value), self._codec.lifetime)
 
@@ -165,14 +185,14 @@ class Transaction(LapsingTransaction[K, V], Readable[K, V], MutableMapping[K, V]
             record = self._living_record(encoded)
             old = self._get_or(key, encoded, record, default)
             new = function(old)
-            if new is None and not allow_none and not is_immutable(old):
-                raise TypeError(
-                    f"the function given to modify() returned None for the {type(old).__name__} under key "
-                    f"{shown(key)}; the entry was not changed\n"
-                    "  hint: return the new value, or use edit() to change it in place; allow_none=True stores None"
-                )
+            if new is None and not allow_none:
+                refuse_none(old, key)
             self._put_back(self._reader(), encoded, self._codec.dump(key, encoded, new), record)
         return new
+
+    def incr(self, key: K, by: float = 1, default: float = 0) -> Any:
+        """Add ``by`` to the number under ``key``, and return the sum. As :meth:`coshelf.Shelf.incr`."""
+        return self.modify(key, adding(key, by, default), cast("V", default))
 
     def replace(self, key: K, old: V, new: V) -> bool:
         """Store ``new`` if the value equals ``old``. As :meth:`coshelf.Shelf.replace`."""
@@ -192,15 +212,23 @@ class Transaction(LapsingTransaction[K, V], Readable[K, V], MutableMapping[K, V]
 class State:
     """Shared by a transaction and its subs: the overlay, and whether the transaction has ended."""
 
+    _at: int | None = None
+
     def __init__(self, overlay: Overlay, engine: Engine) -> None:
         self._overlay = overlay
         self._engine = engine
-        self.engine = engine.name
-        self.capabilities = engine.capabilities
-        self._at: int | None = None
         self._where = engine.where
         self._pid = os.getpid()
         self._ended = False
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return self._engine.capabilities
+
+    @property
+    def engine(self) -> str:
+        """The name of the engine."""
+        return self._engine.name
 
     def clock(self) -> int:
         """The time now, from which lifetimes are counted."""
@@ -241,6 +269,42 @@ class State:
     def batch(self, *, of_reads: bool = False) -> Batch | None:
         """The batch to commit; as :meth:`coshelf.mapping.overlay.Overlay.batch`."""
         return self.overlay().batch(of_reads=of_reads)
+
+
+class LateState(State):
+    """The state of a step that changes one entry. The overlay is made when a function of the user first needs it."""
+
+    def __init__(self, engine: Engine, namespace: Namespace, key: object) -> None:
+        self._engine = engine
+        self._namespace = namespace
+        self._key = key
+        self._made: list[Overlay] = []  # a signal handler may make another one meanwhile: the first counts
+        self._where = engine.where
+        self._pid = os.getpid()
+        self._ended = False
+
+    @property
+    def is_touched(self) -> bool:
+        """Whether anything has asked for the overlay."""
+        return bool(self._made)
+
+    def overlay(self) -> Overlay:
+        if not self._made:
+            overlay = Overlay(self._engine, watched=False)
+            overlay.guard(self._namespace.encode(self._key))
+            self._made.append(overlay)
+        self._overlay = self._made[0]
+        return super().overlay()
+
+    def put(self, codec: Codec, value: object) -> None:
+        """Write the entry that the step changes."""
+        encoded = self._namespace.encode(self._key)
+        self.overlay().put_guarded(encoded, codec.dump(self._key, encoded, value))
+
+    def end(self) -> None:
+        self._ended = True
+        if self._made:
+            self._made[0].forget()
 
 
 def begin(

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING
 
 from coshelf.contract import Compacting, Engine, SelfChecking, distrust
 from coshelf.errors import Unsupported
-from coshelf.inspection.reports import Progress
 from coshelf.system.paths import Path
 
 if TYPE_CHECKING:
     from coshelf.inspection.info import Info
-    from coshelf.inspection.reports import Compaction, Report
+    from coshelf.inspection.reports import Compaction, Progress, Report
     from coshelf.inspection.stats import Stats
     from coshelf.mapping.handle import Handle
     from coshelf.mapping.namespace import Namespace

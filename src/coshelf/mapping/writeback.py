@@ -232,6 +232,7 @@ class WritebackShelf(Shelf[K, V]):
 
     def __init__(self, handle: Handle, namespace: Namespace, cache: WritebackCache) -> None:
         super().__init__(handle, namespace)
+        self._modifies_quickly = False  # values that were kept are forgotten when a batch is committed
         self._cache = cache
 
     @property

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 
 __all__ = ["Backoff"]
@@ -33,6 +32,8 @@ class Backoff:
         """Pause, for up to ``at_most`` seconds, and make the next pause longer."""
         pause = self.pause
         if self._spread:
+            import random  # here: it loads OpenSSL, and few programs ever pause
+
             pause *= random.uniform(1.0 - self._spread, 1.0)
         time.sleep(pause if at_most is None else min(pause, at_most))
         self.pause = min(self.pause * self._growth, self._longest)

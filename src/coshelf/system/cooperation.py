@@ -81,26 +81,29 @@ class Gates:
 
     Opening needs no lock, unlike ``notify`` of a condition. So a signal handler may open, even if it interrupts an
     opening.
+
+    Attributes:
+        waiting: the lock of each thread that waits.
     """
 
     def __init__(self) -> None:
-        self._waiting: list[threading.Lock] = []
+        self.waiting: list[threading.Lock] = []
 
     def wait(self, is_over: Callable[[], bool], timeout: float) -> None:
         """Wait until the gates are opened, or for ``timeout`` seconds or less. Return at once if it is over."""
         gate = new_lock()
         gate.acquire()
-        self._waiting.append(gate)
+        self.waiting.append(gate)
         try:
             if not is_over():  # after the line above: open() is called after the change
                 acquire(gate, min(timeout, _LONGEST_WAIT))
         finally:
             with contextlib.suppress(ValueError):
-                self._waiting.remove(gate)
+                self.waiting.remove(gate)
 
     def open(self) -> None:
         """Wake all waiting threads, so that they check again."""
-        for gate in self._waiting.copy():
+        for gate in self.waiting.copy():
             with contextlib.suppress(RuntimeError):  # another thread has opened it
                 gate.release()
 

@@ -6,6 +6,7 @@ another kernel. This is so on a network file system, and in a folder that a virt
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 
@@ -58,14 +59,24 @@ def type_of(path: str) -> str | None:
         path = os.path.dirname(path) or os.curdir
     try:
         device = os.stat(path).st_dev
-    except OSError:
-        return None  # opening reports the error
-    number = f"{os.major(device)}:{os.minor(device)}"
-    try:
-        with open(_MOUNTS, "rb", buffering=0) as file:
-            return find_type(file.readall().decode("utf-8", "surrogateescape"), number)
-    except OSError:  # a container without /proc, or no descriptor left: opening reports it
+        number = f"{os.major(device)}:{os.minor(device)}"
+        # The number of a file system without a device of its own may be given to another one.
+        if os.major(device):
+            return _type_on_device(_MOUNTS, number, os.statvfs(path).f_fsid)
+        return _type_in(_MOUNTS, number)
+    except OSError:  # a container without /proc, or no descriptor left: opening reports the error
         return None
+
+
+@functools.lru_cache(maxsize=64)  # reading the table takes up to a millisecond where there are many mounts
+def _type_on_device(mounts: str, number: str, _file_system: int) -> str | None:
+    """The type of the file system on a device. ``_file_system`` is its id: the device may get another file system."""
+    return _type_in(mounts, number)
+
+
+def _type_in(mounts: str, number: str) -> str | None:
+    with open(mounts, "rb", buffering=0) as file:
+        return find_type(file.readall().decode("utf-8", "surrogateescape"), number)
 
 
 def find_type(mounts: str, number: str) -> str | None:

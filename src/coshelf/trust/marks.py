@@ -75,31 +75,32 @@ def unmark(store_id: bytes, device: int, inode: int) -> bool:
     found = [_mark_in(directory, store_id, device, inode) for directory in _state_directories()]
     for path in found:
         if path is not None:
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
     return any(path is not None for path in found)
 
 
-def _mark_in(directory: Path, store_id: bytes, device: int, inode: int) -> Path | None:
+def _mark_in(directory: Path, store_id: bytes, device: int, inode: int) -> str | None:
     try:
-        secret = _read(directory / "secret", os.O_NOFOLLOW)
+        secret = _read(f"{directory}/secret", os.O_NOFOLLOW)
     except OSError as error:
         if error.errno in (errno.EMFILE, errno.ENFILE):  # this says nothing about the mark
             raise StorageError(
                 error.errno, f"cannot look for marks of trust in {directory}: too many open files"
             ) from error
         return None
-    path = directory / "trusted" / _name(secret, store_id, device, inode)
+    path = f"{directory}/trusted/{_name(secret, store_id, device, inode)}"
     return path if len(secret) == _SECRET_BYTES and _is_file(path) else None
 
 
-def _is_file(path: Path) -> bool:
+def _is_file(path: str) -> bool:
     try:
-        return stat.S_ISREG(path.lstat().st_mode)
+        return stat.S_ISREG(os.lstat(path).st_mode)
     except OSError:
         return False
 
 
-def _read(path: Path, flags: int = 0) -> bytes:
+def _read(path: str | Path, flags: int = 0) -> bytes:
     """The content of a small file. Raises an error for a pipe or a device, without waiting for it."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | flags)
     try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
@@ -101,6 +100,8 @@ class PickleCodec:
             return body
         if not self._separates:
             return self.dump(key, encoded_key, value)
+        from hashlib import blake2b  # here: it loads OpenSSL, which an import of coshelf does not need
+
         body, large = self._separated(key, value)
         return b"".join((body, *(blake2b(buffer).digest() for buffer in large)))
 

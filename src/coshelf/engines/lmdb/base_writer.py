@@ -15,7 +15,7 @@ from coshelf.engines.lmdb.blobs.folder import folder_of
 from coshelf.engines.lmdb.delta.delta import is_deletion
 from coshelf.engines.lmdb.lmdb_file import LmdbFile
 from coshelf.engines.lmdb.shelf_row import BLOBS, EXPIRY, ROW_KEY, ShelfRow, unpack_row
-from coshelf.engines.lmdb.spooled import SpooledPuts, in_order
+from coshelf.engines.lmdb.spooled import SpooledPuts, sealed_pages
 from coshelf.engines.lmdb.times import first_in_base
 from coshelf.keys import FIRST, LAST, prefix_end
 from coshelf.system import clock
@@ -38,7 +38,7 @@ class BaseWriter:
         self._transaction = transaction
         self.row: ShelfRow = unpack_row(transaction.get(ROW_KEY), base.path)
         self._extra_rows = self.row.extra_rows
-        self._has_times = bool(self.row.writer_features & EXPIRY)
+        self.has_times = bool(self.row.writer_features & EXPIRY)
         self._catalogue = Catalogue(transaction, self._put, self._delete)
 
     def version(self, key: bytes) -> object:
@@ -54,9 +54,13 @@ class BaseWriter:
         for key in batch.deletes:
             self._catalogue.delete(key, number)
             self._delete(key)
-        puts = batch.puts.in_order() if isinstance(batch.puts, SpooledPuts) else iter(in_order(dict(batch.puts)))
-        while some := list(islice(puts, _AT_ONCE)):
-            self._put_many(self._catalogue.take(records.sealed(some, number)))
+        puts = batch.puts
+        if isinstance(puts, SpooledPuts):
+            pages = puts.sealed_pages(number, _AT_ONCE)
+        else:
+            pages = sealed_pages(puts if type(puts) is dict else dict(puts), number, _AT_ONCE)
+        for page in pages:
+            self._put_many(self._catalogue.take(page))
 
     def take_over(self, rows: list[tuple[bytes, bytes]]) -> None:
         """Copy rows of the delta to the base, in order. They are sealed records; one without a body is a deletion."""
@@ -72,7 +76,7 @@ class BaseWriter:
         The work is bounded by the rows that were ``written``, and each of those can expire only once. A newer row of
         the delta may be about the same entry: then the entry of the base does not matter any more.
         """
-        if not self._has_times:
+        if not self.has_times:
             return
         now, most = clock.now(), _SWEPT + 2 * written
         for row, _ in list(islice(long_keys.walk(self._transaction, *until(now), False, True), most)):
@@ -82,13 +86,13 @@ class BaseWriter:
                 self._catalogue.delete(key, number)
                 self._delete(key)
             self._delete(row)
-        self._has_times = first_in_base(self._transaction) is not None
+        self.has_times = first_in_base(self._transaction) is not None
 
     def finish(self, number: int, nonce: bytes | None = None) -> None:
         """Write the shelf row: the base holds exactly the commits up to this number."""
         self._catalogue.finish(folder_of(self._base.shelf))
         features = self.row.writer_features & ~(BLOBS | EXPIRY)
-        features |= (0 if self._catalogue.is_empty else BLOBS) | (EXPIRY if self._has_times else 0)
+        features |= (0 if self._catalogue.is_empty else BLOBS) | (EXPIRY if self.has_times else 0)
         row = replace(
             self.row,
             sequence=number,
@@ -113,7 +117,7 @@ class BaseWriter:
 
     def _put(self, key: bytes, record: bytes) -> None:
         if key < FIRST:
-            self._has_times |= INDEX[0] <= key < INDEX[1]
+            self.has_times |= INDEX[0] <= key < INDEX[1]
             if self._transaction.get(long_keys.physical(key)) is None:
                 self._extra_rows += 1
         self._extra_rows += long_keys.put(self._transaction, key, record)

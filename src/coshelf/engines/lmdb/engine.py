@@ -33,7 +33,7 @@ from coshelf.engines.lmdb.delta.log import LogDelta
 from coshelf.engines.lmdb.delta.state import DIRTY, LAST_FLUSH
 from coshelf.engines.lmdb.environment import Environment
 from coshelf.engines.lmdb.failures import translate, translated
-from coshelf.engines.lmdb.files.state_page import WAITERS
+from coshelf.engines.lmdb.files.state_page import TIMES, WAITERS
 from coshelf.engines.lmdb.instant import LmdbSnapshot, take_instant
 from coshelf.engines.lmdb.lmdb_file import BaseFile
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, ShelfRow, unpack_row
@@ -66,6 +66,7 @@ _CAPABILITIES = Capabilities(
     exclusive="processes", watch="doorbell", largest_value=_LARGEST_VALUE, acknowledged="machine", blobs=True,
     expiry=True,
 )  # fmt: skip
+_DURABLE = replace(_CAPABILITIES, acknowledged="durable")
 _PATIENCE = 50  # times that a reader without locks repeats a read because commits came in between
 
 _T = TypeVar("_T")
@@ -86,7 +87,7 @@ class LmdbEngine(Engine):
         self._waits_for_disk = options.durability == "commit" or not environment.has_delta
         environment.flush_interval = min(environment.flush_interval, options.flush_interval)
         environment.may_write |= options.flag != "r"
-        self.capabilities = replace(_CAPABILITIES, acknowledged="durable" if self._waits_for_disk else "machine")
+        self.capabilities = _DURABLE if self._waits_for_disk else _CAPABILITIES
         self._may_write = options.flag != "r" and environment.row.writable
         self._puts_quickly = environment.has_delta and self._may_write
         self.where = environment.path
@@ -127,6 +128,10 @@ class LmdbEngine(Engine):
         return None if record is None else Entry(record)
 
     def record(self, key: bytes) -> bytes | None:
+        if self._reader is not None and len(key) <= long_keys.CHUNK:
+            found: bytes | None = self._reader.get(key)
+            if found is not NotImplemented:
+                return found
         environment = self._environment
         if not environment.reads_plainly:
             return self._repeated(lambda snapshot: snapshot.record(key))
@@ -172,6 +177,11 @@ class LmdbEngine(Engine):
         if self._puts_quickly and not self._waits_for_disk:
             delta.log.notice_by(environment.flusher, environment.name)
             self.quick_store = delta.log.store
+            if self._reader is not None:
+                self.quick_add = self._reader.add
+            hold = environment.exclusive.quick_hold(delta.log)
+            if hold is not None:
+                self.quick_hold = hold
 
     def _record_beside_delta(self, base: BaseFile, key: bytes) -> bytes | None:
         """Look in the delta first and in the base second: what a flush took out of the delta is in the base by then."""
@@ -217,14 +227,17 @@ class LmdbEngine(Engine):
         environment = self._environment
         if not environment.reads_plainly:
             return self._repeated(LmdbSnapshot.first_expiry, *INDEX)
-        with translated(self.where, "read"):
-            base = environment.enter()
-            try:
+        base = environment.enter()
+        try:
+            state = environment.delta_state
+            if state is not None and not state.words[TIMES]:
+                return None
+            with translated(self.where, "read"):
                 newer = first_in_delta(environment)  # first: what a flush takes out of the delta is in the base then
                 with base.begin() as transaction:
                     return earlier(newer, first_in_base(transaction))
-            finally:
-                environment.leave()
+        finally:
+            environment.leave()
 
     def snapshot(self) -> LmdbSnapshot:
         return take_instant(self._environment, RESERVED[0][0], LAST)
@@ -297,7 +310,7 @@ class LmdbEngine(Engine):
     def gather(self) -> MutableMapping[bytes, bytes]:
         return SpooledPuts(os.path.dirname(self.where))
 
-    def _commit_exclusively(self, batch: Batch) -> int | str:
+    def commit_held(self, batch: Batch) -> int | str:
         if not self._may_write:
             self._refuse_writes()
         if not batch.checks and not batch.clears and len(batch.puts) + len(batch.deletes) == 1:
@@ -386,7 +399,7 @@ class LmdbEngine(Engine):
         environment.enter()  # a forked child opens the files again here, and gets a lock of its own
         environment.leave()
         patience = self._options.timeout if timeout is None else timeout
-        return environment.exclusive.hold(patience, Exclusive(self._commit_exclusively))
+        return environment.exclusive.hold(patience, Exclusive(self.commit_held))
 
     def owns_exclusive(self) -> bool:
         exclusive = self._environment.exclusive_or_none

@@ -126,7 +126,7 @@ class _Layer:
         self.chunk = chunk
         layer = _layer(above.digest()) if chunk else b""
         self.skip = len(layer)
-        self.rows = self._walk(layer)
+        self.rows = _rows_of_layer(transaction, layer, start, stop, reverse, keys_only)
 
     def below(self, chunk: bytes) -> _Layer:
         """The layer that the link with this chunk leads to."""
@@ -135,20 +135,28 @@ class _Layer:
         start, stop = _below(self._start, chunk), _below(self._stop, chunk)
         return _Layer(self._transaction, chunk, above, start, stop, self._reverse, self._keys_only)
 
-    def _walk(self, layer: bytes) -> Iterator[tuple[bytes, bytes]]:
-        start, stop, reverse = self._start, self._stop, self._reverse
-        low = layer if start is None else layer + (start if len(start) <= CHUNK else start[:CHUNK] + _LINK)
-        if stop is None:
-            high = prefix_end(layer)
-        else:  # the link that leads to a long bound is within the bounds
-            high = layer + (stop if len(stop) <= CHUNK else stop[:CHUNK] + b"\x01")
-        cursor = self._transaction.cursor()
-        if not _position(cursor, low, high, reverse):
+
+def _rows_of_layer(
+    transaction: lmdb.Transaction[bytes],
+    layer: bytes,
+    start: bytes | None,
+    stop: bytes | None,
+    reverse: bool,
+    keys_only: bool,
+) -> Iterator[tuple[bytes, bytes]]:
+    """The rows of a layer. Not a method: in a cycle with its object the transaction would stay until a collection."""
+    low = layer if start is None else layer + (start if len(start) <= CHUNK else start[:CHUNK] + _LINK)
+    if stop is None:
+        high = prefix_end(layer)
+    else:  # the link that leads to a long bound is within the bounds
+        high = layer + (stop if len(stop) <= CHUNK else stop[:CHUNK] + b"\x01")
+    cursor = transaction.cursor()
+    if not _position(cursor, low, high, reverse):
+        return
+    for key, record in rows_from(cursor, reverse, keys_only):
+        if key < low if reverse else key >= high:
             return
-        for key, record in rows_from(cursor, reverse, self._keys_only):
-            if key < low if reverse else key >= high:
-                return
-            yield key, record
+        yield key, record
 
 
 def are_there(transaction: lmdb.Transaction[bytes]) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import time
-import weakref
 from typing import TYPE_CHECKING, Any
 
 from coshelf.errors import ShelfClosed
@@ -27,7 +26,7 @@ class ReadTransaction:
         self._environment = environment
         self._inside: list[None] = []
         self._closed: str | None = None
-        self._pages: weakref.WeakKeyDictionary[object, list[Any]] = weakref.WeakKeyDictionary()
+        self._pages: dict[object, list[Any]] = {}  # the page that each scan has handed out
         self.users = 0
         self.since = time.monotonic()
         base = environment.enter()
@@ -59,8 +58,15 @@ class ReadTransaction:
         self._environment.leave()
 
     def hand_out(self, scan: object, page: list[Any]) -> None:
-        """Remember the page that a scan hands out. Closing the transaction empties it, so the scan ends at once."""
+        """Remember the page that a scan hands out, until :meth:`forget`.
+
+        Closing the transaction empties it, so the scan ends at once.
+        """
         self._pages[scan] = page
+
+    def forget(self, scan: object) -> None:
+        """At the end of a scan: forget its page."""
+        self._pages.pop(scan, None)
 
     def _take_back(self) -> None:
         for page in list(self._pages.values()):

@@ -7,16 +7,18 @@ import tempfile
 import weakref
 from collections.abc import ItemsView, Iterator, MutableMapping, ValuesView
 from heapq import merge
+from itertools import islice
 from operator import itemgetter
 from typing import IO, Any
 
+from coshelf import records
 from coshelf.native import instead
 from coshelf.values.blobs import Body, NewBlob
 
-__all__ = ["SpooledPuts", "in_order"]
+__all__ = ["SpooledPuts", "in_order", "sealed_pages"]
 
 _LIMIT = 16 << 20
-_OVERHEAD = 200  # bytes that a dict and two bytes objects take beside what they hold
+_OVERHEAD = 200  # bytes that a dict and two bytes objects take beside what they hold; as in native/batch.c
 _AT_ONCE = 64  # items of a run that are read together
 
 _Item = tuple[bytes, bytes]
@@ -27,7 +29,23 @@ def in_order(puts: dict[bytes, bytes]) -> list[_Item]:
     return [(key, puts[key]) for key in sorted(puts)]
 
 
+def sealed_pages(puts: dict[bytes, bytes], sequence: int, most: int) -> Iterator[list[_Item]]:
+    """Keys with their records in order, at most so many at a time. All are of the commit with this number."""
+    rows = in_order(puts)
+    return (records.sealed(rows[at : at + most], sequence) for at in range(0, len(rows), most))
+
+
+def add_puts(into: dict[bytes, bytes], puts: dict[bytes, bytes]) -> int | None:
+    """Add puts to others. Return what they take in memory; None, without adding any, if not all are plain bytes."""
+    if {*map(type, puts), *map(type, puts.values())} - {bytes}:
+        return None
+    into.update(puts)
+    return sum(map(len, puts)) + sum(map(len, puts.values())) + len(puts) * _OVERHEAD
+
+
+add_puts = instead("add_puts", add_puts)
 in_order = instead("in_order", in_order)
+sealed_pages = instead("SealedPages", sealed_pages)
 
 
 class SpooledPuts(MutableMapping[bytes, bytes]):
@@ -63,12 +81,12 @@ class SpooledPuts(MutableMapping[bytes, bytes]):
 
     def update(self, other: Any = (), /, **more: Any) -> None:
         """Add all items of a dict. As ``dict.update``, in fewer steps than one call for each key."""
-        some: dict[bytes, bytes] = dict(other, **more)
-        if Body in set(map(type, some.values())):
+        some: dict[bytes, bytes] = other if type(other) is dict and not more else dict(other, **more)
+        size = add_puts(self._held, some)
+        if size is None:
             super().update(some)
             return
-        self._held.update(some)
-        self._size += sum(map(len, some)) + sum(map(len, some.values())) + len(some) * _OVERHEAD
+        self._size += size
         if self._size > self._limit:
             self._spool()
 
@@ -100,6 +118,13 @@ class SpooledPuts(MutableMapping[bytes, bytes]):
         if self._file is None:
             return iter(in_order(self._held))
         return self._merged(self._file)
+
+    def sealed_pages(self, sequence: int, most: int) -> Iterator[list[_Item]]:
+        """As :func:`sealed_pages`."""
+        if self._file is None:
+            return sealed_pages(self._held, sequence, most)
+        items = self._merged(self._file)
+        return (records.sealed(some, sequence) for some in iter(lambda: list(islice(items, most)), []))
 
     def _merged(self, file: IO[bytes]) -> Iterator[_Item]:
         runs = [*(self._read(pieces) for pieces in self._runs), iter(in_order(self._held))]

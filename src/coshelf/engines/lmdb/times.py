@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from coshelf.engines.lmdb.delta.delta import is_deletion
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
     from coshelf.engines.lmdb.open_files import OpenFiles
 
-__all__ = ["earlier", "first_in_base", "first_in_delta"]
+__all__ = ["earlier", "first_in_base", "first_in_delta", "has_rows"]
 
 
 def first_in_base(transaction: lmdb.Transaction[bytes]) -> int | None:
@@ -33,6 +34,11 @@ def first_in_delta(environment: OpenFiles) -> int | None:
         if not is_deletion(record):
             return row_of(row)[0]
     return None
+
+
+def has_rows(puts: Iterable[bytes]) -> bool:
+    """Whether rows of the index are among the keys."""
+    return any(INDEX[0] <= key < INDEX[1] for key in puts)
 
 
 def earlier(one: int | None, other: int | None) -> int | None:

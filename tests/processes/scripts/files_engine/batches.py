@@ -9,7 +9,7 @@ chance = random.Random(os.getpid())
 with coshelf.open(path) as shelf:
     say("ready")
     hear()
-    for _ in range(150):
+    while "stop" not in shelf:
         one, other = chance.sample(range(8), 2)
         with shelf.transaction() as t:
             t[f"account/{one}"] -= 1

@@ -28,6 +28,11 @@ def _library() -> Any:
     return library
 
 
+@functools.lru_cache(maxsize=16)  # a new type takes longer than the map itself, and each opening maps two pages
+def _array_of(length: int) -> type[ctypes.Array[ctypes.c_ubyte]]:
+    return ctypes.c_ubyte * length
+
+
 def mapped(descriptor: int, length: int, *, writable: bool = False) -> memoryview:
     """The first bytes of an open file. All processes that map it share its pages in memory. Raises OSError."""
     library = _library()
@@ -36,7 +41,7 @@ def mapped(descriptor: int, length: int, *, writable: bool = False) -> memoryvie
     if address == _FAILED:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
-    memory = (ctypes.c_ubyte * length).from_address(address)
+    memory = _array_of(length).from_address(address)
     # If a cycle of garbage has views in it, the collector would call this finalizer before those of other objects in
     # the cycle, and those may still read the views. The object refers to nothing, so the collector need not know it.
     ctypes.pythonapi.PyObject_GC_UnTrack(ctypes.py_object(memory))

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 __all__ = ["Descriptors", "find_descriptors", "lock_descriptor"]
@@ -33,26 +33,30 @@ def find_descriptors(path: str, near: int, *, has_header: bool) -> Descriptors:
     ``near`` is the descriptor of its lock file, which LMDB opens right before them.
     """
     file = os.stat(path)
-    data = _find(file, os.O_RDWR, near, inheritable=True)
+    data = _find(file, os.O_RDWR, _candidates(near), inheritable=True)
     if data is not None:
         os.set_inheritable(data, False)
-    return Descriptors(data, _find(file, os.O_WRONLY | os.O_DSYNC, near, inheritable=False) if has_header else None)
+    if not has_header:
+        return Descriptors(data, None)
+    return Descriptors(data, _find(file, os.O_WRONLY | os.O_DSYNC, _candidates(near), inheritable=False))
 
 
 def lock_descriptor(path: str) -> int | None:
     """The descriptor of a lock file; None if it is not found."""
-    return _find(os.stat(path), os.O_RDWR, _next(), inheritable=False)
+    return _find(os.stat(path), os.O_RDWR, _before(_next()), inheritable=False)
 
 
-def _find(file: os.stat_result, kind: int, near: int, *, inheritable: bool) -> int | None:
-    for descriptor in _candidates(near) if _are_usable() else ():
-        with contextlib.suppress(OSError):  # this number is not open, or another thread closed it
+def _find(file: os.stat_result, kind: int, candidates: Iterable[int], *, inheritable: bool) -> int | None:
+    for descriptor in candidates if _are_usable() else ():
+        try:
             if (
                 os.path.samestat(os.fstat(descriptor), file)
                 and fcntl.fcntl(descriptor, fcntl.F_GETFL) & _KIND == kind
                 and os.get_inheritable(descriptor) == inheritable
             ):
                 return descriptor
+        except OSError:  # this number is not open, or another thread closed it
+            continue
     return None
 
 
@@ -70,6 +74,11 @@ def _are_usable() -> bool:
 
 def _candidates(near: int) -> Iterator[int]:
     yield from range(near + 1, near + _NEAR)
+    yield from _before(near)
+
+
+def _before(near: int) -> Iterator[int]:
+    """The numbers right before one, then all others."""
     yield from range(near - 1, max(near - _NEAR, -1), -1)
     with contextlib.suppress(OSError):
         yield from map(int, os.listdir("/proc/self/fd"))

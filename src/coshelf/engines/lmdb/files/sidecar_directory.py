@@ -53,6 +53,7 @@ def sidecar_directory(shelf: str) -> str:
     return os.path.join(place, f".{with_suffix(name, _DIRECTORY)}")
 
 
+@functools.lru_cache(maxsize=64)
 def blob_directory(shelf: str) -> str:
     """The directory of a shelf's large buffers, which belongs to the closed shelf, too."""
     place, name = os.path.split(shelf)

@@ -10,21 +10,26 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from itertools import count
 from types import TracebackType
-from typing import Generic, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, overload
 
+from coshelf import native
 from coshelf.engines.lmdb.files.state_page import StatePage
 from coshelf.errors import ShelfClosed, ShelfLocked, TransactionInProgress
 from coshelf.system.backoff import Backoff
 from coshelf.system.cooperation import Gates, is_cooperative
 
+if TYPE_CHECKING:
+    from coshelf._native import Log
+
 __all__ = ["ExclusiveLock"]
 
 T = TypeVar("T")
 Owner = tuple[int, int]
-"""Thread and pid of a holder. Each hold makes one, which is compared by identity."""
+"""Pid and thread of a holder. Each hold makes one, which is compared by identity."""
 
 _FIRST_PAUSE = 0.0002
 _LONGEST_PAUSE = 0.01
@@ -66,7 +71,7 @@ class ExclusiveLock:
     def is_mine(self) -> bool:
         """Whether this thread took the lock and it is still held."""
         owner = self._owner.get(0)
-        return owner is not None and owner[0] == threading.get_ident()
+        return owner is not None and owner[1] == threading.get_ident()
 
     def is_others(self) -> bool:
         """Whether another thread or process holds the lock, or died with it. Asked inside a commit."""
@@ -82,6 +87,19 @@ class ExclusiveLock:
         Raises :class:`ShelfLocked` after ``timeout`` seconds. The wait can be interrupted.
         """
         return _Hold(self, timeout, given)
+
+    def quick_hold(self, log: Log) -> Callable[[Owner], AbstractContextManager[bool]] | None:
+        """A function that makes context managers. They hold the lock if nothing is unusual, by one call of C.
+
+        Args:
+            log: the delta, to which all processes commit.
+
+        Returns None without the module in C, and where this process cannot swap the word.
+        """
+        swapping = self._between.swapped()
+        if swapping is None:
+            return None
+        return native.hold(swapping, log, self._owner, self._freed.waiting, self._freed.open)
 
     def take(self, owner: Owner, timeout: float) -> None:
         # Once the first step succeeds, this thread is the holder, and so are the signal handlers that interrupt it.
@@ -152,7 +170,7 @@ class ExclusiveLock:
 
         If it is interrupted, it can be called again.
         """
-        if self._owner.get(0) is owner and os.getpid() == owner[1]:
+        if self._owner.get(0) is owner and os.getpid() == owner[0]:
             try:  # not contextlib.suppress, which takes longer than the rest
                 self._release()
             except ShelfClosed:
@@ -197,7 +215,7 @@ class _Hold(Generic[T]):
 
     def __init__(self, lock: ExclusiveLock, timeout: float, given: T) -> None:
         # Not this object itself, which the lock would then keep from being collected.
-        self._owner: Owner = (threading.get_ident(), os.getpid())
+        self._owner: Owner = (os.getpid(), threading.get_ident())
         self._timeout = timeout
         self._given = given
         self._lock = lock

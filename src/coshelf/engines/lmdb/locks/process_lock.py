@@ -73,7 +73,7 @@ class LockBetweenProcesses:
 
     def _forget_namesake(self) -> None:
         """Clear the word that a dead process with this one's pid left. The flag stays, and tells of the death."""
-        swapping = self._swapped()
+        swapping = self.swapped()
         if swapping is not None:
             swapping.forget_namesake()
             return
@@ -82,7 +82,7 @@ class LockBetweenProcesses:
         self._announce_flock()
         self._words[_WORD] = 0
 
-    def _swapped(self) -> ProcessLock | None:
+    def swapped(self) -> ProcessLock | None:
         """The lock by compare-and-swap, made for the first use; None if this process cannot use it."""
         if self._swapping is None and self._may_swap:
             self._swapping = native.process_lock(self._page, self._descriptor, _command())
@@ -115,7 +115,7 @@ class LockBetweenProcesses:
         Otherwise the result says whether a holder died with the lock.
         """
         self.is_confirmed = False
-        swapping = self._swapping or self._swapped()
+        swapping = self._swapping or self.swapped()
         if swapping is not None:
             outcome = swapping.take(patience)
             if outcome != _BY_FLOCK:

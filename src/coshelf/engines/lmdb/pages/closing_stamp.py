@@ -18,6 +18,7 @@ from typing import NamedTuple
 from coshelf.engines.lmdb.pages.header import Meta
 from coshelf.engines.lmdb.pages.inner_pages import inner_checksum
 from coshelf.engines.lmdb.pages.layout import FIRST_PAGE, header_page_of
+from coshelf.native import instead
 
 __all__ = [
     "ALL",
@@ -27,6 +28,7 @@ __all__ = [
     "changes_since_closing",
     "is_stamped_header",
     "make_stamp",
+    "page_checksums",
     "read_stamp",
     "write_stamp",
 ]
@@ -45,7 +47,7 @@ _CHECKSUM = struct.Struct("<I")
 # Where the stamp begins in its header page: behind the part that LMDB uses, and in other sectors. So a torn write of
 # the stamp cannot damage that part.
 AT = 512
-_CHUNK = 1 << 18
+_CHUNK = 1 << 17  # bytes, few enough to stay in the processor's cache until they are summed
 
 
 class Stamp(NamedTuple):
@@ -186,21 +188,24 @@ def _of_pages(descriptor: int, meta: Meta) -> list[int]:
     """The checksums of all pages behind the headers."""
     size = meta.page_size
     checksums: list[int] = []
-    buffer = bytearray(max(size, _CHUNK))
+    buffer = memoryview(bytearray(max(size, _CHUNK)))
     end = (meta.last_page + 1) * size
     for start in range(FIRST_PAGE * size, end, len(buffer)):
-        with memoryview(buffer)[: end - start] as wanted:
-            length = os.preadv(descriptor, [wanted], start)
-            checksums.extend(_of_page(wanted[at : min(at + size, length)]) for at in range(0, length, size))
+        length = os.preadv(descriptor, [buffer[: end - start]], start)
+        checksums += _checksums(buffer[:length], size)
     return checksums
 
 
-def _of_page(page: memoryview) -> int:
-    """The CRC-32 of a page, seeded with its Adler-32.
+def page_checksums(pages: bytes | memoryview, size: int) -> list[int]:
+    """For each page its CRC-32, seeded with its Adler-32. The last page may be cut.
 
     A record ends in its own CRC-32, so the CRC-32 of a page alone stays the same if one record replaces another.
     """
-    return zlib.crc32(page, zlib.adler32(page))
+    each = (pages[at : at + size] for at in range(0, len(pages), size))
+    return [zlib.crc32(page, zlib.adler32(page)) for page in each]
+
+
+_checksums = instead("page_checksums", page_checksums)
 
 
 def _unpack(data: bytes) -> Stamp | None:
