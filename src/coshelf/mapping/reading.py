@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from coshelf.contract import Entry, Reader
 from coshelf.errors import DamagedRecord, InvalidKey
-from coshelf.mapping.living import Living, living
+from coshelf.mapping.living import Living
 from coshelf.mapping.namespace import Namespace
 from coshelf.mapping.record import Record
 from coshelf.mapping.selection import Selection, select
 from coshelf.values.blobs import MissingBlob
 from coshelf.values.codec import Codec
-from coshelf.values.expiry import time_of
+from coshelf.values.expiry import EXPIRING, is_over, time_of
 
 if TYPE_CHECKING:
     from coshelf.inspection.preview import Preview
@@ -49,7 +49,10 @@ class Readable(Mapping[K, V], Generic[K, V]):
 
     def _entry(self, encoded: bytes) -> Entry | None:
         """The entry of an encoded key; None if it does not exist or has expired."""
-        return living(encoded, self._reader().get(encoded), self._now)
+        entry = self._reader().get(encoded)
+        if entry is not None and entry.record[:2] == EXPIRING and is_over(encoded, entry.record, self._now()):
+            return None
+        return entry
 
     def _value(self, key: K, encoded: bytes, entry: Entry) -> V:
         """The value of an entry, for the caller."""
