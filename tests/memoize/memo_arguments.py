@@ -17,6 +17,7 @@ import zoneinfo
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 
 __all__ = ["ARGUMENTS", "Colour", "Pair", "Parts", "Permissions", "Point"]
@@ -38,6 +39,11 @@ class Permissions(enum.Flag):
 
 @dataclasses.dataclass
 class Point:
+    x: float
+    y: list[int]
+
+
+class Struct(msgspec.Struct):
     x: float
     y: list[int]
 
@@ -86,6 +92,7 @@ ARGUMENTS: dict[str, Callable[[], Any]] = {
     "int enum": lambda: Number.ONE,
     "flags": lambda: Permissions.READ | Permissions.WRITE,
     "dataclass": lambda: Point(1.5, [2]),
+    "struct": lambda: Struct(1.5, [2]),
     "named tuple": lambda: Pair(1, 2),
     "other named tuple": lambda: Parts(1, 2),
     "ordered dict": lambda: collections.OrderedDict(b=1, a=2),

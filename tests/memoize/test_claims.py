@@ -180,7 +180,17 @@ def test_first_claim_removes_what_killed_processes_left(
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"{}", b"[]", b'{"process": 1}', b"\xff", b'{"process": ["", 0, "x", 0]}', b"[" * 10**5]
+    "content",
+    [
+        b"",
+        b"{}",
+        b"[]",
+        b'{"process": 1}',
+        b"\xff",
+        b'{"process": ["", 0, "x", 0]}',
+        b'{"process": ["", 0, 1, 0], "token": "", "renewed": NaN, "waits": ["00", ""]}',
+        b"[" * 10**5,
+    ],
 )
 def test_claim_that_cannot_be_read_is_waited_for_and_then_taken(
     engine: Engine, monkeypatch: pytest.MonkeyPatch, content: bytes

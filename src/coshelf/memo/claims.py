@@ -31,6 +31,11 @@ _LOOK = 0.02  # seconds for which a process that was alive counts as alive: on s
 _FORGOTTEN = 3600.0  # seconds by the clocks of two machines, which may differ
 _HEAD = b"\x80\x03B"  # the row is a pickle of bytes, because the files engine keeps pickles alone
 _LENGTH = 4
+_DIGEST = 16
+
+
+def _is_row(key: bytes) -> bool:
+    return key.startswith(CLAIMS[0]) and len(key) == len(CLAIMS[0]) + _DIGEST
 
 
 def _this_task() -> object:
@@ -58,7 +63,7 @@ class _Content:
             boot, namespace, pid, began = found["process"]
             process = Process(str(boot), int(namespace), int(pid), int(began))
             self.token, self.renewed = str(found["token"]), float(found["renewed"])
-            self.waits = frozenset(map(bytes.fromhex, found["waits"]))
+            self.waits = frozenset(filter(_is_row, map(bytes.fromhex, found["waits"])))
             self.process = process
         except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
             return  # damaged, or of a later version: it is left when it is not renewed
@@ -196,7 +201,7 @@ class Claims:
 
     def row(self, key: bytes) -> bytes:
         """The key of the row for an encoded key."""
-        return CLAIMS[0] + blake2b(key, digest_size=16).digest()
+        return CLAIMS[0] + blake2b(key, digest_size=_DIGEST).digest()
 
     def take(self, row: bytes, patience: Patience) -> Claim | None:
         """Claim a row; None if another thread or process has it."""

@@ -125,8 +125,7 @@ def _digest(tag: str, parts: Iterable[Any]) -> bytes:
 
 
 def _of_dict(forms: Forms, value: dict[Any, Any]) -> bytes:
-    pairs = (forms.of(key) + b"\0" + forms.of(item) for key, item in value.items())
-    return _digest("dict", sorted(pairs))
+    return _digest("dict", sorted(forms.together("item", item) for item in value.items()))
 
 
 _SIMPLE: dict[type, Form] = {
