@@ -74,16 +74,11 @@ def test_nothing_is_known_without_ids_of_boots(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_child_that_ended_and_was_not_waited_for_has_ended() -> None:
-    child = os.fork()
-    if not child:
-        os._exit(0)
-    try:
-        os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
-        found = processes._stat(child)
+    with subprocess.Popen([sys.executable, "-c", ""]) as child:
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        found = processes._stat(child.pid)
         assert found is not None
-        assert this_process()._replace(pid=child, start=found[1]).is_alive() is False
-    finally:
-        os.waitpid(child, 0)
+        assert this_process()._replace(pid=child.pid, start=found[1]).is_alive() is False
 
 
 def test_claim_is_taken_once_and_again_after_it_was_dropped(engine: Engine) -> None:
