@@ -95,6 +95,17 @@ def test_changing_a_value_keeps_its_time(shelf: Shelf, clock: MovingClock) -> No
     assert shelf.expires("a") is None
 
 
+def test_counters_keep_their_time_and_begin_anew(shelf: Shelf, clock: MovingClock) -> None:
+    shelf.set("hits", 5, expire=60)
+    shelf.sync()
+    assert shelf.incr("hits") == 6
+    assert shelf.expires("hits") == clock.now() / 1_000_000 + 60
+    clock.pass_by(60)
+    assert shelf.incr("hits", 2) == 2
+    assert shelf.expires("hits") is None
+    assert len(shelf) == 1
+
+
 def test_what_has_expired_is_as_missing_for_every_change(shelf: Shelf, clock: MovingClock) -> None:
     shelf.update({"a": 1, "b": 2}, expire=60)
     clock.pass_by(60)

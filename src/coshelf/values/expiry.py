@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from coshelf import records
 from coshelf.errors import InvalidExpiry
+from coshelf.keys import FIRST, LAST
 from coshelf.values.blobs import Body
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "body_of",
     "deadline",
     "first_time",
+    "is_of_user",
     "is_over",
     "lifetime",
     "row_key",
@@ -114,6 +116,11 @@ def with_rows(puts: Mapping[bytes, bytes]) -> Mapping[bytes, bytes]:
 def row_of(row: bytes) -> tuple[int, bytes]:
     """The time and the key of a row of the index."""
     return int.from_bytes(row[1:_AT_KEY], "big"), row[_AT_KEY:]
+
+
+def is_of_user(key: bytes) -> bool:
+    """Whether the key in a row can be that of an entry. A crafted file may have any rows."""
+    return FIRST <= key < LAST
 
 
 def first_time(rows: Iterator[tuple[bytes, object]]) -> int | None:
