@@ -47,7 +47,21 @@ def test_entry_without_a_life_is_gone_at_once(expire: Any, shelf: Shelf) -> None
 
 @pytest.mark.parametrize(
     "expire",
-    [math.nan, math.inf, -math.inf, "60", b"60", True, False, 1e300, 10**30, timedelta.max, Fraction(1, 2), []],
+    [
+        math.nan,
+        math.inf,
+        -math.inf,
+        "60",
+        b"60",
+        True,
+        False,
+        1e300,
+        10**30,
+        10**400,
+        timedelta.max,
+        Fraction(1, 2),
+        [],
+    ],
 )
 def test_what_is_no_duration_is_refused_with_a_hint(expire: Any, shelf: Shelf) -> None:
     shelf["there"] = 1

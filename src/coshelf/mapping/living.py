@@ -72,7 +72,10 @@ class Living(Reader):
         return living(key, self._reader.get(key), self._now)
 
     def get_many(self, keys: list[bytes]) -> list[Entry | None]:
+        first = self.first_expiry()
         found = self._reader.get_many(keys)
+        if first is None:
+            return found
         return [living(key, entry, self._now) for key, entry in zip(keys, found, strict=True)]
 
     def scan(

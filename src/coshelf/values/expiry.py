@@ -161,7 +161,7 @@ def deadline(length: int, now: int) -> int | None:
     time = now + length
     if time > _LATEST:
         raise InvalidExpiry(
-            f"expire= is {length / _SECOND:g} seconds, which is later than times can be written (290,000 years)\n"
+            "expire= is later than times can be written (some 290,000 years from now)\n"
             "  hint: None stores an entry that does not expire"
         )
     return time
