@@ -166,6 +166,10 @@ PyDoc_STRVAR(sealed_doc, "sealed(rows, sequence, /)\n--\n\nAs :func:`coshelf.rec
 PyDoc_STRVAR(page_checksums_doc,
 "page_checksums(pages, size, /)\n--\n\nAs :func:`coshelf.engines.lmdb.pages.closing_stamp.page_checksums`.");
 
+PyDoc_STRVAR(checksum_of_pages_doc,
+"checksum_of_pages(descriptor, numbers, size, kind, start, /)\n--\n\n"
+"As :func:`coshelf.engines.lmdb.pages.inner_pages.checksum_of_pages`.");
+
 /* --- the module ---------------------------------------------------------------------------------------------------- */
 
 static PyMethodDef methods[] = {
@@ -179,6 +183,7 @@ static PyMethodDef methods[] = {
     {"page_checksums", native_page_checksums, METH_VARARGS, page_checksums_doc},
     {"add_puts", native_add_puts, METH_VARARGS, add_puts_doc},
     {"put_plain", (PyCFunction)(void (*)(void))native_put_plain, METH_FASTCALL, put_plain_doc},
+    {"checksum_of_pages", native_checksum_of_pages, METH_VARARGS, checksum_of_pages_doc},
     {NULL, NULL, 0, NULL},
 };
 

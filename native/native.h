@@ -60,6 +60,7 @@ PyObject *native_gather(PyObject *module, PyObject *arguments);
 PyObject *native_in_order(PyObject *module, PyObject *table);
 PyObject *native_sealed(PyObject *module, PyObject *arguments);
 PyObject *native_page_checksums(PyObject *module, PyObject *arguments);
+PyObject *native_checksum_of_pages(PyObject *module, PyObject *arguments);
 
 /* The lock between processes, for hold.c. The caller has tested that the object is one. */
 bool is_process_lock(PyObject *object);

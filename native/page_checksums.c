@@ -4,12 +4,19 @@
 
 #include "native.h"
 
+#include <errno.h>
+#include <unistd.h>
+
 #if defined(__x86_64__) && defined(__GNUC__)
 #define HAS_WIDE 1
 #include <tmmintrin.h>
 #else
 #define HAS_WIDE 0
 #endif
+
+#define LEAST_PAGE 4096
+#define MOST_PAGE 32768
+#define KIND_AT 10 /* where the header of a page has its kind; it begins with its number */
 
 #define MODULUS 65521u
 #define MOST_ADDED 5552 /* bytes after which the sums of an Adler-32 would overflow 32 bits, as in zlib */
@@ -30,12 +37,6 @@ adler(const uint8_t *bytes, size_t length)
         high %= MODULUS;
     }
     return high << 16 | low;
-}
-
-static uint32_t
-sum_of_page(const uint8_t *page, size_t length)
-{
-    return checksum(page, length, adler(page, length));
 }
 
 #if HAS_WIDE
@@ -72,25 +73,17 @@ wide_adler(const uint8_t *bytes, size_t length)
     }
     return high << 16 | low;
 }
+#endif
 
 static uint32_t
-wide_sum_of_page(const uint8_t *page, size_t length)
-{
-    return length % STEP ? sum_of_page(page, length) : checksum(page, length, wide_adler(page, length));
-}
-#endif
-
-typedef uint32_t (*Sum)(const uint8_t *, size_t);
-
-static Sum
-fastest_sum(void)
+page_adler(const uint8_t *page, size_t length)
 {
 #if HAS_WIDE
-    if (__builtin_cpu_supports("ssse3")) {
-        return wide_sum_of_page;
+    if (length % STEP == 0 && __builtin_cpu_supports("ssse3")) { /* as pages are that the end of the file does not cut */
+        return wide_adler(page, length);
     }
 #endif
-    return sum_of_page;
+    return adler(page, length);
 }
 
 PyObject *
@@ -107,10 +100,10 @@ native_page_checksums(PyObject *Py_UNUSED(module), PyObject *arguments)
     } else {
         sums = PyList_New(pages.len / size + (pages.len % size != 0));
     }
-    Sum sum = fastest_sum();
     for (Py_ssize_t number = 0, at = 0; sums != NULL && at < pages.len; number++) {
         Py_ssize_t length = pages.len - at < size ? pages.len - at : size;
-        PyObject *one = PyLong_FromUnsignedLong(sum((const uint8_t *)pages.buf + at, (size_t)length));
+        const uint8_t *page = (const uint8_t *)pages.buf + at;
+        PyObject *one = PyLong_FromUnsignedLong(checksum(page, (size_t)length, page_adler(page, (size_t)length)));
         if (one == NULL) {
             Py_CLEAR(sums);
             break;
@@ -120,4 +113,87 @@ native_page_checksums(PyObject *Py_UNUSED(module), PyObject *arguments)
     }
     PyBuffer_Release(&pages);
     return sums;
+}
+
+typedef struct {
+    int file;
+    size_t size;   /* of a page */
+    uint16_t kind; /* that each page has */
+} Source;
+
+/* Add pages to a checksum. Returns 1, 0 if one of them is cut or another page, -1 after an error of the system. */
+static int
+add_pages(const Source *source, const uint64_t *numbers, Py_ssize_t count, uint8_t *page, uint32_t *sum)
+{
+    for (Py_ssize_t at = 0; at < count; at++) {
+        if (numbers[at] > INT64_MAX / source->size) {
+            return 0;
+        }
+        ssize_t length;
+        do {
+            length = pread(source->file, page, source->size, (off_t)(numbers[at] * source->size));
+        } while (length < 0 && errno == EINTR);
+        if (length < (ssize_t)source->size) {
+            return length < 0 ? -1 : 0;
+        }
+        uint64_t number;
+        uint16_t kind;
+        memcpy(&number, page, sizeof(number));
+        memcpy(&kind, page + KIND_AT, sizeof(kind));
+        if (number != numbers[at] || kind != source->kind) {
+            return 0;
+        }
+        *sum = checksum(page, source->size, *sum);
+    }
+    return 1;
+}
+
+static int
+take_numbers(PyObject *list, uint64_t *numbers)
+{
+    for (Py_ssize_t at = 0; at < PyList_GET_SIZE(list); at++) {
+        numbers[at] = PyLong_AsUnsignedLongLong(PyList_GET_ITEM(list, at));
+        if (numbers[at] == (uint64_t)-1 && PyErr_Occurred()) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+PyObject *
+native_checksum_of_pages(PyObject *Py_UNUSED(module), PyObject *arguments)
+{
+    Source source;
+    PyObject *list;
+    Py_ssize_t size;
+    unsigned int sum;
+    if (!PyArg_ParseTuple(arguments, "iO!nHI:checksum_of_pages", &source.file, &PyList_Type, &list, &size,
+                          &source.kind, &sum)) {
+        return NULL;
+    }
+    if (size < LEAST_PAGE || size > MOST_PAGE) {
+        PyErr_SetString(PyExc_ValueError, "no page has this size");
+        return NULL;
+    }
+    source.size = (size_t)size;
+    Py_ssize_t count = PyList_GET_SIZE(list);
+    uint64_t *numbers = PyMem_Calloc((size_t)count, sizeof(*numbers));
+    uint8_t *page = PyMem_Malloc(source.size);
+    PyObject *found = NULL;
+    if (numbers == NULL || page == NULL) {
+        PyErr_NoMemory();
+    } else if (take_numbers(list, numbers) == 0) {
+        int added;
+        Py_BEGIN_ALLOW_THREADS
+        added = add_pages(&source, numbers, count, page, &sum);
+        Py_END_ALLOW_THREADS
+        if (added < 0) {
+            PyErr_SetFromErrno(PyExc_OSError);
+        } else {
+            found = added ? PyLong_FromUnsignedLong(sum) : Py_NewRef(Py_None);
+        }
+    }
+    PyMem_Free(page);
+    PyMem_Free(numbers);
+    return found;
 }

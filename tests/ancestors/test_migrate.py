@@ -129,7 +129,7 @@ def test_conversion_that_is_killed_at_any_step_can_be_finished(links: str, tmp_p
         old = listed(path)
         Path(path + ".db").write_bytes(b"somebody else's")
         done = subprocess.run(
-            [sys.executable, KILLED, path, str(step), links], capture_output=True, text=True, timeout=60
+            [sys.executable, KILLED, path, str(step), links], capture_output=True, text=True, timeout=300
         )
         assert done.returncode in (0, 9), done.stderr
         with shelve.open(path, "r") as shelf:
@@ -177,7 +177,7 @@ KILLED_WRITER = SCRIPTS / "killed_writer.py"
 
 def test_what_a_killed_writer_left_in_sqlites_log_goes_along(path: str) -> None:
     pytest.importorskip("dbm.sqlite3")
-    subprocess.run([sys.executable, KILLED_WRITER, path], timeout=60)
+    subprocess.run([sys.executable, KILLED_WRITER, path], timeout=300)
     assert os.path.getsize(path + "-wal")
     assert shelve.migrate(path) == 2
     name = os.path.basename(path)

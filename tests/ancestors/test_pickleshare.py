@@ -25,7 +25,7 @@ def python(code: str, root: Path, seed: str = "random") -> str:
         env=os.environ | {"PYTHONHASHSEED": seed},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -144,7 +144,7 @@ def test_pickleshare_process_sees_each_value_at_once_and_is_seen(db: PickleShare
 
 def command(*arguments: str | Path, input: str = "") -> subprocess.CompletedProcess[str]:
     words = [sys.executable, "-m", "coshelf.pickleshare", *map(str, arguments)]
-    return subprocess.run(words, input=input, capture_output=True, text=True, timeout=60)
+    return subprocess.run(words, input=input, capture_output=True, text=True, timeout=300)
 
 
 def test_command_line_dumps_and_loads(db: PickleShareDB, tmp_path: Path) -> None:
@@ -187,7 +187,7 @@ def test_command_line_waits(db: PickleShareDB) -> None:
     words = [sys.executable, "-m", "coshelf.pickleshare", "testwait", str(db.root)]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as waiting:
         db["250"] = ["here"]
-        assert waiting.communicate(timeout=60)[0] == "['here']\n"
+        assert waiting.communicate(timeout=300)[0] == "['here']\n"
     assert db["kept"] == 1
 
 
@@ -217,7 +217,7 @@ def test_each_item_is_popped_by_one_process(db: PickleShareDB) -> None:
         process.stdin.write("\n")
         process.stdin.flush()
     for process in crew:
-        popped += process.communicate(timeout=60)[0].split()
+        popped += process.communicate(timeout=300)[0].split()
     assert sorted(map(int, popped)) == list(range(60))
 
 

@@ -125,7 +125,7 @@ def test_no_key_error_where_others_remove_and_write(db: PickleShareDB, module: s
     finished: list[str] = []
 
     def run(process: subprocess.Popen[str]) -> None:
-        finished.append(process.communicate("150\n", timeout=100)[0])
+        finished.append(process.communicate("150\n", timeout=300)[0])
 
     threads = [threading.Thread(target=run, args=(process,)) for process in crew]
     for thread in threads:

@@ -24,7 +24,7 @@ def own_tests(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ],
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=300,
     )
     archive = place / f"pickleshare-{_VERSION}.tar.gz"
     if not archive.exists():

@@ -228,7 +228,7 @@ def test_forked_child_writes_its_own_changes_and_not_the_old_ones_of_its_parent(
         [sys.executable, "-W", "ignore::DeprecationWarning", FORKED, path, child],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert eval(done.stdout) == found

@@ -104,7 +104,7 @@ class Python:
             env=environment() | {"PYTHONDONTWRITEBYTECODE": "1"} | variables,
             capture_output=True,
             text=True,
-            timeout=100,
+            timeout=300,
             check=False,
         )
         if check:

@@ -82,7 +82,7 @@ def test_many_processes_that_take_it_at_once_have_one_shelf(scheme: str, tmp_pat
     ]
     with coshelf.open(target, "n") as shelf:
         for process in started:
-            process.communicate("go on\n", timeout=60)
+            process.communicate("go on\n", timeout=300)
             assert process.returncode == 0
         found = dict(shelf)
     # Each of them may have emptied it before the last one had it open; nobody has another file.

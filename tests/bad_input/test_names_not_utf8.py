@@ -117,9 +117,9 @@ COMMANDS: list[list[str]] = [
 def test_command_line_takes_and_shows_such_paths(name: str) -> None:
     for command in COMMANDS:
         arguments = [part.format(name) for part in command]
-        done = subprocess.run([sys.executable, "-m", "coshelf", *arguments], capture_output=True, timeout=60)
+        done = subprocess.run([sys.executable, "-m", "coshelf", *arguments], capture_output=True, timeout=300)
         assert done.returncode == 0, (command, done.stderr)
-    done = subprocess.run([sys.executable, "-m", "coshelf", "ls", name + ".none"], capture_output=True, timeout=60)
+    done = subprocess.run([sys.executable, "-m", "coshelf", "ls", name + ".none"], capture_output=True, timeout=300)
     assert done.returncode == 3
     assert b"Traceback" not in done.stderr
     assert b".none" in done.stderr

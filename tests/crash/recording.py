@@ -19,7 +19,7 @@ from tracing import Reader
 WRITER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "writer.py")
 # What is mapped for writing, or never synced; docs/format.md, "Beside the file".
 VOLATILE = ("-lock", ".coshelf/state", ".coshelf/delta")
-TIMEOUT = 100
+TIMEOUT = 400
 _STALL = 0.1  # seconds without a call of a writer that pauses for a sixth of that: it was held up
 
 

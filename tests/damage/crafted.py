@@ -48,7 +48,7 @@ from coshelf.inspection.reports import Report
 __all__ = ["Left", "left_shelves", "main", "run_many"]
 
 PAGE = 4096
-_SECONDS = 60  # in which a trial ends, or it hangs
+_SECONDS = 200  # in which a trial ends, or it hangs
 _TOGETHER = 20  # trials in one process, as long as it lives
 _NUMBERS = (0, 1, 2, 3, 4, 7, 8, 15, 16, 255, 4095, 4096, 65535, 1 << 16, 1 << 31, (1 << 32) - 1, 1 << 40, 1 << 62,
             (1 << 63) - 1, 1 << 63, (1 << 64) - 2, (1 << 64) - 1)  # fmt: skip

@@ -366,6 +366,7 @@ def test_flip_in_the_branches_and_the_free_list_of_a_large_shelf_is_found(large:
 def test_walk_to_the_inner_pages_finds_as_many_as_lmdb_counts(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[int] = []
     meta = newest(large)
+    monkeypatch.setattr(inner_pages, "_checksum_of", inner_pages.checksum_of_pages)  # the module reads without Python
     monkeypatch.setattr(inner_pages.os, "pread", lambda descriptor, size, at: _noted(read, descriptor, size, at))
     with large.open("rb") as file:
         assert inner_pages.inner_checksum(file.fileno(), meta) is not None

@@ -28,7 +28,7 @@ UNTYPED = "untyped"  # an error that is not of our tree
 CRASH = "crash"
 HANG = "hang"
 
-_SECONDS = 20
+_SECONDS = 100
 _WORST_FIRST = (WRONG, UNTYPED, MISSING, TOLD, RIGHT)
 
 

@@ -21,7 +21,7 @@ from coshelf.engines.lmdb.shelf_row import ROW_KEY, ShelfRow, unpack_row
 MODES = {**({"LOG": 0o600} if native.in_use else {}), "MAPPED": 0o600, "PLAIN": 0o660, "DIRECT": 0o600}
 """The kinds of delta that this process can have, with the mode of a shelf that has it; DIRECT is none."""
 
-_PATIENCE = 60.0
+_PATIENCE = 300.0
 
 
 def until(condition: Callable[[], object]) -> None:

@@ -24,7 +24,7 @@ def test_threads_that_wait_during_a_flush_share_the_next_one(path: str, monkeypa
 
     def wait_and_finish(self: BaseWriter, *arguments: Any) -> None:
         begun.set()
-        assert go_on.wait(20)
+        assert go_on.wait(300)
         finish(self, *arguments)
 
     with coshelf.open(path, durability="commit") as shelf:
@@ -33,7 +33,7 @@ def test_threads_that_wait_during_a_flush_share_the_next_one(path: str, monkeypa
         monkeypatch.setattr(BaseWriter, "finish", wait_and_finish)
         threads = [threading.Thread(target=shelf.__setitem__, args=(n, n)) for n in range(12)]
         threads[0].start()
-        assert begun.wait(20)
+        assert begun.wait(300)
         for thread in threads[1:]:
             thread.start()
         until(lambda: len(shelf) == 13)  # all are in the delta, and all wait
@@ -60,7 +60,7 @@ def test_many_threads_need_far_fewer_flushes_than_they_make_commits(path: str, m
 
         def commit(name: int) -> None:
             for turn in range(10):
-                barrier.wait(20)
+                barrier.wait(300)
                 shelf[name, turn] = turn
 
         threads = [threading.Thread(target=commit, args=(name,)) for name in range(8)]
@@ -109,7 +109,7 @@ def test_readers_see_a_commit_before_it_is_durable(path: str, monkeypatch: pytes
     finish = BaseWriter.finish
 
     def wait_and_finish(self: BaseWriter, *arguments: Any) -> None:
-        assert go_on.wait(20)
+        assert go_on.wait(300)
         finish(self, *arguments)
 
     with coshelf.open(path, durability="commit") as shelf:

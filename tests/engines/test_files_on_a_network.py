@@ -28,7 +28,7 @@ def start(code: str, root: Path) -> subprocess.Popen[str]:
 
 
 def said(process: subprocess.Popen[str]) -> str:
-    out = process.communicate(timeout=60)[0]
+    out = process.communicate(timeout=300)[0]
     assert process.returncode == 0
     return out
 

@@ -117,7 +117,7 @@ def test_child_of_a_process_that_was_reading_is_told_so(shelf: coshelf.Shelf[Any
 def test_waiting_wakes_when_another_process_commits(shelf: coshelf.Shelf[Any, Any], path: Path) -> None:
     waiting = start("import sys, coshelf; print(coshelf.open(sys.argv[1]).wait('a', 30))", path)
     shelf["a"] = "here"
-    assert waiting.communicate(timeout=60)[0] == "here\n"
+    assert waiting.communicate(timeout=300)[0] == "here\n"
 
 
 def test_writer_that_knows_nothing_of_coshelf_is_waited_for_with_a_limit(path: Path) -> None:
@@ -248,7 +248,7 @@ def test_lmdb_is_not_needed(path: Path) -> None:
         "import sys; sys.modules['lmdb'] = None; import coshelf; s = coshelf.open(sys.argv[1]); s['a'] = 1;"
         "print(dict(s)); s.close()"
     )
-    assert start(code, path).communicate(timeout=60)[0] == "{'a': 1}\n"
+    assert start(code, path).communicate(timeout=300)[0] == "{'a': 1}\n"
 
 
 def test_to_ask_for_exposure_keeps_the_locks_that_this_process_has_on_the_file(

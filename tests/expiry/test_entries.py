@@ -47,7 +47,21 @@ def test_entry_without_a_life_is_gone_at_once(expire: Any, shelf: Shelf) -> None
 
 @pytest.mark.parametrize(
     "expire",
-    [math.nan, math.inf, -math.inf, "60", b"60", True, False, 1e300, 10**30, timedelta.max, Fraction(1, 2), []],
+    [
+        math.nan,
+        math.inf,
+        -math.inf,
+        "60",
+        b"60",
+        True,
+        False,
+        1e300,
+        10**30,
+        10**400,
+        timedelta.max,
+        Fraction(1, 2),
+        [],
+    ],
 )
 def test_what_is_no_duration_is_refused_with_a_hint(expire: Any, shelf: Shelf) -> None:
     shelf["there"] = 1
@@ -93,6 +107,17 @@ def test_changing_a_value_keeps_its_time(shelf: Shelf, clock: MovingClock) -> No
     assert len(shelf) == 0
     assert shelf.modify("a", lambda value: value, default=[]) == []
     assert shelf.expires("a") is None
+
+
+def test_counters_keep_their_time_and_begin_anew(shelf: Shelf, clock: MovingClock) -> None:
+    shelf.set("hits", 5, expire=60)
+    shelf.sync()
+    assert shelf.incr("hits") == 6
+    assert shelf.expires("hits") == clock.now() / 1_000_000 + 60
+    clock.pass_by(60)
+    assert shelf.incr("hits", 2) == 2
+    assert shelf.expires("hits") is None
+    assert len(shelf) == 1
 
 
 def test_what_has_expired_is_as_missing_for_every_change(shelf: Shelf, clock: MovingClock) -> None:

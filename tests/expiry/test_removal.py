@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import coshelf
+from coshelf.contract import Batch
 from coshelf.keys import FIRST, LAST
 from coshelf.testing.moving_clock import MovingClock
 from coshelf.values.expiry import INDEX, is_over, row_of, time_of
@@ -112,6 +113,39 @@ def test_shelf_without_times_has_no_index(tmp_path: Path) -> None:
         shelf.sync()
         assert shelf._handle.engine.first_expiry() is None
         assert index(shelf) == []
+
+
+def test_compacted_and_salvaged_files_know_their_times(tmp_path: Path, clock: MovingClock) -> None:
+    with coshelf.open(tmp_path / "a.shelf") as shelf:
+        shelf.update({f"{number:0600}": number for number in range(40)}, expire=60)
+        shelf["b"] = 1
+        shelf.compact()
+    assert coshelf.salvage(tmp_path / "a.shelf", tmp_path / "salvaged.shelf").entries == 41
+    clock.pass_by(60)
+    for name in ("a.shelf", "salvaged.shelf"):
+        with coshelf.open(tmp_path / name) as shelf:
+            assert (len(shelf), list(shelf)) == (1, ["b"])
+            shelf["c"] = 1
+            shelf.sync()
+            assert (stored(shelf), index(shelf)) == (2, [])
+            assert shelf.check().ok
+
+
+def test_rows_of_a_crafted_file_do_no_harm(tmp_path: Path, clock: MovingClock) -> None:
+    with coshelf.open(tmp_path / "a.shelf") as shelf:
+        engine = shelf._handle.engine
+        rows = [INDEX[0], INDEX[0] + b"\0" * 8, INDEX[0] + b"\0" * 8 + b"\x01values", INDEX[0] + b"\0" * 8 + b"\x30a"]
+        engine.commit(Batch(puts=dict.fromkeys(rows, b"\x02\x00")))
+        shelf["a"] = 1
+        assert (len(shelf), list(shelf), dict(shelf.items())) == (1, ["a"], {"a": 1})
+        shelf.sync()
+        shelf["b"] = 1
+        shelf.sync()
+        assert dict(shelf) == {"a": 1, "b": 1}
+        assert index(shelf) == []
+    with coshelf.open("memory:") as shelf:
+        shelf._handle.engine.commit(Batch(puts=dict.fromkeys(rows, b"\x02\x00")))
+        assert (len(shelf), list(shelf), shelf.expire(), index(shelf)) == (0, [], 0, [])
 
 
 def test_other_process_sees_times_and_expiry(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from plain_values import a_key, a_value
 
 from coshelf import keys, records
 
-__all__ = ["TARGETS", "build", "environment", "write_corpus"]
+__all__ = ["TARGETS", "build", "compile_module", "environment", "write_corpus"]
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 HERE = Path(__file__).resolve().parent / "native"
@@ -36,17 +37,21 @@ _COUNT = 400  # seeds of a corpus
 _SANITIZERS = "-fsanitize=address,undefined"
 
 
-def build(target: str, directory: Path, *, guided: bool) -> Path:
-    """Build a target, with libFuzzer if it is ``guided``; where the program is."""
+def compile_module(directory: Path, *, guided: bool) -> list[Path]:
+    """Compile the module, which takes most of the time of a build; the object files, which serve all targets."""
+    directory.mkdir(exist_ok=True)
+    sources = sorted((ROOT / "native").glob("*.c"))
+    subprocess.run([*_compiler(guided=guided), "-c", *map(str, sources)], cwd=directory, check=True)
+    return [directory / f"{source.stem}.o" for source in sources]
+
+
+def build(target: str, directory: Path, module: Sequence[Path], *, guided: bool) -> Path:
+    """Build a target with the object files of the module, with libFuzzer if it is ``guided``; where the program is."""
     program = directory / f"{target}-program"
     read = sysconfig.get_config_var
     own = [HERE / f"{target}.c", HERE / "harness.c", *(HERE / name for name in TARGETS[target])]
     own += [] if guided else [HERE / "standalone.c"]
     included = _INCLUDED.get(target, set())
-    sources = [path for path in sorted((ROOT / "native").glob("*.c")) if path.name not in included] + own
-    compiler = ["clang", f"{_SANITIZERS},fuzzer"] if guided else ["gcc", _SANITIZERS]
-    general = ["-std=c11", "-O1", "-g", "-fno-omit-frame-pointer", "-fno-sanitize-recover=undefined", "-pthread"]
-    include = ["-isystem", sysconfig.get_path("include"), f"-I{ROOT / 'native'}", f"-I{HERE}"]
     library = [
         f"-L{read('LIBDIR')}",
         f"-L{read('LIBPL')}",
@@ -55,10 +60,18 @@ def build(target: str, directory: Path, *, guided: bool) -> Path:
         "-ldl",
         "-lm",
     ]
-    exported = ["-Wl,--export-dynamic"]
-    command = [*compiler, *general, *include, *map(str, sources), *library, *exported, "-o", str(program)]
+    objects = [path for path in module if f"{path.stem}.c" not in included]
+    files = map(str, [*own, *objects])
+    command = [*_compiler(guided=guided), *files, *library, "-Wl,--export-dynamic", "-o", str(program)]
     subprocess.run(command, check=True)
     return program
+
+
+def _compiler(*, guided: bool) -> list[str]:
+    compiler = ["clang", f"{_SANITIZERS},fuzzer"] if guided else ["gcc", _SANITIZERS]
+    general = ["-std=c11", "-O1", "-g", "-fno-omit-frame-pointer", "-fno-sanitize-recover=undefined", "-pthread"]
+    include = ["-isystem", sysconfig.get_path("include"), f"-I{ROOT / 'native'}", f"-I{HERE}"]
+    return [*compiler, *general, *include]
 
 
 def environment(directory: Path) -> dict[str, str]:
@@ -133,7 +146,8 @@ def main() -> int:
     target, *options = sys.argv[1:]
     with tempfile.TemporaryDirectory() as place:
         directory = Path(place)
-        program = build(target, directory, guided=True)
+        module = compile_module(directory / "module", guided=True)
+        program = build(target, directory, module, guided=True)
         corpus = write_corpus(target, directory)
         limits = [f"-max_len={_LARGEST[target]}", "-rss_limit_mb=2048", "-timeout=20", "-print_final_stats=1"]
         command = [str(program), *limits, *options, str(corpus)]

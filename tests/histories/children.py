@@ -16,7 +16,7 @@ import coshelf
 
 __all__ = ["append", "at_each_step", "end", "fork", "has_ended", "is_asleep", "kill", "noise"]
 
-_PATIENCE = 90  # seconds after which a child that hangs is ended, and says where it was
+_PATIENCE = 450  # seconds after which a child that hangs is ended, and says where it was
 _PR_SET_PDEATHSIG = 1
 _LIBRARY = os.path.dirname(coshelf.__file__) + os.sep
 _libc = ctypes.CDLL(None)

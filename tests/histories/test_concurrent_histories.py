@@ -86,10 +86,11 @@ FAULTS = {
 
 
 def is_convicted(crew: Crew, path: str, game: Game, *sabotage: str) -> bool:
-    """Whether one of several plays shows that something is wrong."""
-    return any(play(crew, f"{path}-{seed}", replace(game, seed=seed), *sabotage) for seed in range(1, 9))
+    """Whether one of many plays shows that something is wrong. The first or second mostly does, but that is chance."""
+    return any(play(crew, f"{path}-{seed}", replace(game, seed=seed), *sabotage) for seed in range(1, 51))
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(("store", "mix"), FAULTS.items(), ids=FAULTS)
 def test_a_broken_store_is_convicted(crew: Crew, path: str, store: str, mix: str) -> None:
     """The same play on a shelf with a fault: the check can fail."""
@@ -100,6 +101,7 @@ SABOTAGES = ("transaction_beside_others", "commit_without_a_look", "base_read_fi
 """What the engine that is played on does (scripts/sabotages)."""
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("sabotage", SABOTAGES)
 def test_a_sabotaged_engine_is_convicted(crew: Crew, path: str, sabotage: str) -> None:
     """Each takes away a step that the engine's promises rest on."""

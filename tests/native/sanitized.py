@@ -33,6 +33,7 @@ OPTIONS = {
     "PYTHONMALLOC": "malloc",
 }
 
+TIMEOUT = 900  # seconds for one test: what has sanitizers is some ten times as slow
 PROGRAMS_OF_THEIR_OWN = [f"tests/native/test_{name}.py" for name in ("sanitized", "log_sanitized", "log_steps")]
 """Tests that build programs, for which the sanitizer's library must not be loaded."""
 
@@ -71,7 +72,8 @@ def main() -> int:
         used = environment(kind, build(kind, Path(directory)))
         options = options or ["-m", "not long", *(f"--ignore={path}" for path in PROGRAMS_OF_THEIR_OWN), "tests/native"]
         # Without worker processes and plugins, so that a report of the sanitizer is seen where it comes from.
-        command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *options]
+        general = ["-q", "-x", "-p", "no:cacheprovider", f"--timeout={TIMEOUT}"]
+        command = [sys.executable, "-m", "pytest", *general, *options]
         return subprocess.run(command, cwd=ROOT, env=used, check=False).returncode
 
 

@@ -204,7 +204,7 @@ def in_a_child(files: Any, seed: int, rounds: int) -> None:
     if not child:
         status = 1
         try:
-            signal.alarm(100 + rounds // 5)  # a hang is a signal
+            signal.alarm(400 + rounds // 5)  # a hang is a signal
             bound_memory(1 << 30)
             run_damaged(files, seed, rounds)
             status = 0

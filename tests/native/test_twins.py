@@ -9,6 +9,7 @@ import random
 import subprocess
 import sys
 import zlib
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -17,6 +18,7 @@ from plain_values import a_key, a_value, mutated
 
 from coshelf import keys, native, records
 from coshelf.engines.lmdb.pages.closing_stamp import page_checksums
+from coshelf.engines.lmdb.pages.inner_pages import checksum_of_pages
 
 _LONG = (pytest.mark.long, pytest.mark.timeout(1800))
 COUNTS = [2_000, pytest.param(200_000, marks=_LONG)]
@@ -176,3 +178,27 @@ def test_checksums_of_pages_are_those_of_zlib(module: ModuleType) -> None:
         assert module.page_checksums(pages, size) == page_checksums(pages, size), (size, length)
     with pytest.raises(ValueError, match="positive"):
         module.page_checksums(b"page", 0)
+
+
+def test_checksum_of_scattered_pages_is_that_of_zlib(module: ModuleType, tmp_path: Path) -> None:
+    chance = random.Random(11)
+    for size in (4096, 32768):
+        pages = [number.to_bytes(8, "little") + b"\0\0\1\0" + chance.randbytes(size - 12) for number in range(20)]
+        path = tmp_path / f"pages-{size}"
+        path.write_bytes(b"".join(pages)[:-1])  # the last page is cut
+        with path.open("r+b") as file:
+            file.seek(7 * size)
+            file.write(b"\1")  # another number
+            file.seek(11 * size + 10)
+            file.write(b"\2")  # another kind
+            file.flush()
+            for numbers in ([], [3], [18, 2, 5, 5], [1, 7], [11, 1], [3, 19], [3, 20], [3, 1 << 40]):
+                wanted = checksum_of_pages(file.fileno(), numbers, size, 1, 5)
+                assert module.checksum_of_pages(file.fileno(), numbers, size, 1, 5) == wanted, numbers
+                assert (wanted is None) == bool({7, 11, 19, 20, 1 << 40} & set(numbers))
+    for function in (module.checksum_of_pages, checksum_of_pages):
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            function(-1, [3], 4096, 1, 0)
+    for size in (0, 1, 1 << 20):
+        with pytest.raises(ValueError, match="size"):
+            module.checksum_of_pages(0, [3], size, 1, 0)

@@ -11,7 +11,7 @@ from types import FrameType
 import coshelf
 
 faulthandler.register(signal.SIGALRM, chain=True)  # so that it prints a traceback first
-signal.alarm(110)
+signal.alarm(500)
 faulthandler.register(signal.SIGUSR1)
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts it in the background ignores SIGINT
 

@@ -14,7 +14,7 @@ from typing import Self
 
 __all__ = ["PATIENCE", "Program", "wait_for"]
 
-PATIENCE = 60.0
+PATIENCE = 300.0
 """Seconds after which something hangs: far more than it takes on a slow machine."""
 
 

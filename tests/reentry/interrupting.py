@@ -16,7 +16,7 @@ from typing import Any
 
 import coshelf
 
-HANGS_AFTER = 40  # seconds
+HANGS_AFTER = 200  # seconds
 _SOURCE = os.path.dirname(coshelf.__file__)
 _LARGE = 1_200  # entries, more than the delta takes in one batch
 
@@ -30,6 +30,9 @@ class Calls:
         self.shelf: coshelf.Shelf[Any, Any] = self.open()
         self.shelf["count"] = 0
         self.counted = 0
+        for _ in range(3):  # from then on the quick ways are taken, where there are some
+            self.modify()
+            self.get()
 
     def open(self) -> coshelf.Shelf[Any, Any]:
         mapping: Any = {} if self.target == "mapping" else self.target
@@ -52,6 +55,20 @@ class Calls:
 
     def modify(self) -> None:
         self.shelf.modify("count", lambda number: number + 1)
+        self.counted += 1
+
+    def incr(self) -> None:
+        self.shelf.incr("count")
+        self.counted += 1
+
+    def touch(self) -> None:
+        """A step whose function uses the shelf, so that its overlay is made late."""
+
+        def counted(number: int) -> int:
+            self.shelf["touched"] = number
+            return number + 1
+
+        self.shelf.modify("count", counted)
         self.counted += 1
 
     def edit(self) -> None:

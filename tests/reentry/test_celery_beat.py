@@ -30,7 +30,7 @@ def test_beat_ends_when_it_is_told_to(path: str, number: int) -> None:
             time.sleep(0.01)
         time.sleep(0.5 + 0.013 * number)  # at any point of its work
         beat.send_signal(signal.SIGTERM)
-        output, _ = beat.communicate(timeout=60)
+        output, _ = beat.communicate(timeout=300)
     finally:
         beat.kill()
         beat.wait()

@@ -32,7 +32,7 @@ ENVIRONMENT = {
     "AWS_REGION": "us-east-1",
     "AWS_EC2_METADATA_DISABLED": "true",
 }
-_PATIENCE = 60.0
+_PATIENCE = 300.0
 
 
 class Server:

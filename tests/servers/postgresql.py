@@ -24,7 +24,7 @@ from ports import free_port
 
 __all__ = ["Postgresql", "find_programs", "postgresql"]
 
-_PATIENCE = 60.0
+_PATIENCE = 300.0
 _numbers = itertools.count()
 _templates: list[Path] = []
 

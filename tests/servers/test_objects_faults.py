@@ -193,7 +193,7 @@ def test_connections_that_break_at_random_lose_no_acknowledged_update(moto: obje
 
 
 @pytest.mark.long
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 def test_restart_loses_no_acknowledged_update(tmp_path: Path) -> None:
     with objects.Weed() as weed:
         url = weed.url()

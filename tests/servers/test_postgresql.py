@@ -149,7 +149,7 @@ def test_waiting_wakes_when_another_process_commits(postgresql: Postgresql) -> N
         code = f"import coshelf; print(coshelf.open({url!r}).wait('a', 30))"
         waiting = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
         shelf["a"] = "here"
-        assert waiting.communicate(timeout=60)[0] == "here\n"
+        assert waiting.communicate(timeout=300)[0] == "here\n"
 
 
 def test_writers_of_all_kinds_neither_lose_nor_wait_for_each_other_for_ever(postgresql: Postgresql) -> None:
@@ -304,7 +304,7 @@ def test_missing_extra_is_said_with_the_way_to_install_it() -> None:
         "try: coshelf.open('postgresql://localhost/db')\n"
         "except coshelf.MissingExtra as error: print(error)"
     )
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60).stdout
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300).stdout
     assert "pip install 'coshelf[postgresql]'" in out
 
 

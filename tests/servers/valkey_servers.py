@@ -15,7 +15,7 @@ from typing import Any
 import redis
 from ports import free_port, free_ports
 
-_PATIENCE = 60.0
+_PATIENCE = 300.0
 _names = itertools.count()
 
 

@@ -100,6 +100,6 @@ def test_n_does_not_pull_the_file_from_under_another_process(path: Path) -> None
         for n in range(50):
             shelf["new"] = n
         shelf["new"] = 1
-        _, errors = other.communicate("go\n", timeout=60)
+        _, errors = other.communicate("go\n", timeout=300)
         assert other.returncode == 0, errors
         assert shelf == {"mine": 2, "new": 1}

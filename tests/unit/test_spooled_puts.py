@@ -30,6 +30,16 @@ def test_all_come_in_the_order_of_their_keys_and_the_last_of_equal_ones(limit: i
     assert list(puts.in_order()) == sorted({**expected, b"later": b"x"}.items())
 
 
+def test_a_look_up_between_puts_loses_nothing(tmp_path: Path) -> None:
+    puts, expected = SpooledPuts(str(tmp_path), 30_000), {}
+    for number in range(1_000):
+        key = b"%d" % number
+        puts[key] = expected[key] = b"x" * number
+        if number % 100 == 99:
+            assert puts[b"0"] == b""
+    assert list(puts.in_order()) == sorted(expected.items())
+
+
 def test_what_is_held_stays_within_the_limit(tmp_path: Path) -> None:
     puts = SpooledPuts(str(tmp_path), 10_000)
     largest = 0

@@ -123,7 +123,7 @@ def test_processes_that_make_the_first_shelf_at_once_agree_on_one_secret(state: 
         assert maker.stdout
         assert maker.stdout.readline() == "ready\n"
     for maker in makers:
-        maker.communicate("go\n", timeout=60)
+        maker.communicate("go\n", timeout=300)
         assert maker.returncode == 0
     assert all(is_marked(path) for path in paths)
     assert len(os.listdir(state / "trusted")) == len(paths)

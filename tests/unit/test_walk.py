@@ -30,7 +30,7 @@ def traces(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Step]]:
     path = tmp_path_factory.mktemp("walk") / "my.shelf"
     environment = {**os.environ, "COSHELF_NATIVE": "0"}
     ran = subprocess.run(
-        [sys.executable, TRACES, path], env=environment, capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, TRACES, path], env=environment, capture_output=True, text=True, timeout=300, check=True
     )
     return {name: [(function, module) for function, module in steps] for name, steps in json.loads(ran.stdout).items()}
 

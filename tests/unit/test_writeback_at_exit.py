@@ -22,7 +22,7 @@ def run(program: Path, path: Path, *arguments: str) -> str:
         env=os.environ | {"PYTHONPATH": SOURCE},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -43,6 +43,7 @@ WRITES: dict[str, Callable[[Any], Any]] = {
     "update": lambda shelf: shelf.update(a=1),
     "set": lambda shelf: shelf.set("a", 1, expire=60),
     "add": lambda shelf: shelf.add("new", 1),
+    "incr": lambda shelf: shelf.incr("new"),
     "touch": lambda shelf: shelf.touch("a", expire=60),
     "clear": lambda shelf: shelf.clear(),
     "edit": nested_edit,

@@ -124,6 +124,9 @@ class MemoryEngine(_TableReader, ExclusiveEngine):
     def count(self, start: bytes, stop: bytes) -> int:
         return self._lock.reading(self._table.count, start, stop)
 
+    def first_expiry(self) -> int | None:
+        return self._lock.reading(lambda: first_time(self._table.scan(*INDEX)))  # no copy of the table
+
     def _apply_alone(self, batch: Batch) -> int:
         number = next(self._numbers)
         self._lock.changing(self._change, batch, list(batch.sealed(number)))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, MutableMapping
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from coshelf.contract import Batch, Engine
 from coshelf.errors import ShelfLocked, TransactionInProgress
@@ -52,6 +52,9 @@ class Lapsing(Transacting[K, V]):
         ['session/ann']
         """
         length = self._lifetime(expire)
+        if length is None and self._codec.lifetime is None:
+            cast("MutableMapping[K, V]", self)[key] = value  # the quicker way
+            return
         encoded = self._namespace.encode(key)
         self._store(encoded, self._codec.dump(key, encoded, value), length)
 

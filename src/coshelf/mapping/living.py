@@ -8,7 +8,7 @@ from itertools import islice
 from typing import TypeVar
 
 from coshelf.contract import Batch, Entry, Reader, Snapshot
-from coshelf.values.expiry import EXPIRING, is_over, row_of, until
+from coshelf.values.expiry import EXPIRING, is_of_user, is_over, row_of, until
 
 __all__ = ["Living", "LivingSnapshot", "gone_in", "living", "removal"]
 
@@ -40,7 +40,7 @@ def removal(reader: Reader, now: int, most: int) -> tuple[Batch, int] | None:
     rows = [row for row, _ in islice(reader.scan(*until(now), keys_only=True), most)]
     if not rows:
         return None
-    keys = list(dict.fromkeys(row_of(row)[1] for row in rows))
+    keys = list(dict.fromkeys(key for row in rows if is_of_user(key := row_of(row)[1])))
     gone: set[bytes] = set()
     for at in range(0, len(keys), _AT_ONCE):
         some = keys[at : at + _AT_ONCE]
@@ -52,7 +52,8 @@ def removal(reader: Reader, now: int, most: int) -> tuple[Batch, int] | None:
 
 def _due(reader: Reader, now: int) -> Iterator[list[tuple[bytes, Entry | None]]]:
     rows = reader.scan(*until(now), keys_only=True)
-    while some := [row_of(row)[1] for row, _ in islice(rows, _AT_ONCE)]:
+    while found := [row_of(row)[1] for row, _ in islice(rows, _AT_ONCE)]:
+        some = [key for key in found if is_of_user(key)]
         yield list(zip(some, reader.get_many(some), strict=True))
 
 
@@ -71,7 +72,10 @@ class Living(Reader):
         return living(key, self._reader.get(key), self._now)
 
     def get_many(self, keys: list[bytes]) -> list[Entry | None]:
+        first = self.first_expiry()
         found = self._reader.get_many(keys)
+        if first is None:
+            return found
         return [living(key, entry, self._now) for key, entry in zip(keys, found, strict=True)]
 
     def scan(

@@ -31,6 +31,7 @@ from coshelf.transfer.records_apart import Apart, take_apart
 from coshelf.transfer.report import Left, TransferProgress, TransferReport
 from coshelf.trust import marks
 from coshelf.values.expiry import is_over, with_rows
+from coshelf.values.settings import remembered
 
 __all__ = ["Copied", "copy_entries"]
 
@@ -258,6 +259,12 @@ class _Copy:
 
     def _copy_settings(self) -> None:
         """Copy the settings of how values are written. Raises :class:`Unsupported` if the target has other ones."""
+        has = remembered(self._source)
+        if has is not None and has.lifetime and not self._target.capabilities.expiry:
+            raise Unsupported(
+                f"{self._source.where} has a default time after which entries expire, and entries of the "
+                f"{self._target.name} engine cannot expire\n  hint: export and import the entries"
+            )
         for key, record in self._settings():
             name, body = key[1:].decode("ascii", "backslashreplace"), record[: -records.TRAILER]
             there = self._target.get(key)

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from coshelf import records
 from coshelf.errors import InvalidExpiry
+from coshelf.keys import FIRST, LAST
 from coshelf.values.blobs import Body
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "body_of",
     "deadline",
     "first_time",
+    "is_of_user",
     "is_over",
     "lifetime",
     "row_key",
@@ -116,6 +118,11 @@ def row_of(row: bytes) -> tuple[int, bytes]:
     return int.from_bytes(row[1:_AT_KEY], "big"), row[_AT_KEY:]
 
 
+def is_of_user(key: bytes) -> bool:
+    """Whether the key in a row can be that of an entry. A crafted file may have any rows."""
+    return FIRST <= key < LAST
+
+
 def first_time(rows: Iterator[tuple[bytes, object]]) -> int | None:
     """The first time in a scan of the index; None if it is empty."""
     for row, _ in rows:
@@ -154,7 +161,7 @@ def deadline(length: int, now: int) -> int | None:
     time = now + length
     if time > _LATEST:
         raise InvalidExpiry(
-            f"expire= is {length / _SECOND:g} seconds, which is later than times can be written (290,000 years)\n"
+            "expire= is later than times can be written (some 290,000 years from now)\n"
             "  hint: None stores an entry that does not expire"
         )
     return time

@@ -19,7 +19,7 @@ from coshelf.engines.lmdb.spooled import SpooledPuts, sealed_pages
 from coshelf.engines.lmdb.times import first_in_base
 from coshelf.keys import FIRST, LAST, prefix_end
 from coshelf.system import clock
-from coshelf.values.expiry import INDEX, is_over, row_of, until
+from coshelf.values.expiry import INDEX, is_of_user, is_over, row_of, until
 
 if TYPE_CHECKING:
     import lmdb
@@ -81,7 +81,7 @@ class BaseWriter:
         now, most = clock.now(), _SWEPT + 2 * written
         for row, _ in list(islice(long_keys.walk(self._transaction, *until(now), False, True), most)):
             key = row_of(row)[1]
-            record = self._transaction.get(long_keys.physical(key))
+            record = self._transaction.get(long_keys.physical(key)) if is_of_user(key) else None
             if record is not None and is_over(key, record, now):
                 self._catalogue.delete(key, number)
                 self._delete(key)

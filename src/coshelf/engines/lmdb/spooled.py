@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import tempfile
 import weakref
@@ -17,7 +18,7 @@ from coshelf.values.blobs import Body, NewBlob
 
 __all__ = ["SpooledPuts", "in_order", "sealed_pages"]
 
-_LIMIT = 16 << 20
+_LIMIT = 8 << 20
 _OVERHEAD = 200  # bytes that a dict and two bytes objects take beside what they hold; as in native/batch.c
 _AT_ONCE = 64  # items of a run that are read together
 
@@ -97,6 +98,7 @@ class SpooledPuts(MutableMapping[bytes, bytes]):
             except PermissionError:
                 self._file = tempfile.TemporaryFile()  # noqa: SIM115
             weakref.finalize(self, self._file.close)
+        self._file.seek(0, os.SEEK_END)  # a look-up may have left it elsewhere
         items = in_order(self._held)
         pieces = []
         for at in range(0, len(items), _AT_ONCE):
@@ -117,17 +119,19 @@ class SpooledPuts(MutableMapping[bytes, bytes]):
         """All items in the order of their keys. Of equal keys only the one that was put last."""
         if self._file is None:
             return iter(in_order(self._held))
-        return self._merged(self._file)
+        return self._merged()
 
     def sealed_pages(self, sequence: int, most: int) -> Iterator[list[_Item]]:
         """As :func:`sealed_pages`."""
         if self._file is None:
             return sealed_pages(self._held, sequence, most)
-        items = self._merged(self._file)
+        items = self._merged()
         return (records.sealed(some, sequence) for some in iter(lambda: list(islice(items, most)), []))
 
-    def _merged(self, file: IO[bytes]) -> Iterator[_Item]:
-        runs = [*(self._read(pieces) for pieces in self._runs), iter(in_order(self._held))]
+    def _merged(self) -> Iterator[_Item]:
+        if self._held:  # the transaction that takes the items needs the memory
+            self._spool()
+        runs = [self._read(pieces) for pieces in self._runs]
         merged = merge(*runs, key=itemgetter(0))  # of equal keys, the one of the earlier run comes first
         last = next(merged)
         for item in merged:
@@ -135,7 +139,6 @@ class SpooledPuts(MutableMapping[bytes, bytes]):
                 yield last
             last = item
         yield last
-        file.seek(0, 2)
 
     def __iter__(self) -> Iterator[bytes]:
         return (key for key, _ in self.in_order())

@@ -146,13 +146,13 @@ class ExclusiveLockTests(EngineTests):
 
     @needs("exclusive")
     def test_who_waits_too_long_for_the_lock_gets_shelf_locked(self, engine: Engine) -> None:
-        def wait() -> None:
-            with engine.exclusive(timeout=0.01):
+        def wait(timeout: float | None = None) -> None:
+            with engine.exclusive(timeout=timeout):
                 pass
 
         with engine.exclusive():
             with pytest.raises(ShelfLocked):
-                Task(wait).finish()
+                Task(lambda: wait(0.01)).finish()
             assert engine.owns_exclusive()
         Task(wait).finish()
 
@@ -160,7 +160,7 @@ class ExclusiveLockTests(EngineTests):
     def test_waits_end_at_the_timeout_of_the_engine(self, tmp_path: Path) -> None:
         place = tmp_path / "impatient"
         place.mkdir()
-        with contextlib.closing(self.open_engine(place, OpenOptions(timeout=0.05))) as impatient:
+        with contextlib.closing(self.open_engine(place, OpenOptions(timeout=0.3))) as impatient:
 
             def lock() -> None:
                 with impatient.exclusive():

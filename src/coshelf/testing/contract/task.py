@@ -9,7 +9,7 @@ from typing import Any
 __all__ = ["Task"]
 
 # The longest time for something that must happen. A broken engine fails instead of hanging.
-PATIENCE = 30.0
+PATIENCE = 300.0
 # How long to watch that something does not happen. A longer time could only find more faults.
 GLIMPSE = 0.05
 

@@ -19,14 +19,14 @@ finish = BaseWriter.finish
 
 def wait_and_finish(self, *arguments):
     inside.set()
-    assert forked.wait(20)
+    assert forked.wait(300)
     finish(self, *arguments)
 
 
 BaseWriter.finish = wait_and_finish
 thread = threading.Thread(target=shelf.sync)
 thread.start()
-assert inside.wait(20)
+assert inside.wait(300)
 pid = os.fork()
 if pid == 0:
     BaseWriter.finish = finish

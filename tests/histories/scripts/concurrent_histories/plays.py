@@ -12,5 +12,5 @@ import coshelf.engines.lmdb.engine  # noqa: F401 (what a sabotage changes)
 
 if sys.argv[3:]:
     importlib.import_module(f"scripts.sabotages.{sys.argv[3]}")
-signal.alarm(110)  # longer than what other workers do
+signal.alarm(550)  # longer than what other workers do
 players.main(path, players.Game(**json.loads(sys.argv[2])))

@@ -10,7 +10,7 @@ from talking import path
 
 import coshelf.engines.lmdb.engine  # noqa: F401 (so that no step is an import)
 
-signal.alarm(110)  # longer than what other workers do
+signal.alarm(550)  # longer than what other workers do
 
 SETTINGS = [
     ("interval", 0.01, False),

@@ -10,5 +10,5 @@ from talking import path
 
 if sys.argv[3:]:
     importlib.import_module(f"scripts.sabotages.{sys.argv[3]}")
-signal.alarm(110)  # longer than what other workers do
+signal.alarm(550)  # longer than what other workers do
 storm.main(path, storm.Storm(**json.loads(sys.argv[2])))

@@ -5,7 +5,7 @@ from talking import path, reap
 import coshelf
 from coshelf.errors import ShelfLocked
 
-shelf = coshelf.open(path, timeout=0.05)
+shelf = coshelf.open(path, timeout=0.3)
 parent = os.getpid()
 with shelf.transaction() as t:
     t["a"] = 1

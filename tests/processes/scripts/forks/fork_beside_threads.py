@@ -42,7 +42,7 @@ for thread in threads:
 for turn in range(60):
     pid = os.fork()
     if pid == 0:
-        signal.alarm(30)
+        signal.alarm(300)
         found = shelf.get_many(["a", "b"])
         assert sum(found.values()) == 0
         shelf["child", turn] = turn

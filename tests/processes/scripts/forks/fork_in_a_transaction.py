@@ -6,7 +6,7 @@ from talking import path, reap, say
 import coshelf
 from coshelf.errors import ShelfClosed, ShelfLocked
 
-shelf = coshelf.open(path, timeout=0.05)
+shelf = coshelf.open(path, timeout=0.3)
 shelf["a"] = "before"
 parent = os.getpid()
 try:

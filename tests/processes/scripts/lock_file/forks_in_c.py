@@ -11,7 +11,7 @@ say("open")
 hear()
 child = ctypes.PyDLL(None).fork()
 if child == 0:
-    signal.alarm(40)
+    signal.alarm(300)
     signal.pause()
 try:
     shelf.close()

@@ -13,7 +13,7 @@ snapshot = shelf.snapshot()
 ready, tell = os.pipe()
 child = os.fork()
 if child == 0:
-    signal.alarm(40)
+    signal.alarm(300)
     if sys.argv[3] == "uses":
         shelf["a"] = 1
         disturb()

@@ -24,8 +24,9 @@ from coshelf.engines.lmdb.pages.layout import (
     number_of,
     overflow_length,
 )
+from coshelf.native import instead
 
-__all__ = ["inner_checksum"]
+__all__ = ["checksum_of_pages", "inner_checksum"]
 
 _MOST = 4096  # pages that are read
 
@@ -45,6 +46,22 @@ def inner_checksum(descriptor: int, meta: Meta) -> int | None:
     return reader.checksum
 
 
+def checksum_of_pages(descriptor: int, numbers: list[int], size: int, kind: int, start: int) -> int | None:
+    """The CRC-32 of pages, one after another, from ``start`` on. Raises OSError.
+
+    It is None if a page is not whole, has another number, or is of another kind.
+    """
+    for number in numbers:
+        page = os.pread(descriptor, size, number * size)
+        if len(page) != size or (number_of(page), kind_of(page)) != (number, kind):
+            return None
+        start = zlib.crc32(page, start)
+    return start
+
+
+_checksum_of = instead("checksum_of_pages", checksum_of_pages)
+
+
 class _Reader:
     def __init__(self, descriptor: int, meta: Meta) -> None:
         self._descriptor = descriptor
@@ -58,6 +75,16 @@ class _Reader:
             raise _Strange
         self.checksum = zlib.crc32(page, self.checksum)
         return page
+
+    def add(self, numbers: list[int], kind: int) -> None:
+        """Sum pages whose content is not needed. Nearly all inner pages are such pages."""
+        self._left -= len(numbers)
+        if self._left < 0 or not all(FIRST_PAGE <= number <= self._meta.last_page for number in numbers):
+            raise _Strange
+        found = _checksum_of(self._descriptor, numbers, self._meta.page_size, kind, self.checksum)
+        if found is None:
+            raise _Strange
+        self.checksum = found
 
     def read_overflow(self, number: int) -> None:
         """Read the overflow pages of a value. The first one says how many there are."""
@@ -83,13 +110,11 @@ def _walk(reader: _Reader, root: int, depth: int, *, leaves: bool) -> None:
     if not 0 < depth <= DEEPEST:
         raise _Strange
     level = [root]
-    for height in range(depth - 1, 0, -1):
-        below: list[int] = []
-        for number in level:
-            page = reader.read(number, BRANCH)
-            if height > 1 or leaves:
-                below.extend(children(page))
-        level = below
+    last = 1 if leaves else 2  # the lowest branches whose children are needed
+    for _ in range(depth - last):
+        level = [child for number in level for child in children(reader.read(number, BRANCH))]
+    if depth > 1 and not leaves:
+        reader.add(level, BRANCH)
     if leaves:
         for number in level:
             for node in nodes_of(number, reader.read(number, LEAF)):

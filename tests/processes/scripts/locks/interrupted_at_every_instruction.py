@@ -1,0 +1,64 @@
+import sys
+
+from talking import in_library, path
+
+import coshelf
+
+shelf = coshelf.open(path, timeout=0.5)
+
+
+def touching(number):
+    shelf["touched"] = number
+    return number + 1
+
+
+STEPS = {
+    "modify": lambda: shelf.modify("k", lambda number: number + 1),
+    "touching": lambda: shelf.modify("k", touching),
+    "pop": lambda: shelf.pop("k"),
+    "incr": lambda: shelf.incr("k"),
+}
+
+
+def is_in_finalizer(frame):
+    """An interrupt there is printed and forgotten by Python."""
+    return frame is not None and (frame.f_code.co_name == "__del__" or is_in_finalizer(frame.f_back))
+
+
+def enter(frame, event, argument):
+    if not in_library(frame) or is_in_finalizer(frame):
+        return None
+    frame.f_trace_opcodes = True
+    return trace
+
+
+def trace(frame, event, argument):
+    global count, where
+    if event == "opcode":
+        count += 1
+        if count == at:
+            where = frame.f_code.co_filename, frame.f_lineno
+            sys.settrace(None)
+            raise KeyboardInterrupt
+    return trace
+
+
+step, stride = STEPS[sys.argv[2]], int(sys.argv[3])
+at, where, interrupts = 1, ("", 0), 0
+while where is not None:
+    shelf["k"] = 0
+    shelf.modify("k", lambda number: number)  # with the quick ways in use
+    count, where = 0, None
+    sys.settrace(enter)
+    try:
+        step()
+    except KeyboardInterrupt:
+        interrupts += 1
+    finally:
+        sys.settrace(None)
+    with shelf.transaction() as t:
+        t["more"] = at
+    shelf["after"] = at
+    assert shelf.get("k", 0) in (0, 1), where
+    at += stride
+assert interrupts
