@@ -16,7 +16,6 @@ from coshelf.keys import shown
 from coshelf.mapping import snapshot as snapshots
 from coshelf.mapping.counting import adding
 from coshelf.mapping.expiring import Lapsing
-from coshelf.mapping.gathering import gather
 from coshelf.mapping.handle import Handle
 from coshelf.mapping.namespace import Namespace
 from coshelf.mapping.quick_modify import modify_quickly, pop_quickly
@@ -295,18 +294,10 @@ class Shelf(Cared, Lapsing[K, V], Readable[K, V], MutableMapping[K, V], Generic[
             expire: as for :meth:`set`, for all of them. A key ``"expire"`` must be in a mapping or a pair.
             more: further items.
         """
-        length = self._lifetime(expire)
-        if length is not None or (self._handle.inside and self._handle.state() is not None):
-            self._update_for(length, pairs(other, more))
+        if self._handle.inside and (state := self._handle.state()) is not None:
+            Transaction(state, self._namespace, self._codec).update(other, expire=expire, **more)
             return
-        puts = self._handle.engine.gather()
-        items, is_left = iter(pairs(other, more)), True
-        while is_left:
-            some: dict[bytes, bytes] = {}
-            is_left = gather(some, items, self._namespace, self._codec)
-            puts.update(some)
-        if puts:
-            self._handle.commit_or_defer(Batch(puts=puts))
+        self._update_for(self._lifetime(expire), pairs(other, more))
 
     def __ior__(self, other: Any) -> Self:  # type: ignore[override,misc]
         self.update(other)
