@@ -110,6 +110,11 @@ def _one_more(number: int) -> int:
     return number + 1
 
 
+class CoshelfBefore(Coshelf):
+    def increment(self, key: str) -> None:
+        self.modify(key)  # it may have no incr
+
+
 class CoshelfWithoutModule(Coshelf):
     environment = {"COSHELF_NATIVE": "0"}  # noqa: RUF012 (never changed)
 
@@ -357,7 +362,7 @@ class PickleAlone(Contender):
 CONTENDERS: dict[str, type[Contender]] = {
     "coshelf": Coshelf,
     "coshelf, no module": CoshelfWithoutModule,
-    "coshelf, before": Coshelf,
+    "coshelf, before": CoshelfBefore,
     "coshelf, durability=commit": CoshelfDurable,
     "shelve on gdbm": ShelveGnu,
     "shelve on sqlite3": ShelveSqlite,
