@@ -125,6 +125,16 @@ class Lapsing(Transacting[K, V]):
             total += removed
         return total
 
+    def _begin_count(self, key: K, by: float, default: float, expire: Expire) -> Any:
+        """As ``incr``, with a time for a new entry."""
+        self._lifetime(expire)
+        total = self._atomically(
+            lambda transaction: transaction.incr(key, by, default, expire=expire),
+            writes=self._handle.engine.locks_quickly,
+        )
+        self._sweep(1)
+        return total
+
     def _lifetime(self, expire: Any) -> int | None:
         engine = self._handle.engine
         return usable(expire, self._codec, engine.capabilities, engine.name)

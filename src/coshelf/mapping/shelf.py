@@ -378,13 +378,14 @@ class Shelf(Cared, Lapsing[K, V], Readable[K, V], MutableMapping[K, V], Generic[
             )
         return self._holding(lambda transaction: transaction.modify(key, function, default, allow_none=allow_none))
 
-    def incr(self, key: K, by: float = 1, default: float = 0) -> Any:
+    def incr(self, key: K, by: float = 1, default: float = 0, *, expire: Any = MISSING) -> Any:
         """Add ``by`` to the number under ``key``, and return the sum. Of several processes, each adds once.
 
         Args:
             key: the key of the entry.
             by: an int or float; a negative one subtracts.
             default: the number to which it is added if the key does not exist.
+            expire: as for :meth:`set`, if the key does not exist. An entry that exists keeps its time.
 
         Raises:
             TypeError: the value is not an int or float, or is a bool. The entry stays as it was.
@@ -395,6 +396,8 @@ class Shelf(Cared, Lapsing[K, V], Readable[K, V], MutableMapping[K, V], Generic[
         (1, 11, 10)
         """
         engine = self._handle.engine
+        if expire is not MISSING:
+            return self._begin_count(key, by, default, expire)
         if self._modifies_quickly and not self._handle.inside and type(default) is int:
             done = engine.quick_add(key, by, self._start)
             if done is not NotImplemented:
