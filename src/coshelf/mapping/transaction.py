@@ -200,14 +200,14 @@ class Transaction(LapsingTransaction[K, V], Readable[K, V], MutableMapping[K, V]
 
     def replace(self, key: K, old: V, new: V) -> bool:
         """Store ``new`` if the value equals ``old``. As :meth:`coshelf.Shelf.replace`."""
-        try:
-            value = self._get(key)
-        except KeyError:
+        overlay, encoded = self._reader(), self._namespace.encode(key)
+        record = self._living_record(encoded)
+        if record is None:
             return False
+        value = self._get_or(key, encoded, record, MISSING)
         if not (value is old or value == old):
             return False
-        encoded, overlay = self._namespace.encode(key), self._reader()
-        body, record = self._codec.dump(key, encoded, new), overlay.record(encoded)
+        body = self._codec.dump(key, encoded, new)
         with overlay.guarding(encoded):
             self._put_back(overlay, encoded, body, record)
         return True
