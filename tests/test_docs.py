@@ -67,6 +67,12 @@ def test_examples_of_the_api_run() -> None:
     assert tried >= 7
 
 
+def test_examples_of_caching_run() -> None:
+    failed, tried = doctest.testfile(str(ROOT / "docs" / "caching.md"), module_relative=False)
+    assert failed == 0
+    assert tried >= 7
+
+
 def test_the_committed_figures_of_values_are_those_of_the_page() -> None:
     measured = json.loads((ROOT / "benchmarks/results/values_sets.json").read_text())
     page = (ROOT / "docs/values.md").read_text()

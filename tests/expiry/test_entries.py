@@ -118,6 +118,16 @@ def test_counters_keep_their_time_and_begin_anew(shelf: Shelf, clock: MovingCloc
     assert shelf.incr("hits", 2) == 2
     assert shelf.expires("hits") is None
     assert len(shelf) == 1
+    assert [shelf.incr("calls", expire=60), shelf.incr("calls", expire=600)] == [1, 2]
+    assert shelf.expires("calls") == clock.now() / 1_000_000 + 60
+    assert shelf.incr("nothing", expire=0) == 1
+    assert "nothing" not in shelf
+    with shelf.transaction() as transaction:
+        assert transaction.incr("calls", expire=600) == 3
+        assert transaction.incr("new", 5, expire=600) == 5
+    assert shelf.expires("new") == clock.now() / 1_000_000 + 600
+    with pytest.raises(coshelf.InvalidExpiry):
+        shelf.incr("calls", expire="60")  # type: ignore[arg-type]
 
 
 def test_what_has_expired_is_as_missing_for_every_change(shelf: Shelf, clock: MovingClock) -> None:

@@ -125,6 +125,16 @@ class Lapsing(Transacting[K, V]):
             total += removed
         return total
 
+    def _begin_count(self, key: K, by: float, default: float, expire: Expire) -> Any:
+        """As ``incr``, with a time for a new entry."""
+        self._lifetime(expire)
+        total = self._atomically(
+            lambda transaction: transaction.incr(key, by, default, expire=expire),
+            writes=self._handle.engine.locks_quickly,
+        )
+        self._sweep(1)
+        return total
+
     def _lifetime(self, expire: Any) -> int | None:
         engine = self._handle.engine
         return usable(expire, self._codec, engine.capabilities, engine.name)
@@ -146,25 +156,20 @@ class Lapsing(Transacting[K, V]):
         return Batch(deletes=frozenset(puts)) if time is None else Batch(puts=rows_until(time, puts))
 
     def _update_for(self, length: int | None, items: Iterable[tuple[K, V]]) -> None:
-        """As ``update``, for entries that expire after a lifetime, and inside of a transaction."""
-        joined = self._joined() if self._handle.inside and self._handle.state() is not None else None
-        if joined is not None:
-            joined._update(items, length)  # noqa: SLF001
-            return
+        """Store items in one commit. They expire after a lifetime; None: they do not."""
         time = None if length is None else deadline(length, self._handle.engine.now())
-        are_gone = length is not None and time is None
-        puts = {} if are_gone else self._handle.engine.gather()
-        left, is_left = iter(items), True
-        entries = 0
+        puts = self._handle.engine.gather()
+        left, is_left, entries = iter(items), True, 0
         while is_left:
             some: dict[bytes, bytes] = {}
             is_left = gather(some, left, self._namespace, self._codec)
             entries += len(some)
             puts.update(some if time is None else rows_until(time, some))
-        if puts and are_gone:
-            self._handle.commit_or_defer(Batch(deletes=frozenset(puts)))
-        elif puts:
-            self._handle.commit_or_defer(Batch(puts=puts))
+        if not puts:
+            return
+        are_gone = length is not None and time is None
+        self._handle.commit_or_defer(Batch(deletes=frozenset(puts)) if are_gone else Batch(puts=puts))
+        if length is not None:
             self._sweep(entries)
 
     def _sweep(self, stored: int) -> None:

@@ -16,7 +16,6 @@ from coshelf.keys import shown
 from coshelf.mapping import snapshot as snapshots
 from coshelf.mapping.counting import adding
 from coshelf.mapping.expiring import Lapsing
-from coshelf.mapping.gathering import gather
 from coshelf.mapping.handle import Handle
 from coshelf.mapping.memoizing import Memoizing
 from coshelf.mapping.namespace import Namespace
@@ -296,18 +295,10 @@ class Shelf(Cared, Memoizing, Lapsing[K, V], Readable[K, V], MutableMapping[K, V
             expire: as for :meth:`set`, for all of them. A key ``"expire"`` must be in a mapping or a pair.
             more: further items.
         """
-        length = self._lifetime(expire)
-        if length is not None or (self._handle.inside and self._handle.state() is not None):
-            self._update_for(length, pairs(other, more))
+        if self._handle.inside and (state := self._handle.state()) is not None:
+            Transaction(state, self._namespace, self._codec).update(other, expire=expire, **more)
             return
-        puts = self._handle.engine.gather()
-        items, is_left = iter(pairs(other, more)), True
-        while is_left:
-            some: dict[bytes, bytes] = {}
-            is_left = gather(some, items, self._namespace, self._codec)
-            puts.update(some)
-        if puts:
-            self._handle.commit_or_defer(Batch(puts=puts))
+        self._update_for(self._lifetime(expire), pairs(other, more))
 
     def __ior__(self, other: Any) -> Self:  # type: ignore[override,misc]
         self.update(other)
@@ -388,13 +379,14 @@ class Shelf(Cared, Memoizing, Lapsing[K, V], Readable[K, V], MutableMapping[K, V
             )
         return self._holding(lambda transaction: transaction.modify(key, function, default, allow_none=allow_none))
 
-    def incr(self, key: K, by: float = 1, default: float = 0) -> Any:
+    def incr(self, key: K, by: float = 1, default: float = 0, *, expire: Any = MISSING) -> Any:
         """Add ``by`` to the number under ``key``, and return the sum. Of several processes, each adds once.
 
         Args:
             key: the key of the entry.
             by: an int or float; a negative one subtracts.
             default: the number to which it is added if the key does not exist.
+            expire: as for :meth:`set`, if the key does not exist. An entry that exists keeps its time.
 
         Raises:
             TypeError: the value is not an int or float, or is a bool. The entry stays as it was.
@@ -405,6 +397,8 @@ class Shelf(Cared, Memoizing, Lapsing[K, V], Readable[K, V], MutableMapping[K, V
         (1, 11, 10)
         """
         engine = self._handle.engine
+        if expire is not MISSING:
+            return self._begin_count(key, by, default, expire)
         if self._modifies_quickly and not self._handle.inside and type(default) is int:
             done = engine.quick_add(key, by, self._start)
             if done is not NotImplemented:

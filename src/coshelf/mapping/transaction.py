@@ -190,20 +190,24 @@ class Transaction(LapsingTransaction[K, V], Readable[K, V], MutableMapping[K, V]
             self._put_back(self._reader(), encoded, self._codec.dump(key, encoded, new), record)
         return new
 
-    def incr(self, key: K, by: float = 1, default: float = 0) -> Any:
+    def incr(self, key: K, by: float = 1, default: float = 0, *, expire: Expire = MISSING) -> Any:
         """Add ``by`` to the number under ``key``, and return the sum. As :meth:`coshelf.Shelf.incr`."""
-        return self.modify(key, adding(key, by, default), cast("V", default))
+        is_new = expire is not MISSING and key not in self
+        total = self.modify(key, adding(key, by, default), cast("V", default))
+        if is_new:
+            self.touch(key, expire)
+        return total
 
     def replace(self, key: K, old: V, new: V) -> bool:
         """Store ``new`` if the value equals ``old``. As :meth:`coshelf.Shelf.replace`."""
-        try:
-            value = self._get(key)
-        except KeyError:
+        overlay, encoded = self._reader(), self._namespace.encode(key)
+        record = self._living_record(encoded)
+        if record is None:
             return False
+        value = self._get_or(key, encoded, record, MISSING)
         if not (value is old or value == old):
             return False
-        encoded, overlay = self._namespace.encode(key), self._reader()
-        body, record = self._codec.dump(key, encoded, new), overlay.record(encoded)
+        body = self._codec.dump(key, encoded, new)
         with overlay.guarding(encoded):
             self._put_back(overlay, encoded, body, record)
         return True

@@ -322,6 +322,10 @@ class WritebackShelf(Shelf[K, V]):
         self._write_back(key)
         return super().add(key, value, expire)
 
+    def _begin_count(self, key: K, by: float, default: float, expire: Expire) -> Any:
+        self._write_back(key)
+        return super()._begin_count(key, by, default, expire)
+
     def touch(self, key: K, expire: Expire = MISSING) -> bool:
         self._write_back(key)
         return super().touch(key, expire)

@@ -259,8 +259,9 @@ class _Copy:
 
     def _copy_settings(self) -> None:
         """Copy the settings of how values are written. Raises :class:`Unsupported` if the target has other ones."""
-        has = remembered(self._source)
-        if has is not None and has.lifetime and not self._target.capabilities.expiry:
+        is_unable = self._target.keeps_settings and not self._target.capabilities.expiry
+        has = remembered(self._source) if is_unable else None
+        if has is not None and has.lifetime:
             raise Unsupported(
                 f"{self._source.where} has a default time after which entries expire, and entries of the "
                 f"{self._target.name} engine cannot expire\n  hint: export and import the entries"

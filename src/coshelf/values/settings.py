@@ -282,7 +282,7 @@ def _agreed(wanted: Asked, has: Settings | None, engine: Engine) -> Settings:
     if now.key_id:
         seal = functools.partial(encryption.seal, _right_secret(wanted.secrets, now, engine))
         if wanted.recode and not now.are_sealed(seal):  # a program without the secret wrote them: ignored
-            now = dataclasses.replace(now, codec="pickle", level=0, dictionary=0)
+            now = dataclasses.replace(now, codec="pickle", level=0, dictionary=0, lifetime=0)
         else:
             refuse_changed(now, seal, engine.where)
     lifetime = now.lifetime if wanted.lifetime is None else wanted.lifetime

@@ -33,12 +33,12 @@ from coshelf.engines.lmdb.delta.log import LogDelta
 from coshelf.engines.lmdb.delta.state import DIRTY, LAST_FLUSH
 from coshelf.engines.lmdb.environment import Environment
 from coshelf.engines.lmdb.failures import translate, translated
-from coshelf.engines.lmdb.files.state_page import TIMES, WAITERS
+from coshelf.engines.lmdb.files.state_page import WAITERS
 from coshelf.engines.lmdb.instant import LmdbSnapshot, take_instant
 from coshelf.engines.lmdb.lmdb_file import BaseFile
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, ShelfRow, unpack_row
 from coshelf.engines.lmdb.spooled import SpooledPuts
-from coshelf.engines.lmdb.times import earlier, first_in_base, first_in_delta
+from coshelf.engines.lmdb.times import first_in_both
 from coshelf.errors import (
     FormatTooNew,
     ShelfClosed,
@@ -227,17 +227,7 @@ class LmdbEngine(Engine):
         environment = self._environment
         if not environment.reads_plainly:
             return self._repeated(LmdbSnapshot.first_expiry, *INDEX)
-        base = environment.enter()
-        try:
-            state = environment.delta_state
-            if state is not None and not state.words[TIMES]:
-                return None
-            with translated(self.where, "read"):
-                newer = first_in_delta(environment)  # first: what a flush takes out of the delta is in the base then
-                with base.begin() as transaction:
-                    return earlier(newer, first_in_base(transaction))
-        finally:
-            environment.leave()
+        return first_in_both(environment)
 
     def snapshot(self) -> LmdbSnapshot:
         return take_instant(self._environment, RESERVED[0][0], LAST)

@@ -260,9 +260,7 @@ def _try_open(path: str, descriptor: int, write: bool, *, trusted: bool) -> tupl
             else:
                 raise
         if page is not None:
-            page.has_damage = has_damage
-            if row.writer_features & EXPIRY or not page.delta.is_clean():
-                page.note_times()
+            page.note_findings(has_damage=has_damage, has_times=bool(row.writer_features & EXPIRY))
             return Files(path, descriptor, page, True, has_damage, is_own, transaction), None
         if write:
             raise ShelfPermissionError(

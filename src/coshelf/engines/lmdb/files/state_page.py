@@ -79,9 +79,11 @@ class StatePage:
         """Whether the first opener found damaged records."""
         return bool(self._page[_DAMAGE])
 
-    @has_damage.setter
-    def has_damage(self, found: bool) -> None:
-        self._page[_DAMAGE] = int(found)
+    def note_findings(self, *, has_damage: bool, has_times: bool) -> None:
+        """Note what the first opener found in the base. A left delta may have rows of the index, too."""
+        self._page[_DAMAGE] = int(has_damage)
+        if has_times or not self.delta.is_clean():
+            self.note_times()
 
     def note_times(self) -> None:
         """Note, before it is committed, that the index of times may have a row. It is never noted that it has none."""
