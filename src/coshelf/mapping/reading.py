@@ -201,7 +201,10 @@ class Readable(Mapping[K, V], Generic[K, V]):
     def __contains__(self, key: object) -> bool:
         encoded = self._encoded(key)
         try:
-            return encoded is not None and self._entry(encoded) is not None
+            if encoded is None:
+                return False
+            record = self._reader().record(encoded)
+            return record is not None and not (record[:2] == EXPIRING and is_over(encoded, record, self._now()))
         except DamagedRecord:  # an engine that verifies records found a damaged one: the entry exists
             return True
 
