@@ -9,7 +9,8 @@ Program = str | Path
 """The text of a program, or the path of its file."""
 
 _TESTS = Path(__file__).parent
-_FOLDERS = [_TESTS, *(_TESTS / name for name in ("processes", "delta", "blobs", "histories", "bad_input", "fuzz"))]
+_NAMES = ("processes", "delta", "blobs", "histories", "bad_input", "fuzz", "memoize")
+_FOLDERS = [_TESTS, *(_TESTS / name for name in _NAMES)]
 
 
 def words_of(program: Program) -> tuple[str, ...]:

@@ -49,8 +49,26 @@ def test_examples_about_values_run(
         assert shelf["flat"][1, 0] == 2
 
 
+def test_examples_about_memoized_functions_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    page = (ROOT / "docs" / "caching.md").read_text().partition("## Memoized functions")[2]
+    (block,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    exec(compile(block, "caching.md", "exec"), {"__name__": "caching"})
+    assert capsys.readouterr().out == "CacheInfo(hits=1, misses=1, maxsize=None, currsize=1)\n"
+    with coshelf.open("results.shelf", "r") as shelf:
+        assert len(shelf) == 0
+
+
 def test_examples_of_the_api_run() -> None:
     failed, tried = doctest.testfile(str(ROOT / "docs" / "api.md"), module_relative=False)
+    assert failed == 0
+    assert tried >= 7
+
+
+def test_examples_of_caching_run() -> None:
+    failed, tried = doctest.testfile(str(ROOT / "docs" / "caching.md"), module_relative=False)
     assert failed == 0
     assert tried >= 7
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from pathlib import Path
+from typing import Any
 
 import coshelf
 from coshelf import Cursor, Shelf, Snapshot, Transaction
@@ -59,3 +60,31 @@ def parts(shelf: Shelf[str, int]) -> None:
     part["ann"] = 1
     awaited: int = shelf.wait("users/ann", timeout=1.0)
     print(awaited)
+
+
+def memoize(shelf: Shelf[Any, Any]) -> int:
+    @shelf.memoize
+    def double(number: int, *, times: int = 2) -> int:
+        return number * times
+
+    @shelf.memoize(expire=60, refresh=5, ignore="self", version=2, when=bool)
+    async def awaited(number: int) -> str:
+        return str(number)
+
+    class Source:
+        @shelf.memoize(ignore="self")
+        def read(self, number: int) -> bytes:
+            return bytes(number)
+
+    result: int = double(1, times=3)
+    double("a")  # type: ignore[arg-type]
+    there: bool = double.forget(1)
+    hits: int = double.cache_info().hits
+    original: Callable[..., int] = double.__wrapped__
+    read: bytes = Source().read(3)
+
+    async def main() -> str:
+        return await awaited(1)
+
+    print(there, original, read, main, double.cache_key(1), awaited.cache_key(1))
+    return result + hits

@@ -19,6 +19,7 @@ __all__ = [
     "DamagedRecord",
     "DamagedShelf",
     "FormatTooNew",
+    "InvalidExpiry",
     "InvalidKey",
     "KeyTooLong",
     "MissingExtra",
@@ -38,6 +39,7 @@ __all__ = [
     "TransactionInProgress",
     "TypeMismatch",
     "Unavailable",
+    "UnkeyableArgument",
     "UnknownEngine",
     "UnreadableValue",
     "UnsafeFilesystem",
@@ -118,6 +120,18 @@ class ReadOnlyShelf(CoshelfError, OSError):
 
 class InvalidKey(CoshelfError, TypeError):
     """The object cannot be a key."""
+
+
+class InvalidExpiry(CoshelfError, ValueError):
+    """An ``expire=`` is not a number of seconds, a timedelta or None, or is later than times can be written."""
+
+
+class UnkeyableArgument(CoshelfError, TypeError):
+    """An argument of a memoized function has no form that is the same in every process. ``argument`` is its name."""
+
+    def __init__(self, message: str, argument: str = "") -> None:
+        super().__init__(message)
+        self.argument = argument
 
 
 class UnwritableValue(CoshelfError, TypeError):

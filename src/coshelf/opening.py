@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import os
 from collections.abc import Callable, Iterable, MutableMapping
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from coshelf.contract import Durability, Engine, Flag, OpenOptions
@@ -46,6 +47,7 @@ def open(
     compress: Literal["zstd", False] | Zstd | None = None,
     encrypt: bytes | Iterable[bytes] = (),
     recode: bool = False,
+    expire: float | timedelta | Literal[False] | None = None,
 ) -> Shelf[Any, Any]:
     """Open a shelf, a dict on disk that every process shares.
 
@@ -84,6 +86,8 @@ def open(
             secret.
         recode: write with these options from now on, even if the shelf remembers other ones. Existing values stay
             readable.
+        expire: seconds, or a timedelta, after which entries expire that are stored without a time. The shelf remembers
+            it. Entries that it has already stay as they are. False: no longer. None: what the shelf remembers.
 
     Raises:
         ShelfNotFound, NotAShelf, FormatTooNew, DamagedShelf, ShelfPermissionError, UnsafeFilesystem,
@@ -98,10 +102,10 @@ def open(
     15
     """
     asked = None
-    if codec is not None or type is not None or compress is not None or encrypt or recode:
+    if codec is not None or type is not None or compress is not None or encrypt or recode or expire is not None:
         from coshelf.values import settings
 
-        asked = settings.asked(codec, type, compress, encrypt, recode=recode)
+        asked = settings.asked(codec, type, compress, encrypt, recode=recode, expire=expire)
     return open_with_codec(
         target, flag, policy(protocol, trust, allow, sign, asked),
         mode=mode, durability=durability, flush_interval=flush_interval, timeout=timeout, writeback=writeback,
@@ -161,7 +165,7 @@ def _shelf(
         return Shelf(Handle(engine, codec, flag, again), namespace)
     from coshelf.mapping.writeback import WritebackCache, WritebackShelf
 
-    cache = WritebackCache(codec)
+    cache = WritebackCache(codec, engine.now)
     handle = Handle(engine, codec, flag, again, before_close=None if flag == "r" else cache.write_back)
     return WritebackShelf(handle, namespace, cache)
 

@@ -23,6 +23,7 @@ __all__ = [
     "PICKLE",
     "RESIDUE",
     "SIGNATURE",
+    "TIME",
     "TRAILER",
     "VERIFIED_ON_READ",
     "checksum",
@@ -50,6 +51,7 @@ COMPRESSION = 0x30
 ENCRYPTION = 0x40
 SIGNATURE = 0x50
 _MAY_BE_SKIPPED = 0x80  # a reader may skip unknown kinds from here on
+TIME = 8  # bytes of the header with the time at which the entry expires
 LARGEST_HEADER = 0xFFFF  # bytes of one header's data
 
 TRAILER = 12  # 8 bytes of sequence number, 4 bytes of CRC-32, both little-endian

@@ -94,7 +94,7 @@ def test_unknown_capability_is_a_value_error_that_lists_them(require: Any) -> No
         coshelf.open("memory:", require=require)
 
 
-@pytest.mark.parametrize("require", ["persistent", ["snapshots", "exclusive=processes"], ["largest_key"], "expiry"])
+@pytest.mark.parametrize("require", ["persistent", ["snapshots", "exclusive=processes"], ["largest_key"], "blobs"])
 def test_missing_capability_is_unsupported_and_says_what_there_is(require: Any) -> None:
     with pytest.raises(coshelf.Unsupported, match="memory") as caught:
         coshelf.open("memory:", require=require)
@@ -109,7 +109,7 @@ def test_capabilities_that_are_there_are_accepted(tmp_path: Path) -> None:
         shelf["a"] = 1
 
 
-@pytest.mark.parametrize("require", ["no_such", "expiry"])
+@pytest.mark.parametrize("require", ["no_such", "largest_batch"])
 def test_refusing_for_a_capability_closes_what_was_opened(require: str, tmp_path: Path) -> None:
     with coshelf.open(tmp_path / "my.shelf") as shelf:
         shelf["a"] = 1

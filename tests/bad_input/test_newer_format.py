@@ -130,7 +130,7 @@ def test_feature_for_writers_keeps_n_from_emptying(path: Path, refused: Any, unc
         refused(coshelf.FormatTooNew, path, "n")
 
 
-_HEADERED = bytes([2, 0x10, 8, 0]) + bytes(8) + b"\x00" + b"\x80\x04N."
+_HEADERED = bytes([2, 0x11, 8, 0]) + bytes(8) + b"\x00" + b"\x80\x04N."
 
 
 @pytest.mark.parametrize("body", [_HEADERED, b"\x02\x20\x01\x00\x09\x00x", b"\x03x", b"\x00", b"\xff" * 20, b"{}"])

@@ -113,6 +113,7 @@ def files() -> list[bytes]:
             path = os.path.join(place, "a.shelf")
             with coshelf.open(path, "n") as shelf:
                 shelf.update(entries)
+                shelf.set("expires", 1, expire=1e9)
             with coshelf.open(path) as shelf:
                 for key in list(shelf)[1::3]:
                     del shelf[key]

@@ -42,6 +42,8 @@ USES: dict[str, Callable[[Any], Any]] = {
     "preview": lambda shelf: shelf.preview("a"),
     "record": lambda shelf: shelf.record("a"),
     "records": lambda shelf: list(shelf.records()),
+    "expires": lambda shelf: shelf.expires("a"),
+    "expire": lambda shelf: shelf.expire(),
     "engine_for": lambda shelf: shelf.engine_for("a tool"),
     "get": lambda shelf: shelf.get("a"),
     "get_many": lambda shelf: shelf.get_many(["a"]),

@@ -19,6 +19,7 @@ NAMES = (
         "copy",
         "del",
         "edit",
+        "expire",
         "export",
         "get",
         "import",

@@ -70,7 +70,10 @@ def edit_command(
             if (name in transaction) == is_new or (not is_new and transaction[name] != before):
                 say(f"another process has changed {shown(name)} in {shown_target(shelf)} meanwhile; its value stays")
                 sys.exit(SOMETHING_LEFT)
-            transaction[name] = after
+            if is_new:
+                transaction[name] = after
+            else:
+                transaction.modify(name, lambda _: after, allow_none=True)  # keeps the time at which it expires
         draft.is_stored = True
     say("stored")
 

@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from coshelf.cli.durations import DURATION
 from coshelf.cli.errors import SOMETHING_LEFT
 from coshelf.cli.output import say
 from coshelf.cli.shelves import (
@@ -24,6 +25,7 @@ from coshelf.cli.shelves import (
 from coshelf.cli.values import bytes_of, parsed
 from coshelf.errors import ShelfNotFound
 from coshelf.keys import shown
+from coshelf.mapping.lapsing import MISSING
 from coshelf.transfer.pickles import entry
 from coshelf.transfer.report import Left
 
@@ -40,6 +42,7 @@ __all__ = ["set_command"]
 @click.option("--bytes", "form", flag_value="bytes", help="The value is bytes, of any kind.")
 @click.option("--pickle", "form", flag_value="pickle", help="The value is one pickle. It is stored and not loaded.")
 @click.option("--new", "only_new", is_flag=True, help="Store only if the key does not exist; exit code 1 if it exists.")
+@click.option("--expire", type=DURATION, help="The entry expires after this time: seconds, or 15m, 2h, 7d.")
 @SIGN
 @ENCRYPT
 @TIMEOUT
@@ -50,6 +53,7 @@ def set_command(
     key_form: str | None,
     form: str | None,
     only_new: bool,
+    expire: float | None,
     sign: str | None,
     encrypt: str | None,
     timeout: float,
@@ -71,14 +75,13 @@ def set_command(
     else:
         stored = parsed(data, form or _form_in(shelf))
         target = opened(shelf, "c", sign=sign, encrypt=encrypt, timeout=timeout)
+    given = MISSING if expire is None else expire
     with target:
         if not only_new:
-            target[name] = stored
+            target.set(name, stored, expire=given)
             return
-        with target.transaction() as transaction:
-            if name not in transaction:
-                transaction[name] = stored
-                return
+        if target.add(name, stored, expire=given):
+            return
     say(f"{shown(name)} is in {shown_target(shelf)} already")
     sys.exit(SOMETHING_LEFT)
 

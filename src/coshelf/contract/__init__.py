@@ -5,7 +5,7 @@ Third parties register theirs in the entry-point group ``coshelf.engines`` under
 :mod:`coshelf.testing` show whether an engine keeps the contract. docs/writing-an-engine.md shows how to write one.
 """
 
-from coshelf.contract.batches import ABSENT, EVERYTHING_GONE, RESERVED, Absent, Batch, Entry
+from coshelf.contract.batches import ABSENT, CLAIMS, EVERYTHING_GONE, RESERVED, Absent, Batch, Entry
 from coshelf.contract.capabilities import Capabilities, Durability, Flag, OpenOptions
 from coshelf.contract.engine import Engine, Exclusive
 from coshelf.contract.optional import Compacting, Guarding, Markable, Measured, SelfChecking, TellsOrigin, distrust
@@ -13,6 +13,7 @@ from coshelf.contract.reading import Doorbell, PollingBell, Reader, Snapshot
 
 __all__ = [
     "ABSENT",
+    "CLAIMS",
     "EVERYTHING_GONE",
     "RESERVED",
     "Absent",

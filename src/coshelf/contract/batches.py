@@ -11,7 +11,7 @@ from coshelf.errors import Conflict
 from coshelf.keys import FIRST, LAST
 from coshelf.values.blobs import NewBlob
 
-__all__ = ["ABSENT", "EVERYTHING_GONE", "RESERVED", "Absent", "Batch", "Entry"]
+__all__ = ["ABSENT", "CLAIMS", "EVERYTHING_GONE", "RESERVED", "Absent", "Batch", "Entry"]
 
 
 class Absent:
@@ -85,6 +85,9 @@ class Batch:
 
 RESERVED: Final = ((b"\x01", b"\x02"), (b"\x03", FIRST))
 """The ranges of coshelf's own rows that belong to the shelf. The engine has other rows for itself: docs/format.md."""
+
+CLAIMS: Final = (b"\x06", b"\x07")
+"""Of these ranges, the rows of the memoized calls that compute now. A copy of the shelf does not need them."""
 
 EVERYTHING_GONE: Final = Batch(clears=((FIRST, LAST),))
 """The batch that is committed right after opening with flag "n"."""

@@ -19,6 +19,7 @@ from coshelf.errors import (
     ValueTooLarge,
 )
 from coshelf.keys import FIRST, decode, shown
+from coshelf.system import clock
 from coshelf.values.blobs import Blobs
 
 __all__ = ["Engine", "Exclusive"]
@@ -95,6 +96,8 @@ class Engine(Reader):
     """
     locks_quickly: bool = False
     """Whether the exclusive lock takes less time than a commit with checks."""
+    removes_expired: bool = False
+    """Whether it removes entries that have expired by itself, in the background."""
     keeps_settings: bool = True
     """Whether it stores coshelf's own rows beside the entries, and records that are more than bare pickles."""
 
@@ -221,6 +224,12 @@ class Engine(Reader):
                 f"the {self.name} engine cannot make sure that {key}, which was read, stays as it is while another "
                 f"entry is written ({self.where})\n  hint: keep together what changes together, under one key"
             )
+
+    # --- time --------------------------------------------------------------------------------------------------------
+
+    def now(self) -> int:
+        """The time by which entries expire, in microseconds since 1970."""
+        return clock.now()
 
     # --- the rest ----------------------------------------------------------------------------------------------------
 

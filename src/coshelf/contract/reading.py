@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Self
 
-from coshelf.contract.batches import RESERVED, Entry
+from coshelf.contract.batches import CLAIMS, RESERVED, Entry
 from coshelf.system.backoff import Backoff
 
 __all__ = ["Doorbell", "PollingBell", "Reader", "Snapshot"]
@@ -63,6 +63,10 @@ class Reader(ABC):
     def snapshot(self) -> Snapshot:
         """A reader that shows this instant. On a snapshot it is another handle on the same instant."""
 
+    def first_expiry(self) -> int | None:
+        """The earliest time in the index of times; None if it is empty. An engine whose entries can expire has it."""
+        return None
+
     def instant(self) -> AbstractContextManager[Reader]:
         """A reader for several steps: a snapshot, or, if there are no snapshots, the latest state at each step."""
         return self.snapshot()
@@ -76,7 +80,8 @@ class Snapshot(Reader):
         for start, stop in RESERVED:
             for key, entry in self.scan(start, stop):
                 assert entry is not None
-                yield key, entry.record
+                if not CLAIMS[0] <= key < CLAIMS[1]:
+                    yield key, entry.record
 
     def last_commit(self) -> int | None:
         """The number of the last commit in this snapshot; None if the engine does not number its commits."""

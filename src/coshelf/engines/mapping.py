@@ -25,6 +25,7 @@ from coshelf.engines.local_lock import LocalBell, LocalLock
 from coshelf.engines.memory import TableSnapshot
 from coshelf.engines.sorted_table import SortedTable
 from coshelf.errors import DamagedRecord, NotAShelf
+from coshelf.values.expiry import INDEX, first_time
 
 __all__ = ["MappingEngine", "open_engine"]
 
@@ -37,6 +38,7 @@ _CAPABILITIES = Capabilities(
     shared="threads",
     acknowledged="whatever the mapping makes of an assignment",
     cheap_count=False,
+    expiry=True,
 )
 
 
@@ -101,6 +103,9 @@ class MappingEngine(ExclusiveEngine):
 
     def count(self, start: bytes, stop: bytes) -> int:
         return len(self._lock.reading(self._keys, start, stop))
+
+    def first_expiry(self) -> int | None:
+        return first_time(self.scan(*INDEX, keys_only=True))
 
     def snapshot(self) -> Snapshot:
         return TableSnapshot(self._lock.reading(self._table, b"", b"\xff"))

@@ -20,6 +20,7 @@ from coshelf.engines.exclusive import ExclusiveEngine
 from coshelf.engines.local_lock import LocalBell, LocalLock
 from coshelf.engines.sorted_table import SortedTable
 from coshelf.errors import ShelfClosed, UnknownEngine
+from coshelf.values.expiry import INDEX, first_time
 
 __all__ = ["MemoryEngine", "open_engine"]
 
@@ -30,6 +31,7 @@ _CAPABILITIES = Capabilities(
     shared="threads",
     persistent=False,
     acknowledged="process",
+    expiry=True,
 )
 
 
@@ -59,6 +61,9 @@ class _TableReader(Reader):
 
     def count(self, start: bytes, stop: bytes) -> int:
         return self._open_table().count(start, stop)
+
+    def first_expiry(self) -> int | None:
+        return first_time(self.scan(*INDEX, keys_only=True))
 
     def snapshot(self) -> Snapshot:
         return TableSnapshot(self._open_table())
@@ -118,6 +123,9 @@ class MemoryEngine(_TableReader, ExclusiveEngine):
 
     def count(self, start: bytes, stop: bytes) -> int:
         return self._lock.reading(self._table.count, start, stop)
+
+    def first_expiry(self) -> int | None:
+        return self._lock.reading(lambda: first_time(self._table.scan(*INDEX)))  # no copy of the table
 
     def _apply_alone(self, batch: Batch) -> int:
         number = next(self._numbers)

@@ -13,6 +13,7 @@ from typing import Any
 from coshelf import native
 from coshelf.contract import Engine, Measured, distrust
 from coshelf.keys import FIRST, LAST
+from coshelf.mapping.living import Living
 from coshelf.values.settings import Settings, remembered
 
 __all__ = ["Info", "look_at"]
@@ -71,7 +72,7 @@ def look_at(engine: Engine) -> Info:
     return Info(
         engine.where,
         engine.name,
-        engine.count(FIRST, LAST),
+        Living(engine, engine.now).count(FIRST, LAST),
         engine.store_id.hex() or None,
         None if created is None else dt.datetime.fromtimestamp(created, dt.UTC).isoformat(timespec="seconds"),
         None if figures is None else figures.file_size,

@@ -10,6 +10,7 @@ from typing import Any
 from coshelf.contract import Engine, Measured
 from coshelf.inspection.reports import Figures
 from coshelf.keys import FOREIGN, STR, shown
+from coshelf.mapping.living import Living
 from coshelf.mapping.namespace import Namespace
 from coshelf.values.blobs import size_of
 
@@ -50,13 +51,14 @@ class Stats:
 def gather(engine: Engine, namespace: Namespace, *, prefix_depth: int, largest: int, cheap: bool) -> Stats:
     """The statistics of a namespace. Its entries are those of one instant; the figures of the file are current."""
     stats = Stats(engine.where, engine.name, file=engine.figures() if isinstance(engine, Measured) else None)
+    reader = Living(engine, engine.now)
     if cheap:
-        stats.entries = sum(engine.count(start, stop) for start, stop in namespace.ranges)
+        stats.entries = sum(reader.count(start, stop) for start, stop in namespace.ranges)
         return stats
     sizes: dict[str, list[int]] = {}
     top: list[tuple[int, bytes]] = []
     stats.bytes = 0
-    with engine.instant() as instant:
+    with reader.instant() as instant:
         for (start, stop), exact in zip(namespace.ranges, namespace.exact, strict=True):
             for page in instant.pages(start, stop):
                 for key, record in page:

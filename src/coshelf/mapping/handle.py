@@ -18,6 +18,7 @@ from coshelf.values.codec import Codec
 
 if TYPE_CHECKING:
     from coshelf.mapping.transaction import State
+    from coshelf.memo.claims import Claims
 
 __all__ = ["Commit", "Handle", "Participant"]
 
@@ -85,7 +86,10 @@ class Handle:
         self.reopen = reopen
         self.inside: dict[tuple[int, int], Participant] = {}
         """The tasks that are in a transaction of this handle, by pid and thread."""
+        self.claims: Claims | None = None
+        """The claims of memoized functions, from the first call that computes on."""
         self.is_resting = False
+        self.unswept = 0  # entries with a time that were stored since expired ones were removed
         self._finish = partial(_finish, engine, before_close)
         self._finalizer = finalizer(self, self._finish, partial(_rest, weakref.ref(self), engine, before_close))
 

@@ -14,6 +14,7 @@ from coshelf.keys import decode, shown
 from coshelf.mapping.namespace import Range
 from coshelf.mapping.record import UNCOMMITTED
 from coshelf.native import instead
+from coshelf.values.expiry import MARK, row_key, stamped
 
 __all__ = ["Overlay"]
 
@@ -33,6 +34,7 @@ class Overlay(Reader):
         self._clears: list[Range] = []
         self._guarded: set[bytes] = set()
         self._seen: dict[bytes, int | str | Absent] = {}
+        self._first_time: int | None = None  # of the rows of the index in the writes
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
@@ -40,6 +42,17 @@ class Overlay(Reader):
         if self._guarded:
             self._refuse_guarded((key,))
         self._writes[key] = body
+
+    def put_until(self, time: int, puts: dict[bytes, bytes]) -> None:
+        """Write entries that expire at a time, with their rows of the index."""
+        self.put_all({key: stamped(body, time) for key, body in puts.items()})
+        for key in puts:
+            self.note_time(time, key)
+
+    def note_time(self, time: int, key: bytes) -> None:
+        """Write the row of the index for an entry that expires at a time."""
+        self._writes[row_key(time, key)] = MARK
+        self._first_time = time if self._first_time is None else min(time, self._first_time)
 
     def put_plain(self, key: Any, value: Any) -> bool:
         """Put an entry from its key and value, if the module in C can make its bytes. Return whether it did.
@@ -162,12 +175,17 @@ class Overlay(Reader):
                 total += (body is not None) - (self._base.get(key) is not None)
         return total
 
+    def first_expiry(self) -> int | None:
+        own, below = self._first_time, self._base.first_expiry()
+        return below if own is None else own if below is None else min(own, below)
+
     def snapshot(self) -> Snapshot:
         """The current state of the overlay, without later writes. Versions that are read from it are remembered."""
         now = Overlay(self._base, watched=self._watched)
         now._writes = self._writes.copy()
         now._clears = self._clears.copy()
         now._seen = self._seen
+        now._first_time = self._first_time
         return _OverlaySnapshot(now)
 
     def _see(self, key: bytes, entry: Entry | None) -> Entry | None:
@@ -210,6 +228,9 @@ class _OverlaySnapshot(Snapshot):
 
     def count(self, start: bytes, stop: bytes) -> int:
         return self._overlay.count(start, stop)
+
+    def first_expiry(self) -> int | None:
+        return self._overlay.first_expiry()
 
     def snapshot(self) -> Snapshot:
         return self

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from coshelf.contract import Entry, Reader
 from coshelf.errors import DamagedRecord, InvalidKey
+from coshelf.mapping.living import Living
 from coshelf.mapping.namespace import Namespace
 from coshelf.mapping.record import Record
 from coshelf.mapping.selection import Selection, select
 from coshelf.values.blobs import MissingBlob
 from coshelf.values.codec import Codec
+from coshelf.values.expiry import EXPIRING, is_over, time_of
 
 if TYPE_CHECKING:
     from coshelf.inspection.preview import Preview
@@ -37,6 +39,21 @@ class Readable(Mapping[K, V], Generic[K, V]):
         """The reader. Raises :class:`coshelf.errors.ShelfClosed` if this was closed or has ended."""
         raise NotImplementedError
 
+    def _now(self) -> int:
+        """The time by which entries of the reader expire. It is asked for only if an entry can have expired."""
+        raise NotImplementedError
+
+    def _living(self) -> Reader:
+        """The reader without the entries that have expired, for scans."""
+        return Living(self._reader(), self._now)
+
+    def _entry(self, encoded: bytes) -> Entry | None:
+        """The entry of an encoded key; None if it does not exist or has expired."""
+        entry = self._reader().get(encoded)
+        if entry is not None and entry.record[:2] == EXPIRING and is_over(encoded, entry.record, self._now()):
+            return None
+        return entry
+
     def _value(self, key: K, encoded: bytes, entry: Entry) -> V:
         """The value of an entry, for the caller."""
         value: V = self._codec.load(key, encoded, entry.record, self._hands_out_copies)
@@ -44,13 +61,13 @@ class Readable(Mapping[K, V], Generic[K, V]):
 
     def _items(self, selection: Selection) -> Iterator[tuple[Any, V]]:
         """The items that a view shows."""
-        pages = selection.pages(self._reader())
+        pages = selection.pages(self._living())
         if pages is not None:
             return self._codec.load_pages(self._namespace.decode, pages)
         return self._items_singly(selection)
 
     def _items_singly(self, selection: Selection) -> Iterator[tuple[Any, V]]:
-        for key, encoded, entry in selection.scan(self._reader()):
+        for key, encoded, entry in selection.scan(self._living()):
             assert entry is not None
             yield key, self._value(key, encoded, entry)
 
@@ -63,7 +80,7 @@ class Readable(Mapping[K, V], Generic[K, V]):
         """The value of an encoded key. If its blob was removed meanwhile, the overwritten entry is read again."""
         last: bytes | None = None
         while True:
-            entry = self._reader().get(encoded)
+            entry = self._entry(encoded)
             if entry is None:
                 raise KeyError(key)
             try:
@@ -87,10 +104,29 @@ class Readable(Mapping[K, V], Generic[K, V]):
         ('pickle', 19, 'text')
         """
         encoded = self._namespace.encode(key)
-        entry = self._reader().get(encoded)
+        entry = self._entry(encoded)
         if entry is None:
             raise KeyError(key)
         return Record(key, encoded, entry, self._codec)
+
+    def expires(self, key: K) -> float | None:
+        """When an entry expires, in seconds since 1970; None if it does not.
+
+        Raises:
+            KeyError: the key is missing.
+
+        >>> import coshelf
+        >>> shelf = coshelf.open("memory:")
+        >>> shelf["a"] = 1
+        >>> shelf.expires("a") is None
+        True
+        """
+        encoded = self._namespace.encode(key)
+        entry = self._entry(encoded)
+        if entry is None:
+            raise KeyError(key)
+        time = time_of(entry.record)
+        return None if time is None else time / 1_000_000
 
     def records(
         self,
@@ -102,7 +138,7 @@ class Readable(Mapping[K, V], Generic[K, V]):
         reverse: bool = False,
     ) -> Iterator[Record[K, V]]:
         """The records of the entries that meet all conditions, in the order of their keys; as :meth:`keys`."""
-        for key, encoded, entry in self._select(glob, prefix, start, stop, reverse).scan(self._reader()):
+        for key, encoded, entry in self._select(glob, prefix, start, stop, reverse).scan(self._living()):
             assert entry is not None
             yield Record(key, encoded, entry, self._codec)
 
@@ -165,7 +201,10 @@ class Readable(Mapping[K, V], Generic[K, V]):
     def __contains__(self, key: object) -> bool:
         encoded = self._encoded(key)
         try:
-            return encoded is not None and self._reader().get(encoded) is not None
+            if encoded is None:
+                return False
+            record = self._reader().record(encoded)
+            return record is not None and not (record[:2] == EXPIRING and is_over(encoded, record, self._now()))
         except DamagedRecord:  # an engine that verifies records found a damaged one: the entry exists
             return True
 
@@ -178,7 +217,7 @@ class Readable(Mapping[K, V], Generic[K, V]):
                 wanted.setdefault(encoded, key)
         last: list[Entry | None] = []
         while True:
-            entries = self._reader().get_many(list(wanted))
+            entries = self._living().get_many(list(wanted))
             found = [(encoded, entry) for encoded, entry in zip(wanted, entries, strict=True) if entry is not None]
             try:
                 return self._values_of(wanted, found)
@@ -195,7 +234,7 @@ class Readable(Mapping[K, V], Generic[K, V]):
     # --- all entries -------------------------------------------------------------------------------------------------
 
     def __len__(self) -> int:
-        return self._select().count(self._reader())
+        return self._select().count(self._living())
 
     def __bool__(self) -> bool:
         return any(True for _ in self.keys())
@@ -296,7 +335,7 @@ class _View:
     _selection: Selection
 
     def __len__(self) -> int:
-        return self._selection.count(self._shelf._reader())
+        return self._selection.count(self._shelf._living())
 
     def __bool__(self) -> bool:
         return any(True for _ in self._keys(self._selection))
@@ -308,7 +347,7 @@ class _View:
         return self._shelf._items(selection)
 
     def _keys(self, selection: Selection) -> Iterator[Any]:
-        return selection.keys(self._shelf._reader())
+        return selection.keys(self._shelf._living())
 
     def _backwards(self) -> Selection:
         chosen = self._selection
@@ -420,7 +459,7 @@ class Cursor(Generic[K, V]):
     def _move(self, start: bytes | None, stop: bytes | None, *, reverse: bool) -> tuple[K, V] | None:
         namespace = self._shelf._namespace
         around = Selection(namespace, tuple(namespace.between(start, stop)), None, reverse)
-        found: tuple[Any, bytes, Any] | None = next(iter(around.scan(self._shelf._reader())), None)
+        found: tuple[Any, bytes, Any] | None = next(iter(around.scan(self._shelf._living())), None)
         if found is None:
             return None
         key, self._position, entry = found

@@ -8,6 +8,7 @@ from coshelf import records
 from coshelf.contract import Entry
 from coshelf.values.blobs import size_of
 from coshelf.values.codec import Codec
+from coshelf.values.expiry import time_of
 from coshelf.values.failures import damaged
 from coshelf.values.headers import NAMES, codec_of, said_of
 
@@ -73,6 +74,12 @@ class Record(Generic[K, V]):
     def buffers_size(self) -> int:
         """Bytes of the large buffers alone."""
         return size_of(self.raw) - len(self.raw) if len(self.raw) > records.TRAILER else 0
+
+    @property
+    def expires(self) -> float | None:
+        """When the entry expires, in seconds since 1970; None if it does not."""
+        time = time_of(self.raw)
+        return None if time is None else time / 1_000_000
 
     @property
     def form(self) -> str:

@@ -15,17 +15,18 @@ from coshelf.errors import TransactionInProgress, Unsupported, WaitTimeout
 from coshelf.keys import shown
 from coshelf.mapping import snapshot as snapshots
 from coshelf.mapping.counting import adding
-from coshelf.mapping.gathering import gather
+from coshelf.mapping.expiring import Lapsing
 from coshelf.mapping.handle import Handle
+from coshelf.mapping.memoizing import Memoizing
 from coshelf.mapping.namespace import Namespace
 from coshelf.mapping.quick_modify import modify_quickly, pop_quickly
 from coshelf.mapping.reading import Readable
 from coshelf.mapping.snapshot import Snapshot
-from coshelf.mapping.transacting import Transacting
 from coshelf.mapping.transaction import MISSING, Transaction, pairs
 from coshelf.mapping.upkeep import Cared
 from coshelf.system.timeouts import usable_timeout
 from coshelf.values.blobs import MissingBlob
+from coshelf.values.expiry import EXPIRING, INDEX, is_over
 from coshelf.values.pickled import PickleCodec
 
 __all__ = ["Shelf"]
@@ -40,7 +41,7 @@ _COMPLETIONS = 1_000
 _LONGEST_SLEEP = 1.0
 
 
-class Shelf(Cared, Transacting[K, V], Readable[K, V], MutableMapping[K, V], Generic[K, V]):
+class Shelf(Cared, Memoizing, Lapsing[K, V], Readable[K, V], MutableMapping[K, V], Generic[K, V]):
     """A dict on disk that every process shares. Made by :func:`coshelf.open`.
 
     Each method that writes is one commit. Reads never wait for a lock. A value that is read is a copy: use :meth:`edit`
@@ -126,6 +127,12 @@ class Shelf(Cared, Transacting[K, V], Readable[K, V], MutableMapping[K, V], Gene
             return state.overlay()
         return handle.engine
 
+    def _now(self) -> int:
+        handle = self._handle
+        if handle.inside and (state := handle.state()) is not None:
+            return state.now()
+        return handle.engine.now()
+
     def __getitem__(self, key: K) -> V:
         # Does the same as _get in one step: each further call costs a twentieth of a read.
         handle = self._handle
@@ -135,7 +142,7 @@ class Shelf(Cared, Transacting[K, V], Readable[K, V], MutableMapping[K, V], Gene
                 return value
         encoded = self._namespace.encode(key)
         record = (self._reader() if handle.inside else handle.engine).record(encoded)
-        if record is None:
+        if record is None or (record[:2] == EXPIRING and is_over(encoded, record, self._now())):
             raise KeyError(key)
         try:
             value = self._codec.load(key, encoded, record)
@@ -165,7 +172,7 @@ class Shelf(Cared, Transacting[K, V], Readable[K, V], MutableMapping[K, V], Gene
         engine = self._handle.engine
         if engine.capabilities.snapshots is None:
             raise Unsupported(f"snapshot(): the {engine.name} engine cannot keep an instant; copy() what is needed")
-        return snapshots.take(engine.snapshot(), engine.where, self._namespace, self._codec)
+        return snapshots.take(engine, self._namespace, self._codec)
 
     def sub(self, name: str) -> Shelf[Any, V]:
         """The entries under ``name/`` as a separate shelf: its key ``"k"`` is this shelf's ``"name/k"``.
@@ -216,6 +223,9 @@ class Shelf(Cared, Transacting[K, V], Readable[K, V], MutableMapping[K, V], Gene
                 return
         encoded = self._namespace.encode(key)
         body = self._codec.dump(key, encoded, value)
+        if self._codec.lifetime is not None:
+            self._store(encoded, body, self._codec.lifetime)
+            return
         if self._handle.inside:
             state = self._handle.state()
             if state is not None:
@@ -277,19 +287,18 @@ class Shelf(Cared, Transacting[K, V], Readable[K, V], MutableMapping[K, V], Gene
             lambda transaction: transaction.setdefault(key, default), writes=self._handle.engine.locks_quickly
         )
 
-    def update(self, other: Any = (), /, **more: Any) -> None:
-        """Store all items of a mapping or of an iterable of pairs, in one commit. As ``dict.update``."""
+    def update(self, other: Any = (), /, *, expire: Any = MISSING, **more: Any) -> None:
+        """Store all items of a mapping or of an iterable of pairs, in one commit. As ``dict.update``.
+
+        Args:
+            other: a mapping, or pairs of keys and values.
+            expire: as for :meth:`set`, for all of them. A key ``"expire"`` must be in a mapping or a pair.
+            more: further items.
+        """
         if self._handle.inside and (state := self._handle.state()) is not None:
-            Transaction(state, self._namespace, self._codec).update(other, **more)
+            Transaction(state, self._namespace, self._codec).update(other, expire=expire, **more)
             return
-        puts = self._handle.engine.gather()
-        items, is_left = iter(pairs(other, more)), True
-        while is_left:
-            some: dict[bytes, bytes] = {}
-            is_left = gather(some, items, self._namespace, self._codec)
-            puts.update(some)
-        if puts:
-            self._handle.commit_or_defer(Batch(puts=puts))
+        self._update_for(self._lifetime(expire), pairs(other, more))
 
     def __ior__(self, other: Any) -> Self:  # type: ignore[override,misc]
         self.update(other)
@@ -308,7 +317,8 @@ class Shelf(Cared, Transacting[K, V], Readable[K, V], MutableMapping[K, V], Gene
             with self.transaction() as transaction:
                 transaction.clear()
         else:
-            self._handle.commit(Batch(clears=self._namespace.ranges))
+            own = (INDEX,) if self.capabilities.expiry else ()
+            self._handle.commit(Batch(clears=(*own, *self._namespace.ranges)))
 
     # --- changing a value --------------------------------------------------------------------------------------------
 
@@ -369,13 +379,14 @@ class Shelf(Cared, Transacting[K, V], Readable[K, V], MutableMapping[K, V], Gene
             )
         return self._holding(lambda transaction: transaction.modify(key, function, default, allow_none=allow_none))
 
-    def incr(self, key: K, by: float = 1, default: float = 0) -> Any:
+    def incr(self, key: K, by: float = 1, default: float = 0, *, expire: Any = MISSING) -> Any:
         """Add ``by`` to the number under ``key``, and return the sum. Of several processes, each adds once.
 
         Args:
             key: the key of the entry.
             by: an int or float; a negative one subtracts.
             default: the number to which it is added if the key does not exist.
+            expire: as for :meth:`set`, if the key does not exist. An entry that exists keeps its time.
 
         Raises:
             TypeError: the value is not an int or float, or is a bool. The entry stays as it was.
@@ -386,6 +397,8 @@ class Shelf(Cared, Transacting[K, V], Readable[K, V], MutableMapping[K, V], Gene
         (1, 11, 10)
         """
         engine = self._handle.engine
+        if expire is not MISSING:
+            return self._begin_count(key, by, default, expire)
         if self._modifies_quickly and not self._handle.inside and type(default) is int:
             done = engine.quick_add(key, by, self._start)
             if done is not NotImplemented:
@@ -394,21 +407,6 @@ class Shelf(Cared, Transacting[K, V], Readable[K, V], MutableMapping[K, V], Gene
                     engine.stored()
                 return total
         return self.modify(key, adding(key, by, default), cast("V", default))
-
-    def add(self, key: K, value: V) -> bool:
-        """Store ``value`` if the key does not exist, and return whether it did that.
-
-        >>> import coshelf
-        >>> shelf = coshelf.open("memory:")
-        >>> shelf.add("leader", "ann"), shelf.add("leader", "ben"), shelf["leader"]
-        (True, False, 'ann')
-        """
-        engine = self._handle.engine
-        if engine.locks_quickly and not self._handle.inside:
-            self._handle.refuse_writing()
-            if engine.record(self._namespace.encode(key)) is not None:
-                return False
-        return self._atomically(lambda transaction: transaction.add(key, value), writes=engine.locks_quickly)
 
     def replace(self, key: K, old: V, new: V) -> bool:
         """Store ``new`` if the value equals ``old``, and return whether it did. Compare and set.

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import time
 import warnings
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 from coshelf import contract
+from coshelf.contract import Reader
+from coshelf.mapping.living import LivingSnapshot
 from coshelf.mapping.namespace import Namespace
 from coshelf.mapping.reading import Readable
 from coshelf.values.codec import Codec
@@ -23,8 +26,9 @@ _LONG = 600.0  # seconds after which a warning is given for an open snapshot
 class _HeldInstant:
     """The reader that a snapshot and its subs share, and the time at which it was taken."""
 
-    def __init__(self, reader: contract.Snapshot, where: str) -> None:
+    def __init__(self, reader: contract.Snapshot, where: str, now: Callable[[], int]) -> None:
         self.reader = reader
+        self.living = LivingSnapshot(reader, now)
         self._where = where
         self._since: float | None = time.monotonic()
 
@@ -54,6 +58,13 @@ class Snapshot(Readable[K, V], Generic[K, V]):
     def _reader(self) -> contract.Snapshot:
         return self._instant.read()
 
+    def _now(self) -> int:
+        return self._instant.living.now()
+
+    def _living(self) -> Reader:
+        self._instant.read()
+        return self._instant.living
+
     def sub(self, name: str) -> Snapshot[Any, V]:
         """A namespace at the same instant. It is closed with this snapshot."""
         return Snapshot(self._instant, self._namespace.sub(name), self._codec)
@@ -71,6 +82,6 @@ class Snapshot(Readable[K, V], Generic[K, V]):
         self.close()
 
 
-def take(reader: contract.Snapshot, where: str, namespace: Namespace, codec: Codec) -> Snapshot[K, V]:
-    """A snapshot over an engine's snapshot."""
-    return Snapshot(_HeldInstant(reader, where), namespace, codec)
+def take(engine: contract.Engine, namespace: Namespace, codec: Codec) -> Snapshot[K, V]:
+    """A snapshot over that of an engine. The clock is read after that is taken."""
+    return Snapshot(_HeldInstant(engine.snapshot(), engine.where, engine.now), namespace, codec)

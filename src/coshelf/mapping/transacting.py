@@ -114,7 +114,7 @@ class Transacting(Generic[K, V]):
         self, participant: Participant, base: Any, commit: Callable[[Batch], object], *, watched: bool
     ) -> Iterator[Transaction[K, V]]:
         state, transaction = transactions.begin(
-            base, self._handle.engine.where, self._namespace, self._codec, watched=watched
+            base, self._handle.engine, self._namespace, self._codec, watched=watched
         )
         try:
             participant.state = state
@@ -132,7 +132,7 @@ class Transacting(Generic[K, V]):
             self._committed(batch)
 
     def _begin(self, base: Reader, *, watched: bool) -> tuple[State, Transaction[K, V]]:
-        return transactions.begin(base, self._handle.engine.where, self._namespace, self._codec, watched=watched)
+        return transactions.begin(base, self._handle.engine, self._namespace, self._codec, watched=watched)
 
     def _committed(self, batch: Batch) -> None:
         """Called after a transaction of this shelf, for a subclass that keeps values that were read."""
@@ -174,9 +174,7 @@ class Transacting(Generic[K, V]):
         if outer is not None:
             return step(outer)
         for _ in range(_ATTEMPTS):
-            state, transaction = transactions.begin(
-                engine, self._handle.engine.where, self._namespace, self._codec, watched=True
-            )
+            state, transaction = transactions.begin(engine, engine, self._namespace, self._codec, watched=True)
             with self._handle.taking_part() if joined else nullcontext() as participant:
                 if participant is not None:
                     participant.state = state

@@ -6,14 +6,15 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from itertools import chain
-from typing import Any, Final, Generic, Self, TypeVar, cast, overload
+from typing import Any, Generic, Self, TypeVar, cast, overload
 
-from coshelf.contract import Batch, Engine, Reader
+from coshelf.contract import Batch, Capabilities, Engine, Reader
 from coshelf.errors import InvalidKey, ShelfClosed
 from coshelf.keys import shown
 from coshelf.mapping.counting import adding
 from coshelf.mapping.gathering import gather, is_gathered_in_c
 from coshelf.mapping.immutable import is_immutable
+from coshelf.mapping.lapsing import MISSING, Expire, LapsingTransaction
 from coshelf.mapping.namespace import Namespace
 from coshelf.mapping.overlay import Overlay
 from coshelf.mapping.reading import Readable
@@ -27,15 +28,6 @@ V = TypeVar("V")
 D = TypeVar("D")
 
 
-class _Missing:
-    def __repr__(self) -> str:
-        return "<none>"
-
-
-MISSING: Final[Any] = _Missing()
-"""The default of arguments for which None is a value."""
-
-
 def refuse_none(old: object, key: object) -> None:
     """Raise TypeError if ``modify`` got None from its function for a value that can be changed in place."""
     if not is_immutable(old):
@@ -46,12 +38,13 @@ def refuse_none(old: object, key: object) -> None:
         )
 
 
-class Transaction(Readable[K, V], MutableMapping[K, V], Generic[K, V]):
+class Transaction(LapsingTransaction[K, V], Readable[K, V], MutableMapping[K, V], Generic[K, V]):
     """A read-write view of a shelf, from :meth:`coshelf.Shelf.transaction`. Its changes are committed together.
 
     Reads see the transaction's own writes. The transaction ends with its ``with`` block and cannot be used afterwards.
     """
 
+    _state: State
     _puts_plainly: bool | None = None  # whether to try Overlay.put_plain; None before the first write
 
     def __init__(self, state: State, namespace: Namespace, codec: Codec) -> None:
@@ -62,6 +55,9 @@ class Transaction(Readable[K, V], MutableMapping[K, V], Generic[K, V]):
     def _reader(self) -> Overlay:
         return self._state.overlay()
 
+    def _now(self) -> int:
+        return self._state.now()
+
     def sub(self, name: str) -> Transaction[Any, V]:
         """A namespace in the same transaction."""
         return Transaction(self._state, self._namespace.sub(name), self._codec)
@@ -71,18 +67,20 @@ class Transaction(Readable[K, V], MutableMapping[K, V], Generic[K, V]):
     def __setitem__(self, key: K, value: V) -> None:
         overlay = self._state.overlay()
         if self._puts_plainly is None:
-            self._puts_plainly = is_gathered_in_c(self._namespace, self._codec)
+            is_plain = self._codec.lifetime is None
+            self._puts_plainly = is_plain and is_gathered_in_c(self._namespace, self._codec)
         if self._puts_plainly:
             if overlay.put_plain(key, value):
                 return
             self._puts_plainly = False  # values of one kind often come together, and an attempt in vain takes time
         encoded = self._namespace.encode(key)
-        overlay.put(encoded, self._codec.dump(key, encoded, value))
+        self._put_for(encoded, self._codec.dump(key, encoded, value), self._codec.lifetime)
 
     def __delitem__(self, key: K) -> None:
         encoded = self._namespace.encode(key)
         overlay = self._reader()
-        if overlay.get(encoded) is None:
+        record = self._living_record(encoded)
+        if record is None:
             raise KeyError(key)
         overlay.delete(encoded)
 
@@ -121,21 +119,21 @@ class Transaction(Readable[K, V], MutableMapping[K, V], Generic[K, V]):
             self[key] = default
             return self._get(key)
 
-    def update(self, other: Any = (), /, **more: Any) -> None:
-        """Store all items of a mapping or of an iterable of pairs. As ``dict.update``."""
+    def update(self, other: Any = (), /, *, expire: Expire = MISSING, **more: Any) -> None:
+        """Store all items of a mapping or of an iterable of pairs. As :meth:`coshelf.Shelf.update`."""
+        length = self._lifetime(expire)
         if type(other) is dict and not more:
-            self._update_at_once(other)
-            return
-        for key, value in pairs(other, more):  # an iterator may read what this call has written
-            self[key] = value
+            self._update_at_once(other, length)
+        else:
+            self._update(pairs(other, more), length)
 
-    def _update_at_once(self, entries: dict[K, V]) -> None:
+    def _update_at_once(self, entries: dict[K, V], length: int | None) -> None:
         items, is_left, puts = iter(entries.items()), True, dict[bytes, bytes]()
         try:
             while is_left:
                 is_left = gather(puts, items, self._namespace, self._codec)
         finally:
-            self._reader().put_all(puts)
+            self._put_all(puts, length)
 
     def __ior__(self, other: Any) -> Self:  # type: ignore[override,misc]
         self.update(other)
@@ -153,8 +151,7 @@ class Transaction(Readable[K, V], MutableMapping[K, V], Generic[K, V]):
 
     # --- changing a value --------------------------------------------------------------------------------------------
 
-    def _get_or(self, key: K, encoded: bytes, overlay: Overlay, default: Any, *, copy: bool = False) -> V:
-        record = overlay.record(encoded)
+    def _get_or(self, key: K, encoded: bytes, record: bytes | None, default: Any, *, copy: bool = False) -> V:
         value: V = default
         if record is None:
             if default is MISSING:
@@ -171,57 +168,81 @@ class Transaction(Readable[K, V], MutableMapping[K, V], Generic[K, V]):
         """Return a value for changes in place, and store it when the block ends. As :meth:`coshelf.Shelf.edit`."""
         overlay, encoded = self._reader(), self._namespace.encode(key)
         with overlay.guarding(encoded):
-            value = self._get_or(key, encoded, overlay, default, copy=True)
+            record = self._living_record(encoded)
+            value = self._get_or(key, encoded, record, default, copy=True)
             if is_immutable(value):
                 raise TypeError(
                     f"the value for key {shown(key)} is a {type(value).__name__}, which cannot be changed in place\n"
                     "  hint: use modify()"
                 )
             yield value
-            self._reader().put_guarded(encoded, self._codec.dump(key, encoded, value))
+            self._put_back(self._reader(), encoded, self._codec.dump(key, encoded, value), record)
 
     def modify(self, key: K, function: Callable[[V], V], default: Any = MISSING, *, allow_none: bool = False) -> V:
         """Store ``function(value)`` and return it. As :meth:`coshelf.Shelf.modify`."""
         overlay, encoded = self._reader(), self._namespace.encode(key)
         with overlay.guarding(encoded):
-            old = self._get_or(key, encoded, overlay, default)
+            record = self._living_record(encoded)
+            old = self._get_or(key, encoded, record, default)
             new = function(old)
             if new is None and not allow_none:
                 refuse_none(old, key)
-            self._reader().put_guarded(encoded, self._codec.dump(key, encoded, new))
+            self._put_back(self._reader(), encoded, self._codec.dump(key, encoded, new), record)
         return new
 
-    def incr(self, key: K, by: float = 1, default: float = 0) -> Any:
+    def incr(self, key: K, by: float = 1, default: float = 0, *, expire: Expire = MISSING) -> Any:
         """Add ``by`` to the number under ``key``, and return the sum. As :meth:`coshelf.Shelf.incr`."""
-        return self.modify(key, adding(key, by, default), cast("V", default))
-
-    def add(self, key: K, value: V) -> bool:
-        """Store ``value`` if the key does not exist, and return whether it did that."""
-        if self._reader().get(self._namespace.encode(key)) is not None:
-            return False
-        self[key] = value
-        return True
+        is_new = expire is not MISSING and key not in self
+        total = self.modify(key, adding(key, by, default), cast("V", default))
+        if is_new:
+            self.touch(key, expire)
+        return total
 
     def replace(self, key: K, old: V, new: V) -> bool:
         """Store ``new`` if the value equals ``old``. As :meth:`coshelf.Shelf.replace`."""
-        try:
-            value = self._get(key)
-        except KeyError:
+        overlay, encoded = self._reader(), self._namespace.encode(key)
+        record = self._living_record(encoded)
+        if record is None:
             return False
+        value = self._get_or(key, encoded, record, MISSING)
         if not (value is old or value == old):
             return False
-        self[key] = new
+        body = self._codec.dump(key, encoded, new)
+        with overlay.guarding(encoded):
+            self._put_back(overlay, encoded, body, record)
         return True
 
 
 class State:
     """Shared by a transaction and its subs: the overlay, and whether the transaction has ended."""
 
-    def __init__(self, overlay: Overlay, where: str) -> None:
+    _at: int | None = None
+
+    def __init__(self, overlay: Overlay, engine: Engine) -> None:
         self._overlay = overlay
-        self._where = where
+        self._engine = engine
+        self._where = engine.where
         self._pid = os.getpid()
         self._ended = False
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return self._engine.capabilities
+
+    @property
+    def engine(self) -> str:
+        """The name of the engine."""
+        return self._engine.name
+
+    def clock(self) -> int:
+        """The time now, from which lifetimes are counted."""
+        return self._engine.now()
+
+    def now(self) -> int:
+        """The time by which entries expire in the transaction: that of the first look at an entry that expires."""
+        if self._at is None:
+            self._at = self._engine.now()
+        return self._at
 
     def overlay(self) -> Overlay:
         if self._ended:
@@ -239,7 +260,8 @@ class State:
         """A part of the transaction. If its block raises, only this part is undone."""
         overlay = self.overlay()
         mark = overlay.mark()
-        part = State(overlay, self._where)
+        part = State(overlay, self._engine)
+        part._at = self._at
         try:
             yield part
         except BaseException:
@@ -290,10 +312,10 @@ class LateState(State):
 
 
 def begin(
-    base: Reader, where: str, namespace: Namespace, codec: Codec, *, watched: bool
+    base: Reader, engine: Engine, namespace: Namespace, codec: Codec, *, watched: bool
 ) -> tuple[State, Transaction[Any, Any]]:
     """A transaction over a reader, and the state with which its owner commits and ends it."""
-    state = State(Overlay(base, watched=watched), where)
+    state = State(Overlay(base, watched=watched), engine)
     return state, Transaction(state, namespace, codec)
 
 

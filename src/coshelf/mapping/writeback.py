@@ -26,11 +26,13 @@ from coshelf.keys import FIRST, LAST, shown
 from coshelf.mapping.handle import Commit, Handle
 from coshelf.mapping.holders import Holders
 from coshelf.mapping.immutable import is_immutable
+from coshelf.mapping.lapsing import Expire, rows_until
 from coshelf.mapping.namespace import Namespace
 from coshelf.mapping.selection import Selection
 from coshelf.mapping.shelf import Shelf
 from coshelf.mapping.transaction import MISSING, Transaction, pairs
 from coshelf.values.codec import Codec
+from coshelf.values.expiry import time_of
 
 __all__ = ["WritebackCache", "WritebackShelf"]
 
@@ -41,12 +43,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """A value that the caller got, and its fingerprint at that moment; None if it could not be pickled."""
+    """A value that the caller got, and its fingerprint at that moment; None if it could not be pickled.
+
+    ``time``: when its entry expires; None if it does not.
+    """
 
     key: Any
     value: Any
     fingerprint: bytes | None
     version: int | str | Absent
+    time: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +69,9 @@ class WritebackCache:
     A forked child begins with an empty cache: the parent writes its own changes.
     """
 
-    def __init__(self, codec: Codec) -> None:
+    def __init__(self, codec: Codec, now: Callable[[], int]) -> None:
         self._codec = codec
+        self._now = now
         self._begin()
 
     def _begin(self) -> None:
@@ -89,9 +96,25 @@ class WritebackCache:
         entries = self._entries()
         with self._lock:
             self._holders.note(encoded)
-            return entries.get(encoded)
+            kept = entries.get(encoded)
+            if kept is not None and self._is_over(kept):
+                del entries[encoded]
+                return None
+            return kept
 
-    def keep(self, key: Any, encoded: bytes, value: Any, version: int | str, fingerprint: bytes | None = None) -> Any:
+    def _is_over(self, kept: _Kept) -> bool:
+        """Whether its entry has expired. Changes of the value are lost with it."""
+        return kept.time is not None and kept.time <= self._now()
+
+    def keep(
+        self,
+        key: Any,
+        encoded: bytes,
+        value: Any,
+        version: int | str,
+        time: int | None = None,
+        fingerprint: bytes | None = None,
+    ) -> Any:
         """Cache a value that was just loaded, or stored with this fingerprint. Return the value for the caller."""
         entries = self._entries()
         if is_immutable(value):
@@ -102,14 +125,14 @@ class WritebackCache:
         if fingerprint is not None:
             with self._lock:
                 self._holders.note(encoded)
-                entries[encoded] = _Kept(key, value, fingerprint, version)
+                entries[encoded] = _Kept(key, value, fingerprint, version, time)
             return value
         try:
             fingerprint = self._codec.fingerprint(key, encoded, value)
         except UnwritableValue:
             fingerprint = None
         with self._lock:  # if two threads load it at once, both get the first object
-            return entries.setdefault(encoded, _Kept(key, value, fingerprint, version)).value
+            return entries.setdefault(encoded, _Kept(key, value, fingerprint, version, time)).value
 
     def miss(self, encoded: bytes) -> None:
         """Note that the caller got no value for a key."""
@@ -164,7 +187,8 @@ class WritebackCache:
                 for encoded, kept in chosen.items():
                     if encoded not in failures:
                         fingerprint = changes[encoded].fingerprint if encoded in changes else kept.fingerprint
-                        current = _Kept(kept.key, kept.value, fingerprint, versions.get(encoded, kept.version))
+                        version = versions.get(encoded, kept.version)
+                        current = _Kept(kept.key, kept.value, fingerprint, version, kept.time)
                         self._let_go(encoded, kept, None if encoded in conflicts else current)
         _report(
             {chosen[encoded].key: chosen[encoded].value for encoded in conflicts},
@@ -174,6 +198,8 @@ class WritebackCache:
     def _chosen(self, only: bytes | None) -> dict[bytes, _Kept]:
         entries = self._entries()
         with self._lock:
+            for encoded in [encoded for encoded, kept in entries.items() if self._is_over(kept)]:
+                del entries[encoded]
             return {encoded: kept for encoded, kept in entries.items() if only is None or encoded == only}
 
     def _let_go(self, encoded: bytes, kept: _Kept, current: _Kept | None) -> None:
@@ -268,7 +294,8 @@ class WritebackShelf(Shelf[K, V]):
         kept = self._cache.find(encoded)
         if kept is None:
             value = super()._value(key, encoded, entry)
-            kept_value: V = self._cache.keep(key, encoded, value, entry.version)
+            time = time_of(entry.record)
+            kept_value: V = self._cache.keep(key, encoded, value, entry.version, time)
             return kept_value
         found: V = kept.value
         return found
@@ -288,20 +315,41 @@ class WritebackShelf(Shelf[K, V]):
     def __setitem__(self, key: K, value: V) -> None:
         self.update(((key, value),))
 
-    def update(self, other: Any = (), /, **more: Any) -> None:
+    def set(self, key: K, value: V, expire: Expire = MISSING) -> None:
+        self.update(((key, value),), expire=expire)
+
+    def add(self, key: K, value: V, expire: Expire = MISSING) -> bool:
+        self._write_back(key)
+        return super().add(key, value, expire)
+
+    def _begin_count(self, key: K, by: float, default: float, expire: Expire) -> Any:
+        self._write_back(key)
+        return super()._begin_count(key, by, default, expire)
+
+    def touch(self, key: K, expire: Expire = MISSING) -> bool:
+        self._write_back(key)
+        return super().touch(key, expire)
+
+    def update(self, other: Any = (), /, *, expire: Expire = MISSING, **more: Any) -> None:
+        length = self._lifetime(expire)
         joined = self._joined()
         if joined is not None:
-            joined.update(other, **more)
+            joined.update(other, expire=expire, **more)
             return
         stored = {self._namespace.encode(key): (key, value) for key, value in pairs(other, more)}
         puts = {encoded: self._codec.dump(key, encoded, value) for encoded, (key, value) in stored.items()}
         if not puts:
             return
         with self._cache.writing():
-            version = self._handle.commit(Batch(puts=puts))
+            batch = self._batch(puts, length)
+            version = self._handle.commit(batch)
             for encoded, (key, value) in stored.items():
+                if encoded not in batch.puts:  # it has expired already
+                    self._cache.drop(encoded, encoded + b"\x00")
+                    continue
                 fingerprint = self._codec.fingerprint(key, encoded, value, puts[encoded])
-                self._cache.keep(key, encoded, value, version, fingerprint)
+                self._cache.keep(key, encoded, value, version, time_of(batch.puts[encoded]), fingerprint)
+        self._sweep(len(puts) if length is not None else 0)
 
     def clear(self) -> None:
         self._handle.refuse_writing()
@@ -346,10 +394,6 @@ class WritebackShelf(Shelf[K, V]):
         self._write_back(key)
         return super().modify(key, function, default, allow_none=allow_none)
 
-    def add(self, key: K, value: V) -> bool:
-        self._write_back(key)
-        return super().add(key, value)
-
     def replace(self, key: K, old: V, new: V) -> bool:
         self._write_back(key)
         return super().replace(key, old, new)
@@ -385,7 +429,8 @@ def _commit(
     try:
         while changed:
             try:
-                version = commit(Batch(puts=changed, checks={encoded: chosen[encoded].version for encoded in changed}))
+                checks = {encoded: chosen[encoded].version for encoded in changed}
+                version = commit(Batch(puts=_with_times(changed, chosen), checks=checks))
                 versions = dict.fromkeys(changed, version)
                 break
             except Conflict as conflict:
@@ -399,6 +444,15 @@ def _commit(
             versions |= one
             conflicts += theirs
     return versions, conflicts
+
+
+def _with_times(changed: dict[bytes, bytes], chosen: dict[bytes, _Kept]) -> dict[bytes, bytes]:
+    """The puts for changed values, which keep the times at which their entries expire."""
+    puts: dict[bytes, bytes] = {}
+    for encoded, body in changed.items():
+        time = chosen[encoded].time
+        puts.update({encoded: body} if time is None else rows_until(time, {encoded: body}))
+    return puts
 
 
 def _report(conflicts: dict[Any, Any], failures: dict[Any, UnwritableValue]) -> None:

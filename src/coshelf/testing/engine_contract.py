@@ -7,6 +7,7 @@ from coshelf.testing.contract.checks import CheckTests
 from coshelf.testing.contract.commits import CommitTests
 from coshelf.testing.contract.doorbell import DoorbellTests
 from coshelf.testing.contract.exclusive_lock import ExclusiveLockTests
+from coshelf.testing.contract.expiry import ExpiryTests
 from coshelf.testing.contract.keys_and_values import KeyAndValueTests
 from coshelf.testing.contract.opening import OpeningTests
 from coshelf.testing.contract.reading import ReadingTests
@@ -23,6 +24,7 @@ class EngineContract(
     OpeningTests,
     DoorbellTests,
     ExclusiveLockTests,
+    ExpiryTests,
     SnapshotTests,
     ThreadTests,
     CheckTests,

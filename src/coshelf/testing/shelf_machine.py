@@ -9,6 +9,7 @@ from coshelf.testing.machine.one_entry import OneEntryRules
 from coshelf.testing.machine.opening import OpeningRules
 from coshelf.testing.machine.snapshots import SnapshotRules
 from coshelf.testing.machine.strategies import keys
+from coshelf.testing.machine.times import ExpiryRules
 from coshelf.testing.machine.transactions import TransactionRules
 from coshelf.testing.machine.views import ViewRules
 
@@ -16,7 +17,14 @@ __all__ = ["Model", "ShelfMachine", "canonical", "keys", "order"]
 
 
 class ShelfMachine(
-    OneEntryRules, ManyEntriesRules, ViewRules, CursorRules, TransactionRules, SnapshotRules, OpeningRules
+    ExpiryRules,
+    OneEntryRules,
+    ManyEntriesRules,
+    ViewRules,
+    CursorRules,
+    TransactionRules,
+    SnapshotRules,
+    OpeningRules,
 ):
     """Does every operation on a shelf, and on a plain dict, in any order.
 

@@ -25,10 +25,13 @@ from coshelf.errors import (
 )
 from coshelf.inspection.reports import shown_key
 from coshelf.keys import FIRST, LAST
+from coshelf.mapping.living import Living
 from coshelf.mapping.shelf import Shelf
 from coshelf.transfer.records_apart import Apart, take_apart
 from coshelf.transfer.report import Left, TransferProgress, TransferReport
 from coshelf.trust import marks
+from coshelf.values.expiry import is_over, with_rows
+from coshelf.values.settings import remembered
 
 __all__ = ["Copied", "copy_entries"]
 
@@ -164,7 +167,8 @@ class _Copy:
         progress: TransferProgress | None,
     ) -> None:
         self._source = source
-        self._reader = reader
+        self._rows = reader
+        self._reader = Living(reader, source.now)
         self._target = target
         self._overwrite = overwrite
         self._verify = verify
@@ -255,6 +259,13 @@ class _Copy:
 
     def _copy_settings(self) -> None:
         """Copy the settings of how values are written. Raises :class:`Unsupported` if the target has other ones."""
+        is_unable = self._target.keeps_settings and not self._target.capabilities.expiry
+        has = remembered(self._source) if is_unable else None
+        if has is not None and has.lifetime:
+            raise Unsupported(
+                f"{self._source.where} has a default time after which entries expire, and entries of the "
+                f"{self._target.name} engine cannot expire\n  hint: export and import the entries"
+            )
         for key, record in self._settings():
             name, body = key[1:].decode("ascii", "backslashreplace"), record[: -records.TRAILER]
             there = self._target.get(key)
@@ -274,10 +285,10 @@ class _Copy:
 
     def _settings(self) -> list[tuple[bytes, bytes]]:
         """Rows of the source that say how values are written. The mark is not copied: each shelf has its own."""
-        if isinstance(self._reader, Snapshot):
-            rows = list(self._reader.reserved())
+        if isinstance(self._rows, Snapshot):
+            rows = list(self._rows.reserved())
         else:
-            rows = [(key, entry.record) for key, entry in self._reader.scan(*_SETTINGS) if entry is not None]
+            rows = [(key, entry.record) for key, entry in self._rows.scan(*_SETTINGS) if entry is not None]
         return [row for row in rows if _SETTINGS[0] <= row[0] < _SETTINGS[1] and row[0] != marks.ROW_KEY]
 
     def _copy_chunk(self, chunk: dict[bytes, Apart]) -> None:
@@ -301,7 +312,7 @@ class _Copy:
     def _is_wanted(self, key: bytes, apart: Apart, there: Entry | None) -> bool:
         if key in self._left:
             return False
-        if there is None:
+        if there is None or is_over(key, there.record, self._target.now()):
             return True
         if self._is_same(key, apart, there):
             return False
@@ -322,6 +333,8 @@ class _Copy:
         capabilities = self._target.capabilities
         if capabilities.largest_key is not None and len(key) > capabilities.largest_key:
             reason = f"a key has at most {capabilities.largest_key} bytes there (as stored), this one has {len(key)}"
+        if apart.time is not None and not capabilities.expiry:
+            reason = f"it expires, and entries of the {self._target.name} engine cannot expire"
         if reason is not None:
             self._fail(key, reason)
             return None
@@ -353,7 +366,7 @@ class _Copy:
             if self._target.capabilities.checks == "entry":
                 checks = {}
             try:
-                self._target.commit(Batch(puts=puts, checks=checks))
+                self._target.commit(Batch(puts=with_rows(puts), checks=checks))
                 stored.update(puts)
             except (InvalidKey, KeyTooLong, ValueTooLarge, Unsupported, NotAShelf):
                 stored.update(key for key, body in puts.items() if self._store_singly(key, body, checks.get(key)))
@@ -362,7 +375,7 @@ class _Copy:
         """Commit one of a batch that was refused as a whole."""
         checks = {} if expected is None else {key: expected}
         try:
-            self._target.commit(Batch(puts={key: body}, checks=checks))
+            self._target.commit(Batch(puts=with_rows({key: body}), checks=checks))
             return True
         except (InvalidKey, KeyTooLong, ValueTooLarge, Unsupported, NotAShelf) as error:
             self._fail(key, error)
@@ -374,6 +387,8 @@ class _Copy:
         there = self._there(list(chunk))
         for key, apart in chunk.items():
             found = there.get(key)
+            if found is None and apart.time is not None and apart.time <= self._target.now():
+                continue  # it has expired meanwhile, and was removed
             if found is None:
                 self._fail(key, "it is missing in the target at the end")
             elif not self._is_same(key, apart, found):

@@ -8,6 +8,7 @@ from coshelf import records
 from coshelf.errors import DamagedRecord, Unsupported
 from coshelf.inspection.reports import shown_key
 from coshelf.values.blobs import LARGE, Blobs, Body, unpack
+from coshelf.values.expiry import bare, stamped, time_of
 from coshelf.values.pickle_surgery import inline, lifted
 
 __all__ = ["Apart", "take_apart"]
@@ -24,11 +25,13 @@ class Apart:
         headers: the data of the headers by kind, without that of a blob; empty for a plain pickle.
         payload: the bytes after the headers; for a plain pickle the whole body.
         buffers: the large buffers in its blob.
+        time: when the entry expires; None if it does not. The headers are without it.
     """
 
     headers: dict[int, bytes]
     payload: bytes
     buffers: list[memoryview]
+    time: int | None = None
 
     @property
     def size(self) -> int:
@@ -36,6 +39,10 @@ class Apart:
 
     def body(self, key: bytes, blobs: Blobs | None) -> bytes:
         """The body for an engine with these blobs, or without. Raises :class:`Unsupported` if it is impossible."""
+        body = self._body(key, blobs)
+        return body if self.time is None else stamped(body, self.time)
+
+    def _body(self, key: bytes, blobs: Blobs | None) -> bytes:
         payload, buffers = self.payload, self.buffers
         if blobs is None:
             if not buffers:
@@ -63,7 +70,7 @@ class Apart:
 
     def is_same(self, other: Apart) -> bool:
         """Whether both are the same value, wherever their buffers lie."""
-        if self.headers != other.headers:
+        if self.headers != other.headers or self.time != other.time:
             return False
         if self.payload == other.payload and self.buffers == other.buffers:
             return True
@@ -82,8 +89,10 @@ def take_apart(key: bytes, record: bytes, blobs: Blobs | None) -> Apart:
     """The parts of an engine's record. Raises DamagedRecord, and MissingBlob if its blob is missing."""
     if not records.is_intact(key, record):
         raise DamagedRecord(f"its {len(record)} bytes do not match their checksum", shown_key(key))
+    time = time_of(record)
+    record = bare(record)
     if record[0] != records.HEADERED:
-        return Apart({}, record[: -records.TRAILER], [])
+        return Apart({}, record[: -records.TRAILER], [], time)
     found = records.read_headers(record)
     if found is None:
         raise DamagedRecord("its headers are not valid", shown_key(key))
@@ -91,11 +100,11 @@ def take_apart(key: bytes, record: bytes, blobs: Blobs | None) -> Apart:
     payload = record[start : -records.TRAILER]
     packed = headers.pop(records.BLOB, None)
     if packed is None:
-        return Apart(headers, payload, [])
+        return Apart(headers, payload, [], time)
     reference = unpack(packed)
     if reference is None or blobs is None:
         raise DamagedRecord("it names a blob, and there is none", shown_key(key))
-    return Apart(headers, payload, blobs.views(reference))
+    return Apart(headers, payload, blobs.views(reference), time)
 
 
 def _protocol(pickle: bytes) -> int:

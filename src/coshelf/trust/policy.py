@@ -42,8 +42,8 @@ class Policy:
             raise TypeError("a shelf with sign= is not pickled: its secret would be in it. Open it where it is used")
         if self.asked is not None and self.asked.secrets:
             raise TypeError("a shelf with encrypt= is not pickled: its secret would be in it. Open it where it is used")
-        # recode=True applies to one opening: another process may have recoded the shelf since.
-        asked = None if self.asked is None else dataclasses.replace(self.asked, recode=False)
+        # These apply to one opening: another process may have recoded the shelf since, or changed its default time.
+        asked = None if self.asked is None else dataclasses.replace(self.asked, recode=False, lifetime=None)
         return Policy, (self.protocol, self.trust, self.allow, (), asked)
 
     @property

@@ -42,8 +42,11 @@ def assembled(
     # A signed shelf has no blobs, because a blob has no signature: all of a signed value is in its record.
     large = LargeBuffers(None if sign else engine.blobs)
     codec = LayeredCodec(pickles, layers, IDS.get(found.codec), asked.kind, large)
+    codec.lifetime = found.lifetime or None
     if found.are_default and not sign:
-        return PickleCodec(pickles, large, lambda: codec)
+        plain = PickleCodec(pickles, large, lambda: codec)
+        plain.lifetime = codec.lifetime
+        return plain
     if found.dictionaries and flag != "r":
         dictionaries.renew(found.dictionaries)
     return codec

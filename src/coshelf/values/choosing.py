@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from coshelf.contract import EVERYTHING_GONE, Batch, Engine, Flag
 from coshelf.values.codec import Codec
+from coshelf.values.expiry import INDEX
 from coshelf.values.large_buffers import LargeBuffers
 from coshelf.values.pickled import PickleCodec
 from coshelf.values.pickles import Pickles
@@ -45,6 +46,7 @@ def start_afresh(engine: Engine) -> None:
     The dictionaries stay, because another process that has the shelf open may be using one at this moment.
     """
     if engine.keeps_settings:
-        engine.commit(Batch(clears=EVERYTHING_GONE.clears, deletes=frozenset((SETTINGS_ROW,))))
+        index = (INDEX,) if engine.capabilities.expiry else ()
+        engine.commit(Batch(clears=(*index, *EVERYTHING_GONE.clears), deletes=frozenset((SETTINGS_ROW,))))
     else:
         engine.commit(EVERYTHING_GONE)

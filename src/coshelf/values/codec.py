@@ -48,10 +48,12 @@ class Codec(Protocol):
     Attributes:
         protocol: of the pickles that are written.
         layers: the layers, in the order in which they are applied.
+        lifetime: microseconds after which entries expire that are stored without another time; None: never.
     """
 
     protocol: int
     layers: tuple[Layer, ...]
+    lifetime: int | None
 
     def dump(self, key: Any, encoded_key: bytes, value: Any) -> bytes:
         """The body for a value. Raises :class:`~coshelf.errors.UnwritableValue` for any exception of pickling."""

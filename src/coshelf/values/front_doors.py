@@ -36,17 +36,22 @@ class FrontDoor:
     def codec(self, engine: Engine, flag: Flag) -> Codec:
         """The codec for an engine. Raises :class:`CodecMismatch` if the settings do not allow plain pickles."""
         if self.writes and flag != "r":
-            _refuse_layers(engine)
+            made = self.make(engine.blobs)
+            made.lifetime = _lifetime(engine)
+            return made
         return self.make(engine.blobs)
 
     def refuse_bare_pickles(self, engine: str) -> None:
         """Refuses nothing: a front door asks for nothing that an engine of bare pickles does not have."""
 
 
-def _refuse_layers(engine: Engine) -> None:
-    """Refuse to write plain pickles into a shelf with other settings, such as encryption."""
+def _lifetime(engine: Engine) -> int | None:
+    """The lifetime of entries that the shelf remembers.
+
+    Refuses to write plain pickles into a shelf with other settings, such as encryption.
+    """
     if not engine.keeps_settings or engine.get(SETTINGS_ROW) is None:
-        return
+        return None
     from coshelf.values.settings import remembered
 
     found = remembered(engine)
@@ -55,6 +60,7 @@ def _refuse_layers(engine: Engine) -> None:
             f"{engine.where} has {found}, and this way of opening it writes plain pickles\n"
             "  hint: open it with coshelf.open, or to read alone"
         )
+    return (found.lifetime or None) if found is not None else None
 
 
 def _pickle_codec(blobs: Blobs | None) -> Codec:

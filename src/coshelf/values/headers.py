@@ -59,6 +59,8 @@ def codec_of(headers: dict[int, bytes]) -> int | None:
 def parts(record: bytes) -> tuple[dict[int, bytes], bytes]:
     """The headers of a record, by kind, and its payload.
 
+    The time at which the entry expires is left out: it does not matter for the value.
+
     No header has the kind 0. Here it stands for a record of an unknown form, which :func:`refuse_unknown` refuses.
     """
     tag = record[0]
@@ -66,7 +68,11 @@ def parts(record: bytes) -> tuple[dict[int, bytes], bytes]:
         return {}, record[: -records.TRAILER]
     if tag == records.HEADERED:
         found = records.read_headers(record)
-        return ({0: b""}, b"") if found is None else (found[0], record[found[1] : -records.TRAILER])
+        if found is None:
+            return {0: b""}, b""
+        if len(found[0].get(records.EXPIRY, b"")) == records.TIME:
+            del found[0][records.EXPIRY]
+        return found[0], record[found[1] : -records.TRAILER]
     if tag == records.OLD_PICKLE:
         return {}, record[1 : -records.TRAILER]
     return {0: record[:1]}, b""

@@ -10,6 +10,7 @@ from coshelf.errors import FormatTooNew, UnreadableValue, UntrustedValue
 from coshelf.keys import shown
 from coshelf.values.codec import Layer, load_singly
 from coshelf.values.encryption import refuse_encrypted
+from coshelf.values.expiry import bare
 from coshelf.values.failures import damaged, refuse_damaged
 from coshelf.values.headers import NAMES, codec_of, parts, refuse_unknown
 from coshelf.values.large_buffers import LargeBuffers
@@ -35,6 +36,8 @@ class LayeredCodec:
         kind: the type against which msgspec validates all values, None for builtins.
         large: reads the large buffers of pickles.
     """
+
+    lifetime: int | None = None
 
     def __init__(
         self,
@@ -113,6 +116,7 @@ class LayeredCodec:
 
     def decoded(self, key: Any, encoded_key: bytes, record: bytes, copy: bool = False) -> Any:
         """The value of a record. The checksum is not verified here. Raises the errors of :meth:`load`."""
+        record = bare(record)
         if not self._required:
             if record[0] == records.PICKLE:
                 return self.pickles.loads(key, record)

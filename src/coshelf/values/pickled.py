@@ -13,6 +13,7 @@ from coshelf.native import behind, page_items
 from coshelf.values import buffers
 from coshelf.values.blobs import LARGE
 from coshelf.values.codec import Layer
+from coshelf.values.expiry import bare
 from coshelf.values.failures import damaged, refuse_damaged, unwritable
 from coshelf.values.headers import plain_payload, undecoded
 from coshelf.values.large_buffers import LargeBuffers
@@ -41,6 +42,7 @@ class PickleCodec:
     """
 
     layers: tuple[Layer, ...] = ()
+    lifetime: int | None = None
 
     def __init__(
         self,
@@ -61,7 +63,9 @@ class PickleCodec:
     @property
     def stores_plain_pickles(self) -> bool:
         """Whether a value of plain data is stored as its pickle of the latest protocol, if that is not large."""
-        return self._separates and not self._refuses_objects and buffers.LARGE > _STORED_AT_ONCE
+        return (
+            self.lifetime is None and self._separates and not self._refuses_objects and buffers.LARGE > _STORED_AT_ONCE
+        )
 
     def dump(self, key: Any, encoded_key: bytes, value: Any) -> bytes:
         if not self._separates:
@@ -151,11 +155,20 @@ class PickleCodec:
             return self._pickles.loads(key, memoryview(record)[1:])
         if tag != records.HEADERED:
             raise FormatTooNew(f"the record for key {shown(key)} has tag {tag:#04x}, which only a later version knows")
+        if record[1] == records.EXPIRY and (found := bare(record)) is not record:
+            return self._load_bare(key, encoded_key, found, copy)
         if record[1] == records.BLOB:
             return self._large.load(self._pickles, key, record, copy)
         return self._codec_of_others(key, record).decoded(key, encoded_key, record, copy)
 
+    def _load_bare(self, key: Any, encoded_key: bytes, record: bytes, copy: bool) -> Any:
+        """The value of a record that had the header of a time. Its checksum, which does not fit any more, was right."""
+        if record[0] == records.PICKLE:
+            return self._pickles.loads(key, record)
+        return self._load_other(key, encoded_key, record, copy)
+
     def opened(self, key: Any, encoded_key: bytes, record: bytes) -> tuple[int | None, bytes]:
+        record = bare(record)
         if record[0] != records.HEADERED or record[1] == records.BLOB:
             return None, plain_payload(key, record)
         return self._codec_of_others(key, record).opened(key, encoded_key, record)

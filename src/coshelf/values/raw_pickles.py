@@ -10,6 +10,7 @@ from coshelf.errors import UnwritableValue
 from coshelf.keys import shown
 from coshelf.values.blobs import Blobs
 from coshelf.values.codec import Layer, load_singly
+from coshelf.values.expiry import bare
 from coshelf.values.failures import damaged, unreadable
 from coshelf.values.headers import plain_payload
 from coshelf.values.large_buffers import LargeBuffers
@@ -24,6 +25,7 @@ class RawPickles:
 
     protocol = PROTOCOL
     layers: tuple[Layer, ...] = ()
+    lifetime: int | None = None
 
     def __init__(self, blobs: Blobs | None = None) -> None:
         self._large = LargeBuffers(blobs)
@@ -44,6 +46,7 @@ class RawPickles:
     def load(self, key: Any, encoded_key: bytes, record: bytes, copy: bool = False) -> bytes:
         if not records.is_intact(encoded_key, record):
             raise damaged(key, record)
+        record = bare(record)
         if record[0] != records.HEADERED or record[1] != records.BLOB:
             return plain_payload(key, record)
         payload, views = self._large.parts(key, record)

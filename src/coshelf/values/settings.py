@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from hmac import compare_digest
 from typing import Any
 
@@ -18,13 +19,15 @@ from coshelf.errors import (
     Conflict,
     DamagedRecord,
     FormatTooNew,
+    InvalidExpiry,
     ReadOnlyShelf,
     Unsupported,
     UntrustedValue,
     WrongKey,
 )
 from coshelf.keys import FIRST, LAST
-from coshelf.values import encryption, secret_keys
+from coshelf.system import clock
+from coshelf.values import encryption, expiry, secret_keys
 from coshelf.values.compression import DEFAULT_LEVEL, Zstd
 from coshelf.values.headers import IDS
 from coshelf.values.rows import SETTINGS_ROW
@@ -39,7 +42,10 @@ _ID = 16
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What the caller of ``open`` asks for. None: as the shelf has it. ``level``: None for any level."""
+    """What the caller of ``open`` asks for. None: as the shelf has it. ``level``: None for any level.
+
+    ``lifetime``: microseconds; 0 for entries that do not expire.
+    """
 
     codec: str | None = None
     kind: Any = None
@@ -47,9 +53,12 @@ class Asked:
     level: int | None = None
     secrets: tuple[bytes, ...] = dataclasses.field(default=(), repr=False)
     recode: bool = False
+    lifetime: int | None = None
 
     def refuse_bare_pickles(self, engine: str) -> None:
         """Raise :class:`Unsupported` if something is asked for that an engine of bare pickles does not have."""
+        if self.lifetime:
+            raise Unsupported(f"entries of the {engine} engine cannot expire\n  hint: use a file of the lmdb engine")
         if self.codec not in (None, "pickle") or self.kind is not None or self.compresses or self.secrets:
             raise Unsupported(
                 "codec=, type=, compress= and encrypt= need an engine with coshelf's record format; the "
@@ -69,6 +78,7 @@ class Settings:
         key_id: the id of the secret that encrypts; empty for none.
         check: the bytes by which a wrong secret is recognised.
         shelf_id: the id to which encrypted values are bound.
+        lifetime: microseconds after which entries expire that are stored without a time; 0: never.
         seal: of all other attributes, made with the secret that encrypts; empty if there is no secret.
     """
 
@@ -79,6 +89,7 @@ class Settings:
     key_id: bytes = b""
     check: bytes = dataclasses.field(default=b"", repr=False)
     shelf_id: bytes = b""
+    lifetime: int = 0
     seal: bytes = dataclasses.field(default=b"", repr=False)
 
     @property
@@ -125,6 +136,8 @@ class Settings:
             told |= {"key": self.key_id.hex(), "check": self.check.hex()}
         if self.shelf_id:
             told["id"] = self.shelf_id.hex()
+        if self.lifetime:
+            told["expire"] = self.lifetime
         return told
 
     def __str__(self) -> str:
@@ -134,7 +147,15 @@ class Settings:
         return ", ".join(words)
 
 
-def asked(codec: str | None, kind: Any, compress: str | Zstd | bool | None, secrets: Any, *, recode: bool) -> Asked:
+def asked(
+    codec: str | None,
+    kind: Any,
+    compress: str | Zstd | bool | None,
+    secrets: Any,
+    *,
+    recode: bool,
+    expire: float | timedelta | None = None,
+) -> Asked:
     """What the options of ``open`` ask for.
 
     Raises TypeError and ValueError for unusable options, and :class:`~coshelf.errors.MissingExtra`, before anything is
@@ -160,7 +181,21 @@ def asked(codec: str | None, kind: Any, compress: str | Zstd | bool | None, secr
     given = secret_keys.usable(secrets, "encrypt=")
     if given:
         extras.cryptography_aead()
-    return Asked(codec, kind, None if compress is None else bool(compress), level, given, recode)
+    return Asked(codec, kind, None if compress is None else bool(compress), level, given, recode, _lifetime(expire))
+
+
+def _lifetime(expire: float | timedelta | None) -> int | None:
+    """The microseconds of a shelf's ``expire=``; 0 for False."""
+    if expire is None or expire is False:
+        return None if expire is None else 0
+    length = expiry.lifetime(expire)
+    if length <= 0:
+        raise InvalidExpiry(
+            f"the shelf's expire= is {expire!r}, so no entry would be kept\n"
+            "  hint: give more than 0 seconds, or False for entries that do not expire"
+        )
+    expiry.deadline(length, clock.now())
+    return length
 
 
 def look(engine: Engine) -> tuple[int | str | Absent, Settings | None]:
@@ -199,12 +234,19 @@ def _parsed(data: bytes, where: str) -> Settings:
             bytes.fromhex(told.get("key", "")),
             bytes.fromhex(told.get("check", "")),
             bytes.fromhex(told.get("id", "")),
+            _whole(told.get("expire", 0)),
             bytes.fromhex(told.get("seal", "")),
         )
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise DamagedRecord(
             f"{where} has no readable settings, which say how its values are written: {error!r}"
         ) from error
+
+
+def _whole(lifetime: Any) -> int:
+    if type(lifetime) is not int or not 0 <= lifetime < 1 << 63:
+        raise ValueError(f"a lifetime of {lifetime!r}")
+    return lifetime
 
 
 def settle(engine: Engine, flag: Flag, wanted: Asked) -> Settings:
@@ -217,10 +259,12 @@ def settle(engine: Engine, flag: Flag, wanted: Asked) -> Settings:
         return Settings()
     if wanted.recode and flag == "r":
         raise ReadOnlyShelf("recode=True notes in the shelf how values are written, and flag 'r' does not write")
+    if wanted.lifetime and not engine.capabilities.expiry:
+        raise Unsupported(f"entries of the {engine.name} engine cannot expire ({engine.where})")
     while True:
         version, has = look(engine)
         agreed = _agreed(wanted, has, engine)
-        if flag == "r" or agreed == has or (has is None and agreed.are_default):
+        if flag == "r" or agreed == has or (has is None and agreed == Settings()):
             return agreed
         try:
             engine.commit(Batch(puts={SETTINGS_ROW: agreed.body()}, checks={SETTINGS_ROW: version}))
@@ -238,10 +282,11 @@ def _agreed(wanted: Asked, has: Settings | None, engine: Engine) -> Settings:
     if now.key_id:
         seal = functools.partial(encryption.seal, _right_secret(wanted.secrets, now, engine))
         if wanted.recode and not now.are_sealed(seal):  # a program without the secret wrote them: ignored
-            now = dataclasses.replace(now, codec="pickle", level=0, dictionary=0)
+            now = dataclasses.replace(now, codec="pickle", level=0, dictionary=0, lifetime=0)
         else:
             refuse_changed(now, seal, engine.where)
-    agreed = dataclasses.replace(now, codec=codec, level=level)
+    lifetime = now.lifetime if wanted.lifetime is None else wanted.lifetime
+    agreed = dataclasses.replace(now, codec=codec, level=level, lifetime=lifetime)
     if wanted.secrets:
         shelf_id = now.shelf_id or engine.store_id or os.urandom(_ID)
         own = wanted.secrets[0]

@@ -19,6 +19,7 @@ class UnreadValues:
 
     protocol = PROTOCOL
     layers: tuple[Layer, ...] = ()
+    lifetime: int | None = None
 
     def dump(self, key: Any, encoded_key: bytes, value: Any) -> NoReturn:
         raise UnwritableValue(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import islice
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
@@ -13,15 +14,19 @@ from coshelf.engines.lmdb.blobs.catalogue import Catalogue
 from coshelf.engines.lmdb.blobs.folder import folder_of
 from coshelf.engines.lmdb.delta.delta import is_deletion
 from coshelf.engines.lmdb.lmdb_file import LmdbFile
-from coshelf.engines.lmdb.shelf_row import BLOBS, ROW_KEY, ShelfRow, unpack_row
+from coshelf.engines.lmdb.shelf_row import BLOBS, EXPIRY, ROW_KEY, ShelfRow, unpack_row
 from coshelf.engines.lmdb.spooled import SpooledPuts, sealed_pages
+from coshelf.engines.lmdb.times import first_in_base
 from coshelf.keys import FIRST, LAST, prefix_end
+from coshelf.system import clock
+from coshelf.values.expiry import INDEX, is_of_user, is_over, row_of, until
 
 if TYPE_CHECKING:
     import lmdb
 
 __all__ = ["BaseWriter"]
 
+_SWEPT = 1_000  # rows of the index of times that one commit to the base removes, and more after many writes
 _AT_ONCE = 1_000  # puts whose records are in memory at the same time
 
 
@@ -33,6 +38,7 @@ class BaseWriter:
         self._transaction = transaction
         self.row: ShelfRow = unpack_row(transaction.get(ROW_KEY), base.path)
         self._extra_rows = self.row.extra_rows
+        self.has_times = bool(self.row.writer_features & EXPIRY)
         self._catalogue = Catalogue(transaction, self._put, self._delete)
 
     def version(self, key: bytes) -> object:
@@ -64,10 +70,29 @@ class BaseWriter:
             self._delete(key)
         self._put_many([row for row in rows if row[0] not in deleted] if deleted else rows)
 
+    def sweep(self, number: int, written: int) -> None:
+        """Remove entries that have expired, as part of the commit with this number.
+
+        The work is bounded by the rows that were ``written``, and each of those can expire only once. A newer row of
+        the delta may be about the same entry: then the entry of the base does not matter any more.
+        """
+        if not self.has_times:
+            return
+        now, most = clock.now(), _SWEPT + 2 * written
+        for row, _ in list(islice(long_keys.walk(self._transaction, *until(now), False, True), most)):
+            key = row_of(row)[1]
+            record = self._transaction.get(long_keys.physical(key)) if is_of_user(key) else None
+            if record is not None and is_over(key, record, now):
+                self._catalogue.delete(key, number)
+                self._delete(key)
+            self._delete(row)
+        self.has_times = first_in_base(self._transaction) is not None
+
     def finish(self, number: int, nonce: bytes | None = None) -> None:
         """Write the shelf row: the base holds exactly the commits up to this number."""
         self._catalogue.finish(folder_of(self._base.shelf))
-        features = self.row.writer_features & ~BLOBS | (0 if self._catalogue.is_empty else BLOBS)
+        features = self.row.writer_features & ~(BLOBS | EXPIRY)
+        features |= (0 if self._catalogue.is_empty else BLOBS) | (EXPIRY if self.has_times else 0)
         row = replace(
             self.row,
             sequence=number,
@@ -91,8 +116,10 @@ class BaseWriter:
             cursor.putmulti(plain, append=behind_all)  # appending fills pages; inserting leaves them half empty
 
     def _put(self, key: bytes, record: bytes) -> None:
-        if key < FIRST and self._transaction.get(long_keys.physical(key)) is None:
-            self._extra_rows += 1
+        if key < FIRST:
+            self.has_times |= INDEX[0] <= key < INDEX[1]
+            if self._transaction.get(long_keys.physical(key)) is None:
+                self._extra_rows += 1
         self._extra_rows += long_keys.put(self._transaction, key, record)
 
     def _delete(self, key: bytes) -> None:
@@ -113,6 +140,4 @@ class BaseWriter:
             *long_keys.walk(self._transaction, prefix_end(long_keys.LAYERS), FIRST, False, False),
         ]
         self._transaction.drop(self._base.main_database(self._transaction), delete=False)
-        for key, record in own:
-            self._transaction.put(key, record)
-        self._extra_rows = len(own)
+        self._extra_rows = len(own) + sum(long_keys.put(self._transaction, key, record) for key, record in own)

@@ -38,6 +38,7 @@ from coshelf.engines.lmdb.instant import LmdbSnapshot, take_instant
 from coshelf.engines.lmdb.lmdb_file import BaseFile
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, ShelfRow, unpack_row
 from coshelf.engines.lmdb.spooled import SpooledPuts
+from coshelf.engines.lmdb.times import first_in_both
 from coshelf.errors import (
     FormatTooNew,
     ShelfClosed,
@@ -51,6 +52,7 @@ from coshelf.trust import marks
 from coshelf.trust.exposure import exposure_above, exposure_of, exposure_of_folder
 from coshelf.trust.provenance import unmarked
 from coshelf.values.blobs import Blobs, NewBlob, Reference
+from coshelf.values.expiry import INDEX
 
 if TYPE_CHECKING:
     from coshelf._native import BaseReader
@@ -61,7 +63,8 @@ __all__ = ["LmdbEngine"]
 
 _LARGEST_VALUE = (1 << 32) - 1 - records.TRAILER
 _CAPABILITIES = Capabilities(
-    exclusive="processes", watch="doorbell", largest_value=_LARGEST_VALUE, acknowledged="machine", blobs=True
+    exclusive="processes", watch="doorbell", largest_value=_LARGEST_VALUE, acknowledged="machine", blobs=True,
+    expiry=True,
 )  # fmt: skip
 _DURABLE = replace(_CAPABILITIES, acknowledged="durable")
 _PATIENCE = 50  # times that a reader without locks repeats a read because commits came in between
@@ -74,6 +77,7 @@ class LmdbEngine(Engine):
 
     name = "lmdb"
     locks_quickly = native.in_use
+    removes_expired = True
 
     def __init__(self, environment: Environment, options: OpenOptions) -> None:
         self._environment = environment
@@ -218,6 +222,12 @@ class LmdbEngine(Engine):
 
     def count(self, start: bytes, stop: bytes) -> int:
         return self._repeated(lambda snapshot: snapshot.count(start, stop), start, stop)
+
+    def first_expiry(self) -> int | None:
+        environment = self._environment
+        if not environment.reads_plainly:
+            return self._repeated(LmdbSnapshot.first_expiry, *INDEX)
+        return first_in_both(environment)
 
     def snapshot(self) -> LmdbSnapshot:
         return take_instant(self._environment, RESERVED[0][0], LAST)

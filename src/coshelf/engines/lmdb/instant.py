@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import lmdb
 
 from coshelf import records
-from coshelf.contract import RESERVED, Entry, Snapshot
+from coshelf.contract import CLAIMS, RESERVED, Entry, Snapshot
 from coshelf.engines.lmdb import long_keys
 from coshelf.engines.lmdb.checks.running import ScanCheck, refuse_absence, visibly_damaged
 from coshelf.engines.lmdb.delta.delta import is_deletion
@@ -19,8 +19,10 @@ from coshelf.engines.lmdb.failures import translate
 from coshelf.engines.lmdb.pages.row_pages import RowPages
 from coshelf.engines.lmdb.read_transaction import ReadTransaction
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, unpack_row
+from coshelf.engines.lmdb.times import earlier, first_in_base
 from coshelf.errors import CoshelfError, DamagedShelf, ShelfClosed, StorageError
 from coshelf.keys import FIRST, LAST
+from coshelf.values.expiry import INDEX, first_time
 
 __all__ = ["LmdbSnapshot", "take_instant"]
 
@@ -232,6 +234,11 @@ class LmdbSnapshot(Snapshot):
             raise DamagedShelf(f"{self._environment.path} is damaged: it counts {entries} entries")
         return entries
 
+    def first_expiry(self) -> int | None:
+        rows = (row for row, record in self._newer.items() if INDEX[0] <= row < INDEX[1] and not is_deletion(record))
+        with self.transaction() as transaction:
+            return earlier(first_time((row, None) for row in rows), first_in_base(transaction))
+
     def reserved(self) -> Iterator[tuple[bytes, bytes]]:
         with self.transaction() as transaction:
             rows = {
@@ -240,7 +247,8 @@ class LmdbSnapshot(Snapshot):
                 for key, record in long_keys.walk(transaction, start, stop, False, False)
             }
         rows.update((key, record) for key, record in self._newer.items() if key < FIRST)
-        return iter(sorted((key, record) for key, record in rows.items() if not is_deletion(record)))
+        needed = ((key, record) for key, record in rows.items() if not CLAIMS[0] <= key < CLAIMS[1])
+        return iter(sorted((key, record) for key, record in needed if not is_deletion(record)))
 
     def last_commit(self) -> int:
         with self.transaction() as transaction:

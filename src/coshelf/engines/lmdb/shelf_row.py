@@ -13,7 +13,7 @@ import lmdb
 from coshelf.engines.lmdb.failures import translated
 from coshelf.errors import DamagedShelf, FormatTooNew, NotAShelf
 
-__all__ = ["BLOBS", "ROW_KEY", "ShelfRow", "check_row", "new_row", "refuse_last_number", "unpack_row"]
+__all__ = ["BLOBS", "EXPIRY", "ROW_KEY", "ShelfRow", "check_row", "new_row", "refuse_last_number", "unpack_row"]
 
 ROW_KEY = b"\x00shelf"
 
@@ -25,7 +25,9 @@ _NO_MORE_COMMITS = 1 << 62  # counting never reaches this number
 
 BLOBS = 1 << 0
 """The feature of having blobs. A writer that overwrites an entry must note that its blob is not named any more."""
-_KNOWN_TO_WRITERS = BLOBS
+EXPIRY = 1 << 1
+"""The feature of having entries that expire, with an index of their times."""
+_KNOWN_TO_WRITERS = BLOBS | EXPIRY
 
 
 @dataclass(frozen=True, slots=True)

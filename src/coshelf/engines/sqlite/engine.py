@@ -22,12 +22,13 @@ from coshelf.engines.exclusive import ExclusiveEngine
 from coshelf.engines.sqlite.connections import Connections
 from coshelf.engines.sqlite.database import Row
 from coshelf.engines.sqlite.failures import translated
-from coshelf.engines.sqlite.reading import COUNT, GET, SqliteSnapshot, entry_of
+from coshelf.engines.sqlite.reading import COUNT, FIRST_EXPIRY, GET, SqliteSnapshot, entry_of
 from coshelf.engines.sqlite.sidecars import LockFile, Sidecars
 from coshelf.engines.whereabouts import missed
 from coshelf.trust import marks
 from coshelf.trust.exposure import exposure_above
 from coshelf.trust.provenance import unmarked
+from coshelf.values.expiry import INDEX, row_of
 
 if TYPE_CHECKING:
     from coshelf.inspection.reports import Compaction, Figures, Progress, Report
@@ -66,6 +67,7 @@ class SqliteEngine(ExclusiveEngine):
             acknowledged="durable" if self._waits_for_disk else "machine",
             largest_value=_LARGEST_VALUE,
             cheap_count=False,
+            expiry=True,
             server=f"SQLite {sqlite3.sqlite_version}",
         )
 
@@ -111,6 +113,11 @@ class SqliteEngine(ExclusiveEngine):
     def key_pages(self, start: bytes, stop: bytes, *, reverse: bool = False) -> Iterator[list[bytes]]:
         with self._single() as snapshot:
             yield from snapshot.key_pages(start, stop, reverse=reverse)
+
+    def first_expiry(self) -> int | None:
+        with self._connections.lent() as connection, translated(self._path, "read", self._connections.timeout):
+            rows = connection.execute(FIRST_EXPIRY, INDEX).fetchall()
+        return row_of(rows[0][0])[0] if rows else None
 
     def snapshot(self) -> SqliteSnapshot:
         return SqliteSnapshot(self._connections)

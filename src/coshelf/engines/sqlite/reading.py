@@ -14,11 +14,13 @@ from coshelf.contract import Entry, Snapshot
 from coshelf.engines.sqlite.connections import Connections
 from coshelf.engines.sqlite.failures import translated
 from coshelf.errors import DamagedRecord, ShelfClosed
+from coshelf.values.expiry import INDEX, row_of
 
-__all__ = ["COUNT", "GET", "SqliteSnapshot", "entry_of"]
+__all__ = ["COUNT", "FIRST_EXPIRY", "GET", "SqliteSnapshot", "entry_of"]
 
 GET = "SELECT record FROM entries WHERE key = ?"
 COUNT = "SELECT count(*) FROM entries WHERE key >= ? AND key < ?"
+FIRST_EXPIRY = "SELECT key FROM entries WHERE key >= ? AND key < ? ORDER BY key LIMIT 1"
 _PAGE_BYTES = 1 << 20
 _LARGEST_PAGE = 256
 
@@ -153,6 +155,10 @@ class SqliteSnapshot(Snapshot):
     def last_commit(self) -> int:
         number: int = self._rows("SELECT number FROM shelf", ())[0][0]
         return number
+
+    def first_expiry(self) -> int | None:
+        rows = self._rows(FIRST_EXPIRY, INDEX)
+        return row_of(rows[0][0])[0] if rows else None
 
     def snapshot(self) -> Snapshot:
         self._refuse_closed()

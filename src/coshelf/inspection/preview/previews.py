@@ -16,6 +16,7 @@ from coshelf.inspection.preview.outline import follow
 from coshelf.screen import is_plain, plain
 from coshelf.system import extras
 from coshelf.values.blobs import size_of
+from coshelf.values.expiry import bare
 from coshelf.values.headers import BYTES, JSON, KNOWN, MSGPACK, NAMES, TEXT, codec_of, said_of
 
 __all__ = ["Preview", "payload_of", "preview_of"]
@@ -72,6 +73,7 @@ def preview_of(record: bytes, *, length: int = 80, steps: int = _STEPS) -> Previ
 
 
 def _preview_of(record: bytes, length: int, steps: int) -> Preview:
+    record = bare(record)
     size = len(record) - records.TRAILER
     said, start = payload_of(record)
     if start is not None:

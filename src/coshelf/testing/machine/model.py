@@ -34,19 +34,23 @@ def canonical(key: Any) -> Any:
 
 
 class Model(MutableMapping[Any, Any]):
-    """The model of a shelf: a dict in key order whose values are copies, with namespaces."""
+    """The model of a shelf: a dict in key order whose values are copies, with namespaces.
 
-    def __init__(self, entries: dict[Any, Any], prefix: str = "") -> None:
+    ``times`` says when entries expire, in microseconds. Assignment makes an entry permanent.
+    """
+
+    def __init__(self, entries: dict[Any, Any], prefix: str = "", times: dict[Any, int] | None = None) -> None:
         self.entries = entries
+        self.times: dict[Any, int] = {} if times is None else times
         self._prefix = prefix
 
     def sub(self, name: str) -> Model:
         """The part under a name."""
-        return Model(self.entries, self._prefix + name + "/")
+        return Model(self.entries, self._prefix + name + "/", self.times)
 
     def frozen(self) -> Model:
         """A copy that does not change."""
-        return Model(copy.deepcopy(self.entries), self._prefix)
+        return Model(copy.deepcopy(self.entries), self._prefix, self.times.copy())
 
     def _outer(self, key: Any) -> Any:
         if not self._prefix:
@@ -72,10 +76,38 @@ class Model(MutableMapping[Any, Any]):
         return copy.deepcopy(self.entries[self._outer(key)])
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        self.entries[self._outer(canonical(key))] = copy.deepcopy(value)
+        outer = self._outer(canonical(key))
+        self.entries[outer] = copy.deepcopy(value)
+        self.times.pop(outer, None)
 
     def __delitem__(self, key: Any) -> None:
-        del self.entries[self._outer(key)]
+        outer = self._outer(key)
+        del self.entries[outer]
+        self.times.pop(outer, None)
+
+    def change(self, key: Any, value: Any) -> None:
+        """Store a value, and keep the time of the entry."""
+        time = self.time_of(key) if key in self else None
+        self[key] = value
+        if time is not None:
+            self.times[self._outer(canonical(key))] = time
+
+    def store(self, key: Any, value: Any, time: int | None, now: int) -> None:
+        """Store a value with a time. If that has come, the entry is gone."""
+        self[key] = value
+        if time is not None and time <= now:
+            del self[canonical(key)]
+        elif time is not None:
+            self.times[self._outer(canonical(key))] = time
+
+    def time_of(self, key: Any) -> int | None:
+        """When an entry expires; None if it does not."""
+        return self.times.get(self._outer(canonical(key)))
+
+    def drop_expired(self, now: int) -> None:
+        """Remove the entries whose time has come."""
+        for outer in [outer for outer, time in self.times.items() if time <= now]:
+            del self.entries[outer], self.times[outer]
 
     def select(self, conditions: dict[str, Any]) -> list[Any]:
         """The keys that ``shelf.keys(**conditions)`` should give."""

@@ -77,7 +77,7 @@ class OneEntryRules(ShelfRules):
             with pytest.raises(KeyError):
                 target.modify(key, lambda old: [old, new])
             return
-        model[key] = [model.get(key, *default), new]
+        model.change(key, [model.get(key, *default), new])
         assert target.modify(key, lambda old: [old, new], *default) == model[key]
 
     @rule(name=st.sampled_from(NAMES), key=keys(), old=values(), new=values(), right=st.booleans())
@@ -88,7 +88,7 @@ class OneEntryRules(ShelfRules):
         fits = key in model and model[key] == old
         assert target.replace(key, old, new) is fits
         if fits:
-            model[key] = new
+            model.change(key, new)
 
     @rule(name=st.sampled_from(NAMES), key=keys(), default=st.one_of(st.just([]), st.just([[7]])), fail=st.booleans())
     def edit(self, name: str, key: Any, default: list[Any], fail: bool) -> None:
@@ -110,7 +110,7 @@ class OneEntryRules(ShelfRules):
             assert mine == value
             change(mine)
         change(value)
-        model[key] = value
+        model.change(key, value)
 
     def _fail_in_edit(self, target: Any, key: Any, default: list[Any]) -> None:
         with target.edit(key, *default) as mine:

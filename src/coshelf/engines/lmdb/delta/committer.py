@@ -16,7 +16,9 @@ from coshelf.engines.lmdb.failures import translated
 from coshelf.engines.lmdb.files.reserve import has_room
 from coshelf.engines.lmdb.locks.turns import again_when_overtaken
 from coshelf.engines.lmdb.spooled import SpooledPuts
+from coshelf.engines.lmdb.times import has_rows
 from coshelf.errors import StorageFull
+from coshelf.keys import FIRST
 
 if TYPE_CHECKING:
     import lmdb
@@ -65,6 +67,8 @@ class Committer:
         environment.enter()
         try:
             self._make_delta()
+            if min(batch.puts, default=FIRST) < FIRST and has_rows(batch.puts):
+                environment.page.note_times()
             helped = False
             while True:
                 delta = environment.current_delta()
@@ -128,6 +132,9 @@ class Committer:
                     writer.take_over(current)
                     batch.refuse_conflicts(writer.version)
                     writer.apply(batch, number)
+                    writer.sweep(number, len(current) + len(batch.puts))
+                    if writer.has_times:
+                        environment.page.note_times()
                     writer.finish(number, nonce)
                     if ARMED:
                         reach("direct-announced")
@@ -161,6 +168,9 @@ class Committer:
                 number = writer.row.sequence + 1
                 with translated(environment.path, "write"):
                     writer.apply(batch, number)
+                    writer.sweep(number, len(batch.puts))
+                    if writer.has_times:
+                        environment.page.note_times()
                     # A new nonce: a delta that is made from now on must not fit an older copy of the base.
                     writer.finish(number, os.urandom(16))
                     self._commit(transaction, batch)

@@ -139,6 +139,8 @@ class Flusher:
                 taken.settle()
                 with self._environment.base.turns.settled(of_base):
                     self._environment.page.delta.announce(writer.row.nonce, nonce)
+        if taken.rows:
+            writer.sweep(taken.last, len(taken.rows))
         return taken.last, bool(taken.rows), set(committed_rows(taken.rows))
 
     @again_when_overtaken

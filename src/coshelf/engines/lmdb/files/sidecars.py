@@ -35,7 +35,7 @@ from coshelf.engines.lmdb.files.sidecar_files import lock_path, make_file, make_
 from coshelf.engines.lmdb.files.state_page import StatePage
 from coshelf.engines.lmdb.locks.lock_guard import FLOCK
 from coshelf.engines.lmdb.pages.header import check_header, missing_bytes, newest_of, read_metas
-from coshelf.engines.lmdb.shelf_row import ShelfRow
+from coshelf.engines.lmdb.shelf_row import EXPIRY, ShelfRow
 from coshelf.errors import (
     CoshelfError,
     DamagedShelf,
@@ -260,7 +260,7 @@ def _try_open(path: str, descriptor: int, write: bool, *, trusted: bool) -> tupl
             else:
                 raise
         if page is not None:
-            page.has_damage = has_damage
+            page.note_findings(has_damage=has_damage, has_times=bool(row.writer_features & EXPIRY))
             return Files(path, descriptor, page, True, has_damage, is_own, transaction), None
         if write:
             raise ShelfPermissionError(

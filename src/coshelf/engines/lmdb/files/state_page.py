@@ -19,7 +19,7 @@ from coshelf.engines.lmdb.files.shared_memory import shared
 from coshelf.engines.lmdb.locks import futex
 from coshelf.engines.lmdb.locks.process_lock import CLAIM, EXCLUSIVE, HOLDER, Holder, LockBetweenProcesses
 
-__all__ = ["BELL", "CLAIM", "WAITERS", "Bell", "StatePage"]
+__all__ = ["BELL", "CLAIM", "TIMES", "WAITERS", "Bell", "StatePage"]
 
 SIZE = 4096
 _IDENTITY = struct.Struct("=8sQQ")
@@ -27,12 +27,14 @@ _NUMBER = struct.Struct("=Q")
 _MAGIC = b"coshelf\1"
 _NAMESPACE = 24
 _DAMAGE = 32
+_TIMES = 36
 _BELL = 128
 _DELTA = 256
 
 # Indexes of words of the page. Writing one entry looks at these words, which needs no call.
 BELL = _BELL // 4
 WAITERS = BELL + 1
+TIMES = _TIMES // 4
 
 
 class StatePage:
@@ -77,9 +79,15 @@ class StatePage:
         """Whether the first opener found damaged records."""
         return bool(self._page[_DAMAGE])
 
-    @has_damage.setter
-    def has_damage(self, found: bool) -> None:
-        self._page[_DAMAGE] = int(found)
+    def note_findings(self, *, has_damage: bool, has_times: bool) -> None:
+        """Note what the first opener found in the base. A left delta may have rows of the index, too."""
+        self._page[_DAMAGE] = int(has_damage)
+        if has_times or not self.delta.is_clean():
+            self.note_times()
+
+    def note_times(self) -> None:
+        """Note, before it is committed, that the index of times may have a row. It is never noted that it has none."""
+        self._words[TIMES] = 1
 
     @property
     def memory(self) -> memoryview:

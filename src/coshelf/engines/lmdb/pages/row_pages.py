@@ -35,7 +35,7 @@ class RowPages:
         self, transaction: lmdb.Transaction[bytes], start: bytes, stop: bytes, *, reverse: bool, keys_only: bool
     ) -> None:
         self._transaction = transaction
-        self._start = max(start, FIRST)
+        self._start = max(start, FIRST) if stop > FIRST else start  # our own rows are read alone
         self._stop = stop
         self._reverse = reverse
         self._keys_only = keys_only

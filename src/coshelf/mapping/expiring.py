@@ -1,0 +1,195 @@
+"""The methods of a shelf about entries that expire. docs/design.md, "Expiry"."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, MutableMapping
+from contextlib import suppress
+from typing import Any, TypeVar, cast
+
+from coshelf.contract import Batch, Engine
+from coshelf.errors import ShelfLocked, TransactionInProgress
+from coshelf.mapping.gathering import gather
+from coshelf.mapping.lapsing import MISSING, Expire, rows_until, unsupported, usable
+from coshelf.mapping.living import removal
+from coshelf.mapping.transacting import Transacting
+from coshelf.values.expiry import deadline, is_over
+
+__all__ = ["Lapsing"]
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+_STEP = 1_000  # rows of the index that one commit of expire() removes
+_UNSWEPT = 32  # entries that are stored until expired ones are removed, on engines that do not do so by themselves
+
+
+class Lapsing(Transacting[K, V]):
+    """The methods of a :class:`coshelf.Shelf` about times."""
+
+    engine_for: Callable[..., Engine]
+
+    def set(self, key: K, value: V, expire: Expire = MISSING) -> None:
+        """Store a value that expires: from then on the entry is missing, whether or not it has been removed.
+
+        Storing the key again without a time makes the entry permanent, unless the shelf was opened with ``expire=``.
+        :meth:`modify`, :meth:`edit` and :meth:`replace` keep the time.
+
+        Args:
+            key: the key of the entry.
+            value: its value.
+            expire: seconds from now, or a timedelta; with 0 or less, the entry is gone at once. None: it does not
+                expire. If it is not given, the shelf's default applies.
+
+        Raises:
+            InvalidExpiry: ``expire`` is none of these.
+            Unsupported: entries of this engine cannot expire.
+
+        >>> import coshelf
+        >>> shelf = coshelf.open("memory:")
+        >>> shelf.set("session/ann", "data", expire=3600)
+        >>> shelf.set("session/bob", "data", expire=0)
+        >>> list(shelf)
+        ['session/ann']
+        """
+        length = self._lifetime(expire)
+        if length is None and self._codec.lifetime is None:
+            cast("MutableMapping[K, V]", self)[key] = value  # the quicker way
+            return
+        encoded = self._namespace.encode(key)
+        self._store(encoded, self._codec.dump(key, encoded, value), length)
+
+    def add(self, key: K, value: V, expire: Expire = MISSING) -> bool:
+        """Store a value if the key does not exist, in one step. Return whether it was stored.
+
+        Args:
+            key: the key of the entry.
+            value: its value.
+            expire: as for :meth:`set`. With 0 or less the result is the same, and the entry is gone at once.
+
+        >>> import coshelf
+        >>> shelf = coshelf.open("memory:")
+        >>> shelf.add("lock", "ann", expire=30), shelf.add("lock", "bob", expire=30), shelf["lock"]
+        (True, False, 'ann')
+        """
+        self._lifetime(expire)
+        engine, handle = self._handle.engine, self._handle
+        if engine.locks_quickly and not handle.inside:
+            handle.refuse_writing()
+            encoded = self._namespace.encode(key)
+            record = engine.record(encoded)
+            if record is not None and not is_over(encoded, record, engine.now()):
+                return False
+        added: bool = self._atomically(
+            lambda transaction: transaction.add(key, value, expire), writes=engine.locks_quickly
+        )
+        self._sweep(added)
+        return added
+
+    def touch(self, key: K, expire: Expire = MISSING) -> bool:
+        """Change when an entry expires. The value stays as it is. Return whether the entry exists.
+
+        Args:
+            key: the key of the entry.
+            expire: as for :meth:`set`. None: it does not expire any longer.
+
+        >>> import coshelf
+        >>> shelf = coshelf.open("memory:")
+        >>> shelf.set("a", 1, expire=60)
+        >>> shelf.touch("a", expire=None), shelf.expires("a"), shelf.touch("b", expire=60)
+        (True, None, False)
+        """
+        self._lifetime(expire)
+        touched: bool = self._atomically(
+            lambda transaction: transaction.touch(key, expire), writes=self._handle.engine.locks_quickly
+        )
+        self._sweep(touched)
+        return touched
+
+    def expire(self) -> int:
+        """Remove the entries that have expired by now, and return how many these were.
+
+        They are missing without this, too. It gives their space back, for a shelf that nobody writes any more.
+
+        Raises:
+            Unsupported: entries of this engine cannot expire, or this is a part of a shelf.
+
+        >>> import coshelf
+        >>> coshelf.open("memory:").expire()
+        0
+        """
+        engine = self.engine_for("expire", writing=True)
+        if not engine.capabilities.expiry:
+            raise unsupported(engine.name)
+        now, total = engine.now(), 0
+        while (removed := _remove(engine, now, _STEP, None)) is not None:
+            total += removed
+        return total
+
+    def _begin_count(self, key: K, by: float, default: float, expire: Expire) -> Any:
+        """As ``incr``, with a time for a new entry."""
+        self._lifetime(expire)
+        total = self._atomically(
+            lambda transaction: transaction.incr(key, by, default, expire=expire),
+            writes=self._handle.engine.locks_quickly,
+        )
+        self._sweep(1)
+        return total
+
+    def _lifetime(self, expire: Any) -> int | None:
+        engine = self._handle.engine
+        return usable(expire, self._codec, engine.capabilities, engine.name)
+
+    def _store(self, encoded: bytes, body: bytes, length: int | None) -> None:
+        """Store an entry that expires after a lifetime; None: it does not."""
+        joined = self._joined() if self._handle.inside and self._handle.state() is not None else None
+        if joined is not None:
+            joined._put_for(encoded, body, length)  # noqa: SLF001 (a part of this module)
+            return
+        self._handle.commit_or_defer(self._batch({encoded: body}, length))
+        self._sweep(length is not None)
+
+    def _batch(self, puts: dict[bytes, bytes], length: int | None) -> Batch:
+        """The batch that stores entries which expire after a lifetime."""
+        if length is None:
+            return Batch(puts=puts)
+        time = deadline(length, self._handle.engine.now())
+        return Batch(deletes=frozenset(puts)) if time is None else Batch(puts=rows_until(time, puts))
+
+    def _update_for(self, length: int | None, items: Iterable[tuple[K, V]]) -> None:
+        """Store items in one commit. They expire after a lifetime; None: they do not."""
+        time = None if length is None else deadline(length, self._handle.engine.now())
+        puts = self._handle.engine.gather()
+        left, is_left, entries = iter(items), True, 0
+        while is_left:
+            some: dict[bytes, bytes] = {}
+            is_left = gather(some, left, self._namespace, self._codec)
+            entries += len(some)
+            puts.update(some if time is None else rows_until(time, some))
+        if not puts:
+            return
+        are_gone = length is not None and time is None
+        self._handle.commit_or_defer(Batch(deletes=frozenset(puts)) if are_gone else Batch(puts=puts))
+        if length is not None:
+            self._sweep(entries)
+
+    def _sweep(self, stored: int) -> None:
+        """Remove some expired entries after others were stored, on an engine that does not do so by itself."""
+        handle = self._handle
+        if handle.engine.removes_expired or not handle.engine.capabilities.expiry or handle.inside:
+            return
+        handle.unswept += stored
+        if handle.unswept < _UNSWEPT:
+            return
+        most, handle.unswept = 2 * handle.unswept, 0
+        with suppress(ShelfLocked, TransactionInProgress):  # a later call removes them
+            _remove(handle.engine, handle.engine.now(), most, 0.0)
+
+
+def _remove(engine: Engine, now: int, most: int, timeout: float | None) -> int | None:
+    """Remove up to ``most`` rows whose time has come. Return the number of entries; None if no row was due."""
+    with engine.exclusive(timeout) as lock:
+        found = removal(engine, now, most)
+        if found is None:
+            return None
+        lock.commit(found[0])
+        return found[1]

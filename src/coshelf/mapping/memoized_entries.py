@@ -1,0 +1,89 @@
+"""The results of memoized functions, as entries of a shelf."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from coshelf.contract import Batch
+from coshelf.errors import ReadOnlyShelf, TransactionInProgress
+from coshelf.mapping.handle import Handle
+from coshelf.mapping.lapsing import MISSING, Expire
+from coshelf.memo.claims import Claims
+from coshelf.memo.results import MISSING as NOT_KEPT
+
+if TYPE_CHECKING:
+    from coshelf.mapping.reading import ShelfKeys
+
+__all__ = ["Entries"]
+
+_TOGETHER = 1_000  # entries that are removed in one commit
+
+
+class Entries:
+    """The results that are entries of a shelf. :class:`coshelf.memo.results.Results` describes the methods."""
+
+    def __init__(self, shelf: Any, expire: Expire) -> None:
+        self._shelf = shelf
+        self._expire = expire
+        self._handle: Handle = shelf._handle  # noqa: SLF001 (this is a part of the shelf)
+        if self._handle.claims is None:
+            self._handle.claims = Claims(self._handle.engine)
+        self._claims: Claims = self._handle.claims
+
+    def encoded(self, key: Any) -> bytes:
+        encoded: bytes = self._shelf._namespace.encode(key)  # noqa: SLF001
+        return encoded
+
+    def read(self, key: Any) -> Any:
+        try:
+            return self._shelf[key]
+        except KeyError:
+            return NOT_KEPT
+
+    def keep(self, key: Any, result: Any) -> None:
+        if self._expire is MISSING:
+            self._shelf[key] = result
+        else:
+            self._shelf.set(key, result, self._expire)
+
+    def is_due(self, key: Any, length: int) -> bool:
+        try:
+            self._handle.refuse_writing()
+            expires = self._shelf.expires(key)
+        except (KeyError, ReadOnlyShelf, TransactionInProgress):
+            return False
+        return expires is not None and expires * 1_000_000 - self._handle.engine.now() <= length
+
+    def forget(self, key: Any) -> bool:
+        try:
+            del self._shelf[key]
+        except KeyError:
+            return False
+        return True
+
+    def clear(self, prefix: tuple[Any, ...]) -> None:
+        keys = iter(self._keys(prefix))
+        if self.is_joined():
+            for key in list(keys):
+                with suppress(KeyError):
+                    del self._shelf[key]
+            return
+        while some := list(islice(keys, _TOGETHER)):
+            batch = Batch(deletes=frozenset(map(self.encoded, some)))
+            self._handle.commit(batch)
+            self._shelf._committed(batch)  # noqa: SLF001
+
+    def count(self, prefix: tuple[Any, ...]) -> int:
+        return len(self._keys(prefix))
+
+    def _keys(self, prefix: tuple[Any, ...]) -> ShelfKeys[Any]:
+        keys: ShelfKeys[Any] = self._shelf.keys(prefix=prefix)
+        return keys
+
+    def is_joined(self) -> bool:
+        return self._handle.joined() is not None
+
+    def claims(self) -> Claims:
+        return self._claims
