@@ -93,7 +93,8 @@ def test_no_commit_sync_or_close_returns_as_if_it_had_stored_anything(
 @pytest.fixture
 def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is flushed in the background."""
-    monkeypatch.setattr("coshelf.engines.lmdb.delta.flusher.Flusher.notice", lambda self: None)
+    for step in ("notice", "start"):
+        monkeypatch.setattr(f"coshelf.engines.lmdb.delta.flusher.Flusher.{step}", lambda self: None)
 
 
 @each_loss
@@ -180,6 +181,7 @@ def test_closing_frees_everything_all_the_same(what: str, lose: Callable[[str], 
 
 
 @each_move
+@pytest.mark.usefixtures("quiet")
 def test_moved_file_is_told_and_has_everything(
     move: Callable[[str], None], opened: Callable[[str], coshelf.Shelf], path: str
 ) -> None:
@@ -201,6 +203,7 @@ def test_moved_file_is_told_and_has_everything(
 
 
 @each_move
+@pytest.mark.usefixtures("quiet")
 def test_file_that_is_moved_back_goes_on(move: Callable[[str], None], path: str) -> None:
     with coshelf.open(path, flush_interval=1000) as shelf:
         shelf["a"] = 1

@@ -19,6 +19,10 @@ def block(manager: Any) -> None:
         pass
 
 
+def doubled(number: int) -> int:
+    return 2 * number
+
+
 USES: dict[str, Callable[[Any], Any]] = {
     **WRITES,
     "__getitem__": lambda shelf: shelf["a"],
@@ -56,6 +60,7 @@ USES: dict[str, Callable[[Any], Any]] = {
     "sub": lambda shelf: shelf.sub("users").get("a"),
     "sync": lambda shelf: shelf.sync(),
     "wait": lambda shelf: shelf.wait("a", 0),
+    "memoize": lambda shelf: shelf.memoize(doubled)(1),
 }
 
 
