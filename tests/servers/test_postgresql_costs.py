@@ -55,7 +55,7 @@ COSTS: list[tuple[str, Callable[[Shelf], object], int]] = [
 
 
 @pytest.mark.parametrize(("name", "operation", "requests"), COSTS, ids=[name for name, _, _ in COSTS])
-def test_operation_takes_this_many_requests(
+def test_operation_takes_no_more_requests_than_these(
     postgresql: Postgresql, proxy: TcpProxy, name: str, operation: Callable[[Shelf], object], requests: int
 ) -> None:
     url = postgresql.url().replace(str(postgresql.port), str(proxy.port))
@@ -69,7 +69,8 @@ def test_operation_takes_this_many_requests(
             operation(shelf)
         before = proxy.requests
         operation(shelf)
-        assert proxy.requests - before == requests
+        # Fewer are counted if the proxy gets two of them before the server has answered the first.
+        assert 0 < proxy.requests - before <= requests
 
 
 def test_scan_of_thousands_is_read_by_growing_pages(postgresql: Postgresql, proxy: TcpProxy) -> None:
