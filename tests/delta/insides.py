@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -17,6 +16,8 @@ from coshelf.engines.lmdb.delta.table import TableDelta
 from coshelf.engines.lmdb.environment import Environment
 from coshelf.engines.lmdb.pages.header import newest_transaction
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, ShelfRow, unpack_row
+from coshelf.system.cooperation import ServiceThread
+from service_threads import service_threads
 
 MODES = {**({"LOG": 0o600} if native.in_use else {}), "MAPPED": 0o600, "PLAIN": 0o660, "DIRECT": 0o600}
 """The kinds of delta that this process can have, with the mode of a shelf that has it; DIRECT is none."""
@@ -88,8 +89,8 @@ def commits_to_base(path: str) -> int:
         os.close(descriptor)
 
 
-def flush_threads() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == "coshelf-flush"]
+def flush_threads() -> list[ServiceThread]:
+    return service_threads("coshelf-flush")
 
 
 def flush_all(shelf: Any) -> None:

@@ -13,6 +13,7 @@ from support import Crew
 
 import coshelf
 from coshelf.engines.lmdb.delta.flusher import Flusher
+from coshelf.system.cooperation import ServiceThread
 
 SCRIPTS = Path(__file__).parent / "scripts" / "flush_thread"
 
@@ -135,12 +136,12 @@ def test_a_flush_that_fails_in_the_background_is_tried_again_and_nobody_is_distu
 
 
 def test_without_a_thread_it_is_flushed_at_once(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(self: threading.Thread) -> None:
+    def refuse(self: ServiceThread) -> None:
         raise RuntimeError("can't start new thread")
 
     with coshelf.open(path, flush_interval=LONG) as shelf:
         flush_all(shelf)
-        monkeypatch.setattr(threading.Thread, "start", refuse)
+        monkeypatch.setattr(ServiceThread, "start", refuse)
         for turn in range(3):
             before = commits_to_base(path)
             shelf[turn] = turn
@@ -154,7 +155,7 @@ def test_without_a_thread_it_is_flushed_at_once(path: str, monkeypatch: pytest.M
 def test_a_commit_is_not_called_failed_when_without_a_thread_its_flush_fails(
     path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(self: threading.Thread) -> None:
+    def refuse(self: ServiceThread) -> None:
         raise RuntimeError("can't start new thread")
 
     def fail(self: Flusher) -> int:
@@ -163,7 +164,7 @@ def test_a_commit_is_not_called_failed_when_without_a_thread_its_flush_fails(
     with coshelf.open(path, flush_interval=LONG) as shelf:
         flush_all(shelf)
         with monkeypatch.context() as patch:
-            patch.setattr(threading.Thread, "start", refuse)
+            patch.setattr(ServiceThread, "start", refuse)
             patch.setattr(Flusher, "flush", fail)
             shelf["a"] = 1
             assert shelf["a"] == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 import coshelf
 from coshelf.contract import CLAIMS
 from coshelf.system import clock
+from service_threads import service_threads
 
 Shelf = coshelf.Shelf[Any, Any]
 Forward = Callable[[float], None]
@@ -44,6 +46,8 @@ class Background:
 
     @staticmethod
     def wait() -> None:
+        while service_threads("coshelf-refresh-start"):
+            time.sleep(0.001)
         for thread in threading.enumerate():
             if thread.name == "coshelf-refresh":
                 thread.join()

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from insides import until
 from unit_support import ENTRIES, WRITES
 
 import coshelf
+from coshelf.system.cooperation import ServiceThread
 
 
 class StopHereError(Exception):
@@ -234,4 +236,37 @@ def test_a_finalizer_that_writes_in_the_middle_of_transactions_loses_nothing(pat
             with shelf.transaction() as t:
                 t[number] = [[] for _ in range(30)]
         gc.collect()
+        until(lambda: len(shelf.sub("ended")) == 300)  # the collector may run in a thread that flushes
         assert list(shelf.sub("ended")) == list(range(300))
+
+
+def test_a_thread_that_begins_with_a_finalizer_that_writes_is_not_waited_for(path: Path) -> None:
+    starter, thresholds = threading.get_ident(), gc.get_threshold()
+    called: list[bool] = []
+    with coshelf.open(path, timeout=60) as shelf:
+
+        class Session:
+            def __init__(self) -> None:
+                self.me = self
+
+            def __del__(self) -> None:
+                if threading.get_ident() == starter:
+                    Session()
+                else:
+                    called.append(True)
+                    shelf["ended"] = True
+
+        def collect() -> None:  # the collector often runs before this, which is what the test is about
+            until(lambda: called or gc.collect() < 0)
+
+        try:
+            with shelf.transaction() as t:
+                Session()
+                thread = ServiceThread("test", collect)
+                gc.set_threshold(1)
+                thread.start()
+                assert "ended" not in t
+        finally:
+            gc.set_threshold(*thresholds)
+        thread.join()
+        assert shelf["ended"]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+import starting
 
 TRACES = Path(__file__).parent / "scripts" / "walk" / "traces.py"
 DESIGN = Path(__file__).parents[2] / "docs" / "design.md"
@@ -28,7 +29,7 @@ def documented(heading: str) -> list[Step]:
 @pytest.fixture(scope="module")
 def traces(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Step]]:
     path = tmp_path_factory.mktemp("walk") / "my.shelf"
-    environment = {**os.environ, "COSHELF_NATIVE": "0"}
+    environment = {**starting.environment(), "COSHELF_NATIVE": "0"}
     ran = subprocess.run(
         [sys.executable, TRACES, path], env=environment, capture_output=True, text=True, timeout=300, check=True
     )

@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any
 
 from coshelf.errors import ShelfClosed
@@ -13,6 +14,7 @@ from coshelf.memo.calls import Call
 from coshelf.memo.claims import Claim, Patience
 from coshelf.memo.results import Results
 from coshelf.memo.waiting import holding
+from coshelf.system.cooperation import start_unwaited
 
 __all__ = ["Refresh"]
 
@@ -40,10 +42,9 @@ class Refresh:
             with _computing(claim):
                 call.finish(compute())
 
-        try:
-            threading.Thread(target=run, name="coshelf-refresh", daemon=True).start()
-        except RuntimeError:  # the interpreter ends, or there are too many threads: a later call computes
-            claim.claims.drop(claim)
+        thread = threading.Thread(target=run, name="coshelf-refresh", daemon=True)
+        # If the interpreter ends, or if there are too many threads, a later call computes.
+        start_unwaited(thread, partial(claim.claims.drop, claim))
 
     def in_task(self, call: Call, compute: Callable[[], Coroutine[Any, Any, Any]]) -> None:
         """The same in a task of the running loop."""

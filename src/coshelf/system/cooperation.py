@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import _thread
 import contextlib
+import os
 import sys
 import threading
 import time
@@ -26,6 +27,7 @@ __all__ = [
     "is_cooperative",
     "new_lock",
     "new_reentrant_lock",
+    "start_unwaited",
     "this_thread",
 ]
 
@@ -135,30 +137,35 @@ def can_start_threads() -> bool:
 
 
 class ServiceThread:
-    """A thread of the operating system that does work for coshelf, and ends with the process."""
+    """A thread of the operating system that does work for coshelf, and ends with the process.
+
+    It is not a :class:`threading.Thread`, whose start waits until the thread runs. Before that, the collector may call
+    a finalizer in it. If that writes to a shelf, it waits for a lock that the caller of the start may hold.
+
+    Args:
+        name: for debugging.
+        work: what the thread does.
+    """
 
     def __init__(self, name: str, work: Callable[[], object]) -> None:
-        self._name = name
+        self.name = name
         self._work = work
         self._number: int | None = None
+        self._native_number: int | None = None
         self._ended = new_lock()
         self._ended.acquire()
-        self._thread: threading.Thread | None = None
         self._is_started = False
 
     def start(self) -> None:
-        """Start the thread. The caller holds no lock. RuntimeError if no more threads can be started."""
-        if sys.is_finalizing():  # Python 3.11 would wait for it for ever
+        """Start the thread, and do not wait for it. RuntimeError if no more threads can be started."""
+        if sys.is_finalizing():  # Python 3.11 would start a thread that never runs
             raise RuntimeError("the interpreter is ending")
-        if is_cooperative("threading"):
-            _original("start_new_thread")(self._run, ())
-        else:
-            self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
-            self._thread.start()
+        _original("start_new_thread")(self._run, ())
         self._is_started = True
 
     def _run(self) -> None:
         self._number = this_thread()
+        self._native_number = threading.get_native_id()
         try:
             self._work()
         finally:
@@ -173,7 +180,36 @@ class ServiceThread:
         """Wait for its end, for up to ``patience`` seconds. If it was not started, return at once."""
         if not self._is_started or self.is_this:
             return
+        end = None if patience is None else time.monotonic() + patience
         if self._ended.acquire(timeout=-1 if patience is None else patience):
             self._ended.release()
-            if self._thread is not None:
-                self._thread.join(patience)
+            backoff = Backoff(_FIRST_PAUSE, _LONGEST_PAUSE, 1.5)
+            while self._exists() and (end is None or time.monotonic() < end):
+                backoff.sleep()
+
+    def _exists(self) -> bool:
+        """Whether the operating system still lists the thread, which a fork after its end would complain about."""
+        return os.path.exists(f"/proc/self/task/{self._native_number}")
+
+
+def start_unwaited(thread: threading.Thread, refused: Callable[[], object]) -> None:
+    """Start a thread that runs the user's code. The caller may hold a lock, for the reason given at ServiceThread.
+
+    Args:
+        thread: the thread.
+        refused: called if no more threads can be started.
+    """
+
+    def start() -> None:
+        try:
+            thread.start()
+        except RuntimeError:
+            refused()
+
+    if is_cooperative("threading"):
+        start()
+        return
+    try:
+        ServiceThread(f"{thread.name}-start", start).start()
+    except RuntimeError:
+        refused()

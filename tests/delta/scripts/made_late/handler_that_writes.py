@@ -12,7 +12,7 @@ def handler(*_):
     try:
         shelf["handler", turn] = turn
         stored += 1
-    except coshelf.TransactionInProgress:
+    except (coshelf.TransactionInProgress, coshelf.ShelfClosed):  # the signal may have come late
         refused += 1
 
 

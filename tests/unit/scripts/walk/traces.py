@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import json
 import sys
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +12,7 @@ from types import FrameType
 from typing import Any
 
 import coshelf
+from service_threads import service_threads
 
 SOURCE = Path(coshelf.__file__).parent
 
@@ -45,7 +45,7 @@ def main() -> None:
     with coshelf.open(sys.argv[1], flush_interval=60) as shelf:
         shelf["a"] = 1
         shelf.sync()
-        while any(thread.name == "coshelf-flush" for thread in threading.enumerate()):
+        while service_threads("coshelf-flush"):
             time.sleep(0.001)  # its first flush may come late, and would take what is set below
         clean = traced(lambda: shelf["a"])
         shelf["b"] = 2

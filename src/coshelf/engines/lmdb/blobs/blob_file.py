@@ -7,12 +7,12 @@ import errno
 import os
 import stat
 import struct
-import threading
 from collections.abc import Sequence
 
 from coshelf.engines.lmdb.blobs.checksums import fastest
 from coshelf.engines.lmdb.blobs.mapping import mapped
 from coshelf.errors import StorageError
+from coshelf.system.cooperation import ServiceThread
 from coshelf.values.blobs import MissingBlob, Reference
 
 __all__ = ["is_blob", "open_blob", "problem_with", "remove_blob", "write_buffers", "write_head"]
@@ -22,6 +22,8 @@ _HEAD = struct.Struct("<8s16s16sQI")
 _AT_ONCE = 8 << 20  # bytes, so that a write can be interrupted
 _SUMMED_AT_ONCE = 2 << 20  # bytes, still cached when they are written next; with 256 KiB the writing takes longer
 _WORTH_A_THREAD = 8 << 20
+_PATIENCE = 1.0  # seconds
+_SLOWEST = 100 << 20  # bytes a second
 
 
 def write_buffers(descriptor: int, buffers: Sequence[memoryview], places: Sequence[int]) -> int:
@@ -41,14 +43,16 @@ def write_buffers(descriptor: int, buffers: Sequence[memoryview], places: Sequen
 def _sum_beside_writing(descriptor: int, buffers: Sequence[memoryview], places: Sequence[int]) -> int:
     """Write and sum in two threads. Both run without the interpreter's lock, and the sum takes longer."""
     found: list[int] = []
-    summing = threading.Thread(target=lambda: found.append(_checksum(buffers)), name="coshelf-checksum")
-    summing.start()
+    summing = ServiceThread("coshelf-checksum", lambda: found.append(_checksum(buffers)))
+    with contextlib.suppress(RuntimeError):  # no thread can be started
+        summing.start()
     try:
         for buffer, place in zip(buffers, places, strict=True):
             _write(descriptor, buffer, place)
     finally:
-        summing.join()
-    return found[0]
+        # A finalizer that the collector calls in that thread may wait for a lock that this one holds.
+        summing.join(_PATIENCE + sum(buffer.nbytes for buffer in buffers) / _SLOWEST)
+    return found[0] if found else _checksum(buffers)
 
 
 def _write(descriptor: int, buffer: memoryview, place: int) -> None:
