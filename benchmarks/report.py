@@ -19,6 +19,17 @@ from wanted import NAMES, number
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results" / "latest.json"
 GROWTH = HERE / "results" / "growth.json"
+GROWN = {
+    "get": "get",
+    "set": "set",
+    "items": "a row of a scan",
+    "prefix": "prefix of 100",
+    "count": "count",
+    "few, cold": "get, cold",
+    "set, cold": "set, cold",
+    "items, cold": "a row of a scan, cold",
+}
+"""What ``growth.py`` measures, and how the table calls it."""
 GATE = HERE / "results" / "gate.json"
 ARRAYS = HERE / "results" / "arrays.json"
 WAKING = HERE / "results" / "waking.json"
@@ -106,6 +117,21 @@ def waking(results: dict[str, Any]) -> list[str]:
     return ["The target on the embedded engines: a median under 2 ms, and under 1 % of a core.", "", *lines, ""]
 
 
+def growth(results: dict[str, Any]) -> list[str]:
+    """The table of the largest stores, with the page cache warm and cold."""
+    most = max(map(int, results["sizes"]))
+    machine = results["machine"]
+    lines = [f"| {most:,} keys, us | " + " | ".join(GROWN.values()) + " |", "| --- |" + " --- |" * len(GROWN)]
+    for name, found in results["sizes"][str(most)].items():
+        lines.append(f"| {name} | " + " | ".join(number(found[work]) if work in found else "" for work in GROWN) + " |")
+    words = (
+        f"Microseconds of one operation ({machine['date']}, rounds: {machine['rounds']}). The contenders took turns, "
+        f"beside other work, at a load of about {machine['load after']} on {machine['cores']} cores. "
+        "A row of a scan is one item. Cold means that no page of the files is in the page cache."
+    )
+    return [words, "", *lines, ""]
+
+
 def gate(results: dict[str, Any]) -> list[str]:
     """The table of what the gate and signatures cost."""
     lines = ["| | trusted, us | through the gate, or signed, us | ratio |", "| --- | --- | --- | --- |"]
@@ -141,6 +167,8 @@ def figures(results: dict[str, Any]) -> list[str]:
     lines += ["## How long single sets take", ""]
     for measured in results["tables"][:2]:
         lines += latencies(measured)
+    if GROWTH.exists():
+        lines += ["## The largest stores", "", *growth(json.loads(GROWTH.read_text(encoding="utf-8")))]
     lines += ["## Large arrays", "", *arrays(json.loads(ARRAYS.read_text(encoding="utf-8")))]
     lines += ["## How soon a waiting process wakes", "", *waking(json.loads(WAKING.read_text(encoding="utf-8")))]
     return [*lines, "## What safety costs", "", *gate(json.loads(GATE.read_text(encoding="utf-8")))]
