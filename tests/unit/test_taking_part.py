@@ -15,6 +15,7 @@ from insides import until
 from unit_support import ENTRIES, WRITES
 
 import coshelf
+from collecting import collect
 from coshelf.system.cooperation import ServiceThread
 
 
@@ -221,7 +222,7 @@ def test_a_mutable_value_is_not_read_through_a_writeback_shelf_inside_its_transa
 
 
 def test_a_finalizer_that_writes_in_the_middle_of_transactions_loses_nothing(path: Path) -> None:
-    with coshelf.open(path, timeout=20) as shelf:
+    with coshelf.open(path, timeout=60) as shelf:
 
         class Session:
             def __init__(self, number: int) -> None:
@@ -235,7 +236,7 @@ def test_a_finalizer_that_writes_in_the_middle_of_transactions_loses_nothing(pat
             Session(number)
             with shelf.transaction() as t:
                 t[number] = [[] for _ in range(30)]
-        gc.collect()
+        collect()
         until(lambda: len(shelf.sub("ended")) == 300)  # the collector may run in a thread that flushes
         assert list(shelf.sub("ended")) == list(range(300))
 
