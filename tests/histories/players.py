@@ -58,7 +58,7 @@ class Game:
         return json.dumps(asdict(self))
 
     def open(self, path: str) -> Any:
-        return coshelf.open(path, durability=self.durability, flush_interval=self.flush_interval, timeout=20)
+        return coshelf.open(path, durability=self.durability, flush_interval=self.flush_interval, timeout=60)
 
 
 class Player:
