@@ -12,6 +12,7 @@ from insides import base_row, commits_to_base, environment_of, flush_all, flush_
 from support import Crew
 
 import coshelf
+from coshelf.engines.lmdb.base_writer import BaseWriter
 from coshelf.engines.lmdb.delta.flusher import Flusher
 from coshelf.system.cooperation import ServiceThread
 
@@ -211,6 +212,33 @@ def test_handles_closed_at_the_same_time_leave_no_thread_that_fails(path: str) -
         for closer in closers:
             closer.join()
         until(lambda: not flush_threads())
+
+
+def test_a_finalizer_that_writes_in_a_flush_keeps_nobody_from_the_base(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waits for the exclusive lock, whose holder waits for the lock of the base."""
+    flushing, take_over = threading.Event(), BaseWriter.take_over
+
+    def interrupted(self: BaseWriter, rows: Any) -> None:
+        if threading.current_thread() is flusher and not flushing.is_set():
+            flushing.set()
+            shelf["finalizer"] = 1
+        take_over(self, rows)
+
+    with coshelf.open(path, flush_interval=LONG) as shelf:
+        shelf["first"] = 1
+        flush_all(shelf)
+        shelf["a"] = 1
+        flusher = threading.Thread(target=shelf.sync)
+        monkeypatch.setattr(BaseWriter, "take_over", interrupted)
+        with shelf.transaction() as t:
+            flusher.start()
+            assert flushing.wait(300)
+            t.update({number: number for number in range(1001)})  # too many for the delta
+        flusher.join()
+        assert len(shelf) == 1001 + 3
+        assert shelf["finalizer"] == 1
 
 
 def test_a_fork_finds_no_flush_thread_and_the_parent_has_one_again_after(crew: Crew, path: str) -> None:
