@@ -73,6 +73,33 @@ def test_many_threads_need_far_fewer_flushes_than_they_make_commits(path: str, m
         assert not waiting(shelf)
 
 
+def test_a_finalizer_that_writes_in_a_flush_does_not_keep_a_transaction_waiting(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waits for the exclusive lock, whose holder waits for the end of the flush."""
+    flushing, held = threading.Event(), threading.Event()
+    committer = threading.Thread(target=lambda: shelf.update(a=1))
+    finish = BaseWriter.finish
+
+    def interrupted(self: BaseWriter, *arguments: Any) -> None:
+        if threading.current_thread() is committer and not flushing.is_set():
+            flushing.set()
+            assert held.wait(300)
+            shelf["finalizer"] = 1
+        finish(self, *arguments)
+
+    with coshelf.open(path, durability="commit") as shelf:
+        shelf["first"] = 1
+        monkeypatch.setattr(BaseWriter, "finish", interrupted)
+        committer.start()
+        assert flushing.wait(300)
+        with shelf.transaction() as t:
+            held.set()
+            t["b"] = 2
+        committer.join()
+        assert dict(shelf) == {"first": 1, "a": 1, "b": 2, "finalizer": 1}
+
+
 def test_processes_share_flushes_too(crew: Crew, path: str, armed: Any) -> None:
     """While one is held up in its flush the others commit; the next one of them takes all of that along."""
     others = [
