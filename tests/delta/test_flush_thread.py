@@ -175,6 +175,27 @@ def test_a_commit_is_not_called_failed_when_without_a_thread_its_flush_fails(
         assert not waiting(shelf)
 
 
+def test_an_interrupt_just_before_the_thread_is_started_leaves_that_to_the_next_commit(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Interrupting:
+        def __enter__(self) -> None:
+            pass
+
+        def __exit__(self, *_: object) -> None:
+            raise KeyboardInterrupt
+
+    with coshelf.open(path, flush_interval=LONG) as shelf:
+        shelf["first"] = 1
+        flush_all(shelf)
+        with monkeypatch.context() as patch:
+            patch.setattr(environment_of(shelf).flusher, "_mutex", Interrupting())
+            with pytest.raises(KeyboardInterrupt):
+                shelf["a"] = 1
+        shelf["b"] = 2
+        assert len(flush_threads()) == 1
+
+
 def test_the_thread_ends_at_close(path: str) -> None:
     shelf = coshelf.open(path, flush_interval=LONG)
     for turn in range(10):

@@ -208,14 +208,16 @@ class Flusher:
         if self._environment.is_resting:
             self.flush()
             return
-        with self._mutex:
-            if self.thread is not None or self._paused:
-                return
-            thread = self.thread = ServiceThread("coshelf-flush", self._run)
-        try:
+        thread = ServiceThread("coshelf-flush", self._run)
+        try:  # an interrupt may come anywhere
+            with self._mutex:
+                if self.thread is not None or self._paused:
+                    return
+                self.thread = thread
             thread.start()
         except BaseException as error:
-            self.thread = None
+            if self.thread is thread:
+                self.thread = None
             # No thread can be started: the interpreter is ending, or there are too many threads.
             if not isinstance(error, RuntimeError):
                 raise
