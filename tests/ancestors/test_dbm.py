@@ -167,7 +167,7 @@ def test_flag_n_of_many_processes_at_once_makes_one_database(path: str) -> None:
     for _ in range(3):
         Path(path).write_bytes(b"something else")
         started = [subprocess.Popen([sys.executable, "-c", code, path, str(number)]) for number in range(5)]
-        assert [process.wait(60) for process in started] == [0] * 5
+        assert [process.wait(300) for process in started] == [0] * 5
         with coshelf.dbm.open(path, "w") as database:
             assert len(database) >= 1
         os.unlink(path)

@@ -36,7 +36,7 @@ def in_threads(count: int, work: Any) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(300)
     if failed:
         raise failed[0]
 
@@ -68,10 +68,10 @@ def step_by_step(*steps: Any) -> None:
     def run(step: Any, turns: list[threading.Event]) -> None:
         for _ in step:
             turns[1].set()
-            turns[0].wait(60)
+            turns[0].wait(300)
             turns[0].clear()
         turns[1].set()
-        end.wait(60)
+        end.wait(300)
 
     for step in steps:
         if step not in begun:
@@ -80,12 +80,12 @@ def step_by_step(*steps: Any) -> None:
             begun[step][0].start()
         else:
             begun[step][1][0].set()
-        assert begun[step][1][1].wait(60)
+        assert begun[step][1][1].wait(300)
         begun[step][1][1].clear()
     end.set()
     for thread, turns in begun.values():
         turns[0].set()
-        thread.join(60)
+        thread.join(300)
 
 
 def test_change_between_reading_and_appending_is_not_lost_to_the_sync_of_another_thread() -> None:
@@ -258,7 +258,7 @@ def test_shelf_that_a_spawned_process_is_given_has_the_same_entries(path: str) -
         copy.close()
         child = multiprocessing.get_context("spawn").Process(target=store, args=(shelf,))
         child.start()
-        child.join(60)
+        child.join(300)
         assert child.exitcode == 0
         assert dict(shelf) == {"here": {1}, "from child": [1, 2]}
     with coshelf.open(path, "r") as native:

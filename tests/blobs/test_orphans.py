@@ -83,7 +83,7 @@ BETWEEN = SCRIPTS / "between.py"
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is needed to kill inside LMDB")
 def test_the_blob_of_a_commit_that_is_durable_but_not_visible_is_no_orphan(path: str) -> None:
-    with coshelf.open(path, flush_interval=1000, timeout=5) as shelf:
+    with coshelf.open(path, flush_interval=1000, timeout=60) as shelf:
         shelf.update(there=0, first=signed(1))
         flush_all(shelf)
         before = commits_to_base(path)

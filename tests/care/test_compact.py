@@ -63,9 +63,9 @@ def test_thread_that_is_about_to_open_the_delta_is_waited_for(path: str) -> None
         fill(shelf)
         thread = threading.Thread(target=commit)
         thread.start()
-        assert entered.wait(60)
+        assert entered.wait(300)
         shelf.compact()
-        thread.join(60)
+        thread.join(300)
         assert opened
         shelf["after"] = 1
         assert shelf["after"] == 1

@@ -99,5 +99,5 @@ def test_encrypted_draft_goes_when_the_command_is_ended(places: list[Path], tmp_
     (tmp_path / "started").read_bytes()
     assert left_in(places)
     os.killpg(process.pid, signal.SIGTERM)
-    assert process.wait(60) == 128 + signal.SIGTERM
+    assert process.wait(300) == 128 + signal.SIGTERM
     assert left_in(places) == []

@@ -31,7 +31,7 @@ ADDER = SCRIPTS / "adder.py"
 
 @pytest.mark.parametrize("place", PLACES)
 def test_no_update_is_lost_by_who_is_next(path: str, armed: Callable[..., Worker], place: str) -> None:
-    with coshelf.open(path, flush_interval=1000, timeout=5) as shelf:
+    with coshelf.open(path, flush_interval=1000, timeout=60) as shelf:
         shelf.update(total=0, mine=0, theirs=0)
         flush_all(shelf)
         victim = armed(f"{place}=kill@1000", ADDER, path, place)
@@ -61,7 +61,7 @@ BETWEEN = SCRIPTS / "between.py"
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is needed to kill inside LMDB")
 def test_a_commit_that_is_durable_but_not_visible_is_not_overwritten_unseen(path: str) -> None:
-    with coshelf.open(path, flush_interval=1000, timeout=5) as shelf:
+    with coshelf.open(path, flush_interval=1000, timeout=60) as shelf:
         shelf.update(a=0)
         flush_all(shelf)
         before = commits_to_base(path)
@@ -161,7 +161,7 @@ def test_a_transaction_sees_everything_that_was_committed_before_it_began(crew: 
 
 @pytest.mark.parametrize("place", ["flush-committed", "direct-committed"])
 def test_compare_and_set_in_a_storm_of_deaths_adds_up(path: str, armed: Callable[..., Worker], place: str) -> None:
-    with coshelf.open(path, flush_interval=0.001, timeout=5) as shelf:
+    with coshelf.open(path, flush_interval=0.001, timeout=60) as shelf:
         shelf.update(total=0, mine=0, theirs=0)
         mine = 0
         for _ in range(6):
@@ -206,7 +206,7 @@ def test_what_who_died_may_not_have_made_durable_is_made_so_before_sync_returns(
     def note(self: BaseFile) -> None:
         syncs.append(self)
 
-    with coshelf.open(path, flush_interval=1000, timeout=5) as shelf:
+    with coshelf.open(path, flush_interval=1000, timeout=60) as shelf:
         shelf.update(total=0, theirs=0)
         flush_all(shelf)
         monkeypatch.setattr(BaseFile, "sync", note)  # from here on no two flushes of ours meet

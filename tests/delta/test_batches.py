@@ -120,10 +120,10 @@ PLACES = {"direct-numbered": False, "direct-announced": False, "direct-committed
 def test_killed_on_the_way_to_the_base_it_is_there_whole_or_not_at_all(
     path: str, armed: Callable[..., Worker], place: str, kind: str
 ) -> None:
-    with coshelf.open(path, "c", timeout=5):
+    with coshelf.open(path, "c", timeout=60):
         pass
     armed(f"{place}=kill@1000", WRITER, path, place, kind).finish(-signal.SIGKILL)
-    with coshelf.open(path, timeout=5) as shelf:
+    with coshelf.open(path, timeout=60) as shelf:
         assert shelf.copy() == (AFTER[kind] if PLACES[place] else WAITING)
         assert len(shelf) == len(AFTER[kind] if PLACES[place] else WAITING)
         shelf["more"] = 1
@@ -136,7 +136,7 @@ def test_who_has_it_open_meanwhile_sees_it_whole_or_not_at_all(
     path: str, armed: Callable[..., Worker], place: str
 ) -> None:
     """And is the next to commit, right behind the death."""
-    with coshelf.open(path, timeout=5, flush_interval=1000) as shelf:
+    with coshelf.open(path, timeout=60, flush_interval=1000) as shelf:
         armed(f"{place}=kill@1000", WRITER, path, place, "many").finish(-signal.SIGKILL)
         seen = shelf.copy()
         assert seen in (WAITING, AFTER["many"])
@@ -150,9 +150,9 @@ def test_who_has_it_open_meanwhile_sees_it_whole_or_not_at_all(
 def test_killed_on_the_way_to_the_delta_it_is_there_whole_or_not_at_all(
     path: str, armed: Callable[..., Worker], place: str, there: bool
 ) -> None:
-    with coshelf.open(path, timeout=5, flush_interval=1000) as shelf:
+    with coshelf.open(path, timeout=60, flush_interval=1000) as shelf:
         armed(f"{place}=kill@1000", WRITER, path, place, "small").finish(-signal.SIGKILL)
         assert shelf.copy() == (AFTER["small"] if there else WAITING)
         shelf["more"] = 1
-    with coshelf.open(path, timeout=5) as shelf:
+    with coshelf.open(path, timeout=60) as shelf:
         assert shelf.copy() == (AFTER["small"] if there else WAITING) | {"more": 1}

@@ -140,7 +140,7 @@ def test_killed_there_with_all_who_committed_meanwhile_nothing_is_lost(
     other.expect("done")
     other.kill()
     stopped.kill()
-    with coshelf.open(path, timeout=5) as shelf:
+    with coshelf.open(path, timeout=60) as shelf:
         check(shelf, BEFORE | {"late": 1})
 
 
@@ -153,7 +153,7 @@ def test_a_delta_that_was_replaced_meanwhile_is_not_taken_for_empty(
         environment = environment_of(shelf)
         if place == "flush-locked":  # it holds the lock of the base, which the other needs
             stopped.kill()
-        with environment.exclusive.hold(5):
+        with environment.exclusive.hold(60):
             Committer(environment).replace_delta()
         commit_more(shelf)
         if place != "flush-locked":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from insides import commits_to_base, flush_all, is_clean, waiting
 from support import Crew, beside, sidecars
 
 import coshelf
+from collecting import collect
 from coshelf.engines.lmdb.shelf_row import check_row
 
 SCRIPTS = Path(__file__).parent / "scripts" / "ends"
@@ -67,7 +67,7 @@ def test_a_shelf_that_is_collected_is_flushed_while_the_program_goes_on(path: st
     shelf["a"] = 1
     assert waiting(shelf)
     del shelf
-    gc.collect()
+    collect()
     assert beside(path) == ["a.shelf"]
     with coshelf.open(path, "r") as shelf:
         assert dict(shelf) == {"first": 1, "a": 1}

@@ -12,6 +12,7 @@ from insides import base_row, commits_to_base, environment_of, flush_all, flush_
 from support import Crew
 
 import coshelf
+from coshelf.engines.lmdb.base_writer import BaseWriter
 from coshelf.engines.lmdb.delta.flusher import Flusher
 from coshelf.system.cooperation import ServiceThread
 
@@ -174,6 +175,27 @@ def test_a_commit_is_not_called_failed_when_without_a_thread_its_flush_fails(
         assert not waiting(shelf)
 
 
+def test_an_interrupt_just_before_the_thread_is_started_leaves_that_to_the_next_commit(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Interrupting:
+        def __enter__(self) -> None:
+            pass
+
+        def __exit__(self, *_: object) -> None:
+            raise KeyboardInterrupt
+
+    with coshelf.open(path, flush_interval=LONG) as shelf:
+        shelf["first"] = 1
+        flush_all(shelf)
+        with monkeypatch.context() as patch:
+            patch.setattr(environment_of(shelf).flusher, "_mutex", Interrupting())
+            with pytest.raises(KeyboardInterrupt):
+                shelf["a"] = 1
+        shelf["b"] = 2
+        assert len(flush_threads()) == 1
+
+
 def test_the_thread_ends_at_close(path: str) -> None:
     shelf = coshelf.open(path, flush_interval=LONG)
     for turn in range(10):
@@ -211,6 +233,33 @@ def test_handles_closed_at_the_same_time_leave_no_thread_that_fails(path: str) -
         for closer in closers:
             closer.join()
         until(lambda: not flush_threads())
+
+
+def test_a_finalizer_that_writes_in_a_flush_keeps_nobody_from_the_base(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waits for the exclusive lock, whose holder waits for the lock of the base."""
+    flushing, take_over = threading.Event(), BaseWriter.take_over
+
+    def interrupted(self: BaseWriter, rows: Any) -> None:
+        if threading.current_thread() is flusher and not flushing.is_set():
+            flushing.set()
+            shelf["finalizer"] = 1
+        take_over(self, rows)
+
+    with coshelf.open(path, flush_interval=LONG) as shelf:
+        shelf["first"] = 1
+        flush_all(shelf)
+        shelf["a"] = 1
+        flusher = threading.Thread(target=shelf.sync)
+        monkeypatch.setattr(BaseWriter, "take_over", interrupted)
+        with shelf.transaction() as t:
+            flusher.start()
+            assert flushing.wait(300)
+            t.update({number: number for number in range(1001)})  # too many for the delta
+        flusher.join()
+        assert len(shelf) == 1001 + 3
+        assert shelf["finalizer"] == 1
 
 
 def test_a_fork_finds_no_flush_thread_and_the_parent_has_one_again_after(crew: Crew, path: str) -> None:

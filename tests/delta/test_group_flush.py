@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -49,13 +48,14 @@ def test_threads_that_wait_during_a_flush_share_the_next_one(path: str, monkeypa
 def test_many_threads_need_far_fewer_flushes_than_they_make_commits(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     finish = BaseWriter.finish
 
-    def take_as_long_as_a_disk(self: BaseWriter, *arguments: Any) -> None:
-        time.sleep(0.005)
+    def wait_for_the_others_and_finish(self: BaseWriter, *arguments: Any) -> None:
+        until(lambda: len(shelf) % 8 == 1)  # all have committed, and wait: the others share the next flush
         finish(self, *arguments)
 
     with coshelf.open(path, durability="commit") as shelf:
+        shelf["first"] = 1  # makes the delta
         before = commits_to_base(path)
-        monkeypatch.setattr(BaseWriter, "finish", take_as_long_as_a_disk)
+        monkeypatch.setattr(BaseWriter, "finish", wait_for_the_others_and_finish)
         barrier = threading.Barrier(8)
 
         def commit(name: int) -> None:
@@ -68,9 +68,36 @@ def test_many_threads_need_far_fewer_flushes_than_they_make_commits(path: str, m
             thread.start()
         for thread in threads:
             thread.join()
-        assert len(shelf) == 80
-        assert commits_to_base(path) - before < 60
+        assert len(shelf) == 81
+        assert commits_to_base(path) - before <= 2 * 10
         assert not waiting(shelf)
+
+
+def test_a_finalizer_that_writes_in_a_flush_does_not_keep_a_transaction_waiting(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waits for the exclusive lock, whose holder waits for the end of the flush."""
+    flushing, held = threading.Event(), threading.Event()
+    committer = threading.Thread(target=lambda: shelf.update(a=1))
+    finish = BaseWriter.finish
+
+    def interrupted(self: BaseWriter, *arguments: Any) -> None:
+        if threading.current_thread() is committer and not flushing.is_set():
+            flushing.set()
+            assert held.wait(300)
+            shelf["finalizer"] = 1
+        finish(self, *arguments)
+
+    with coshelf.open(path, durability="commit") as shelf:
+        shelf["first"] = 1
+        monkeypatch.setattr(BaseWriter, "finish", interrupted)
+        committer.start()
+        assert flushing.wait(300)
+        with shelf.transaction() as t:
+            held.set()
+            t["b"] = 2
+        committer.join()
+        assert dict(shelf) == {"first": 1, "a": 1, "b": 2, "finalizer": 1}
 
 
 def test_processes_share_flushes_too(crew: Crew, path: str, armed: Any) -> None:

@@ -81,7 +81,7 @@ def test_what_had_returned_survives_a_kill(crew: Crew, path: str, kind: str, dur
         for _ in range(30 * (turn + 1)):
             returned = int(victim.hear())
         victim.kill()
-        with coshelf.open(path, timeout=5) as shelf:
+        with coshelf.open(path, timeout=60) as shelf:
             assert shelf["turn"] >= returned
             halves = {shelf["half", n] for n in range(5)}
             assert len(halves) == 1 and halves <= {shelf["turn"], shelf["turn"] - 1}
@@ -121,7 +121,7 @@ def test_killed_at_a_failpoint_a_written_delta_loses_nothing(
         place,
     )
     victim.finish(-signal.SIGKILL)
-    with coshelf.open(path, timeout=5) as shelf:
+    with coshelf.open(path, timeout=60) as shelf:
         found = shelf.copy()
         assert found.pop("first") == found.pop("returned") == 1
         assert ("under way" in found) == (place != "commit-applied")

@@ -76,7 +76,7 @@ def change_identity(**fields: Any) -> Callable[[str], None]:
 
 def check(path: str, expected: dict[str, int]) -> None:
     """It opens, has this and nothing else, works, and nothing is left in the end."""
-    with coshelf.open(path, timeout=5) as shelf:
+    with coshelf.open(path, timeout=60) as shelf:
         assert dict(shelf) == expected
         assert len(shelf) == len(expected)
         shelf["new"] = 4

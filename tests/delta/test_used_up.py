@@ -120,7 +120,7 @@ def test_killed_in_the_middle_of_the_replacement_loses_nothing(crew: Crew, path:
         filler.process.wait()
         assert filler.process.returncode == (0 if survived else -signal.SIGKILL), filler.errors()
         holder.kill()
-        with coshelf.open(path, timeout=5) as shelf:
+        with coshelf.open(path, timeout=60) as shelf:
             for reader in filter(None, (shelf, other)):
                 found = reader["turn"]
                 assert turn <= found <= turn + 1, (step, turn, found)

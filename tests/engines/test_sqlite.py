@@ -115,7 +115,7 @@ def test_child_of_a_process_that_was_reading_is_told_so(shelf: coshelf.Shelf[Any
 
 
 def test_waiting_wakes_when_another_process_commits(shelf: coshelf.Shelf[Any, Any], path: Path) -> None:
-    waiting = start("import sys, coshelf; print(coshelf.open(sys.argv[1]).wait('a', 30))", path)
+    waiting = start("import sys, coshelf; print(coshelf.open(sys.argv[1]).wait('a', 300))", path)
     shelf["a"] = "here"
     assert waiting.communicate(timeout=300)[0] == "here\n"
 

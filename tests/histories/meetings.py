@@ -65,7 +65,7 @@ class Meeting:
         return reached
 
     def _open(self, path: str) -> coshelf.Shelf[Any, Any]:
-        return coshelf.open(path, durability=self.durability, flush_interval=self.flush_interval, timeout=20)
+        return coshelf.open(path, durability=self.durability, flush_interval=self.flush_interval, timeout=60)
 
     @contextmanager
     def _keeper(self, path: str) -> Iterator[None]:

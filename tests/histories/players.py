@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import signal
 import time
 from collections import defaultdict
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import broken_stores
+import children
 import failpoint_names
 import operations
 from children import append, end, fork, kill, noise
@@ -39,7 +41,7 @@ class Game:
         mix: "one key" or "many keys": the calls that are drawn.
         store: a name in :data:`broken_stores.STORES`.
         deaths: players that are killed in each round, at any instant; another one takes the place of each. As many
-            others die at a failpoint if they get there.
+            others die at a failpoint if they get there. One of the first round dies inside a call in any case.
         keeper: whether a process that does nothing has the shelf open all the time.
     """
 
@@ -70,6 +72,7 @@ class Player:
         self._chance = random.Random(f"{game.seed} {turn} {name}")
         self._first = turn * 1000 + place * 20  # of the numbers in its calls
         self._log = os.open(_log(path, turn, name), os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
+        self._dies = bool(game.deaths) and turn == place == 0
 
     def play(self, wait: Callable[[], object], *, armed: bool = False) -> None:
         chance, game = self._chance, self._game
@@ -87,6 +90,8 @@ class Player:
             store = broken_stores.STORES[game.store](shelf)
             mix = operations.ONE_KEY if game.mix == "one key" else operations.MANY_KEYS
             seen: dict[str, int | None] = {}
+            if self._dies:  # at the first step of its first call
+                children.at_each_step(lambda: os.kill(os.getpid(), signal.SIGKILL))
             for number in range(game.calls):
                 call = operations.draw(chance, mix, self._first + number, seen)
                 result = self._record(store, call)

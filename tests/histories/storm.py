@@ -38,7 +38,7 @@ class Storm:
 
     def open(self, path: str, flag: Any = "c") -> coshelf.Shelf[Any, Any]:
         return coshelf.open(
-            path, flag, durability=self.durability, flush_interval=self.flush_interval, timeout=20
+            path, flag, durability=self.durability, flush_interval=self.flush_interval, timeout=60
         )  # fmt: skip
 
 

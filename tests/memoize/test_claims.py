@@ -22,6 +22,7 @@ from coshelf.system.processes import Process, this_process
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch) -> Engine:
     monkeypatch.setattr(module, "_LOOK", 0.0)
+    monkeypatch.setattr(renewing, "_PERIOD", 1000.0)  # no thread renews a claim in the middle of a test
     return coshelf.open("memory:").engine_for("test")
 
 

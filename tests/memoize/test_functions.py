@@ -343,7 +343,7 @@ def test_loop_runs_while_another_thread_computes(shelf: Shelf) -> None:
 
     def compute(number: int) -> int:
         is_computing.set()
-        assert may_return.wait(60)
+        assert may_return.wait(300)
         return number
 
     async def compute_in_task(number: int) -> int:
@@ -353,7 +353,7 @@ def test_loop_runs_while_another_thread_computes(shelf: Shelf) -> None:
     in_thread, in_task = shelf.memoize(compute), shelf.memoize(compute_in_task)
     thread = threading.Thread(target=in_thread, args=(1,))
     thread.start()
-    assert is_computing.wait(60)
+    assert is_computing.wait(300)
 
     async def main() -> int:
         task = asyncio.create_task(in_task(1))

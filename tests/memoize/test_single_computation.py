@@ -164,7 +164,7 @@ def test_threads_on_engines_of_one_process_compute_once(target: object) -> None:
     def slow(number: int) -> int:
         computed.append(number)
         is_computing.set()
-        assert may_return.wait(60)
+        assert may_return.wait(300)
         return number + 1
 
     def call() -> None:
@@ -173,7 +173,7 @@ def test_threads_on_engines_of_one_process_compute_once(target: object) -> None:
     threads = [threading.Thread(target=call) for _ in range(4)]
     for thread in threads:
         thread.start()
-    assert is_computing.wait(60)
+    assert is_computing.wait(300)
     may_return.set()
     for thread in threads:
         thread.join()

@@ -25,7 +25,7 @@ BATCHER = 2
 COUNTERS = (3, 4)
 WRITERS = 5
 SEEN = 3 * WRITERS  # from here on: what readers have seen, of each writer's key, and of the sum
-WAIT = 90
+WAIT = 300
 
 
 class Storm:

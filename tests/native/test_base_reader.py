@@ -129,6 +129,6 @@ def test_gets_beside_a_writer_see_whole_records_that_never_go_back(reader: Any, 
 )
 def test_damaged_files_are_read_without_a_signal(module: ModuleType, opened: Any, seed: int, count: int) -> None:
     program = [sys.executable, str(HERE / "damaged_bases.py"), opened.path(), str(KEYS), str(seed), str(count)]
-    ran = subprocess.run(program, capture_output=True, text=True, timeout=100, check=False)
+    ran = subprocess.run(program, capture_output=True, text=True, timeout=300, check=False)
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout == f"{count} files\n"

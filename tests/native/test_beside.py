@@ -16,7 +16,7 @@ HERE = Path(__file__).parent
 def run(*command: str) -> str:
     # Python warns of a fork beside threads; that is what is tried here.
     program = [sys.executable, "-W", "ignore::DeprecationWarning", *command]
-    ran = subprocess.run(program, capture_output=True, text=True, timeout=100, check=False)
+    ran = subprocess.run(program, capture_output=True, text=True, timeout=300, check=False)
     assert ran.returncode == 0, ran.stderr
     return ran.stdout
 

@@ -24,17 +24,17 @@ def test_a_commit_that_was_under_way_at_the_stamp_is_a_change(files: Any) -> Non
 
     def before() -> None:
         under_way.set()
-        assert go_on.wait(60)
+        assert go_on.wait(300)
 
     committing = threading.Thread(
         target=log.commit, args=([row(b"k", b"new")], False, [], log.stamp(), before), daemon=True
     )
     committing.start()
-    assert under_way.wait(60)
+    assert under_way.wait(300)
     stamp = other.stamp()
     assert other.get(b"k")[:3] == b"old"
     go_on.set()
-    committing.join(60)
+    committing.join(300)
     assert other.commit([row(b"k", b"from old")], False, [b"k"], stamp, None) == CHANGED
     assert other.get(b"k")[:3] == b"new"
 

@@ -141,7 +141,7 @@ def test_four_processes_count_exactly(crew: Crew, path: str, without: int, monke
 
 
 def test_a_block_may_be_left_by_another_thread(path: str) -> None:
-    with coshelf.open(path, timeout=5) as shelf:
+    with coshelf.open(path, timeout=60) as shelf:
         block = shelf._handle.engine.exclusive()
         block.__enter__()
         thread = threading.Thread(target=block.__exit__, args=(None, None, None))
@@ -152,7 +152,7 @@ def test_a_block_may_be_left_by_another_thread(path: str) -> None:
 
 
 def test_a_block_that_is_never_left_ends_when_it_is_collected(path: str) -> None:
-    with coshelf.open(path, timeout=5) as shelf:
+    with coshelf.open(path, timeout=60) as shelf:
         block = shelf._handle.engine.exclusive()
         block.__enter__()
         assert shelf._handle.engine.owns_exclusive()

@@ -60,7 +60,7 @@ def test_the_lock_of_a_parent_that_died_is_not_kept_by_its_child(crew: Crew, pat
     )
     mother.expect("holding")
     mother.kill()
-    with coshelf.open(path, timeout=5) as shelf:
+    with coshelf.open(path, timeout=60) as shelf:
         shelf["b"] = 1
         with shelf.transaction() as t:
             assert dict(t) == {"a": 1, "b": 1}

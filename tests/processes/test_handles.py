@@ -40,7 +40,7 @@ def test_a_late_read_on_a_closed_handle_does_not_disturb_the_next(path: str) -> 
     with coshelf.open(path) as second:
         with pytest.raises(coshelf.ShelfClosed):
             list(reading)
-        with coshelf.open(path, timeout=20) as third:  # the same environment, so at once
+        with coshelf.open(path, timeout=60) as third:  # the same environment, so at once
             third["d"] = 4
         assert in_child(lambda: second.__setitem__("e", 5)) == 0
         assert list(second) == ["a", "b", "c", "d", "e"]
@@ -48,7 +48,7 @@ def test_a_late_read_on_a_closed_handle_does_not_disturb_the_next(path: str) -> 
 
 @pytest.mark.parametrize("target", ["lmdb", "memory"])
 def test_a_transaction_left_by_another_thread_frees_the_lock(target: str, path: str) -> None:
-    with coshelf.open(path if target == "lmdb" else "memory:", timeout=20) as shelf:
+    with coshelf.open(path if target == "lmdb" else "memory:", timeout=60) as shelf:
         block = shelf.transaction()
         block.__enter__()["a"] = 1
         leaver = threading.Thread(target=block.__exit__, args=(None, None, None))
@@ -135,7 +135,7 @@ def test_opening_one_shelf_does_not_wait_for_the_opening_of_another(tmp_path: Pa
 
         opener = threading.Thread(target=open_first)
         opener.start()
-        with coshelf.open(tmp_path / "other.shelf", timeout=20) as other:
+        with coshelf.open(tmp_path / "other.shelf", timeout=60) as other:
             other["a"] = 1
         assert not ended.is_set()
         fcntl.flock(file, fcntl.LOCK_UN)

@@ -28,7 +28,7 @@ def test_what_a_killed_process_counted_is_counted_once(crew: Crew, path: str, se
 
 
 def test_killed_inside_a_transaction_leaves_nothing_of_it_and_no_lock(crew: Crew, path: str) -> None:
-    with coshelf.open(path, timeout=5) as shelf:
+    with coshelf.open(path, timeout=60) as shelf:
         shelf["a"] = 0
         for turn in range(5):
             victim = crew.start(

@@ -84,7 +84,7 @@ def test_what_is_held_stays_right_while_others_look_for_dead_readers(crew: Crew,
 def test_a_killed_process_that_was_disturbed_leaves_no_lock(crew: Crew, path: str, way: str) -> None:
     holder = crew.start(HOLDS, path, way)
     holder.expect("holding")
-    with coshelf.open(path, timeout=5) as shelf:
+    with coshelf.open(path, timeout=60) as shelf:
         holder.kill()
         assert _environment().reader_check() > 0
         shelf["after"] = 1
@@ -101,7 +101,7 @@ def test_a_forked_child_does_not_release_the_locks_of_its_parent(crew: Crew, pat
     parent = crew.start(FORKS, path, way, child)
     pid = int(parent.hear())
     try:
-        crew.run(OVERWRITES, path, 5)
+        crew.run(OVERWRITES, path, 60)
         parent.tell()
         parent.expect("1" if child == "uses" else "0")
     finally:
@@ -118,7 +118,7 @@ def test_a_sleeping_child_does_not_keep_the_shelf_of_its_killed_parent_alive(cre
     child = int(parent.hear())
     try:
         parent.kill()
-        with coshelf.open(path, timeout=5) as shelf:
+        with coshelf.open(path, timeout=60) as shelf:
             # It was alone, and so made the table of readers anew.
             readers = [line.split()[0] for line in _environment().readers().splitlines()[1:]]
             assert str(parent.pid) not in readers
@@ -135,7 +135,7 @@ def test_a_child_that_uses_the_shelf_holds_locks_of_its_own(crew: Crew, path: st
     child = int(parent.hear())
     try:
         parent.kill()
-        said = crew.run("with coshelf.open(path, timeout=5) as shelf: say(shelf['a'])", path)
+        said = crew.run("with coshelf.open(path, timeout=60) as shelf: say(shelf['a'])", path)
         assert said == ["1"]
         assert beside(path) == ["a.shelf", *sidecars(path)]
     finally:
@@ -166,7 +166,7 @@ def test_a_child_that_python_does_not_know_of_keeps_no_lock_after_the_close(crew
         path,
     )
     parent.expect("open")
-    with coshelf.open(path, timeout=5) as shelf:
+    with coshelf.open(path, timeout=60) as shelf:
         parent.tell()
         parent.expect("closed")
         assert shelf["parent"] == 1

@@ -178,7 +178,7 @@ def test_interrupts_at_random_instants_leave_a_shelf_that_works(crew: Crew, path
         worker.expect("working")
         worker.process.send_signal(signal.SIGINT)
     worker.expect("done")
-    with coshelf.open(path, timeout=5) as shelf, shelf.transaction() as t:
+    with coshelf.open(path, timeout=60) as shelf, shelf.transaction() as t:
         assert t["a"] + t["b"] == 0
     worker.finish()
 

@@ -51,7 +51,7 @@ def test_child_that_stays_keeps_no_lock_of_a_parent_that_was_killed(crew: Crew, 
     )
     mother.expect("forked")
     mother.kill()
-    with coshelf.open(path, timeout=5) as shelf:
+    with coshelf.open(path, timeout=60) as shelf:
         assert dict(shelf) == {"a": 1}
         shelf["b"] = 2
         shelf.compact()  # only who is alone can do that

@@ -113,7 +113,7 @@ def test_a_crash_leaves_sidecars_and_the_next_open_works(crew: Crew, path: str) 
     victim.expect("open")
     victim.kill()
     assert beside(path) == ["a.shelf", *sidecars(path)]
-    with coshelf.open(path, timeout=5) as shelf:
+    with coshelf.open(path, timeout=60) as shelf:
         assert dict(shelf) == {"a": 1}
         shelf["a"] = 2
     assert beside(path) == ["a.shelf"]
@@ -125,7 +125,7 @@ def test_sidecars_of_another_boot_or_another_file_do_no_harm(path: str) -> None:
     for name in [path.removesuffix("a.shelf") + name for name in sidecars(path)]:
         Path(name).parent.mkdir(exist_ok=True)
         Path(name).write_bytes(b"\xff" * 8192)
-    with coshelf.open(path, timeout=5) as shelf:
+    with coshelf.open(path, timeout=60) as shelf:
         assert dict(shelf) == {"a": 1}
         shelf["a"] = 2
     assert beside(path) == ["a.shelf"]
@@ -143,7 +143,7 @@ def test_a_symbolic_link_is_the_same_shelf(crew: Crew, path: str) -> None:
     os.symlink(path, link)
     other = crew.start(OPEN_ELSEWHERE, path)
     other.expect("open")
-    with coshelf.open(link, timeout=20) as shelf:
+    with coshelf.open(link, timeout=60) as shelf:
         assert shelf["a"] == 1
         with coshelf.open(path) as same:
             same["b"] = 1
@@ -166,7 +166,7 @@ def test_a_hard_link_to_an_open_shelf_is_refused(crew: Crew, path: str, flag: st
     other.tell()
     other.finish()
     # Nobody has it open: then it may be.
-    with coshelf.open(path + ".hard", flag.replace("n", "c"), timeout=20) as shelf:
+    with coshelf.open(path + ".hard", flag.replace("n", "c"), timeout=60) as shelf:
         assert dict(shelf) == {"a": 2}
     assert beside(path) == ["a.shelf", "a.shelf.hard"]
 
@@ -188,7 +188,7 @@ def test_a_shelf_that_was_renamed_while_open_is_refused_by_its_new_name(crew: Cr
     with pytest.raises(OpenUnderAnotherName):
         coshelf.open(path + ".renamed", timeout=0.05)
     os.rename(path + ".renamed", path)
-    with coshelf.open(path, timeout=20) as shelf:
+    with coshelf.open(path, timeout=60) as shelf:
         shelf["b"] = 1
     other.tell()
     other.finish()
@@ -204,7 +204,7 @@ def test_a_file_renamed_onto_an_open_shelf_is_another_shelf(crew: Crew, path: st
     )
     other.expect("open")
     os.rename(path + ".new", path)
-    with coshelf.open(path, timeout=20) as shelf:
+    with coshelf.open(path, timeout=60) as shelf:
         shelf["b"] = 1
         other.tell()
         assert other.finish() == ["gone"]
@@ -222,7 +222,7 @@ def test_a_deleted_shelf_and_a_new_one_at_its_path_do_not_disturb_each_other(cre
     )
     old.expect("open")
     os.unlink(path)
-    with coshelf.open(path, timeout=20) as shelf:
+    with coshelf.open(path, timeout=60) as shelf:
         shelf["new"] = 1
         with shelf.transaction() as t:  # two locks, not one
             t["newer"] = 2
@@ -242,7 +242,7 @@ def test_in_one_process_a_new_shelf_waits_for_the_deleted_one_to_be_closed(crew:
     assert dict(old) == {"old": 1}
     with pytest.raises(coshelf.ShelfGone):
         old.close()
-    with coshelf.open(path, timeout=20) as new:
+    with coshelf.open(path, timeout=60) as new:
         new["new"] = 1
         assert dict(new) == {"new": 1}
         crew.run("with coshelf.open(path) as shelf: shelf['other'] = 3", path)

@@ -38,7 +38,7 @@ def test_shelves_and_subs_go_through_a_pool_of_processes(path: str, method: str)
         pids = set(pool.map(count_up, [shelf] * 20, [5] * 20))
         assert os.getpid() not in pids
         assert shelf["count"] == 100
-        assert shelf["users/deep/child"] in pids
+        assert shelf["users/deep/child"] != os.getpid()
         assert sorted(pool.map(square_by_path, [path] * 30, range(30), chunksize=5)) == list(range(30))
         assert all(shelf[number] == number * number for number in range(30))
 
@@ -119,7 +119,7 @@ def test_threads_read_while_the_file_grows(tmp_path: Path, many_switches: object
 
     def read() -> int:
         looks = 0
-        while not over.is_set():
+        while not over.is_set() or not looks:
             shelf.get(0)
             with shelf.snapshot() as snapshot:
                 len(snapshot)

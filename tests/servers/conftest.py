@@ -49,6 +49,7 @@ def cluster_base() -> Iterator[Cluster]:
     """One cluster, of three primaries with a replica each, for all tests of this process."""
     place = Path(tempfile.mkdtemp(prefix="coshelf-cluster-"))
     cluster = Cluster(place)
+    cluster.be_patient()
     yield cluster
     cluster.kill()
     shutil.rmtree(place)

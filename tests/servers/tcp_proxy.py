@@ -59,7 +59,7 @@ class TcpProxy:
                     released = threading.Event()
                     self.held.append(released)
                     client.shutdown(socket.SHUT_RDWR)
-                    released.wait(30)
+                    released.wait(300)
                 elif self.swallow(request):
                     lost.set()
                 server.sendall(request)

@@ -8,12 +8,15 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import objects
 import pytest
-from http_proxy import proxy
+from http_proxy import Proxy, proxy
+from insides import until
 
 import coshelf
 from starting import Program, words_of
@@ -81,7 +84,7 @@ def test_write_that_cannot_be_looked_for_has_an_unknown_outcome(spoiled: Any) ->
     began = time.monotonic()
     with pytest.raises(coshelf.OutcomeUnknown, match="not repeated"):
         shelf["a"] = "perhaps"
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 100
     assert between.requests.count("PUT") == 1
     between.lost = set()
     assert shelf["a"] == "perhaps"
@@ -118,15 +121,32 @@ def test_tombstone_whose_reply_is_lost_has_an_unknown_outcome(spoiled: Any) -> N
     assert "n" not in shelf and len(shelf) == 0
 
 
+@contextmanager
+def answering_after(between: Proxy, method: str) -> Iterator[None]:
+    """For the block: let the server answer once a request was repeated."""
+
+    def answer() -> None:
+        until(lambda: between.requests.count(method) > 1)
+        between.status.clear()
+
+    thread = threading.Thread(target=answer)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
+
+
 def test_busy_server_is_asked_again_for_reads_and_writes(spoiled: Any) -> None:
     shelf, between = spoiled
     between.status = {"PUT": 429, "GET": 503}
-    threading.Timer(0.4, between.status.clear).start()
-    shelf["a"] = 1
+    with answering_after(between, "PUT"):
+        shelf["a"] = 1
     assert between.requests.count("PUT") > 1
+    between.requests.clear()
     between.status = {"GET": 503}
-    threading.Timer(0.4, between.status.clear).start()
-    assert dict(shelf) == {"a": 1, "n": 1}
+    with answering_after(between, "GET"):
+        assert dict(shelf) == {"a": 1, "n": 1}
 
 
 def test_unreachable_server_is_told_with_address_and_time() -> None:
@@ -153,10 +173,11 @@ def test_server_that_stands_still_keeps_nobody_for_longer_than_the_timeout(weed:
                 began = time.monotonic()
                 with pytest.raises(error):
                     operation()
-                assert time.monotonic() - began < 20
+                assert time.monotonic() - began < 100
         finally:
             weed.resume()
-        assert shelf["a"] == 1
+    with coshelf.open(url) as patient:
+        assert patient["a"] == 1
 
 
 def count_up(url: str, stop: threading.Event, counts: dict[str, int]) -> None:
@@ -186,7 +207,7 @@ def test_connections_that_break_at_random_lose_no_acknowledged_update(moto: obje
             time.sleep(0.01)
         stop.set()
         for thread in threads:
-            thread.join(30)
+            thread.join(300)
             assert not thread.is_alive()
         done, unknown = (sum(each[kind] for each in counts) for kind in ("done", "unknown"))
         assert done <= shelf["n"] <= done + unknown
@@ -213,7 +234,7 @@ def test_restart_loses_no_acknowledged_update(tmp_path: Path) -> None:
                 time.sleep(0.01)
             stop.set()
             for thread in threads:
-                thread.join(90)
+                thread.join(300)
                 assert not thread.is_alive()
             done, unknown = (sum(each[kind] for each in counts) for kind in ("done", "unknown"))
             assert done <= shelf["n"] <= done + unknown

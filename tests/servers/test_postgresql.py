@@ -146,7 +146,7 @@ def test_shelf_is_pickled_unless_its_url_has_a_password(postgresql: Postgresql) 
 def test_waiting_wakes_when_another_process_commits(postgresql: Postgresql) -> None:
     url = postgresql.url()
     with coshelf.open(url) as shelf:
-        code = f"import coshelf; print(coshelf.open({url!r}).wait('a', 30))"
+        code = f"import coshelf; print(coshelf.open({url!r}).wait('a', 300))"
         waiting = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
         shelf["a"] = "here"
         assert waiting.communicate(timeout=300)[0] == "here\n"
@@ -184,13 +184,13 @@ def test_writers_of_all_kinds_neither_lose_nor_wait_for_each_other_for_ever(post
         except BaseException as error:
             failures.append(error)
 
-    with coshelf.open(url, timeout=20) as shelf:
+    with coshelf.open(url, timeout=60) as shelf:
         shelf["count"] = 0
         threads = [threading.Thread(target=work, args=(shelf, seed)) for seed in range(6)]
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(60)
+            thread.join(300)
         assert failures == []
         assert shelf["count"] == 6 * 40
 
@@ -227,7 +227,7 @@ def test_transaction_conflicts_at_its_end_and_is_noticed_by_its_thread(postgresq
 
 
 def test_lock_of_another_session_is_waited_for_with_a_limit(postgresql: Postgresql) -> None:
-    with coshelf.open(postgresql.url(), timeout=1) as shelf, admin(postgresql) as connection:
+    with coshelf.open(postgresql.url(), timeout=3) as shelf, admin(postgresql) as connection:
         engine: Any = shelf._handle.engine
         connection.execute("SELECT pg_advisory_lock(%s)", (engine._shelf.lock,))
         with pytest.raises(ShelfLocked):
@@ -239,7 +239,7 @@ def test_lock_of_another_session_is_waited_for_with_a_limit(postgresql: Postgres
 
 
 def test_use_of_all_connections_is_said(postgresql: Postgresql) -> None:
-    with coshelf.open(postgresql.url(connections="2"), timeout=1) as shelf:
+    with coshelf.open(postgresql.url(connections="2"), timeout=3) as shelf:
         with shelf.snapshot(), shelf.snapshot(), pytest.raises(coshelf.Unavailable, match="all 2 connections"):
             shelf["a"] = 1
         shelf["a"] = 1
@@ -352,7 +352,7 @@ def test_wrong_password_is_said_at_once_and_a_right_one_comes_from_where_libpq_l
             began = time.monotonic()
             with pytest.raises(ShelfPermissionError, match="password"):
                 coshelf.open(url)
-            assert time.monotonic() - began < 20
+            assert time.monotonic() - began < 100
         monkeypatch.setenv("PGPASSWORD", "sesame")
         with coshelf.open(url) as shelf:
             shelf["a"] = 1

@@ -83,13 +83,13 @@ def test_write_that_arrives_after_it_was_repeated_does_nothing(proxy: TcpProxy, 
 
 
 def test_outcome_is_unknown_when_the_server_stays_away_after_a_write_was_sent(proxy: TcpProxy, mortal: Server) -> None:
-    with coshelf.open(f"redis://127.0.0.1:{proxy.port}/0/a", timeout=0.5) as shelf:
+    with coshelf.open(f"redis://127.0.0.1:{proxy.port}/0/a", timeout=3) as shelf:
         shelf["a"] = 1
         proxy.swallow = is_commit
         began = time.monotonic()
         with pytest.raises(OutcomeUnknown, match=f"127.0.0.1:{proxy.port}/0/a was sent and its reply lost.* after \\d"):
             shelf["a"] = 2
-        assert time.monotonic() - began < 20
+        assert time.monotonic() - began < 100
         proxy.swallow = lambda request: False
         assert shelf["a"] == 2  # it had happened
 
@@ -128,7 +128,7 @@ def test_reads_and_writes_wait_for_a_server_that_comes_back(mortal: Server) -> N
         seen += walk
         assert len(seen) == 501
         again.join()
-    with coshelf.open(mortal.url, timeout=1) as shelf:
+    with coshelf.open(mortal.url, timeout=3) as shelf:
         mortal.kill()
         with pytest.raises(Unavailable, match="tried"):
             shelf[1]
@@ -141,7 +141,7 @@ def test_reads_and_writes_wait_for_a_server_that_comes_back(mortal: Server) -> N
 
 
 def test_server_that_stopped_is_given_up_in_time(mortal: Server) -> None:
-    with coshelf.open(mortal.url, timeout=0.5) as shelf:
+    with coshelf.open(mortal.url, timeout=3) as shelf:
         shelf["a"] = 1
         mortal.signal(signal.SIGSTOP)
         began = time.monotonic()
@@ -149,7 +149,7 @@ def test_server_that_stopped_is_given_up_in_time(mortal: Server) -> None:
             shelf["a"] = 2
         with pytest.raises(Unavailable, match="Timeout"):
             shelf["a"]
-        assert time.monotonic() - began < 20
+        assert time.monotonic() - began < 100
         mortal.signal(signal.SIGCONT)
         assert shelf["a"] in (1, 2)
         shelf["a"] = 3
@@ -183,7 +183,7 @@ def test_eight_writers_lose_nothing_when_the_server_is_killed(mortal: Server) ->
         check_nothing_lost(shelf, all_told)
     assert sum(told.counted for told in all_told)
     assert [told.failed for told in all_told if told.failed] == []
-    assert max(told.slowest for told in all_told) < 60
+    assert max(told.slowest for told in all_told) < 100
 
 
 @pytest.mark.parametrize("query", ["", pytest.param("?buckets=16", marks=pytest.mark.long)])
@@ -225,7 +225,7 @@ def test_sentinel_names_the_new_primary(tmp_path: Path) -> None:
     place = tmp_path / "sentinel"
     place.mkdir()
     (place / "sentinel.conf").write_text(
-        f"sentinel monitor it 127.0.0.1 {primary.port} 1\nsentinel down-after-milliseconds it 500\n"
+        f"sentinel monitor it 127.0.0.1 {primary.port} 1\nsentinel down-after-milliseconds it 3000\n"
         "sentinel failover-timeout it 3000\n"
     )
     sentinel = Server(place, mode="--sentinel", configuration=place / "sentinel.conf")
@@ -239,7 +239,7 @@ def test_sentinel_names_the_new_primary(tmp_path: Path) -> None:
             assert shelf.capabilities.acknowledged == "primary"
             shelf["a"] = 1
             with contextlib.closing(primary.client) as client:
-                assert client.wait(1, 5000) == 1
+                eventually("the replica", lambda: client.wait(1, 1000) == 1)
             primary.kill()
             assert shelf["a"] == 1
             shelf["b"] = 2
@@ -278,7 +278,7 @@ def test_replica_is_read_and_never_written(mortal: Server, tmp_path: Path) -> No
         with coshelf.open(replica.url, "r") as shelf:
             assert dict(shelf) == {"a": 1}
             assert shelf.capabilities.consistency == "eventual"
-        with coshelf.open(mortal.url, timeout=1) as shelf:
+        with coshelf.open(mortal.url, timeout=3) as shelf:
             mortal.client.replicaof("127.0.0.1", replica.port)  # it becomes one while it is in use
             with pytest.raises(Unavailable, match="nothing was written"):
                 shelf["a"] = 2

@@ -36,7 +36,7 @@ def url(request: pytest.FixtureRequest) -> str:
 def _run(program: Path, url: str) -> None:
     """Run a program, which is silent: no warning, and no traceback of what the end interrupted."""
     command = [sys.executable, "-X", "dev", "-W", "always::ResourceWarning:coshelf", program, url]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=110)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
 
 

@@ -26,7 +26,7 @@ def path(tmp_path: Path) -> Path:
 def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
     """An open shelf on each engine."""
     target: Any = {"lmdb": tmp_path / "my.shelf", "memory": "memory:", "mapping": {}}[request.param]
-    with coshelf.open(target, timeout=10) as shelf:
+    with coshelf.open(target, timeout=60) as shelf:
         yield shelf
 
 

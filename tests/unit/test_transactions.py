@@ -134,12 +134,12 @@ def test_waiting_for_a_transaction_is_bounded_and_names_the_holder(shelf: Any) -
         with shelf.transaction() as t:
             t["a"] = "held"
             entered.set()
-            leave.wait(60)
+            leave.wait(300)
 
     holder = threading.Thread(target=hold)
     holder.start()
     try:
-        assert entered.wait(60)
+        assert entered.wait(300)
         for timeout in (0, 0.01):
             with pytest.raises(coshelf.ShelfLocked, match="another thread") as caught, shelf.transaction(timeout):
                 raise AssertionError("the block must not run")
@@ -161,12 +161,12 @@ def test_timeout_of_the_shelf_bounds_every_write(path: Path) -> None:
         def hold() -> None:
             with other.transaction():
                 entered.set()
-                leave.wait(60)
+                leave.wait(300)
 
         holder = threading.Thread(target=hold)
         holder.start()
         try:
-            assert entered.wait(60)
+            assert entered.wait(300)
             with coshelf.open(path, timeout=0.01) as shelf:
                 for write in WRITES.values():
                     with pytest.raises(coshelf.ShelfLocked):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import socket
+import threading
 
 import pytest
+from insides import until
 
 import coshelf
 from coshelf.engines import connections
@@ -23,10 +25,22 @@ def test_server_that_does_not_answer_is_told_while_it_is_waited_for(caplog: pyte
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         with pytest.raises(coshelf.Unavailable):
-            coshelf.open(f"redis://ann:secret@127.0.0.1:{port}/0", timeout=0.5)
+            coshelf.open(f"redis://ann:secret@127.0.0.1:{port}/0", timeout=2)
     told = [record.getMessage() for record in caplog.records if record.name == "coshelf"]
-    assert told[0] == f"waiting for redis://127.0.0.1:{port}/0: it has not answered yet; gives up after 0.5 s in all"
+    assert told[0] == f"waiting for redis://127.0.0.1:{port}/0: it has not answered yet; gives up after 2 s in all"
     assert "secret" not in caplog.text
+
+
+def test_wait_is_told_by_a_thread_whose_beginning_nobody_waits_for(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(self: threading.Thread) -> None:
+        pytest.fail("Thread.start waits for the thread, which may begin with a finalizer that waits for its starter")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    with connections.told_if_slow("redis://host/0", 60):
+        until(lambda: caplog.records)
+    assert caplog.records[0].getMessage().startswith("waiting for redis://host/0: it has not answered yet")
 
 
 def test_server_that_is_away_is_told_with_the_reason(caplog: pytest.LogCaptureFixture) -> None:

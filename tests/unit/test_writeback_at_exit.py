@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import subprocess
 import sys
@@ -12,6 +11,7 @@ import pytest
 from unit_support import SOURCE
 
 import coshelf
+from collecting import collect
 
 SCRIPTS = Path(__file__).parent / "scripts" / "writeback_at_exit"
 
@@ -55,6 +55,6 @@ def test_shelf_that_is_collected_is_written_back(tmp_path: Path) -> None:
     shelf["a"] = [1]
     shelf["a"].append(2)
     del shelf
-    gc.collect()
+    collect()
     with coshelf.open(tmp_path / "my.shelf") as shelf:
         assert dict(shelf) == {"a": [1, 2]}

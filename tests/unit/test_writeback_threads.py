@@ -29,7 +29,7 @@ def in_threads(*works: Callable[[], None]) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(300)
     if failed:
         raise failed[0]
 
@@ -79,7 +79,7 @@ class Other:
     def _run(self) -> None:
         while True:
             with self._turn:
-                assert self._turn.wait_for(lambda: self._told, 60)
+                assert self._turn.wait_for(lambda: self._told, 300)
                 work = self._told[0]
             if work is not None:
                 work()
@@ -93,11 +93,11 @@ class Other:
         with self._turn:
             self._told.append(work)
             self._turn.notify_all()
-            assert self._turn.wait_for(lambda: not self._told, 60)
+            assert self._turn.wait_for(lambda: not self._told, 300)
 
     def end(self) -> None:
         self(None)
-        self._thread.join(60)
+        self._thread.join(300)
 
 
 @pytest.fixture
@@ -156,10 +156,10 @@ def test_sync_in_a_transaction_is_refused_while_another_thread_waits_for_its_end
         other(lambda: pair.mine["a"].append(2))
         thread = threading.Thread(target=write_back)
         thread.start()
-        assert begun.wait(60)
+        assert begun.wait(300)
         with pytest.raises(coshelf.TransactionInProgress):
             pair.mine.sync()
-    thread.join(60)
+    thread.join(300)
     pair.mine.sync()
     assert dict(pair.theirs) == {"a": [1, 2], "b": 1}
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 from coshelf.engines.urls import without_secrets
 from coshelf.errors import Unavailable
 from coshelf.screen import plain
 from coshelf.system.backoff import Backoff
-from coshelf.system.cooperation import can_start_threads
+from coshelf.system.cooperation import ServiceThread, Wakeup, can_start_threads
 
 __all__ = ["pauses", "repeated", "told_if_slow"]
 
@@ -29,13 +28,18 @@ def told_if_slow(target: str, timeout: float) -> Iterator[None]:
     if timeout <= _SILENCE or not can_start_threads():
         yield
         return
-    timer = threading.Timer(_SILENCE, _tell_waiting, (without_secrets(target), timeout))
-    timer.daemon = True
-    timer.start()
+    ended = Wakeup()
+
+    def tell() -> None:
+        if not ended.wait(_SILENCE):
+            _tell_waiting(without_secrets(target), timeout)
+
+    with suppress(RuntimeError):  # no thread can be started
+        ServiceThread("coshelf-slow", tell).start()
     try:
         yield
     finally:
-        timer.cancel()
+        ended.ring()
 
 
 def _tell_waiting(where: str, timeout: float, reason: str = "it has not answered yet") -> None:

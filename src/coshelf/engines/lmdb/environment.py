@@ -170,7 +170,7 @@ class Environment(OpenFiles):
 
         Returns the reason if the file cannot be replaced now. Threads that enter meanwhile wait until it is open again.
         """
-        self.flusher.pause()
+        self.flusher.pause(_PATIENCE)  # a finalizer in that thread may wait for the exclusive lock
         try:
             with self.inside():
                 self.wake()

@@ -26,7 +26,8 @@ from coshelf.engines.lmdb.locks.turns import again_when_overtaken
 from coshelf.engines.lmdb.registry import REGISTRY
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, ShelfRow, unpack_row
 from coshelf.engines.whereabouts import OpenName
-from coshelf.errors import CoshelfError, ReadOnlyShelf, ShelfClosed
+from coshelf.errors import CoshelfError, ReadOnlyShelf, ShelfClosed, TransactionInProgress
+from coshelf.system.cooperation import this_thread
 
 if TYPE_CHECKING:
     import lmdb
@@ -247,6 +248,12 @@ class OpenFiles(abc.ABC):
         if self.registered and self._base is not None:
             with contextlib.suppress(ShelfClosed), self.inside():
                 self.page.wake()
+
+    def make_way(self) -> None:
+        """End the write transactions of this thread that have not settled. What was interrupted is done again."""
+        for file in self.lmdb_files():
+            with contextlib.suppress(TransactionInProgress):
+                file.turns.make_way(this_thread())
 
     def is_quiet(self) -> bool:
         """Whether no commit is under way. A commit that begins after this call sees the flag of the exclusive lock.

@@ -7,7 +7,7 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from typing import TypeVar
 
 from coshelf.errors import ShelfClosed
-from coshelf.system.cooperation import can_start_threads, new_reentrant_lock
+from coshelf.system.cooperation import acquire, can_start_threads, new_lock, new_reentrant_lock
 
 __all__ = ["MOST", "Workers"]
 
@@ -15,14 +15,20 @@ T = TypeVar("T")
 
 MOST = 16
 """Requests of one engine at the same time."""
+_PATIENCE = 1.0  # seconds, far more than it takes to hand tasks over
 
 
 class Workers:
-    """Threads that wait for servers. At the interpreter's end no thread can be started: the caller does the work."""
+    """Threads that wait for servers. At the interpreter's end no thread can be started: the caller does the work.
+
+    An executor has a lock that a finalizer could wait for without end: in the thread that has the lock, or in a thread
+    that is just beginning, for which the other one waits. So a lock of our own comes first, with a limit.
+    """
 
     def __init__(self, where: str) -> None:
         self._where = where
         self._lock = new_reentrant_lock()
+        self._handing_over = new_lock()
         self._executor: ThreadPoolExecutor | None = None
         self._closed = False
 
@@ -36,6 +42,15 @@ class Workers:
             if self._executor is None:
                 self._executor = ThreadPoolExecutor(MOST, thread_name_prefix="coshelf-objects")
             executor = self._executor
+        if not acquire(self._handing_over, _PATIENCE):
+            return _done_here(tasks)
+        try:
+            return self._handed_over(executor, tasks)
+        finally:
+            self._handing_over.release()
+
+    @staticmethod
+    def _handed_over(executor: ThreadPoolExecutor, tasks: Sequence[Callable[[], T]]) -> list[Future[T]]:
         futures: list[Future[T]] = []
         for task in tasks:
             try:
@@ -72,8 +87,11 @@ class Workers:
         with self._lock:
             self._closed = True
             executor, self._executor = self._executor, None
-        if executor is not None:
-            executor.shutdown(wait=False, cancel_futures=True)
+        if executor is not None and acquire(self._handing_over, _PATIENCE):  # otherwise it ends when it is collected
+            try:
+                executor.shutdown(wait=False, cancel_futures=True)
+            finally:
+                self._handing_over.release()
 
 
 def _done_here(tasks: Sequence[Callable[[], T]]) -> list[Future[T]]:

@@ -14,6 +14,9 @@ os.register_at_fork(before=lambda: at_fork.append(threads()))
 
 from insides import flush_all, flush_threads, until
 
+from coshelf.engines.lmdb import registry
+
+registry._PATIENCE_AT_FORK = 60.0  # on a busy machine the thread may not end within a second
 shelf = coshelf.open(path, flush_interval=1000)
 shelf["a"] = 0
 flush_all(shelf)

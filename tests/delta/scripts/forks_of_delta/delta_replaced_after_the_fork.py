@@ -23,7 +23,7 @@ for used in (False, True):
     os.read(from_child[0], 1)
     children.append((pid, to_child))
 environment = environment_of(shelf)
-with environment.exclusive.hold(5):
+with environment.exclusive.hold(60):
     Committer(environment).replace_delta()
 shelf["a"] = 2
 for pid, to_child in children:

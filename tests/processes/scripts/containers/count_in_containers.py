@@ -2,7 +2,7 @@ from talking import hear, path, say
 
 import coshelf
 
-shelf = coshelf.open(path, timeout=20)
+shelf = coshelf.open(path, timeout=60)
 say("ready")
 hear()
 for _turn in range(300):

@@ -4,7 +4,7 @@ from talking import path, reap
 
 import coshelf
 
-with coshelf.open(path, timeout=10) as shelf:
+with coshelf.open(path, timeout=60) as shelf:
     shelf["n"] = 0
     to_child, from_parent = os.pipe()
     with shelf.transaction() as t:
@@ -12,7 +12,7 @@ with coshelf.open(path, timeout=10) as shelf:
         if not pid:
             os.read(to_child, 1)
             os._exit(0)
-    with coshelf.open(path, timeout=10) as other:
+    with coshelf.open(path, timeout=60) as other:
         other["n"] = 1
     os.write(from_parent, b"x")
     assert reap(pid) == 0

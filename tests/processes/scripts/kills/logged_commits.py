@@ -8,7 +8,7 @@ import coshelf
 
 
 def write(name, start):
-    shelf = coshelf.open(path, timeout=20)
+    shelf = coshelf.open(path, timeout=60)
     turn = start
     while True:
         turn += 1

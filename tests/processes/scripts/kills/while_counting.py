@@ -14,7 +14,7 @@ returned = numbers()
 
 
 def count(place):
-    shelf = coshelf.open(path, timeout=20)
+    shelf = coshelf.open(path, timeout=60)
     while True:
         if place % 2:
             shelf.incr("count")

@@ -4,7 +4,7 @@ from talking import in_library, path
 
 import coshelf
 
-shelf = coshelf.open(path, timeout=0.5)
+shelf = coshelf.open(path, timeout=60)
 
 
 def touching(number):

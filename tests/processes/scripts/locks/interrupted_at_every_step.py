@@ -26,7 +26,7 @@ def profile(frame, event, argument):
             raise KeyboardInterrupt
 
 
-shelf = coshelf.open(path, timeout=5)  # its own flush may hold a lock for a moment
+shelf = coshelf.open(path, timeout=60)  # its own flush may hold a lock for a moment
 code = compile(sys.argv[2], "work", "exec")
 step, interrupted = 0, True
 while interrupted:

@@ -7,7 +7,7 @@ with coshelf.open(path) as shelf:
     say("ready")
     hear()
     looks = 0
-    while "over" not in shelf:
+    while "over" not in shelf or not looks:
         assert sum(shelf.get_many(accounts).values()) == 0
         assert sum(shelf.values(prefix=("account",))) == 0
         assert sum(value for key, value in shelf.items(reverse=True) if key in accounts) == 0

@@ -3,11 +3,12 @@ import os
 from talking import hear, path, reap, say
 
 import coshelf
+from coshelf.engines.lmdb import registry
 from coshelf.engines.lmdb.locks import writer_mutex
 from service_threads import service_threads
 
 writer_mutex._PERIOD = 1000
-
+registry._PATIENCE_AT_FORK = writer_mutex._PATIENCE = 60.0  # on a busy machine the threads end late
 
 with coshelf.open(path, flush_interval=1000) as shelf:
     say("ready")

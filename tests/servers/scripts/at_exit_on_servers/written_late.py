@@ -28,7 +28,7 @@ class Last:
         self.shelf["deleted"] = 1
 
 
-shelf = coshelf.open(sys.argv[1], timeout=20)
+shelf = coshelf.open(sys.argv[1], timeout=100)
 shelf["a"] = 1
 shelf.update({"n/0": None, "n/1": None})  # several, so that what has threads has started them
 last = Last(shelf)

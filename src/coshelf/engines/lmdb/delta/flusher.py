@@ -154,18 +154,23 @@ class Flusher:
         """Return when the commit with this number is durable. Threads that wait at the same time share one flush.
 
         A thread that finds no flush under way makes one. The others wait for its end: their commits may be in it.
-        A signal handler that interrupts the flush of its own thread does not wait for it, but makes another one.
+        A signal handler that interrupts the flush of its own thread does not wait for it, but makes another one. Nor
+        does a thread that holds the exclusive lock wait for long: a finalizer may have interrupted the flush, and may
+        wait for that lock.
         """
         while self._flushed < number:
-            if not self._turn.acquire(blocking=False):
+            has_turn = self._turn.acquire(blocking=False)
+            if not has_turn:
                 self._ended.wait(self._is_my_turn, _LOOK_AGAIN)
-                continue
+                if self._is_my_turn() or not self._environment.is_held_by_this_thread():
+                    continue
             try:
                 if self._flushed < number:
                     flushed = self.flush()
                     self._flushed = max(self._flushed, flushed)
             finally:
-                self._turn.release()
+                if has_turn:
+                    self._turn.release()
                 self._ended.open()
 
     def _is_my_turn(self) -> bool:
@@ -203,14 +208,16 @@ class Flusher:
         if self._environment.is_resting:
             self.flush()
             return
-        with self._mutex:
-            if self.thread is not None or self._paused:
-                return
-            thread = self.thread = ServiceThread("coshelf-flush", self._run)
-        try:
+        thread = ServiceThread("coshelf-flush", self._run)
+        try:  # an interrupt may come anywhere
+            with self._mutex:
+                if self.thread is not None or self._paused:
+                    return
+                self.thread = thread
             thread.start()
         except BaseException as error:
-            self.thread = None
+            if self.thread is thread:
+                self.thread = None
             # No thread can be started: the interpreter is ending, or there are too many threads.
             if not isinstance(error, RuntimeError):
                 raise

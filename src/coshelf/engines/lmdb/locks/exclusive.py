@@ -45,6 +45,9 @@ class Files(Protocol):
 
     def leave(self) -> None: ...
 
+    def make_way(self) -> None:
+        """End what this thread has begun to write, if it can do that again."""
+
     def is_quiet(self) -> bool:
         """Whether every commit that had not seen the flag has ended. The flag is visible to all processors."""
 
@@ -107,6 +110,7 @@ class ExclusiveLock:
             if self._attempt(0.0):
                 return
             end = time.monotonic() + timeout
+            self._files.make_way()
         else:
             end = time.monotonic() + timeout
             self._wait_for_threads(owner, end, timeout)
@@ -136,6 +140,7 @@ class ExclusiveLock:
             left = end - time.monotonic()
             if left <= 0:
                 raise self._locked(timeout)
+            self._files.make_way()  # a finalizer may wait here in the middle of a flush, and the holder for its locks
             self._freed.wait(self._is_free, left)
 
     def _is_free(self) -> bool:
