@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from expiry_faults import SABOTAGES, SABOTAGES_OF_LMDB
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import invariant, precondition, rule, run_state_machine_as_test
-from expiry_faults import SABOTAGES, SABOTAGES_OF_LMDB
 
 import coshelf
 from coshelf.contract import Flag
@@ -75,7 +75,7 @@ class LmdbDay(Day):
     """Flushes at every second move of the clock, and when a rule syncs, opens or closes."""
 
     where = "{}"
-    options = {"flush_interval": 3600}  # not by time: the same in each run
+    options: ClassVar = {"flush_interval": 3600}  # not by time: the same in each run
     moves = 0
 
     def _pass_by(self, seconds: float) -> None:
@@ -102,7 +102,7 @@ class DayWithDefault(MemoryDay):
     """All entries that are stored without a time expire after ten minutes."""
 
     default = 600
-    options = {"expire": 600}
+    options: ClassVar = {"expire": 600}
 
 
 DAYS = {"lmdb": LmdbDay, "sqlite": SqliteDay, "mapping": MappingDay, "memory": MemoryDay, "default": DayWithDefault}

@@ -27,9 +27,9 @@ _DAY = round(timedelta(days=1).total_seconds() * 1_000_000)
 class DayMachine(ExpiryRules, OneEntryRules, TransactionRules, SnapshotRules, OpeningRules):
     """Lives through a day with a few keys that are stored, touched, counted and removed, and expire.
 
-    The rules move the clock by seconds to hours, now and then back. What is left of the day passes at the end: each entry
-    that has a time is missing from then on. Use it as :class:`coshelf.testing.ShelfMachine`, for an engine whose entries
-    can expire.
+    The rules move the clock by seconds to hours, now and then back. The rest of the day passes at the end: each entry
+    is missing from its time on. Use it as :class:`coshelf.testing.ShelfMachine`, for an engine whose entries can
+    expire.
     """
 
     few_keys: ClassVar[bool] = True
