@@ -218,7 +218,8 @@ def main() -> None:
         end(fork(lambda: live(seed, FOREVER)))
         steps = int(check(seed).split()[1])
         start_anew()
-        chosen = range(1, steps, 11) if is_long else random.Random(seed).sample(range(1, steps), 14)
+        some = 200 if sabotage else 14  # the first that is found to be wrong is the last
+        chosen = range(1, steps, 11) if is_long else random.Random(seed).sample(range(1, steps), some)
         say(sum(cut_short(seed, kill_at=at) is not None for at in chosen), len(chosen))
 
 
