@@ -16,7 +16,7 @@ from coshelf.testing.machine.one_entry import OneEntryRules
 from coshelf.testing.machine.opening import OpeningRules
 from coshelf.testing.machine.snapshots import SnapshotRules
 from coshelf.testing.machine.strategies import NAMES
-from coshelf.testing.machine.times import ExpiryRules
+from coshelf.testing.machine.times import STEPS, ExpiryRules
 from coshelf.testing.machine.transactions import TransactionRules
 
 __all__ = ["DayMachine"]
@@ -57,6 +57,12 @@ class DayMachine(ExpiryRules, OneEntryRules, TransactionRules, SnapshotRules, Op
         check_equal(self.shelf, self.committed)
         for snapshot, model in self.snapshots:
             check_equal(snapshot, model)
+
+    @rule(seconds=STEPS)
+    @precondition(lambda self: self.block is not None)
+    def let_time_pass_in_a_transaction(self, seconds: float) -> None:
+        """It goes on to see what it saw at its beginning."""
+        self._pass_by(seconds)
 
     @rule(name=st.sampled_from(NAMES))
     def look_in_every_way(self, name: str) -> None:
