@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fixtures import crew, own_state, path
 
 import coshelf
 from coshelf.testing.moving_clock import MovingClock
+
+__all__ = ["clock", "crew", "own_state", "path", "shelf", "target"]
 
 ENGINES = ("lmdb", "memory", "mapping", "sqlite")
 

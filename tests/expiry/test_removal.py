@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -192,3 +193,21 @@ def test_kill_does_not_part_an_entry_from_its_row(killed: str) -> None:
         assert shelf.check().ok
         shelf.expire()
         assert all(expires > now for expires, _ in index(shelf))
+
+
+def test_flush_beside_a_transaction_removes_nothing_that_it_sees(tmp_path: Path, clock: MovingClock) -> None:
+    with coshelf.open(tmp_path / "a.shelf", flush_interval=3600) as shelf:
+        shelf.update({"a": 1, "b": 2}, expire=60)
+        shelf.sync()
+        shelf["c"] = 3
+        with shelf.transaction() as transaction:
+            assert len(transaction) == 3
+            clock.pass_by(60)
+            flush = threading.Thread(target=shelf._handle.engine.sync)
+            flush.start()
+            flush.join()
+            assert dict(transaction) == {"a": 1, "b": 2, "c": 3}
+            assert transaction.touch("a", expire=60)
+        assert dict(shelf) == {"a": 1, "c": 3}
+        shelf.sync()
+        assert stored(shelf) == 2

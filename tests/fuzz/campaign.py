@@ -32,13 +32,16 @@ __all__ = ["SHARES", "Campaign", "input_of"]
 MAKERS = {
     "record": mutations.mutated_pickle,
     "layered record": mutations.mutated_layered,
+    "timed record": mutations.mutated_timed,
     "signed record": mutations.mutated_pickle,
     "gate": programs.program,
     "key": mutations.mutated_key,
     "file": mutations.mutated_file,
 }
 # Of all inputs, in thousandths: a file takes some thirty times as long as a record.
-SHARES = {"record": 400, "gate": 100, "layered record": 100, "signed record": 100, "key": 250, "file": 50}
+SHARES = {
+    "record": 350, "gate": 100, "layered record": 100, "timed record": 50, "signed record": 100, "key": 250, "file": 50,
+}  # fmt: skip
 PATIENCE = 20.0  # seconds for one input
 _START = 60.0  # seconds until the first, while everything is imported
 

@@ -22,6 +22,7 @@ __all__: list[str] = []
 SEEDS = {
     "record": samples.pickles,
     "layered record": samples.layered,
+    "timed record": samples.timed,
     "signed record": samples.pickles,
     "key": samples.keys,
     "file": samples.files,

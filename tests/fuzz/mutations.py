@@ -8,7 +8,7 @@ import struct
 
 import samples
 
-__all__ = ["mutated_file", "mutated_key", "mutated_layered", "mutated_pickle"]
+__all__ = ["mutated_file", "mutated_key", "mutated_layered", "mutated_pickle", "mutated_timed"]
 
 _INTERESTING = [
     0,
@@ -148,3 +148,10 @@ def mutated_layered(chance: random.Random) -> bytes:
     for _ in range(chance.randrange(4)):
         data = _bytes_changed(chance, data, found)
     return data
+
+
+def mutated_timed(chance: random.Random) -> bytes:
+    """A time, and a pickle that is mostly whole."""
+    time = chance.choice((chance.choice(_INTERESTING), chance.getrandbits(64), (1 << 50) + chance.randrange(-1, 2)))
+    data = chance.choice(samples.pickles()) if chance.random() < 0.5 else mutated_pickle(chance)
+    return time.to_bytes(8, "little") + data

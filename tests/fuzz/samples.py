@@ -21,9 +21,10 @@ from typing import Any
 import coshelf
 from coshelf.keys import encode
 from coshelf.system import extras
+from coshelf.testing.moving_clock import MovingClock
 from coshelf.values.serializers import serializer
 
-__all__ = ["files", "keys", "layered", "pickles"]
+__all__ = ["files", "keys", "layered", "pickles", "timed"]
 
 _SHARED = [1, 2]
 VALUES: list[Any] = [
@@ -76,6 +77,12 @@ def pickles() -> list[bytes]:
 
 
 @functools.cache
+def timed() -> list[bytes]:
+    """A time and a pickle, as ``targets.timed_record`` takes them."""
+    return [time.to_bytes(8, "little") + data for data in pickles()[::7] for time in (0, (1 << 50) - 1, 1 << 50)]
+
+
+@functools.cache
 def keys() -> list[bytes]:
     """Encoded keys of all types."""
     parts: list[Any] = [
@@ -101,9 +108,10 @@ def keys() -> list[bytes]:
 
 @functools.cache
 def files() -> list[bytes]:
-    """Small closed shelves: a few entries, long keys, large values, and what deletions leave."""
+    """Small closed shelves: a few entries, long keys, large values, entries with times, and what deletions leave."""
     made = []
-    with tempfile.TemporaryDirectory() as place:
+    with tempfile.TemporaryDirectory() as place, MovingClock() as clock:
+        clock.pass_by(-1e9)  # what expires within a second has expired when the file is read
         for name, entries in (
             ("few", {"a": 1, "b": [1, 2], ("t", 1): {"x": None}}),
             ("long keys", {"k" * 600 + str(number): number for number in range(9)} | {"k" * 2000: 1}),
@@ -113,7 +121,8 @@ def files() -> list[bytes]:
             path = os.path.join(place, "a.shelf")
             with coshelf.open(path, "n") as shelf:
                 shelf.update(entries)
-                shelf.set("expires", 1, expire=1e9)
+                shelf.set("expires", 1, expire=2e9)
+                shelf.update({"over": 1, "o" * 600: 2}, expire=1)
             with coshelf.open(path) as shelf:
                 for key in list(shelf)[1::3]:
                     del shelf[key]
@@ -133,5 +142,6 @@ def layered() -> list[bytes]:
             codec = serializer(number)
             payload = codec.dumps("k", value if number < 3 else repr(value).encode() if number == 3 else repr(value))
             found.append(bytes((number,)) + payload)
+            found.append(bytes((number | 0x40,)) + (1 << 50).to_bytes(8, "little") + payload)
             found.append(bytes((number | 0x80,)) + len(payload).to_bytes(3, "little") + zstd.compress(payload))
     return found

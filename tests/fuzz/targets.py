@@ -37,6 +37,7 @@ from coshelf.system import extras
 from coshelf.trust.gate import Gate
 from coshelf.trust.gate.known import Known
 from coshelf.values.compression import Compression, Decompressor
+from coshelf.values.expiry import EXPIRING, bare, body_of, is_over, stamped, time_of
 from coshelf.values.layered import LayeredCodec
 from coshelf.values.pickled import PickleCodec
 from coshelf.values.pickles import Pickles
@@ -51,6 +52,7 @@ __all__ = ["TARGETS", "planted", "prepare"]
 
 _KEY = "k"
 _ENCODED = encode(_KEY)
+_NOW = 1 << 50
 _SECRET = b"0123456789abcdef"
 _PAGE = 4096
 _MEMORY = 512 << 20
@@ -118,6 +120,9 @@ def layered_record(data: bytes, repaired: bool) -> str:
     """Decoding and telling what says of itself by which codec it was written, and with which layers."""
     codec, rest = (data[0] % 8, data[1:]) if data else (0, b"")
     headers = [(records.CODEC, bytes((codec,)))] if codec else []
+    if data and data[0] & 0x40:
+        headers.insert(0, (records.EXPIRY, rest[:8].ljust(8, b"\0")))
+        rest = rest[8:]
     if data[:1] >= b"\x80":
         headers.append((records.COMPRESSION, b"\x01\0\0\0\0" + rest[:3].ljust(8, b"\0")))
         rest = rest[3:]
@@ -132,6 +137,29 @@ def layered_record(data: bytes, repaired: bool) -> str:
         except CoshelfError as error:
             return type(error).__name__
     return "value"
+
+
+def timed_record(data: bytes, repaired: bool) -> str:
+    """A time and a pickle, as a shelf writes them; or bytes behind the beginning of the header of a time."""
+    time, rest = int.from_bytes(data[:8].ljust(8, b"\0"), "little"), data[8:]
+    before = rest if rest[:1] == b"\x80" else b"\x01" + rest
+    body = stamped(before, time) if repaired else EXPIRING + data
+    record = records.seal(body, records.checksum(_ENCODED, body), 7)
+    with watching():
+        found = time_of(record)
+        is_gone = is_over(_ENCODED, record, _NOW)
+        if repaired and (found != time or bare(body) != before or body_of(record) != before):
+            raise AssertionError(f"a record with the time {time} has the time {found}, or another body")
+        if is_gone != (found is not None and found <= _NOW):
+            raise AssertionError(f"at {_NOW}, an entry with the time {found} is {'over' if is_gone else 'not over'}")
+        if is_over(_ENCODED + b"x", record, _NOW):
+            raise AssertionError("a record under another key counts as one that has expired")
+        preview_of(record)
+        try:
+            PLAIN.load(_KEY, _ENCODED, record)
+        except CoshelfError as error:
+            return type(error).__name__
+    return "value, over" if is_gone else "value"
 
 
 def signed_record(data: bytes, repaired: bool) -> str:
@@ -350,6 +378,7 @@ Target = Callable[[bytes, bool], str]
 TARGETS: dict[str, Target] = {
     "record": plain_record,
     "layered record": layered_record,
+    "timed record": timed_record,
     "signed record": signed_record,
     "gate": gate_program,
     "key": key,

@@ -30,7 +30,10 @@ from starting import environment
 
 HERE = Path(__file__).parent
 GUIDED = HERE / "guided.py"
-COUNTS = {"record": 4_000, "layered record": 2_000, "signed record": 1_000, "gate": 4_000, "key": 4_000, "file": 200}
+COUNTS = {
+    "record": 4_000, "layered record": 2_000, "timed record": 2_000, "signed record": 1_000, "gate": 4_000,
+    "key": 4_000, "file": 200,
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -190,6 +193,16 @@ def test_code_that_runs_is_noticed(value: Any) -> None:
         except Exception:
             pass
     assert not (HERE / "made").exists()
+
+
+def test_a_time_that_is_misread_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = (1 << 50).to_bytes(8, "little") + pickle.dumps(1)
+    assert targets.timed_record(data, True) == "value, over"
+    for name, broken in (("is_over", lambda *_: False), ("bare", bytes), ("time_of", lambda _: 1 << 51)):
+        with monkeypatch.context() as patch:
+            patch.setattr(targets, name, broken)
+            with pytest.raises(AssertionError):
+                targets.timed_record(data, True)
 
 
 PLANTED = HERE / "scripts" / "planted" / "faults.py"

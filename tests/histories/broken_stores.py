@@ -110,6 +110,17 @@ class LateWrites(Whole):
         super().__delitem__(key)
 
 
+class TouchInTwoSteps(Whole):
+    """``touch`` reads the value and stores it again. Another process may write in between."""
+
+    def touch(self, key: str, expire: int | None) -> bool:
+        value = self.shelf.get(key)
+        time.sleep(_GAP)
+        if value is not None:
+            self.shelf.set(key, value, expire=expire)
+        return value is not None
+
+
 STORES: dict[str, Callable[[coshelf.Shelf[Any, Any]], Whole]] = {
     "whole": Whole,
     "get then put": GetThenPut,
@@ -117,4 +128,5 @@ STORES: dict[str, Callable[[coshelf.Shelf[Any, Any]], Whole]] = {
     "mixed snapshots": MixedSnapshots,
     "half transactions": HalfTransactions,
     "late writes": LateWrites,
+    "touch in two steps": TouchInTwoSteps,
 }

@@ -15,7 +15,7 @@ import signal
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -23,8 +23,10 @@ import broken_stores
 import children
 import failpoint_names
 import operations
+import timed_operations
 from children import append, end, fork, kill, noise
 from linearizability import PENDING, Operation
+from shared_clock import SharedClock
 
 import coshelf
 
@@ -38,7 +40,8 @@ class Game:
     """What is played.
 
     Attributes:
-        mix: "one key" or "many keys": the calls that are drawn.
+        mix: "one key", "many keys" or "times": the calls that are drawn. With times, all processes go by one clock,
+            which the players move.
         store: a name in :data:`broken_stores.STORES`.
         deaths: players that are killed in each round, at any instant; another one takes the place of each. As many
             others die at a failpoint if they get there. One of the first round dies inside a call in any case.
@@ -59,7 +62,13 @@ class Game:
     def __str__(self) -> str:
         return json.dumps(asdict(self))
 
+    @property
+    def has_times(self) -> bool:
+        return self.mix == "times"
+
     def open(self, path: str) -> Any:
+        if self.has_times:
+            SharedClock(path).start()
         return coshelf.open(path, durability=self.durability, flush_interval=self.flush_interval, timeout=20)
 
 
@@ -70,6 +79,7 @@ class Player:
         self._game = game
         self._path = path
         self._chance = random.Random(f"{game.seed} {turn} {name}")
+        self._clock = SharedClock(path) if game.has_times else None
         self._first = turn * 1000 + place * 20  # of the numbers in its calls
         self._log = os.open(_log(path, turn, name), os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
         self._dies = bool(game.deaths) and turn == place == 0
@@ -88,12 +98,11 @@ class Player:
             if late:
                 shelf = stack.enter_context(game.open(self._path))
             store = broken_stores.STORES[game.store](shelf)
-            mix = operations.ONE_KEY if game.mix == "one key" else operations.MANY_KEYS
             seen: dict[str, int | None] = {}
             if self._dies:  # at the first step of its first call
                 children.at_each_step(lambda: os.kill(os.getpid(), signal.SIGKILL))
             for number in range(game.calls):
-                call = operations.draw(chance, mix, self._first + number, seen)
+                call = self._draw(self._first + number, seen)
                 result = self._record(store, call)
                 match call:
                     case "get", key:
@@ -105,19 +114,33 @@ class Player:
                 if chance.random() < 0.1:
                     shelf.sync()
 
+    def _draw(self, number: int, seen: dict[str, int | None]) -> tuple[Any, ...]:
+        if self._game.has_times:
+            return timed_operations.draw(self._chance, number, seen)
+        mix = operations.ONE_KEY if self._game.mix == "one key" else operations.MANY_KEYS
+        return operations.draw(self._chance, mix, number, seen)
+
     def audit(self) -> None:
-        """Commit, which settles the unfinished calls of killed players. After that the content changes no more."""
-        with self._game.open(self._path) as shelf:
+        """Commit, which settles the unfinished calls of killed players. After that the content changes no more.
+
+        What is stored here has no time.
+        """
+        change = "set" if self._game.has_times else "modify"
+        with self._game.open(self._path) as whole:
+            shelf = broken_stores.Whole(whole)
             for number, key in enumerate(operations.KEYS):
-                name = "modify" if number == 0 or self._chance.random() < 0.5 else "delete"
-                self._record(shelf, ("modify", key, self._first) if name == "modify" else ("delete", key))
+                name = change if number == 0 or self._chance.random() < 0.5 else "delete"
+                self._record(shelf, (change, key, self._first) if name == change else ("delete", key))
                 self._record(shelf, ("get", key))
 
     def _record(self, shelf: Any, call: tuple[Any, ...]) -> Any:
-        append(self._log, json.dumps([time.monotonic_ns(), call]))
-        before = time.monotonic_ns()
-        result = operations.perform(shelf, call)
-        after = time.monotonic_ns()
+        shelf.clock = self._clock
+        moves = self._clock is None or call[0] == "pass"
+        with nullcontext() if moves else self._clock.standing():
+            append(self._log, json.dumps([time.monotonic_ns(), call]))
+            before = time.monotonic_ns()
+            result = (timed_operations if self._game.has_times else operations).perform(shelf, call)
+            after = time.monotonic_ns()
         append(self._log, json.dumps([before, after, result]))
         return result
 

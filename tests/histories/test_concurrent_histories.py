@@ -10,6 +10,7 @@ from typing import Any
 import operations
 import players
 import pytest
+import timed_operations
 from linearizability import PENDING, Operation, explain, find_order
 from players import Game
 from support import Crew
@@ -32,12 +33,23 @@ def play(crew: Crew, path: str, game: Game, *sabotage: str) -> list[str]:
     print(game)
     crew.run(PLAYS, path, game, *sabotage)
     wrong = []
+    apply = timed_operations.apply if game.has_times else operations.apply
     for turn, (state, history) in enumerate(players.read_rounds(path)):
-        for part, start in apart(history, state) if game.mix == "one key" else [(history, state)]:
-            if find_order(part, start, operations.apply) is None:
-                wrong.append(f"round {turn}: {explain(part, start, operations.apply)}")
+        for part, start in parts(history, state, game.mix):
+            if find_order(part, start, apply) is None:
+                wrong.append(f"round {turn}: {explain(part, start, apply)}")
     assert turn == game.rounds - 1
     return wrong
+
+
+def parts(
+    history: list[Operation], state: frozenset[tuple[str, int]], mix: str
+) -> Iterator[tuple[list[Operation], Any]]:
+    """What has to be linearizable, with the state at its beginning."""
+    if mix == "one key":
+        yield from apart(history, state)
+    else:
+        yield history, timed_operations.begin(state) if mix == "times" else state
 
 
 def apart(history: list[Operation], state: frozenset[tuple[str, int]]) -> Iterator[tuple[list[Operation], Any]]:
@@ -76,12 +88,20 @@ def test_there_is_an_order_when_processes_are_killed_and_replaced(crew: Crew, pa
     assert pending, "nobody was killed inside a call"
 
 
+@pytest.mark.parametrize("deaths", [0, 2])
+@pytest.mark.parametrize("seed", [0, *[pytest.param(seed, marks=pytest.mark.long) for seed in LONG]])
+def test_there_is_an_order_with_times(crew: Crew, path: str, seed: int, deaths: int) -> None:
+    """From its time on, an entry is missing for all processes. It is removed beside them; nothing else is."""
+    assert play(crew, path, game_of(seed, mix="times", rounds=5 + seed % 4, deaths=deaths)) == []
+
+
 FAULTS = {
     "get then put": "one key",
     "stale reads": "one key",
     "late writes": "one key",
     "mixed snapshots": "many keys",
     "half transactions": "many keys",
+    "touch in two steps": "times",
 }
 
 
@@ -107,3 +127,9 @@ def test_a_sabotaged_engine_is_convicted(crew: Crew, path: str, sabotage: str) -
     """Each takes away a step that the engine's promises rest on."""
     game = Game(seed=1, mix="many keys", rounds=5, flush_interval=0.0)
     assert is_convicted(crew, path, game, sabotage)
+
+
+@pytest.mark.timeout(600)
+def test_a_sabotaged_expiry_is_convicted(crew: Crew, path: str) -> None:
+    game = Game(seed=1, mix="times", rounds=5, flush_interval=0.0)
+    assert is_convicted(crew, path, game, "removal_without_a_look")

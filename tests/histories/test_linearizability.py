@@ -9,6 +9,7 @@ from typing import Any
 
 import operations
 import pytest
+import timed_operations
 from linearizability import PENDING, Operation, explain, find_order
 
 EMPTY: frozenset[tuple[str, int]] = frozenset()
@@ -145,6 +146,82 @@ BAD = {
 @pytest.mark.parametrize("text", BAD.values(), ids=BAD)
 def test_histories_that_cannot_be_ordered(text: str) -> None:
     assert not is_linearizable(text, a=0)
+
+
+GOOD_TIMES = {
+    "an entry that expires": """
+        |set_for a 1 5|            |get a=1|            |get a=None| |len=0|
+                       |pass 4|              |pass 1|
+    """,
+    "a read beside the instant": """
+        |set_for a 1 5| | pass 5 |
+                        |get a=1| |get a=None|
+    """,
+    "stored anew before its time": """
+        |set_for a 1 5| |set a 2| |pass 5| |get a=2| |expires a=None|
+    """,
+    "touched before its time": """
+        |set_for a 1 5| |touch a 9=True| |pass 5| |get a=1| |expires a=4|
+    """,
+    "a change that keeps the time": """
+        |set_for a 1 5| |modify a 7=38| |pass 5| |touch a 9=False|
+    """,
+    "a killed touch, that took effect": """
+        |set_for a 1 5|              |pass 5| |get a=1|
+                        |touch a 9~
+    """,
+    "a killed touch, that did not": """
+        |set_for a 1 5|              |pass 5| |get a=None|
+                        |touch a 9~
+    """,
+    "an add beside the instant, after it": """
+        |set_for a 1 5| |   pass 5      | |get a=2|
+                        |add_for a 2 5=True|
+    """,
+}  # fmt: skip
+BAD_TIMES = {
+    "an entry after its time": """
+        |set_for a 1 5| |pass 5| |get a=1|
+    """,
+    "an entry that is gone too early": """
+        |set_for a 1 5| |pass 4| |get a=None|
+    """,
+    "a count that has what a read has not": """
+        |set_for a 1 5| | pass 5 |
+                        |get a=None|  |len=1|
+    """,
+    "one that was stored anew, and removed": """
+        |set_for a 1 5| |set a 2| |pass 5| |get a=None|
+    """,
+    "a time that was lost": """
+        |set_for a 1 5| |modify a 7=38| |expires a=None|
+    """,
+    "a lost touch": """
+        |set_for a 1 5| |touch a 9=True| |pass 5| |get a=None|
+    """,
+    "two that were added at once": """
+        |add_for a 1 5=True|
+        |add_for a 2 5=True|
+    """,
+    "a scan that mixes two instants": """
+        |update_for a b 3 5| |   pass 5   |
+                             | items=[['a', 3]] |
+    """,
+}  # fmt: skip
+
+
+def is_linearizable_with_times(text: str) -> bool:
+    return find_order(history(text), timed_operations.begin([]), timed_operations.apply) is not None
+
+
+@pytest.mark.parametrize("text", GOOD_TIMES.values(), ids=GOOD_TIMES)
+def test_histories_with_times_that_can_be_ordered(text: str) -> None:
+    assert is_linearizable_with_times(text)
+
+
+@pytest.mark.parametrize("text", BAD_TIMES.values(), ids=BAD_TIMES)
+def test_histories_with_times_that_cannot_be_ordered(text: str) -> None:
+    assert not is_linearizable_with_times(text)
 
 
 def test_the_order_that_is_found_is_one() -> None:

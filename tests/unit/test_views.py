@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from unit_support import ENTRIES
 
+import coshelf
+
 
 def test_keys_have_the_operations_of_a_set(shelf: Any) -> None:
     view, expected = shelf.keys(), ENTRIES.keys()
@@ -114,3 +116,15 @@ def test_conditions_select(conditions: dict[str, Any], expected: list[Any], shel
             assert [key in mapping.keys(**conditions) for key in ENTRIES] == [key in expected for key in ENTRIES]
     with shelf.transaction() as t:
         assert list(t.keys(**conditions)) == expected
+
+
+@pytest.mark.parametrize("name", ["", "part"])
+def test_prefix_of_a_tuple_is_whole_elements(name: str) -> None:
+    with coshelf.open("memory:") as whole:
+        shelf: Any = whole.sub(name) if name else whole
+        begun: list[Any] = [("a",), ("a", None), ("a", "\0"), ("a", "b", 1)]
+        shelf.update(dict.fromkeys([*begun, ("a\0",), ("a\0", 1), ("a\0b",), ("ab",), (("a",),), (("a\0",),)], 1))
+        assert list(shelf.keys(prefix=("a",))) == begun
+        assert len(shelf.keys(prefix=("a",))) == len(begun)
+        assert list(shelf.keys(prefix=(("a",),))) == [(("a",),)]
+        assert len(shelf.keys(prefix=())) == 10

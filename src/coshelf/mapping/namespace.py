@@ -89,6 +89,8 @@ class Namespace:
             start = self._tuple + encode_element(prefix, end=False)
         else:
             start = self.encode(prefix)
+        if isinstance(prefix, tuple):
+            return start, start + LAST  # before the 0xFF of an escaped zero: ("a",) does not begin ("a\0",)
         return start, prefix_end(start)
 
     def between(self, start: bytes | None, stop: bytes | None) -> list[Range]:

@@ -1,6 +1,7 @@
 """The kit that verifies whether an engine keeps the contract. Install the extra ``testing`` for pytest and hypothesis.
 
-:class:`EngineContract` tests the engine itself. :class:`ShelfMachine` compares a shelf on it with a plain dict::
+:class:`EngineContract` tests the engine itself. :class:`ShelfMachine` compares a shelf on it with a plain dict, and
+:class:`DayMachine` does so over a day in which entries expire::
 
     from coshelf.testing import EngineContract, ShelfMachine
 
@@ -24,7 +25,8 @@ import pytest
 # Before the import. Otherwise their assertions would fail without showing the values.
 pytest.register_assert_rewrite("coshelf.testing.contract", "coshelf.testing.machine")
 
+from coshelf.testing.day_machine import DayMachine  # noqa: E402
 from coshelf.testing.engine_contract import EngineContract  # noqa: E402
 from coshelf.testing.shelf_machine import ShelfMachine  # noqa: E402
 
-__all__ = ["EngineContract", "ShelfMachine"]
+__all__ = ["DayMachine", "EngineContract", "ShelfMachine"]

@@ -11,7 +11,7 @@ import coshelf
 from coshelf.contract import Flag
 from coshelf.errors import ShelfClosed, Unsupported
 from coshelf.testing.machine.comparisons import check_equal
-from coshelf.testing.machine.model import Model
+from coshelf.testing.machine.model import Content, Model
 from coshelf.testing.machine.strategies import limit_keys
 
 __all__ = ["RollbackError", "ShelfRules", "below"]
@@ -35,17 +35,19 @@ class ShelfRules(RuleBasedStateMachine):
         position: a list of the key that is the cursor's position; None before the first move.
         most_snapshots: how many snapshots are held at the same time.
         longest_key: the limit of an encoded key in bytes, with the bytes of namespaces. None: there is no limit.
+        few_keys: whether rules draw the same four keys again and again.
     """
 
     most_snapshots: ClassVar[int] = 3
     longest_key: ClassVar[int | None] = None
+    few_keys: ClassVar[bool] = False
 
     def __init__(self) -> None:
         super().__init__()
-        limit_keys(self.longest_key)
+        limit_keys(self.longest_key, few=self.few_keys)
         self.shelf = self.open_shelf()
         self.target: Any = self.shelf
-        self.committed = Model({})
+        self.committed = Model(Content())
         self.model = self.committed
         self.snapshots: list[tuple[Any, Model]] = []
         self.block: Any = None
@@ -101,6 +103,10 @@ class ShelfRules(RuleBasedStateMachine):
     def _both(self, name: str) -> tuple[Any, Model]:
         """The part of the target, and of the model, under a name. "" is everything."""
         return below(self.target, name), self.model.sub(name) if name else self.model
+
+    def _instant(self) -> Model:
+        """The expected content of a snapshot that is taken now."""
+        return self.committed.frozen()
 
     @invariant()
     def target_is_as_the_model(self) -> None:

@@ -20,7 +20,7 @@ class SnapshotRules(ShelfRules):
     @rule()
     @precondition(lambda self: len(self.snapshots) < self.most_snapshots and self.shelf.capabilities.snapshots)
     def take_snapshot(self) -> None:
-        self.snapshots.append((self.shelf.snapshot(), self.committed.frozen()))
+        self.snapshots.append((self.shelf.snapshot(), self._instant()))
 
     @rule(data=st.data(), name=st.sampled_from(NAMES), conditions=conditions(), key=keys())
     @precondition(lambda self: self.snapshots)

@@ -30,18 +30,24 @@ _TELLING: list[Any] = [
 NAMES = ["", "a", "b", "a/b"]
 
 
+# Enough for entries beside each other, in parts and parts of parts, in each of which the same key is another one.
+_FEW: list[Any] = ["a", "b/a", 1, _LONG[:600]]
+
+
 @st.composite  # for its short repr: hypothesis prints strategies in its reports
 def keys(draw: st.DrawFn) -> Any:
     """Keys of every type, most of them from a small set, so that rules use the same ones."""
-    return draw(_keys().filter(_fits))
+    return draw(st.sampled_from(_FEW) if _few[0] else _keys().filter(_fits))
 
 
 _limit: list[int | None] = [None]  # the limit of the machine that runs
+_few = [False]
 
 
-def limit_keys(longest: int | None) -> None:
-    """From now on, draw no keys whose encoding is longer than this."""
+def limit_keys(longest: int | None, *, few: bool) -> None:
+    """From now on, draw no keys whose encoding is longer than this. ``few``: draw one of four keys."""
     _limit[0] = longest
+    _few[0] = few
 
 
 def _fits(key: Any) -> bool:

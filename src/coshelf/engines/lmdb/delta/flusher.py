@@ -139,7 +139,8 @@ class Flusher:
                 taken.settle()
                 with self._environment.base.turns.settled(of_base):
                     self._environment.page.delta.announce(writer.row.nonce, nonce)
-        if taken.rows:
+        # A transaction goes on to see what expires meanwhile.
+        if taken.rows and not self._environment.page.is_claimed():
             writer.sweep(taken.last, len(taken.rows))
         return taken.last, bool(taken.rows), set(committed_rows(taken.rows))
 
