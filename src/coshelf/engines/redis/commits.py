@@ -14,10 +14,11 @@ from typing import Any
 
 from coshelf.contract import Absent, Batch
 from coshelf.engines.connections import pauses
+from coshelf.engines.redis import expiry
 from coshelf.engines.redis.client import Client, Command
 from coshelf.engines.redis.failures import is_lost, translated
 from coshelf.engines.redis.layout import Bucket, Layout
-from coshelf.engines.redis.scripts import COMMIT
+from coshelf.engines.redis.scripts import COMMIT, REMOVE
 from coshelf.errors import Conflict, CrossShard, OutcomeUnknown, ShelfNotFound, Unavailable
 from coshelf.keys import FIRST, LAST
 
@@ -74,16 +75,29 @@ class Committer:
         number = os.urandom(8)
         arguments = _arguments(batch, int.from_bytes(number, "little"))
         ticket = self._take_ticket()
-        keys = (bucket.state, bucket.records, bucket.keys, bucket.reserved, bucket.ticket(ticket), bucket.bell)
-        reply = self._deliver(bucket, ticket, COMMIT.call(keys, self._store_id, number, self._ring, *arguments))
+        parts = (bucket.state, bucket.records, bucket.keys, bucket.reserved, bucket.times)
+        keys = (*parts, bucket.ticket(ticket), bucket.bell)
+        fixed = (self._store_id, number, self._ring, expiry.given())
+        reply = self._deliver(bucket, ticket, COMMIT.call(keys, *fixed, *arguments))
         if isinstance(reply, list):
             raise Conflict(f"{len(reply)} of {len(batch.checks)} entries changed in the meantime", tuple(reply))
         if not reply:
-            raise ShelfNotFound(
-                f"the shelf {self._client.where} is not on its server any more: it was deleted or evicted, or the "
-                "server was restarted without persistence; nothing was stored"
-            )
+            raise self._gone("nothing was stored")
         return int.from_bytes(number, "little")
+
+    def remove_expired(self, bucket: Bucket, most: int) -> int:
+        """Remove up to ``most`` expired entries of a bucket, and return how many these were."""
+        keys = (bucket.state, bucket.records, bucket.keys, bucket.times)
+        removed = int(self._client.read(bucket.slot, *REMOVE.call(keys, self._store_id, expiry.given(), most)))
+        if removed < 0:
+            raise self._gone("nothing was removed")
+        return removed
+
+    def _gone(self, outcome: str) -> ShelfNotFound:
+        return ShelfNotFound(
+            f"the shelf {self._client.where} is not on its server any more: it was deleted or evicted, or the "
+            f"server was restarted without persistence; {outcome}"
+        )
 
     def _take_ticket(self) -> bytes:
         if os.getpid() != self._pid:  # this is a forked child: the parent uses its tickets
@@ -155,8 +169,9 @@ def _named(error: Exception) -> str:
 
 
 def _arguments(batch: Batch, sequence: int) -> list[Any]:
-    """A batch as arguments of the script: the counts, then the checks, ranges, deletes and puts."""
-    parts: list[Any] = [len(batch.checks), 0, len(batch.deletes), len(batch.puts)]
+    """A batch as arguments of the script: the counts, then the checks, ranges, deletes, puts and times."""
+    times = expiry.times_in(batch)
+    parts: list[Any] = [len(batch.checks), 0, len(batch.deletes), len(batch.puts), len(times)]
     for key, version in batch.checks.items():
         parts += (key, _packed(version))
     for start, stop in batch.clears:
@@ -168,6 +183,8 @@ def _arguments(batch: Batch, sequence: int) -> list[Any]:
     # The script needs coshelf's own rows first.
     for key in sorted(sealed) if any(key < FIRST for key in sealed) else sealed:
         parts += (key, sealed[key])
+    for key in times:
+        parts += (times[key], key)
     return parts
 
 

@@ -7,9 +7,10 @@ from contextlib import suppress
 from typing import Any
 
 from coshelf import records
+from coshelf.engines.redis import expiry
 from coshelf.engines.redis.client import Client, Command, Sent
 from coshelf.engines.redis.layout import Bucket, Layout
-from coshelf.engines.redis.scripts import PAGE
+from coshelf.engines.redis.scripts import KEYS, PAGE
 from coshelf.errors import DamagedRecord
 from coshelf.keys import FIRST
 
@@ -50,27 +51,31 @@ class _Range:
         """The command for the next page."""
         name = b"ZREVRANGEBYLEX" if self._reverse else b"ZRANGEBYLEX"
         bounds = (self._high, self._low) if self._reverse else (self._low, self._high)
+        bucket, time = self._bucket, expiry.given()
         if self._keys_only:
-            return (name, self._bucket.keys, *bounds, b"LIMIT", 0, self._size)
-        keys = (self._bucket.keys, self._bucket.records)
-        return PAGE.call(keys, name, *bounds, self._size, _PAGE_BYTES)
+            return KEYS.call((bucket.keys, bucket.times), name, *bounds, self._size, time)
+        return PAGE.call((bucket.keys, bucket.records, bucket.times), name, *bounds, self._size, time, _PAGE_BYTES)
 
     def take(self, answer: Any, where: str) -> None:
         """Add an answer's rows."""
-        rows: list[Row]
+        listed, gone, *found = answer
+        looked_at = found[0] if found else listed
+        self.more = len(listed) == self._size or len(looked_at) < len(listed)
+        if not looked_at:
+            return
+        last = listed[len(looked_at) - 1]
+        if gone:
+            over = {int(place) - 1 for place in gone}
+            listed = [key for at, key in enumerate(listed) if at not in over]
+            found = [[record for at, record in enumerate(records) if at not in over] for records in found]
         if self._keys_only:
-            listed = answer
-            rows = [(key, None) for key in answer]
+            self.rows += [(key, None) for key in listed]
         else:
-            listed, found = answer
-            rows = [(key, whole_record(record, key, where)) for key, record in zip(listed, found, strict=False)]
-        self.more = len(listed) == self._size or len(rows) < len(listed)
-        if rows:
-            self.rows += rows
-            if self._reverse:
-                self._high = b"(" + rows[-1][0]
-            else:
-                self._low = b"(" + rows[-1][0]
+            self.rows += [(key, whole_record(record, key, where)) for key, record in zip(listed, *found, strict=False)]
+        if self._reverse:
+            self._high = b"(" + last
+        else:
+            self._low = b"(" + last
 
 
 def pages_of(
@@ -136,7 +141,7 @@ def _merged(client: Client, parts: list[_Range], reverse: bool) -> Iterator[list
     If the received rows of one bucket are used up, all buckets with few of them are asked together.
     """
     while True:
-        if any(not part.rows and part.more for part in parts):
+        while any(not part.rows and part.more for part in parts):  # a page may have expired entries alone
             low = [part for part in parts if part.more and len(part.rows) < _SHARE // 2]
             answers = client.read_many([(part.slot, part.command()) for part in low])
             for part, answer in zip(low, answers, strict=True):

@@ -1,0 +1,48 @@
+"""Entries that expire: the server decides by its own clock, in the scripts. docs/design.md, "Expiry".
+
+The time of an entry is in its record, and is the score of its key in a sorted set. The scripts use the set alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from coshelf.contract import Batch
+from coshelf.engines.redis.client import Client
+from coshelf.engines.server_clock import ServerClock
+from coshelf.values.expiry import EXPIRING, INDEX, time_of
+
+__all__ = ["given", "server_clock", "times_in", "without_rows"]
+
+_ROW = INDEX[0]
+
+
+def given() -> bytes:
+    """The time that scripts are told, in microseconds since 1970; empty: the server's own. Tests replace this."""
+    return b""
+
+
+def server_clock(client: Client, slot: int) -> ServerClock:
+    """The clock of the server that has a slot."""
+
+    def ask() -> int:
+        seconds, microseconds = client.read(slot, b"TIME")
+        return int(seconds) * 1_000_000 + int(microseconds)
+
+    return ServerClock(ask)
+
+
+def without_rows(batch: Batch) -> Batch:
+    """The batch without rows of the index by time. The sorted set is in their place."""
+    puts = {key: body for key, body in batch.puts.items() if not key.startswith(_ROW)}
+    deletes = frozenset(key for key in batch.deletes if not key.startswith(_ROW))
+    clears = tuple(bounds for bounds in batch.clears if bounds != INDEX)
+    if len(puts) == len(batch.puts) and len(deletes) == len(batch.deletes) and len(clears) == len(batch.clears):
+        return batch
+    return replace(batch, puts=puts, deletes=deletes, clears=clears)
+
+
+def times_in(batch: Batch) -> dict[bytes, int]:
+    """When the entries that a batch puts expire, for those that do."""
+    found = {key: time_of(body) for key, body in batch.puts.items() if body.startswith(EXPIRING)}
+    return {key: time for key, time in found.items() if time is not None}
