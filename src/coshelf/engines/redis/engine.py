@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from functools import partial
 from itertools import chain
@@ -19,7 +19,7 @@ from coshelf.engines.redis.commits import Committer, bucket_of
 from coshelf.engines.redis.expiry import server_clock, without_rows
 from coshelf.engines.redis.layout import Bucket, Layout
 from coshelf.engines.redis.probing import Found, capabilities, probe, refuse_unfit
-from coshelf.engines.redis.scanning import pages_of, whole_record
+from coshelf.engines.redis.scanning import Row, pages_of, whole_record
 from coshelf.engines.redis.scripts import COUNT, CREATE, GET
 from coshelf.errors import (
     FormatTooNew,
@@ -197,20 +197,31 @@ class RedisEngine(Engine):
         self, start: bytes, stop: bytes, *, reverse: bool = False, keys_only: bool = False
     ) -> Iterator[tuple[bytes, Entry | None]]:
         """The entries of a range. Each page is of one instant, but the whole range is not."""
-        pages = pages_of(self._client, self._layout, start, stop, reverse=reverse, keys_only=keys_only)
+        pages = self._pages(start, stop, reverse, keys_only)
         with closing(pages):
             for page in pages:
                 for key, record in page:
                     yield key, None if record is None else Entry(record)
 
     def pages(self, start: bytes, stop: bytes, *, reverse: bool = False) -> Iterator[list[tuple[bytes, bytes]]]:
-        return pages_of(self._client, self._layout, start, stop, reverse=reverse, keys_only=False)  # type: ignore[return-value]
+        return self._pages(start, stop, reverse, keys_only=False)  # type: ignore[return-value]
 
     def key_pages(self, start: bytes, stop: bytes, *, reverse: bool = False) -> Iterator[list[bytes]]:
-        pages = pages_of(self._client, self._layout, start, stop, reverse=reverse, keys_only=True)
+        pages = self._pages(start, stop, reverse, keys_only=True)
         with closing(pages):
             for page in pages:
                 yield [key for key, _ in page]
+
+    def _pages(self, start: bytes, stop: bytes, reverse: bool, keys_only: bool) -> Generator[list[Row], None, None]:
+        return pages_of(
+            self._client,
+            self._layout,
+            start,
+            stop,
+            reverse=reverse,
+            keys_only=keys_only,
+            has_times=self._has_times,
+        )
 
     def count(self, start: bytes, stop: bytes) -> int:
         low = max(start, FIRST)

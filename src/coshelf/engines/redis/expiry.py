@@ -14,8 +14,6 @@ from coshelf.values.expiry import EXPIRING, INDEX, time_of
 
 __all__ = ["given", "server_clock", "times_in", "without_rows"]
 
-_ROW = INDEX[0]
-
 
 def given() -> bytes:
     """The time that scripts are told, in microseconds since 1970; empty: the server's own. Tests replace this."""
@@ -34,12 +32,19 @@ def server_clock(client: Client, slot: int) -> ServerClock:
 
 def without_rows(batch: Batch) -> Batch:
     """The batch without rows of the index by time. The sorted set is in their place."""
-    puts = {key: body for key, body in batch.puts.items() if not key.startswith(_ROW)}
-    deletes = frozenset(key for key in batch.deletes if not key.startswith(_ROW))
-    clears = tuple(bounds for bounds in batch.clears if bounds != INDEX)
-    if len(puts) == len(batch.puts) and len(deletes) == len(batch.deletes) and len(clears) == len(batch.clears):
+    puts, deletes = batch.puts, batch.deletes
+    if any(map(_is_row, puts)):
+        puts = {key: body for key, body in puts.items() if not _is_row(key)}
+    if any(map(_is_row, deletes)):
+        deletes = frozenset(key for key in deletes if not _is_row(key))
+    clears = tuple(bounds for bounds in batch.clears if bounds != INDEX) if batch.clears else ()
+    if puts is batch.puts and deletes is batch.deletes and clears == batch.clears:
         return batch
     return replace(batch, puts=puts, deletes=deletes, clears=clears)
+
+
+def _is_row(key: bytes) -> bool:
+    return key[:1] == INDEX[0]
 
 
 def times_in(batch: Batch) -> dict[bytes, int]:
