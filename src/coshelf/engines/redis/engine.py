@@ -254,7 +254,8 @@ class RedisEngine(Engine):
     def remove_expired(self, most: int) -> int:
         removed = 0
         for bucket in self._layout.buckets:
-            removed += self._commits.remove_expired(bucket, most - removed)
+            if removed < most:
+                removed += self._commits.remove_expired(bucket, most - removed)
         return removed
 
     def _apply(self, batch: Batch) -> int:
