@@ -32,6 +32,11 @@ _PAGES = {
     for reverse in (False, True)
     for keys_only in (False, True)
 }
+_FIRST_PAGES = {
+    (reverse, keys_only): Statements.page(reverse=reverse, keys_only=keys_only, first=True)
+    for reverse in (False, True)
+    for keys_only in (False, True)
+}
 
 _Page = list[tuple[Any, ...]]
 _Query = tuple[str, tuple[Any, ...]]
@@ -42,9 +47,16 @@ def has_large(page: _Page) -> bool:
     return any(row[-1] is None for row in page)
 
 
-def _query(shelf: Shelf, start: bytes, stop: bytes, reverse: bool, keys_only: bool, rows: int) -> _Query:
+def _query(
+    shelf: Shelf, start: bytes, stop: bytes, reverse: bool, keys_only: bool, rows: int, at: int | None
+) -> _Query:
     limit = () if keys_only else (_LARGE,)
-    return _PAGES[reverse, keys_only], (*limit, shelf.number, start, stop, rows)
+    return _PAGES[reverse, keys_only], (*limit, shelf.number, start, stop, at, rows)
+
+
+def _first_query(shelf: Shelf, start: bytes, stop: bytes, reverse: bool, keys_only: bool, rows: int) -> _Query:
+    limit = () if keys_only else (_LARGE,)
+    return _FIRST_PAGES[reverse, keys_only], (*limit, shelf.number, start, stop, rows)
 
 
 class RowReader(Reader):
@@ -52,6 +64,11 @@ class RowReader(Reader):
 
     _shelf: Shelf
     _server: Server
+
+    @property
+    def _at(self) -> int | None:
+        """The time by which entries have expired; None: that of the server when it looks."""
+        return None
 
     @abstractmethod
     def _rows(self, query: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]: ...
@@ -61,7 +78,7 @@ class RowReader(Reader):
         """The rows of a range by pages, all of one instant."""
 
     def get(self, key: bytes) -> Entry | None:
-        rows = self._rows(Statements.GET, (self._shelf.number, key))
+        rows = self._rows(Statements.GET, (self._shelf.number, key, self._at))
         return self._entry(key, rows[0][0]) if rows else None
 
     def _entry(self, key: bytes, record: bytes) -> Entry:
@@ -72,16 +89,16 @@ class RowReader(Reader):
     def get_many(self, keys: list[bytes]) -> list[Entry | None]:
         if not keys:
             return []
-        found = dict(self._rows(Statements.GET_MANY, (self._shelf.number, keys)))
+        found = dict(self._rows(Statements.GET_MANY, (self._shelf.number, keys, self._at)))
         return [self._entry(key, found[key]) if key in found else None for key in keys]
 
     def count(self, start: bytes, stop: bytes) -> int:
-        number: int = self._rows(Statements.COUNT, (self._shelf.number, start, stop))[0][0]
+        number: int = self._rows(Statements.COUNT, (self._shelf.number, start, stop, self._at))[0][0]
         return number
 
     def _page(self, start: bytes, stop: bytes, reverse: bool, keys_only: bool, rows: int) -> _Page:
         """The first rows of a range, or the last ones, with None for large records."""
-        return self._rows(*_query(self._shelf, start, stop, reverse, keys_only, rows))
+        return self._rows(*_query(self._shelf, start, stop, reverse, keys_only, rows, self._at))
 
     def scan(
         self, start: bytes, stop: bytes, *, reverse: bool = False, keys_only: bool = False
@@ -122,6 +139,7 @@ class _Instant:
         self._lock = new_reentrant_lock()  # a signal handler or finalizer may interrupt a call
         self._is_used = False
         self.first: _Page = []  # the rows of the query that it began with
+        self.at: int | None = None  # the time by which entries have expired
         self._pid = os.getpid()
         self._holders = 1
         self._sent: _Sent | None = None
@@ -131,14 +149,17 @@ class _Instant:
         self._give_back.atexit = False
 
     def _begin(self, connection: Connection, first: _Query | None) -> None:
-        """The instant is that of the first query in the transaction."""
-        if first is None:
-            connection.execute(Statements.INSTANT)
-            return
+        """The instant is that of the first query in the transaction, which tells the time after it, too."""
+        query, parameters = (Statements.NOW, ()) if first is None else first
         with connection.pipeline():
             connection.execute(Statements.BEGIN_READING)
-            cursor = connection.execute(*first, prepare=True, binary=True)
-        self.first = cursor.fetchall()
+            cursor = connection.execute(query, parameters, prepare=True, binary=True)
+        found = cursor.fetchall()
+        if first is None:
+            self.at = found[0][0]
+        elif found:
+            self.at = found[0][1]
+            self.first = [(row[0], *row[2:]) for row in found]
 
     def share(self) -> None:
         with self._lock:
@@ -226,6 +247,10 @@ class PostgresqlSnapshot(RowReader, Snapshot):
         self._closed = False
         self._instant = _Instant(server) if instant is None else instant
 
+    @property
+    def _at(self) -> int | None:
+        return self._instant.at
+
     def _rows(self, query: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         self._refuse_closed()
         return self._instant.rows(query, parameters)
@@ -239,7 +264,7 @@ class PostgresqlSnapshot(RowReader, Snapshot):
         cls, server: Server, shelf: Shelf, start: bytes, stop: bytes, reverse: bool, keys_only: bool
     ) -> Iterator[_Page]:
         """The pages of a snapshot that is taken with the first page, and closed after the last."""
-        query = _query(shelf, start, stop, reverse, keys_only, _SECOND_PAGE)
+        query = _first_query(shelf, start, stop, reverse, keys_only, _SECOND_PAGE)
         with cls(server, shelf, _Instant(server, query)) as snapshot:
             first, snapshot._instant.first = snapshot._instant.first, []
             yield from snapshot._pages_from(first, start, stop, reverse, keys_only, _SECOND_PAGE)
@@ -261,7 +286,7 @@ class PostgresqlSnapshot(RowReader, Snapshot):
             rows = max(FIRST_PAGE, min(rows * 4, _LARGEST_PAGE, _PAGE_BYTES * len(page) // (size + 1)))
             ahead = None
             if not is_last and number > 1:  # a caller that takes one page often needs no more
-                ahead = self._instant.send(*_query(self._shelf, start, stop, reverse, keys_only, rows))
+                ahead = self._instant.send(*_query(self._shelf, start, stop, reverse, keys_only, rows, self._at))
             if has_large(page):
                 yield from self._filled(page)
             else:
@@ -288,7 +313,7 @@ class PostgresqlSnapshot(RowReader, Snapshot):
 
     def _with_large(self, part: _Page) -> _Page:
         missing = [key for key, record in part if record is None]
-        large = dict(self._rows(Statements.GET_MANY, (self._shelf.number, missing))) if missing else {}
+        large = dict(self._rows(Statements.GET_MANY, (self._shelf.number, missing, self._at))) if missing else {}
         return [(key, large[key] if record is None else record) for key, record in part]
 
     def snapshot(self) -> Snapshot:
