@@ -13,9 +13,9 @@ from coshelf.contract import ABSENT, Batch, Capabilities, Engine, OpenOptions, P
 from coshelf.engines.connections import repeated
 from coshelf.engines.postgresql.address import parse
 from coshelf.engines.postgresql.failures import is_lost, reason, translate
-from coshelf.engines.postgresql.reading import FIRST_PAGE, PostgresqlSnapshot, RowReader, has_large
+from coshelf.engines.postgresql.reading import ROWS_AT_FIRST, PostgresqlSnapshot, RowReader, has_large
 from coshelf.engines.postgresql.server import Connection, Server
-from coshelf.engines.postgresql.tables import Statements, find_or_make
+from coshelf.engines.postgresql.tables import LATEST, Statements, find_or_make
 from coshelf.engines.postgresql.times import column, without_rows
 from coshelf.engines.server_clock import ServerClock
 from coshelf.errors import (
@@ -49,6 +49,7 @@ class PostgresqlEngine(RowReader, Engine):
 
     name = "postgresql"
     hides_expired = True
+    _reads = LATEST
 
     def __init__(self, url: str, options: OpenOptions) -> None:
         self._options = options
@@ -98,8 +99,8 @@ class PostgresqlEngine(RowReader, Engine):
 
     def _pages(self, start: bytes, stop: bytes, reverse: bool, keys_only: bool) -> Iterator[_Page]:
         """One query if that is enough. If not, its rows are discarded: the rest would be of another instant."""
-        page = self._page(start, stop, reverse, keys_only, FIRST_PAGE + 1)
-        if len(page) <= FIRST_PAGE and not has_large(page):
+        page = self._page(start, stop, reverse, keys_only, ROWS_AT_FIRST + 1)
+        if len(page) <= ROWS_AT_FIRST and not has_large(page):
             yield page
             return
         del page

@@ -13,7 +13,7 @@ from coshelf.engines.postgresql.failures import reason
 from coshelf.engines.postgresql.server import Connection
 from coshelf.errors import FormatTooNew, NotAShelf, ShelfNotFound, Unsupported
 
-__all__ = ["Shelf", "Statements", "find_or_make"]
+__all__ = ["AT", "FIRST_PAGE", "LATEST", "Reads", "Shelf", "Statements", "find_or_make"]
 
 _FORMAT = 1
 _OLDEST = 120000
@@ -23,11 +23,10 @@ _SHARED = "pg_advisory_xact_lock_shared(%s::bigint)"
 
 # The time by which entries expire. As a query of its own it is computed once in a statement, when the first row with a
 # time is looked at. So it is later than the instant that the statement shows, and rows without a time do not need it.
-_NOW = "(SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)"
+_CLOCK = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+_NOW = f"(SELECT {_CLOCK})"
 _EXPIRED = f"coshelf_entries.expires <= {_NOW}"
 _LIVING = f"(coshelf_entries.expires IS NULL OR coshelf_entries.expires > {_NOW})"
-# For reads: by the time of their snapshot, if they have one.
-_LIVING_AT = f"(expires IS NULL OR expires > coalesce(%s::bigint, {_NOW}))"
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS coshelf_shelves (
@@ -55,11 +54,8 @@ _PUT = f"{_INTO} SELECT %s, %s, %s, %s::bigint, %s FROM {_SHARED} ON CONFLICT (s
 
 
 class Statements:
-    """The statements. Each names the shelf first and uses the primary key, or the index of times."""
+    """The statements that are the same for all readers, and those that write."""
 
-    GET = f"SELECT record FROM coshelf_entries WHERE shelf = %s AND key = %s AND {_LIVING_AT}"
-    GET_MANY = f"SELECT key, record FROM coshelf_entries WHERE shelf = %s AND key = ANY(%b::bytea[]) AND {_LIVING_AT}"
-    COUNT = f"SELECT count(*) FROM coshelf_entries WHERE shelf = %s AND key >= %s AND key < %s AND {_LIVING_AT}"
     VERSIONS = f"SELECT key, version FROM coshelf_entries WHERE shelf = %s AND key = ANY(%b::bytea[]) AND {_LIVING}"
     SIZES = "SELECT key, octet_length(record) FROM coshelf_entries WHERE shelf = %s AND key = ANY(%b::bytea[])"
     VERSION = "SELECT version FROM coshelf_entries WHERE shelf = %s AND key = %s"
@@ -97,23 +93,59 @@ class Statements:
     LOCK = "SELECT pg_advisory_xact_lock(%s::bigint)"
     COMMIT = "COMMIT"
     BEGIN_READING = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
-    NOW = f"SELECT {_NOW}"
+    NOW = f"SELECT {_CLOCK}"
+    INSTANT = f"{BEGIN_READING}; {NOW}"
     FLUSH = "BEGIN; SET LOCAL synchronous_commit = on; SELECT pg_logical_emit_message(true, 'coshelf', 'sync'); COMMIT"
 
-    @staticmethod
-    def page(*, reverse: bool, keys_only: bool, first: bool = False) -> str:
-        """A number of rows of a range. A record over a given size is left out, so that the page stays small.
 
-        The first page of an instant has the time, too, by which entries have expired in it.
-        """
-        record = "" if keys_only else ", CASE WHEN octet_length(record) <= %s THEN record END"
-        living = "(expires IS NULL OR expires > (SELECT now FROM instant))" if first else _LIVING_AT
-        return (
-            f"{f'WITH instant AS MATERIALIZED (SELECT {_NOW} AS now) ' if first else ''}"
-            f"SELECT key{', (SELECT now FROM instant)' if first else ''}{record} FROM coshelf_entries"
-            f" WHERE shelf = %s AND key >= %s AND key < %s AND {living}"
-            f" ORDER BY key{' DESC' if reverse else ''} LIMIT %s"
-        )
+class Reads:
+    """The statements that leave out what has expired.
+
+    Args:
+        now: the time by which entries have expired, as SQL.
+        at_once: the same for a statement that looks at one row.
+    """
+
+    def __init__(self, now: str, at_once: str) -> None:
+        of_shelf = "FROM coshelf_entries WHERE shelf = %s AND"
+        living = f"(expires IS NULL OR expires > {now})"
+        self.get = f"SELECT record {of_shelf} key = %s AND (expires IS NULL OR expires > {at_once})"
+        self.get_many = f"SELECT key, record {of_shelf} key = ANY(%b::bytea[]) AND {living}"
+        self.count = f"SELECT count(*) {of_shelf} key >= %s AND key < %s AND {living}"
+        self.page = {
+            (reverse, keys_only): _page(living, reverse=reverse, keys_only=keys_only)
+            for reverse in (False, True)
+            for keys_only in (False, True)
+        }
+
+
+def _page(living: str, *, reverse: bool, keys_only: bool, more: str = "") -> str:
+    """A number of rows of a range. A record over a given size is left out, so that the page stays small."""
+    record = "" if keys_only else ", CASE WHEN octet_length(record) <= %s THEN record END"
+    return (
+        f"SELECT key{more}{record} FROM coshelf_entries WHERE shelf = %s AND key >= %s AND key < %s AND {living}"
+        f" ORDER BY key{' DESC' if reverse else ''} LIMIT %s"
+    )
+
+
+def _first_page(*, reverse: bool, keys_only: bool) -> str:
+    living = "(expires IS NULL OR expires > (SELECT now FROM instant))"
+    page = _page(living, reverse=reverse, keys_only=keys_only, more=", (SELECT now FROM instant)")
+    return f"WITH instant AS MATERIALIZED (SELECT {_CLOCK} AS now) {page}"
+
+
+LATEST = Reads(_NOW, _CLOCK)
+"""The statements that go by the server's clock."""
+
+AT = Reads("%s::bigint", "%s::bigint")
+"""The statements of an instant. They have its time as one more parameter, before the number of rows if there is one."""
+
+FIRST_PAGE = {
+    (reverse, keys_only): _first_page(reverse=reverse, keys_only=keys_only)
+    for reverse in (False, True)
+    for keys_only in (False, True)
+}
+"""The statements for the first page of an instant. The second column is the time of the instant."""
 
 
 @dataclass(frozen=True)
