@@ -29,15 +29,17 @@ _NO_VERSION = b"none such"
 
 
 def bucket_of(batch: Batch, layout: Layout, where: str) -> Bucket | None:
-    """The bucket in which a whole batch lies; None if it only clears ranges, which lie in all buckets.
+    """The bucket in which a whole batch lies; None if it clears ranges, which lie in all buckets.
+
+    With the ranges it may delete rows of coshelf, and nothing else.
 
     Raises :class:`CrossShard` if the batch lies in several buckets.
     """
     if len(layout.buckets) == 1:
         return layout.buckets[0]
-    indices = {layout.index(key) for keys in (batch.checks, batch.deletes, batch.puts) for key in keys}
-    if not indices and batch.clears:
+    if batch.clears and not (batch.checks or batch.puts) and all(key < FIRST for key in batch.deletes):
         return None
+    indices = {layout.index(key) for keys in (batch.checks, batch.deletes, batch.puts) for key in keys}
     if len(indices) > 1 or (indices and batch.clears):
         raise CrossShard(
             f"{where} has {len(layout.buckets)} buckets, and a commit can change one: this one would change "
