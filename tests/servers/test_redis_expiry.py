@@ -67,6 +67,9 @@ class Stored:
         found: list[bytes] = self.client.zrange(self._base + b"keys", 0, -1)
         return found
 
+    def evict(self, *names: str) -> None:
+        self.client.delete(*(self._base + name.encode() for name in names))
+
     def times(self) -> dict[bytes, int]:
         return {key: int(at) for key, at in self.client.zrange(self._base + b"times", 0, -1, withscores=True)}
 
@@ -321,6 +324,15 @@ def test_reading_writes_nothing(shelf: Shelf, clock: MovingClock, tmp_path: Path
             assert client.info("persistence")["rdb_changes_since_last_save"] == before
     finally:
         server.kill()
+
+
+def test_times_without_entries_do_no_harm(shelf: Shelf, clock: MovingClock, stored: Stored) -> None:
+    shelf.update({"a": 1, "b": 1}, expire=60)
+    stored.evict("records", "keys")
+    clock.pass_by(60)
+    assert (len(shelf), list(shelf), shelf.get("a")) == (0, [], None)
+    shelf["c"] = 1
+    assert (dict(shelf), stored.times()) == ({"c": 1}, {})
 
 
 # --- replicas, users, requests ---------------------------------------------------------------------------------------

@@ -205,7 +205,7 @@ local total = whole and redis.call('ZCARD', KEYS[1]) or redis.call('ZLEXCOUNT', 
 if redis.call('EXISTS', KEYS[2]) == 0 then return total end
 {_CLOCK}
 local gone = redis.call('ZCOUNT', KEYS[2], '-inf', clock(ARGV[1]))
-if whole then return total - gone end
+if whole then return math.max(0, total - gone) end  -- a server may have evicted the keys alone
 local function precedes(one, other)
   for i = 1, math.min(#one, #other) do
     local left, right = string.byte(one, i), string.byte(other, i)
