@@ -67,7 +67,7 @@ class Bare:
 
     def commit(self, keys: list[bytes], number: int) -> None:
         bucket = self.bucket
-        arguments = _arguments(coshelf.contract.Batch(puts=dict.fromkeys(keys, self.body)), number)
+        arguments = _arguments(coshelf.contract.Batch(puts=dict.fromkeys(keys, self.body)), {}, number)
         names = (bucket.state, bucket.records, bucket.keys, bucket.reserved, bucket.times)
         keys_of_commit = (*names, bucket.ticket(b"bare"), bucket.bell)
         command = COMMIT.call(keys_of_commit, self.store_id, number.to_bytes(8, "little"), "PUBLISH", b"", *arguments)

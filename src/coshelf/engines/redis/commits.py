@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from coshelf.contract import Absent, Batch
@@ -72,10 +73,10 @@ class Committer:
         self._tickets: list[bytes] = []
         self._pid = os.getpid()
 
-    def commit(self, bucket: Bucket, batch: Batch) -> int:
-        """Commit a batch that lies in one bucket; return the version of its puts."""
+    def commit(self, bucket: Bucket, batch: Batch, times: Mapping[bytes, int]) -> int:
+        """Commit a batch that lies in one bucket; return the version of its puts. Some of these may have times."""
         number = os.urandom(8)
-        arguments = _arguments(batch, int.from_bytes(number, "little"))
+        arguments = _arguments(batch, times, int.from_bytes(number, "little"))
         ticket = self._take_ticket()
         parts = (bucket.state, bucket.records, bucket.keys, bucket.reserved, bucket.times)
         keys = (*parts, bucket.ticket(ticket), bucket.bell)
@@ -170,9 +171,8 @@ def _named(error: Exception) -> str:
     return f"{type(error).__name__}: {str(error).strip() or 'no reason given'}"
 
 
-def _arguments(batch: Batch, sequence: int) -> list[Any]:
+def _arguments(batch: Batch, times: Mapping[bytes, int], sequence: int) -> list[Any]:
     """A batch as arguments of the script: the counts, then the checks, ranges, deletes, puts and times."""
-    times = expiry.times_in(batch)
     parts: list[Any] = [len(batch.checks), 0, len(batch.deletes), len(batch.puts), len(times)]
     for key, version in batch.checks.items():
         parts += (key, _packed(version))

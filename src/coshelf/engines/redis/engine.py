@@ -16,7 +16,7 @@ from coshelf.engines.redis.address import Address, parse
 from coshelf.engines.redis.bell import CountingBell, SubscribedBell
 from coshelf.engines.redis.client import Client, Command
 from coshelf.engines.redis.commits import Committer, bucket_of
-from coshelf.engines.redis.expiry import server_clock, without_rows
+from coshelf.engines.redis.expiry import separated, server_clock
 from coshelf.engines.redis.layout import Bucket, Layout
 from coshelf.engines.redis.probing import Found, capabilities, probe, refuse_unfit
 from coshelf.engines.redis.scanning import Row, pages_of, whole_record
@@ -259,15 +259,15 @@ class RedisEngine(Engine):
         return removed
 
     def _apply(self, batch: Batch) -> int:
-        puts, batch = batch.puts, without_rows(batch)
-        if len(batch.puts) < len(puts):
+        batch, times = separated(batch)
+        if times:
             self._has_times = True
         bucket = bucket_of(batch, self._layout, self.where)
         if bucket is not None:
-            return self._commits.commit(bucket, batch)
+            return self._commits.commit(bucket, batch, times)
         number = 0
         for each in self._layout.buckets:  # ranges are cleared bucket by bucket
-            number = self._commits.commit(each, batch)
+            number = self._commits.commit(each, batch, times)
         return number
 
     def doorbell(self, key: bytes) -> Doorbell:

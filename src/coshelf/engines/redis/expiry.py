@@ -12,7 +12,7 @@ from coshelf.engines.redis.client import Client
 from coshelf.engines.server_clock import ServerClock
 from coshelf.values.expiry import EXPIRING, INDEX, time_of
 
-__all__ = ["given", "server_clock", "times_in", "without_rows"]
+__all__ = ["given", "separated", "server_clock"]
 
 
 def given() -> bytes:
@@ -30,24 +30,20 @@ def server_clock(client: Client, slot: int) -> ServerClock:
     return ServerClock(ask)
 
 
-def without_rows(batch: Batch) -> Batch:
-    """The batch without rows of the index by time. The sorted set is in their place."""
-    puts, deletes = batch.puts, batch.deletes
-    if any(map(_is_row, puts)):
+def separated(batch: Batch) -> tuple[Batch, dict[bytes, int]]:
+    """The batch without rows of the index by time, and when the entries that it puts expire, for those that do."""
+    puts, deletes, times = batch.puts, batch.deletes, {}
+    if puts and min(puts) < INDEX[1]:  # there may be rows; where there are none, no entry has a time
         puts = {key: body for key, body in puts.items() if not _is_row(key)}
-    if any(map(_is_row, deletes)):
+        found = {key: time_of(body) for key, body in puts.items() if body.startswith(EXPIRING)}
+        times = {key: time for key, time in found.items() if time is not None}
+    if deletes and min(deletes) < INDEX[1]:
         deletes = frozenset(key for key in deletes if not _is_row(key))
     clears = tuple(bounds for bounds in batch.clears if bounds != INDEX) if batch.clears else ()
     if puts is batch.puts and deletes is batch.deletes and clears == batch.clears:
-        return batch
-    return replace(batch, puts=puts, deletes=deletes, clears=clears)
+        return batch, times
+    return replace(batch, puts=puts, deletes=deletes, clears=clears), times
 
 
 def _is_row(key: bytes) -> bool:
     return key[:1] == INDEX[0]
-
-
-def times_in(batch: Batch) -> dict[bytes, int]:
-    """When the entries that a batch puts expire, for those that do."""
-    found = {key: time_of(body) for key, body in batch.puts.items() if body.startswith(EXPIRING)}
-    return {key: time for key, time in found.items() if time is not None}
