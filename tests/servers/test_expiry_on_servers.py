@@ -53,3 +53,39 @@ def test_claim_holds(claim: Callable[..., None], shelf: coshelf.Shelf[Any, Any],
         pytest.skip("it writes several entries in one transaction")
     given = {"shelf": shelf, "clock": clock}
     claim(**{name: given[name] for name in inspect.signature(claim).parameters})
+
+
+def test_waiting_reader_does_not_get_what_has_expired(shelf: coshelf.Shelf[Any, Any], clock: MovingClock) -> None:
+    shelf.set("a", 1, expire=60)
+    assert shelf.wait("a") == 1
+    clock.pass_by(60)
+    with pytest.raises(coshelf.WaitTimeout):
+        shelf.wait("a", timeout=0.05)
+    shelf["a"] = 2
+    assert shelf.wait("a") == 2
+
+
+def test_memoized_result_is_computed_again_after_its_time(shelf: coshelf.Shelf[Any, Any], clock: MovingClock) -> None:
+    calls: list[int] = []
+
+    @shelf.memoize(expire=60)
+    def double(number: int) -> int:
+        calls.append(number)
+        return 2 * number
+
+    assert [double(1), double(1), len(calls)] == [2, 2, 1]
+    clock.pass_by(59)
+    assert [double(1), len(calls)] == [2, 1]
+    clock.pass_by(1)
+    assert [double(1), len(calls), double.cache_info().currsize] == [2, 2, 1]
+
+
+def test_default_of_the_shelf_applies(server: Any, clock: MovingClock) -> None:
+    url = server.moved_url() if isinstance(server, Postgresql) else server.url()
+    with coshelf.open(url, expire=60) as shelf:
+        shelf["a"] = 1
+        with coshelf.open(url) as other:
+            other.update(b=1)
+            clock.pass_by(60)
+            assert dict(other) == {}
+            assert shelf.expire() == 2
