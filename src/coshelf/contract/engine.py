@@ -240,8 +240,8 @@ class Engine(Reader):
         """The time up to which entries that reads have returned have expired; 0 if reads leave these out."""
         return 0 if self.hides_expired else self.now()
 
-    def remove_expired(self, most: int) -> int:
-        """Remove up to ``most`` entries that have expired, and return how many these were.
+    def remove_expired(self, most: int | None) -> int:
+        """Remove up to ``most`` entries that have expired, or all of them in steps. Return how many these were.
 
         It is called only if the engine :attr:`hides_expired`.
         """

@@ -121,7 +121,7 @@ class Lapsing(Transacting[K, V]):
         if not engine.capabilities.expiry:
             raise unsupported(engine.name)
         if engine.hides_expired:
-            return _remove_all(engine)
+            return engine.remove_expired(None)
         now, total = engine.now(), 0
         while (removed := _remove(engine, now, _STEP, None)) is not None:
             total += removed
@@ -189,13 +189,6 @@ class Lapsing(Transacting[K, V]):
                 handle.engine.remove_expired(most)
             else:
                 _remove(handle.engine, handle.engine.now(), most, 0.0)
-
-
-def _remove_all(engine: Engine) -> int:
-    total = removed = engine.remove_expired(_STEP)
-    while removed == _STEP:
-        total += (removed := engine.remove_expired(_STEP))
-    return total
 
 
 def _remove(engine: Engine, now: int, most: int, timeout: float | None) -> int | None:

@@ -16,13 +16,14 @@ from coshelf.engines.postgresql.failures import is_lost, reason, translate
 from coshelf.engines.postgresql.reading import ROWS_AT_FIRST, PostgresqlSnapshot, RowReader, has_large
 from coshelf.engines.postgresql.server import Connection, Server
 from coshelf.engines.postgresql.tables import LATEST, Statements, find_or_make
-from coshelf.engines.postgresql.times import column, without_rows
 from coshelf.engines.server_clock import ServerClock
+from coshelf.engines.times import without_rows
 from coshelf.errors import (
     Conflict,
     CoshelfError,
     OutcomeUnknown,
 )
+from coshelf.values.expiry import time_of
 
 __all__ = ["PostgresqlEngine"]
 
@@ -31,6 +32,8 @@ _LARGEST_VALUE = (1 << 30) - (1 << 16)  # a message of PostgreSQL has less than 
 _FIRST_PAUSE = 0.005  # seconds between two requests of a waiting reader
 _LONGEST_PAUSE = 0.1
 _CHUNK = 16 << 20  # bytes of records in one statement
+_LATEST = (1 << 63) - 1
+_STEP = 1_000  # rows that one statement removes
 
 _Page = list[tuple[Any, ...]]
 _Statement = tuple[str, tuple[Any, ...]]
@@ -119,7 +122,16 @@ class PostgresqlEngine(RowReader, Engine):
         time: int = self._server.rows(Statements.NOW, ())[0][0]
         return time
 
-    def remove_expired(self, most: int) -> int:
+    def remove_expired(self, most: int | None) -> int:
+        if most is not None:
+            return self._remove(most)
+        total = removed = self._remove(_STEP)
+        while removed == _STEP:
+            removed = self._remove(_STEP)
+            total += removed
+        return total
+
+    def _remove(self, most: int) -> int:
         def remove(connection: Connection) -> int:
             parameters = (self._shelf.lock, self._shelf.number, self._shelf.number, most)
             return connection.execute(Statements.REMOVE_EXPIRED, parameters, prepare=True).rowcount
@@ -150,7 +162,7 @@ class PostgresqlEngine(RowReader, Engine):
         return version
 
     def _row(self, key: bytes, version: int, record: bytes) -> tuple[Any, ...]:
-        return self._shelf.number, key, version, column(record), record
+        return self._shelf.number, key, version, _expires(record), record
 
     def _single(
         self, batch: Batch, sealed: dict[bytes, bytes], version: int
@@ -169,16 +181,20 @@ class PostgresqlEngine(RowReader, Engine):
         if record is None:
             if not isinstance(expected, int):
                 return None
-            return key, (Statements.DELETE_IF, (lock, number, key, _column(expected))), None
+            return key, (Statements.DELETE_IF, (lock, number, key, _known(expected))), None
         if expected is ABSENT:
             return key, (Statements.PUT_IF_ABSENT, (*self._row(key, version, record), lock)), record
         if not isinstance(expected, int):
             return None
-        return key, (Statements.PUT_IF, (version, column(record), record, lock, number, key, _column(expected))), record
+        return (
+            key,
+            (Statements.PUT_IF, (version, _expires(record), record, lock, number, key, _known(expected))),
+            record,
+        )
 
     def _put_many(self, sealed: dict[bytes, bytes], version: int, lock: int) -> _Statement:
         number, all_records = self._shelf.number, list(sealed.values())
-        times = [column(record) for record in all_records]
+        times = [_expires(record) for record in all_records]
         if times.count(None) == len(times):
             return Statements.PUT_MANY, (number, version, lock, list(sealed), all_records)
         return Statements.PUT_MANY_UNTIL, (number, version, lock, list(sealed), times, all_records)
@@ -338,7 +354,13 @@ def _new_version() -> int:
     return secrets.randbits(63)
 
 
-def _column(version: int) -> int:
+def _expires(record: bytes) -> int | None:
+    """The value of the column ``expires`` for a record."""
+    time = time_of(record)
+    return None if time is None else min(time, _LATEST)
+
+
+def _known(version: int) -> int:
     """A version as a number in the table; -1 for a number that no row can have."""
     return version if version < 1 << 63 else -1
 

@@ -27,6 +27,7 @@ __all__ = ["Committer", "bucket_of"]
 
 _REMEMBERED = 1800.0  # seconds; tickets are kept for twice that
 _NO_VERSION = b"none such"
+_STEP = 1_000  # entries that one script of remove_expired() removes
 
 
 def bucket_of(batch: Batch, layout: Layout, where: str) -> Bucket | None:
@@ -88,8 +89,18 @@ class Committer:
             raise self._gone("nothing was stored")
         return int.from_bytes(number, "little")
 
-    def remove_expired(self, bucket: Bucket, most: int) -> int:
-        """Remove up to ``most`` expired entries of a bucket, and return how many these were."""
+    def remove_expired(self, bucket: Bucket, most: int | None) -> int:
+        """Remove up to ``most`` expired entries of a bucket, or all, in steps. Return how many these were."""
+        total = 0
+        while most is None or total < most:
+            step = _STEP if most is None else min(_STEP, most - total)
+            removed = self._remove(bucket, step)
+            total += removed
+            if removed < step:
+                break
+        return total
+
+    def _remove(self, bucket: Bucket, most: int) -> int:
         keys = (bucket.state, bucket.records, bucket.keys, bucket.times)
         removed = int(self._client.read(bucket.slot, *REMOVE.call(keys, self._store_id, expiry.given(), most)))
         if removed < 0:

@@ -251,11 +251,10 @@ class RedisEngine(Engine):
         given = expiry.given()
         return int(given) if given else self._clock.now()
 
-    def remove_expired(self, most: int) -> int:
+    def remove_expired(self, most: int | None) -> int:
         removed = 0
         for bucket in self._layout.buckets:
-            if removed < most:
-                removed += self._commits.remove_expired(bucket, most - removed)
+            removed += self._commits.remove_expired(bucket, None if most is None else most - removed)
         return removed
 
     def _apply(self, batch: Batch) -> int:

@@ -1,21 +1,13 @@
-"""When entries expire: a column has it, so the rows of the index by time are not stored."""
+"""For engines that know by themselves when entries expire, and take no rows of the index by time from above."""
 
 from __future__ import annotations
 
 import dataclasses
 
 from coshelf.contract import Batch
-from coshelf.values.expiry import INDEX, time_of
+from coshelf.values.expiry import INDEX
 
-__all__ = ["column", "without_rows"]
-
-_LATEST = (1 << 63) - 1
-
-
-def column(body: bytes) -> int | None:
-    """The value of the column ``expires`` for a body or record."""
-    time = time_of(body)
-    return None if time is None else min(time, _LATEST)
+__all__ = ["without_rows"]
 
 
 def without_rows(batch: Batch) -> Batch:
