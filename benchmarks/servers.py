@@ -133,7 +133,7 @@ class Postgresql(Peer):
     def set(self, key: bytes, record: bytes) -> None:
         from coshelf.engines.postgresql.tables import Statements
 
-        self._run(Statements.PUT, (self.number, key, 1 << 40, record, self.lock))
+        self._run(Statements.PUT, (self.number, key, 1 << 40, None, record, self.lock))
 
     def update(self, rows: dict[bytes, bytes]) -> None:
         from coshelf.engines.postgresql.tables import Statements

@@ -67,17 +67,18 @@ class Bare:
 
     def commit(self, keys: list[bytes], number: int) -> None:
         bucket = self.bucket
-        arguments = _arguments(coshelf.contract.Batch(puts=dict.fromkeys(keys, self.body)), number)
-        names = (bucket.state, bucket.records, bucket.keys, bucket.reserved, bucket.ticket(b"bare"), bucket.bell)
-        command = COMMIT.call(names, self.store_id, number.to_bytes(8, "little"), "PUBLISH", *arguments)
+        arguments = _arguments(coshelf.contract.Batch(puts=dict.fromkeys(keys, self.body)), {}, number)
+        names = (bucket.state, bucket.records, bucket.keys, bucket.reserved, bucket.times)
+        keys_of_commit = (*names, bucket.ticket(b"bare"), bucket.bell)
+        command = COMMIT.call(keys_of_commit, self.store_id, number.to_bytes(8, "little"), "PUBLISH", b"", *arguments)
         self.client.execute_command(*command)
 
     def scan(self) -> int:
         low, count = b"[" + FIRST, 0
         while True:
-            names = (self.bucket.keys, self.bucket.records)
-            command = PAGE.call(names, b"ZRANGEBYLEX", low, b"(" + LAST, 100, 1 << 20)
-            keys, _ = self.client.execute_command(*command)
+            names = (self.bucket.keys, self.bucket.records, self.bucket.times)
+            command = PAGE.call(names, b"ZRANGEBYLEX", low, b"(" + LAST, 100, b"", 1 << 20)
+            keys, _, _ = self.client.execute_command(*command)
             count += len(keys)
             if len(keys) < 100:
                 return count

@@ -19,10 +19,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from ports import free_port, free_ports
 
-__all__ = ["BUCKET", "ENVIRONMENT", "SECRET", "Server", "Weed", "make_bucket", "moto_server", "needed"]
+from coshelf.engines.objects.client import Client
+from coshelf.testing.moving_clock import MovingClock
+
+__all__ = ["BUCKET", "ENVIRONMENT", "SECRET", "MovedClock", "Server", "Weed", "make_bucket", "moto_server", "needed"]
 
 BUCKET = "shelves"
 SECRET = "a-secret-of-the-tests"
@@ -50,6 +54,22 @@ class Server:
     def url(self, prefix: str | None = None) -> str:
         """The URL of a shelf. Without a prefix it is that of a new shelf."""
         return f"s3://{BUCKET}/{prefix or uuid.uuid4().hex}?endpoint={self.endpoint}"
+
+
+class MovedClock(MovingClock):
+    """Moves the clock of all servers, as the client sees it, together with that of this process."""
+
+    def start(self) -> None:
+        super().start()
+        self._patch = mock.patch.object(Client, "second", self._second)
+        self._patch.start()
+
+    def _second(self, _: str) -> int:
+        return self.now() // 1_000_000 * 1_000_000
+
+    def stop(self) -> None:
+        self._patch.stop()
+        super().stop()
 
 
 @contextmanager

@@ -22,7 +22,9 @@ from pathlib import Path
 import pytest
 from ports import free_port
 
-__all__ = ["Postgresql", "find_programs", "postgresql"]
+from coshelf.testing.moving_clock import MovingClock
+
+__all__ = ["MovedClock", "Postgresql", "find_programs", "postgresql"]
 
 _PATIENCE = 300.0
 _numbers = itertools.count()
@@ -53,6 +55,7 @@ class Postgresql:
         self._data = self.place / "data"
         self.port = free_port()
         self._durable = durable
+        self._is_movable = False
         self._process: subprocess.Popen[bytes] | None = None
         if self._user is not None:
             shutil.chown(self.place, self._user)
@@ -168,6 +171,20 @@ class Postgresql:
         hosts = ",".join(f"127.0.0.1:{server.port}" for server in (self, *others))
         return f"postgresql://postgres@{hosts}/postgres?shelf={name}{more}"
 
+    def moved_url(self, shelf: str | None = None) -> str:
+        """As :meth:`url`, for shelves whose sessions ask a clock that :class:`MovedClock` moves."""
+        self.make_movable()
+        return self.url(shelf, options="-csearch_path%3Dmoved,pg_catalog")
+
+    def make_movable(self) -> None:
+        """Make the function that :class:`MovedClock` moves."""
+        import psycopg
+
+        if not self._is_movable:
+            with psycopg.connect(self.admin_url) as connection:
+                connection.execute(_MOVABLE)
+            self._is_movable = True
+
     def make_synchronous(self) -> None:
         """Make commits synchronous: from now on a commit returns when the standby has it, too."""
         import psycopg
@@ -228,6 +245,47 @@ class Postgresql:
         if self._process is not None and self._process.poll() is None:
             self.kill()
         shutil.rmtree(self.place, ignore_errors=True)
+
+
+class MovedClock(MovingClock):
+    """Moves the clock of a server, for sessions with :meth:`Postgresql.moved_url`, together with that of this process.
+
+    These sessions find a function ``clock_timestamp`` before PostgreSQL's own.
+    """
+
+    def __init__(self, server: Postgresql) -> None:
+        import psycopg
+
+        super().__init__()
+        server.make_movable()
+        self._connection = psycopg.connect(server.admin_url, autocommit=True)
+
+    def pass_by(self, seconds: float) -> None:
+        super().pass_by(seconds)
+        self._tell(self.now())
+
+    def start(self) -> None:
+        super().start()
+        self._tell(self.now())
+
+    def stop(self) -> None:
+        self._tell(None)
+        self._connection.close()
+        super().stop()
+
+    def _tell(self, now: int | None) -> None:
+        self._connection.execute(
+            "UPDATE moved.clock SET shows = to_timestamp(0) + %s::bigint * interval '1 microsecond'", (now,)
+        )
+
+
+_MOVABLE = """
+CREATE SCHEMA moved;
+CREATE TABLE moved.clock (id boolean PRIMARY KEY, shows timestamptz);
+INSERT INTO moved.clock VALUES (true, NULL);
+CREATE FUNCTION moved.clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE AS
+    'SELECT coalesce((SELECT shows FROM moved.clock), pg_catalog.clock_timestamp())';
+"""
 
 
 def _other_user() -> str:

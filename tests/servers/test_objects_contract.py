@@ -19,7 +19,7 @@ from coshelf.testing import EngineContract
 EXPECTED = (
     *("ordered=True", "snapshots=None", "atomic=none", "checks=entry", "exclusive=None", "watch=poll"),
     *("shared=processes", "persistent", "acknowledged=server", "consistency=strict", "largest_batch=None"),
-    *("largest_key", "largest_value=5368709108", "cheap_count=False", "expiry=False", "blobs=False"),
+    *("largest_key", "largest_value=5368709108", "cheap_count=False", "expiry", "blobs=False"),
 )
 
 
@@ -41,6 +41,9 @@ class _OnObjects(EngineContract):
             assert engine._deletes_conditionally
             engine._deletes_conditionally = self.deletes_conditionally
         return engine
+
+    def moving_clock(self) -> objects.MovedClock:
+        return objects.MovedClock()
 
 
 class TestMoto(_OnObjects):

@@ -23,6 +23,9 @@ class _ObjectsMachine(ShelfMachine):
         self.url = self.server.url()
         super().__init__()
 
+    def moving_clock(self) -> objects.MovedClock:
+        return objects.MovedClock()
+
     def open_shelf(self, flag: Flag = "c") -> coshelf.Shelf[Any, Any]:
         shelf = coshelf.open(self.url, flag)
         engine: Any = shelf._handle.engine

@@ -59,7 +59,8 @@ def test_values_are_plain_data_unless_trusted_or_signed(postgresql: Postgresql) 
     coshelf.open(other, sign=b"s" * 16).close()
     with admin(postgresql) as connection:  # a signed record, moved to another shelf
         connection.execute(
-            "INSERT INTO coshelf_entries SELECT (SELECT max(id) FROM coshelf_shelves), key, version, record"
+            "INSERT INTO coshelf_entries (shelf, key, version, record)"
+            " SELECT (SELECT max(id) FROM coshelf_shelves), key, version, record"
             " FROM coshelf_entries JOIN coshelf_shelves ON id = shelf WHERE name = %s",
             (url.rpartition("=")[2].encode(),),
         )
@@ -270,6 +271,12 @@ def test_tables_that_are_not_ours_and_later_formats_are_refused(postgresql: Post
         connection.execute("CREATE TABLE foreign_one.coshelf_shelves (nothing int)")
         with pytest.raises(NotAShelf):
             coshelf.open(postgresql.url(options="-c%20search_path%3Dforeign_one"))
+        connection.execute("CREATE SCHEMA without_times")
+        old = postgresql.url(options="-c%20search_path%3Dwithout_times")
+        coshelf.open(old).close()
+        connection.execute("ALTER TABLE without_times.coshelf_entries DROP COLUMN expires")
+        with pytest.raises(NotAShelf, match=r'column "expires" does not exist'):
+            coshelf.open(old)
         connection.execute("CREATE SCHEMA another")
         with coshelf.open(url.replace("?", "?options=-c%20search_path%3Danother&")) as shelf:
             assert len(shelf) == 0

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
-from postgresql import Postgresql
+from postgresql import MovedClock, Postgresql
 
 import coshelf
 from coshelf.contract import Engine, Flag, OpenOptions
@@ -38,17 +38,23 @@ class TestPostgresql(EngineContract):
     demands = (
         *("ordered=True", "snapshots=True", "atomic=crash", "exclusive=None", "watch=poll", "shared=processes"),
         *("persistent", "consistency=strict", "largest_batch=None", "largest_key=2600", "largest_value=1073676288"),
-        *("cheap_count=False", "acknowledged=machine", "server"),  # the server of these tests has fsync off
+        *("cheap_count=False", "expiry", "acknowledged=machine", "server"),  # the server of these tests has fsync off
     )
 
     def open_engine(self, place: Path, options: OpenOptions) -> Engine:
-        return open_engine(_OnServer.server.url(f"{place.parent.name}-{place.name}"), options)
+        return open_engine(_OnServer.server.moved_url(f"{place.parent.name}-{place.name}"), options)
+
+    def moving_clock(self) -> MovedClock:
+        return MovedClock(_OnServer.server)
 
 
 class PostgresqlMachine(ShelfMachine):
     def __init__(self) -> None:
-        self.url = _OnServer.server.url()
+        self.url = _OnServer.server.moved_url()
         super().__init__()
+
+    def moving_clock(self) -> MovedClock:
+        return MovedClock(_OnServer.server)
 
     def open_shelf(self, flag: Flag = "c") -> coshelf.Shelf[Any, Any]:
         return coshelf.open(self.url, flag)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from one_of_many import open_one_of_many
+from redis_clock import MovingRedisClock
 from valkey_servers import Cluster, Server
 
 from coshelf.contract import Batch, Engine, OpenOptions
@@ -16,7 +17,7 @@ from coshelf.testing.contract.requirements import grants
 
 COMMON = (
     *("ordered=True", "snapshots=None", "exclusive=None", "watch=doorbell", "shared=processes", "persistent"),
-    *("cheap_count", "expiry=False", "blobs=False", "largest_key", "largest_value", "largest_batch"),
+    *("cheap_count", "expiry", "blobs=False", "largest_key", "largest_value", "largest_batch"),
 )
 GRANTED = {
     "a server that appends": (*COMMON, "atomic=crash", "acknowledged=everysec", "consistency=strict"),
@@ -46,6 +47,9 @@ class TestRedis(EngineContract):
 
     def open_engine(self, place: Path, options: OpenOptions) -> Engine:
         return open_engine(self.url(place), options)
+
+    def moving_clock(self) -> MovingRedisClock:
+        return MovingRedisClock()
 
 
 class TestRedisCluster(TestRedis):

@@ -266,6 +266,15 @@ def test_number_of_buckets_stays(spread: coshelf.Shelf[Any, Any], cluster: str) 
         coshelf.open(f"{cluster}?buckets=4")
 
 
+def test_flag_n_empties_all_buckets(spread: coshelf.Shelf[Any, Any], cluster: str) -> None:
+    for number in range(50):
+        spread[number] = number
+    with coshelf.open(f"{cluster}?buckets=16", "n") as again:
+        assert dict(again) == {}
+        again["a"] = 1
+    assert dict(spread) == {"a": 1}
+
+
 def test_creation_that_was_cut_short_is_finished_by_the_next(cluster: str, cluster_base: Cluster) -> None:
     engine: Any = open_engine(f"{cluster}?buckets=4", OpenOptions())
     client, layout = engine._client, engine._layout

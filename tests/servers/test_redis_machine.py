@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from one_of_many import open_one_of_many
+from redis_clock import MovingRedisClock
 from valkey_servers import Cluster, Server, a_name
 
 import coshelf
@@ -36,6 +37,9 @@ class _OnServer(ShelfMachine):
 
     def open_shelf(self, flag: Flag = "c") -> coshelf.Shelf[Any, Any]:
         return coshelf.open(self.url, flag, trust=True)
+
+    def moving_clock(self) -> MovingRedisClock:
+        return MovingRedisClock()
 
 
 class RedisMachine(_OnServer):

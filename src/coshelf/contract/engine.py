@@ -98,6 +98,11 @@ class Engine(Reader):
     """Whether the exclusive lock takes less time than a commit with checks."""
     removes_expired: bool = False
     """Whether it removes entries that have expired by itself, in the background."""
+    hides_expired: bool = False
+    """Whether its reads and checks leave out what has expired, by its own clock, so that it needs no index of times.
+
+    It then drops the rows of the index from batches, and has :meth:`remove_expired`.
+    """
     keeps_settings: bool = True
     """Whether it stores coshelf's own rows beside the entries, and records that are more than bare pickles."""
 
@@ -230,6 +235,17 @@ class Engine(Reader):
     def now(self) -> int:
         """The time by which entries expire, in microseconds since 1970."""
         return clock.now()
+
+    def cutoff(self) -> int:
+        """The time up to which entries that reads have returned have expired; 0 if reads leave these out."""
+        return 0 if self.hides_expired else self.now()
+
+    def remove_expired(self, most: int | None) -> int:
+        """Remove up to ``most`` entries that have expired, or all of them in steps. Return how many these were.
+
+        It is called only if the engine :attr:`hides_expired`.
+        """
+        raise NotImplementedError
 
     # --- the rest ----------------------------------------------------------------------------------------------------
 

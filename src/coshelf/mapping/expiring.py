@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any, TypeVar, cast
 
 from coshelf.contract import Batch, Engine
-from coshelf.errors import ShelfLocked, TransactionInProgress
+from coshelf.errors import OutcomeUnknown, ShelfLocked, TransactionInProgress, Unavailable
 from coshelf.mapping.gathering import gather
 from coshelf.mapping.lapsing import MISSING, Expire, rows_until, unsupported, usable
 from coshelf.mapping.living import removal
@@ -120,6 +120,8 @@ class Lapsing(Transacting[K, V]):
         engine = self.engine_for("expire", writing=True)
         if not engine.capabilities.expiry:
             raise unsupported(engine.name)
+        if engine.hides_expired:
+            return engine.remove_expired(None)
         now, total = engine.now(), 0
         while (removed := _remove(engine, now, _STEP, None)) is not None:
             total += removed
@@ -181,8 +183,12 @@ class Lapsing(Transacting[K, V]):
         if handle.unswept < _UNSWEPT:
             return
         most, handle.unswept = 2 * handle.unswept, 0
-        with suppress(ShelfLocked, TransactionInProgress):  # a later call removes them
-            _remove(handle.engine, handle.engine.now(), most, 0.0)
+        # The entries are stored. If this fails, a later call removes the expired ones.
+        with suppress(ShelfLocked, TransactionInProgress, Unavailable, OutcomeUnknown):
+            if handle.engine.hides_expired:
+                handle.engine.remove_expired(most)
+            else:
+                _remove(handle.engine, handle.engine.now(), most, 0.0)
 
 
 def _remove(engine: Engine, now: int, most: int, timeout: float | None) -> int | None:

@@ -55,7 +55,7 @@ def usable(expire: Any, codec: Codec, capabilities: Capabilities, engine: str) -
 def unsupported(engine: str) -> Unsupported:
     return Unsupported(
         f"entries of the {engine} engine cannot expire\n"
-        "  hint: use a file of the lmdb engine, sqlite:, memory: or a mapping; require='expiry' at opening makes sure"
+        "  hint: use a file of the lmdb engine, or a database; require='expiry' at opening makes sure"
     )
 
 

@@ -131,7 +131,7 @@ class Shelf(Cared, Memoizing, Lapsing[K, V], Readable[K, V], MutableMapping[K, V
         handle = self._handle
         if handle.inside and (state := handle.state()) is not None:
             return state.now()
-        return handle.engine.now()
+        return handle.engine.cutoff()
 
     def __getitem__(self, key: K) -> V:
         # Does the same as _get in one step: each further call costs a twentieth of a read.

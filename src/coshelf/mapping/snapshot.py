@@ -84,4 +84,4 @@ class Snapshot(Readable[K, V], Generic[K, V]):
 
 def take(engine: contract.Engine, namespace: Namespace, codec: Codec) -> Snapshot[K, V]:
     """A snapshot over that of an engine. The clock is read after that is taken."""
-    return Snapshot(_HeldInstant(engine.snapshot(), engine.where, engine.now), namespace, codec)
+    return Snapshot(_HeldInstant(engine.snapshot(), engine.where, engine.cutoff), namespace, codec)

@@ -241,7 +241,7 @@ class State:
     def now(self) -> int:
         """The time by which entries expire in the transaction: that of the first look at an entry that expires."""
         if self._at is None:
-            self._at = self._engine.now()
+            self._at = self._engine.cutoff()
         return self._at
 
     def overlay(self) -> Overlay:

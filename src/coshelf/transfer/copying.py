@@ -312,7 +312,7 @@ class _Copy:
     def _is_wanted(self, key: bytes, apart: Apart, there: Entry | None) -> bool:
         if key in self._left:
             return False
-        if there is None or is_over(key, there.record, self._target.now()):
+        if there is None or is_over(key, there.record, self._target.cutoff()):
             return True
         if self._is_same(key, apart, there):
             return False

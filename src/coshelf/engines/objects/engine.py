@@ -14,7 +14,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from functools import partial
-from itertools import islice, pairwise
+from itertools import islice
 from typing import Any
 
 from coshelf import records
@@ -31,18 +31,26 @@ from coshelf.contract import (
     Snapshot,
 )
 from coshelf.engines.objects.address import Address
-from coshelf.engines.objects.client import NEW, Client, Listed, Token
+from coshelf.engines.objects.client import NEW, Client, Token
 from coshelf.engines.objects.failures import Changed
-from coshelf.engines.objects.names import before, key_of, name_of
+from coshelf.engines.objects.listing import Listing
+from coshelf.engines.objects.times import Times
 from coshelf.engines.objects.workers import Workers
+from coshelf.engines.server_clock import ServerClock
+from coshelf.engines.times import without_rows
 from coshelf.errors import (
     Conflict,
     OutcomeUnknown,
     Unavailable,
     Unsupported,
 )
+from coshelf.system import clock
+from coshelf.values.expiry import EXPIRING, is_over, time_of
 
-__all__ = ["ENTRIES", "ObjectsEngine"]
+__all__ = ["ENTRIES", "META", "ObjectsEngine"]
+
+META = "coshelf.json"
+"""The object that marks a shelf."""
 
 ENTRIES = "e"
 """The folder of the entries. It is short because each byte of a name shortens the longest key."""
@@ -52,6 +60,7 @@ _PAGE = 100
 _DELETED_TOGETHER = 1_000  # by one request
 _FIRST_NAP = 0.05  # seconds between two requests of a waiting reader; each costs money
 _LONGEST_NAP = 1.0
+_SECOND = 999_999  # microseconds: a server's time has no fractions
 
 _Page = list[tuple[bytes, Entry]]
 
@@ -60,11 +69,14 @@ class _Version(int):
     """The number of a record, with the server's token of the object that has it."""
 
     token: Token
+    time: int | None
+    """When the entry expires."""
 
     @classmethod
-    def of(cls, number: int, token: Token) -> _Version:
+    def of(cls, number: int, token: Token, time: int | None = None) -> _Version:
         made = cls(number)
         made.token = token
+        made.time = time
         return made
 
 
@@ -79,13 +91,14 @@ class _ObjectEntry(Entry):
 
     @property
     def version(self) -> _Version:
-        return _Version.of(records.version(self.record), self.token)
+        return _Version.of(records.version(self.record), self.token, time_of(self.record))
 
 
 class ObjectsEngine(Engine):
     """Entries in the objects below a prefix of a bucket."""
 
     name = "objects"
+    hides_expired = True
 
     def __init__(
         self,
@@ -105,53 +118,34 @@ class ObjectsEngine(Engine):
         self._workers = workers
         self._options = options
         self._deletes_conditionally = conditional_deletes
-        self._folder = f"{address.root}{ENTRIES}"
+        self._listing = Listing(client, f"{address.root}{ENTRIES}", self.where)
+        self._clock = ServerClock(self._ask_for_time)
+        self._times = Times(client, workers, self._listing, self.now, self._living, self._delete_in)
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
     def _name(self, key: bytes) -> str:
-        return f"{self._folder}/{name_of(key)}"
+        return self._listing.name(key)
 
     def get(self, key: bytes) -> Entry | None:
         if self._is_too_long(key):
             return None
         found = self._client.get(self._name(key))
-        if found is None or not found.data:
+        if found is None or not found.data or self._is_over(key, found.data):
             return None
         return _ObjectEntry(found.data, found.token)
+
+    def _is_over(self, key: bytes, record: bytes) -> bool:
+        return record[:2] == EXPIRING and is_over(key, record, self.now())
 
     def get_many(self, keys: list[bytes]) -> list[Entry | None]:
         return self._workers.all([partial(self.get, key) for key in keys]) if keys else []
 
-    def _listed(self, start: bytes, stop: bytes) -> Iterator[list[bytes]]:
-        """The keys of a range, by pages, each one request."""
-        if start >= stop:
-            return
-        first, end = f"{self._folder}/{name_of(start)}", f"{self._folder}/{name_of(stop)}"
-        low = before(name_of(start))
-        last = ""
-        for page in self._client.pages(self._folder, f"{self._folder}/{low}" if low else ""):
-            if page[0].name <= last or any(a.name >= b.name for a, b in pairwise(page)):
-                raise Unsupported(f"{self.where}: the server lists names in no order, so that no range can be read")
-            last = page[-1].name
-            keys = [self._key(listed) for listed in page if listed.size and first <= listed.name < end]
-            if found := [key for key in keys if key is not None]:
-                yield found
-            if last >= end:
-                return
-
-    def _key(self, listed: Listed) -> bytes | None:
-        return key_of(listed.name.removeprefix(f"{self._folder}/"))
-
     def key_pages(self, start: bytes, stop: bytes, *, reverse: bool = False) -> Iterator[list[bytes]]:
-        if not reverse:
-            yield from self._listed(start, stop)
-            return
-        for page in reversed(list(self._listed(start, stop))):  # no server lists backwards
-            yield page[::-1]
+        yield from _directed(self._times.pages(start, stop), reverse)
 
     def count(self, start: bytes, stop: bytes) -> int:
-        return sum(len(page) for page in self._listed(start, stop))
+        return sum(len(page) for page in self._times.pages(start, stop))
 
     def scan(
         self, start: bytes, stop: bytes, *, reverse: bool = False, keys_only: bool = False
@@ -170,7 +164,8 @@ class ObjectsEngine(Engine):
 
     def _entry_pages(self, start: bytes, stop: bytes, reverse: bool) -> Iterator[_Page]:
         """Pages of entries. While one is used, the next one is requested. Entries deleted meanwhile are left out."""
-        keys = (key for page in self.key_pages(start, stop, reverse=reverse) for key in page)
+        listed = _directed(self._listing.pages(start, stop), reverse)  # the records tell whether they have expired
+        keys = (key for page in listed for key in page)
         first = list(islice(keys, _FIRST_PAGES[0]))
         if not first:
             return
@@ -204,15 +199,47 @@ class ObjectsEngine(Engine):
     def doorbell(self, key: bytes) -> Doorbell:
         return PollingBell(_FIRST_NAP, _LONGEST_NAP)
 
+    # --- time --------------------------------------------------------------------------------------------------------
+
+    def now(self) -> int:
+        """The time of this machine, unless the server says that it is wrong by more than a second."""
+        return self._clock.now()
+
+    def _ask_for_time(self) -> int:
+        before = clock.now()
+        second = self._client.second(self._address.root + META)
+        after = clock.now()
+        if second is None:
+            return after
+        return max(after, second) if before <= second + _SECOND else second + _SECOND
+
+    def remove_expired(self, most: int | None) -> int:
+        return self._times.remove(most)
+
+    def _living(self, keys: list[bytes]) -> list[bytes]:
+        return [key for key, entry in zip(keys, self.get_many(keys), strict=True) if entry is not None]
+
     # --- writing -----------------------------------------------------------------------------------------------------
+
+    def commit(self, batch: Batch) -> int | str:
+        return super().commit(without_rows(batch))
+
+    def refuse_wide(self, batch: Batch, *, whole: bool = False) -> None:
+        super().refuse_wide(without_rows(batch), whole=whole)
 
     def _apply(self, batch: Batch) -> int:
         number = int.from_bytes(os.urandom(8), "little")
+        times = self._times.announce(batch.puts, number)
+        version = self._commit(batch, number)
+        self._times.confirm(times, number)
+        return version
+
+    def _commit(self, batch: Batch, number: int) -> int:
         if batch.checks:
             return self._commit_checked(batch, number)
         gone = set(batch.deletes)
         for start, stop in batch.clears:
-            for page in self._listed(start, stop):
+            for page in self._listing.pages(start, stop):
                 gone.update(page)
         names = [self._name(key) for key in sorted(gone - batch.puts.keys()) if not self._is_too_long(key)]
         tasks: list[Callable[[], Any]] = [
@@ -275,14 +302,18 @@ class ObjectsEngine(Engine):
             return _Version.of(version, self._client.put(name, record, NEW))
         except Changed:
             found = self._client.get(name)
-            if found is None or found.data:
+            if found is None or (found.data and not self._is_over(key, found.data)):
                 raise
-        return _Version.of(version, self._client.put(name, record, found.token))  # over a tombstone
+        return _Version.of(version, self._client.put(name, record, found.token))  # over a tombstone, or what expired
 
     def _delete(self, key: bytes, expected: int | str | Absent) -> None:
         token = self._token(key, expected)
         if expected is ABSENT:  # it is absent: there is nothing to delete
             return
+        self._delete_in(key, token)
+
+    def _delete_in(self, key: bytes, token: Token) -> None:
+        """Delete an object in a given state."""
         if self._deletes_conditionally:
             self._client.delete_matching(self._name(key), token)
         else:
@@ -291,6 +322,8 @@ class ObjectsEngine(Engine):
     def _token(self, key: bytes, expected: int | str | Absent) -> Token:
         """The state of the object that has a version. Raises :class:`Changed` if it has another one now."""
         if isinstance(expected, _Version):
+            if expected.time is not None and expected.time <= self.now():
+                raise Changed
             return expected.token
         entry = self.get(key)
         if (ABSENT if entry is None else entry.version) != expected:
@@ -310,6 +343,11 @@ class ObjectsEngine(Engine):
 
     def reopen_arguments(self) -> tuple[str, OpenOptions]:
         return self._address.reopening(), self._options.for_reopening()
+
+
+def _directed(pages: Iterator[list[bytes]], reverse: bool) -> Iterator[list[bytes]]:
+    """Pages of keys, in one or the other direction. No server lists backwards."""
+    return (page[::-1] for page in reversed(list(pages))) if reverse else pages
 
 
 def _whole(keys: list[bytes], entries: list[Entry | None]) -> _Page:

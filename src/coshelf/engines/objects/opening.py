@@ -14,16 +14,16 @@ from coshelf import records
 from coshelf.contract import Capabilities, Engine, OpenOptions
 from coshelf.engines.objects.address import Address
 from coshelf.engines.objects.client import NEW, Client
-from coshelf.engines.objects.engine import ENTRIES, ObjectsEngine
+from coshelf.engines.objects.engine import ENTRIES, META, ObjectsEngine
 from coshelf.engines.objects.failures import Changed
 from coshelf.engines.objects.names import longest_key
 from coshelf.engines.objects.probing import deletes_conditionally, refuse_careless
+from coshelf.engines.objects.times import BESIDE_A_KEY
 from coshelf.engines.objects.workers import Workers
 from coshelf.errors import FormatTooNew, NotAShelf, ShelfNotFound
 
 __all__ = ["open_engine"]
 
-_META = "coshelf.json"
 _SCRATCH = "scratch"
 _FORMAT = 1
 _PATIENCE = 5.0  # seconds for which opening tries to reach a server, whose name may have been misspelt
@@ -41,6 +41,7 @@ _CAPABILITIES = Capabilities(
     consistency="strict",
     largest_value=_LARGEST_OBJECT - records.TRAILER,
     cheap_count=False,
+    expiry=True,
 )
 
 
@@ -75,7 +76,7 @@ def open_engine(target: Any, options: OpenOptions) -> Engine:
     client.patience = options.timeout
     capabilities = dataclasses.replace(
         _CAPABILITIES,
-        largest_key=longest_key(f"{address.root}{ENTRIES}/"),
+        largest_key=longest_key(f"{address.root}{ENTRIES}/") - BESIDE_A_KEY,
         acknowledged="durable" if address.endpoint is None else "server",
     )
     return ObjectsEngine(address, client, workers, options, capabilities, store_id, conditional_deletes)
@@ -83,7 +84,7 @@ def open_engine(target: Any, options: OpenOptions) -> Engine:
 
 def _store_id(client: Client, address: Address) -> bytes | None:
     """The id of the shelf at this address; None if there is none."""
-    found = client.get(address.root + _META)
+    found = client.get(address.root + META)
     if found is None:
         return None
     try:
@@ -91,7 +92,7 @@ def _store_id(client: Client, address: Address) -> bytes | None:
         number, store_id = meta["coshelf"], bytes.fromhex(meta["id"])
     except (ValueError, TypeError, KeyError):
         raise NotAShelf(
-            f"{address.root}{_META} of {client.server} was not written by coshelf; nothing was changed"
+            f"{address.root}{META} of {client.server} was not written by coshelf; nothing was changed"
         ) from None
     if number != _FORMAT:
         raise FormatTooNew(f"{client.server} has format {number}; this version of coshelf reads format {_FORMAT}")
@@ -100,7 +101,7 @@ def _store_id(client: Client, address: Address) -> bytes | None:
 
 def _refuse_foreign(client: Client, address: Address) -> None:
     """Raise :class:`NotAShelf` if there are objects of other programs where a shelf is to be made."""
-    meta, scratch = f"{address.root}{_META}", f"{address.root}{_SCRATCH}/"
+    meta, scratch = f"{address.root}{META}", f"{address.root}{_SCRATCH}/"
     for page in client.pages(address.prefix, ""):
         for listed in page:
             if listed.name == meta:  # another process is making it
@@ -114,7 +115,7 @@ def _made(client: Client, address: Address) -> bytes:
     store_id = os.urandom(16)
     text = json.dumps({"coshelf": _FORMAT, "id": store_id.hex()}) + "\n"
     try:
-        client.put(address.root + _META, text.encode(), NEW)
+        client.put(address.root + META, text.encode(), NEW)
     except Changed:
         found = _store_id(client, address)
         if found is None:

@@ -13,14 +13,17 @@ from coshelf.contract import ABSENT, Batch, Capabilities, Engine, OpenOptions, P
 from coshelf.engines.connections import repeated
 from coshelf.engines.postgresql.address import parse
 from coshelf.engines.postgresql.failures import is_lost, reason, translate
-from coshelf.engines.postgresql.reading import FIRST_PAGE, PostgresqlSnapshot, RowReader, has_large
+from coshelf.engines.postgresql.reading import ROWS_AT_FIRST, PostgresqlSnapshot, RowReader, has_large
 from coshelf.engines.postgresql.server import Connection, Server
-from coshelf.engines.postgresql.tables import Statements, find_or_make
+from coshelf.engines.postgresql.tables import LATEST, Statements, find_or_make
+from coshelf.engines.server_clock import ServerClock
+from coshelf.engines.times import without_rows
 from coshelf.errors import (
     Conflict,
     CoshelfError,
     OutcomeUnknown,
 )
+from coshelf.values.expiry import time_of
 
 __all__ = ["PostgresqlEngine"]
 
@@ -29,6 +32,8 @@ _LARGEST_VALUE = (1 << 30) - (1 << 16)  # a message of PostgreSQL has less than 
 _FIRST_PAUSE = 0.005  # seconds between two requests of a waiting reader
 _LONGEST_PAUSE = 0.1
 _CHUNK = 16 << 20  # bytes of records in one statement
+_LATEST = (1 << 63) - 1
+_STEP = 1_000  # rows that one statement removes
 
 _Page = list[tuple[Any, ...]]
 _Statement = tuple[str, tuple[Any, ...]]
@@ -46,6 +51,8 @@ class PostgresqlEngine(RowReader, Engine):
     """One handle on a shelf in a database."""
 
     name = "postgresql"
+    hides_expired = True
+    _reads = LATEST
 
     def __init__(self, url: str, options: OpenOptions) -> None:
         self._options = options
@@ -64,6 +71,7 @@ class PostgresqlEngine(RowReader, Engine):
             self._server.close()
             raise
         self.store_id = self._shelf.store_id
+        self._clock = ServerClock(self._ask_for_time)
         self.capabilities = self._granted()
 
     def _granted(self) -> Capabilities:
@@ -83,6 +91,7 @@ class PostgresqlEngine(RowReader, Engine):
             largest_key=_LARGEST_KEY,
             largest_value=_LARGEST_VALUE,
             cheap_count=False,
+            expiry=True,
             server=f"PostgreSQL {shelf.server_version}" + (", a standby" if shelf.standby else ""),
         )
 
@@ -93,8 +102,8 @@ class PostgresqlEngine(RowReader, Engine):
 
     def _pages(self, start: bytes, stop: bytes, reverse: bool, keys_only: bool) -> Iterator[_Page]:
         """One query if that is enough. If not, its rows are discarded: the rest would be of another instant."""
-        page = self._page(start, stop, reverse, keys_only, FIRST_PAGE + 1)
-        if len(page) <= FIRST_PAGE and not has_large(page):
+        page = self._page(start, stop, reverse, keys_only, ROWS_AT_FIRST + 1)
+        if len(page) <= ROWS_AT_FIRST and not has_large(page):
             yield page
             return
         del page
@@ -103,7 +112,36 @@ class PostgresqlEngine(RowReader, Engine):
     def snapshot(self) -> PostgresqlSnapshot:
         return PostgresqlSnapshot(self._server, self._shelf)
 
+    # --- time --------------------------------------------------------------------------------------------------------
+
+    def now(self) -> int:
+        """The server's time, by a comparison of the clocks that is at most a minute old."""
+        return self._clock.now()
+
+    def _ask_for_time(self) -> int:
+        time: int = self._server.rows(Statements.NOW, ())[0][0]
+        return time
+
+    def remove_expired(self, most: int | None) -> int:
+        if most is not None:
+            return self._remove(most)
+        total = removed = self._remove(_STEP)
+        while removed == _STEP:
+            removed = self._remove(_STEP)
+            total += removed
+        return total
+
+    def _remove(self, most: int) -> int:
+        def remove(connection: Connection) -> int:
+            parameters = (self._shelf.lock, self._shelf.number, self._shelf.number, most)
+            return connection.execute(Statements.REMOVE_EXPIRED, parameters, prepare=True).rowcount
+
+        return self._once(remove, None, 0)
+
     # --- writing -----------------------------------------------------------------------------------------------------
+
+    def commit(self, batch: Batch) -> int | str:
+        return super().commit(without_rows(batch))
 
     def _apply(self, batch: Batch) -> int:
         version = _new_version()
@@ -124,7 +162,7 @@ class PostgresqlEngine(RowReader, Engine):
         return version
 
     def _row(self, key: bytes, version: int, record: bytes) -> tuple[Any, ...]:
-        return self._shelf.number, key, version, record
+        return self._shelf.number, key, version, _expires(record), record
 
     def _single(
         self, batch: Batch, sealed: dict[bytes, bytes], version: int
@@ -143,20 +181,29 @@ class PostgresqlEngine(RowReader, Engine):
         if record is None:
             if not isinstance(expected, int):
                 return None
-            return key, (Statements.DELETE_IF, (lock, number, key, _column(expected))), None
+            return key, (Statements.DELETE_IF, (lock, number, key, _known(expected))), None
         if expected is ABSENT:
             return key, (Statements.PUT_IF_ABSENT, (*self._row(key, version, record), lock)), record
         if not isinstance(expected, int):
             return None
-        return key, (Statements.PUT_IF, (version, record, lock, number, key, _column(expected))), record
+        return (
+            key,
+            (Statements.PUT_IF, (version, _expires(record), record, lock, number, key, _known(expected))),
+            record,
+        )
 
     def _put_many(self, sealed: dict[bytes, bytes], version: int, lock: int) -> _Statement:
-        return Statements.PUT_MANY, (self._shelf.number, version, lock, list(sealed), list(sealed.values()))
+        number, all_records = self._shelf.number, list(sealed.values())
+        times = [_expires(record) for record in all_records]
+        if times.count(None) == len(times):
+            return Statements.PUT_MANY, (number, version, lock, list(sealed), all_records)
+        return Statements.PUT_MANY_UNTIL, (number, version, lock, list(sealed), times, all_records)
 
     def _write_one(self, statement: _Statement, key: bytes, version: int, record: bytes | None) -> int:
         """Send one statement, which commits by itself; return how many rows it changed."""
         query, parameters = statement
-        size = sum(map(len, parameters[-1])) if query is Statements.PUT_MANY else len(record or b"")
+        is_many = query in (Statements.PUT_MANY, Statements.PUT_MANY_UNTIL)
+        size = sum(map(len, parameters[-1])) if is_many else len(record or b"")
 
         def write(connection: Connection) -> int:
             with connection.more_patient(size):
@@ -307,7 +354,13 @@ def _new_version() -> int:
     return secrets.randbits(63)
 
 
-def _column(version: int) -> int:
+def _expires(record: bytes) -> int | None:
+    """The value of the column ``expires`` for a record."""
+    time = time_of(record)
+    return None if time is None else min(time, _LATEST)
+
+
+def _known(version: int) -> int:
     """A version as a number in the table; -1 for a number that no row can have."""
     return version if version < 1 << 63 else -1
 

@@ -15,23 +15,17 @@ from coshelf import records
 from coshelf.contract import Entry, Reader, Snapshot
 from coshelf.engines.postgresql.failures import is_lost, reason, translate
 from coshelf.engines.postgresql.server import Connection, Server, of_parents, rows_of
-from coshelf.engines.postgresql.tables import Shelf, Statements
+from coshelf.engines.postgresql.tables import AT, FIRST_PAGE, Reads, Shelf, Statements
 from coshelf.errors import DamagedRecord, ShelfClosed, TransactionInProgress, Unavailable
 from coshelf.system.cooperation import new_reentrant_lock
 
-__all__ = ["FIRST_PAGE", "PostgresqlSnapshot", "RowReader", "has_large"]
+__all__ = ["ROWS_AT_FIRST", "PostgresqlSnapshot", "RowReader", "has_large"]
 
-FIRST_PAGE = 100
+ROWS_AT_FIRST = 100
 _SECOND_PAGE = 400  # after a first one that was full
 _LARGEST_PAGE = 1600
 _PAGE_BYTES = 2 << 20
 _LARGE = 16 << 10  # bytes of a record that is fetched by itself, or with few others
-
-_PAGES = {
-    (reverse, keys_only): Statements.page(reverse=reverse, keys_only=keys_only)
-    for reverse in (False, True)
-    for keys_only in (False, True)
-}
 
 _Page = list[tuple[Any, ...]]
 _Query = tuple[str, tuple[Any, ...]]
@@ -42,9 +36,9 @@ def has_large(page: _Page) -> bool:
     return any(row[-1] is None for row in page)
 
 
-def _query(shelf: Shelf, start: bytes, stop: bytes, reverse: bool, keys_only: bool, rows: int) -> _Query:
+def _first_query(shelf: Shelf, start: bytes, stop: bytes, reverse: bool, keys_only: bool, rows: int) -> _Query:
     limit = () if keys_only else (_LARGE,)
-    return _PAGES[reverse, keys_only], (*limit, shelf.number, start, stop, rows)
+    return FIRST_PAGE[reverse, keys_only], (*limit, shelf.number, start, stop, rows)
 
 
 class RowReader(Reader):
@@ -52,6 +46,13 @@ class RowReader(Reader):
 
     _shelf: Shelf
     _server: Server
+
+    _reads: Reads
+
+    @property
+    def _time(self) -> tuple[int, ...]:
+        """The parameter of the statements for the time by which entries have expired; none if the server has it."""
+        return ()
 
     @abstractmethod
     def _rows(self, query: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]: ...
@@ -61,7 +62,7 @@ class RowReader(Reader):
         """The rows of a range by pages, all of one instant."""
 
     def get(self, key: bytes) -> Entry | None:
-        rows = self._rows(Statements.GET, (self._shelf.number, key))
+        rows = self._rows(self._reads.get, (self._shelf.number, key, *self._time))
         return self._entry(key, rows[0][0]) if rows else None
 
     def _entry(self, key: bytes, record: bytes) -> Entry:
@@ -72,16 +73,21 @@ class RowReader(Reader):
     def get_many(self, keys: list[bytes]) -> list[Entry | None]:
         if not keys:
             return []
-        found = dict(self._rows(Statements.GET_MANY, (self._shelf.number, keys)))
+        found = dict(self._rows(self._reads.get_many, (self._shelf.number, keys, *self._time)))
         return [self._entry(key, found[key]) if key in found else None for key in keys]
 
     def count(self, start: bytes, stop: bytes) -> int:
-        number: int = self._rows(Statements.COUNT, (self._shelf.number, start, stop))[0][0]
+        number: int = self._rows(self._reads.count, (self._shelf.number, start, stop, *self._time))[0][0]
         return number
 
     def _page(self, start: bytes, stop: bytes, reverse: bool, keys_only: bool, rows: int) -> _Page:
         """The first rows of a range, or the last ones, with None for large records."""
-        return self._rows(*_query(self._shelf, start, stop, reverse, keys_only, rows))
+        return self._rows(*self._query(start, stop, reverse, keys_only, rows))
+
+    def _query(self, start: bytes, stop: bytes, reverse: bool, keys_only: bool, rows: int) -> _Query:
+        limit = () if keys_only else (_LARGE,)
+        parameters = (*limit, self._shelf.number, start, stop, *self._time, rows)
+        return self._reads.page[reverse, keys_only], parameters
 
     def scan(
         self, start: bytes, stop: bytes, *, reverse: bool = False, keys_only: bool = False
@@ -122,6 +128,7 @@ class _Instant:
         self._lock = new_reentrant_lock()  # a signal handler or finalizer may interrupt a call
         self._is_used = False
         self.first: _Page = []  # the rows of the query that it began with
+        self.time: tuple[int, ...] = ()  # by which entries have expired
         self._pid = os.getpid()
         self._holders = 1
         self._sent: _Sent | None = None
@@ -131,14 +138,18 @@ class _Instant:
         self._give_back.atexit = False
 
     def _begin(self, connection: Connection, first: _Query | None) -> None:
-        """The instant is that of the first query in the transaction."""
+        """The instant is that of the first query in the transaction, which tells the time after it, too."""
         if first is None:
-            connection.execute(Statements.INSTANT)
+            cursor = connection.execute(Statements.INSTANT)
+            cursor.nextset()
+            self.time = cursor.fetchall()[0]
             return
         with connection.pipeline():
             connection.execute(Statements.BEGIN_READING)
             cursor = connection.execute(*first, prepare=True, binary=True)
-        self.first = cursor.fetchall()
+        found = cursor.fetchall()
+        self.time = found[0][1:2] if found else ()
+        self.first = [(row[0], *row[2:]) for row in found]
 
     def share(self) -> None:
         with self._lock:
@@ -220,11 +231,17 @@ def _give_back(server: Server, connection: Connection, pid: int) -> None:
 class PostgresqlSnapshot(RowReader, Snapshot):
     """A transaction that shows one instant, on a connection that is kept for it."""
 
+    _reads = AT
+
     def __init__(self, server: Server, shelf: Shelf, instant: _Instant | None = None) -> None:
         self._server = server
         self._shelf = shelf
         self._closed = False
         self._instant = _Instant(server) if instant is None else instant
+
+    @property
+    def _time(self) -> tuple[int, ...]:
+        return self._instant.time
 
     def _rows(self, query: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         self._refuse_closed()
@@ -239,14 +256,14 @@ class PostgresqlSnapshot(RowReader, Snapshot):
         cls, server: Server, shelf: Shelf, start: bytes, stop: bytes, reverse: bool, keys_only: bool
     ) -> Iterator[_Page]:
         """The pages of a snapshot that is taken with the first page, and closed after the last."""
-        query = _query(shelf, start, stop, reverse, keys_only, _SECOND_PAGE)
+        query = _first_query(shelf, start, stop, reverse, keys_only, _SECOND_PAGE)
         with cls(server, shelf, _Instant(server, query)) as snapshot:
             first, snapshot._instant.first = snapshot._instant.first, []
             yield from snapshot._pages_from(first, start, stop, reverse, keys_only, _SECOND_PAGE)
 
     def _pages(self, start: bytes, stop: bytes, reverse: bool, keys_only: bool) -> Iterator[_Page]:
-        page = self._page(start, stop, reverse, keys_only, FIRST_PAGE)
-        return self._pages_from(page, start, stop, reverse, keys_only, FIRST_PAGE)
+        page = self._page(start, stop, reverse, keys_only, ROWS_AT_FIRST)
+        return self._pages_from(page, start, stop, reverse, keys_only, ROWS_AT_FIRST)
 
     def _pages_from(
         self, page: _Page, start: bytes, stop: bytes, reverse: bool, keys_only: bool, rows: int
@@ -258,10 +275,10 @@ class PostgresqlSnapshot(RowReader, Snapshot):
             last = page[-1][0]
             start, stop = (start, last) if reverse else (last + b"\0", stop)
             size = sum(len(row[-1] or b"") for row in page)
-            rows = max(FIRST_PAGE, min(rows * 4, _LARGEST_PAGE, _PAGE_BYTES * len(page) // (size + 1)))
+            rows = max(ROWS_AT_FIRST, min(rows * 4, _LARGEST_PAGE, _PAGE_BYTES * len(page) // (size + 1)))
             ahead = None
             if not is_last and number > 1:  # a caller that takes one page often needs no more
-                ahead = self._instant.send(*_query(self._shelf, start, stop, reverse, keys_only, rows))
+                ahead = self._instant.send(*self._query(start, stop, reverse, keys_only, rows))
             if has_large(page):
                 yield from self._filled(page)
             else:
@@ -288,7 +305,7 @@ class PostgresqlSnapshot(RowReader, Snapshot):
 
     def _with_large(self, part: _Page) -> _Page:
         missing = [key for key, record in part if record is None]
-        large = dict(self._rows(Statements.GET_MANY, (self._shelf.number, missing))) if missing else {}
+        large = dict(self._rows(self._reads.get_many, (self._shelf.number, missing, *self._time))) if missing else {}
         return [(key, large[key] if record is None else record) for key, record in part]
 
     def snapshot(self) -> Snapshot:

@@ -9,16 +9,24 @@ from typing import Any
 import psycopg
 from psycopg import errors
 
+from coshelf.engines.postgresql.failures import reason
 from coshelf.engines.postgresql.server import Connection
 from coshelf.errors import FormatTooNew, NotAShelf, ShelfNotFound, Unsupported
 
-__all__ = ["Shelf", "Statements", "find_or_make"]
+__all__ = ["AT", "FIRST_PAGE", "LATEST", "Reads", "Shelf", "Statements", "find_or_make"]
 
 _FORMAT = 1
 _OLDEST = 120000
 
 # The lock of a shelf's commits: a single statement takes it shared, a transaction exclusively. docs/design.md.
 _SHARED = "pg_advisory_xact_lock_shared(%s::bigint)"
+
+# The time by which entries expire. As a query of its own it is computed once in a statement, when the first row with a
+# time is looked at. So it is later than the instant that the statement shows, and rows without a time do not need it.
+_CLOCK = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+_NOW = f"(SELECT {_CLOCK})"
+_EXPIRED = f"coshelf_entries.expires <= {_NOW}"
+_LIVING = f"(coshelf_entries.expires IS NULL OR coshelf_entries.expires > {_NOW})"
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS coshelf_shelves (
@@ -32,64 +40,112 @@ CREATE TABLE IF NOT EXISTS coshelf_entries (
     shelf integer NOT NULL,
     key bytea NOT NULL,
     version bigint NOT NULL,
+    expires bigint,
     record bytea NOT NULL,
     PRIMARY KEY (shelf, key)
 );
+CREATE INDEX IF NOT EXISTS coshelf_expiring ON coshelf_entries (shelf, expires) WHERE expires IS NOT NULL;
 ALTER TABLE coshelf_entries ALTER record SET STORAGE EXTERNAL;
 """
 
+_INTO = "INSERT INTO coshelf_entries (shelf, key, version, expires, record)"
+_OVER = "version = excluded.version, expires = excluded.expires, record = excluded.record"
+_PUT = f"{_INTO} SELECT %s, %s, %s, %s::bigint, %s FROM {_SHARED} ON CONFLICT (shelf, key) DO UPDATE SET {_OVER}"
+
 
 class Statements:
-    """The statements. Each names the shelf first and uses the primary key."""
+    """The statements that are the same for all readers, and those that write."""
 
-    GET = "SELECT record FROM coshelf_entries WHERE shelf = %s AND key = %s"
-    GET_MANY = "SELECT key, record FROM coshelf_entries WHERE shelf = %s AND key = ANY(%b::bytea[])"
-    COUNT = "SELECT count(*) FROM coshelf_entries WHERE shelf = %s AND key >= %s AND key < %s"
-    VERSIONS = "SELECT key, version FROM coshelf_entries WHERE shelf = %s AND key = ANY(%b::bytea[])"
+    VERSIONS = f"SELECT key, version FROM coshelf_entries WHERE shelf = %s AND key = ANY(%b::bytea[]) AND {_LIVING}"
     SIZES = "SELECT key, octet_length(record) FROM coshelf_entries WHERE shelf = %s AND key = ANY(%b::bytea[])"
     VERSION = "SELECT version FROM coshelf_entries WHERE shelf = %s AND key = %s"
 
-    PUT = (
-        f"INSERT INTO coshelf_entries (shelf, key, version, record) SELECT %s, %s, %s, %s FROM {_SHARED}"
-        " ON CONFLICT (shelf, key) DO UPDATE SET version = excluded.version, record = excluded.record"
-    )
-    PUT_IF_ABSENT = (
-        f"INSERT INTO coshelf_entries (shelf, key, version, record) SELECT %s, %s, %s, %s FROM {_SHARED}"
-        " ON CONFLICT (shelf, key) DO NOTHING"
-    )
+    PUT = _PUT
+    PUT_IF_ABSENT = f"{_PUT} WHERE {_EXPIRED}"
     PUT_IF = (
-        f"UPDATE coshelf_entries SET version = %s, record = %s FROM {_SHARED}"
-        " WHERE shelf = %s AND key = %s AND version = %s"
+        f"UPDATE coshelf_entries SET version = %s, expires = %s::bigint, record = %s FROM {_SHARED}"
+        f" WHERE shelf = %s AND key = %s AND version = %s AND {_LIVING}"
     )
     PUT_MANY = (
-        "INSERT INTO coshelf_entries (shelf, key, version, record)"
-        " SELECT %s, t.key, %s, t.record"
+        f"{_INTO} SELECT %s, t.key, %s, NULL, t.record"
         f" FROM {_SHARED}, unnest(%b::bytea[], %b::bytea[]) AS t(key, record) ORDER BY t.key"
-        " ON CONFLICT (shelf, key) DO UPDATE SET version = excluded.version, record = excluded.record"
+        f" ON CONFLICT (shelf, key) DO UPDATE SET {_OVER}"
+    )
+    PUT_MANY_UNTIL = (
+        f"{_INTO} SELECT %s, t.key, %s, t.expires, t.record"
+        f" FROM {_SHARED}, unnest(%b::bytea[], %t::bigint[], %b::bytea[]) AS t(key, expires, record) ORDER BY t.key"
+        f" ON CONFLICT (shelf, key) DO UPDATE SET {_OVER}"
     )
     DELETE = f"DELETE FROM coshelf_entries USING {_SHARED} WHERE shelf = %s AND key = %s"
-    DELETE_IF = DELETE + " AND version = %s"
+    DELETE_IF = f"{DELETE} AND version = %s AND {_LIVING}"
     DELETE_MANY = "DELETE FROM coshelf_entries WHERE shelf = %s AND key = ANY(%b::bytea[])"
     CLEAR = (
         "DELETE FROM coshelf_entries AS entry WHERE shelf = %s AND key >= %s AND key < %s"
         " AND NOT EXISTS (SELECT FROM unnest(%b::bytea[]) AS kept(key) WHERE kept.key = entry.key)"
+    )
+    REMOVE_EXPIRED = (
+        f"DELETE FROM coshelf_entries USING {_SHARED} WHERE shelf = %s AND {_EXPIRED} AND key = ANY(ARRAY("
+        f"SELECT key FROM coshelf_entries WHERE shelf = %s AND {_EXPIRED}"
+        " ORDER BY shelf, expires LIMIT %s FOR UPDATE SKIP LOCKED))"
     )
 
     BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
     LOCK = "SELECT pg_advisory_xact_lock(%s::bigint)"
     COMMIT = "COMMIT"
     BEGIN_READING = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
-    INSTANT = BEGIN_READING + "; SELECT 1"
+    NOW = f"SELECT {_CLOCK}"
+    INSTANT = f"{BEGIN_READING}; {NOW}"
     FLUSH = "BEGIN; SET LOCAL synchronous_commit = on; SELECT pg_logical_emit_message(true, 'coshelf', 'sync'); COMMIT"
 
-    @staticmethod
-    def page(*, reverse: bool, keys_only: bool) -> str:
-        """A number of rows of a range. A record over a given size is left out, so that the page stays small."""
-        record = "" if keys_only else ", CASE WHEN octet_length(record) <= %s THEN record END"
-        return (
-            f"SELECT key{record} FROM coshelf_entries WHERE shelf = %s AND key >= %s AND key < %s"
-            f" ORDER BY key{' DESC' if reverse else ''} LIMIT %s"
-        )
+
+class Reads:
+    """The statements that leave out what has expired.
+
+    Args:
+        now: the time by which entries have expired, as SQL.
+        at_once: the same for a statement that looks at one row.
+    """
+
+    def __init__(self, now: str, at_once: str) -> None:
+        of_shelf = "FROM coshelf_entries WHERE shelf = %s AND"
+        living = f"(expires IS NULL OR expires > {now})"
+        self.get = f"SELECT record {of_shelf} key = %s AND (expires IS NULL OR expires > {at_once})"
+        self.get_many = f"SELECT key, record {of_shelf} key = ANY(%b::bytea[]) AND {living}"
+        self.count = f"SELECT count(*) {of_shelf} key >= %s AND key < %s AND {living}"
+        self.page = {
+            (reverse, keys_only): _page(living, reverse=reverse, keys_only=keys_only)
+            for reverse in (False, True)
+            for keys_only in (False, True)
+        }
+
+
+def _page(living: str, *, reverse: bool, keys_only: bool, more: str = "") -> str:
+    """A number of rows of a range. A record over a given size is left out, so that the page stays small."""
+    record = "" if keys_only else ", CASE WHEN octet_length(record) <= %s THEN record END"
+    return (
+        f"SELECT key{more}{record} FROM coshelf_entries WHERE shelf = %s AND key >= %s AND key < %s AND {living}"
+        f" ORDER BY key{' DESC' if reverse else ''} LIMIT %s"
+    )
+
+
+def _first_page(*, reverse: bool, keys_only: bool) -> str:
+    living = "(expires IS NULL OR expires > (SELECT now FROM instant))"
+    page = _page(living, reverse=reverse, keys_only=keys_only, more=", (SELECT now FROM instant)")
+    return f"WITH instant AS MATERIALIZED (SELECT {_CLOCK} AS now) {page}"
+
+
+LATEST = Reads(_NOW, _CLOCK)
+"""The statements that go by the server's clock."""
+
+AT = Reads("%s::bigint", "%s::bigint")
+"""The statements of an instant. They have its time as one more parameter, before the number of rows if there is one."""
+
+FIRST_PAGE = {
+    (reverse, keys_only): _first_page(reverse=reverse, keys_only=keys_only)
+    for reverse in (False, True)
+    for keys_only in (False, True)
+}
+"""The statements for the first page of an instant. The second column is the time of the instant."""
 
 
 @dataclass(frozen=True)
@@ -152,11 +208,13 @@ def _find(connection: Connection, name: bytes, where: str) -> tuple[Any, ...] | 
             (name,),
             binary=True,
         ).fetchall()
-        connection.execute("SELECT shelf, key, version, record FROM coshelf_entries LIMIT 0")
+        connection.execute("SELECT shelf, key, version, expires, record FROM coshelf_entries LIMIT 0")
     except errors.UndefinedTable:
         return None
-    except (errors.UndefinedColumn, errors.UndefinedFunction, errors.DatatypeMismatch):
-        raise NotAShelf(f"{where} has other tables with coshelf's names; they have not been changed") from None
+    except (errors.UndefinedColumn, errors.UndefinedFunction, errors.DatatypeMismatch) as error:
+        raise NotAShelf(
+            f"{where} has other tables with coshelf's names ({reason(error)}); they have not been changed"
+        ) from None
     return rows[0] if rows else None
 
 

@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from coshelf.contract import Absent, Batch
 from coshelf.engines.connections import pauses
+from coshelf.engines.redis import expiry
 from coshelf.engines.redis.client import Client, Command
 from coshelf.engines.redis.failures import is_lost, translated
 from coshelf.engines.redis.layout import Bucket, Layout
-from coshelf.engines.redis.scripts import COMMIT
+from coshelf.engines.redis.scripts import COMMIT, REMOVE
 from coshelf.errors import Conflict, CrossShard, OutcomeUnknown, ShelfNotFound, Unavailable
 from coshelf.keys import FIRST, LAST
 
@@ -25,18 +27,21 @@ __all__ = ["Committer", "bucket_of"]
 
 _REMEMBERED = 1800.0  # seconds; tickets are kept for twice that
 _NO_VERSION = b"none such"
+_STEP = 1_000  # entries that one script of remove_expired() removes
 
 
 def bucket_of(batch: Batch, layout: Layout, where: str) -> Bucket | None:
-    """The bucket in which a whole batch lies; None if it only clears ranges, which lie in all buckets.
+    """The bucket in which a whole batch lies; None if it clears ranges, which lie in all buckets.
+
+    With the ranges it may delete rows of coshelf, and nothing else.
 
     Raises :class:`CrossShard` if the batch lies in several buckets.
     """
     if len(layout.buckets) == 1:
         return layout.buckets[0]
-    indices = {layout.index(key) for keys in (batch.checks, batch.deletes, batch.puts) for key in keys}
-    if not indices and batch.clears:
+    if batch.clears and not (batch.checks or batch.puts) and all(key < FIRST for key in batch.deletes):
         return None
+    indices = {layout.index(key) for keys in (batch.checks, batch.deletes, batch.puts) for key in keys}
     if len(indices) > 1 or (indices and batch.clears):
         raise CrossShard(
             f"{where} has {len(layout.buckets)} buckets, and a commit can change one: this one would change "
@@ -69,21 +74,44 @@ class Committer:
         self._tickets: list[bytes] = []
         self._pid = os.getpid()
 
-    def commit(self, bucket: Bucket, batch: Batch) -> int:
-        """Commit a batch that lies in one bucket; return the version of its puts."""
+    def commit(self, bucket: Bucket, batch: Batch, times: Mapping[bytes, int]) -> int:
+        """Commit a batch that lies in one bucket; return the version of its puts. Some of these may have times."""
         number = os.urandom(8)
-        arguments = _arguments(batch, int.from_bytes(number, "little"))
+        arguments = _arguments(batch, times, int.from_bytes(number, "little"))
         ticket = self._take_ticket()
-        keys = (bucket.state, bucket.records, bucket.keys, bucket.reserved, bucket.ticket(ticket), bucket.bell)
-        reply = self._deliver(bucket, ticket, COMMIT.call(keys, self._store_id, number, self._ring, *arguments))
+        parts = (bucket.state, bucket.records, bucket.keys, bucket.reserved, bucket.times)
+        keys = (*parts, bucket.ticket(ticket), bucket.bell)
+        fixed = (self._store_id, number, self._ring, expiry.given())
+        reply = self._deliver(bucket, ticket, COMMIT.call(keys, *fixed, *arguments))
         if isinstance(reply, list):
             raise Conflict(f"{len(reply)} of {len(batch.checks)} entries changed in the meantime", tuple(reply))
         if not reply:
-            raise ShelfNotFound(
-                f"the shelf {self._client.where} is not on its server any more: it was deleted or evicted, or the "
-                "server was restarted without persistence; nothing was stored"
-            )
+            raise self._gone("nothing was stored")
         return int.from_bytes(number, "little")
+
+    def remove_expired(self, bucket: Bucket, most: int | None) -> int:
+        """Remove up to ``most`` expired entries of a bucket, or all, in steps. Return how many these were."""
+        total = 0
+        while most is None or total < most:
+            step = _STEP if most is None else min(_STEP, most - total)
+            removed = self._remove(bucket, step)
+            total += removed
+            if removed < step:
+                break
+        return total
+
+    def _remove(self, bucket: Bucket, most: int) -> int:
+        keys = (bucket.state, bucket.records, bucket.keys, bucket.times)
+        removed = int(self._client.read(bucket.slot, *REMOVE.call(keys, self._store_id, expiry.given(), most)))
+        if removed < 0:
+            raise self._gone("nothing was removed")
+        return removed
+
+    def _gone(self, outcome: str) -> ShelfNotFound:
+        return ShelfNotFound(
+            f"the shelf {self._client.where} is not on its server any more: it was deleted or evicted, or the "
+            f"server was restarted without persistence; {outcome}"
+        )
 
     def _take_ticket(self) -> bytes:
         if os.getpid() != self._pid:  # this is a forked child: the parent uses its tickets
@@ -154,9 +182,9 @@ def _named(error: Exception) -> str:
     return f"{type(error).__name__}: {str(error).strip() or 'no reason given'}"
 
 
-def _arguments(batch: Batch, sequence: int) -> list[Any]:
-    """A batch as arguments of the script: the counts, then the checks, ranges, deletes and puts."""
-    parts: list[Any] = [len(batch.checks), 0, len(batch.deletes), len(batch.puts)]
+def _arguments(batch: Batch, times: Mapping[bytes, int], sequence: int) -> list[Any]:
+    """A batch as arguments of the script: the counts, then the checks, ranges, deletes, puts and times."""
+    parts: list[Any] = [len(batch.checks), 0, len(batch.deletes), len(batch.puts), len(times)]
     for key, version in batch.checks.items():
         parts += (key, _packed(version))
     for start, stop in batch.clears:
@@ -168,6 +196,8 @@ def _arguments(batch: Batch, sequence: int) -> list[Any]:
     # The script needs coshelf's own rows first.
     for key in sorted(sealed) if any(key < FIRST for key in sealed) else sealed:
         parts += (key, sealed[key])
+    for key in times:
+        parts += (times[key], key)
     return parts
 
 

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from coshelf.contract import Batch, Doorbell, Engine, Entry, OpenOptions, Snapshot
+from coshelf.engines.redis import expiry
 from coshelf.engines.redis.address import Address, parse
 from coshelf.engines.redis.bell import CountingBell, SubscribedBell
 from coshelf.engines.redis.client import Client, Command
 from coshelf.engines.redis.commits import Committer, bucket_of
-from coshelf.engines.redis.layout import Layout
+from coshelf.engines.redis.expiry import separated, server_clock
+from coshelf.engines.redis.layout import Bucket, Layout
 from coshelf.engines.redis.probing import Found, capabilities, probe, refuse_unfit
-from coshelf.engines.redis.scanning import pages_of, whole_record
-from coshelf.engines.redis.scripts import CREATE
+from coshelf.engines.redis.scanning import Row, pages_of, whole_record
+from coshelf.engines.redis.scripts import COUNT, CREATE, GET
 from coshelf.errors import (
     FormatTooNew,
     NotAShelf,
@@ -25,6 +28,7 @@ from coshelf.errors import (
     Unsupported,
 )
 from coshelf.keys import FIRST, LAST
+from coshelf.values.expiry import EXPIRING
 
 __all__ = ["RedisEngine", "open_engine"]
 
@@ -80,7 +84,7 @@ def _make(client: Client, address: Address, key: bytes, slot: int) -> dict[bytes
     """Make the shelf, unless another process makes it at the same time."""
     buckets = address.buckets or 1
     for bucket in Layout.of(address.name, buckets).buckets:
-        for name in (bucket.state, bucket.records, bucket.keys, bucket.reserved):
+        for name in (bucket.state, bucket.records, bucket.keys, bucket.reserved, bucket.times):
             if client.read(bucket.slot, "EXISTS", name):
                 # Another process may have made the shelf, and this key with it, since it was looked for.
                 meta = _pairs(client.read(slot, "HGETALL", key))
@@ -104,10 +108,23 @@ def _pairs(answer: Any) -> dict[bytes, bytes]:
     return dict(answer) if isinstance(answer, dict) else dict(zip(answer[::2], answer[1::2], strict=True))
 
 
+def _living(bucket: Bucket, keys: list[bytes]) -> Command:
+    """The command for the records of a bucket's entries that have not expired."""
+    return GET.call((bucket.records, bucket.times), expiry.given(), *keys)
+
+
+def _expires(record: bytes | None) -> bool:
+    """Whether a record has a time."""
+    return record is not None and record[:2] == EXPIRING
+
+
 class RedisEngine(Engine):
     """Entries on servers of Redis or Valkey."""
 
     name = "redis"
+    hides_expired = True
+    removes_expired = True
+    _has_times = False  # whether an entry that expires was read or written; until then, gets need no script
 
     def __init__(
         self, target: str, client: Client, found: Found, meta: dict[bytes, bytes], options: OpenOptions
@@ -120,6 +137,7 @@ class RedisEngine(Engine):
         self._only = self._layout.buckets[0] if len(self._layout.buckets) == 1 else None
         self.where = client.where
         self.store_id = meta[b"id"]
+        self._clock = server_clock(client, self._layout.buckets[0].slot)
         self.capabilities = capabilities(found, client, len(self._layout.buckets), options.durability)
         self._commits = Committer(
             client,
@@ -142,44 +160,68 @@ class RedisEngine(Engine):
 
     def get(self, key: bytes) -> Entry | None:
         bucket = self._only or self._layout.buckets[self._layout.index(key)]
-        record = self._client.read(bucket.slot, b"HGET", bucket.hash_of(key), key)
+        if not self._has_times or key < FIRST:
+            record = self._client.read(bucket.slot, b"HGET", bucket.hash_of(key), key)
+            if not _expires(record):
+                return None if record is None else Entry(whole_record(record, key, self.where))
+            self._has_times = True
+        (record,) = self._client.read(bucket.slot, *_living(bucket, [key]))
         return None if record is None else Entry(whole_record(record, key, self.where))
 
     def get_many(self, keys: list[bytes]) -> list[Entry | None]:
         """The entries of several keys. Those of one bucket are read in one request, and are of one instant."""
-        groups: dict[tuple[int, bytes], list[int]] = {}
+        groups: dict[tuple[Bucket, bytes], list[int]] = {}
         for at, key in enumerate(keys):
             bucket = self._only or self._layout.buckets[self._layout.index(key)]
-            groups.setdefault((bucket.slot, bucket.hash_of(key)), []).append(at)
+            groups.setdefault((bucket, bucket.hash_of(key)), []).append(at)
+        if not groups:
+            return []
+        asks = self._has_times
+        commands: list[tuple[int, Command]] = []
+        for (bucket, name), places in groups.items():
+            some = [keys[at] for at in places]
+            is_script = asks and name == bucket.records
+            commands.append((bucket.slot, _living(bucket, some) if is_script else (b"HMGET", name, *some)))
+        answers = self._client.read_many(commands)
+        if not asks and any(map(_expires, chain.from_iterable(answers))):
+            self._has_times = True
+            return self.get_many(keys)
         entries: list[Entry | None] = [None] * len(keys)
-        if groups:
-            commands = [
-                (slot, (b"HMGET", name, *(keys[at] for at in places))) for (slot, name), places in groups.items()
-            ]
-            for found, places in zip(self._client.read_many(commands), groups.values(), strict=True):
-                for at, record in zip(places, found, strict=True):
-                    if record is not None:
-                        entries[at] = Entry(whole_record(record, keys[at], self.where))
+        for found, places in zip(answers, groups.values(), strict=True):
+            for at, record in zip(places, found, strict=True):
+                if record is not None:
+                    entries[at] = Entry(whole_record(record, keys[at], self.where))
         return entries
 
     def scan(
         self, start: bytes, stop: bytes, *, reverse: bool = False, keys_only: bool = False
     ) -> Iterator[tuple[bytes, Entry | None]]:
         """The entries of a range. Each page is of one instant, but the whole range is not."""
-        pages = pages_of(self._client, self._layout, start, stop, reverse=reverse, keys_only=keys_only)
+        pages = self._pages(start, stop, reverse, keys_only)
         with closing(pages):
             for page in pages:
                 for key, record in page:
                     yield key, None if record is None else Entry(record)
 
     def pages(self, start: bytes, stop: bytes, *, reverse: bool = False) -> Iterator[list[tuple[bytes, bytes]]]:
-        return pages_of(self._client, self._layout, start, stop, reverse=reverse, keys_only=False)  # type: ignore[return-value]
+        return self._pages(start, stop, reverse, keys_only=False)  # type: ignore[return-value]
 
     def key_pages(self, start: bytes, stop: bytes, *, reverse: bool = False) -> Iterator[list[bytes]]:
-        pages = pages_of(self._client, self._layout, start, stop, reverse=reverse, keys_only=True)
+        pages = self._pages(start, stop, reverse, keys_only=True)
         with closing(pages):
             for page in pages:
                 yield [key for key, _ in page]
+
+    def _pages(self, start: bytes, stop: bytes, reverse: bool, keys_only: bool) -> Generator[list[Row], None, None]:
+        return pages_of(
+            self._client,
+            self._layout,
+            start,
+            stop,
+            reverse=reverse,
+            keys_only=keys_only,
+            has_times=self._has_times,
+        )
 
     def count(self, start: bytes, stop: bytes) -> int:
         low = max(start, FIRST)
@@ -188,12 +230,11 @@ class RedisEngine(Engine):
             reserved = sum(1 for _ in self.scan(start, min(stop, FIRST), keys_only=True))
         if low >= stop:
             return reserved
-        commands: list[tuple[int, Command]] = []
-        for bucket in self._layout.buckets:
-            if low == FIRST and stop >= LAST:
-                commands.append((bucket.slot, (b"ZCARD", bucket.keys)))
-            else:
-                commands.append((bucket.slot, (b"ZLEXCOUNT", bucket.keys, b"[" + low, b"(" + stop)))
+        bounds = (b"", b"") if low == FIRST and stop >= LAST else (low, stop)
+        commands: list[tuple[int, Command]] = [
+            (bucket.slot, COUNT.call((bucket.keys, bucket.times), expiry.given(), *bounds))
+            for bucket in self._layout.buckets
+        ]
         counted: int = sum(self._client.read_many(commands))
         return reserved + counted
 
@@ -205,13 +246,27 @@ class RedisEngine(Engine):
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
+    def now(self) -> int:
+        """The time of the server with the first bucket. Each server compares with its own clock."""
+        given = expiry.given()
+        return int(given) if given else self._clock.now()
+
+    def remove_expired(self, most: int | None) -> int:
+        removed = 0
+        for bucket in self._layout.buckets:
+            removed += self._commits.remove_expired(bucket, None if most is None else most - removed)
+        return removed
+
     def _apply(self, batch: Batch) -> int:
+        batch, times = separated(batch)
+        if times:
+            self._has_times = True
         bucket = bucket_of(batch, self._layout, self.where)
         if bucket is not None:
-            return self._commits.commit(bucket, batch)
+            return self._commits.commit(bucket, batch, times)
         number = 0
         for each in self._layout.buckets:  # ranges are cleared bucket by bucket
-            number = self._commits.commit(each, batch)
+            number = self._commits.commit(each, batch, times)
         return number
 
     def doorbell(self, key: bytes) -> Doorbell:

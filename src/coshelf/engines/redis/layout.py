@@ -20,6 +20,7 @@ class Bucket:
         records: hash: key to record.
         keys: sorted set of the keys, all with score 0, so in the order of their bytes.
         reserved: hash of coshelf's own rows, which are not entries of the shelf.
+        times: sorted set of the keys of the entries that expire. The score is the time.
         bell: channel on which each commit is announced.
         slot: the hash slot of all these.
     """
@@ -30,6 +31,7 @@ class Bucket:
         self.records = self._base + b"records"
         self.keys = self._base + b"keys"
         self.reserved = self._base + b"reserved"
+        self.times = self._base + b"times"
         self.bell = self._base + b"bell"
         self.slot = slot_of(self.state)
 

@@ -162,6 +162,7 @@ def capabilities(found: Found, client: Client, buckets: int, durability: Durabil
         consistency="eventual" if found.replica else "primary" if found.replicated else "strict",
         largest_key=_LARGEST_KEY,
         largest_value=found.largest_value,
+        expiry=True,
     )
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from contextlib import suppress
+from functools import partial
+from itertools import islice
 from typing import Any
 
 from coshelf import records
+from coshelf.engines.redis import expiry
 from coshelf.engines.redis.client import Client, Command, Sent
 from coshelf.engines.redis.layout import Bucket, Layout
-from coshelf.engines.redis.scripts import PAGE
+from coshelf.engines.redis.scripts import KEYS, PAGE
 from coshelf.errors import DamagedRecord
 from coshelf.keys import FIRST
 
@@ -34,59 +37,80 @@ def whole_record(record: bytes | None, key: bytes, where: str) -> bytes:
 class _Range:
     """The rest of a range in one bucket."""
 
-    def __init__(self, bucket: Bucket, start: bytes, stop: bytes, reverse: bool, keys_only: bool, size: int) -> None:
+    def __init__(
+        self, bucket: Bucket, start: bytes, stop: bytes, *, reverse: bool, keys_only: bool, has_times: bool, size: int
+    ) -> None:
         self.slot = bucket.slot
         self._bucket = bucket
         self._low, self._high = b"[" + start, b"(" + stop
         self._reverse = reverse
         self._keys_only = keys_only
         self._size = size
+        self._has_times = has_times  # whether entries are known to expire
         self.rows: list[Row] = []
         """The rows that were received and not yet used."""
         self.more = True
         """Whether the server may have further rows."""
 
-    def command(self) -> Command:
-        """The command for the next page."""
+    def commands(self) -> list[Command]:
+        """The commands for the next page."""
         name = b"ZREVRANGEBYLEX" if self._reverse else b"ZRANGEBYLEX"
         bounds = (self._high, self._low) if self._reverse else (self._low, self._high)
-        if self._keys_only:
-            return (name, self._bucket.keys, *bounds, b"LIMIT", 0, self._size)
-        keys = (self._bucket.keys, self._bucket.records)
-        return PAGE.call(keys, name, *bounds, self._size, _PAGE_BYTES)
+        bucket, time = self._bucket, expiry.given()
+        if not self._keys_only:
+            keys = (bucket.keys, bucket.records, bucket.times)
+            return [PAGE.call(keys, name, *bounds, self._size, time, _PAGE_BYTES)]
+        if self._has_times:
+            return [KEYS.call((bucket.keys, bucket.times), name, *bounds, self._size, time)]
+        # The script would take four times as long on the server. If there are no times, an entry that expires and is
+        # listed all the same was stored between these two commands.
+        return [(b"EXISTS", bucket.times), (name, bucket.keys, *bounds, b"LIMIT", 0, self._size)]
 
-    def take(self, answer: Any, where: str) -> None:
-        """Add an answer's rows."""
-        rows: list[Row]
+    def take(self, answers: list[Any], where: str) -> None:
+        """Add the rows of the replies to the commands. There are none if the range has to be read by the script."""
+        if self._keys_only and not self._has_times:
+            self._has_times = bool(int(answers[0]))
+            if self._has_times:
+                return
+            answers = [(answers[1], ())]
+        listed, gone, *found = answers[0]
+        looked_at = found[0] if found else listed
+        self.more = len(listed) == self._size or len(looked_at) < len(listed)
+        if not looked_at:
+            return
+        last = listed[len(looked_at) - 1]
+        if gone:
+            over = {int(place) - 1 for place in gone}
+            listed = [key for at, key in enumerate(listed) if at not in over]
+            found = [[record for at, record in enumerate(records) if at not in over] for records in found]
         if self._keys_only:
-            listed = answer
-            rows = [(key, None) for key in answer]
+            self.rows += [(key, None) for key in listed]
         else:
-            listed, found = answer
-            rows = [(key, whole_record(record, key, where)) for key, record in zip(listed, found, strict=False)]
-        self.more = len(listed) == self._size or len(rows) < len(listed)
-        if rows:
-            self.rows += rows
-            if self._reverse:
-                self._high = b"(" + rows[-1][0]
-            else:
-                self._low = b"(" + rows[-1][0]
+            self.rows += [(key, whole_record(record, key, where)) for key, record in zip(listed, *found, strict=False)]
+        if self._reverse:
+            self._high = b"(" + last
+        else:
+            self._low = b"(" + last
 
 
 def pages_of(
-    client: Client, layout: Layout, start: bytes, stop: bytes, *, reverse: bool, keys_only: bool
+    client: Client, layout: Layout, start: bytes, stop: bytes, *, reverse: bool, keys_only: bool, has_times: bool
 ) -> Generator[list[Row], None, None]:
-    """The rows with ``start <= key < stop``, a page at a time. Each page is of one instant in each bucket."""
+    """The rows with ``start <= key < stop``, a page at a time. Each page is of one instant in each bucket.
+
+    ``has_times`` says that entries are known to expire, which saves a request.
+    """
+    part_of = partial(
+        _Range, start=max(start, FIRST), stop=stop, reverse=reverse, keys_only=keys_only, has_times=has_times
+    )
     parts = []
     if start < min(stop, FIRST):
         parts.append(iter([_reserved(client, layout, start, min(stop, FIRST), reverse, keys_only)]))
     if max(start, FIRST) < stop:
         if len(layout.buckets) == 1:
-            whole = _Range(layout.buckets[0], max(start, FIRST), stop, reverse, keys_only, PAGE_SIZE)
-            parts.append(_ahead(client, whole))
+            parts.append(_ahead(client, part_of(layout.buckets[0], size=PAGE_SIZE)))
         else:
-            ranges = [_Range(bucket, max(start, FIRST), stop, reverse, keys_only, _SHARE) for bucket in layout.buckets]
-            parts.append(_merged(client, ranges, reverse))
+            parts.append(_merged(client, [part_of(bucket, size=_SHARE) for bucket in layout.buckets], reverse))
     for part in reversed(parts) if reverse else parts:
         yield from part
 
@@ -110,19 +134,19 @@ def _ahead(client: Client, part: _Range) -> Iterator[list[Row]]:
     number = 0
     try:
         while part.more:
-            answer = None
+            answers: list[Any] = []
             if sent is not None:
                 under_way, sent = sent, None
-                with suppress(Exception):  # the command is sent again, and raises if the cause lasts
-                    answer = under_way.replies()[0]
-            if answer is None or isinstance(answer, Exception):
-                answer = client.read(part.slot, *part.command())
-            part.take(answer, client.where)
+                with suppress(Exception):  # the commands are sent again, and raise if the cause lasts
+                    answers = under_way.replies()
+            if not answers or any(isinstance(answer, Exception) for answer in answers):
+                answers = client.read_many([(part.slot, command) for command in part.commands()])
+            part.take(answers, client.where)
             number += 1
             rows, part.rows = part.rows, []
             if part.more and number > 1:
                 with suppress(Exception):
-                    sent = client.send(part.slot, part.command())
+                    sent = client.send(part.slot, *part.commands())
             if rows:
                 yield rows
     finally:
@@ -136,11 +160,12 @@ def _merged(client: Client, parts: list[_Range], reverse: bool) -> Iterator[list
     If the received rows of one bucket are used up, all buckets with few of them are asked together.
     """
     while True:
-        if any(not part.rows and part.more for part in parts):
+        while any(not part.rows and part.more for part in parts):  # a page may have expired entries alone
             low = [part for part in parts if part.more and len(part.rows) < _SHARE // 2]
-            answers = client.read_many([(part.slot, part.command()) for part in low])
-            for part, answer in zip(low, answers, strict=True):
-                part.take(answer, client.where)
+            asked = [(part, part.commands()) for part in low]
+            answers = iter(client.read_many([(part.slot, command) for part, commands in asked for command in commands]))
+            for part, commands in asked:
+                part.take(list(islice(answers, len(commands))), client.where)
         rows = [row for part in parts for row in part.rows]
         if not rows:
             return

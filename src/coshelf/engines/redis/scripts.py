@@ -1,6 +1,9 @@
 """The Lua scripts. Each is one step on the server: no other command runs meanwhile.
 
-The scripts do not compare strings for order: Lua does that by the server's locale.
+The scripts do not compare strings for order by ``<``: Lua does that by the server's locale.
+
+A script asks for the time only if an entry of the shelf expires. Times are microseconds since 1970, written in full:
+Lua would round them when it writes a number.
 """
 
 from __future__ import annotations
@@ -8,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any, Final
 
-__all__ = ["COMMIT", "CREATE", "PAGE", "Script", "in_full"]
+__all__ = ["COMMIT", "COUNT", "CREATE", "GET", "KEYS", "PAGE", "REMOVE", "Script", "in_full"]
 
 _TEXTS: dict[str, str] = {}
 
@@ -30,6 +33,50 @@ def in_full(command: tuple[Any, ...]) -> tuple[Any, ...]:
     return ("EVAL", _TEXTS[command[1]], *command[2:])
 
 
+# Functions that scripts contain where they need them. A shelf without times does not pay for making them.
+_CLOCK = """
+-- The time: what was given, or the server's own if that is empty.
+local function clock(given)
+  if given ~= '' then return given end
+  local time = redis.call('TIME')
+  return string.format('%.0f', time[1] * 1000000 + time[2])
+end
+"""
+
+_OVERDUE = (
+    _CLOCK
+    + """
+-- The time, if some entry has expired and was not removed yet.
+local function overdue(times, given)
+  local now = clock(given)
+  return redis.call('ZCOUNT', times, '-inf', now) > 0 and now or nil
+end
+"""
+)
+
+_IS_OVER = """
+local function is_over(times, key, now)
+  local time = redis.call('ZSCORE', times, key)
+  return time and tonumber(time) <= tonumber(now)
+end
+"""
+
+_REMOVE = """
+-- Removes up to a number of entries that have expired, and returns how many these were.
+local function remove(records, keys, times, now, most)
+  local total = 0
+  while total < most do
+    local some = redis.call('ZRANGEBYSCORE', times, '-inf', now, 'LIMIT', 0, math.min(most - total, 1000))
+    if #some == 0 then break end
+    redis.call('HDEL', records, unpack(some))
+    redis.call('ZREM', keys, unpack(some))
+    redis.call('ZREM', times, unpack(some))
+    total = total + #some
+  end
+  return total
+end
+"""
+
 CREATE: Final = Script("""
 -- KEYS: meta.  ARGV: names and values of its fields.  Whoever comes second finds what the first made.
 if redis.call('EXISTS', KEYS[1]) == 0 then
@@ -38,46 +85,56 @@ end
 return redis.call('HGETALL', KEYS[1])
 """)
 
-COMMIT: Final = Script("""
--- KEYS: state, records, keys, reserved records, ticket, bell.
--- ARGV: store id, number of the commit, command that rings, how many checks, clears, deletes and puts; then these.
+COMMIT: Final = Script(f"""
+-- KEYS: state, records, keys, reserved records, times, ticket, bell.
+-- ARGV: store id, number of the commit, command that rings, time; how many checks, clears, deletes, puts and times;
+-- then these.
 -- Returns 1 when it has happened, 0 if the shelf is not here, and else the keys whose checks failed.
 if redis.call('HGET', KEYS[1], 'id') ~= ARGV[1] then return 0 end
-if redis.call('GET', KEYS[5]) == ARGV[2] then return 1 end  -- this very commit, sent once more
-local at, failed = 8, {}
-for _ = 1, tonumber(ARGV[4]) do
+if redis.call('GET', KEYS[6]) == ARGV[2] then return 1 end  -- this very commit, sent once more
+local expires, now = redis.call('EXISTS', KEYS[5]) == 1, nil
+if expires then
+  {_CLOCK}
+  now = clock(ARGV[4])
+end
+local at, failed = 10, {{}}
+for _ = 1, tonumber(ARGV[5]) do
   local key = ARGV[at]
   local hash = string.byte(key) < 16 and KEYS[4] or KEYS[2]
   local record = redis.call('HGET', hash, key)
+  local time = record and expires and redis.call('ZSCORE', KEYS[5], key)
+  if time and tonumber(time) <= tonumber(now) then record = false end
   if (record and string.sub(record, -12, -5) or '') ~= ARGV[at + 1] then failed[#failed + 1] = key end
   at = at + 2
 end
 if #failed > 0 then return failed end
-for _ = 1, tonumber(ARGV[5]) do
+for _ = 1, tonumber(ARGV[6]) do
   local start, stop = ARGV[at], ARGV[at + 1]
   if start == '*' then
-    redis.call('UNLINK', KEYS[2], KEYS[3])
+    redis.call('UNLINK', KEYS[2], KEYS[3], KEYS[5])
   else
     repeat
       local some = redis.call('ZRANGEBYLEX', KEYS[3], start, stop, 'LIMIT', 0, 1000)
       if #some > 0 then
         redis.call('HDEL', KEYS[2], unpack(some))
         redis.call('ZREM', KEYS[3], unpack(some))
+        if expires then redis.call('ZREM', KEYS[5], unpack(some)) end
       end
     until #some < 1000
   end
   at = at + 2
 end
-for _ = 1, tonumber(ARGV[6]) do
+for _ = 1, tonumber(ARGV[7]) do
   local key = ARGV[at]
   if string.byte(key) < 16 then
     redis.call('HDEL', KEYS[4], key)
   elseif redis.call('HDEL', KEYS[2], key) == 1 then
     redis.call('ZREM', KEYS[3], key)
+    if expires then redis.call('ZREM', KEYS[5], key) end
   end
   at = at + 1
 end
-local last = at + 2 * tonumber(ARGV[7]) - 1
+local last = at + 2 * tonumber(ARGV[8]) - 1
 while at < last do
   local to = math.min(at + 199, last)
   if string.byte(ARGV[at]) < 16 then
@@ -87,33 +144,117 @@ while at < last do
     if to == at + 1 then
       if redis.call('HSET', KEYS[2], ARGV[at], ARGV[to]) == 1 then redis.call('ZADD', KEYS[3], 0, ARGV[at]) end
     elseif redis.call('HSET', KEYS[2], unpack(ARGV, at, to)) > 0 then
-      local new = {}
+      local new = {{}}
       for i = at, to, 2 do
         new[#new + 1] = 0
         new[#new + 1] = ARGV[i]
       end
       redis.call('ZADD', KEYS[3], unpack(new))
     end
+    if expires then
+      local some = {{}}
+      for i = at, to, 2 do some[#some + 1] = ARGV[i] end
+      redis.call('ZREM', KEYS[5], unpack(some))
+    end
     at = to + 1
   end
 end
-redis.call('SET', KEYS[5], ARGV[2], 'EX', 3600)
-redis.call(ARGV[3], KEYS[6], redis.call('HINCRBY', KEYS[1], 'changes', 1))
+last = at + 2 * tonumber(ARGV[9]) - 1
+while at < last do
+  local to = math.min(at + 199, last)
+  redis.call('ZADD', KEYS[5], unpack(ARGV, at, to))
+  at = to + 1
+end
+if expires then
+  {_REMOVE}
+  remove(KEYS[2], KEYS[3], KEYS[5], now, 20 + 2 * (tonumber(ARGV[7]) + tonumber(ARGV[8])))
+end
+redis.call('SET', KEYS[6], ARGV[2], 'EX', 3600)
+redis.call(ARGV[3], KEYS[7], redis.call('HINCRBY', KEYS[1], 'changes', 1))
 return 1
 """)
 
-PAGE: Final = Script("""
--- KEYS: keys, records.  ARGV: command, two bounds, most entries, and bytes after which the page ends.
--- Returns keys and their records, of which there may be fewer.
+REMOVE: Final = Script(f"""
+-- KEYS: state, records, keys, times.  ARGV: store id, time, most entries.
+-- Returns how many expired entries were removed, and -1 if the shelf is not here.
+if redis.call('HGET', KEYS[1], 'id') ~= ARGV[1] then return -1 end
+if redis.call('EXISTS', KEYS[4]) == 0 then return 0 end
+{_CLOCK}{_REMOVE}
+return remove(KEYS[2], KEYS[3], KEYS[4], clock(ARGV[2]), tonumber(ARGV[3]))
+""")
+
+GET: Final = Script(f"""
+-- KEYS: records, times.  ARGV: time, then the keys.  Returns their records.
+{_OVERDUE}{_IS_OVER}
+local now = overdue(KEYS[2], ARGV[1])
+local records = {{}}
+for at = 2, #ARGV, 100 do
+  local some = redis.call('HMGET', KEYS[1], unpack(ARGV, at, math.min(at + 99, #ARGV)))
+  for i = 1, #some do
+    local gone = now and some[i] and is_over(KEYS[2], ARGV[at + i - 1], now)
+    records[#records + 1] = not gone and some[i]
+  end
+end
+return records
+""")
+
+COUNT: Final = Script(f"""
+-- KEYS: keys, times.  ARGV: time; two bounds, or two empty ones for the whole.  Returns the number of entries.
+local whole, start, stop = ARGV[3] == '', ARGV[2], ARGV[3]
+local total = whole and redis.call('ZCARD', KEYS[1]) or redis.call('ZLEXCOUNT', KEYS[1], '[' .. start, '(' .. stop)
+if redis.call('EXISTS', KEYS[2]) == 0 then return total end
+{_CLOCK}
+local gone = redis.call('ZCOUNT', KEYS[2], '-inf', clock(ARGV[1]))
+if whole then return math.max(0, total - gone) end  -- a server may have evicted the keys alone
+local function precedes(one, other)
+  for i = 1, math.min(#one, #other) do
+    local left, right = string.byte(one, i), string.byte(other, i)
+    if left ~= right then return left < right end
+  end
+  return #one < #other
+end
+for at = 0, gone - 1, 1000 do
+  for _, key in ipairs(redis.call('ZRANGE', KEYS[2], at, math.min(at + 1000, gone) - 1)) do
+    if not precedes(key, start) and precedes(key, stop) then total = total - 1 end
+  end
+end
+return total
+""")
+
+KEYS: Final = Script(f"""
+-- KEYS: keys, times.  ARGV: command, two bounds, most keys, time.
+-- Returns keys, and the places of those whose entries have expired.
+{_OVERDUE}{_IS_OVER}
 local keys = redis.call(ARGV[1], KEYS[1], ARGV[2], ARGV[3], 'LIMIT', 0, ARGV[4])
-local records, size = {}, 0
+local now, gone = overdue(KEYS[2], ARGV[5]), {{}}
+for at = 1, now and #keys or 0 do
+  if is_over(KEYS[2], keys[at], now) then gone[#gone + 1] = at end
+end
+return {{keys, gone}}
+""")
+
+PAGE: Final = Script(f"""
+-- KEYS: keys, records, times.  ARGV: command, two bounds, most entries, time, and bytes after which the page ends.
+-- Returns keys, the places of those whose entries have expired, and the records, of which there may be fewer.
+local keys = redis.call(ARGV[1], KEYS[1], ARGV[2], ARGV[3], 'LIMIT', 0, ARGV[4])
+local now
+if redis.call('EXISTS', KEYS[3]) == 1 then
+  {_OVERDUE}
+  now = overdue(KEYS[3], ARGV[5])
+end
+local records, gone, size = {{}}, {{}}, 0
 for at = 1, #keys, 20 do
   local some = redis.call('HMGET', KEYS[2], unpack(keys, at, math.min(at + 19, #keys)))
   for i = 1, #some do
+    local time = now and redis.call('ZSCORE', KEYS[3], keys[at + i - 1])
+    if time and tonumber(time) <= tonumber(now) then
+      gone[#gone + 1] = at + i - 1
+      some[i] = false
+    end
     records[#records + 1] = some[i]
     if some[i] then size = size + #some[i] end
   end
-  if size > tonumber(ARGV[5]) then break end
+  if size > tonumber(ARGV[6]) then break end
 end
-return {keys, records}
+return {{keys, gone, records}}
 """)

@@ -12,6 +12,7 @@ import pytest
 
 from coshelf.contract import Engine, OpenOptions
 from coshelf.testing.contract.requirements import grants
+from coshelf.testing.moving_clock import MovingClock
 
 __all__ = ["EngineTests"]
 
@@ -38,6 +39,10 @@ class EngineTests:
         """Close the engine and open it again with the same entries. Called only if entries persist."""
         engine.close()
         return self.open_engine(place, options)
+
+    def moving_clock(self) -> MovingClock:
+        """A clock by which the entries of the engine expire. An engine that asks a server has one of its own."""
+        return MovingClock()
 
     @pytest.fixture
     def engine(self, tmp_path: Path) -> Iterator[Engine]:

@@ -27,13 +27,17 @@ _STEPS_BACK = st.sampled_from([1, 60, _HOUR])
 
 class ExpiryRules(ShelfRules):
     def __init__(self) -> None:
-        self.clock = MovingClock()
+        self.clock = self.moving_clock()
         self.clock.start()
         try:
             super().__init__()
         except BaseException:
             self.clock.stop()
             raise
+
+    def moving_clock(self) -> MovingClock:
+        """A clock by which the entries expire. A shelf on a server has one of its own."""
+        return MovingClock()
 
     def teardown(self) -> None:
         try:
