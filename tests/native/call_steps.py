@@ -2,7 +2,8 @@
 
 The operations take a lock, change an entry, and give the lock back. For every STRIDE instructions, a process opens the
 shelf, makes the call, and dies there. Another process, which has the shelf open, then looks at what the dead one left.
-Prints the number of deaths, and of instructions. LIBRARY is built from ``call_steps.c``, for x86-64 only.
+With a STRIDE of 0 the places are the instructions that change what processes share. Prints the number of places.
+LIBRARY is built from ``call_steps.c``, for x86-64 only.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from multiprocessing import Pipe
 from typing import Any, NamedTuple, NoReturn
 
 import coshelf
+from coshelf.engines.lmdb.files.sidecar_directory import delta_path, state_path
 from coshelf.system.participants import current_thread
 
 WAIT = 60.0  # seconds for a lock that a dead process had
@@ -64,22 +66,25 @@ OPERATIONS = {
 
 
 class Steps:
-    def __init__(self, library: str, path: str, operation: Operation) -> None:
+    def __init__(self, library: str, path: str, operation: Operation, stride: int) -> None:
         self._path = path
+        self._stride = stride
         self._operation = operation
         self._words = memoryview(mmap.mmap(-1, 4096)).cast("Q")
-        self._call_stepped = ctypes.PyDLL(library).call_stepped
-        self._call_stepped.argtypes = [ctypes.py_object, ctypes.c_ulong]
-        self._call_stepped.restype = ctypes.py_object
+        loaded = ctypes.PyDLL(library)
+        loaded.call_stepped.argtypes = [ctypes.py_object, ctypes.c_ulong, ctypes.c_ulong]
+        loaded.call_stepped.restype = ctypes.py_object
+        self._library = loaded
         self._looks = self._place = 0
         self._parent, self._end_of_mother = Pipe()
 
-    def run(self, stride: int) -> None:
+    def run(self) -> None:
         mother = self._start_mother()
         with coshelf.open(self._path, flush_interval=INTERVAL) as shelf:
             shelf.update(KEPT | {"looks": 0})
-            for self._place in itertools.count(1, stride):
-                self._parent.send(self._place)
+            for place in itertools.count(1, self._stride or 1):
+                self._place = place
+                self._parent.send(place)
                 is_killed = self._parent.recv()
                 self._examine(shelf, is_killed)
                 if not is_killed:
@@ -88,7 +93,7 @@ class Steps:
         os.waitpid(mother, 0)
         if not coshelf.check(self._path).ok:
             self._fail("the file is damaged")
-        print(f"{self._looks} deaths, {self._place} instructions")
+        print(f"{self._looks} places, {self._place} {'instructions' if self._stride else 'changes'}")
 
     # --- the processes that die --------------------------------------------------------------------------------------
 
@@ -101,21 +106,23 @@ class Steps:
         self._parent.close()
         try:
             while True:
-                steps = self._end_of_mother.recv()
+                place = self._end_of_mother.recv()
                 child = os.fork()
                 if not child:
-                    self._change(steps)
+                    self._change(place)
                 self._end_of_mother.send(_was_killed(child))
         except EOFError:
             os._exit(0)
 
-    def _change(self, steps: int) -> NoReturn:
+    def _change(self, place: int) -> NoReturn:
         try:
             shelf = coshelf.open(self._path, flush_interval=INTERVAL)
-            self._prepare(shelf, steps)
-            calls = self._operation.calls(shelf, steps)
-            self._words[BEFORE], self._words[ACKNOWLEDGED] = steps, 0
-            results = self._call_stepped(calls, steps)
+            self._prepare(shelf, place)
+            calls = self._operation.calls(shelf, place)
+            self._words[BEFORE], self._words[ACKNOWLEDGED] = place, 0
+            if not self._stride:
+                self._library.watch_files(delta_path(self._path, 0).encode(), state_path(self._path).encode())
+            results = self._library.call_stepped(calls, place if self._stride else 0, 0 if self._stride else place)
             self._words[ACKNOWLEDGED] = 1
             os._exit(0 if self._operation.works(results) else 3)
         except BaseException:
@@ -158,7 +165,7 @@ class Steps:
             self._fail(f"the recovery leaves {shown}, not {expected}")
 
     def _fail(self, sentence: str) -> NoReturn:
-        raise SystemExit(f"instruction {self._place}: {sentence}")
+        raise SystemExit(f"{'instruction' if self._stride else 'change'} {self._place}: {sentence}")
 
 
 def _was_killed(child: int) -> bool:
@@ -171,4 +178,4 @@ def _was_killed(child: int) -> bool:
 
 
 if __name__ == "__main__":
-    Steps(sys.argv[1], sys.argv[2], OPERATIONS[sys.argv[3]]).run(int(sys.argv[4]))
+    Steps(sys.argv[1], sys.argv[2], OPERATIONS[sys.argv[3]], int(sys.argv[4])).run()
