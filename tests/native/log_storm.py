@@ -36,7 +36,8 @@ class Storm:
         self._roles: list[Callable[[Any], None]] = [
             *(self._putting(writer) for writer in PUTTERS),
             self._batching,
-            *(self._counting(writer) for writer in COUNTERS),
+            self._modifying,
+            self._adding,
             self._reading,
             self._reading,
             self._flushing,
@@ -70,11 +71,11 @@ class Storm:
     def _batching(self, shelf: Any) -> None:
         self._noting(BATCHER, lambda number: shelf.update({f"batch{i}": [number] for i in range(BATCH)}))
 
-    def _counting(self, writer: int) -> Callable[[Any], None]:
-        def count(shelf: Any) -> None:
-            self._noting(writer, lambda _: shelf.modify("sum", lambda value: value + 1, 0))
+    def _modifying(self, shelf: Any) -> None:
+        self._noting(COUNTERS[0], lambda _: shelf.modify("sum", lambda value: value + 1, 0))
 
-        return count
+    def _adding(self, shelf: Any) -> None:
+        self._noting(COUNTERS[1], lambda _: shelf.incr("sum"))
 
     def _flushing(self, shelf: Any) -> None:
         shelf.sync()

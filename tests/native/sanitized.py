@@ -34,7 +34,9 @@ OPTIONS = {
 }
 
 TIMEOUT = 900  # seconds for one test: what has sanitizers is some ten times as slow
-PROGRAMS_OF_THEIR_OWN = [f"tests/native/test_{name}.py" for name in ("sanitized", "log_sanitized", "log_steps")]
+PROGRAMS_OF_THEIR_OWN = [
+    f"tests/native/test_{name}.py" for name in ("sanitized", "log_sanitized", "log_steps", "call_steps")
+]
 """Tests that build programs, for which the sanitizer's library must not be loaded."""
 
 

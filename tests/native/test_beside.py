@@ -28,6 +28,11 @@ def test_every_call_gives_its_result_beside(module: ModuleType, tmp_path: Path, 
     assert run(str(HERE / "beside.py"), part, path) == f"{part} done\n"
 
 
+@pytest.mark.parametrize("part", ["threads", "forks", "signals"])
+def test_counting_is_exact_beside(module: ModuleType, tmp_path: Path, part: str) -> None:
+    assert run(str(HERE / "counting_beside.py"), part, str(tmp_path / "shelf")) == f"{part} done\n"
+
+
 def test_interpreters_of_one_process_do_not_disturb_each_other(module: ModuleType) -> None:
     assert module.__file__ is not None
     assert run(str(HERE / "interpreters.py"), module.__file__) == "interpreters done\n"

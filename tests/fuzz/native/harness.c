@@ -3,11 +3,14 @@
 #include "harness.h"
 
 #include <malloc.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/time.h>
 
 #define ROUND 4096              /* inputs between two looks at what stays allocated */
 #define MOST_BLOCKS_KEPT 200000 /* Python's free lists have at most some 50,000 */
+#define TICK 5                  /* seconds of the processor; an input that two ticks find is endless */
 
 PyMODINIT_FUNC PyInit__native(void);
 
@@ -151,23 +154,50 @@ start_python(void)
     Py_SetRecursionLimit(10000); /* what nests 500 deep is compared by pickle's recursion */
 }
 
+static volatile sig_atomic_t is_tried;
+static unsigned inputs;
+
+static void
+tick(int Py_UNUSED(signal))
+{
+    static unsigned at_last_tick;
+    if (is_tried && inputs == at_last_tick) {
+        finding("an input does not end");
+    }
+    at_last_tick = inputs;
+}
+
+/* By the time of the processor, since a busy machine may keep the process waiting for long. */
+static void
+watch_time(void)
+{
+    struct sigaction action = {.sa_handler = tick, .sa_flags = SA_RESTART};
+    struct itimerval timer = {.it_interval = {.tv_sec = TICK}, .it_value = {.tv_sec = TICK}};
+    if (sigaction(SIGPROF, &action, NULL) || setitimer(ITIMER_PROF, &timer, NULL)) {
+        finding("the time cannot be watched");
+    }
+}
+
 int
 LLVMFuzzerInitialize(int *Py_UNUSED(count), char ***Py_UNUSED(arguments))
 {
     start_python();
     prepare();
+    watch_time();
     return 0;
 }
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static unsigned inputs;
+    inputs++;
+    is_tried = true;
     try_input(data, size);
+    is_tried = false;
     if (PyErr_Occurred()) {
         finding("an error was left behind");
     }
-    if (++inputs % ROUND == 0) {
+    if (inputs % ROUND == 0) {
         PyGC_Collect();
         if (memory.blocks > MOST_BLOCKS_KEPT) {
             finding("memory was left behind");

@@ -32,10 +32,16 @@ typedef struct {
     uint8_t bytes[8];
 } Change;
 
+typedef struct {
+    uint64_t offsets[2 * KEYS];
+    size_t count;
+} Places;
+
 static LogMap map;
 static uint8_t *sound;
 static _Atomic uint32_t words[4];
 static size_t written[LOG_SEGMENTS]; /* up to where each segment may differ from the sound one */
+static Places records[LOG_SEGMENTS];
 
 static LogRow all_rows[MOST_KEYS];
 
@@ -81,6 +87,25 @@ put(unsigned number, size_t count, bool publish)
     }
 }
 
+static LogRecord *
+record_at(unsigned segment, uint64_t offset)
+{
+    return (LogRecord *)(bytes_of(&map, segment) + offset);
+}
+
+/* Find all records of a segment, the ones that are not committed, too. */
+static void
+find_records(unsigned segment)
+{
+    Places *found = &records[segment];
+    for (uint64_t at = LOG_FIRST; record_at(segment, at)->total; at += record_at(segment, at)->total) {
+        if (found->count == sizeof(found->offsets) / sizeof(*found->offsets)) {
+            finding("there are more records than expected");
+        }
+        found->offsets[found->count++] = at;
+    }
+}
+
 static void
 restore(void)
 {
@@ -117,6 +142,8 @@ prepare(void)
         }
     }
     put(KEYS - 4, 2, false);
+    find_records(0);
+    find_records(1);
     memcpy(sound, memory, size);
     if (written[0] > CHANGED || written[1] > CHANGED) {
         finding("the records take more space than is changed");
@@ -140,11 +167,33 @@ place_of(uint32_t choice)
     }
 }
 
+static bool
+is_link(const Change *change)
+{
+    return (change->choice & 3) == 3 && change->choice >> 29 & 1;
+}
+
+/* Let a record lead to any other one, or to itself: chance alone seldom makes circles. */
+static void
+link_records(const Change *change)
+{
+    unsigned segment = change->choice >> 2 & 1;
+    const Places *found = &records[segment];
+    size_t from = (change->choice >> 3 & 0xffffff) % found->count, to = change->bytes[0] % found->count;
+    record_at(segment, found->offsets[from])->before = (uint32_t)(found->offsets[to] >> 3);
+}
+
 static void
 apply(const Change *changes, size_t count, bool late)
 {
     for (size_t at = 0; at < count; at++) {
-        if ((changes[at].choice >> 30 & 1) == late) {
+        if ((changes[at].choice >> 30 & 1) != late) {
+            continue;
+        }
+        if (is_link(&changes[at])) {
+            link_records(&changes[at]);
+        }
+        else {
             memcpy(place_of(changes[at].choice), changes[at].bytes, changes[at].choice >> 31 ? 8 : 4);
         }
     }
