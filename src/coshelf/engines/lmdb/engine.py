@@ -160,7 +160,9 @@ class LmdbEngine(Engine):
         """Read plain values without LMDB from here on, if the base has a reader for that."""
         self._read_quickly_from = base
         self._quick_delta = None
-        self._reader = base.quick_reader(self._environment.files.page)
+        environment = self._environment
+        # A key that is not found may have been lost by damage: this is for the longer path to tell.
+        self._reader = base.quick_reader(environment.files.page) if environment.reads_plainly else None
         if self._reader is not None:
             self.quick = self._reader.load
 
@@ -179,6 +181,9 @@ class LmdbEngine(Engine):
             self.quick_store = delta.log.store
             if self._reader is not None:
                 self.quick_add = self._reader.add
+                self.quick_pop = self._reader.pop
+                self.quick_setdefault = self._reader.setdefault
+                self.quick_popitem = self._reader.popitem
             hold = environment.exclusive.quick_hold(delta.log)
             if hold is not None:
                 self.quick_hold = hold
