@@ -649,6 +649,7 @@ static PyMethodDef reader_methods[] = {
     {"pop", (PyCFunction)(void (*)(void))reader_pop, METH_FASTCALL, reader_pop_doc},
     {"setdefault", (PyCFunction)(void (*)(void))reader_setdefault, METH_FASTCALL, reader_setdefault_doc},
     {"popitem", (PyCFunction)(void (*)(void))reader_popitem, METH_FASTCALL, reader_popitem_doc},
+    {"commit", (PyCFunction)reader_commit, METH_VARARGS, reader_commit_doc},
     {"close", (PyCFunction)reader_close, METH_NOARGS, reader_close_doc},
     {NULL, NULL, 0, NULL},
 };

@@ -68,6 +68,8 @@ bool base_reader_find(PyObject *reader, const uint8_t *key, size_t length, bool 
 PyObject *reader_add(PyObject *reader, PyObject *const *arguments, Py_ssize_t count);
 PyObject *reader_pop(PyObject *reader, PyObject *const *arguments, Py_ssize_t count);
 PyObject *reader_setdefault(PyObject *reader, PyObject *const *arguments, Py_ssize_t count);
+PyObject *reader_commit(PyObject *reader, PyObject *arguments);
+extern const char reader_commit_doc[];
 extern const char reader_add_doc[], reader_pop_doc[], reader_setdefault_doc[];
 
 /* Methods. */

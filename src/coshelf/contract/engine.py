@@ -92,8 +92,8 @@ class Engine(Reader):
     quick_pop: Callable[[Any, bytes | None], Any] = staticmethod(_leave)
     """A quick way to take out the entry of a key, if its value is plain data.
 
-    The second argument is that of :attr:`quick`. It returns the value, and whether :meth:`stored` is to be called. If it
-    returns ``NotImplemented``, nothing was done.
+    The second argument is that of :attr:`quick`. It returns the value, and whether :meth:`stored` is to be called.
+    ``NotImplemented``: nothing was done.
     """
     quick_setdefault: Callable[[Any, Any, bytes | None], Any] = staticmethod(_add_not)
     """The same for a key and a default, which is stored if the key does not exist. It returns the value of the key."""
