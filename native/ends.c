@@ -188,7 +188,7 @@ first_in_leaf(BaseReader *self, Queue *queue, const Range *range, const uint8_t 
 {
     const LogMap *log = &((Log *)self->log)->log;
     for (; place < count; place += queue->last ? (size_t)-1 : 1) {
-        size_t key_length;
+        size_t key_length = 0;
         const uint8_t *node = base_node(self, leaf, place, &key_length);
         Span key = {node == NULL ? NULL : node + NODE_HEADER, key_length};
         if (node == NULL || key.length > LONGEST_ROW || !edge_set(&queue->edge, key, true)) {
