@@ -8,30 +8,22 @@
  * before it is followed. If a record is damaged or large, or cannot be found in this way, LMDB itself is asked.
  */
 
-#include "native.h"
+#include "base_reader.h"
 
-#include "log_object.h"
+#include "ends.h"
 
-#include <stdatomic.h>
 #include <stddef.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-#define PAGE_HEADER 16
 #define META_MAGIC 0xBEEFC0DEu
 #define DATA_VERSION 1
 #define MAIN_FLAGS 0x04       /* MDB_DUPSORT: its values have another form */
-#define P_BRANCH 0x01
-#define P_LEAF 0x02
-#define P_OVERFLOW 0x04
-#define P_KIND (0xff & ~0x10) /* all but P_DIRTY */
 #define F_BIGDATA 0x01
-#define NODE_HEADER 8
 #define DEEPEST 32            /* CURSOR_STACK of LMDB */
 #define LOCK_SIZE 64
-#define LOCK_NEWEST 48        /* after magic, format and a mutex of 40 bytes */
 #define ATTEMPTS 16
 #define FIRST_MAP (64 << 20)
 #define LOOK_AGAIN 0.001       /* seconds */
@@ -39,72 +31,6 @@
 #define ROW_KEY_LENGTH 6
 #define ROW_LENGTH 84
 #define ROW_SEQUENCE 48
-
-enum found { THERE, MISSING, AGAIN, ASK };
-
-typedef struct {
-    PyObject_HEAD
-    int ends;                 /* a descriptor whose position is moved, to find the end of the file */
-    const uint8_t *map;
-    size_t map_size;
-    size_t known;             /* bytes that the file is known to have */
-    double looked;            /* when the length of the file was looked at last */
-    size_t page_size;
-    const uint8_t *lock;
-    Py_buffer state;          /* the state page */
-    Py_ssize_t dirty;         /* the place in it that says whether the delta is dirty; -1: none */
-    uint8_t *copy;            /* of one record */
-    size_t room;
-    PyObject *log;            /* the delta, if it is a log; otherwise NULL */
-    Py_ssize_t last_flush;    /* the place in the state page of the time of the last flush */
-    double patience;          /* seconds after which commits in the delta seem to be neglected */
-    uint64_t row_of;          /* the transaction whose shelf row was read last */
-    uint64_t sequence;        /* the number of the last commit that it has */
-    bool closed;
-} BaseReader;
-
-typedef struct {
-    const uint8_t *bytes;
-    size_t length;
-} Span;
-
-/* --- numbers of the file, which may change while they are read ----------------------------------------------------- */
-
-/* The compiler must not read a number a second time: after it was bounded, the file may have another. */
-#define READ_ONCE(number) __asm__ volatile("" : "+r"(number))
-
-static inline uint16_t
-two(const uint8_t *at)
-{
-    uint16_t found;
-    memcpy(&found, at, sizeof(found));
-    READ_ONCE(found);
-    return found;
-}
-
-static inline uint32_t
-four(const uint8_t *at)
-{
-    uint32_t found;
-    memcpy(&found, at, sizeof(found));
-    READ_ONCE(found);
-    return found;
-}
-
-static inline uint64_t
-eight(const uint8_t *at)
-{
-    uint64_t found;
-    memcpy(&found, at, sizeof(found));
-    READ_ONCE(found);
-    return found;
-}
-
-static inline uint64_t
-newest(BaseReader *self)
-{
-    return atomic_load_explicit((const _Atomic uint64_t *)(self->lock + LOCK_NEWEST), memory_order_acquire);
-}
 
 /* --- the size of the file ------------------------------------------------------------------------------------------ */
 
@@ -181,8 +107,8 @@ compare(Span key, const uint8_t *bytes, size_t length)
 }
 
 /* The node at a place of a page; NULL if it does not lie within the page. */
-static const uint8_t *
-node_at(BaseReader *self, const uint8_t *page, size_t place, size_t *key_length)
+const uint8_t *
+base_node(BaseReader *self, const uint8_t *page, size_t place, size_t *key_length)
 {
     size_t offset = two(page + PAGE_HEADER + 2 * place);
     if (offset < PAGE_HEADER || offset + NODE_HEADER > self->page_size) {
@@ -201,14 +127,14 @@ nodes_of(BaseReader *self, const uint8_t *page)
 }
 
 /* The first node, from ``first`` on, whose key is not less than ``key``; ``equal`` says whether the keys are equal. */
-static size_t
-search(BaseReader *self, const uint8_t *page, size_t first, size_t count, Span key, bool *equal)
+size_t
+base_search(BaseReader *self, const uint8_t *page, size_t first, size_t count, Span key, bool *equal)
 {
     size_t low = first, high = count;
     *equal = false;
     while (low < high) {
         size_t middle = (low + high) / 2, length;
-        const uint8_t *node = node_at(self, page, middle, &length);
+        const uint8_t *node = base_node(self, page, middle, &length);
         if (node == NULL) {
             return SIZE_MAX;
         }
@@ -227,39 +153,43 @@ search(BaseReader *self, const uint8_t *page, size_t first, size_t count, Span k
     return low;
 }
 
+/* A page, and how many nodes it has; NULL if it is not a page of this kind. */
+const uint8_t *
+base_page(BaseReader *self, uint64_t number, bool is_leaf, size_t *count)
+{
+    const uint8_t *page = pages_at(self, number, 1);
+    if (page == NULL || eight(page) != number || (two(page + 10) & P_KIND) != (is_leaf ? P_LEAF : P_BRANCH)) {
+        return NULL;
+    }
+    *count = nodes_of(self, page);
+    return *count == SIZE_MAX || *count < 1 ? NULL : page;
+}
+
 /* The leaf that would have the key; NULL if a page on the way is not valid. */
 static const uint8_t *
-leaf_for(BaseReader *self, uint64_t root, unsigned depth, Span key)
+leaf_for(BaseReader *self, uint64_t root, unsigned depth, Span key, size_t *count)
 {
     uint64_t number = root;
     for (unsigned level = 1;; level++) {
-        const uint8_t *page = pages_at(self, number, 1);
-        if (page == NULL || eight(page) != number) {
-            return NULL;
-        }
-        unsigned kind = two(page + 10) & P_KIND;
-        if (level == depth) {
-            return kind == P_LEAF ? page : NULL;
-        }
-        size_t count = nodes_of(self, page);
-        if (kind != P_BRANCH || count == SIZE_MAX || count < 1) {
-            return NULL;
+        const uint8_t *page = base_page(self, number, level == depth, count);
+        if (page == NULL || level == depth) {
+            return page;
         }
         bool equal;
-        size_t length, place = search(self, page, 1, count, key, &equal);
+        size_t length, place = base_search(self, page, 1, *count, key, &equal);
         if (place == SIZE_MAX) {
             return NULL;
         }
-        const uint8_t *node = node_at(self, page, equal ? place : place - 1, &length);
+        const uint8_t *node = base_node(self, page, equal ? place : place - 1, &length);
         if (node == NULL) {
             return NULL;
         }
-        number = (uint64_t)four(node) | (uint64_t)two(node + 4) << 32;
+        number = base_child(node);
     }
 }
 
-static enum found
-copied(BaseReader *self, const uint8_t *bytes, size_t length)
+enum found
+base_copied(BaseReader *self, const uint8_t *bytes, size_t length)
 {
     if (length > self->room || self->copy == NULL) {
         uint8_t *made = PyMem_Realloc(self->copy, length);
@@ -273,38 +203,31 @@ copied(BaseReader *self, const uint8_t *bytes, size_t length)
     return THERE;
 }
 
-/* Copy the record that a key has in snapshot ``number``. AGAIN if another commit came meanwhile. */
-static enum found
-copy_record(BaseReader *self, uint64_t number, Span key, size_t *length)
+/* The tree of snapshot ``number``. MISSING if it has no rows, AGAIN if another commit came meanwhile. */
+enum found
+base_tree(BaseReader *self, uint64_t number, uint64_t *root, unsigned *depth)
 {
     const uint8_t *meta = self->map + (number & 1) * self->page_size + PAGE_HEADER;
     const uint8_t *main = meta + 72; /* magic, version, address and map size, then the free pages' tree */
-    unsigned flags = two(main + 4), depth = two(main + 6);
-    uint64_t root = eight(main + 40);
+    unsigned flags = two(main + 4);
+    *depth = two(main + 6);
+    *root = eight(main + 40);
     atomic_thread_fence(memory_order_acquire);
     if (eight(meta + 128) != number || newest(self) != number) {
         return AGAIN;
     }
-    if (root == UINT64_MAX && !depth) {
+    if (*root == UINT64_MAX && !*depth) {
         return MISSING;
     }
-    if (flags & MAIN_FLAGS || depth < 1 || depth > DEEPEST) {
-        return ASK;
-    }
-    const uint8_t *leaf = leaf_for(self, root, depth, key);
-    size_t count = leaf == NULL ? SIZE_MAX : nodes_of(self, leaf);
-    if (count == SIZE_MAX) {
-        return ASK;
-    }
-    bool equal;
-    size_t key_length, place = search(self, leaf, 0, count, key, &equal);
-    if (place == SIZE_MAX) {
-        return ASK;
-    }
-    if (!equal) {
-        return MISSING;
-    }
-    const uint8_t *node = node_at(self, leaf, place, &key_length);
+    return flags & MAIN_FLAGS || *depth < 1 || *depth > DEEPEST ? ASK : THERE;
+}
+
+/* Copy the record at a place of a leaf. */
+enum found
+base_copy_record(BaseReader *self, const uint8_t *leaf, size_t place, size_t *length)
+{
+    size_t key_length;
+    const uint8_t *node = base_node(self, leaf, place, &key_length);
     if (node == NULL) {
         return ASK;
     }
@@ -328,7 +251,30 @@ copy_record(BaseReader *self, uint64_t number, Span key, size_t *length)
         return ASK;
     }
     *length = size;
-    return copied(self, data, size);
+    return base_copied(self, data, size);
+}
+
+/* Copy the record that a key has in snapshot ``number``. AGAIN if another commit came meanwhile. */
+static enum found
+copy_record(BaseReader *self, uint64_t number, Span key, size_t *length)
+{
+    uint64_t root;
+    unsigned depth;
+    enum found found = base_tree(self, number, &root, &depth);
+    if (found != THERE) {
+        return found;
+    }
+    size_t count;
+    const uint8_t *leaf = leaf_for(self, root, depth, key, &count);
+    if (leaf == NULL) {
+        return ASK;
+    }
+    bool equal;
+    size_t place = base_search(self, leaf, 0, count, key, &equal);
+    if (place == SIZE_MAX) {
+        return ASK;
+    }
+    return equal ? base_copy_record(self, leaf, place, length) : MISSING;
 }
 
 static enum found
@@ -346,8 +292,8 @@ find_in_base(BaseReader *self, Span key, size_t *length)
 }
 
 /* The number up to which the base has every commit; false if LMDB has to be asked. */
-static bool
-read_sequence(BaseReader *self, uint64_t *sequence)
+bool
+base_read_sequence(BaseReader *self, uint64_t *sequence)
 {
     uint64_t number = newest(self);
     if (number != self->row_of) {
@@ -373,6 +319,14 @@ read_sequence(BaseReader *self, uint64_t *sequence)
     return true;
 }
 
+/* Whether the base lacks commits. */
+static inline bool
+is_dirty(BaseReader *self)
+{
+    return atomic_load_explicit((const _Atomic uint32_t *)((const uint8_t *)self->state.buf + self->dirty),
+                                memory_order_acquire);
+}
+
 /* Whether no process has flushed for so long that a reader has to see to it. */
 static bool
 is_neglected(BaseReader *self, double now)
@@ -396,7 +350,7 @@ find_in_log(BaseReader *self, Span key, double now, size_t *length)
     if (found == 0) {
         return AGAIN;
     }
-    if (found < 0 || *length > LARGEST_COPIED || !read_sequence(self, &sequence)) {
+    if (found < 0 || *length > LARGEST_COPIED || !base_read_sequence(self, &sequence)) {
         return ASK;
     }
     if (log_number_of(self->copy, *length) <= sequence) {
@@ -416,9 +370,7 @@ find_record(BaseReader *self, Span key, size_t *length)
     if (!is_whole(self, now)) {
         return ASK;
     }
-    if (self->dirty >= 0
-        && atomic_load_explicit((const _Atomic uint32_t *)((const uint8_t *)self->state.buf + self->dirty),
-                                memory_order_acquire)) {
+    if (self->dirty >= 0 && is_dirty(self)) {
         enum found found = find_in_log(self, key, now, length);
         if (found != AGAIN) {
             return found;
@@ -427,7 +379,39 @@ find_record(BaseReader *self, Span key, size_t *length)
     return find_in_base(self, key, length);
 }
 
-/* --- for counting.c ------------------------------------------------------------------------------------------------ */
+/* The value of the record in the reader, of which the caller knows that it is intact. As plain_loads().
+ *
+ * Loading may start a garbage collection, which may run any code, which may read with this object. So the copy is taken
+ * out of the object meanwhile. */
+PyObject *
+base_loaded(BaseReader *self, size_t length)
+{
+    uint8_t *record = self->copy;
+    size_t room = self->room;
+    self->copy = NULL;
+    self->room = 0;
+    PyObject *value = plain_loads(record, (Py_ssize_t)length);
+    if (self->copy == NULL && !self->closed) {
+        self->copy = record;
+        self->room = room;
+    }
+    else {
+        PyMem_Free(record);
+    }
+    return value;
+}
+
+/* --- for other files ----------------------------------------------------------------------------------------------- */
+
+bool
+base_is_readable(BaseReader *self)
+{
+    Log *log = (Log *)self->log;
+    double now = seconds();
+    return !self->closed && log != NULL && !log->closed && self->dirty >= 0
+           && atomic_load_explicit(log->log.generation, memory_order_acquire) == log->log.mine && is_whole(self, now)
+           && !(is_dirty(self) && is_neglected(self, now));
+}
 
 Log *
 base_reader_log(PyObject *reader)
@@ -448,6 +432,12 @@ base_reader_find(PyObject *reader, const uint8_t *key, size_t length, bool only_
     return found == THERE;
 }
 
+enum found
+base_find_record(BaseReader *self, Span key, size_t *length)
+{
+    return find_record(self, key, length);
+}
+
 /* --- the object ---------------------------------------------------------------------------------------------------- */
 
 static void
@@ -462,6 +452,7 @@ close_reader(BaseReader *self)
         self->lock = NULL;
     }
     Py_CLEAR(self->log);
+    ends_forget(self);
     PyMem_Free(self->copy);
     self->copy = NULL;
     self->room = 0;
@@ -601,20 +592,7 @@ reader_load(BaseReader *self, PyObject *const *arguments, Py_ssize_t count)
     size_t length;
     Span span = {(const uint8_t *)PyBytes_AS_STRING(encoded), (size_t)PyBytes_GET_SIZE(encoded)};
     if (find_record(self, span, &length) == THERE && is_intact(span.bytes, span.length, self->copy, length)) {
-        /* Loading may start a garbage collection, which may run any code, which may read with this object. So the copy
-         * is taken out of the object meanwhile. */
-        uint8_t *record = self->copy;
-        size_t room = self->room;
-        self->copy = NULL;
-        self->room = 0;
-        value = plain_loads(record, (Py_ssize_t)length);
-        if (self->copy == NULL && !self->closed) {
-            self->copy = record;
-            self->room = room;
-        }
-        else {
-            PyMem_Free(record);
-        }
+        value = base_loaded(self, length);
     }
     Py_DECREF(encoded);
     if (value == NULL && !PyErr_Occurred()) {
@@ -647,6 +625,7 @@ reader_attach(BaseReader *self, PyObject *arguments)
     }
     self->last_flush = last_flush;
     self->patience = patience;
+    ends_forget(self);
     Py_XSETREF(self->log, Py_NewRef(log));
     Py_RETURN_NONE;
 }
@@ -667,6 +646,10 @@ static PyMethodDef reader_methods[] = {
     {"load", (PyCFunction)(void (*)(void))reader_load, METH_FASTCALL, reader_load_doc},
     {"attach", (PyCFunction)reader_attach, METH_VARARGS, reader_attach_doc},
     {"add", (PyCFunction)(void (*)(void))reader_add, METH_FASTCALL, reader_add_doc},
+    {"pop", (PyCFunction)(void (*)(void))reader_pop, METH_FASTCALL, reader_pop_doc},
+    {"setdefault", (PyCFunction)(void (*)(void))reader_setdefault, METH_FASTCALL, reader_setdefault_doc},
+    {"popitem", (PyCFunction)(void (*)(void))reader_popitem, METH_FASTCALL, reader_popitem_doc},
+    {"commit", (PyCFunction)reader_commit, METH_VARARGS, reader_commit_doc},
     {"close", (PyCFunction)reader_close, METH_NOARGS, reader_close_doc},
     {NULL, NULL, 0, NULL},
 };

@@ -4,9 +4,8 @@
 
 #include "log_object.h"
 
-#define SLICE 50000000L /* nanoseconds of one wait for the mutex, after which signals are looked for */
-#define ATTEMPTS 8      /* as long as flushes come in between */
-#define LONGEST_INT 24  /* bytes of the pickle of an int */
+#define ATTEMPTS 8     /* as long as flushes come in between */
+#define LONGEST_INT 24 /* bytes of the pickle of an int */
 
 enum { PROTO = 0x80, FRAME = 0x95, BININT1 = 'K', BININT2 = 'M', BININT = 'J', LONG1 = 0x8a, STOP = '.' };
 #define FRAMED 4 /* pickle frames this many bytes and more */
@@ -139,20 +138,6 @@ commit_sum(Addition *addition, const LogStamp *stamp, uint64_t *number)
     return result;
 }
 
-/* Wait until the mutex is free, without the interpreter's lock. False: an error is set. */
-static bool
-wait_for_mutex(Log *log)
-{
-    log_enter(log);
-    Py_BEGIN_ALLOW_THREADS
-    if (log_lock_until(&log->log, SLICE) == LOG_DONE) {
-        log_unlock(&log->log);
-    }
-    Py_END_ALLOW_THREADS
-    log_leave(log);
-    return PyErr_CheckSignals() == 0;
-}
-
 /* LOG_BUSY: an error is set. */
 static enum log_result
 add_patiently(Addition *addition, uint64_t *number)
@@ -169,7 +154,7 @@ add_patiently(Addition *addition, uint64_t *number)
         }
         enum log_result result = log_lock(map, LOG_SPINS);
         if (result == LOG_BUSY) {
-            if (!wait_for_mutex(addition->log)) {
+            if (!log_wait_for_mutex(addition->log)) {
                 return LOG_BUSY;
             }
             continue;

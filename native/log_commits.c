@@ -102,6 +102,20 @@ log_take(Log *self)
     return result == LOG_DONE;
 }
 
+/* Wait until the mutex is free, without the interpreter's lock. False: an error is set. */
+bool
+log_wait_for_mutex(Log *self)
+{
+    log_enter(self);
+    Py_BEGIN_ALLOW_THREADS
+    if (log_lock_until(&self->log, SLICE) == LOG_DONE) {
+        log_unlock(&self->log);
+    }
+    Py_END_ALLOW_THREADS
+    log_leave(self);
+    return PyErr_CheckSignals() == 0;
+}
+
 /* --- committing ---------------------------------------------------------------------------------------------------- */
 
 static bool

@@ -59,13 +59,18 @@ PyObject *log_gathered(Log *self, unsigned wanted, Bound start, Bound stop, uint
 
 bool log_stores_at_once(Log *self);
 bool log_notice(Log *self);
+bool log_wait_for_mutex(Log *self);
 
 /* The reader of the base, for counting.c. The record lies in the reader, and is valid until other code runs. */
 Log *base_reader_log(PyObject *reader);
 bool base_reader_find(PyObject *reader, const uint8_t *key, size_t length, bool only_in_log, const uint8_t **record,
                       size_t *size);
 PyObject *reader_add(PyObject *reader, PyObject *const *arguments, Py_ssize_t count);
-extern const char reader_add_doc[];
+PyObject *reader_pop(PyObject *reader, PyObject *const *arguments, Py_ssize_t count);
+PyObject *reader_setdefault(PyObject *reader, PyObject *const *arguments, Py_ssize_t count);
+PyObject *reader_commit(PyObject *reader, PyObject *arguments);
+extern const char reader_commit_doc[];
+extern const char reader_add_doc[], reader_pop_doc[], reader_setdefault_doc[];
 
 /* Methods. */
 PyObject *log_put(Log *self, PyObject *const *arguments, Py_ssize_t count);

@@ -251,3 +251,33 @@ def test_damaged_record_is_not_taken_for_an_expired_one(clock: MovingClock) -> N
         clock.pass_by(60)
         with pytest.raises(coshelf.DamagedRecord):
             dict(shelf.items())
+
+
+def test_expired_items_at_either_end_are_not_popped(shelf: Shelf, clock: MovingClock) -> None:
+    for number in range(12):
+        shelf.set(number, number, expire=10 if number < 4 or number >= 9 else 100)
+    shelf.sync()
+    shelf.set(-1, -1, expire=10)
+    shelf[6] = 60
+    clock.pass_by(50)
+    shelf.set(20, 20, expire=10)
+    assert [shelf.popitem(last=False) for _ in range(2)] == [(4, 4), (5, 5)]
+    assert [shelf.popitem() for _ in range(2)] == [(20, 20), (8, 8)]
+    assert shelf.pop(0, None) is None
+    assert shelf.setdefault(1, "new") == "new"
+    clock.pass_by(50)
+    assert [shelf.popitem(last=False) for _ in range(2)] == [(1, "new"), (6, 60)]
+    with pytest.raises(KeyError):
+        shelf.popitem()
+
+
+def test_an_entry_with_a_time_is_popped_as_any_other(shelf: Shelf, clock: MovingClock) -> None:
+    for number in range(4):
+        shelf.set(number, number, expire=10)
+    assert shelf.popitem(last=False) == (0, 0)
+    assert shelf.popitem() == (3, 3)
+    assert shelf.pop(1) == 1
+    assert shelf.setdefault(2, "new") == 2
+    shelf[1] = "permanent"
+    clock.pass_by(20)
+    assert dict(shelf) == {1: "permanent"}

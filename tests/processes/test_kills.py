@@ -27,6 +27,13 @@ def test_what_a_killed_process_counted_is_counted_once(crew: Crew, path: str, se
     crew.run(SCRIPTS / "while_counting.py", path, seed)
 
 
+@pytest.mark.parametrize("seed", [1, 2])
+def test_killed_processes_pop_no_item_twice_and_lose_none_but_the_one_under_way(
+    crew: Crew, path: str, seed: int
+) -> None:
+    crew.run(SCRIPTS / "while_popping.py", path, seed)
+
+
 def test_killed_inside_a_transaction_leaves_nothing_of_it_and_no_lock(crew: Crew, path: str) -> None:
     with coshelf.open(path, timeout=60) as shelf:
         shelf["a"] = 0

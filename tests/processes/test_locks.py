@@ -191,7 +191,9 @@ def test_ctrl_c_at_any_step_before_the_block_leaves_a_shelf_that_works(crew: Cre
     crew.run(SCRIPTS / "interrupted_at_every_step.py", path, work)
 
 
-@pytest.mark.parametrize(("step", "stride"), [("modify", 1), ("touching", 11), ("pop", 1), ("incr", 1)])
+@pytest.mark.parametrize(
+    ("step", "stride"), [("modify", 1), ("touching", 11), ("pop", 1), ("incr", 1), ("popitem", 1), ("setdefault", 1)]
+)
 def test_ctrl_c_at_any_instruction_of_a_quick_step_leaves_no_lock(
     crew: Crew, path: str, step: str, stride: int
 ) -> None:

@@ -76,6 +76,24 @@ def test_each_item_is_popped_once(crew: Crew, path: str) -> None:
         assert dict(shelf) == {}
 
 
+def test_each_item_of_a_queue_is_taken_once(crew: Crew, path: str) -> None:
+    """Three take the first item, one the last, while all put others behind."""
+    first = {f"{number:04}/x": number for number in range(1_000)}
+    with coshelf.open(path) as shelf:
+        shelf.sub("queue").update(first)
+    workers = [crew.start(SCRIPTS / "puts_and_takes.py", path, own) for own in range(4)]
+    for worker in workers:
+        worker.expect("ready")
+    for worker in workers:
+        worker.tell()
+    got = Counter(line for worker in workers for line in worker.finish())
+    assert len(got) == got.total() == 1_200
+    with coshelf.open(path) as shelf:
+        left = set(shelf.sub("queue"))
+    assert left.isdisjoint(got)
+    assert left.union(got) == {*first, *(f"{1_000 + number:04}/{own}" for number in range(300) for own in range(4))}
+
+
 def test_delete_of_one_key_succeeds_once(crew: Crew, path: str) -> None:
     with coshelf.open(path) as shelf:
         shelf.update(dict.fromkeys(range(150)))

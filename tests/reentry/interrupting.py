@@ -29,7 +29,7 @@ class Calls:
         self.durability = durability
         self.shelf: coshelf.Shelf[Any, Any] = self.open()
         self.shelf["count"] = 0
-        self.counted = 0
+        self.counted = self.queued = 0
         for _ in range(3):  # from then on the quick ways are taken, where there are some
             self.modify()
             self.get()
@@ -84,6 +84,13 @@ class Calls:
         self.shelf.pop("default", None)
         assert self.shelf.setdefault("default", 1) == 1
 
+    def popitem(self) -> None:
+        """Put an item behind a queue, and take the first one. Whatever comes in between does both or none."""
+        self.queued += 1
+        queue = self.shelf.sub("queue")
+        queue[f"{self.queued:06}"] = 1
+        assert queue.popitem(last=False)[1] == 1
+
     def get(self) -> None:
         assert self.shelf["count"] >= 0
 
@@ -111,6 +118,7 @@ class Calls:
 
     def check(self) -> None:
         assert self.shelf["count"] == self.counted, f"{self.shelf['count']} instead of {self.counted}"
+        assert not self.shelf.sub("queue")
 
 
 class Interruption:

@@ -9,10 +9,10 @@ import sys
 import pytest
 
 _WORKER = os.path.join(os.path.dirname(__file__), "interrupting.py")
-_INNER = "set,update,modify,incr,edit,transaction,setdefault,get,iterate,wait,sync"
+_INNER = "set,update,modify,incr,edit,transaction,setdefault,popitem,get,iterate,wait,sync"
 _OUTER = (
-    "set", "update", "large", "modify", "touch", "incr", "edit", "transaction", "setdefault", "get", "iterate", "wait",
-    "sync",
+    "set", "update", "large", "modify", "touch", "incr", "edit", "transaction", "setdefault", "popitem", "get",
+    "iterate", "wait", "sync",
 )  # fmt: skip
 _TARGETS = ("lmdb", "sqlite", "files", "memory", "mapping")
 

@@ -89,6 +89,16 @@ class Engine(Reader):
 
     It returns the sum, and whether :meth:`stored` is to be called. If it returns ``NotImplemented``, nothing was done.
     """
+    quick_pop: Callable[[Any, bytes | None], Any] = staticmethod(_leave)
+    """A quick way to take out the entry of a key, if its value is plain data.
+
+    The second argument is that of :attr:`quick`. It returns the value, and whether :meth:`stored` is to be called.
+    ``NotImplemented``: nothing was done.
+    """
+    quick_setdefault: Callable[[Any, Any, bytes | None], Any] = staticmethod(_add_not)
+    """The same for a key and a default, which is stored if the key does not exist. It returns the value of the key."""
+    quick_popitem: Callable[[tuple[tuple[bytes, bytes], ...], bool, bytes | None], Any] = staticmethod(_add_not)
+    """The same for the last item, or else the first one, of the ranges of a namespace. None: there is no item."""
     quick_hold: Callable[[tuple[int, int]], AbstractContextManager[bool]] = staticmethod(_hold_not)
     """A quick way to hold the exclusive lock for a block. The block gets False if it has to use :meth:`exclusive`.
 

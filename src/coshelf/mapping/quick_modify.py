@@ -1,18 +1,17 @@
-"""Quick ways of ``modify`` and ``pop``, for values of plain data: lock, value and commit take one call of C each."""
+"""A quick way of ``modify``, for values of plain data: lock, value and commit take one call of C each."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from coshelf.contract import Batch
 from coshelf.mapping.handle import Handle, Participant
 from coshelf.mapping.namespace import Namespace
 from coshelf.mapping.transaction import MISSING, LateState, refuse_none
 from coshelf.system.participants import current_thread
 from coshelf.values.codec import Codec
 
-__all__ = ["modify_quickly", "pop_quickly"]
+__all__ = ["modify_quickly"]
 
 
 def modify_quickly(
@@ -72,29 +71,3 @@ def _modified(
     if is_left:
         engine.stored()
     return new
-
-
-def pop_quickly(handle: Handle, namespace: Namespace, key: Any) -> Any:
-    """As :meth:`coshelf.Shelf.pop`, for a thread that is in no transaction of the handle.
-
-    Returns :data:`MISSING` if it has done nothing. The general way has to do it then.
-    """
-    thread = current_thread()
-    try:
-        return _popped(handle, namespace, thread, key)
-    finally:  # an interrupt may come just before the same step in there
-        handle.leave(thread)
-
-
-def _popped(handle: Handle, namespace: Namespace, thread: tuple[int, int], key: Any) -> Any:
-    engine = handle.engine
-    try:
-        handle.inside[thread] = Participant()  # writes of signal handlers are deferred
-        with engine.quick_hold(thread) as is_held:
-            value = engine.quick(key, namespace.start) if is_held else NotImplemented
-            if value is NotImplemented:
-                return MISSING
-            engine.commit_held(Batch(deletes=frozenset((namespace.encode(key),))))
-    finally:
-        handle.leave(thread)
-    return value

@@ -19,7 +19,7 @@ from coshelf.mapping.expiring import Lapsing
 from coshelf.mapping.handle import Handle
 from coshelf.mapping.memoizing import Memoizing
 from coshelf.mapping.namespace import Namespace
-from coshelf.mapping.quick_modify import modify_quickly, pop_quickly
+from coshelf.mapping.quick_modify import modify_quickly
 from coshelf.mapping.reading import Readable
 from coshelf.mapping.snapshot import Snapshot
 from coshelf.mapping.transaction import MISSING, Transaction, pairs
@@ -249,22 +249,36 @@ class Shelf(Cared, Memoizing, Lapsing[K, V], Readable[K, V], MutableMapping[K, V
     def pop(self, key: K, /, default: Any = MISSING) -> Any:
         """Remove an entry and return its value, or ``default`` if the key is missing. As ``dict.pop``."""
         if self._modifies_quickly and not self._handle.inside:
-            value = pop_quickly(self._handle, self._namespace, key)
-            if value is not MISSING:
+            engine = self._handle.engine
+            done = engine.quick_pop(key, self._start)
+            if done is not NotImplemented:
+                value, is_left = done
+                if is_left:
+                    engine.stored()
                 return value
         return self._atomically(lambda transaction: transaction.pop(key, default), writes=self._locks_for(key))
 
     def popitem(self, last: bool = True) -> tuple[K, V]:
         """Remove and return the item with the greatest key, or with ``last=False`` the smallest."""
+        if self._modifies_quickly and not self._handle.inside:
+            engine = self._handle.engine
+            done = engine.quick_popitem(self._namespace.ranges, last, self._start)
+            if done is None:
+                raise KeyError("popitem(): the shelf is empty")
+            if done is not NotImplemented:
+                item, is_left = done
+                if is_left:
+                    engine.stored()
+                return cast("tuple[K, V]", item)
         joined = self._joined()
         if joined is not None:
             return joined.popitem(last)
         if self.capabilities.checks == "entry":
             return self._popitem_singly(last)
         # Not optimistically: after the read, another process may store an item that must be removed first.
-        if self._handle.engine.locks_quickly:
-            return self._holding(lambda transaction: transaction.popitem(last))
-        return self._patiently(lambda transaction: transaction.popitem(last))
+        if self.capabilities.exclusive is None:
+            return self._patiently(lambda transaction: transaction.popitem(last))
+        return self._holding(lambda transaction: transaction.popitem(last))
 
     def _popitem_singly(self, last: bool) -> tuple[K, V]:
         """For engines that check single entries: the item was the last one when it was looked up."""
@@ -279,6 +293,14 @@ class Shelf(Cared, Memoizing, Lapsing[K, V], Readable[K, V], MutableMapping[K, V
     def setdefault(self, key: K, default: V, /) -> V: ...
     def setdefault(self, key: K, default: Any = None, /) -> Any:
         """The value of ``key``. If the key does not exist, ``default`` is stored and a copy of it returned."""
+        if self._modifies_quickly and not self._handle.inside:
+            engine = self._handle.engine
+            done = engine.quick_setdefault(key, default, self._start)
+            if done is not NotImplemented:
+                value, is_left = done
+                if is_left:
+                    engine.stored()
+                return value
         if self._handle.engine.locks_quickly and not self._handle.inside:
             with suppress(KeyError):  # as a rule it exists, and no lock is needed
                 self._handle.refuse_writing()

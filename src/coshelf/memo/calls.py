@@ -57,7 +57,7 @@ class Call:
             if not self._is_kept():
                 with holding(claim):
                     yield COMPUTE
-                self._keep()
+                self._keep(claim)
         finally:
             claim.claims.drop(claim)
 
@@ -89,6 +89,6 @@ class Call:
         self.result = result
         self._keep()
 
-    def _keep(self) -> None:
+    def _keep(self, claim: Claim | None = None) -> None:
         if self._when is None or self._when(self.result):
-            self._results.keep(self.key, self.result)
+            self._results.keep(self.key, self.result, claim)

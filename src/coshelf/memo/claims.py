@@ -109,6 +109,7 @@ class Claim:
         row: the key of the row.
         pid: the process that took it. A forked child has a copy, and must not drop it.
         is_lost: whether another process has taken it over.
+        is_dropped: whether the row was removed together with the storing of the result.
         taker: the thread and task that took it.
     """
 
@@ -116,7 +117,7 @@ class Claim:
         self.claims = claims
         self.row = row
         self.pid = os.getpid()
-        self.is_lost = False
+        self.is_lost = self.is_dropped = False
         self.taker = _this_task()
         self._process = claims.process()
         self._token = os.urandom(8).hex()
@@ -171,8 +172,23 @@ class Claim:
         except (Unavailable, OutcomeUnknown):
             return  # it is not renewed any more, and the result is not to be lost for that
 
+    def drop_with(self, batch: Batch) -> bool:
+        """Commit a batch, which is to be stored by the claim's computation, and remove the row in the same commit.
+
+        Returns False if another process has taken the claim over. Then nothing is committed.
+        """
+        while not self._is_over():
+            checks = {self.row: self._version}
+            try:
+                self.claims.engine.commit(Batch(batch.puts, batch.deletes.union(checks), checks))
+            except Conflict:
+                self._look()
+            else:
+                self.is_dropped = True
+        return self.is_dropped
+
     def _is_over(self) -> bool:
-        return self.is_lost or self.pid != os.getpid()
+        return self.is_lost or self.is_dropped or self.pid != os.getpid()
 
     def _look(self) -> None:
         """Read the version of the row, which another thread may have renewed."""

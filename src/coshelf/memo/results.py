@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final, Protocol
 
-from coshelf.memo.claims import Claims
+from coshelf.memo.claims import Claim, Claims
 
 __all__ = ["MISSING", "Results"]
 
@@ -29,8 +29,8 @@ class Results(Protocol):
         """The result of a key, or :data:`MISSING`."""
         ...
 
-    def keep(self, key: Any, result: Any) -> None:
-        """Store the result of a key."""
+    def keep(self, key: Any, result: Any, claim: Claim | None) -> None:
+        """Store the result of a key. With a claim of the key, its row may be removed in the same commit."""
         ...
 
     def is_due(self, key: Any, length: int) -> bool:

@@ -27,6 +27,7 @@ from coshelf.contract import (
 from coshelf.engines.lmdb import long_keys
 from coshelf.engines.lmdb.blobs.catalogue import with_blob_rows
 from coshelf.engines.lmdb.blobs.folder import folder_of
+from coshelf.engines.lmdb.checked_batch import commit_quickly
 from coshelf.engines.lmdb.delta.committer import Committer, is_large
 from coshelf.engines.lmdb.delta.delta import SMALL, DeltaFull, NoDelta, is_deletion
 from coshelf.engines.lmdb.delta.log import LogDelta
@@ -95,6 +96,7 @@ class LmdbEngine(Engine):
         self.blobs = _BlobsOfHandle(self)
         self._read_quickly_from: BaseFile | None = None
         self._reader: BaseReader | None = None
+        self._checks_quickly = False
         self._quick_delta: Delta | None = None  # in which quick_store() and the reader look
         if self._puts_quickly:
             self._flush_what_was_left()
@@ -160,7 +162,9 @@ class LmdbEngine(Engine):
         """Read plain values without LMDB from here on, if the base has a reader for that."""
         self._read_quickly_from = base
         self._quick_delta = None
-        self._reader = base.quick_reader(self._environment.files.page)
+        environment = self._environment
+        # A key that is not found may have been lost by damage: this is for the longer path to tell.
+        self._reader = base.quick_reader(environment.files.page) if environment.reads_plainly else None
         if self._reader is not None:
             self.quick = self._reader.load
 
@@ -178,7 +182,11 @@ class LmdbEngine(Engine):
             delta.log.notice_by(environment.flusher, environment.name)
             self.quick_store = delta.log.store
             if self._reader is not None:
+                self._checks_quickly = True
                 self.quick_add = self._reader.add
+                self.quick_pop = self._reader.pop
+                self.quick_setdefault = self._reader.setdefault
+                self.quick_popitem = self._reader.popitem
             hold = environment.exclusive.quick_hold(delta.log)
             if hold is not None:
                 self.quick_hold = hold
@@ -246,6 +254,13 @@ class LmdbEngine(Engine):
     # --- writing -----------------------------------------------------------------------------------------------------
 
     def _apply(self, batch: Batch) -> int:
+        if batch.checks and self._checks_quickly and self._reader is not None:
+            done = commit_quickly(self._reader, batch)
+            if done is not NotImplemented:
+                number: int = done[0]
+                if done[1]:
+                    self.stored()
+                return number
         return self._acknowledged(self._commit(batch, holding=False))
 
     def put(self, key: bytes, body: bytes, held: Batch | None = None) -> int | str:

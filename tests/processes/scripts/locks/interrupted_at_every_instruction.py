@@ -17,12 +17,17 @@ STEPS = {
     "touching": lambda: shelf.modify("k", touching),
     "pop": lambda: shelf.pop("k"),
     "incr": lambda: shelf.incr("k"),
+    "popitem": lambda: shelf.popitem(last=False),
+    "setdefault": lambda: shelf.setdefault(at, 1),
 }
 
 
+FINALIZERS = ("__del__", "_until_the_end", "_pages")
+
+
 def is_in_finalizer(frame):
-    """An interrupt there is printed and forgotten by Python."""
-    return frame is not None and (frame.f_code.co_name == "__del__" or is_in_finalizer(frame.f_back))
+    """An interrupt there is printed and forgotten by Python, also in a generator that is collected."""
+    return frame is not None and (frame.f_code.co_name in FINALIZERS or is_in_finalizer(frame.f_back))
 
 
 def enter(frame, event, argument):
