@@ -10,9 +10,7 @@ from typing import Self
 
 from coshelf.contract.batches import CLAIMS, RESERVED, Entry
 from coshelf.system.backoff import Backoff
-from coshelf.values import tags
-from coshelf.values.envelope import carries
-from coshelf.values.expiry import is_of_user
+from coshelf.values.envelope import is_left_behind
 
 __all__ = ["Doorbell", "PollingBell", "Reader", "Snapshot"]
 
@@ -91,11 +89,7 @@ class Snapshot(Reader):
 
     def _is_needed(self, row: bytes) -> bool:
         """Whether a copy needs a row of coshelf's own."""
-        if not tags.INDEX[0] <= row < tags.INDEX[1]:
-            return not CLAIMS[0] <= row < CLAIMS[1]
-        tag, key = tags.row_parts(row)
-        record = self.record(key) if is_of_user(key) else None
-        return record is not None and carries(record, tag)
+        return not (CLAIMS[0] <= row < CLAIMS[1] or is_left_behind(row, self.record))
 
     def last_commit(self) -> int | None:
         """The number of the last commit in this snapshot; None if the engine does not number its commits."""

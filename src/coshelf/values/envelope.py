@@ -6,7 +6,7 @@ the secret of an encrypted one. For each header there are rows in an index: docs
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from coshelf import records
@@ -24,6 +24,7 @@ __all__ = [
     "enclosed_with_rows",
     "envelope_for",
     "envelope_of",
+    "is_left_behind",
     "rows_of",
     "tags_of",
     "with_rows",
@@ -129,6 +130,15 @@ def envelope_of(record: bytes) -> Envelope:
 def carries(record: bytes, tag: bytes) -> bool:
     """Whether an entry has a tag, which is given as it is stored."""
     return tag in record and tag in tags_of(record)
+
+
+def is_left_behind(row: bytes, record_of: Callable[[bytes], bytes | None]) -> bool:
+    """Whether a row of coshelf's own is in the index of tags, and its entry is missing or has lost the tag."""
+    if not tags.INDEX[0] <= row < tags.INDEX[1]:
+        return False
+    tag, key = tags.row_parts(row)
+    record = record_of(key) if expiry.is_of_user(key) else None
+    return record is None or not carries(record, tag)
 
 
 def rows_of(key: bytes, record: bytes) -> list[bytes]:
