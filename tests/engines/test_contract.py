@@ -63,7 +63,8 @@ class TestMemory(EngineContract):
 class _OnMapping(EngineContract):
     demands = (
         *("ordered=sorts", "snapshots=copies", "atomic=process", "exclusive=threads", "watch=doorbell"),
-        *("shared=threads", "consistency=strict", "largest_batch=None", "largest_key=None", "largest_value=None", "tags"),
+        *("shared=threads", "consistency=strict", "largest_batch=None", "largest_key=None", "largest_value=None"),
+        "tags",
     )
 
 

@@ -265,6 +265,7 @@ def test_flush_removes_the_rows_of_expired_entries(tmp_path: Path, clock: Moving
 def test_rows_and_headers_of_a_crafted_shelf_do_no_harm(shelf: Shelf) -> None:
     start, x = INDEX[0], encoded_tag("x")
     crafted = [start, start + b"\xff", start + b"\x05ab", start + x, start + x + b"\x01values", start + x + b"\x30none"]
+    crafted += [start + x + b"\x30\xff\xfe", start + x + b"\x77junk"]
     headers = [b"\x01x", b"\x00", b"\x05x", b"\x01\xff", b"\x01x\x09", b""]
     bodies = {
         b"\x30%d" % number: b"\x02\x18" + len(data).to_bytes(2, "little") + data + b"\0\x80\x05N."

@@ -181,7 +181,7 @@ class Lapsing(Transacting[K, V]):
 
     def _marked(self, tags: Any) -> tuple[bytes, ...]:
         engine = self._handle.engine
-        return usable_tags(tags, engine.capabilities, engine.name)
+        return () if tags == () else usable_tags(tags, engine.capabilities, engine.name)
 
     def _wanted(self, tag: Any) -> bytes:
         self._handle.refuse_closed()

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
+from coshelf import records
 from coshelf.contract import Capabilities
 from coshelf.errors import Unsupported
 from coshelf.keys import FOREIGN
@@ -24,6 +25,8 @@ __all__ = ["MISSING", "Expire", "LapsingTransaction", "unsupported", "usable"]
 
 K = TypeVar("K")
 V = TypeVar("V")
+
+_HEADERED = bytes((records.HEADERED,))
 
 Expire = float | timedelta | None
 """What ``expire=`` may be: seconds, a timedelta, or None for an entry that does not expire."""
@@ -118,23 +121,21 @@ class LapsingTransaction(Generic[K, V]):
         with overlay.instant() as instant:
             for at, (start, stop) in enumerate(ranges):
                 for key, record in marked_entries(instant, tag, start, stop):
-                    if self._namespace.decode(key) is FOREIGN:
-                        continue
                     if rows == most:
                         return removed, [(key, stop), *ranges[at + 1 :]]
                     rows += 1
                     if record is None:  # a row that an entry has left behind
                         overlay.delete(tag_row(tag, key))
-                        continue
-                    removed += not is_over(key, record, self._state.now())
-                    self._remove(key, record)
+                    elif self._namespace.decode(key) is not FOREIGN:
+                        removed += not is_over(key, record, self._state.now())
+                        self._remove(key, record)
         return removed, []
 
     def _lifetime(self, expire: Any) -> int | None:
         return usable(expire, self._codec, self._state.capabilities, self._state.engine)
 
     def _marked(self, tags: Any) -> tuple[bytes, ...]:
-        return usable_tags(tags, self._state.capabilities, self._state.engine)
+        return () if tags == () else usable_tags(tags, self._state.capabilities, self._state.engine)
 
     def _wanted(self, tag: Any) -> bytes:
         return usable_tag(tag, self._state.capabilities, self._state.engine)
@@ -143,8 +144,9 @@ class LapsingTransaction(Generic[K, V]):
         """Remove an entry that has this record, and its rows of the indexes."""
         overlay = self._state.overlay()
         overlay.delete(encoded)
-        for row in rows_of(encoded, record):
-            overlay.delete(row)
+        if record[:1] == _HEADERED:  # as a rule it is not, and nothing has to be found out
+            for row in rows_of(encoded, record):
+                overlay.delete(row)
 
     def _living_record(self, encoded: bytes) -> bytes | None:
         """The record of an entry that exists and has not expired."""

@@ -52,7 +52,8 @@ class Overlay(Reader):
 
     def note_rows(self, envelope: Envelope, key: bytes) -> None:
         """Write the rows of the indexes for an entry with a time or tags."""
-        self._writes.update(dict.fromkeys(envelope.rows(key), MARK))
+        for row in envelope.rows(key):
+            self._writes[row] = MARK
         time = envelope.time
         if time is not None:
             self._first_time = time if self._first_time is None else min(time, self._first_time)

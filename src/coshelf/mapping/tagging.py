@@ -27,7 +27,7 @@ _MOST_READ = 256  # and at most, because their values may be large
 
 def usable_tags(tags: Any, capabilities: Capabilities, engine: str) -> tuple[bytes, ...]:
     """The tags of a ``tags=`` as they are stored. Raises :class:`InvalidTag` and :class:`Unsupported`."""
-    found = encoded_tags(tags) if tags != () else ()
+    found = encoded_tags(tags)
     if found and not capabilities.tags:
         raise _unsupported(engine)
     return found

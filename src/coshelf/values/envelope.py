@@ -6,7 +6,7 @@ the secret of an encrypted one. For each header there are rows in an index: docs
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
 from coshelf import records
@@ -33,6 +33,8 @@ __all__ = [
 _TAG = bytes((records.HEADERED,))
 _OLD = bytes((records.OLD_PICKLE,))
 _WITH_TAGS = bytes((records.TAGS,))
+_TIMED = _TAG + records.header(records.EXPIRY, bytes(records.TIME))[: -records.TIME]
+_MARKED = _TAG + _WITH_TAGS
 _KIND_AND_SIZE = 3  # bytes of a header before its data
 _TIME_ENDS = 1 + _KIND_AND_SIZE + records.TIME
 
@@ -48,12 +50,12 @@ class Envelope(NamedTuple):
     time: int | None = None
     tags: tuple[bytes, ...] = ()
 
-    def rows(self, key: bytes) -> Iterator[bytes]:
+    def rows(self, key: bytes) -> list[bytes]:
         """The rows of the indexes for the entry of a key."""
+        found = [tags.row_key(tag, key) for tag in self.tags] if self.tags else []
         if self.time is not None:
-            yield expiry.row_key(self.time, key)
-        for tag in self.tags:
-            yield tags.row_key(tag, key)
+            found.append(expiry.row_key(self.time, key))
+        return found
 
 
 NOTHING: Final = Envelope()
@@ -80,28 +82,24 @@ def enclosed_with_rows(puts: Mapping[bytes, bytes], envelope: Envelope) -> dict[
     """Entries with the headers of an envelope, and their rows of the indexes."""
     made = {key: enclosed(body, envelope) for key, body in puts.items()}
     for key in puts:
-        made.update(dict.fromkeys(envelope.rows(key), MARK))
+        for row in envelope.rows(key):
+            made[row] = MARK
     return made
 
 
-def _ends(record: bytes) -> tuple[int, int]:
-    """Where the headers of the time and of the tags end in a record or body. Each is 0 if there is no such header."""
-    if record[:1] != _TAG or record[1:2] > _WITH_TAGS:
-        return 0, 0
-    first = 0 if time_of(record) is None else _TIME_ENDS
-    at = first or 1
+def _tags_end(record: bytes, at: int) -> int:
+    """Where the header of tags ends that may begin here; the same place if there is none."""
     if record[at : at + 1] != _WITH_TAGS:
-        return first, 0
+        return at
     end = at + _KIND_AND_SIZE + int.from_bytes(record[at + 1 : at + _KIND_AND_SIZE], "little")
-    return first, end if end < len(record) else 0
+    return end if end < len(record) else at
 
 
 def bare(record: bytes) -> bytes:
     """The record, or body, as it was before :func:`enclosed`. Without such headers it is returned as it is."""
-    if record[:1] != _TAG or record[1:2] > _WITH_TAGS:
-        return record
-    end = max(_ends(record))
-    if not end:
+    if record.startswith(_TIMED):
+        end = _tags_end(record, _TIME_ENDS)
+    elif not record.startswith(_MARKED) or (end := _tags_end(record, 1)) == 1:
         return record
     if record[end : end + 1] != b"\0":
         return _TAG + record[end:]
@@ -114,17 +112,21 @@ def body_of(record: bytes) -> bytes:
     return bare(record[: -records.TRAILER])
 
 
-def tags_of(record: bytes) -> tuple[bytes, ...]:
-    """The tags of a record, or body, as they are stored."""
-    first, last = _ends(record)
-    return tags.tags_in(record[(first or 1) + _KIND_AND_SIZE : last]) if last else ()
-
-
 def envelope_of(record: bytes) -> Envelope:
     """The envelope of a record, or body."""
-    if record[:1] != _TAG or record[1:2] > _WITH_TAGS:
+    if record.startswith(_TIMED):
+        time, begin = time_of(record), _TIME_ENDS
+    elif record.startswith(_MARKED):
+        time, begin = None, 1
+    else:
         return NOTHING
-    return Envelope(time_of(record), tags_of(record))
+    end = _tags_end(record, begin)
+    return Envelope(time, tags.tags_in(record[begin + _KIND_AND_SIZE : end]) if end > begin else ())
+
+
+def tags_of(record: bytes) -> tuple[bytes, ...]:
+    """The tags of a record, or body, as they are stored."""
+    return envelope_of(record).tags
 
 
 def carries(record: bytes, tag: bytes) -> bool:
@@ -143,7 +145,7 @@ def is_left_behind(row: bytes, record_of: Callable[[bytes], bytes | None]) -> bo
 
 def rows_of(key: bytes, record: bytes) -> list[bytes]:
     """The rows of the indexes for an entry. Where it is removed, they can be removed with it."""
-    return list(envelope_of(record).rows(key))
+    return envelope_of(record).rows(key)
 
 
 def with_rows(puts: Mapping[bytes, bytes]) -> Mapping[bytes, bytes]:
