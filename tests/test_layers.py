@@ -18,7 +18,15 @@ LAYERS = [
     ("native", "system", "screen"),
     ("keys", "records", "stored"),
     # What a record is, told without an engine: contracts speak of blobs and reports.
-    ("values.blobs", "values.buffers", "values.expiry", "values.pickle_surgery", "values.headers"),
+    (
+        "values.blobs",
+        "values.buffers",
+        "values.envelope",
+        "values.expiry",
+        "values.headers",
+        "values.pickle_surgery",
+        "values.tags",
+    ),
     ("trust.gate", "inspection.preview", "inspection.reports"),
     ("contract",),
     ("values", "trust", "inspection.record_check"),

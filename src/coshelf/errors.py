@@ -21,6 +21,7 @@ __all__ = [
     "FormatTooNew",
     "InvalidExpiry",
     "InvalidKey",
+    "InvalidTag",
     "KeyTooLong",
     "MissingExtra",
     "NotAShelf",
@@ -124,6 +125,10 @@ class InvalidKey(CoshelfError, TypeError):
 
 class InvalidExpiry(CoshelfError, ValueError):
     """An ``expire=`` is not a number of seconds, a timedelta or None, or is later than times can be written."""
+
+
+class InvalidTag(CoshelfError, ValueError):
+    """A tag is not a str of 1 to 255 bytes in UTF-8, or an entry was given more than 100."""
 
 
 class UnkeyableArgument(CoshelfError, TypeError):

@@ -23,6 +23,7 @@ __all__ = [
     "PICKLE",
     "RESIDUE",
     "SIGNATURE",
+    "TAGS",
     "TIME",
     "TRAILER",
     "VERIFIED_ON_READ",
@@ -45,6 +46,7 @@ _TAG = bytes((HEADERED,))
 
 # Kinds of headers, in their order in a record.
 EXPIRY = 0x10
+TAGS = 0x18
 CODEC = 0x20
 BLOB = 0x28
 COMPRESSION = 0x30

@@ -19,7 +19,7 @@ class TestLmdb(EngineContract):
     demands = (
         *("ordered=True", "snapshots=True", "atomic=crash", "exclusive=processes", "watch=doorbell"),
         *("shared=processes", "persistent", "acknowledged=machine", "consistency=strict", "cheap_count"),
-        *("largest_batch=None", "largest_key=None"),
+        *("largest_batch=None", "largest_key=None", "tags"),
     )
 
     def open_engine(self, place: Path, options: OpenOptions) -> Engine:
@@ -53,7 +53,7 @@ class TestMemory(EngineContract):
     demands = (
         *("ordered=True", "snapshots=True", "atomic=process", "exclusive=threads", "watch=doorbell"),
         *("shared=threads", "persistent=False", "acknowledged=process", "consistency=strict", "cheap_count"),
-        *("largest_batch=None", "largest_key=None", "largest_value=None"),
+        *("largest_batch=None", "largest_key=None", "largest_value=None", "tags"),
     )
 
     def open_engine(self, place: Path, options: OpenOptions) -> Engine:
@@ -64,6 +64,7 @@ class _OnMapping(EngineContract):
     demands = (
         *("ordered=sorts", "snapshots=copies", "atomic=process", "exclusive=threads", "watch=doorbell"),
         *("shared=threads", "consistency=strict", "largest_batch=None", "largest_key=None", "largest_value=None"),
+        "tags",
     )
 
 
@@ -112,7 +113,7 @@ class TestSqlite(EngineContract):
     demands = (
         *("ordered=True", "snapshots=True", "atomic=crash", "exclusive=processes", "watch=poll", "shared=processes"),
         *("persistent", "acknowledged=machine", "consistency=strict", "largest_batch=None", "largest_key=None"),
-        *("cheap_count=False", "server"),
+        *("cheap_count=False", "server", "tags"),
     )
 
     def open_engine(self, place: Path, options: OpenOptions) -> Engine:

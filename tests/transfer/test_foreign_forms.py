@@ -35,18 +35,59 @@ def imported(source: Path, **options: Any) -> tuple[dict[Any, Any], Any]:
 # --- diskcache -------------------------------------------------------------------------------------------------------
 
 
-def test_entries_that_expire_are_skipped_unless_they_may_stay_for_ever(tmp_path: Path) -> None:
+def test_times_are_kept_unless_they_are_dropped(tmp_path: Path) -> None:
     with diskcache.Cache(str(tmp_path / "old")) as cache:
         cache.set("token", "x", expire=1000)
         cache.set("kept", "x")
         cache.set("gone", "x", expire=0.001)
+        _, expires = cache.get("token", expire_time=True)
     time.sleep(0.01)
-    found, report = imported(tmp_path / "old")
-    assert found == {"kept": "x"}
-    assert {left.key for left in report.skipped} == {"'token'", "'gone'"}
-    found, report = imported(tmp_path / "old", drop_expiry=True)
-    assert found == {"kept": "x", "token": "x"}
-    assert [left.key for left in report.skipped] == ["'gone'"]
+    for drop, time_left in ((False, expires), (True, None)):
+        target = str(tmp_path / f"{drop}.shelf")
+        for round_ in range(2):  # the second time, nothing is new
+            report = import_entries(tmp_path / "old", target, drop_expiry=drop)
+            assert [(left.key, left.reason) for left in report.skipped] == [("'gone'", "it expired")]
+            assert (report.done, report.unchanged) == ((2, 0) if round_ == 0 else (0, 2))
+        with coshelf.open(target) as shelf:
+            assert dict(shelf) == {"kept": "x", "token": "x"}
+            assert (shelf.expires("kept"), shelf.expires("token")) == (None, pytest.approx(time_left, abs=1e-6))
+    report = import_entries(tmp_path / "old", f"files:{tmp_path / 'd'}")
+    assert [(left.key, "--drop-expiry" in left.reason) for left in report.skipped] == [
+        ("'token'", True),
+        ("'gone'", False),
+    ]
+    assert report.done == 1
+
+
+def test_tag_of_every_kind_becomes_a_text(tmp_path: Path) -> None:
+    tags = {"text": "x", "number": 7, "float": 1.5, "bytes": b"y", "other": b"\xff\x00", "none": None, "empty": ""}
+    with diskcache.Cache(str(tmp_path / "old")) as cache:
+        for key, tag in tags.items():
+            cache.set(key, key, tag=tag, expire=1000 if key == "text" else None)
+        cache.set("never", 1, tag="x", expire=float("inf"))
+        cache.set("long", 1, tag="z" * 256)
+    report = import_entries(tmp_path / "old", tmp_path / "new.shelf")
+    assert [(left.key, left.reason[:19]) for left in report.failed] == [("'long'", "a tag has 1 to 255 ")]
+    with coshelf.open(tmp_path / "new.shelf") as shelf:
+        found = {key: shelf.record(key).tags for key in shelf}
+        assert found == {
+            "text": ("x",),
+            "number": ("7",),
+            "float": ("1.5",),
+            "bytes": ("y",),
+            "other": ("ff00",),
+            "none": (),
+            "empty": (),
+            "never": ("x",),
+        }
+        assert list(shelf.tagged("x")) == ["never", "text"]
+        assert (shelf.expires("never"), shelf.expires("text") is None) == (None, False)
+    assert import_entries(tmp_path / "old", tmp_path / "new.shelf").unchanged == 8
+    report = import_entries(tmp_path / "old", f"files:{tmp_path / 'd'}", drop_expiry=True)
+    assert {left.reason for left in report.skipped} == {
+        "it has tags, and the target cannot keep tags (--drop-tags imports it)"
+    }
+    assert import_entries(tmp_path / "old", f"files:{tmp_path / 'd'}", drop_expiry=True, drop_tags=True).done == 6
 
 
 def test_equal_keys_of_other_types_are_reported_and_the_first_stays(tmp_path: Path) -> None:
@@ -69,8 +110,8 @@ def test_json_disk_is_read_as_what_it_holds(settings: dict[str, Any], tmp_path: 
             cache[key] = value
         cache.set("token", 1, expire=1000)
     found, report = imported(tmp_path / "old")
-    assert found == content
-    assert [left.key for left in report.skipped] == ["'token'"] and not report.failed
+    assert found == content | {"token": 1}
+    assert report.is_complete()
 
 
 def test_what_json_disk_has_not_written_fails_by_name(tmp_path: Path) -> None:

@@ -47,6 +47,7 @@ USES: dict[str, Callable[[Any], Any]] = {
     "record": lambda shelf: shelf.record("a"),
     "records": lambda shelf: list(shelf.records()),
     "expires": lambda shelf: shelf.expires("a"),
+    "tagged": lambda shelf: list(shelf.tagged("x")),
     "expire": lambda shelf: shelf.expire(),
     "engine_for": lambda shelf: shelf.engine_for("a tool"),
     "get": lambda shelf: shelf.get("a"),

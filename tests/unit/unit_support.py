@@ -45,6 +45,7 @@ WRITES: dict[str, Callable[[Any], Any]] = {
     "add": lambda shelf: shelf.add("new", 1),
     "incr": lambda shelf: shelf.incr("new"),
     "touch": lambda shelf: shelf.touch("a", expire=60),
+    "delete_tagged": lambda shelf: shelf.delete_tagged("x"),
     "clear": lambda shelf: shelf.clear(),
     "edit": nested_edit,
     "modify": lambda shelf: shelf.modify("b", lambda old: old),

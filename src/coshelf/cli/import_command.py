@@ -40,8 +40,9 @@ __all__ = ["import_command"]
 )
 @click.option("--disk", type=click.Choice(DISKS), help="Which Disk of diskcache wrote the entries; json is JSONDisk.")
 @click.option(
-    "--drop-expiry", is_flag=True, help="Import entries of diskcache that will expire. They then stay for ever."
+    "--drop-expiry", is_flag=True, help="Import entries that will expire without their times: they stay for ever."
 )
+@click.option("--drop-tags", is_flag=True, help="Import entries with tags without these.")
 @click.option("--table", help="Which table of sqlitedict, if the file has several.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON to standard output.")
 def import_command(
@@ -57,6 +58,7 @@ def import_command(
     keys: str | None,
     disk: str | None,
     drop_expiry: bool,
+    drop_tags: bool,
     as_json: bool,
 ) -> None:
     """Copy the entries of SOURCE into the shelf TARGET, a path or URL, which is made if it is missing.
@@ -79,6 +81,7 @@ def import_command(
             keys=keys,
             disk=disk,
             drop_expiry=drop_expiry,
+            drop_tags=drop_tags,
             replace=replace,
             dry_run=dry_run,
             progress=tell,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -15,7 +17,9 @@ from coshelf.cli.key_text import text_of_key
 from coshelf.cli.shelves import SHELF, opened_unread
 from coshelf.cli.values import bytes_of
 from coshelf.inspection.preview import Preview
+from coshelf.mapping.record import Record
 from coshelf.mapping.shelf import Shelf
+from coshelf.screen import plain
 from coshelf.system import clock
 from coshelf.transfer.json_lines import key_notation
 
@@ -29,7 +33,8 @@ _FLUSH = 1_000
 @click.argument("shelf", type=SHELF)
 @click.argument("glob", required=False)
 @click.option("--prefix", help="Only str keys that begin with this.")
-@click.option("-l", "--long", "is_long", is_flag=True, help="With size, type, beginning of each value, and time left.")
+@click.option("--tag", help="Only entries that have this tag.")
+@click.option("-l", "--long", "is_long", is_flag=True, help="With size, type, beginning of value, time left and tags.")
 @click.option("-r", "--reverse", is_flag=True, help="From the last key to the first.")
 @click.option("-n", "--limit", type=click.IntRange(min=0), help="At most this many keys.")
 @click.option("--literal", is_flag=True, help="Write all keys as Python literals, for -k.")
@@ -38,6 +43,7 @@ def ls_command(
     shelf: str,
     glob: str | None,
     prefix: str | None,
+    tag: str | None,
     is_long: bool,
     reverse: bool,
     limit: int | None,
@@ -51,30 +57,52 @@ def ls_command(
     """
     out = sys.stdout.buffer
     with opened_unread(shelf, "r") as source:
-        found: Iterator[tuple[Any, Preview | None, float | None]]
+        lines: Iterator[str]
         if is_long or as_json:
-            found = _with_previews(source, glob, prefix, reverse)
+            line = _json_line if as_json else partial(_long_line, literal=literal)
+            lines = map(line, _records(source, glob, prefix, tag, reverse))
         else:
-            found = ((key, None, None) for key in source.keys(glob, prefix=prefix, reverse=reverse))
-        for number, (key, value, expires) in enumerate(islice(found, limit)):
-            out.write(bytes_of(_line(key, value, expires, literal=literal, as_json=as_json)) + b"\n")
+            lines = (text_of_key(key, literal=literal) for key in _keys(source, glob, prefix, tag, reverse))
+        for number, text in enumerate(islice(lines, limit)):
+            out.write(bytes_of(text) + b"\n")
             if not number % _FLUSH:
                 out.flush()
     out.flush()
 
 
-def _with_previews(
-    source: Shelf[Any, Any], glob: str | None, prefix: str | None, reverse: bool
-) -> Iterator[tuple[Any, Preview, float | None]]:
-    for record in source.records(glob, prefix=prefix, reverse=reverse):
-        yield record.key, record.preview(length=60, steps=_STEPS), record.expires
+def _keys(
+    source: Shelf[Any, Any], glob: str | None, prefix: str | None, tag: str | None, reverse: bool
+) -> Iterator[Any]:
+    selected = source.keys(glob, prefix=prefix, reverse=reverse)
+    if tag is None:
+        return iter(selected)
+    tagged = source.tagged(tag)
+    return (key for key in (reversed(tagged) if reverse else tagged) if key in selected)
 
 
-def _line(key: Any, value: Preview | None, expires: float | None, *, literal: bool, as_json: bool) -> str:
-    if value is None:
-        return text_of_key(key, literal=literal)
-    if as_json:
-        times = {} if expires is None else {"expires": expires}
-        return json.dumps({"key": key_notation(key), **value.as_dict(), **times})
+def _records(
+    source: Shelf[Any, Any], glob: str | None, prefix: str | None, tag: str | None, reverse: bool
+) -> Iterator[Record[Any, Any]]:
+    if tag is None:
+        yield from source.records(glob, prefix=prefix, reverse=reverse)
+        return
+    for key in _keys(source, glob, prefix, tag, reverse):
+        with suppress(KeyError):  # it was deleted meanwhile
+            yield source.record(key)
+
+
+def _json_line(record: Record[Any, Any]) -> str:
+    times = {} if record.expires is None else {"expires": record.expires}
+    tags = {"tags": list(record.tags)} if record.tags else {}
+    return json.dumps({"key": key_notation(record.key), **_preview(record).as_dict(), **times, **tags})
+
+
+def _long_line(record: Record[Any, Any], *, literal: bool) -> str:
+    value, expires = _preview(record), record.expires
     left = "" if expires is None else f"  (expires in {time_left(expires - clock.now() / 1_000_000)})"
-    return f"{value.size:>12,}  {value.type:20}  {text_of_key(key, literal=literal)}  {value.text}{left}"
+    tags = f"  [{plain(', '.join(record.tags))}]" if record.tags else ""
+    return f"{value.size:>12,}  {value.type:20}  {text_of_key(record.key, literal=literal)}  {value.text}{left}{tags}"
+
+
+def _preview(record: Record[Any, Any]) -> Preview:
+    return record.preview(length=60, steps=_STEPS)

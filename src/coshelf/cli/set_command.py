@@ -42,6 +42,7 @@ __all__ = ["set_command"]
 @click.option("--bytes", "form", flag_value="bytes", help="The value is bytes, of any kind.")
 @click.option("--pickle", "form", flag_value="pickle", help="The value is one pickle. It is stored and not loaded.")
 @click.option("--new", "only_new", is_flag=True, help="Store only if the key does not exist; exit code 1 if it exists.")
+@click.option("--tag", "tags", multiple=True, help="A tag of the entry; may be given several times.")
 @click.option("--expire", type=DURATION, help="The entry expires after this time: seconds, or 15m, 2h, 7d.")
 @SIGN
 @ENCRYPT
@@ -53,6 +54,7 @@ def set_command(
     key_form: str | None,
     form: str | None,
     only_new: bool,
+    tags: tuple[str, ...],
     expire: float | None,
     sign: str | None,
     encrypt: str | None,
@@ -78,9 +80,9 @@ def set_command(
     given = MISSING if expire is None else expire
     with target:
         if not only_new:
-            target.set(name, stored, expire=given)
+            target.set(name, stored, expire=given, tags=tags)
             return
-        if target.add(name, stored, expire=given):
+        if target.add(name, stored, expire=given, tags=tags):
             return
     say(f"{shown(name)} is in {shown_target(shelf)} already")
     sys.exit(SOMETHING_LEFT)

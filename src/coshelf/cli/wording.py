@@ -42,7 +42,7 @@ _PHRASES: tuple[tuple[str, str], ...] = (
     (r"hint: backup\(\) still copies", "hint: coshelf backup still copies"),
     (r"hint: flag 'r' needs none", "hint: commands that only read need none"),
     (r"compact\(\): ", ""),
-    (r"; require='expiry' at opening makes sure", ""),
+    (r"; require='\w+' at opening makes sure", ""),
 )
 _COMPILED = tuple((re.compile(phrase), words) for phrase, words in _PHRASES)
 

@@ -6,6 +6,8 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Literal
 
+from coshelf.values import expiry, tags
+
 __all__ = ["Capabilities", "Durability", "Flag", "OpenOptions"]
 
 Flag = Literal["r", "w", "c", "n"]
@@ -35,6 +37,7 @@ class Capabilities:
         largest_key, largest_value: bytes, None for no limit.
         cheap_count: ``len`` of the whole shelf does not visit each entry.
         expiry: entries can expire.
+        tags: entries can have tags. Their index is in rows of coshelf's own, in the same batches as the entries.
         blobs: large buffers of a value (arrays) come back in place: read-only, not copied, and once in memory for all
             processes.
         server: kind, version and state of the server, in words; None if there is no server.
@@ -55,8 +58,14 @@ class Capabilities:
     largest_value: int | None = None
     cheap_count: bool = True
     expiry: bool = False
+    tags: bool = False
     blobs: bool = False
     server: str | None = None
+
+    @property
+    def indexes(self) -> tuple[tuple[bytes, bytes], ...]:
+        """The ranges of the rows that are an index of the entries. They go when all entries go."""
+        return (*((expiry.INDEX,) if self.expiry else ()), *((tags.INDEX,) if self.tags else ()))
 
 
 @dataclass(frozen=True, slots=True)

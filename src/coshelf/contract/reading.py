@@ -10,6 +10,7 @@ from typing import Self
 
 from coshelf.contract.batches import CLAIMS, RESERVED, Entry
 from coshelf.system.backoff import Backoff
+from coshelf.values.envelope import is_left_behind
 
 __all__ = ["Doorbell", "PollingBell", "Reader", "Snapshot"]
 
@@ -76,12 +77,19 @@ class Snapshot(Reader):
     """A reader that shows one instant until it is closed."""
 
     def reserved(self) -> Iterator[tuple[bytes, bytes]]:
-        """Keys and records of coshelf's own rows that belong to the shelf, such as its settings. A copy needs them."""
+        """Keys and records of coshelf's own rows that belong to the shelf, such as its settings. A copy needs them.
+
+        Rows that an entry has left behind in the index of tags are not among them.
+        """
         for start, stop in RESERVED:
             for key, entry in self.scan(start, stop):
                 assert entry is not None
-                if not CLAIMS[0] <= key < CLAIMS[1]:
+                if self._is_needed(key):
                     yield key, entry.record
+
+    def _is_needed(self, row: bytes) -> bool:
+        """Whether a copy needs a row of coshelf's own."""
+        return not (CLAIMS[0] <= row < CLAIMS[1] or is_left_behind(row, self.record))
 
     def last_commit(self) -> int | None:
         """The number of the last commit in this snapshot; None if the engine does not number its commits."""

@@ -39,6 +39,7 @@ _CAPABILITIES = Capabilities(
     acknowledged="whatever the mapping makes of an assignment",
     cheap_count=False,
     expiry=True,
+    tags=True,
 )
 
 

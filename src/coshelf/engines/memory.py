@@ -32,6 +32,7 @@ _CAPABILITIES = Capabilities(
     persistent=False,
     acknowledged="process",
     expiry=True,
+    tags=True,
 )
 
 

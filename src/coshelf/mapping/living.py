@@ -8,6 +8,7 @@ from itertools import islice
 from typing import TypeVar
 
 from coshelf.contract import Batch, Entry, Reader, Snapshot
+from coshelf.values.envelope import rows_of
 from coshelf.values.expiry import EXPIRING, is_of_user, is_over, row_of, until
 
 __all__ = ["Living", "LivingSnapshot", "gone_in", "living", "removal"]
@@ -41,13 +42,15 @@ def removal(reader: Reader, now: int, most: int) -> tuple[Batch, int] | None:
     if not rows:
         return None
     keys = list(dict.fromkeys(key for row in rows if is_of_user(key := row_of(row)[1])))
-    gone: set[bytes] = set()
+    entries, gone = 0, set(rows)
     for at in range(0, len(keys), _AT_ONCE):
         some = keys[at : at + _AT_ONCE]
         for key, entry in zip(some, reader.get_many(some), strict=True):
             if entry is not None and is_over(key, entry.record, now):
+                entries += 1
                 gone.add(key)
-    return Batch(deletes=frozenset(gone.union(rows))), len(gone)
+                gone.update(rows_of(key, entry.record))
+    return Batch(deletes=frozenset(gone)), entries
 
 
 def _due(reader: Reader, now: int) -> Iterator[list[tuple[bytes, Entry | None]]]:

@@ -12,6 +12,7 @@ from coshelf.mapping.handle import Handle
 from coshelf.mapping.lapsing import MISSING, Expire
 from coshelf.memo.claims import Claim, Claims
 from coshelf.memo.results import MISSING as NOT_KEPT
+from coshelf.values.tags import row_key, text_of
 
 if TYPE_CHECKING:
     from coshelf.mapping.reading import ShelfKeys
@@ -24,9 +25,11 @@ _TOGETHER = 1_000  # entries that are removed in one commit
 class Entries:
     """The results that are entries of a shelf. :class:`coshelf.memo.results.Results` describes the methods."""
 
-    def __init__(self, shelf: Any, expire: Expire) -> None:
+    def __init__(self, shelf: Any, expire: Expire, tags: tuple[bytes, ...]) -> None:
         self._shelf = shelf
         self._expire = expire
+        self._tags = tags
+        self._texts = tuple(map(text_of, tags))
         self._handle: Handle = shelf._handle  # noqa: SLF001 (this is a part of the shelf)
         if self._handle.claims is None:
             self._handle.claims = Claims(self._handle.engine)
@@ -47,13 +50,13 @@ class Entries:
             length = self._shelf._lifetime(self._expire)  # noqa: SLF001
             encoded = self.encoded(key)
             body = self._handle.codec.dump(key, encoded, result)
-            if claim.drop_with(self._shelf._batch({encoded: body}, length)):  # noqa: SLF001
+            if claim.drop_with(self._shelf._batch({encoded: body}, length, self._tags)):  # noqa: SLF001
                 self._shelf._sweep(length is not None)  # noqa: SLF001
                 return
-        if self._expire is MISSING:
+        if self._expire is MISSING and not self._tags:
             self._shelf[key] = result
         else:
-            self._shelf.set(key, result, self._expire)
+            self._shelf.set(key, result, self._expire, self._texts)
 
     def _commits_together(self) -> bool:
         """Whether a batch of two entries is quicker than two commits, and this shelf keeps nothing beside the engine.
@@ -85,7 +88,9 @@ class Entries:
                     del self._shelf[key]
             return
         while some := list(islice(keys, _TOGETHER)):
-            batch = Batch(deletes=frozenset(map(self.encoded, some)))
+            encoded = list(map(self.encoded, some))
+            rows = [row_key(tag, key) for tag in self._tags for key in encoded]
+            batch = Batch(deletes=frozenset((*encoded, *rows)))
             self._handle.commit(batch)
             self._shelf._committed(batch)  # noqa: SLF001
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, overload
 
 from coshelf.mapping.lapsing import MISSING, Expire
+from coshelf.mapping.tagging import Tags
 from coshelf.values.expiry import lifetime
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class Memoizing:
     """The method of a :class:`coshelf.Shelf` that keeps results of functions."""
 
     _lifetime: Callable[[Any], int | None]
+    _marked: Callable[[Any], tuple[bytes, ...]]
 
     @overload
     def memoize(self, function: Callable[P, R], /) -> Memoized[P, R]: ...
@@ -39,6 +41,7 @@ class Memoizing:
         *,
         expire: Expire = MISSING,
         refresh: float | timedelta | None = None,
+        tags: Tags = (),
         key: Callable[..., Any] | None = None,
         ignore: Iterable[str | int] | str | int = (),
         typed: bool = False,
@@ -52,6 +55,7 @@ class Memoizing:
         *,
         expire: Expire = MISSING,
         refresh: float | timedelta | None = None,
+        tags: Tags = (),
         key: Callable[..., Any] | None = None,
         ignore: Iterable[str | int] | str | int = (),
         typed: bool = False,
@@ -77,6 +81,7 @@ class Memoizing:
             refresh: the last part of that time, in seconds or as a timedelta. A call in this part returns the old
                 result, and one of them computes the next result in the background: in a thread, or in a task for
                 ``async def``.
+            tags: the tags that results have, as for :meth:`coshelf.Shelf.set`.
             key: is called with the arguments, and returns what is used for the key instead of them.
             ignore: parameters that are not part of the key, by name or position.
             typed: whether 1, 1.0 and True are different arguments.
@@ -85,8 +90,8 @@ class Memoizing:
 
         Raises:
             TypeError: at once for a function that cannot be memoized, such as a generator function.
-            InvalidExpiry, ValueError: at once for times that are not possible.
-            Unsupported: at once, if entries of this engine cannot expire.
+            InvalidExpiry, InvalidTag, ValueError: at once for times and tags that are not possible.
+            Unsupported: at once, if entries of this engine cannot expire, or have no tags.
             UnkeyableArgument: by a call with an argument that has no form that is the same in every process.
             ReadOnlyShelf: by a call that has no result yet, if the shelf was opened with flag "r".
 
@@ -106,11 +111,11 @@ class Memoizing:
         from coshelf.memo.arguments import Arguments
         from coshelf.memo.memoized import memoized
 
-        last = self._last_part(expire, refresh)
+        last, marked = self._last_part(expire, refresh), self._marked(tags)
 
         def decorate(function: Any) -> Any:
             arguments = Arguments(function, key=key, ignore=ignore, typed=typed, version=version)
-            return memoized(function, Entries(self, expire), arguments, when, last)
+            return memoized(function, Entries(self, expire, marked), arguments, when, last)
 
         return decorate if function is None else decorate(function)
 

@@ -14,7 +14,8 @@ from coshelf.keys import decode, shown
 from coshelf.mapping.namespace import Range
 from coshelf.mapping.record import UNCOMMITTED
 from coshelf.native import instead
-from coshelf.values.expiry import MARK, row_key, stamped
+from coshelf.values.envelope import Envelope, enclosed
+from coshelf.values.expiry import MARK
 
 __all__ = ["Overlay"]
 
@@ -43,16 +44,19 @@ class Overlay(Reader):
             self._refuse_guarded((key,))
         self._writes[key] = body
 
-    def put_until(self, time: int, puts: dict[bytes, bytes]) -> None:
-        """Write entries that expire at a time, with their rows of the index."""
-        self.put_all({key: stamped(body, time) for key, body in puts.items()})
+    def put_enclosed(self, puts: dict[bytes, bytes], envelope: Envelope) -> None:
+        """Write entries with a time or tags, and their rows of the indexes."""
+        self.put_all({key: enclosed(body, envelope) for key, body in puts.items()})
         for key in puts:
-            self.note_time(time, key)
+            self.note_rows(envelope, key)
 
-    def note_time(self, time: int, key: bytes) -> None:
-        """Write the row of the index for an entry that expires at a time."""
-        self._writes[row_key(time, key)] = MARK
-        self._first_time = time if self._first_time is None else min(time, self._first_time)
+    def note_rows(self, envelope: Envelope, key: bytes) -> None:
+        """Write the rows of the indexes for an entry with a time or tags."""
+        for row in envelope.rows(key):
+            self._writes[row] = MARK
+        time = envelope.time
+        if time is not None:
+            self._first_time = time if self._first_time is None else min(time, self._first_time)
 
     def put_plain(self, key: Any, value: Any) -> bool:
         """Put an entry from its key and value, if the module in C can make its bytes. Return whether it did.

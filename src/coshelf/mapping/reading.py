@@ -12,6 +12,7 @@ from coshelf.mapping.living import Living
 from coshelf.mapping.namespace import Namespace
 from coshelf.mapping.record import Record
 from coshelf.mapping.selection import Selection, select
+from coshelf.mapping.tagging import TaggedKeys
 from coshelf.values.blobs import MissingBlob
 from coshelf.values.codec import Codec
 from coshelf.values.expiry import EXPIRING, is_over, time_of
@@ -41,6 +42,10 @@ class Readable(Mapping[K, V], Generic[K, V]):
 
     def _now(self) -> int:
         """The time by which entries of the reader expire. It is asked for only if an entry can have expired."""
+        raise NotImplementedError
+
+    def _wanted(self, tag: Any) -> bytes:
+        """A tag as it is stored. Raises :class:`InvalidTag`, and :class:`Unsupported` if there are no tags here."""
         raise NotImplementedError
 
     def _living(self) -> Reader:
@@ -76,7 +81,7 @@ class Readable(Mapping[K, V], Generic[K, V]):
         encoded = self._namespace.encode(key)
         return self._decoded(key, encoded, self._value)
 
-    def _decoded(self, key: Any, encoded: bytes, decode: Callable[[Any, bytes, Entry], V]) -> V:
+    def _decoded(self, key: Any, encoded: bytes, decode: Callable[[Any, bytes, Entry], D]) -> D:
         """The value of an encoded key. If its blob was removed meanwhile, the overwritten entry is read again."""
         last: bytes | None = None
         while True:
@@ -294,6 +299,24 @@ class Readable(Mapping[K, V], Generic[K, V]):
     ) -> ShelfValues[V]:
         """A lazy view of the values in the order of their keys. The conditions are those of :meth:`keys`."""
         return ShelfValues(self, self._select(glob, prefix, start, stop, reverse))
+
+    def tagged(self, tag: str) -> TaggedKeys[K]:
+        """A lazy, ordered view of the keys of the entries that have a tag.
+
+        Args:
+            tag: the tag. Entries get tags by ``tags=`` of :meth:`coshelf.Shelf.set`.
+
+        Raises:
+            InvalidTag: it cannot be a tag.
+            Unsupported: entries of this engine cannot have tags.
+
+        >>> import coshelf
+        >>> shelf = coshelf.open("memory:")
+        >>> shelf.update({"b": 1, "a": 2}, tags=("user:ann",))
+        >>> list(shelf.tagged("user:ann")), "a" in shelf.tagged("user:bob")
+        (['a', 'b'], False)
+        """
+        return TaggedKeys(self._reader, self._now, self._namespace, self._wanted(tag))
 
     def _select(
         self, glob: str | None = None, prefix: Any = None, start: Any = None, stop: Any = None, reverse: bool = False

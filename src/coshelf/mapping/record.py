@@ -8,9 +8,11 @@ from coshelf import records
 from coshelf.contract import Entry
 from coshelf.values.blobs import size_of
 from coshelf.values.codec import Codec
+from coshelf.values.envelope import tags_of
 from coshelf.values.expiry import time_of
 from coshelf.values.failures import damaged
 from coshelf.values.headers import NAMES, codec_of, said_of
+from coshelf.values.tags import texts_of
 
 if TYPE_CHECKING:
     from coshelf.inspection.preview import Preview
@@ -80,6 +82,11 @@ class Record(Generic[K, V]):
         """When the entry expires, in seconds since 1970; None if it does not."""
         time = time_of(self.raw)
         return None if time is None else time / 1_000_000
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The tags of the entry, in order."""
+        return tuple(sorted(texts_of(tags_of(self.raw))))
 
     @property
     def form(self) -> str:

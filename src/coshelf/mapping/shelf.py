@@ -22,11 +22,12 @@ from coshelf.mapping.namespace import Namespace
 from coshelf.mapping.quick_modify import modify_quickly
 from coshelf.mapping.reading import Readable
 from coshelf.mapping.snapshot import Snapshot
+from coshelf.mapping.tagging import Tags
 from coshelf.mapping.transaction import MISSING, Transaction, pairs
 from coshelf.mapping.upkeep import Cared
 from coshelf.system.timeouts import usable_timeout
 from coshelf.values.blobs import MissingBlob
-from coshelf.values.expiry import EXPIRING, INDEX, is_over
+from coshelf.values.expiry import EXPIRING, is_over
 from coshelf.values.pickled import PickleCodec
 
 __all__ = ["Shelf"]
@@ -309,18 +310,19 @@ class Shelf(Cared, Memoizing, Lapsing[K, V], Readable[K, V], MutableMapping[K, V
             lambda transaction: transaction.setdefault(key, default), writes=self._handle.engine.locks_quickly
         )
 
-    def update(self, other: Any = (), /, *, expire: Any = MISSING, **more: Any) -> None:
+    def update(self, other: Any = (), /, *, expire: Any = MISSING, tags: Tags = (), **more: Any) -> None:
         """Store all items of a mapping or of an iterable of pairs, in one commit. As ``dict.update``.
 
         Args:
             other: a mapping, or pairs of keys and values.
             expire: as for :meth:`set`, for all of them. A key ``"expire"`` must be in a mapping or a pair.
+            tags: as for :meth:`set`, for all of them. So must a key ``"tags"``.
             more: further items.
         """
         if self._handle.inside and (state := self._handle.state()) is not None:
-            Transaction(state, self._namespace, self._codec).update(other, expire=expire, **more)
+            Transaction(state, self._namespace, self._codec).update(other, expire=expire, tags=tags, **more)
             return
-        self._update_for(self._lifetime(expire), pairs(other, more))
+        self._update_for(self._lifetime(expire), self._marked(tags), pairs(other, more))
 
     def __ior__(self, other: Any) -> Self:  # type: ignore[override,misc]
         self.update(other)
@@ -339,8 +341,7 @@ class Shelf(Cared, Memoizing, Lapsing[K, V], Readable[K, V], MutableMapping[K, V
             with self.transaction() as transaction:
                 transaction.clear()
         else:
-            own = (INDEX,) if self.capabilities.expiry else ()
-            self._handle.commit(Batch(clears=(*own, *self._namespace.ranges)))
+            self._handle.commit(Batch(clears=(*self.capabilities.indexes, *self._namespace.ranges)))
 
     # --- changing a value --------------------------------------------------------------------------------------------
 

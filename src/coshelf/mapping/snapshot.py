@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
@@ -13,6 +12,7 @@ from coshelf.contract import Reader
 from coshelf.mapping.living import LivingSnapshot
 from coshelf.mapping.namespace import Namespace
 from coshelf.mapping.reading import Readable
+from coshelf.mapping.tagging import usable_tag
 from coshelf.values.codec import Codec
 
 __all__ = ["Snapshot"]
@@ -26,10 +26,12 @@ _LONG = 600.0  # seconds after which a warning is given for an open snapshot
 class _HeldInstant:
     """The reader that a snapshot and its subs share, and the time at which it was taken."""
 
-    def __init__(self, reader: contract.Snapshot, where: str, now: Callable[[], int]) -> None:
+    def __init__(self, reader: contract.Snapshot, engine: contract.Engine) -> None:
         self.reader = reader
-        self.living = LivingSnapshot(reader, now)
-        self._where = where
+        self.living = LivingSnapshot(reader, engine.cutoff)
+        self.capabilities = engine.capabilities
+        self.engine = engine.name
+        self._where = engine.where
         self._since: float | None = time.monotonic()
 
     def read(self) -> contract.Snapshot:
@@ -61,6 +63,9 @@ class Snapshot(Readable[K, V], Generic[K, V]):
     def _now(self) -> int:
         return self._instant.living.now()
 
+    def _wanted(self, tag: Any) -> bytes:
+        return usable_tag(tag, self._instant.capabilities, self._instant.engine)
+
     def _living(self) -> Reader:
         self._instant.read()
         return self._instant.living
@@ -84,4 +89,4 @@ class Snapshot(Readable[K, V], Generic[K, V]):
 
 def take(engine: contract.Engine, namespace: Namespace, codec: Codec) -> Snapshot[K, V]:
     """A snapshot over that of an engine. The clock is read after that is taken."""
-    return Snapshot(_HeldInstant(engine.snapshot(), engine.where, engine.cutoff), namespace, codec)
+    return Snapshot(_HeldInstant(engine.snapshot(), engine), namespace, codec)

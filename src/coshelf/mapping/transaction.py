@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from itertools import chain
 from typing import Any, Generic, Self, TypeVar, cast, overload
 
-from coshelf.contract import Batch, Capabilities, Engine, Reader
+from coshelf.contract import Batch, Capabilities, Engine, Entry, Reader
 from coshelf.errors import InvalidKey, ShelfClosed
 from coshelf.keys import shown
 from coshelf.mapping.counting import adding
@@ -18,6 +18,7 @@ from coshelf.mapping.lapsing import MISSING, Expire, LapsingTransaction
 from coshelf.mapping.namespace import Namespace
 from coshelf.mapping.overlay import Overlay
 from coshelf.mapping.reading import Readable
+from coshelf.mapping.tagging import Tags
 from coshelf.values.blobs import MissingBlob
 from coshelf.values.codec import Codec
 
@@ -78,11 +79,10 @@ class Transaction(LapsingTransaction[K, V], Readable[K, V], MutableMapping[K, V]
 
     def __delitem__(self, key: K) -> None:
         encoded = self._namespace.encode(key)
-        overlay = self._reader()
         record = self._living_record(encoded)
         if record is None:
             raise KeyError(key)
-        overlay.delete(encoded)
+        self._remove(encoded, record)
 
     @overload
     def pop(self, key: K, /) -> V: ...
@@ -91,19 +91,28 @@ class Transaction(LapsingTransaction[K, V], Readable[K, V], MutableMapping[K, V]
     def pop(self, key: K, /, default: Any = MISSING) -> Any:
         """Remove an entry and return its value, or ``default`` if the key is missing. As ``dict.pop``."""
         try:
-            value = self._get(key)
+            value, record = self._found(key)
         except (KeyError, InvalidKey):
             self._encoded(key)
             if default is MISSING:
                 raise KeyError(key) from None
             return default
-        self._reader().delete(self._namespace.encode(key))
+        self._remove(self._namespace.encode(key), record)
         return value
+
+    def _found(self, key: K) -> tuple[V, bytes]:
+        """The value of a key, and the record that it was in."""
+
+        def value_and_record(key: K, encoded: bytes, entry: Entry) -> tuple[V, bytes]:
+            return self._value(key, encoded, entry), entry.record
+
+        return self._decoded(key, self._namespace.encode(key), value_and_record)
 
     def popitem(self, last: bool = True) -> tuple[K, V]:
         """Remove and return the item with the greatest key, or with ``last=False`` the smallest."""
         for item in self.items(reverse=last):
-            self._reader().delete(self._namespace.encode(item[0]))
+            encoded = self._namespace.encode(item[0])
+            self._remove(encoded, self._reader().record(encoded) or b"")
             return item
         raise KeyError("popitem(): the shelf is empty")
 
@@ -119,21 +128,21 @@ class Transaction(LapsingTransaction[K, V], Readable[K, V], MutableMapping[K, V]
             self[key] = default
             return self._get(key)
 
-    def update(self, other: Any = (), /, *, expire: Expire = MISSING, **more: Any) -> None:
+    def update(self, other: Any = (), /, *, expire: Expire = MISSING, tags: Tags = (), **more: Any) -> None:
         """Store all items of a mapping or of an iterable of pairs. As :meth:`coshelf.Shelf.update`."""
-        length = self._lifetime(expire)
+        length, marked = self._lifetime(expire), self._marked(tags)
         if type(other) is dict and not more:
-            self._update_at_once(other, length)
+            self._update_at_once(other, length, marked)
         else:
-            self._update(pairs(other, more), length)
+            self._update(pairs(other, more), length, marked)
 
-    def _update_at_once(self, entries: dict[K, V], length: int | None) -> None:
+    def _update_at_once(self, entries: dict[K, V], length: int | None, marked: tuple[bytes, ...]) -> None:
         items, is_left, puts = iter(entries.items()), True, dict[bytes, bytes]()
         try:
             while is_left:
                 is_left = gather(puts, items, self._namespace, self._codec)
         finally:
-            self._put_all(puts, length)
+            self._put_all(puts, length, marked)
 
     def __ior__(self, other: Any) -> Self:  # type: ignore[override,misc]
         self.update(other)

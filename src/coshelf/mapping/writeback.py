@@ -26,13 +26,14 @@ from coshelf.keys import FIRST, LAST, shown
 from coshelf.mapping.handle import Commit, Handle
 from coshelf.mapping.holders import Holders
 from coshelf.mapping.immutable import is_immutable
-from coshelf.mapping.lapsing import Expire, rows_until
+from coshelf.mapping.lapsing import Expire
 from coshelf.mapping.namespace import Namespace
 from coshelf.mapping.selection import Selection
 from coshelf.mapping.shelf import Shelf
+from coshelf.mapping.tagging import Tags
 from coshelf.mapping.transaction import MISSING, Transaction, pairs
 from coshelf.values.codec import Codec
-from coshelf.values.expiry import time_of
+from coshelf.values.envelope import NOTHING, Envelope, enclosed_with_rows, envelope_of
 
 __all__ = ["WritebackCache", "WritebackShelf"]
 
@@ -45,14 +46,14 @@ T = TypeVar("T")
 class _Kept:
     """A value that the caller got, and its fingerprint at that moment; None if it could not be pickled.
 
-    ``time``: when its entry expires; None if it does not.
+    ``envelope``: when its entry expires, and its tags.
     """
 
     key: Any
     value: Any
     fingerprint: bytes | None
     version: int | str | Absent
-    time: int | None = None
+    envelope: Envelope = NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ class WritebackCache:
 
     def _is_over(self, kept: _Kept) -> bool:
         """Whether its entry has expired. Changes of the value are lost with it."""
-        return kept.time is not None and kept.time <= self._now()
+        return kept.envelope.time is not None and kept.envelope.time <= self._now()
 
     def keep(
         self,
@@ -112,7 +113,7 @@ class WritebackCache:
         encoded: bytes,
         value: Any,
         version: int | str,
-        time: int | None = None,
+        envelope: Envelope = NOTHING,
         fingerprint: bytes | None = None,
     ) -> Any:
         """Cache a value that was just loaded, or stored with this fingerprint. Return the value for the caller."""
@@ -125,14 +126,14 @@ class WritebackCache:
         if fingerprint is not None:
             with self._lock:
                 self._holders.note(encoded)
-                entries[encoded] = _Kept(key, value, fingerprint, version, time)
+                entries[encoded] = _Kept(key, value, fingerprint, version, envelope)
             return value
         try:
             fingerprint = self._codec.fingerprint(key, encoded, value)
         except UnwritableValue:
             fingerprint = None
         with self._lock:  # if two threads load it at once, both get the first object
-            return entries.setdefault(encoded, _Kept(key, value, fingerprint, version, time)).value
+            return entries.setdefault(encoded, _Kept(key, value, fingerprint, version, envelope)).value
 
     def miss(self, encoded: bytes) -> None:
         """Note that the caller got no value for a key."""
@@ -188,7 +189,7 @@ class WritebackCache:
                     if encoded not in failures:
                         fingerprint = changes[encoded].fingerprint if encoded in changes else kept.fingerprint
                         version = versions.get(encoded, kept.version)
-                        current = _Kept(kept.key, kept.value, fingerprint, version, kept.time)
+                        current = _Kept(kept.key, kept.value, fingerprint, version, kept.envelope)
                         self._let_go(encoded, kept, None if encoded in conflicts else current)
         _report(
             {chosen[encoded].key: chosen[encoded].value for encoded in conflicts},
@@ -294,8 +295,8 @@ class WritebackShelf(Shelf[K, V]):
         kept = self._cache.find(encoded)
         if kept is None:
             value = super()._value(key, encoded, entry)
-            time = time_of(entry.record)
-            kept_value: V = self._cache.keep(key, encoded, value, entry.version, time)
+            envelope = envelope_of(entry.record)
+            kept_value: V = self._cache.keep(key, encoded, value, entry.version, envelope)
             return kept_value
         found: V = kept.value
         return found
@@ -315,12 +316,16 @@ class WritebackShelf(Shelf[K, V]):
     def __setitem__(self, key: K, value: V) -> None:
         self.update(((key, value),))
 
-    def set(self, key: K, value: V, expire: Expire = MISSING) -> None:
-        self.update(((key, value),), expire=expire)
+    def set(self, key: K, value: V, expire: Expire = MISSING, tags: Tags = ()) -> None:
+        self.update(((key, value),), expire=expire, tags=tags)
 
-    def add(self, key: K, value: V, expire: Expire = MISSING) -> bool:
+    def add(self, key: K, value: V, expire: Expire = MISSING, tags: Tags = ()) -> bool:
         self._write_back(key)
-        return super().add(key, value, expire)
+        return super().add(key, value, expire, tags)
+
+    def delete_tagged(self, tag: str) -> int:
+        self._write_back()
+        return super().delete_tagged(tag)
 
     def _begin_count(self, key: K, by: float, default: float, expire: Expire) -> Any:
         self._write_back(key)
@@ -330,25 +335,26 @@ class WritebackShelf(Shelf[K, V]):
         self._write_back(key)
         return super().touch(key, expire)
 
-    def update(self, other: Any = (), /, *, expire: Expire = MISSING, **more: Any) -> None:
+    def update(self, other: Any = (), /, *, expire: Expire = MISSING, tags: Tags = (), **more: Any) -> None:
         length = self._lifetime(expire)
         joined = self._joined()
         if joined is not None:
-            joined.update(other, expire=expire, **more)
+            joined.update(other, expire=expire, tags=tags, **more)
             return
+        marked = self._marked(tags)
         stored = {self._namespace.encode(key): (key, value) for key, value in pairs(other, more)}
         puts = {encoded: self._codec.dump(key, encoded, value) for encoded, (key, value) in stored.items()}
         if not puts:
             return
         with self._cache.writing():
-            batch = self._batch(puts, length)
+            batch = self._batch(puts, length, marked)
             version = self._handle.commit(batch)
             for encoded, (key, value) in stored.items():
                 if encoded not in batch.puts:  # it has expired already
                     self._cache.drop(encoded, encoded + b"\x00")
                     continue
                 fingerprint = self._codec.fingerprint(key, encoded, value, puts[encoded])
-                self._cache.keep(key, encoded, value, version, time_of(batch.puts[encoded]), fingerprint)
+                self._cache.keep(key, encoded, value, version, envelope_of(batch.puts[encoded]), fingerprint)
         self._sweep(len(puts) if length is not None else 0)
 
     def clear(self) -> None:
@@ -430,7 +436,7 @@ def _commit(
         while changed:
             try:
                 checks = {encoded: chosen[encoded].version for encoded in changed}
-                version = commit(Batch(puts=_with_times(changed, chosen), checks=checks))
+                version = commit(Batch(puts=_enclosed(changed, chosen), checks=checks))
                 versions = dict.fromkeys(changed, version)
                 break
             except Conflict as conflict:
@@ -446,12 +452,11 @@ def _commit(
     return versions, conflicts
 
 
-def _with_times(changed: dict[bytes, bytes], chosen: dict[bytes, _Kept]) -> dict[bytes, bytes]:
-    """The puts for changed values, which keep the times at which their entries expire."""
+def _enclosed(changed: dict[bytes, bytes], chosen: dict[bytes, _Kept]) -> dict[bytes, bytes]:
+    """The puts for changed values, which keep the times and tags of their entries."""
     puts: dict[bytes, bytes] = {}
     for encoded, body in changed.items():
-        time = chosen[encoded].time
-        puts.update({encoded: body} if time is None else rows_until(time, {encoded: body}))
+        puts.update(enclosed_with_rows({encoded: body}, chosen[encoded].envelope))
     return puts
 
 

@@ -14,6 +14,7 @@ from coshelf.testing.contract.reading import ReadingTests
 from coshelf.testing.contract.requirements import needs
 from coshelf.testing.contract.scans import ScanTests
 from coshelf.testing.contract.snapshots import SnapshotTests
+from coshelf.testing.contract.tags import TagsTests
 from coshelf.testing.contract.threads import ThreadTests
 
 __all__ = ["EngineContract", "needs"]
@@ -24,6 +25,7 @@ class EngineContract(
     OpeningTests,
     DoorbellTests,
     ExclusiveLockTests,
+    TagsTests,
     ExpiryTests,
     SnapshotTests,
     ThreadTests,

@@ -30,7 +30,8 @@ from coshelf.mapping.shelf import Shelf
 from coshelf.transfer.records_apart import Apart, take_apart
 from coshelf.transfer.report import Left, TransferProgress, TransferReport
 from coshelf.trust import marks
-from coshelf.values.expiry import is_over, with_rows
+from coshelf.values.envelope import with_rows
+from coshelf.values.expiry import is_over
 from coshelf.values.settings import remembered
 
 __all__ = ["Copied", "copy_entries"]
@@ -333,8 +334,10 @@ class _Copy:
         capabilities = self._target.capabilities
         if capabilities.largest_key is not None and len(key) > capabilities.largest_key:
             reason = f"a key has at most {capabilities.largest_key} bytes there (as stored), this one has {len(key)}"
-        if apart.time is not None and not capabilities.expiry:
+        if apart.envelope.time is not None and not capabilities.expiry:
             reason = f"it expires, and entries of the {self._target.name} engine cannot expire"
+        if apart.envelope.tags and not capabilities.tags:
+            reason = f"it has tags, and entries of the {self._target.name} engine cannot have tags"
         if reason is not None:
             self._fail(key, reason)
             return None
@@ -387,7 +390,7 @@ class _Copy:
         there = self._there(list(chunk))
         for key, apart in chunk.items():
             found = there.get(key)
-            if found is None and apart.time is not None and apart.time <= self._target.now():
+            if found is None and (time := apart.envelope.time) is not None and time <= self._target.now():
                 continue  # it has expired meanwhile, and was removed
             if found is None:
                 self._fail(key, "it is missing in the target at the end")

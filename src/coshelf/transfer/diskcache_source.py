@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import glob
 import json
 import os
@@ -12,12 +13,15 @@ import zlib
 from collections.abc import Iterator
 from typing import Any, NamedTuple, cast
 
+from coshelf.errors import InvalidTag
 from coshelf.keys import shown
 from coshelf.transfer.encodings import inflated
 from coshelf.transfer.pickles import entry, pickled
 from coshelf.transfer.report import Left
 from coshelf.transfer.source import Skipped, Source, SourceEntry, SourceError, SourceOptions
 from coshelf.transfer.sqlite_file import SqliteFile
+from coshelf.values.envelope import NOTHING, Envelope
+from coshelf.values.tags import encoded_tags
 
 __all__ = ["DATABASE", "DISKS", "DiskCacheSource", "shards"]
 
@@ -25,11 +29,12 @@ DATABASE = "cache.db"
 DISKS = ("pickle", "json")
 """The classes that can have written a cache: diskcache's Disk and JSONDisk."""
 
+_NEVER = (1 << 63) // 1_000_000  # seconds; diskcache takes infinity, too
 _RAW, _BINARY, _TEXT, _PICKLE = 1, 2, 3, 4
-_COLUMNS = "key, raw, expire_time, mode, filename, value"
+_COLUMNS = "key, raw, expire_time, tag, mode, filename, value"
 _DISK_SETTINGS = {"disk_min_file_size", "disk_pickle_protocol", "disk_compress_level"}  # the last of JSONDisk
 
-Row = tuple[object, int, float | None, int, str | None, object]
+Row = tuple[object, int, float | None, object, int, str | None, object]
 
 
 def shards(directory: str) -> list[str]:
@@ -73,7 +78,7 @@ class DiskCacheSource(Source):
                 yield self._entry(directory, cast("Row", row), now)
 
     def _entry(self, directory: str, row: Row, now: float) -> SourceEntry | Left:
-        stored, raw, expires, mode, filename, value = row
+        stored, raw, expires, tag, mode, filename, value = row
         as_json = _of_json_disk(stored, raw) if self._options.disk != "pickle" else None
         if as_json is None and self._options.disk == "json":
             return Left(shown(stored), "its key is not written as JSONDisk writes keys (--disk pickle)")
@@ -87,15 +92,16 @@ class DiskCacheSource(Source):
                 return Left(shown(stored), f"its key cannot be unpickled: {error!r}")
         if expires is not None and expires < now:
             return Skipped(shown(key), "it expired")
-        if expires is not None and not self._options.drop_expiry:
-            return Skipped(
-                shown(key), f"it expires in {expires - now:,.0f} s, and would stay for ever (--drop-expiry imports it)"
-            )
+        try:
+            envelope = NOTHING if expires is None and tag is None else Envelope(_time(expires), _tags(tag))
+        except InvalidTag as error:
+            return Left(shown(key), str(error).splitlines()[0])
         try:
             data = value if filename is None else _read_inside(directory, filename)
         except OSError as error:
             return Left(shown(key), f"its file cannot be read: {error}")
-        return _json_value(key, data) if as_json is not None else _plain_value(key, data, mode)
+        found = _json_value(key, data) if as_json is not None else _plain_value(key, data, mode)
+        return found if isinstance(found, Left) else dataclasses.replace(found, envelope=envelope)
 
     def close(self) -> None:
         for _, file in self._shards:
@@ -111,6 +117,21 @@ def _refuse_other_disks(directory: str, file: SqliteFile) -> None:
             f"{directory} was written by another Disk class, which has the settings {', '.join(others)}\n"
             "  hint: give --disk pickle or --disk json if it writes as diskcache's Disk or JSONDisk does"
         )
+
+
+def _time(expires: float | None) -> int | None:
+    """The microseconds of a time; None if it never comes."""
+    return None if expires is None or expires >= _NEVER else round(expires * 1_000_000)
+
+
+def _tags(tag: object) -> tuple[bytes, ...]:
+    """The tag of an entry. A number is written in decimal; bytes are UTF-8, or in hexadecimal if they are not."""
+    if isinstance(tag, bytes):
+        try:
+            tag = tag.decode("utf-8")
+        except UnicodeDecodeError:
+            tag = cast("bytes", tag).hex()
+    return () if tag is None or tag == "" else encoded_tags(str(tag))
 
 
 class _JsonKey(NamedTuple):

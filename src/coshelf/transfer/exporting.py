@@ -11,7 +11,7 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO, Any
+from typing import IO
 
 from coshelf.contract import OpenOptions
 from coshelf.engines import files, refuse_credentials
@@ -22,7 +22,7 @@ from coshelf.system.paths import expanded
 from coshelf.transfer.json_lines import line_of, same_in_json
 from coshelf.transfer.report import Left, TransferProgress, TransferReport
 from coshelf.transfer.shelf_source import ShelfSource
-from coshelf.transfer.source import SourceOptions
+from coshelf.transfer.source import SourceEntry, SourceOptions
 from coshelf.values.raw_pickles import RawPickles
 
 __all__ = ["TARGETS", "export_entries"]
@@ -105,7 +105,7 @@ def _copy(
         else:
             try:
                 if sink is not None and not dry_run:
-                    sink.put(found.key, found.pickle)
+                    sink.put(found)
                 report.done += 1
             except (InvalidKey, KeyTooLong, _Unfit) as error:
                 report.failed.append(Left(shown(found.key), str(error).splitlines()[0]))
@@ -146,7 +146,7 @@ class _Unfit(CoshelfError):
 
 class _Sink(ABC):
     @abstractmethod
-    def put(self, key: Any, value: bytes) -> None: ...
+    def put(self, found: SourceEntry) -> None: ...
 
     @abstractmethod
     def close(self) -> None: ...
@@ -164,19 +164,19 @@ class _JsonLines(_Sink):
         self._file = file
         self._trust_pickle = trust_pickle
 
-    def put(self, key: Any, value: bytes) -> None:
+    def put(self, found: SourceEntry) -> None:
         assert self._file is not None
-        self._file.write(self._line(key, value))
+        self._file.write(self._line(found))
 
-    def _line(self, key: Any, value: bytes) -> str:
+    def _line(self, found: SourceEntry) -> str:
         if self._trust_pickle:
             try:
-                loaded = pickle.loads(value)
+                loaded = pickle.loads(found.pickle)
                 if same_in_json(loaded):
-                    return line_of(key, value=loaded)
+                    return line_of(found.key, value=loaded, envelope=found.envelope)
             except Exception:  # noqa: S110 (a value that cannot be loaded here is written as a pickle)
                 pass
-        return line_of(key, pickle=value)
+        return line_of(found.key, pickle=found.pickle, envelope=found.envelope)
 
     def close(self) -> None:
         if self._file is not None:
@@ -191,9 +191,9 @@ class _PickleShare(_Sink):
         # Accepts only keys that pickleshare finds.
         self._engine = files.open_engine(f"files:{place}", OpenOptions(flag="c"), as_pickleshare=True)
 
-    def put(self, key: Any, value: bytes) -> None:
-        encoded = encode(key)
-        self._engine.put(encoded, self._codec.dump(key, encoded, value))
+    def put(self, found: SourceEntry) -> None:
+        encoded = encode(found.key)
+        self._engine.put(encoded, self._codec.dump(found.key, encoded, found.pickle))
 
     def close(self) -> None:
         self._engine.close()
@@ -203,10 +203,10 @@ class _Shelve(_Sink):
     def __init__(self, place: str) -> None:
         self._database = dbm.open(place, "n", 0o600)  # noqa: SIM115 (closed by close)
 
-    def put(self, key: Any, value: bytes) -> None:
-        if not isinstance(key, str):
+    def put(self, found: SourceEntry) -> None:
+        if not isinstance(found.key, str):
             raise _Unfit("a shelf of the standard library has only str keys")
-        self._database[key.encode()] = value
+        self._database[found.key.encode()] = found.pickle
 
     def close(self) -> None:
         self._database.close()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
 
+from coshelf.contract import Batch, Capabilities
 from coshelf.engines import refuse_credentials
 from coshelf.errors import DamagedRecord, InvalidKey, KeyTooLong, ShelfNotFound, UnreadableValue, ValueTooLarge
 from coshelf.keys import encode, shown
@@ -18,7 +20,10 @@ from coshelf.transfer.diskcache_source import DISKS
 from coshelf.transfer.encodings import KEYS, VALUES
 from coshelf.transfer.report import Left, TransferProgress, TransferReport
 from coshelf.transfer.source import Skipped, SourceEntry, SourceOptions
+from coshelf.values.envelope import NOTHING, Envelope, enclosed, envelope_of, with_rows
 from coshelf.values.front_doors import RAW_PICKLES
+from coshelf.values.raw_pickles import RawPickles
+from coshelf.values.tags import text_of
 
 __all__ = ["import_entries"]
 
@@ -39,6 +44,7 @@ def import_entries(
     keys: str | None = None,
     disk: str | None = None,
     drop_expiry: bool = False,
+    drop_tags: bool = False,
     replace: bool = False,
     dry_run: bool = False,
     progress: TransferProgress | None = None,
@@ -63,7 +69,10 @@ def import_entries(
             text, and keys that look like the other form fail.
         disk: the Disk class that wrote a diskcache: "pickle" for ``Disk``, "json" for ``JSONDisk``. None: each entry
             shows which class wrote it.
-        drop_expiry: import entries of diskcache that will expire. They then stay for ever. Otherwise they are skipped.
+        drop_expiry: import entries without the times at which they expire. Otherwise times are kept, and where the
+            target cannot keep them, such entries are skipped.
+        drop_tags: import entries without their tags. Otherwise tags are kept, and where the target cannot keep them,
+            such entries are skipped.
         replace: whether another value that the target has under the same key is replaced.
         dry_run: only read and report; the target is neither made nor changed.
         progress: called from time to time with the number of entries so far, and of all entries, or None.
@@ -87,14 +96,14 @@ def import_entries(
             raise ValueError(f"{name} must be one of {', '.join(possible)}, not {given!r}")
     refuse_credentials(source)
     "".encode(keyencoding)  # LookupError, before anything is made
-    options = SourceOptions(trust_pickle, keyencoding, values, table, keys, disk, drop_expiry)
+    options = SourceOptions(trust_pickle, keyencoding, values, table, keys, disk, drop_expiry, drop_tags)
     with ExitStack() as stack:
         opened = stack.enter_context(open_source(expanded(os.fspath(source)), kind, options))
         shelf = stack.enter_context(_target(os.fspath(target), dry_run))
         report = TransferReport(opened.kind)
         total = opened.count()
         seen = 0
-        for batch in _batches(opened.entries(), report):
+        for batch in _batches(_fitting(opened.entries(), shelf.capabilities, options), report):
             _store(shelf, batch, report, replace=replace, dry_run=dry_run)
             seen = report.done + report.unchanged + len(report.skipped) + len(report.failed)
             if progress is not None:
@@ -111,9 +120,27 @@ def _target(target: str, dry_run: bool) -> Shelf[Any, bytes]:
         return open_with_codec("memory:", "c", RAW_PICKLES)
 
 
-def _batches(entries: Iterator[SourceEntry | Left], report: TransferReport) -> Iterator[dict[Any, bytes]]:
+def _fitting(
+    entries: Iterator[SourceEntry | Left], target: Capabilities, options: SourceOptions
+) -> Iterator[SourceEntry | Left]:
+    """The entries with what the target keeps of them. What it cannot keep, and must not drop, is skipped."""
+    for found in entries:
+        if isinstance(found, Left) or found.envelope == NOTHING:
+            yield found
+            continue
+        time = None if options.drop_expiry else found.envelope.time
+        tags = () if options.drop_tags else found.envelope.tags
+        if time is not None and not target.expiry:
+            yield Skipped(shown(found.key), "it expires, and the target cannot keep times (--drop-expiry imports it)")
+        elif tags and not target.tags:
+            yield Skipped(shown(found.key), "it has tags, and the target cannot keep tags (--drop-tags imports it)")
+        else:
+            yield dataclasses.replace(found, envelope=Envelope(time, tags))
+
+
+def _batches(entries: Iterator[SourceEntry | Left], report: TransferReport) -> Iterator[dict[Any, SourceEntry]]:
     """The entries, in batches. Everything that is not an entry is put into the report."""
-    batch: dict[Any, bytes] = {}
+    batch: dict[Any, SourceEntry] = {}
     numbers: dict[Any, str] = {}
     size = 0
     for found in entries:
@@ -127,7 +154,7 @@ def _batches(entries: Iterator[SourceEntry | Left], report: TransferReport) -> I
                 if first != shown(found.key):
                     report.failed.append(Left(shown(found.key), f"it equals the key {first}, which came first"))
                     continue
-            batch[found.key] = found.pickle
+            batch[found.key] = found
         except TypeError as error:  # an unpickled key that is not hashable
             report.failed.append(Left(shown(found.key), str(error)))
             continue
@@ -139,18 +166,18 @@ def _batches(entries: Iterator[SourceEntry | Left], report: TransferReport) -> I
 
 
 def _store(
-    shelf: Shelf[Any, bytes], batch: dict[Any, bytes], report: TransferReport, *, replace: bool, dry_run: bool
+    shelf: Shelf[Any, bytes], batch: dict[Any, SourceEntry], report: TransferReport, *, replace: bool, dry_run: bool
 ) -> None:
-    new: dict[Any, bytes] = {}
-    for key, value in batch.items():
+    new: dict[Any, SourceEntry] = {}
+    for key, found in batch.items():
         try:
-            there = shelf.get(key)
+            is_there, is_same = _compared(shelf, key, found)
         except (DamagedRecord, UnreadableValue) as error:
             report.failed.append(Left(shown(key), f"the target's own value cannot be read: {error}"))
             continue
-        if there is None or (there != value and replace):
-            new[key] = value
-        elif there == value:
+        if not is_there or (not is_same and replace):
+            new[key] = found
+        elif is_same:
             report.unchanged += 1
         else:
             report.skipped.append(Left(shown(key), "the target has another value (--replace)"))
@@ -158,15 +185,42 @@ def _store(
         report.done += sum(1 for key in new if _is_usable(key, report))
         return
     try:
-        shelf.update(new)
+        _put(shelf, new)
         report.done += len(new)
     except (InvalidKey, KeyTooLong, ValueTooLarge):
-        for key, value in new.items():  # one of them was refused: store the others
+        for key, found in new.items():  # one of them was refused: store the others
             try:
-                shelf[key] = value
+                _put(shelf, {key: found})
                 report.done += 1
             except (InvalidKey, KeyTooLong, ValueTooLarge) as error:
                 report.failed.append(Left(shown(key), str(error).splitlines()[0]))
+
+
+def _compared(shelf: Shelf[Any, bytes], key: Any, found: SourceEntry) -> tuple[bool, bool]:
+    """Whether the target has the key, and whether with this value, and with the time and tags, if there are any."""
+    try:
+        record = shelf.record(key)
+    except (KeyError, InvalidKey):
+        return False, False
+    has, wanted = envelope_of(record.raw), found.envelope
+    is_same = wanted.time in (None, has.time) and (not wanted.tags or wanted.tags == has.tags)
+    return True, is_same and record.decode() == found.pickle
+
+
+def _put(shelf: Shelf[Any, bytes], new: dict[Any, SourceEntry]) -> None:
+    """Store entries. Those without a time get the default of the shelf, as all that are stored."""
+    timed: dict[bytes, bytes] = {}
+    others: dict[tuple[bytes, ...], dict[Any, bytes]] = {}
+    for key, found in new.items():
+        if found.envelope.time is None:
+            others.setdefault(found.envelope.tags, {})[key] = found.pickle
+        else:
+            encoded = encode(key)
+            timed[encoded] = enclosed(RawPickles().dump(key, encoded, found.pickle), found.envelope)
+    for tags, entries in others.items():
+        shelf.update(entries, tags=map(text_of, tags))
+    if timed:
+        shelf.engine_for("import", writing=True).commit(Batch(puts=with_rows(timed)))
 
 
 def _is_usable(key: Any, report: TransferReport) -> bool:

@@ -2,6 +2,8 @@ r"""Entries as JSON, one a line: ``{"key": ..., "value": ...}`` or ``{"key": ...
 
 A str key is a JSON string, None is null, a number a number; bytes are ``{"bytes": "<base64>"}``, a tuple is a list,
 and what JSON has no number for is ``{"number": "<hex>"}`` (very long ints) or ``{"number": "inf"}``.
+
+An entry that expires has ``"expires"``, in seconds since 1970, and an entry with tags has ``"tags"``, a list.
 """
 
 from __future__ import annotations
@@ -10,14 +12,21 @@ import base64
 import json
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
+from coshelf.keys import shown
+from coshelf.system import clock
 from coshelf.transfer.pickles import entry, pickled
 from coshelf.transfer.report import Left
-from coshelf.transfer.source import Source, SourceEntry, SourceError, SourceOptions
+from coshelf.transfer.source import Skipped, Source, SourceEntry, SourceError, SourceOptions
+from coshelf.values.envelope import NOTHING, Envelope
+from coshelf.values.tags import encoded_tags, texts_of
 
 __all__ = ["JsonLinesSource", "key_notation", "line_of", "same_in_json"]
 
+_OPTIONAL = {"expires", "tags"}
+_LATEST = (1 << 63) // 1_000_000  # seconds
 _LONGEST_INT = 10**1000  # Python refuses to read numbers that are much longer
 
 
@@ -54,20 +63,39 @@ class JsonLinesSource(Source):
 def _parsed(line: str, number: int) -> SourceEntry | Left:
     try:
         found = json.loads(line)
-        if not isinstance(found, dict) or set(found) not in ({"key", "value"}, {"key", "pickle"}):
+        if not isinstance(found, dict) or set(found) - _OPTIONAL not in ({"key", "value"}, {"key", "pickle"}):
             raise ValueError('it is not {"key": ..., "value": ...} or {"key": ..., "pickle": "..."}')
         key = _key(found["key"])
+        envelope = _envelope(found)
+        if envelope.time is not None and envelope.time <= clock.now():
+            return Skipped(shown(key), "it expired")
         if "value" in found:
-            return SourceEntry(key, pickled(found["value"]))
-        return entry(key, base64.b64decode(found["pickle"], validate=True))
+            return SourceEntry(key, pickled(found["value"]), envelope)
+        read = entry(key, base64.b64decode(found["pickle"], validate=True))
+        return read if isinstance(read, Left) else replace(read, envelope=envelope)
     except (ValueError, TypeError, RecursionError) as error:
         return Left(f"line {number}", str(error))
 
 
-def line_of(key: Any, *, pickle: bytes | None = None, value: Any = None) -> str:
+def _envelope(found: dict[str, Any]) -> Envelope:
+    """The time and tags in a line. Raises ValueError."""
+    expires, tags = found.get("expires"), found.get("tags", [])
+    if expires is not None and (type(expires) not in (int, float) or not abs(expires) < _LATEST):
+        raise ValueError(f"{expires!r:.60} is not a time in seconds")
+    if type(tags) is not list:
+        raise ValueError(f"{tags!r:.60} is not a list of tags")
+    return Envelope(None if expires is None else round(expires * 1_000_000), encoded_tags(tags))
+
+
+def line_of(key: Any, *, pickle: bytes | None = None, value: Any = None, envelope: Envelope = NOTHING) -> str:
     """The line of an entry."""
-    rest = {"value": value} if pickle is None else {"pickle": base64.b64encode(pickle).decode()}
-    return json.dumps({"key": key_notation(key), **rest}) + "\n"
+    line = {"key": key_notation(key)}
+    line |= {"value": value} if pickle is None else {"pickle": base64.b64encode(pickle).decode()}
+    if envelope.time is not None:
+        line["expires"] = envelope.time / 1_000_000
+    if envelope.tags:
+        line["tags"] = list(texts_of(envelope.tags))
+    return json.dumps(line) + "\n"
 
 
 def key_notation(key: Any) -> Any:

@@ -8,7 +8,7 @@ from coshelf import records
 from coshelf.errors import DamagedRecord, Unsupported
 from coshelf.inspection.reports import shown_key
 from coshelf.values.blobs import LARGE, Blobs, Body, unpack
-from coshelf.values.expiry import bare, stamped, time_of
+from coshelf.values.envelope import NOTHING, Envelope, bare, enclosed, envelope_of
 from coshelf.values.pickle_surgery import inline, lifted
 
 __all__ = ["Apart", "take_apart"]
@@ -25,13 +25,13 @@ class Apart:
         headers: the data of the headers by kind, without that of a blob; empty for a plain pickle.
         payload: the bytes after the headers; for a plain pickle the whole body.
         buffers: the large buffers in its blob.
-        time: when the entry expires; None if it does not. The headers are without it.
+        envelope: when the entry expires, and its tags. The headers are without these.
     """
 
     headers: dict[int, bytes]
     payload: bytes
     buffers: list[memoryview]
-    time: int | None = None
+    envelope: Envelope = NOTHING
 
     @property
     def size(self) -> int:
@@ -39,8 +39,7 @@ class Apart:
 
     def body(self, key: bytes, blobs: Blobs | None) -> bytes:
         """The body for an engine with these blobs, or without. Raises :class:`Unsupported` if it is impossible."""
-        body = self._body(key, blobs)
-        return body if self.time is None else stamped(body, self.time)
+        return enclosed(self._body(key, blobs), self.envelope)
 
     def _body(self, key: bytes, blobs: Blobs | None) -> bytes:
         payload, buffers = self.payload, self.buffers
@@ -70,7 +69,7 @@ class Apart:
 
     def is_same(self, other: Apart) -> bool:
         """Whether both are the same value, wherever their buffers lie."""
-        if self.headers != other.headers or self.time != other.time:
+        if self.headers != other.headers or self.envelope != other.envelope:
             return False
         if self.payload == other.payload and self.buffers == other.buffers:
             return True
@@ -89,10 +88,10 @@ def take_apart(key: bytes, record: bytes, blobs: Blobs | None) -> Apart:
     """The parts of an engine's record. Raises DamagedRecord, and MissingBlob if its blob is missing."""
     if not records.is_intact(key, record):
         raise DamagedRecord(f"its {len(record)} bytes do not match their checksum", shown_key(key))
-    time = time_of(record)
+    envelope = envelope_of(record)
     record = bare(record)
     if record[0] != records.HEADERED:
-        return Apart({}, record[: -records.TRAILER], [], time)
+        return Apart({}, record[: -records.TRAILER], [], envelope)
     found = records.read_headers(record)
     if found is None:
         raise DamagedRecord("its headers are not valid", shown_key(key))
@@ -100,11 +99,11 @@ def take_apart(key: bytes, record: bytes, blobs: Blobs | None) -> Apart:
     payload = record[start : -records.TRAILER]
     packed = headers.pop(records.BLOB, None)
     if packed is None:
-        return Apart(headers, payload, [], time)
+        return Apart(headers, payload, [], envelope)
     reference = unpack(packed)
     if reference is None or blobs is None:
         raise DamagedRecord("it names a blob, and there is none", shown_key(key))
-    return Apart(headers, payload, blobs.views(reference), time)
+    return Apart(headers, payload, blobs.views(reference), envelope)
 
 
 def _protocol(pickle: bytes) -> int:

@@ -7,6 +7,7 @@ import pickle
 import pickletools
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from coshelf.engines.files import FilesEngine
@@ -17,6 +18,7 @@ from coshelf.opening import open_with_codec
 from coshelf.transfer.pickles import entry, pickled
 from coshelf.transfer.report import Left
 from coshelf.transfer.source import Skipped, Source, SourceEntry, SourceOptions
+from coshelf.values.envelope import envelope_of
 from coshelf.values.front_doors import RAW_PICKLES
 
 __all__ = ["PickleShareSource", "ShelfSource"]
@@ -44,7 +46,9 @@ class ShelfSource(Source):
     def _read(self, key: Any) -> SourceEntry | Left | None:
         """One entry; None if it was deleted meanwhile."""
         try:
-            return entry(key, self._shelf[key])
+            record = self._shelf.record(key)
+            found = entry(key, record.decode())
+            return found if isinstance(found, Left) else replace(found, envelope=envelope_of(record.raw))
         except KeyError:
             return None
         except CoshelfError as error:

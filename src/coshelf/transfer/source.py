@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from coshelf.errors import CoshelfError
 from coshelf.transfer.report import Left
+from coshelf.values.envelope import NOTHING, Envelope
 
 __all__ = ["Skipped", "Source", "SourceEntry", "SourceError", "SourceOptions"]
 
@@ -20,10 +21,11 @@ class SourceError(CoshelfError, OSError):
 
 @dataclass(frozen=True, slots=True)
 class SourceEntry:
-    """An entry that can be moved: its key, and its value as a pickle."""
+    """An entry that can be moved: its key, its value as a pickle, when it expires, and its tags."""
 
     key: Any
     pickle: bytes
+    envelope: Envelope = NOTHING
 
 
 class Skipped(Left):
@@ -41,7 +43,8 @@ class SourceOptions:
         table: which table of an SQLite file, if it has several.
         keys: the form of sqlitedict's keys; None: it is recognised.
         disk: which Disk of diskcache wrote the entries; None: it is recognised.
-        drop_expiry: whether entries that expire are imported, to stay for ever.
+        drop_expiry: whether entries that expire are imported without their times.
+        drop_tags: whether entries with tags are imported without them.
     """
 
     trust_pickle: bool = False
@@ -51,6 +54,7 @@ class SourceOptions:
     keys: str | None = None
     disk: str | None = None
     drop_expiry: bool = False
+    drop_tags: bool = False
 
 
 class Source(ABC):

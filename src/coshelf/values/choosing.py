@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from coshelf.contract import EVERYTHING_GONE, Batch, Engine, Flag
 from coshelf.values.codec import Codec
-from coshelf.values.expiry import INDEX
 from coshelf.values.large_buffers import LargeBuffers
 from coshelf.values.pickled import PickleCodec
 from coshelf.values.pickles import Pickles
@@ -46,7 +45,7 @@ def start_afresh(engine: Engine) -> None:
     The dictionaries stay, because another process that has the shelf open may be using one at this moment.
     """
     if engine.keeps_settings:
-        index = (INDEX,) if engine.capabilities.expiry else ()
-        engine.commit(Batch(clears=(*index, *EVERYTHING_GONE.clears), deletes=frozenset((SETTINGS_ROW,))))
+        clears = (*engine.capabilities.indexes, *EVERYTHING_GONE.clears)
+        engine.commit(Batch(clears=clears, deletes=frozenset((SETTINGS_ROW,))))
     else:
         engine.commit(EVERYTHING_GONE)

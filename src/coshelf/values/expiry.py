@@ -1,7 +1,6 @@
 """When entries expire: the header in a record, and the index by time. docs/format.md, "Expiry".
 
-The header is put around the finished body of a value. So codecs and layers do not know it, and the time of an entry can
-be changed without its value. Times are microseconds since 1970.
+Times are microseconds since 1970.
 """
 
 from __future__ import annotations
@@ -9,20 +8,17 @@ from __future__ import annotations
 import datetime as dt
 import math
 import operator
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, Final
 
 from coshelf import records
 from coshelf.errors import InvalidExpiry
 from coshelf.keys import FIRST, LAST
-from coshelf.values.blobs import Body
 
 __all__ = [
     "EXPIRING",
     "INDEX",
     "MARK",
-    "bare",
-    "body_of",
     "deadline",
     "first_time",
     "is_of_user",
@@ -33,7 +29,6 @@ __all__ = [
     "stamped",
     "time_of",
     "until",
-    "with_rows",
 ]
 
 INDEX: Final = (b"\x04", b"\x05")
@@ -49,8 +44,6 @@ EXPIRING: Final = bytes((records.HEADERED, records.EXPIRY))
 
 _BEGIN = EXPIRING + _TIME.to_bytes(2, "little")
 _END = len(_BEGIN) + _TIME
-_OLD = bytes((records.OLD_PICKLE,))
-_TAG = bytes((records.HEADERED,))
 _SECOND = 1_000_000
 _LATEST = (1 << 63) - 1
 
@@ -64,23 +57,7 @@ def stamped(body: bytes, time: int) -> bytes:
         rest = body[1:]
     else:
         rest = b"\0" + (body if body[0] == records.PICKLE else body[1:])
-    made = b"".join((_BEGIN, time.to_bytes(_TIME, "little"), rest))
-    return Body.of(made, body.blob) if type(body) is Body else made
-
-
-def bare(record: bytes) -> bytes:
-    """The record, or body, as it was before :func:`stamped`. Without a header of a time it is returned as it is."""
-    if not record.startswith(_BEGIN):
-        return record
-    if record[_END : _END + 1] != b"\0":
-        return _TAG + record[_END:]
-    payload = record[_END + 1 :]
-    return payload if payload[:1] == b"\x80" else _OLD + payload
-
-
-def body_of(record: bytes) -> bytes:
-    """The body in a record, without trailer and time. With it an entry can be stored again, with another time."""
-    return bare(record[: -records.TRAILER])
+    return b"".join((_BEGIN, time.to_bytes(_TIME, "little"), rest))
 
 
 def time_of(record: bytes) -> int | None:
@@ -104,13 +81,6 @@ def is_over(key: bytes, record: bytes, now: int) -> bool:
 def row_key(time: int, key: bytes) -> bytes:
     """The row of the index for the entry of a key."""
     return b"".join((INDEX[0], time.to_bytes(_TIME, "big"), key))
-
-
-def with_rows(puts: Mapping[bytes, bytes]) -> Mapping[bytes, bytes]:
-    """Bodies, with the rows of the index for those with a time."""
-    times = {key: time_of(body) for key, body in puts.items()}
-    rows = {row_key(time, key): MARK for key, time in times.items() if time is not None}
-    return {**puts, **rows} if rows else puts
 
 
 def row_of(row: bytes) -> tuple[int, bytes]:

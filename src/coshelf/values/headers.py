@@ -59,7 +59,7 @@ def codec_of(headers: dict[int, bytes]) -> int | None:
 def parts(record: bytes) -> tuple[dict[int, bytes], bytes]:
     """The headers of a record, by kind, and its payload.
 
-    The time at which the entry expires is left out: it does not matter for the value.
+    The time at which the entry expires and its tags are left out: they do not matter for the value.
 
     No header has the kind 0. Here it stands for a record of an unknown form, which :func:`refuse_unknown` refuses.
     """
@@ -72,6 +72,7 @@ def parts(record: bytes) -> tuple[dict[int, bytes], bytes]:
             return {0: b""}, b""
         if len(found[0].get(records.EXPIRY, b"")) == records.TIME:
             del found[0][records.EXPIRY]
+        found[0].pop(records.TAGS, None)
         return found[0], record[found[1] : -records.TRAILER]
     if tag == records.OLD_PICKLE:
         return {}, record[1 : -records.TRAILER]

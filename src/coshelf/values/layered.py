@@ -10,7 +10,7 @@ from coshelf.errors import FormatTooNew, UnreadableValue, UntrustedValue
 from coshelf.keys import shown
 from coshelf.values.codec import Layer, load_singly
 from coshelf.values.encryption import refuse_encrypted
-from coshelf.values.expiry import bare
+from coshelf.values.envelope import bare
 from coshelf.values.failures import damaged, refuse_damaged
 from coshelf.values.headers import NAMES, codec_of, parts, refuse_unknown
 from coshelf.values.large_buffers import LargeBuffers

@@ -13,7 +13,7 @@ from coshelf.native import behind, page_items
 from coshelf.values import buffers
 from coshelf.values.blobs import LARGE
 from coshelf.values.codec import Layer
-from coshelf.values.expiry import bare
+from coshelf.values.envelope import bare
 from coshelf.values.failures import damaged, refuse_damaged, unwritable
 from coshelf.values.headers import plain_payload, undecoded
 from coshelf.values.large_buffers import LargeBuffers
@@ -155,17 +155,16 @@ class PickleCodec:
             return self._pickles.loads(key, memoryview(record)[1:])
         if tag != records.HEADERED:
             raise FormatTooNew(f"the record for key {shown(key)} has tag {tag:#04x}, which only a later version knows")
-        if record[1] == records.EXPIRY and (found := bare(record)) is not record:
-            return self._load_bare(key, encoded_key, found, copy)
+        if record[1] <= records.TAGS:
+            # The checksum, which does not fit any more then, was right.
+            record = bare(record)
+            if record[0] == records.PICKLE:
+                return self._pickles.loads(key, record)
+            if record[0] == records.OLD_PICKLE:
+                return self._pickles.loads(key, memoryview(record)[1:])
         if record[1] == records.BLOB:
             return self._large.load(self._pickles, key, record, copy)
         return self._codec_of_others(key, record).decoded(key, encoded_key, record, copy)
-
-    def _load_bare(self, key: Any, encoded_key: bytes, record: bytes, copy: bool) -> Any:
-        """The value of a record that had the header of a time. Its checksum, which does not fit any more, was right."""
-        if record[0] == records.PICKLE:
-            return self._pickles.loads(key, record)
-        return self._load_other(key, encoded_key, record, copy)
 
     def opened(self, key: Any, encoded_key: bytes, record: bytes) -> tuple[int | None, bytes]:
         record = bare(record)

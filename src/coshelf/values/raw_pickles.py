@@ -10,7 +10,7 @@ from coshelf.errors import UnwritableValue
 from coshelf.keys import shown
 from coshelf.values.blobs import Blobs
 from coshelf.values.codec import Layer, load_singly
-from coshelf.values.expiry import bare
+from coshelf.values.envelope import bare
 from coshelf.values.failures import damaged, unreadable
 from coshelf.values.headers import plain_payload
 from coshelf.values.large_buffers import LargeBuffers

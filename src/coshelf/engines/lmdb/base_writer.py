@@ -19,6 +19,7 @@ from coshelf.engines.lmdb.spooled import SpooledPuts, sealed_pages
 from coshelf.engines.lmdb.times import first_in_base
 from coshelf.keys import FIRST, LAST, prefix_end
 from coshelf.system import clock
+from coshelf.values.envelope import rows_of
 from coshelf.values.expiry import INDEX, is_of_user, is_over, row_of, until
 
 if TYPE_CHECKING:
@@ -85,6 +86,8 @@ class BaseWriter:
             if record is not None and is_over(key, record, now):
                 self._catalogue.delete(key, number)
                 self._delete(key)
+                for each in rows_of(key, record):
+                    self._delete(each)
             self._delete(row)
         self.has_times = first_in_base(self._transaction) is not None
 

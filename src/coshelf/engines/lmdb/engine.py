@@ -66,6 +66,7 @@ _LARGEST_VALUE = (1 << 32) - 1 - records.TRAILER
 _CAPABILITIES = Capabilities(
     exclusive="processes", watch="doorbell", largest_value=_LARGEST_VALUE, acknowledged="machine", blobs=True,
     expiry=True,
+    tags=True,
 )  # fmt: skip
 _DURABLE = replace(_CAPABILITIES, acknowledged="durable")
 _PATIENCE = 50  # times that a reader without locks repeats a read because commits came in between

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import lmdb
 
 from coshelf import records
-from coshelf.contract import CLAIMS, RESERVED, Entry, Snapshot
+from coshelf.contract import RESERVED, Entry, Snapshot
 from coshelf.engines.lmdb import long_keys
 from coshelf.engines.lmdb.checks.running import ScanCheck, refuse_absence, visibly_damaged
 from coshelf.engines.lmdb.delta.delta import is_deletion
@@ -247,8 +247,8 @@ class LmdbSnapshot(Snapshot):
                 for key, record in long_keys.walk(transaction, start, stop, False, False)
             }
         rows.update((key, record) for key, record in self._newer.items() if key < FIRST)
-        needed = ((key, record) for key, record in rows.items() if not CLAIMS[0] <= key < CLAIMS[1])
-        return iter(sorted((key, record) for key, record in needed if not is_deletion(record)))
+        found = ((key, record) for key, record in rows.items() if not is_deletion(record) and self._is_needed(key))
+        return iter(sorted(found))
 
     def last_commit(self) -> int:
         with self.transaction() as transaction:

@@ -68,6 +68,7 @@ class SqliteEngine(ExclusiveEngine):
             largest_value=_LARGEST_VALUE,
             cheap_count=False,
             expiry=True,
+            tags=True,
             server=f"SQLite {sqlite3.sqlite_version}",
         )
 

@@ -16,7 +16,7 @@ from coshelf.inspection.preview.outline import follow
 from coshelf.screen import is_plain, plain
 from coshelf.system import extras
 from coshelf.values.blobs import size_of
-from coshelf.values.expiry import bare
+from coshelf.values.envelope import bare
 from coshelf.values.headers import BYTES, JSON, KNOWN, MSGPACK, NAMES, TEXT, codec_of, said_of
 
 __all__ = ["Preview", "payload_of", "preview_of"]

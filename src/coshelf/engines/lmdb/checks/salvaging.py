@@ -33,7 +33,8 @@ from coshelf.inspection.reports import Progress, SalvageReport, shown_key
 from coshelf.keys import FIRST, LAST, decode
 from coshelf.trust import marks
 from coshelf.values.blobs import Reference, reference_in
-from coshelf.values.expiry import MARK, row_key, time_of
+from coshelf.values.envelope import rows_of
+from coshelf.values.expiry import MARK
 
 __all__ = ["salvage"]
 
@@ -300,7 +301,7 @@ class _Salvage:
     def pages(self) -> Iterator[list[tuple[bytes, bytes]]]:
         """The records that were found, in the order of their keys. The mark is left out: it belongs to the old file."""
         page: list[tuple[bytes, bytes]] = []
-        times: list[tuple[bytes, bytes]] = []  # rows of the index, which may be damaged where their entries are whole
+        rows: list[tuple[bytes, bytes]] = []  # of the indexes, which may be damaged where their entries are whole
         size = 0
         for key in sorted(self._found.keys() | self._newer.keys()):
             if key == marks.ROW_KEY or is_about_blobs(key):
@@ -310,16 +311,15 @@ class _Salvage:
                 continue
             page.append((key, record))
             size += len(record)
-            time = time_of(record) if key >= FIRST else None
-            if time is not None:
-                row = row_key(time, key)
-                times.append((row, records.seal(MARK, records.checksum(row, MARK), records.version(record))))
+            if key >= FIRST:
+                number = records.version(record)
+                rows += ((row, records.seal(MARK, records.checksum(row, MARK), number)) for row in rows_of(key, record))
             if len(page) == _AT_ONCE or size > _BYTES_AT_ONCE:
                 yield page
-                yield sorted(times)
-                page, times, size = [], [], 0
+                yield sorted(rows)
+                page, rows, size = [], [], 0
         yield page
-        yield sorted(times)
+        yield sorted(rows)
 
     def _has_whole_blob(self, key: bytes, record: bytes) -> bool:
         """Whether the blob that a record names is whole, if it names one. If it is not whole, the entry is lost."""

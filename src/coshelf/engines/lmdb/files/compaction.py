@@ -31,6 +31,7 @@ from coshelf.errors import OpenUnderAnotherName, ShelfLocked, ShelfPermissionErr
 from coshelf.inspection.reports import Compaction
 from coshelf.system.durable_files import sync_directory, sync_removals
 from coshelf.trust import marks
+from coshelf.values.envelope import is_left_behind
 
 __all__ = ["compact"]
 
@@ -113,7 +114,13 @@ def _read(descriptor: int, path: str) -> Iterator[lmdb.Transaction[bytes]]:
 
 
 def _pages(transaction: lmdb.Transaction[bytes], path: str) -> Iterator[list[tuple[bytes, bytes]]]:
-    rows = (row for row in long_keys.everything(transaction) if row[0] != ROW_KEY and not is_about_blobs(row[0]))
+    def record(key: bytes) -> bytes | None:
+        return transaction.get(long_keys.physical(key))
+
+    def is_kept(row: bytes) -> bool:
+        return row != ROW_KEY and not is_about_blobs(row) and not is_left_behind(row, record)
+
+    rows = (row for row in long_keys.everything(transaction) if is_kept(row[0]))
     while page := list(islice(rows, _AT_ONCE)):
         refuse_damage(page, path)
         yield page
