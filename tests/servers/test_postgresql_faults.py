@@ -81,6 +81,7 @@ def test_standby_is_read_where_that_is_asked_for_and_says_what_it_is(
 ) -> None:
     standby.follow(durable_server)
     standby.start()
+    durable_server.wait_for("SELECT FROM pg_stat_replication")
     url = durable_server.url()
     with coshelf.open(url) as shelf:
         assert shelf.capabilities.consistency == "primary"
