@@ -11,6 +11,8 @@ import pytest
 import test_entries
 import test_together
 from postgresql import MovedClock, Postgresql
+from redis_clock import MovingRedisClock
+from valkey_servers import Server, a_name
 
 import coshelf
 from coshelf.testing.moving_clock import MovingClock
@@ -30,20 +32,35 @@ WIDE = {
 }
 
 
-@pytest.fixture(params=["postgresql", "moto", "weed"])
-def server(request: pytest.FixtureRequest) -> Any:
+@pytest.fixture(params=["postgresql", "moto", "weed", "server_base"])
+def store(request: pytest.FixtureRequest) -> Any:
     return request.getfixturevalue(request.param)
 
 
 @pytest.fixture
-def clock(server: Any) -> Iterator[MovingClock]:
-    with MovedClock(server) if isinstance(server, Postgresql) else objects.MovedClock() as clock:
+def clock(store: Any) -> Iterator[MovingClock]:
+    with clock_of(store) as clock:
         yield clock
 
 
+def clock_of(store: Any) -> MovingClock:
+    if isinstance(store, Server):
+        return MovingRedisClock()
+    return MovedClock(store) if isinstance(store, Postgresql) else objects.MovedClock()
+
+
 @pytest.fixture
-def shelf(server: Any, clock: MovingClock) -> Iterator[coshelf.Shelf[Any, Any]]:
-    with coshelf.open(server.moved_url() if isinstance(server, Postgresql) else server.url()) as shelf:
+def url(store: Any) -> str:
+    """Of a shelf that goes by the clock."""
+    if isinstance(store, Server):
+        return f"{store.url}/0/{a_name()}"
+    found: str = store.moved_url() if isinstance(store, Postgresql) else store.url()
+    return found
+
+
+@pytest.fixture
+def shelf(url: str, clock: MovingClock) -> Iterator[coshelf.Shelf[Any, Any]]:
+    with coshelf.open(url) as shelf:
         yield shelf
 
 
@@ -80,8 +97,7 @@ def test_memoized_result_is_computed_again_after_its_time(shelf: coshelf.Shelf[A
     assert [double(1), len(calls), double.cache_info().currsize] == [2, 2, 1]
 
 
-def test_default_of_the_shelf_applies(server: Any, clock: MovingClock) -> None:
-    url = server.moved_url() if isinstance(server, Postgresql) else server.url()
+def test_default_of_the_shelf_applies(url: str, clock: MovingClock) -> None:
     with coshelf.open(url, expire=60) as shelf:
         shelf["a"] = 1
         with coshelf.open(url) as other:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import random
 import time
@@ -11,8 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import test_entries
-import test_together
 from redis_clock import MovingRedisClock
 from test_redis_engine import Counted
 from valkey_servers import Server, eventually, single
@@ -24,14 +21,6 @@ from coshelf.testing.moving_clock import MovingClock
 from coshelf.values.expiry import time_of
 
 Shelf = coshelf.Shelf[Any, Any]
-
-CLAIMS = [
-    function
-    for module in (test_entries, test_together)
-    for name, function in vars(module).items()
-    if name.startswith("test_") and set(inspect.signature(function).parameters) <= {"shelf", "clock"}
-]
-"""What tests/expiry claims of a shelf on any engine."""
 
 
 @pytest.fixture
@@ -77,12 +66,6 @@ class Stored:
 @pytest.fixture
 def stored(server_base: Server, server: str) -> Stored:
     return Stored(server_base, server)
-
-
-@pytest.mark.parametrize("claim", CLAIMS, ids=[function.__name__ for function in CLAIMS])
-def test_claim_holds(claim: Callable[..., None], shelf: Shelf, clock: MovingClock) -> None:
-    given = {"shelf": shelf, "clock": clock}
-    claim(**{name: given[name] for name in inspect.signature(claim).parameters})
 
 
 # --- what is stored --------------------------------------------------------------------------------------------------
@@ -209,20 +192,6 @@ def test_expired_entry_is_overwritten_by_one_who_found_none(shelf: Shelf, clock:
         assert "c" not in transaction
         transaction["c"] = 2
     assert dict(shelf) == {"a": 2, "b": 2, "c": 2}
-
-
-def test_memoized_results_expire(shelf: Shelf, clock: MovingClock) -> None:
-    calls: list[int] = []
-
-    @shelf.memoize(expire=60)
-    def double(number: int) -> int:
-        calls.append(number)
-        return 2 * number
-
-    assert [double(1), double(1)] == [2, 2]
-    clock.pass_by(60)
-    assert [double(1), double(1)] == [2, 2]
-    assert calls == [1, 1]
 
 
 # --- scans and counts ------------------------------------------------------------------------------------------------
