@@ -268,7 +268,12 @@ def test_with_damaged_records_no_key_is_called_absent_until_they_are_healed(path
         assert shelf["key 001"] == ENTRIES["key 001"]
         with pytest.raises(coshelf.DamagedRecord, match="key 100"):
             shelf["key 100"]
+        shelf["another"] = 0
         shelf["another"] = 1
+        shelf.sync()
+        for read in reads:  # after commits, too
+            with pytest.raises(coshelf.DamagedShelf, match="damaged records"):
+                read(shelf)
     with coshelf.open(path) as shelf:  # closing in between forgets nothing
         with pytest.raises(coshelf.DamagedShelf, match="damaged records"):
             shelf["never there"]
