@@ -28,7 +28,7 @@ __all__ = [
     "with_tags",
 ]
 
-INDEX: Final = (b"\x07", b"\x08")
+INDEX: Final = (b"\x08", b"\x09")
 """The range of the rows of the index."""
 
 LARGEST: Final = 255
