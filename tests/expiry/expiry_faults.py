@@ -49,7 +49,7 @@ def change_makes_permanent(patch: Patch) -> None:
 
 
 def transaction_writes_no_rows(patch: Patch) -> None:
-    patch.setattr(Overlay, "note_time", lambda self, time, key: None)
+    patch.setattr(Overlay, "note_rows", lambda self, envelope, key: None)
 
 
 def snapshot_goes_on_with_the_clock(patch: Patch) -> None:
