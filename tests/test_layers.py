@@ -18,7 +18,7 @@ LAYERS = [
     ("native", "system", "screen"),
     ("keys", "records", "stored"),
     # What a record is, told without an engine: contracts speak of blobs and reports.
-    ("values.blobs", "values.buffers", "values.expiry", "values.pickle_surgery", "values.headers"),
+    ("values.blobs", "values.buffers", "values.expiry", "values.limits", "values.pickle_surgery", "values.headers"),
     ("trust.gate", "inspection.preview", "inspection.reports"),
     ("contract",),
     ("values", "trust", "inspection.record_check"),

@@ -21,6 +21,7 @@ __all__ = [
     "FormatTooNew",
     "InvalidExpiry",
     "InvalidKey",
+    "InvalidLimit",
     "KeyTooLong",
     "MissingExtra",
     "NotAShelf",
@@ -124,6 +125,10 @@ class InvalidKey(CoshelfError, TypeError):
 
 class InvalidExpiry(CoshelfError, ValueError):
     """An ``expire=`` is not a number of seconds, a timedelta or None, or is later than times can be written."""
+
+
+class InvalidLimit(CoshelfError, ValueError):
+    """A ``max_bytes=``, ``max_entries=`` or ``evict=`` is not possible."""
 
 
 class UnkeyableArgument(CoshelfError, TypeError):

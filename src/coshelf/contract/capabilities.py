@@ -35,6 +35,7 @@ class Capabilities:
         largest_key, largest_value: bytes, None for no limit.
         cheap_count: ``len`` of the whole shelf does not visit each entry.
         expiry: entries can expire.
+        bounded: a shelf can have limits: ``max_bytes`` and ``max_entries``.
         blobs: large buffers of a value (arrays) come back in place: read-only, not copied, and once in memory for all
             processes.
         server: kind, version and state of the server, in words; None if there is no server.
@@ -55,6 +56,7 @@ class Capabilities:
     largest_value: int | None = None
     cheap_count: bool = True
     expiry: bool = False
+    bounded: bool = False
     blobs: bool = False
     server: str | None = None
 

@@ -9,6 +9,7 @@ from coshelf.contract import EVERYTHING_GONE, Batch, Engine, Flag
 from coshelf.values.codec import Codec
 from coshelf.values.expiry import INDEX
 from coshelf.values.large_buffers import LargeBuffers
+from coshelf.values.limits import LIMITS_ROW
 from coshelf.values.pickled import PickleCodec
 from coshelf.values.pickles import Pickles
 from coshelf.values.rows import SETTINGS_ROW
@@ -47,6 +48,6 @@ def start_afresh(engine: Engine) -> None:
     """
     if engine.keeps_settings:
         index = (INDEX,) if engine.capabilities.expiry else ()
-        engine.commit(Batch(clears=(*index, *EVERYTHING_GONE.clears), deletes=frozenset((SETTINGS_ROW,))))
+        engine.commit(Batch(clears=(*index, *EVERYTHING_GONE.clears), deletes=frozenset((SETTINGS_ROW, LIMITS_ROW))))
     else:
         engine.commit(EVERYTHING_GONE)

@@ -1,0 +1,118 @@
+"""The table of uses: which entries of a bounded shelf were read, in shared memory. docs/format.md, "The table of uses".
+
+A read writes one word, at a place that the hash of its key names. No lock is taken, and entries with one place share
+their uses. The table ends with the last process that has the shelf open.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+from coshelf.engines.lmdb.files.shared_memory import shared
+from coshelf.engines.lmdb.files.sidecar_directory import uses_path
+from coshelf.engines.lmdb.files.sidecar_files import make_file
+from coshelf.errors import StorageError
+
+if TYPE_CHECKING:
+    from coshelf.values.limits import Limits
+
+__all__ = ["UseTable", "UsesOfShelf", "make_table", "open_table"]
+
+HEADER = 4096
+_MAGIC = b"coshuse\1"
+_HEAD = struct.Struct("=8sI")  # magic, binary logarithm of the number of places
+_SHARDS = 56
+_FIRST_SHARD = 512  # bytes
+_SHARD = 64  # bytes, so that processes do not write to one line of the cache
+_FEWEST, _MOST = 16, 22  # binary logarithms of the number of places
+_PLACES_EACH = 8  # for each entry, so that few entries share one
+_BYTES_EACH = 1_024  # of an entry, where only bytes are limited
+_MULTIPLIER = 0x9E3779B1
+_WORD = 0xFFFFFFFF
+_TIMES = 1 << 24  # of the number of the last commit, so many are told apart
+MOST = 0xFF
+
+
+class UsesOfShelf(NamedTuple):
+    """How many reads found an entry, and how many did not, since the first process opened the shelf."""
+
+    hits: int
+    misses: int
+
+
+class UseTable:
+    """One process's view of the table.
+
+    Each word has the number of the last commit when an entry was read (24 bits, the lower ones of the number), and how
+    often (8 bits).
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        head = os.pread(descriptor, _HEAD.size, 0)
+        size = os.fstat(descriptor).st_size
+        magic, bits = _HEAD.unpack(head) if len(head) == _HEAD.size else (b"", 0)
+        if magic != _MAGIC or not _FEWEST <= bits <= _MOST or size != HEADER + (4 << bits):
+            raise StorageError("the table of uses has a form that no version writes")
+        self.bits: int = bits
+        self.memory = shared(descriptor, size, writable=True)
+        self.shard = _FIRST_SHARD + os.getpid() % _SHARDS * _SHARD
+        self._words = self.memory[HEADER:].cast("I")
+        self._counts = self.memory[:HEADER].cast("Q")
+
+    def _place(self, key: bytes) -> int:
+        return (zlib.crc32(key) * _MULTIPLIER & _WORD) >> 32 - self.bits
+
+    def note(self, key: bytes, number: int) -> None:
+        """Note a read of an entry. ``number``: of the last commit."""
+        place = self._place(key)
+        count = self._words[place] & MOST
+        self._words[place] = (number % _TIMES) << 8 | min(count + 1, MOST)
+        self._counts[self.shard // 8] += 1
+
+    def note_miss(self) -> None:
+        """Note a read that found no entry."""
+        self._counts[self.shard // 8 + 1] += 1
+
+    def count(self, key: bytes) -> int:
+        return self._words[self._place(key)] & MOST
+
+    def set_count(self, key: bytes, count: int) -> None:
+        place = self._place(key)
+        self._words[place] = self._words[place] & ~MOST | count
+
+    def last(self, key: bytes, number: int) -> int:
+        word = self._words[self._place(key)]
+        return max(number - (number - (word >> 8)) % _TIMES, 0) if word & MOST else 0
+
+    def figures(self) -> UsesOfShelf:
+        """The counts. They are sloppy: two threads that count at once may count one."""
+        places = [(_FIRST_SHARD + shard * _SHARD) // 8 for shard in range(_SHARDS)]
+        return UsesOfShelf(sum(self._counts[at] for at in places), sum(self._counts[at + 1] for at in places))
+
+
+def make_table(shelf: str, like: os.stat_result, limits: Limits) -> None:
+    """Make the table of a shelf. The caller is alone with the shelf, or holds the base's write lock. Raises OSError."""
+    entries = limits.max_entries or limits.max_bytes // _BYTES_EACH
+    bits = min(max((entries * _PLACES_EACH - 1).bit_length(), _FEWEST), _MOST)
+    content = _HEAD.pack(_MAGIC, bits).ljust(HEADER + (4 << bits), b"\0")
+    os.close(make_file(uses_path(shelf), like, content))
+
+
+def open_table(shelf: str, refuse_exposed: Callable[[str, int], None]) -> UseTable | None:
+    """The table, if there is one that can be used. ``refuse_exposed`` raises if it is not safe."""
+    path = uses_path(shelf)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:  # gone, or this user may not write it: then reads are not noted
+        return None
+    try:
+        refuse_exposed(path, descriptor)
+        return UseTable(descriptor)
+    except (OSError, StorageError):
+        return None
+    finally:
+        os.close(descriptor)
