@@ -418,15 +418,22 @@ state_word(BaseReader *self, Py_ssize_t place)
                                 memory_order_acquire);
 }
 
+/* Where reads of the key are noted, if the shelf is bounded. */
+static inline uint32_t
+use_place(BaseReader *self, Span key)
+{
+    return self->uses.places == NULL ? 0 : uses_place(&self->uses, key.bytes, key.length);
+}
+
 /* Note that a key was read, if the shelf is bounded. */
 static inline void
-note_use(BaseReader *self, Span key, enum found found)
+note_use(BaseReader *self, Span key, uint32_t place, enum found found)
 {
-    if (self->uses.words == NULL || key.length == 0 || key.bytes[0] < FIRST_KEY) {
+    if (self->uses.places == NULL || key.length == 0 || key.bytes[0] < FIRST_KEY) {
         return;
     }
     if (found == THERE) {
-        uses_note(&self->uses, key.bytes, key.length, state_word(self, self->bell));
+        uses_note(&self->uses, place, state_word(self, self->bell));
     }
     else if (found == MISSING) {
         uses_note_miss(&self->uses);
@@ -601,8 +608,9 @@ reader_get(BaseReader *self, PyObject *key)
     }
     size_t length;
     Span span = {(const uint8_t *)PyBytes_AS_STRING(key), (size_t)PyBytes_GET_SIZE(key)};
+    uint32_t place = use_place(self, span);
     enum found found = find_record(self, span, &length);
-    note_use(self, span, found);
+    note_use(self, span, place, found);
     switch (found) {
     case THERE: return PyBytes_FromStringAndSize((const char *)self->copy, (Py_ssize_t)length);
     case MISSING: Py_RETURN_NONE;
@@ -630,6 +638,7 @@ reader_load(BaseReader *self, PyObject *const *arguments, Py_ssize_t count)
     }
     size_t length;
     Span span = {(const uint8_t *)PyBytes_AS_STRING(encoded), (size_t)PyBytes_GET_SIZE(encoded)};
+    uint32_t place = use_place(self, span);
     if (find_record(self, span, &length) == THERE && is_intact(span.bytes, span.length, self->copy, length)) {
         /* Loading may start a garbage collection, which may run any code, which may read with this object. So the copy
          * is taken out of the object meanwhile. */
@@ -639,7 +648,7 @@ reader_load(BaseReader *self, PyObject *const *arguments, Py_ssize_t count)
         self->room = 0;
         value = plain_loads(record, (Py_ssize_t)length);
         if (value != NULL && !self->closed) {
-            note_use(self, span, THERE);
+            note_use(self, span, place, THERE);
         }
         if (self->copy == NULL && !self->closed) {
             self->copy = record;

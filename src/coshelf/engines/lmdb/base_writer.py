@@ -122,7 +122,8 @@ class BaseWriter:
 
         order, limits, entries = self._order, self.limits, self._entries()
         Eviction(
-            self._transaction, order, limits, uses, entries=entries, number=number, remove=remove
+            self._transaction, order, limits, uses,
+            entries=entries, number=number, flushed=self.row.sequence, remove=remove,
         ).run(written)  # fmt: skip
         return limits.evict == "expired" and limits.exceeded_by(entries + 1, order.size + 1)
 

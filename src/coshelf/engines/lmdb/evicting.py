@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 from coshelf import records
 from coshelf.engines.lmdb import long_keys
 from coshelf.values.expiry import is_of_user
-from coshelf.values.limits import Limits, order_of
+from coshelf.values.limits import ORDER, Limits, order_key, order_of
 
 if TYPE_CHECKING:
     import lmdb
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["NO_USES", "Eviction", "Uses"]
 
 _AT_ONCE = 256  # rows that are looked at together
-_SPARED = 1_000  # entries that one commit to the base may spare because they were used,
+_SPARED = 5_000  # entries that one commit to the base may spare because they were used,
 _SPARED_EACH = 8  # and so many more for each row that it wrote
 
 
@@ -34,7 +34,7 @@ class Uses(Protocol):
         ...
 
     def last(self, key: bytes, number: int) -> int:
-        """The last commit before the last read of an entry, if ``number`` is the last commit; 0 if not known."""
+        """The last commit of the tick in which an entry was read last, of those up to ``number``; -1 for no read."""
         ...
 
 
@@ -46,7 +46,7 @@ class _NoUses(Uses):
         pass
 
     def last(self, key: bytes, number: int) -> int:
-        return 0
+        return -1
 
 
 NO_USES: Final = _NoUses()
@@ -65,7 +65,7 @@ class Eviction:
     """One eviction, as part of a write transaction of the base.
 
     ``remove`` deletes an entry, given its key and record, and its row in the index. ``entries`` is how many entries
-    there are, and ``number`` the last commit.
+    there are, ``number`` the last commit, and ``flushed`` the last one before this transaction.
     """
 
     def __init__(
@@ -77,6 +77,7 @@ class Eviction:
         *,
         entries: int,
         number: int,
+        flushed: int,
         remove: Callable[[bytes, bytes], None],
     ) -> None:
         self._transaction = transaction
@@ -85,6 +86,7 @@ class Eviction:
         self._uses = uses
         self._entries = entries
         self._number = number
+        self._flushed = flushed
         self._remove = remove
         self._spared = 0
 
@@ -110,33 +112,34 @@ class Eviction:
 
     def _go_from_the_oldest(self) -> None:
         by_use = self._limits.evict == "lru"
-        while self._is_over() and (rows := self._rows(b"")):
+        while self._is_over() and (rows := self._rows(b"", ORDER[1])):
             for row in self._valid(rows):
-                last = self._uses.last(row.key, self._number) if by_use and self._spared else 0
-                if last > row.number:
+                last = self._uses.last(row.key, self._number) if by_use and self._spared else -1
+                if last >= row.number + (row.number != row.stored):
                     self._spared -= 1
-                    self._order.move(row.row, row.key, row.stored, last)
+                    self._order.move(row.row, row.key, row.stored, max(last, row.number + 1))
                 else:
                     self._evict(row)
                     if not self._is_over():
                         return
 
     def _go_by_hand(self) -> None:
-        """Spare what was read, and let it lose its count, or half of it. Go on behind the newest entry at the oldest.
+        """Spare what was read, and let it lose its count, or half of it. Entries keep their places.
 
-        Entries keep their places, so what is stored later does not push out what is read often.
+        The hand goes once through the entries that were there before this transaction, then through the new ones. Thus
+        no entry goes because it had no time to be read, while there are others.
         """
-        uses, shift = self._uses, 8 if self._limits.evict == "sieve" else 1
-        hand, rounds = self._order.hand, 0
-        while self._is_over():
-            rows = self._rows(hand)
-            if not rows:
-                rounds += hand == b""
-                if rounds > 1:  # twice from the beginning without any row
-                    break
-                hand = b""
-                continue
-            rounds = 0
+        start, new, hand = ORDER[0], order_key(self._flushed + 1, b""), self._order.hand
+        for begin, end in ((hand, new), (start, min(hand, new)), (max(hand, new), ORDER[1])):
+            if self._go_through(begin, end):
+                return
+        while self._is_over() and self._rows(start, ORDER[1]):
+            self._go_through(start, ORDER[1])
+
+    def _go_through(self, begin: bytes, end: bytes) -> bool:
+        """Go through a part of the index. Return whether the limits hold, and leave the hand at the place reached."""
+        uses, shift = self._uses, 4 if self._limits.evict == "sieve" else 1
+        while self._is_over() and (rows := self._rows(begin, end)):
             for row in self._valid(rows):
                 count = uses.count(row.key) if self._spared else 0
                 if count:
@@ -145,13 +148,14 @@ class Eviction:
                 else:
                     self._evict(row)
                     if not self._is_over():
-                        self._order.hand = row.row
-                        return
-            hand = rows[-1].row + b"\0"
-        self._order.hand = hand
+                        self._order.hand = row.row + b"\0"
+                        return True
+            begin = rows[-1].row + b"\0"
+        self._order.hand = begin
+        return not self._is_over()
 
-    def _rows(self, start: bytes) -> list[_Row]:
-        rows = self._order.rows(start, _AT_ONCE)
+    def _rows(self, begin: bytes, end: bytes) -> list[_Row]:
+        rows = self._order.rows(begin, end, _AT_ONCE)
         told = [(row, *order_of(row, record)) for row, record in rows]
         found = dict(self._transaction.cursor().getmulti([key for _, _, key, _ in told if len(key) <= long_keys.CHUNK]))
         return [_Row(row, number, key, stored, self._record(key, found)) for row, number, key, stored in told]

@@ -123,10 +123,10 @@ class Order:
         self.remove(row)
         self._write([(order_key(number, key), MARK if number == stored else MARK + stored.to_bytes(_NUMBER, "little"))])
 
-    def rows(self, start: bytes, most: int) -> list[Row]:
-        """Up to so many rows from a row on."""
+    def rows(self, start: bytes, stop: bytes, most: int) -> list[Row]:
+        """Up to so many rows of a part of the index."""
         begin = max(start, _STATE_ROW + b"\0")
-        return list(islice(long_keys.walk(self._transaction, begin, ORDER[1], False, False), most))
+        return [] if begin >= stop else list(islice(long_keys.walk(self._transaction, begin, stop, False, False), most))
 
     # --- all of them -------------------------------------------------------------------------------------------------
 
@@ -143,7 +143,7 @@ class Order:
 
     def drop(self) -> None:
         """Remove all rows of the index."""
-        while rows := self.rows(_STATE_ROW, _AT_ONCE):
+        while rows := self.rows(*ORDER, _AT_ONCE):
             for row, _ in rows:
                 self.remove(row)
         self.size, self.hand = 0, b""

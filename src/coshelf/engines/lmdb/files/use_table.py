@@ -28,13 +28,16 @@ _HEAD = struct.Struct("=8sI")  # magic, binary logarithm of the number of places
 _SHARDS = 56
 _FIRST_SHARD = 512  # bytes
 _SHARD = 64  # bytes, so that processes do not write to one line of the cache
-_FEWEST, _MOST = 16, 22  # binary logarithms of the number of places
+_FEWEST, _MOST = 16, 24  # binary logarithms of the number of places
 _PLACES_EACH = 8  # for each entry, so that few entries share one
 _BYTES_EACH = 1_024  # of an entry, where only bytes are limited
 _MULTIPLIER = 0x9E3779B1
 _WORD = 0xFFFFFFFF
-_TIMES = 1 << 24  # of the number of the last commit, so many are told apart
-MOST = 0xFF
+_EACH = 2  # bytes of a place
+_TICK_AT = 4  # bits: the lower ones count the reads
+_MOST_COUNTED = 0xF
+_TICKS = 1 << 12  # so many are told apart
+_COARSE = 13  # with so many places, as a binary logarithm, each commit is a tick; with twice as many, two are
 
 
 class UsesOfShelf(NamedTuple):
@@ -47,20 +50,21 @@ class UsesOfShelf(NamedTuple):
 class UseTable:
     """One process's view of the table.
 
-    Each word has the number of the last commit when an entry was read (24 bits, the lower ones of the number), and how
-    often (8 bits).
+    Each place has the tick in which an entry was read last (12 bits), and how often it was read (4 bits). Ticks follow
+    from the numbers of commits.
     """
 
     def __init__(self, descriptor: int) -> None:
         head = os.pread(descriptor, _HEAD.size, 0)
         size = os.fstat(descriptor).st_size
         magic, bits = _HEAD.unpack(head) if len(head) == _HEAD.size else (b"", 0)
-        if magic != _MAGIC or not _FEWEST <= bits <= _MOST or size != HEADER + (4 << bits):
+        if magic != _MAGIC or not _FEWEST <= bits <= _MOST or size != HEADER + (_EACH << bits):
             raise StorageError("the table of uses has a form that no version writes")
         self.bits: int = bits
         self.memory = shared(descriptor, size, writable=True)
         self.shard = _FIRST_SHARD + os.getpid() % _SHARDS * _SHARD
-        self._words = self.memory[HEADER:].cast("I")
+        self._coarse = bits - _COARSE
+        self._places = self.memory[HEADER:].cast("H")
         self._counts = self.memory[:HEADER].cast("Q")
 
     def _place(self, key: bytes) -> int:
@@ -69,8 +73,8 @@ class UseTable:
     def note(self, key: bytes, number: int) -> None:
         """Note a read of an entry. ``number``: of the last commit."""
         place = self._place(key)
-        count = self._words[place] & MOST
-        self._words[place] = (number % _TIMES) << 8 | min(count + 1, MOST)
+        count = min((self._places[place] & _MOST_COUNTED) + 1, _MOST_COUNTED)
+        self._places[place] = (number >> self._coarse) % _TICKS << _TICK_AT | count
         self._counts[self.shard // 8] += 1
 
     def note_miss(self) -> None:
@@ -78,15 +82,19 @@ class UseTable:
         self._counts[self.shard // 8 + 1] += 1
 
     def count(self, key: bytes) -> int:
-        return self._words[self._place(key)] & MOST
+        return self._places[self._place(key)] & _MOST_COUNTED
 
     def set_count(self, key: bytes, count: int) -> None:
         place = self._place(key)
-        self._words[place] = self._words[place] & ~MOST | count
+        self._places[place] = self._places[place] & ~_MOST_COUNTED | count
 
     def last(self, key: bytes, number: int) -> int:
-        word = self._words[self._place(key)]
-        return max(number - (number - (word >> 8)) % _TIMES, 0) if word & MOST else 0
+        found = self._places[self._place(key)]
+        if not found & _MOST_COUNTED:
+            return -1
+        tick = number >> self._coarse
+        last = max(tick - (tick - (found >> _TICK_AT)) % _TICKS, 0)
+        return min((last + 1 << self._coarse) - 1, number)
 
     def figures(self) -> UsesOfShelf:
         """The counts. They are sloppy: two threads that count at once may count one."""
@@ -98,7 +106,7 @@ def make_table(shelf: str, like: os.stat_result, limits: Limits) -> None:
     """Make the table of a shelf. The caller is alone with the shelf, or holds the base's write lock. Raises OSError."""
     entries = limits.max_entries or limits.max_bytes // _BYTES_EACH
     bits = min(max((entries * _PLACES_EACH - 1).bit_length(), _FEWEST), _MOST)
-    content = _HEAD.pack(_MAGIC, bits).ljust(HEADER + (4 << bits), b"\0")
+    content = _HEAD.pack(_MAGIC, bits).ljust(HEADER + (_EACH << bits), b"\0")
     os.close(make_file(uses_path(shelf), like, content))
 
 
