@@ -23,8 +23,10 @@ __all__ = [
     "bytes_of",
     "count_of",
     "order_key",
+    "order_keys",
     "order_of",
     "policy",
+    "size_of_entries",
     "size_of_entry",
 ]
 
@@ -42,6 +44,8 @@ MARK: Final = b"\x02\x00"
 _FORMAT = 1
 _NUMBER = 8
 _AT_KEY = 1 + _NUMBER
+_BEFORE_NUMBER = records.TRAILER  # bytes of a record from its number on
+_SEQUENCE = 5  # and from the last byte of the number on; its bytes are in the reverse order of the index
 _LARGEST = 1 << 62
 _ROWS = (
     64  # bytes that an entry takes beside its key, twice, and its record: the heads of two rows, and the index's own
@@ -156,12 +160,26 @@ def size_of_entry(key: bytes, record: bytes) -> int:
     return 2 * len(key) + length + _ROWS
 
 
+def size_of_entries(rows: list[tuple[bytes, bytes]]) -> int:
+    """The sum of :func:`size_of_entry` for keys with their records."""
+    lengths = [len(record) for _, record in rows]
+    if max(lengths, default=0) <= _IN_PAGES and records.HEADERED not in [record[0] for _, record in rows]:
+        return 2 * sum([len(key) for key, _ in rows]) + sum(lengths) + len(rows) * _ROWS
+    return sum([size_of_entry(key, record) for key, record in rows])
+
+
 # --- the index -------------------------------------------------------------------------------------------------------
 
 
 def order_key(number: int, key: bytes) -> bytes:
     """The row of the index for the entry of a key."""
     return b"".join((ORDER[0], number.to_bytes(_NUMBER, "big"), key))
+
+
+def order_keys(rows: list[tuple[bytes, bytes]]) -> list[bytes]:
+    """The rows of the index for entries as they were stored."""
+    first, end = ORDER[0], -_BEFORE_NUMBER - 1
+    return [first + record[-_SEQUENCE:end:-1] + key for key, record in rows]
 
 
 def order_of(row: bytes, record: bytes) -> tuple[int, bytes, int]:

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import struct
 from itertools import islice
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from coshelf import records
 from coshelf.engines.lmdb import long_keys
 from coshelf.errors import DamagedRecord
 from coshelf.keys import FIRST, LAST
-from coshelf.values.limits import LIMITS_ROW, MARK, ORDER, Limits, order_key, size_of_entry
+from coshelf.values.limits import (
+    LIMITS_ROW,
+    MARK,
+    ORDER,
+    Limits,
+    order_key,
+    order_keys,
+    size_of_entries,
+    size_of_entry,
+)
 
 if TYPE_CHECKING:
     import lmdb
@@ -77,8 +87,8 @@ class Order:
     def put(self, rows: list[Row]) -> None:
         """Note that entries are about to get these records. The keys are in order, and each fits in one row."""
         found = self._transaction.cursor().getmulti([key for key, _ in rows])
-        for key, old in found:
-            self.forget(key, old)
+        if found:
+            self._forget_many(found)
         self._add(rows)
 
     def put_long(self, key: bytes, record: bytes) -> None:
@@ -97,9 +107,19 @@ class Order:
         self.size -= size_of_entry(key, old)
         self.remove(order_key(records.version(old), key))
 
+    def _forget_many(self, rows: list[Row]) -> None:
+        """As :meth:`forget`, for keys that fit in one row."""
+        self.size -= size_of_entries(rows)
+        delete = self._transaction.delete
+        for row in order_keys(rows):
+            if len(row) > long_keys.CHUNK:
+                self.remove(row)
+            elif delete(row):
+                self.added -= 1
+
     def _add(self, rows: list[Row]) -> None:
-        self.size += sum([size_of_entry(key, record) for key, record in rows])
-        self._write([(order_key(records.version(record), key), MARK) for key, record in rows])
+        self.size += size_of_entries(rows)
+        self._write([(row, MARK) for row in order_keys(rows)])
 
     # --- rows --------------------------------------------------------------------------------------------------------
 
@@ -107,7 +127,7 @@ class Order:
         """Write rows of the index that do not exist yet."""
         rows.sort()
         sealed = records.sealed(rows, 0)
-        if max([len(row) for row, _ in rows]) <= long_keys.CHUNK:
+        if max(map(len, map(itemgetter(0), rows))) <= long_keys.CHUNK:
             self.added += self._transaction.cursor().putmulti(sealed)[1]
             return
         for row, record in sealed:

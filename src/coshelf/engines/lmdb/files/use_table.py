@@ -82,19 +82,21 @@ class UseTable:
         self._counts[self.shard // 8 + 1] += 1
 
     def count(self, key: bytes) -> int:
-        return self._places[self._place(key)] & _MOST_COUNTED
+        count: int = self._places[self._place(key)] & _MOST_COUNTED
+        return count
 
     def set_count(self, key: bytes, count: int) -> None:
         place = self._place(key)
         self._places[place] = self._places[place] & ~_MOST_COUNTED | count
 
     def last(self, key: bytes, number: int) -> int:
-        found = self._places[self._place(key)]
+        found: int = self._places[self._place(key)]
         if not found & _MOST_COUNTED:
             return -1
         tick = number >> self._coarse
         last = max(tick - (tick - (found >> _TICK_AT)) % _TICKS, 0)
-        return min((last + 1 << self._coarse) - 1, number)
+        end: int = (last + 1 << self._coarse) - 1
+        return min(end, number)
 
     def figures(self) -> UsesOfShelf:
         """The counts. They are sloppy: two threads that count at once may count one."""
