@@ -11,6 +11,7 @@
 #include "base_reader.h"
 
 #include "ends.h"
+#include "uses.h"
 
 #include <stddef.h>
 #include <sys/mman.h>
@@ -31,6 +32,7 @@
 #define ROW_KEY_LENGTH 6
 #define ROW_LENGTH 84
 #define ROW_SEQUENCE 48
+#define FIRST_KEY 0x10        /* keys of entries begin with this byte or a greater one */
 
 /* --- the size of the file ------------------------------------------------------------------------------------------ */
 
@@ -319,14 +321,6 @@ base_read_sequence(BaseReader *self, uint64_t *sequence)
     return true;
 }
 
-/* Whether the base lacks commits. */
-static inline bool
-is_dirty(BaseReader *self)
-{
-    return atomic_load_explicit((const _Atomic uint32_t *)((const uint8_t *)self->state.buf + self->dirty),
-                                memory_order_acquire);
-}
-
 /* Whether no process has flushed for so long that a reader has to see to it. */
 static bool
 is_neglected(BaseReader *self, double now)
@@ -359,6 +353,35 @@ find_in_log(BaseReader *self, Span key, double now, size_t *length)
     return *length == TRAILER ? MISSING : THERE;
 }
 
+static inline uint32_t
+state_word(BaseReader *self, Py_ssize_t place)
+{
+    return atomic_load_explicit((const _Atomic uint32_t *)((const uint8_t *)self->state.buf + place),
+                                memory_order_acquire);
+}
+
+/* Where reads of the key are noted, if the shelf is bounded. */
+static inline uint32_t
+use_place(BaseReader *self, Span key)
+{
+    return self->uses.places == NULL ? 0 : uses_place(&self->uses, key.bytes, key.length);
+}
+
+/* Note that a key was read, if the shelf is bounded. */
+static inline void
+note_use(BaseReader *self, Span key, uint32_t place, enum found found)
+{
+    if (self->uses.places == NULL || key.length == 0 || key.bytes[0] < FIRST_KEY) {
+        return;
+    }
+    if (found == THERE) {
+        uses_note(&self->uses, place, state_word(self, self->bell));
+    }
+    else if (found == MISSING) {
+        uses_note_miss(&self->uses);
+    }
+}
+
 /* Copy the record of a key. Returns MISSING if there is none, and ASK if LMDB has to be asked. */
 static enum found
 find_record(BaseReader *self, Span key, size_t *length)
@@ -367,10 +390,10 @@ find_record(BaseReader *self, Span key, size_t *length)
         return ASK;
     }
     double now = seconds();
-    if (!is_whole(self, now)) {
+    if (!is_whole(self, now) || (self->uses_word >= 0 && state_word(self, self->uses_word) != self->known_uses)) {
         return ASK;
     }
-    if (self->dirty >= 0 && is_dirty(self)) {
+    if (self->dirty >= 0 && state_word(self, self->dirty)) {
         enum found found = find_in_log(self, key, now, length);
         if (found != AGAIN) {
             return found;
@@ -410,7 +433,7 @@ base_is_readable(BaseReader *self)
     double now = seconds();
     return !self->closed && log != NULL && !log->closed && self->dirty >= 0
            && atomic_load_explicit(log->log.generation, memory_order_acquire) == log->log.mine && is_whole(self, now)
-           && !(is_dirty(self) && is_neglected(self, now));
+           && !(state_word(self, self->dirty) && is_neglected(self, now));
 }
 
 Log *
@@ -457,6 +480,7 @@ close_reader(BaseReader *self)
     self->copy = NULL;
     self->room = 0;
     self->closed = true;
+    uses_close(&self->uses);
     Py_buffer state = self->state;
     self->state.obj = NULL; /* releasing may run Python code, which may close this reader */
     PyBuffer_Release(&state);
@@ -527,6 +551,7 @@ reader_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
     }
     self->ends = ends;
     self->dirty = -1;
+    self->uses_word = -1;
     if (open_reader(self, file, lock) < 0
         || (state != Py_None && PyObject_GetBuffer(state, &self->state, PyBUF_SIMPLE) < 0)) {
         Py_DECREF(self);
@@ -564,7 +589,10 @@ reader_get(BaseReader *self, PyObject *key)
     }
     size_t length;
     Span span = {(const uint8_t *)PyBytes_AS_STRING(key), (size_t)PyBytes_GET_SIZE(key)};
-    switch (find_record(self, span, &length)) {
+    uint32_t place = use_place(self, span);
+    enum found found = find_record(self, span, &length);
+    note_use(self, span, place, found);
+    switch (found) {
     case THERE: return PyBytes_FromStringAndSize((const char *)self->copy, (Py_ssize_t)length);
     case MISSING: Py_RETURN_NONE;
     default: Py_RETURN_NOTIMPLEMENTED;
@@ -591,8 +619,12 @@ reader_load(BaseReader *self, PyObject *const *arguments, Py_ssize_t count)
     }
     size_t length;
     Span span = {(const uint8_t *)PyBytes_AS_STRING(encoded), (size_t)PyBytes_GET_SIZE(encoded)};
+    uint32_t place = use_place(self, span);
     if (find_record(self, span, &length) == THERE && is_intact(span.bytes, span.length, self->copy, length)) {
         value = base_loaded(self, length);
+        if (value != NULL && !self->closed) {
+            note_use(self, span, place, THERE);
+        }
     }
     Py_DECREF(encoded);
     if (value == NULL && !PyErr_Occurred()) {
@@ -630,6 +662,39 @@ reader_attach(BaseReader *self, PyObject *arguments)
     Py_RETURN_NONE;
 }
 
+PyDoc_STRVAR(reader_note_uses_doc,
+"note_uses(table, bits, shard, word, known, bell, /)\n--\n\n"
+"Note reads in a table of uses with 2**bits places, or nowhere if ``table`` is None. The counts are ``shard`` bytes\n"
+"from its beginning. LMDB is asked when the word of the state page at ``word`` is not ``known``. The number of the last\n"
+"commit is at ``bell``.");
+
+static PyObject *
+reader_note_uses(BaseReader *self, PyObject *arguments)
+{
+    PyObject *table;
+    int bits;
+    Py_ssize_t shard, word, bell;
+    unsigned known;
+    if (!PyArg_ParseTuple(arguments, "OinnIn:note_uses", &table, &bits, &shard, &word, &known, &bell)) {
+        return NULL;
+    }
+    if (self->closed || word < 0 || word % 4 || word > self->state.len - 4 || bell < 0 || bell % 4
+        || bell > self->state.len - 4 || (uintptr_t)self->state.buf % 4) {
+        PyErr_SetString(PyExc_ValueError, "the reader is closed, or has no such places in its state page");
+        return NULL;
+    }
+    if (table == Py_None) {
+        uses_close(&self->uses);
+    }
+    else if (uses_open(&self->uses, table, bits, shard) < 0) {
+        return NULL;
+    }
+    self->bell = bell;
+    self->known_uses = known;
+    self->uses_word = word;
+    Py_RETURN_NONE;
+}
+
 PyDoc_STRVAR(reader_close_doc,
 "close()\n--\n\n"
 "Give up the maps. The descriptors stay open.");
@@ -645,6 +710,7 @@ static PyMethodDef reader_methods[] = {
     {"get", (PyCFunction)reader_get, METH_O, reader_get_doc},
     {"load", (PyCFunction)(void (*)(void))reader_load, METH_FASTCALL, reader_load_doc},
     {"attach", (PyCFunction)reader_attach, METH_VARARGS, reader_attach_doc},
+    {"note_uses", (PyCFunction)reader_note_uses, METH_VARARGS, reader_note_uses_doc},
     {"add", (PyCFunction)(void (*)(void))reader_add, METH_FASTCALL, reader_add_doc},
     {"pop", (PyCFunction)(void (*)(void))reader_pop, METH_FASTCALL, reader_pop_doc},
     {"setdefault", (PyCFunction)(void (*)(void))reader_setdefault, METH_FASTCALL, reader_setdefault_doc},

@@ -6,6 +6,7 @@
 #include "native.h"
 
 #include "log_object.h"
+#include "uses.h"
 
 #include <stdatomic.h>
 
@@ -41,6 +42,10 @@ typedef struct {
     uint64_t row_of;          /* the transaction whose shelf row was read last */
     uint64_t sequence;        /* the number of the last commit that it has */
     Ends *queues;             /* for ends.c; NULL before the first use */
+    Uses uses;                /* of a bounded shelf */
+    Py_ssize_t uses_word;     /* the place in the state page that says whether there is a table of uses; -1: unknown */
+    Py_ssize_t bell;          /* the place of the number of the last commit */
+    uint32_t known_uses;      /* what the word said when the table was given */
     bool closed;
 } BaseReader;
 

@@ -77,6 +77,7 @@ typedef struct {
     _Atomic uint32_t *generation; /* the generation of the delta that is in use, */
     _Atomic uint32_t *dirty;      /* whether the base lacks commits, */
     _Atomic uint32_t *bell;       /* and the number of the last commit */
+    _Atomic uint32_t *full;       /* whether nothing may be stored, because the shelf is at its limits; or NULL */
     uint32_t mine;                /* the generation of this log */
 } LogMap;
 

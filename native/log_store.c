@@ -26,6 +26,9 @@ is_none(PyObject *object, PyObject *attribute)
 bool
 log_stores_at_once(Log *self)
 {
+    if (self->log.full != NULL && atomic_load_explicit(self->log.full, memory_order_relaxed)) {
+        return false;
+    }
     return self->name != NULL && is_none(self->name, self->gone_attribute) && !self->closed && self->noticed != NULL
            && !log_is_nested(self);
 }
@@ -117,15 +120,20 @@ log_store(Log *self, PyObject *const *arguments, Py_ssize_t count)
 }
 
 const char log_notices_doc[] = PyDoc_STR(
-    "notice_by(flusher, name, /)\n--\n\n"
+    "notice_by(flusher, name, full, /)\n--\n\n"
 "Have :meth:`store` append to ``flusher.noticed`` for each commit, look at ``flusher.thread``, and commit nothing unless\n"
-"``name.gone`` is None.");
+"``name.gone`` is None and the word of the state page at ``full`` is 0.");
 
 PyObject *
 log_notice_by(Log *self, PyObject *arguments)
 {
     PyObject *flusher, *name;
-    if (!PyArg_ParseTuple(arguments, "OO:notice_by", &flusher, &name)) {
+    Py_ssize_t full;
+    if (!PyArg_ParseTuple(arguments, "OOn:notice_by", &flusher, &name, &full)) {
+        return NULL;
+    }
+    if (self->closed || full < 0 || full % 4 || full > self->state.len - 4) {
+        PyErr_SetString(PyExc_ValueError, "the log is closed, or has no such place in its state page");
         return NULL;
     }
     PyObject *noticed = PyObject_GetAttrString(flusher, "noticed");
@@ -136,6 +144,7 @@ log_notice_by(Log *self, PyObject *arguments)
         }
         return NULL;
     }
+    self->log.full = (_Atomic uint32_t *)((uint8_t *)self->state.buf + full);
     Py_XSETREF(self->noticed, noticed);
     Py_XSETREF(self->flusher, Py_NewRef(flusher));
     Py_XSETREF(self->name, Py_NewRef(name));

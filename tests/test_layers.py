@@ -24,6 +24,7 @@ LAYERS = [
         "values.envelope",
         "values.expiry",
         "values.headers",
+        "values.limits",
         "values.pickle_surgery",
         "values.tags",
     ),

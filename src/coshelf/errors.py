@@ -21,6 +21,7 @@ __all__ = [
     "FormatTooNew",
     "InvalidExpiry",
     "InvalidKey",
+    "InvalidLimit",
     "InvalidTag",
     "KeyTooLong",
     "MissingExtra",
@@ -125,6 +126,10 @@ class InvalidKey(CoshelfError, TypeError):
 
 class InvalidExpiry(CoshelfError, ValueError):
     """An ``expire=`` is not a number of seconds, a timedelta or None, or is later than times can be written."""
+
+
+class InvalidLimit(CoshelfError, ValueError):
+    """A ``max_bytes=``, ``max_entries=`` or ``evict=`` is not possible."""
 
 
 class InvalidTag(CoshelfError, ValueError):

@@ -22,6 +22,8 @@ from coshelf.values.choosing import start_afresh
 if TYPE_CHECKING:
     from coshelf.values.compression import Zstd
     from coshelf.values.front_doors import FrontDoor
+    from coshelf.values.limiting import AskedLimits
+    from coshelf.values.limits import Eviction
 
 __all__ = ["Codec", "open", "open_with_codec", "reopen"]
 
@@ -48,6 +50,9 @@ def open(
     encrypt: bytes | Iterable[bytes] = (),
     recode: bool = False,
     expire: float | timedelta | Literal[False] | None = None,
+    max_bytes: int | str | None = None,
+    max_entries: int | None = None,
+    evict: Eviction | None = None,
 ) -> Shelf[Any, Any]:
     """Open a shelf, a dict on disk that every process shares.
 
@@ -88,11 +93,18 @@ def open(
             readable.
         expire: seconds, or a timedelta, after which entries expire that are stored without a time. The shelf remembers
             it. Entries that it has already stay as they are. False: no longer. None: what the shelf remembers.
+        max_bytes: how many bytes the entries may take, as a number or as text ("500 MB", "2 GiB"). What is more goes at
+            each flush. The shelf remembers it. False: no limit. None: what the shelf remembers. docs/caching.md says
+            what an entry counts.
+        max_entries: how many entries the shelf may have. The same holds for it.
+        evict: which entries go: "sieve" (the default) and "lru" keep what is read, "lfu" what is read often, "fifo"
+            what was stored last. "expired": only what has expired; then storing raises
+            :class:`~coshelf.errors.StorageFull`.
 
     Raises:
         ShelfNotFound, NotAShelf, FormatTooNew, DamagedShelf, ShelfPermissionError, UnsafeFilesystem,
-        OpenUnderAnotherName, ShelfLocked, UnknownEngine, Unsupported, MissingExtra, CodecMismatch, WrongKey: see
-        :mod:`coshelf.errors`. A file that is not a shelf is never changed.
+        OpenUnderAnotherName, ShelfLocked, UnknownEngine, Unsupported, MissingExtra, CodecMismatch, WrongKey,
+        InvalidLimit: see :mod:`coshelf.errors`. A file that is not a shelf is never changed.
 
     >>> import coshelf, tempfile, os
     >>> with tempfile.TemporaryDirectory() as directory:
@@ -106,10 +118,15 @@ def open(
         from coshelf.values import settings
 
         asked = settings.asked(codec, type, compress, encrypt, recode=recode, expire=expire)
+    limits = None
+    if max_bytes is not None or max_entries is not None or evict is not None:
+        from coshelf.values import limiting
+
+        limits = limiting.asked_limits(max_bytes, max_entries, evict)
     return open_with_codec(
         target, flag, policy(protocol, trust, allow, sign, asked),
         mode=mode, durability=durability, flush_interval=flush_interval, timeout=timeout, writeback=writeback,
-        require=require,
+        require=require, limits=limits,
     )  # fmt: skip
 
 
@@ -124,6 +141,7 @@ def open_with_codec(
     timeout: float = 60.0,
     writeback: bool = False,
     require: Iterable[str] = (),
+    limits: AskedLimits | None = None,
 ) -> Shelf[Any, Any]:
     """As :func:`open`, for front doors with their own encoding of values."""
     if flag not in ("r", "w", "c", "n"):
@@ -145,6 +163,10 @@ def open_with_codec(
         _require(engine, require)
         if flag == "n":
             start_afresh(engine)
+        if limits is not None:
+            from coshelf.values import limiting
+
+            limiting.settle_limits(engine, flag, limits)
         return _shelf(engine, how, flag, Namespace(), writeback=writeback)
     except BaseException:
         engine.close()

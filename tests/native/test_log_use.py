@@ -52,5 +52,5 @@ def test_a_name_that_closes_the_log_is_no_danger(files: Any) -> None:
         noticed: list[None] = []  # noqa: RUF012  (the log wants the list itself)
         thread = None
 
-    log.notice_by(Flusher, Name())
+    log.notice_by(Flusher, Name(), 32)
     assert log.store("k", 1) is False

@@ -35,7 +35,8 @@ __all__ = ["stats_command"]
 def stats_command(shelf: str, prefix_depth: int, largest: int, cheap: bool, as_json: bool) -> None:
     """Show what SHELF consists of: entries and sizes by prefix, and the largest entries.
 
-    For a file, it also shows pages, readers, locks, and commits that wait to be flushed.
+    For a file, it also shows pages, readers, locks, and commits that wait to be flushed. Of a shelf with limits it
+    shows hits and misses since a process opened it while no other had it open, and evictions.
     """
     with opened_unread(shelf, "r") as source:
         stats = source.stats(prefix_depth=prefix_depth, largest=largest, cheap=cheap)
@@ -64,6 +65,10 @@ def _rows(file: Figures) -> list[tuple[str, object]]:
         ("bytes of these", file.waiting_bytes),
         ("open in", ", ".join(readers) or None),
         ("oldest snapshot, seconds", file.oldest_snapshot),
+        ("counted towards max_bytes", file.counted_bytes),
+        ("evictions", file.evictions),
+        ("hits", file.hits),
+        ("misses", file.misses),
         ("locked by", None if file.holder_pid is None else f"pid {file.holder_pid} ({file.holder_command})"),
     ]
 

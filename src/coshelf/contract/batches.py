@@ -83,7 +83,7 @@ class Batch:
         return ((key, records.seal(body, records.checksum(key, body), number)) for key, body in self.puts.items())
 
 
-RESERVED: Final = ((b"\x01", b"\x02"), (b"\x03", FIRST))
+RESERVED: Final = ((b"\x01", b"\x02"), (b"\x03", b"\x07"), (b"\x08", FIRST))
 """The ranges of coshelf's own rows that belong to the shelf. The engine has other rows for itself: docs/format.md."""
 
 CLAIMS: Final = (b"\x06", b"\x07")

@@ -38,6 +38,7 @@ class Capabilities:
         cheap_count: ``len`` of the whole shelf does not visit each entry.
         expiry: entries can expire.
         tags: entries can have tags. Their index is in rows of coshelf's own, in the same batches as the entries.
+        bounded: a shelf can have limits: ``max_bytes`` and ``max_entries``.
         blobs: large buffers of a value (arrays) come back in place: read-only, not copied, and once in memory for all
             processes.
         server: kind, version and state of the server, in words; None if there is no server.
@@ -59,6 +60,7 @@ class Capabilities:
     cheap_count: bool = True
     expiry: bool = False
     tags: bool = False
+    bounded: bool = False
     blobs: bool = False
     server: str | None = None
 

@@ -14,6 +14,7 @@ from coshelf import native
 from coshelf.contract import Engine, Measured, distrust
 from coshelf.keys import FIRST, LAST
 from coshelf.mapping.living import Living
+from coshelf.values.limiting import limits_of
 from coshelf.values.settings import Settings, remembered
 
 __all__ = ["Info", "look_at"]
@@ -35,6 +36,9 @@ class Info:
         codec: how values are written: "pickle", "msgspec", ...
         compression: how values are compressed; None if they are not.
         encryption: the id of the key that encrypts values, in hexadecimal; None if they are not encrypted.
+        max_bytes: the limit of bytes; None if there is none.
+        max_entries: the limit of entries; None if there is none.
+        evict: which entries go when a limit is reached; None if there is no limit.
         trusted: whether any object is loaded by default.
         reason: why it is not trusted; None if it is.
         native: whether the module in C is in use. Without it, coshelf does the same more slowly.
@@ -52,6 +56,9 @@ class Info:
     codec: str
     compression: str | None
     encryption: str | None
+    max_bytes: int | None
+    max_entries: int | None
+    evict: str | None
     trusted: bool
     reason: str | None
     native: bool
@@ -69,6 +76,7 @@ def look_at(engine: Engine) -> Info:
     owner, mode = _owner_and_mode(engine.where)
     reason = distrust(engine)
     values = remembered(engine) or Settings()
+    limits = limits_of(engine)
     return Info(
         engine.where,
         engine.name,
@@ -81,6 +89,9 @@ def look_at(engine: Engine) -> Info:
         values.codec,
         values.compression,
         values.key_id.hex() or None,
+        limits.max_bytes or None,
+        limits.max_entries or None,
+        limits.evict if limits else None,
         reason is None,
         reason,
         native.in_use,

@@ -154,6 +154,10 @@ class Figures:
         holder_pid: the process that holds the exclusive lock.
         holder_since: when it took the lock, in seconds since 1970.
         holder_command: its command line, cut.
+        counted_bytes: of a shelf with limits: the bytes that its flushed entries count towards ``max_bytes``.
+        evictions: how many entries have gone because of the limits.
+        hits: reads that found an entry, since the first process opened the shelf.
+        misses: reads that found none.
     """
 
     file_size: int
@@ -173,6 +177,10 @@ class Figures:
     holder_pid: int | None = None
     holder_since: float | None = None
     holder_command: str | None = None
+    counted_bytes: int | None = None
+    evictions: int | None = None
+    hits: int | None = None
+    misses: int | None = None
 
 
 def user_key(key: bytes) -> Any:

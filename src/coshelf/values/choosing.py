@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from coshelf.contract import EVERYTHING_GONE, Batch, Engine, Flag
 from coshelf.values.codec import Codec
 from coshelf.values.large_buffers import LargeBuffers
+from coshelf.values.limits import LIMITS_ROW
 from coshelf.values.pickled import PickleCodec
 from coshelf.values.pickles import Pickles
 from coshelf.values.rows import SETTINGS_ROW
@@ -46,6 +47,6 @@ def start_afresh(engine: Engine) -> None:
     """
     if engine.keeps_settings:
         clears = (*engine.capabilities.indexes, *EVERYTHING_GONE.clears)
-        engine.commit(Batch(clears=clears, deletes=frozenset((SETTINGS_ROW,))))
+        engine.commit(Batch(clears=clears, deletes=frozenset((SETTINGS_ROW, LIMITS_ROW))))
     else:
         engine.commit(EVERYTHING_GONE)

@@ -13,14 +13,17 @@ from coshelf.engines.lmdb import long_keys
 from coshelf.engines.lmdb.blobs.catalogue import Catalogue
 from coshelf.engines.lmdb.blobs.folder import folder_of
 from coshelf.engines.lmdb.delta.delta import is_deletion
+from coshelf.engines.lmdb.evicting import NO_USES, Eviction, Uses
 from coshelf.engines.lmdb.lmdb_file import LmdbFile
-from coshelf.engines.lmdb.shelf_row import BLOBS, EXPIRY, ROW_KEY, ShelfRow, unpack_row
+from coshelf.engines.lmdb.order import Order, limits_in
+from coshelf.engines.lmdb.shelf_row import BLOBS, BOUNDED, EXPIRY, ROW_KEY, ShelfRow, unpack_row
 from coshelf.engines.lmdb.spooled import SpooledPuts, sealed_pages
 from coshelf.engines.lmdb.times import first_in_base
 from coshelf.keys import FIRST, LAST, prefix_end
 from coshelf.system import clock
 from coshelf.values.envelope import rows_of
 from coshelf.values.expiry import INDEX, is_of_user, is_over, row_of, until
+from coshelf.values.limits import LIMITS_ROW, ORDER, Limits
 
 if TYPE_CHECKING:
     import lmdb
@@ -32,7 +35,11 @@ _AT_ONCE = 1_000  # puts whose records are in memory at the same time
 
 
 class BaseWriter:
-    """Writes to the base inside one write transaction, and counts the rows of our own."""
+    """Writes to the base inside one write transaction, and counts the rows of our own.
+
+    Attributes:
+        limits: the limits of the shelf, once this transaction has taken them into account.
+    """
 
     def __init__(self, base: LmdbFile, transaction: lmdb.Transaction[bytes]) -> None:
         self._base = base
@@ -41,6 +48,12 @@ class BaseWriter:
         self._extra_rows = self.row.extra_rows
         self.has_times = bool(self.row.writer_features & EXPIRY)
         self._catalogue = Catalogue(transaction, self._put, self._delete)
+        self.limits = Limits()
+        self._order: Order | None = None
+        self._has_new_limits = False
+        if self.row.writer_features & BOUNDED:
+            self._has_new_limits = transaction.get(ORDER[0]) is None  # then the index is made anew
+            self._order = None if self._has_new_limits else Order(transaction, base.path)
 
     def version(self, key: bytes) -> object:
         """The version that an entry has, or ABSENT."""
@@ -91,11 +104,64 @@ class BaseWriter:
             self._delete(row)
         self.has_times = first_in_base(self._transaction) is not None
 
+    @property
+    def is_bounded(self) -> bool:
+        """Whether the shelf has limits, as far as this transaction has taken them into account."""
+        return self._order is not None
+
+    def evict(self, number: int, written: int, uses: Uses = NO_USES) -> bool:
+        """Remove entries until the limits of the shelf hold, as part of the commit with this number.
+
+        Returns whether the shelf is full: it is at its limits, and has a policy that removes nothing.
+        """
+        self._settle_limits()
+        if self._order is None:
+            return False
+
+        def remove(key: bytes, record: bytes) -> None:
+            order.forget(key, record)
+            self._catalogue.delete(key, number)
+            self._extra_rows -= long_keys.delete(self._transaction, key)[1]
+            for row in rows_of(key, record):
+                self._delete(row)
+
+        order, limits, entries = self._order, self.limits, self._entries()
+        Eviction(
+            self._transaction, order, limits, uses,
+            entries=entries, number=number, flushed=self.row.sequence, remove=remove,
+        ).run(written)  # fmt: skip
+        return limits.evict == "expired" and limits.exceeded_by(entries + 1, order.size + 1)
+
+    def _entries(self) -> int:
+        added = 0 if self._order is None else self._order.added
+        entries: int = self._transaction.stat()["entries"]
+        return entries - self._extra_rows - added
+
+    def _settle_limits(self) -> None:
+        """Begin or end the index of order if the shelf has got limits, or lost them."""
+        if self._order is None and not self._has_new_limits:
+            return
+        self.limits = limits_in(self._transaction, self._base.path)
+        self._has_new_limits = False
+        if self._order is None and self.limits:
+            self._order = Order(self._transaction, self._base.path)
+            self._order.build()
+        elif self._order is not None and not self.limits:
+            self._order.drop()
+            self._order.finish(keep=False)
+            self._extra_rows += self._order.added
+            self._order = None
+
     def finish(self, number: int, nonce: bytes | None = None) -> None:
         """Write the shelf row: the base holds exactly the commits up to this number."""
+        self._settle_limits()
         self._catalogue.finish(folder_of(self._base.shelf))
-        features = self.row.writer_features & ~(BLOBS | EXPIRY)
+        if self._order is not None:
+            self._order.finish(keep=True)
+            self._extra_rows += self._order.added
+        features = self.row.writer_features & ~(BLOBS | EXPIRY | BOUNDED)
         features |= (0 if self._catalogue.is_empty else BLOBS) | (EXPIRY if self.has_times else 0)
+        features |= 0 if self._order is None else BOUNDED
         row = replace(
             self.row,
             sequence=number,
@@ -114,18 +180,27 @@ class BaseWriter:
                 if key < FIRST or len(key) > long_keys.CHUNK:
                     self._put(key, record)
         if plain:
+            if self._order is not None:
+                self._order.put(plain)
             cursor = self._transaction.cursor()
             behind_all = not cursor.last() or cursor.key() < plain[0][0]
             cursor.putmulti(plain, append=behind_all)  # appending fills pages; inserting leaves them half empty
 
     def _put(self, key: bytes, record: bytes) -> None:
+        if ORDER[0] <= key < ORDER[1]:  # this transaction makes these rows
+            return
         if key < FIRST:
             self.has_times |= INDEX[0] <= key < INDEX[1]
+            self._has_new_limits |= key == LIMITS_ROW
             if self._transaction.get(long_keys.physical(key)) is None:
                 self._extra_rows += 1
+        elif self._order is not None:
+            self._order.put_long(key, record)
         self._extra_rows += long_keys.put(self._transaction, key, record)
 
     def _delete(self, key: bytes) -> None:
+        if self._order is not None and key >= FIRST:
+            self._order.delete(key)
         existed, links = long_keys.delete(self._transaction, key)
         self._extra_rows -= links + (1 if existed and key < FIRST else 0)
 
@@ -140,7 +215,10 @@ class BaseWriter:
         """Drop everything, then put back our own rows. The cost depends on the number of pages, not of entries."""
         own = [
             *long_keys.walk(self._transaction, b"\x00", long_keys.LAYERS, False, False),
-            *long_keys.walk(self._transaction, prefix_end(long_keys.LAYERS), FIRST, False, False),
+            *long_keys.walk(self._transaction, prefix_end(long_keys.LAYERS), ORDER[0], False, False),
+            *long_keys.walk(self._transaction, ORDER[1], FIRST, False, False),
         ]
+        if self._order is not None:
+            self._order.forget_all()
         self._transaction.drop(self._base.main_database(self._transaction), delete=False)
         self._extra_rows = len(own) + sum(long_keys.put(self._transaction, key, record) for key, record in own)

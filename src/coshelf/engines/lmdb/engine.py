@@ -34,7 +34,7 @@ from coshelf.engines.lmdb.delta.log import LogDelta
 from coshelf.engines.lmdb.delta.state import DIRTY, LAST_FLUSH
 from coshelf.engines.lmdb.environment import Environment
 from coshelf.engines.lmdb.failures import translate, translated
-from coshelf.engines.lmdb.files.state_page import WAITERS
+from coshelf.engines.lmdb.files.state_page import BELL, FULL, USES, WAITERS
 from coshelf.engines.lmdb.instant import LmdbSnapshot, take_instant
 from coshelf.engines.lmdb.lmdb_file import BaseFile
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, ShelfRow, unpack_row
@@ -65,10 +65,10 @@ __all__ = ["LmdbEngine"]
 _LARGEST_VALUE = (1 << 32) - 1 - records.TRAILER
 _CAPABILITIES = Capabilities(
     exclusive="processes", watch="doorbell", largest_value=_LARGEST_VALUE, acknowledged="machine", blobs=True,
-    expiry=True,
-    tags=True,
+    expiry=True, tags=True, bounded=True,
 )  # fmt: skip
 _DURABLE = replace(_CAPABILITIES, acknowledged="durable")
+_NOTHING = Batch(deletes=frozenset((b"\x01nothing",)))  # deletes what is never there
 _PATIENCE = 50  # times that a reader without locks repeats a read because commits came in between
 
 _T = TypeVar("_T")
@@ -98,6 +98,7 @@ class LmdbEngine(Engine):
         self._read_quickly_from: BaseFile | None = None
         self._reader: BaseReader | None = None
         self._checks_quickly = False
+        self._known_uses = 0
         self._quick_delta: Delta | None = None  # in which quick_store() and the reader look
         if self._puts_quickly:
             self._flush_what_was_left()
@@ -141,6 +142,8 @@ class LmdbEngine(Engine):
         base = environment.enter()
         try:
             state = environment.delta_state
+            if state is not None and state.words[USES]:
+                return self._noted_record(base, key, dirty=state.words[DIRTY] != 0)
             if state is not None and state.words[DIRTY]:
                 return self._record_beside_delta(base, key)
             if self._read_quickly_from is not base:
@@ -159,6 +162,26 @@ class LmdbEngine(Engine):
             environment.leave()
         return record
 
+    def _noted_record(self, base: BaseFile, key: bytes, *, dirty: bool) -> bytes | None:
+        """Read a record of a bounded shelf, and note that it was read."""
+        environment = self._environment
+        uses = environment.current_uses()
+        if self._read_quickly_from is not base:
+            self._read_quickly(base)
+        elif self._reader is not None and self._known_uses != environment.known_uses:
+            self._note_uses(self._reader)
+        if dirty:
+            record = self._record_beside_delta(base, key)
+        else:
+            with translated(self.where, "read"), base.begin() as transaction:
+                record = transaction.get(long_keys.physical(key))
+        if uses is not None and key >= FIRST:
+            if record is None:
+                uses.note_miss()
+            else:
+                uses.note(key, environment.page.last_number)
+        return record
+
     def _read_quickly(self, base: BaseFile) -> None:
         """Read plain values without LMDB from here on, if the base has a reader for that."""
         self._read_quickly_from = base
@@ -167,7 +190,18 @@ class LmdbEngine(Engine):
         # A key that is not found may have been lost by damage: this is for the longer path to tell.
         self._reader = base.quick_reader(environment.files.page) if environment.reads_plainly else None
         if self._reader is not None:
+            self._note_uses(self._reader)
             self.quick = self._reader.load
+
+    def _note_uses(self, reader: BaseReader) -> None:
+        """Have the reader note what it reads, if the shelf is bounded, and leave reads to Python when that changes."""
+        environment = self._environment
+        table, place = environment.current_uses(), 4 * USES
+        if table is None:
+            reader.note_uses(None, 0, 0, place, environment.known_uses, 4 * BELL)
+        else:
+            reader.note_uses(table.memory, table.bits, table.shard, place, environment.known_uses, 4 * BELL)
+        self._known_uses = environment.known_uses
 
     def _use_quickly(self, base: BaseFile, delta: Delta) -> None:
         """Look into this delta without a call of Python from here on, if it is a log."""
@@ -180,7 +214,7 @@ class LmdbEngine(Engine):
         if self._reader is not None:
             self._reader.attach(delta.log, LAST_FLUSH, environment.patience)
         if self._puts_quickly and not self._waits_for_disk:
-            delta.log.notice_by(environment.flusher, environment.name)
+            delta.log.notice_by(environment.flusher, environment.name, 4 * FULL)
             self.quick_store = delta.log.store
             if self._reader is not None:
                 self._checks_quickly = True
@@ -276,12 +310,13 @@ class LmdbEngine(Engine):
         environment.enter()
         try:
             # None until a commit has made the delta and this process has used it.
-            delta = environment.latest_delta if environment.name.gone is None else None
+            state = environment.delta_state
+            is_refused = environment.name.gone is not None or (state is not None and state.words[FULL])
+            delta = None if is_refused else environment.latest_delta
             number = None if delta is None else delta.put_one(key, body, partial, held is not None)
             if delta is not None and number is not None:
                 if delta is not self._quick_delta:
                     self._use_quickly(environment.base, delta)
-                state = environment.delta_state
                 if state is not None and state.words[WAITERS]:
                     environment.page.wake()
                 if delta.is_due:
@@ -334,6 +369,9 @@ class LmdbEngine(Engine):
             if environment.name.gone is not None:
                 environment.name.refuse_gone()
             has_delta = environment.has_delta
+            is_full = environment.page.is_full
+        if is_full and any(key >= FIRST for key in batch.puts):
+            self._refuse_full(holding=holding)
         try:
             if has_delta:
                 committed = self._commit_with_delta(batch, holding=holding)
@@ -349,6 +387,22 @@ class LmdbEngine(Engine):
         if batch.blobs and environment.blobs.are_many_unflushed:
             environment.flusher.hurry()
         return committed
+
+    def _refuse_full(self, *, holding: bool) -> None:
+        """Raise :class:`StorageFull`, unless something has been deleted or has expired, so that there is room."""
+        environment = self._environment
+        first = self.first_expiry()
+        if first is not None and first <= self.now():
+            self._commit(_NOTHING, holding=holding)  # for the next flush, which removes what has expired
+        with environment.inside():
+            if environment.is_delta_made and not environment.page.delta.is_clean():
+                environment.flusher.flush()
+            if environment.page.is_full:
+                limits = environment.limits()
+                raise StorageFull(
+                    f"{self.where} is at its limits ({limits}), and only expired entries are removed; nothing was "
+                    "stored\n  hint: delete entries, give a larger limit, or another evict= than 'expired'"
+                )
 
     def _commit_with_delta(self, batch: Batch, *, holding: bool) -> int | None:
         """Commit into the delta, or a large batch into the base.

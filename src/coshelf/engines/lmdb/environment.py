@@ -125,6 +125,7 @@ class Environment(OpenFiles):
         for transaction in list(self._tracked):
             REGISTRY.keep_for_ever([transaction.abandon()])
         self._deltas, self._opened_deltas, self.delta_state = None, [], None
+        self.uses, self.known_uses = None, 0
         self.flusher = Flusher(self, self.blobs)
         self.blobs.abandon()
         self._was_registered = self.registered
@@ -147,6 +148,7 @@ class Environment(OpenFiles):
                 self.blobs.collect()
         finally:
             self._base, self.delta_state = None, None
+            self.uses, self.known_uses = None, 0
             self.blobs.leave()
             for transaction in list(self._tracked):
                 transaction.close()

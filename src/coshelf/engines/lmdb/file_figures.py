@@ -8,10 +8,11 @@ import time
 from coshelf import records
 from coshelf.engines.lmdb.delta.delta import is_deletion
 from coshelf.engines.lmdb.environment import Environment
+from coshelf.engines.lmdb.order import state_in
 from coshelf.engines.lmdb.pages.header import Meta, read_metas
 from coshelf.engines.lmdb.pages.page_walk import TreeWalk, free_pages
 from coshelf.engines.lmdb.pages.reading import Pages
-from coshelf.engines.lmdb.shelf_row import ROW_KEY, unpack_row
+from coshelf.engines.lmdb.shelf_row import BOUNDED, ROW_KEY, unpack_row
 from coshelf.inspection.reports import Figures, FileReader
 
 __all__ = ["figures_of"]
@@ -27,7 +28,12 @@ def figures_of(environment: Environment) -> Figures:
             figures.created = row.created / 1e9
             _count_pages(environment, transaction.id(), figures)
             newest = transaction.id()
+            if row.writer_features & BOUNDED:
+                figures.counted_bytes, figures.evictions, _ = state_in(transaction, environment.path)
         figures.blobs, figures.blob_bytes = environment.blobs.usage()
+        uses = environment.current_uses()
+        if uses is not None:
+            figures.hits, figures.misses = uses.figures()
         if environment.registered:
             figures.readers = _readers(environment, newest)
             ages = [time.monotonic() - since for since in environment.read_since()]

@@ -19,12 +19,14 @@ from coshelf.engines.lmdb.delta.deltas import Deltas
 from coshelf.engines.lmdb.failures import translated
 from coshelf.engines.lmdb.files.sidecars import Files, open_files
 from coshelf.engines.lmdb.files.state_page import Bell, StatePage
+from coshelf.engines.lmdb.files.use_table import UseTable, make_table, open_table
 from coshelf.engines.lmdb.lmdb_file import BaseFile, LmdbFile
 from coshelf.engines.lmdb.locks.exclusive import ExclusiveLock
 from coshelf.engines.lmdb.locks.lending import lend
 from coshelf.engines.lmdb.locks.turns import again_when_overtaken
+from coshelf.engines.lmdb.order import is_full, limits_in
 from coshelf.engines.lmdb.registry import REGISTRY
-from coshelf.engines.lmdb.shelf_row import ROW_KEY, ShelfRow, unpack_row
+from coshelf.engines.lmdb.shelf_row import BOUNDED, ROW_KEY, ShelfRow, unpack_row
 from coshelf.engines.whereabouts import OpenName
 from coshelf.errors import CoshelfError, ReadOnlyShelf, ShelfClosed, TransactionInProgress
 from coshelf.system.cooperation import this_thread
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from coshelf.engines.lmdb.delta.delta import Delta
     from coshelf.engines.lmdb.delta.state import DeltaState
     from coshelf.values.blobs import NewBlob
+    from coshelf.values.limits import Limits
 
 __all__ = ["OpenFiles"]
 
@@ -65,6 +68,8 @@ class OpenFiles(abc.ABC):
         flush_interval: the shortest interval that a handle asked for.
         may_write: whether a handle was opened for writing.
         is_resting: whether the interpreter is ending. Then the thread that makes a commit also flushes it.
+        uses: the table of uses, if the shelf is bounded, and this process has it open.
+        known_uses: what the state page said about that table when this process looked at it.
         users: the number of handles that have the shelf open.
         name: the file's name. It tells whether the name still leads to the open file.
     """
@@ -86,6 +91,8 @@ class OpenFiles(abc.ABC):
         self._deltas: Deltas | None = None
         self._opened_deltas: list[Delta] = []  # the list in self._deltas, or an empty one
         self.delta_state: DeltaState | None = None
+        self.uses: UseTable | None = None
+        self.known_uses = 0
         self._inside: list[None] = []
         self._block = _Inside(self)
         self._exclusive: ExclusiveLock | None = None
@@ -101,6 +108,7 @@ class OpenFiles(abc.ABC):
 
     def _open(self, *, write: bool) -> None:
         self._deltas, self._opened_deltas, self.delta_state = None, [], None
+        self.uses, self.known_uses = None, 0
         self.files = open_files(self.path, write=write, timeout=self._timeout, trusted=self._trusted)
         self.registered = self.files.page is not None
         self.has_damage = self.files.has_damage
@@ -112,6 +120,8 @@ class OpenFiles(abc.ABC):
                 if self.files.page is not None:
                     self.files.page.lock_by(base.lock_descriptor, shows_life=base.shows_life)
                     self._open_delta(self.files.page, base)
+                    if self.files.alone:
+                        self._begin_limits(self.files.page, base)
                 if self.files.alone:
                     self.files.share()
                 lend(self.files, base.descriptor)
@@ -133,6 +143,43 @@ class OpenFiles(abc.ABC):
         self._opened_deltas = self._deltas.opened
         self.delta_state = page.delta if page.delta.is_expected else None
         self._deltas.open_dirty()
+
+    # --- limits ------------------------------------------------------------------------------------------------------
+
+    def _begin_limits(self, page: StatePage, base: BaseFile) -> None:
+        """Note in the state page what the base has of limits. This process is alone with the shelf."""
+        page.note_uses(exist=False)
+        page.note_full(is_full=False)
+        if self.row.writer_features & BOUNDED:
+            with translated(self.path, "read"), base.begin() as transaction:
+                limits = limits_in(transaction, self.path)
+                page.note_full(is_full=is_full(transaction, limits, self.row, self.path))
+            self.make_uses(limits)
+
+    def limits(self) -> Limits:
+        """The limits that the base has. The caller is inside."""
+        with translated(self.path, "read"), self.base.begin() as transaction:
+            return limits_in(transaction, self.path)
+
+    def make_uses(self, limits: Limits) -> None:
+        """Make the table of uses, if there is none. The caller holds the base's write lock, or is alone."""
+        page = self.page
+        if page.uses:
+            return
+        with contextlib.suppress(OSError):  # no space, or no right to make files: reads are not noted
+            make_table(self.path, self.files.status, limits)
+            page.note_uses(exist=True)
+
+    def current_uses(self) -> UseTable | None:
+        """The table of uses, opened if this process has not opened it yet."""
+        page = self.files.page
+        if page is None or self.known_uses == page.uses:
+            return self.uses
+        with REGISTRY.lock:
+            if self.known_uses != page.uses:
+                self.uses = open_table(self.path, self.files.refuse_exposed) if page.uses else None
+                self.known_uses = page.uses
+        return self.uses
 
     def _close_deltas(self) -> None:
         if self._deltas is not None:

@@ -13,7 +13,17 @@ import lmdb
 from coshelf.engines.lmdb.failures import translated
 from coshelf.errors import DamagedShelf, FormatTooNew, NotAShelf
 
-__all__ = ["BLOBS", "EXPIRY", "ROW_KEY", "ShelfRow", "check_row", "new_row", "refuse_last_number", "unpack_row"]
+__all__ = [
+    "BLOBS",
+    "BOUNDED",
+    "EXPIRY",
+    "ROW_KEY",
+    "ShelfRow",
+    "check_row",
+    "new_row",
+    "refuse_last_number",
+    "unpack_row",
+]
 
 ROW_KEY = b"\x00shelf"
 
@@ -27,7 +37,9 @@ BLOBS = 1 << 0
 """The feature of having blobs. A writer that overwrites an entry must note that its blob is not named any more."""
 EXPIRY = 1 << 1
 """The feature of having entries that expire, with an index of their times."""
-_KNOWN_TO_WRITERS = BLOBS | EXPIRY
+BOUNDED = 1 << 2
+"""The feature of having limits, with an index of the order in which entries were stored."""
+_KNOWN_TO_WRITERS = BLOBS | EXPIRY | BOUNDED
 
 
 @dataclass(frozen=True, slots=True)

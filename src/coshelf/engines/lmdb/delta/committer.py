@@ -14,6 +14,7 @@ from coshelf.engines.lmdb.delta.delta import Behind, Moved, NoDelta
 from coshelf.engines.lmdb.failpoints import ARMED, reach
 from coshelf.engines.lmdb.failures import translated
 from coshelf.engines.lmdb.files.reserve import has_room
+from coshelf.engines.lmdb.keeping_limits import keep_limits
 from coshelf.engines.lmdb.locks.turns import again_when_overtaken
 from coshelf.engines.lmdb.spooled import SpooledPuts
 from coshelf.engines.lmdb.times import has_rows
@@ -133,6 +134,7 @@ class Committer:
                     batch.refuse_conflicts(writer.version)
                     writer.apply(batch, number)
                     writer.sweep(number, len(current) + len(batch.puts))
+                    keep_limits(environment, writer, number, len(current) + len(batch.puts))
                     if writer.has_times:
                         environment.page.note_times()
                     writer.finish(number, nonce)
@@ -169,6 +171,7 @@ class Committer:
                 with translated(environment.path, "write"):
                     writer.apply(batch, number)
                     writer.sweep(number, len(batch.puts))
+                    keep_limits(environment, writer, number, len(batch.puts))
                     if writer.has_times:
                         environment.page.note_times()
                     # A new nonce: a delta that is made from now on must not fit an older copy of the base.

@@ -12,6 +12,7 @@ from coshelf.engines.lmdb.base_writer import BaseWriter
 from coshelf.engines.lmdb.blobs.catalogue import ROWS, committed_rows
 from coshelf.engines.lmdb.failpoints import ARMED, reach
 from coshelf.engines.lmdb.failures import translated
+from coshelf.engines.lmdb.keeping_limits import keep_limits
 from coshelf.engines.lmdb.locks.turns import again_when_overtaken
 from coshelf.errors import CoshelfError, ShelfClosed, StorageError
 from coshelf.system.cooperation import Gates, ServiceThread, Wakeup, new_reentrant_lock
@@ -142,6 +143,7 @@ class Flusher:
         # A transaction goes on to see what expires meanwhile.
         if taken.rows and not self._environment.page.is_claimed():
             writer.sweep(taken.last, len(taken.rows))
+            keep_limits(self._environment, writer, taken.last, len(taken.rows))
         return taken.last, bool(taken.rows), set(committed_rows(taken.rows))
 
     @again_when_overtaken

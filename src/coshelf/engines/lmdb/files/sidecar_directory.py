@@ -34,14 +34,16 @@ __all__ = [
     "remove_directory",
     "sidecar_directory",
     "state_path",
+    "uses_path",
 ]
 
 _DIRECTORY = ".coshelf"
 _BLOBS = ".coshelf-blobs"
 _BASE = "base"
 _STATE = "state"
+_USES = "uses"
 _OPENING = re.compile(r"opening-[0-9a-f]{16}(-lock)?")
-_SIDECAR = re.compile(r"state|base-lock|delta(-[1-9][0-9]*)?(-lock)?")
+_SIDECAR = re.compile(r"state|uses|base-lock|delta(-[1-9][0-9]*)?(-lock)?")
 # Errors after which the directory stays: it is gone, there is more in it, or another user made it.
 _STAYS = (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST, errno.EACCES, errno.EPERM, errno.EROFS)
 
@@ -74,6 +76,12 @@ def base_path(shelf: str) -> str:
 @functools.lru_cache(maxsize=64)
 def state_path(shelf: str) -> str:
     return os.path.join(sidecar_directory(shelf), _STATE)
+
+
+@functools.lru_cache(maxsize=64)
+def uses_path(shelf: str) -> str:
+    """The table of uses of a bounded shelf."""
+    return os.path.join(sidecar_directory(shelf), _USES)
 
 
 def delta_path(shelf: str, generation: int) -> str:
@@ -158,9 +166,9 @@ def remove_directory(shelf: str) -> None:
     try:
         names = os.listdir(directory)
         for name in names:
-            if _OPENING.fullmatch(name):
+            if name == _USES or _OPENING.fullmatch(name):
                 remove_file(os.path.join(directory, name))
-        if all(name == _STATE or _OPENING.fullmatch(name) for name in names):
+        if all(name in (_STATE, _USES) or _OPENING.fullmatch(name) for name in names):
             remove_file(state_path(shelf))
             os.rmdir(directory)
     except OSError as error:

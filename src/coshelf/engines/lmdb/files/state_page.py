@@ -19,7 +19,7 @@ from coshelf.engines.lmdb.files.shared_memory import shared
 from coshelf.engines.lmdb.locks import futex
 from coshelf.engines.lmdb.locks.process_lock import CLAIM, EXCLUSIVE, HOLDER, Holder, LockBetweenProcesses
 
-__all__ = ["BELL", "CLAIM", "TIMES", "WAITERS", "Bell", "StatePage"]
+__all__ = ["BELL", "CLAIM", "FULL", "TIMES", "USES", "WAITERS", "Bell", "StatePage"]
 
 SIZE = 4096
 _IDENTITY = struct.Struct("=8sQQ")
@@ -28,6 +28,8 @@ _MAGIC = b"coshelf\1"
 _NAMESPACE = 24
 _DAMAGE = 32
 _TIMES = 36
+_USES = 56
+_FULL = 60
 _BELL = 128
 _DELTA = 256
 
@@ -35,6 +37,8 @@ _DELTA = 256
 BELL = _BELL // 4
 WAITERS = BELL + 1
 TIMES = _TIMES // 4
+USES = _USES // 4
+FULL = _FULL // 4
 
 
 class StatePage:
@@ -88,6 +92,30 @@ class StatePage:
     def note_times(self) -> None:
         """Note, before it is committed, that the index of times may have a row. It is never noted that it has none."""
         self._words[TIMES] = 1
+
+    @property
+    def uses(self) -> int:
+        """Other than 0 if there is a table of uses."""
+        return self._words[USES]
+
+    def note_uses(self, *, exist: bool) -> None:
+        """Note whether there is a table of uses. From then on all processes use it."""
+        self._words[USES] = int(exist)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the shelf is at its limits, so that writes are refused."""
+        return self._words[FULL] != 0
+
+    def note_full(self, *, is_full: bool) -> None:
+        """Note whether the shelf is at its limits, in a way that refuses writes."""
+        if self.is_full != is_full:
+            self._words[FULL] = int(is_full)
+
+    @property
+    def last_number(self) -> int:
+        """The lower bits of the number of the last commit."""
+        return self._words[BELL]
 
     @property
     def memory(self) -> memoryview:
