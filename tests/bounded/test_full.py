@@ -27,6 +27,8 @@ WRITES: dict[str, Callable[[Shelf], object]] = {
     "modify": lambda shelf: shelf.modify(3, lambda value: value + 1),
     "setdefault": lambda shelf: shelf.setdefault("a", 1),
     "add": lambda shelf: shelf.add("a", 1),
+    "set with tags": lambda shelf: shelf.set("a", 1, tags=("t",)),
+    "replace": lambda shelf: shelf.replace(3, 3, 4),
 }
 
 

@@ -50,6 +50,18 @@ def test_values_in_pages_of_their_own_count_whole_pages(path: str) -> None:
         refuse_wrong_index(shelf)
 
 
+def test_evicted_entries_leave_no_rows_of_times_and_tags(path: str) -> None:
+    with coshelf.open(path, max_entries=10, evict="fifo") as shelf:
+        for number in range(100):
+            shelf.set(number, number, expire=3_600, tags=("even", "all") if number % 2 == 0 else ("all",))
+        shelf.sync()
+        assert list(shelf.tagged("all")) == list(range(90, 100))
+        with shelf._handle.engine.snapshot() as snapshot:
+            rows = [key for index in shelf.capabilities.indexes for key, _ in snapshot.scan(*index, keys_only=True)]
+        assert len(rows) == 10 + 10 + 5
+        refuse_wrong_index(shelf)
+
+
 def test_large_buffers_count_and_go_with_their_entries(path: str) -> None:
     with coshelf.open(path, max_bytes="10 MiB", evict="fifo") as shelf:
         for number in range(12):
