@@ -14,7 +14,7 @@ from coshelf.engines.lmdb.delta.flusher import Flusher
 from coshelf.engines.lmdb.files.sidecars import Files
 from coshelf.engines.lmdb.lmdb_file import BaseFile
 from coshelf.engines.lmdb.locks.lending import close_files, take_back
-from coshelf.engines.lmdb.open_files import OpenFiles
+from coshelf.engines.lmdb.open_files import NOT_SEEN, OpenFiles
 from coshelf.engines.lmdb.registry import REGISTRY
 from coshelf.errors import StorageError
 
@@ -125,7 +125,7 @@ class Environment(OpenFiles):
         for transaction in list(self._tracked):
             REGISTRY.keep_for_ever([transaction.abandon()])
         self._deltas, self._opened_deltas, self.delta_state = None, [], None
-        self.uses, self.known_uses = None, 0
+        self.seen_uses = NOT_SEEN
         self.flusher = Flusher(self, self.blobs)
         self.blobs.abandon()
         self._was_registered = self.registered
@@ -148,7 +148,7 @@ class Environment(OpenFiles):
                 self.blobs.collect()
         finally:
             self._base, self.delta_state = None, None
-            self.uses, self.known_uses = None, 0
+            self.seen_uses = NOT_SEEN
             self.blobs.leave()
             for transaction in list(self._tracked):
                 transaction.close()

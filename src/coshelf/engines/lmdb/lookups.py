@@ -92,7 +92,7 @@ class Lookups(Engine):
         uses = environment.current_uses()
         if self._read_quickly_from is not base:
             self._read_quickly(base)
-        elif self._reader is not None and self._known_uses != environment.known_uses:
+        elif self._reader is not None and self._known_uses != environment.seen_uses[1]:
             self._note_uses(self._reader)
         if dirty:
             record = self._record_beside_delta(base, key)
@@ -120,12 +120,13 @@ class Lookups(Engine):
     def _note_uses(self, reader: BaseReader) -> None:
         """Have the reader note what it reads, if the shelf is bounded, and leave reads to Python when that changes."""
         environment = self._environment
-        table, place = environment.current_uses(), 4 * USES
+        environment.current_uses()
+        table, known = environment.seen_uses
         if table is None:
-            reader.note_uses(None, 0, 0, place, environment.known_uses, 4 * BELL)
+            reader.note_uses(None, 0, 0, 4 * USES, known, 4 * BELL)
         else:
-            reader.note_uses(table.memory, table.bits, table.shard, place, environment.known_uses, 4 * BELL)
-        self._known_uses = environment.known_uses
+            reader.note_uses(table.memory, table.bits, table.shard, 4 * USES, known, 4 * BELL)
+        self._known_uses = known
 
     def _use_quickly(self, base: BaseFile, delta: Delta) -> None:
         """Look into this delta without a call of Python from here on, if it is a log."""

@@ -12,7 +12,7 @@ import weakref
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from coshelf.contract import Doorbell, PollingBell
 from coshelf.engines.lmdb.delta.deltas import Deltas
@@ -39,7 +39,10 @@ if TYPE_CHECKING:
     from coshelf.values.blobs import NewBlob
     from coshelf.values.limits import Limits
 
-__all__ = ["OpenFiles"]
+__all__ = ["NOT_SEEN", "OpenFiles"]
+
+NOT_SEEN: Final = (None, 0)
+"""What a process has seen of the table of uses before it looked."""
 
 
 class KeptTransaction(Protocol):
@@ -68,8 +71,8 @@ class OpenFiles(abc.ABC):
         flush_interval: the shortest interval that a handle asked for.
         may_write: whether a handle was opened for writing.
         is_resting: whether the interpreter is ending. Then the thread that makes a commit also flushes it.
-        uses: the table of uses, if the shelf is bounded, and this process has it open.
-        known_uses: what the state page said about that table when this process looked at it.
+        seen_uses: the table of uses, if the shelf is bounded, and this process has it open; and what the state page
+            said about that table when this process looked at it. In one attribute: beyond 30, Python finds each more slowly.
         users: the number of handles that have the shelf open.
         name: the file's name. It tells whether the name still leads to the open file.
     """
@@ -91,8 +94,7 @@ class OpenFiles(abc.ABC):
         self._deltas: Deltas | None = None
         self._opened_deltas: list[Delta] = []  # the list in self._deltas, or an empty one
         self.delta_state: DeltaState | None = None
-        self.uses: UseTable | None = None
-        self.known_uses = 0
+        self.seen_uses: tuple[UseTable | None, int] = NOT_SEEN
         self._inside: list[None] = []
         self._block = _Inside(self)
         self._exclusive: ExclusiveLock | None = None
@@ -108,7 +110,7 @@ class OpenFiles(abc.ABC):
 
     def _open(self, *, write: bool) -> None:
         self._deltas, self._opened_deltas, self.delta_state = None, [], None
-        self.uses, self.known_uses = None, 0
+        self.seen_uses = NOT_SEEN
         self.files = open_files(self.path, write=write, timeout=self._timeout, trusted=self._trusted)
         self.registered = self.files.page is not None
         self.has_damage = self.files.has_damage
@@ -173,13 +175,14 @@ class OpenFiles(abc.ABC):
     def current_uses(self) -> UseTable | None:
         """The table of uses, opened if this process has not opened it yet."""
         page = self.files.page
-        if page is None or self.known_uses == page.uses:
-            return self.uses
+        table, known = self.seen_uses
+        if page is None or known == page.uses:
+            return table
         with REGISTRY.lock:
-            if self.known_uses != page.uses:
-                self.uses = open_table(self.path, self.files.refuse_exposed) if page.uses else None
-                self.known_uses = page.uses
-        return self.uses
+            if self.seen_uses[1] != page.uses:
+                there = page.uses
+                self.seen_uses = open_table(self.path, self.files.refuse_exposed) if there else None, there
+        return self.seen_uses[0]
 
     def _close_deltas(self) -> None:
         if self._deltas is not None:
