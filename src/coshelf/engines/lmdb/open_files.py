@@ -72,7 +72,8 @@ class OpenFiles(abc.ABC):
         may_write: whether a handle was opened for writing.
         is_resting: whether the interpreter is ending. Then the thread that makes a commit also flushes it.
         seen_uses: the table of uses, if the shelf is bounded, and this process has it open; and what the state page
-            said about that table when this process looked at it. In one attribute: beyond 30, Python finds each more slowly.
+            said about that table when this process looked at it. It is one attribute because Python finds attributes
+            more slowly in an object that has more than 30.
         users: the number of handles that have the shelf open.
         name: the file's name. It tells whether the name still leads to the open file.
     """
