@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 GROUPS = --group lint
 
-.PHONY: demo test test-long sanitize crash fuzz lint types bench bench-quick bench-growth clean
+.PHONY: demo test test-long sanitize crash fuzz lint types bench bench-quick bench-growth bench-evicting clean
 
 $(VENV)/ready: pyproject.toml $(wildcard native/*.[ch])
 	$(PYTHON) -m venv $(VENV)
@@ -96,6 +96,12 @@ bench-quick: .venv-bench/ready $(BENCH_BEFORE)
 # Up to ten million keys, with the page cache warm and cold: an hour and 20 GB of disk.
 bench-growth: .venv-bench/ready
 	$(BENCH) benchmarks/growth.py
+	$(BENCH) benchmarks/report.py
+
+# Bounded caches, beside diskcache and cachetools. TRACES=FILE: the source distribution of libcachesim, for real traces.
+TRACES ?=
+bench-evicting: .venv-bench/ready
+	$(BENCH) benchmarks/evicting.py --traces '$(TRACES)'
 	$(BENCH) benchmarks/report.py
 
 clean:

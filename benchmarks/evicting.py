@@ -2,6 +2,9 @@
 
 The hit ratios come from one process, whose shelf is flushed after each hundredth of the cache was stored. So the
 figures do not depend on the speed of the machine. The rates come from caches as they are by default.
+
+Two real traces are in the source distribution of libcachesim: ``pip download --no-deps --no-binary :all: libcachesim``
+gets it from PyPI, and ``--traces FILE`` reads them.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import multiprocessing
 import random
 import shutil
 import statistics
+import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -29,6 +33,7 @@ from machine import described
 RESULTS = Path(__file__).resolve().parent / "results" / "evicting.json"
 ENTRIES = 2_000
 REQUESTS = 60_000
+REAL = 100_000  # requests of a real trace
 KEYS = 10  # times the entries
 PART = 100  # of the entries are stored between two flushes
 VALUE = "x" * 100
@@ -74,6 +79,23 @@ TRACES: dict[str, Callable[[], list[int]]] = {
 }
 
 
+def real_traces(archive: str) -> dict[str, Callable[[], list[int]]]:
+    """The keys that the traces in libcachesim's source distribution ask for."""
+    return {
+        "disk blocks (CloudPhysics)": lambda: _column(archive, "cloudPhysicsIO.csv", 4),
+        "a cluster of caches (Twitter)": lambda: _column(archive, "twitter_cluster52.csv", 1),
+    }
+
+
+def _column(archive: str, name: str, column: int) -> list[int]:
+    with tarfile.open(archive) as files:
+        member = next(each for each in files if each.name.endswith(f"/data/{name}"))
+        file = files.extractfile(member)
+        assert file is not None
+        next(file)  # the names of the columns
+        return [int(line.split(b",")[column]) for line in itertools.islice(file, REAL)]
+
+
 # --- hit ratios ------------------------------------------------------------------------------------------------------
 
 
@@ -111,9 +133,9 @@ def ratio_of_diskcache(directory: str, evict: str, requests: list[int]) -> float
         return ratio_of(cache, requests, lambda: None, PART)
 
 
-def ratios(directory: str) -> dict[str, dict[str, float]]:
+def ratios(directory: str, traces: dict[str, Callable[[], list[int]]]) -> dict[str, dict[str, float]]:
     found: dict[str, dict[str, float]] = {}
-    for name, make in TRACES.items():
+    for name, make in traces.items():
         requests = make()
         of_trace = found[name] = {}
         for evict in OURS:
@@ -219,6 +241,7 @@ def main() -> None:
     parser.add_argument("--entries", type=int, default=20_000, help="of the caches whose rate is measured")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=3.0)
+    parser.add_argument("--traces", help="the source distribution of libcachesim")
     parser.add_argument("--only", choices=("ratios", "rates"))
     parser.add_argument("--place", default=None, help="a directory on the disk to be measured")
     parser.add_argument("--results", type=Path, default=RESULTS)
@@ -228,7 +251,8 @@ def main() -> None:
     results: dict[str, Any] = {**known, "machine": described(directory)}
     try:
         if given.only != "rates":
-            results["ratios"] = ratios(directory)
+            traces = {**TRACES, **(real_traces(given.traces) if given.traces else {})}
+            results["ratios"] = ratios(directory, traces)
         if given.only != "ratios":
             results["rates"] = rates(directory, given.entries, given.rounds, given.seconds)
     finally:

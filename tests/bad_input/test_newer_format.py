@@ -106,7 +106,7 @@ WRITES: dict[str, Callable[[Any], Any]] = {
 
 @pytest.mark.parametrize("flag", ["r", "w", "c"])
 def test_feature_for_writers_leaves_the_shelf_readable(flag: Any, path: Path, unchanged: Any) -> None:
-    rewrite(path, patched(16, "<I", 4))
+    rewrite(path, patched(16, "<I", 1 << 31))
     with unchanged(path.parent), coshelf.open(path, flag) as shelf, shelf.snapshot() as snapshot:
         assert dict(shelf) == dict(snapshot) == ENTRIES
         assert len(shelf) == 3
@@ -114,7 +114,7 @@ def test_feature_for_writers_leaves_the_shelf_readable(flag: Any, path: Path, un
 
 @pytest.mark.parametrize("write", WRITES)
 def test_feature_for_writers_makes_every_write_too_new(write: str, path: Path) -> None:
-    rewrite(path, patched(16, "<I", 4))
+    rewrite(path, patched(16, "<I", 1 << 31))
     before = path.read_bytes()
     with coshelf.open(path) as shelf:
         with pytest.raises(coshelf.FormatTooNew, match=r"later version.*read it, not write") as caught:
@@ -125,7 +125,7 @@ def test_feature_for_writers_makes_every_write_too_new(write: str, path: Path) -
 
 
 def test_feature_for_writers_keeps_n_from_emptying(path: Path, refused: Any, unchanged: Any) -> None:
-    rewrite(path, patched(16, "<I", 4))
+    rewrite(path, patched(16, "<I", 1 << 31))
     with unchanged(path.parent):
         refused(coshelf.FormatTooNew, path, "n")
 
