@@ -140,7 +140,7 @@ def bounded(results: dict[str, Any]) -> list[str]:
         "`benchmarks/evicting.py` asks caches of 2,000 entries for keys, and stores those that are missing. There are "
         "60,000 requests for 20,000 keys, and 100,000 of each real trace. The real traces are those in libcachesim's "
         "source distribution; they ask for 43,731 blocks and 22,642 keys. The shelf is flushed after each 20 new "
-        "entries, or after each 500 (rare flushes). diskcache has the limit of bytes that 2,000 entries take. Hit ratios:"
+        "entries, or after each 500 (rare flushes). diskcache has the limit of bytes that 2,000 entries take. Hits:"
     )
     rare = (
         "With rare flushes the shelf has up to a quarter more entries than its limit. So all of the loop is in it "
