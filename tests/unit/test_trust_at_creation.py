@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -13,7 +14,6 @@ from typing import Any
 import pytest
 
 import coshelf
-import coshelf.engines.files.opening
 import coshelf.engines.lmdb
 import coshelf.engines.sqlite
 from coshelf.trust import marks
@@ -138,7 +138,36 @@ def test_failed_making_leaves_no_mark(
     assert not (tmp_path / "new").exists()
 
 
-@pytest.mark.parametrize("engine", OPENS)
+def test_directory_is_opened_after_its_maker_has_marked_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target, others, marking = f"files:{tmp_path / 'new'}", [], marks.mark
+
+    def mark(*arguments: Any) -> bytes | None:
+        command = [sys.executable, SCRIPTS / "store_own.py", target, tmp_path]
+        other = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        others.append(other)
+        assert other.stdout is not None
+        assert other.stdout.readline() == "ready\n"
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            other.wait(0.2)  # it finds the directory without the mark meanwhile
+        return marking(*arguments)
+
+    monkeypatch.setattr(marks, "mark", mark)
+    with coshelf.open(target) as shelf:
+        (other,) = others
+        assert other.communicate(timeout=60)[0] == "trusted\n"
+        assert len(shelf) == 1
+    assert (tmp_path / "new").stat().st_mode & 0o7777 == 0o700
+
+
+def test_directory_whose_maker_died_opens_as_one_without_a_mark(tmp_path: Path) -> None:
+    path = tmp_path / "new"
+    path.mkdir()
+    path.chmod(0o1700)
+    with coshelf.open(f"files:{path}") as shelf, pytest.raises(coshelf.UnwritableValue):
+        shelf["mine"] = Mine()
+
+
+@pytest.mark.parametrize("engine", [*OPENS, "files:"])
 def test_processes_that_open_a_new_shelf_at_once_all_trust_it(engine: str, tmp_path: Path) -> None:
     for number in range(ROUNDS):
         target = f"{engine}{tmp_path / str(number)}"
