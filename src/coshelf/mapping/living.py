@@ -11,18 +11,32 @@ from coshelf.contract import Batch, Entry, Reader, Snapshot
 from coshelf.values.envelope import rows_of
 from coshelf.values.expiry import EXPIRING, is_of_user, is_over, row_of, until
 
-__all__ = ["Living", "LivingSnapshot", "gone_in", "living", "removal"]
+__all__ = ["Living", "LivingSnapshot", "gone_in", "living", "living_record", "removal"]
 
 T = TypeVar("T")
 
 _AT_ONCE = 256  # entries that are read together; their values may be large
 
 
-def living(key: bytes, entry: Entry | None, now: Callable[[], int]) -> Entry | None:
-    """The entry; None if it has expired."""
-    if entry is None or (entry.record[:2] == EXPIRING and is_over(key, entry.record, now())):
-        return None
-    return entry
+def living(key: bytes, reader: Reader, now: Callable[[], int]) -> Entry | None:
+    """The entry of a key; None if it does not exist or has expired.
+
+    If it seems to have expired, it is read again, after the clock: it may have got a later time between the two.
+    """
+    entry = reader.get(key)
+    if entry is None or entry.record[:2] != EXPIRING or not is_over(key, entry.record, at := now()):
+        return entry
+    entry = reader.get(key)
+    return None if entry is None or is_over(key, entry.record, at) else entry
+
+
+def living_record(key: bytes, reader: Reader, now: Callable[[], int]) -> bytes | None:
+    """The record of the entry. As :func:`living`."""
+    record = reader.record(key)
+    if record is None or record[:2] != EXPIRING or not is_over(key, record, at := now()):
+        return record
+    record = reader.record(key)
+    return None if record is None or is_over(key, record, at) else record
 
 
 def gone_in(reader: Reader, now: int) -> frozenset[bytes]:
@@ -72,14 +86,20 @@ class Living(Reader):
         self._now = now
 
     def get(self, key: bytes) -> Entry | None:
-        return living(key, self._reader.get(key), self._now)
+        return living(key, self._reader, self._now)
 
     def get_many(self, keys: list[bytes]) -> list[Entry | None]:
         first = self.first_expiry()
         found = self._reader.get_many(keys)
         if first is None:
             return found
-        return [living(key, entry, self._now) for key, entry in zip(keys, found, strict=True)]
+        now = self._now()
+        if any(entry is not None and is_over(key, entry.record, now) for key, entry in zip(keys, found, strict=True)):
+            found = self._reader.get_many(keys)  # as in living()
+        return [
+            None if entry is None or is_over(key, entry.record, now) else entry
+            for key, entry in zip(keys, found, strict=True)
+        ]
 
     def scan(
         self, start: bytes, stop: bytes, *, reverse: bool = False, keys_only: bool = False

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from coshelf.contract import Entry, Reader
 from coshelf.errors import DamagedRecord, InvalidKey
-from coshelf.mapping.living import Living
+from coshelf.mapping.living import Living, living, living_record
 from coshelf.mapping.namespace import Namespace
 from coshelf.mapping.record import Record
 from coshelf.mapping.selection import Selection, select
@@ -54,9 +54,10 @@ class Readable(Mapping[K, V], Generic[K, V]):
 
     def _entry(self, encoded: bytes) -> Entry | None:
         """The entry of an encoded key; None if it does not exist or has expired."""
-        entry = self._reader().get(encoded)
+        reader = self._reader()
+        entry = reader.get(encoded)
         if entry is not None and entry.record[:2] == EXPIRING and is_over(encoded, entry.record, self._now()):
-            return None
+            return living(encoded, reader, self._now)  # it may have got a later time meanwhile
         return entry
 
     def _value(self, key: K, encoded: bytes, entry: Entry) -> V:
@@ -208,8 +209,11 @@ class Readable(Mapping[K, V], Generic[K, V]):
         try:
             if encoded is None:
                 return False
-            record = self._reader().record(encoded)
-            return record is not None and not (record[:2] == EXPIRING and is_over(encoded, record, self._now()))
+            reader = self._reader()
+            record = reader.record(encoded)
+            if record is not None and record[:2] == EXPIRING and is_over(encoded, record, self._now()):
+                return living_record(encoded, reader, self._now) is not None  # as in _entry()
+            return record is not None
         except DamagedRecord:  # an engine that verifies records found a damaged one: the entry exists
             return True
 

@@ -124,15 +124,13 @@ class Shelf(Cared, Memoizing, Lapsing[K, V], Readable[K, V], MutableMapping[K, V
 
     def _reader(self) -> Reader:
         handle = self._handle
-        if handle.inside and (state := handle.state()) is not None:
-            return state.overlay()
-        return handle.engine
+        state = handle.state() if handle.inside else None
+        return handle.engine if state is None else state.overlay()
 
     def _now(self) -> int:
         handle = self._handle
-        if handle.inside and (state := handle.state()) is not None:
-            return state.now()
-        return handle.engine.cutoff()
+        state = handle.state() if handle.inside else None
+        return handle.engine.cutoff() if state is None else state.now()
 
     def __getitem__(self, key: K) -> V:
         # Does the same as _get in one step: each further call costs a twentieth of a read.
@@ -143,8 +141,10 @@ class Shelf(Cared, Memoizing, Lapsing[K, V], Readable[K, V], MutableMapping[K, V
                 return value
         encoded = self._namespace.encode(key)
         record = (self._reader() if handle.inside else handle.engine).record(encoded)
-        if record is None or (record[:2] == EXPIRING and is_over(encoded, record, self._now())):
+        if record is None:
             raise KeyError(key)
+        if record[:2] == EXPIRING and is_over(encoded, record, self._now()):
+            return self._get(key)  # it is read again: it may have got a later time meanwhile
         try:
             value = self._codec.load(key, encoded, record)
         except MissingBlob:

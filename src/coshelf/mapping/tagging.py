@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from coshelf.contract import Capabilities, Reader
 from coshelf.errors import InvalidKey, Unsupported
 from coshelf.keys import FOREIGN
+from coshelf.mapping.living import living_record
 from coshelf.mapping.namespace import Namespace
 from coshelf.values.envelope import carries
 from coshelf.values.expiry import is_over
@@ -97,8 +98,8 @@ class TaggedKeys(KeysView[K]):
         except InvalidKey:
             hash(key)
             return False
-        record = self._reader().record(encoded)
-        return record is not None and carries(record, self._tag) and not is_over(encoded, record, self._now())
+        record = living_record(encoded, self._reader(), self._now)
+        return record is not None and carries(record, self._tag)
 
     def __repr__(self) -> str:
         return f"<TaggedKeys {text_of(self._tag)!r}>"

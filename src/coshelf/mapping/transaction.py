@@ -227,9 +227,10 @@ class State:
 
     _at: int | None = None
 
-    def __init__(self, overlay: Overlay, engine: Engine) -> None:
+    def __init__(self, overlay: Overlay, engine: Engine, outer: State | None = None) -> None:
         self._overlay = overlay
         self._engine = engine
+        self._outer = outer
         self._where = engine.where
         self._pid = os.getpid()
         self._ended = False
@@ -250,7 +251,7 @@ class State:
     def now(self) -> int:
         """The time by which entries expire in the transaction: that of the first look at an entry that expires."""
         if self._at is None:
-            self._at = self._engine.cutoff()
+            self._at = self._engine.cutoff() if self._outer is None else self._outer.now()
         return self._at
 
     def overlay(self) -> Overlay:
@@ -269,8 +270,7 @@ class State:
         """A part of the transaction. If its block raises, only this part is undone."""
         overlay = self.overlay()
         mark = overlay.mark()
-        part = State(overlay, self._engine)
-        part._at = self._at
+        part = State(overlay, self._engine, self)
         try:
             yield part
         except BaseException:

@@ -10,7 +10,7 @@ import errno
 import os
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from hashlib import blake2b
 from hmac import compare_digest
 from itertools import islice
@@ -25,6 +25,7 @@ __all__ = [
     "has_place",
     "has_place_for_mark",
     "is_marked",
+    "make_marked",
     "mark",
     "marked_elsewhere",
     "unmark",
@@ -57,6 +58,34 @@ def mark(store_id: bytes, device: int, inode: int, path: str) -> bytes | None:
     except (OSError, StopIteration):  # StopIteration: no home directory
         return None
     return None
+
+
+def make_marked(store_id: bytes, information: os.stat_result, path: str, make: Callable[[bytes | None], bool]) -> bool:
+    """Mark a new file before it has its name, so that every process that finds it there finds its mark, too.
+
+    Args:
+        store_id: the id of the shelf that the file becomes.
+        information: the ``os.stat`` of the file, which still has a temporary name.
+        path: the name that it gets.
+        make: called with the result of :func:`mark`. It makes the file, gives it its name, and returns whether it did.
+
+    Returns the result of ``make``. If the file did not get its name, the mark is removed.
+    """
+    row = mark(store_id, information.st_dev, information.st_ino, path)
+    made = False
+    try:
+        made = make(row)
+    finally:
+        if not made and not _leads_to(path, information):  # after an error it may have its name all the same
+            unmark(store_id, information.st_dev, information.st_ino)
+    return made
+
+
+def _leads_to(path: str, information: os.stat_result) -> bool:
+    try:
+        return os.path.samestat(os.lstat(path), information)
+    except OSError:
+        return False
 
 
 def is_marked(store_id: bytes, device: int, inode: int, row: bytes | None) -> bool:

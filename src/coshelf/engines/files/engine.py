@@ -29,7 +29,7 @@ from coshelf.engines.files.changes import Bells
 from coshelf.engines.files.layout import Layout, PathsAlone
 from coshelf.engines.files.names import is_long, trailer
 from coshelf.engines.files.paths import Parts, parts_of
-from coshelf.engines.files.root import Root, folds_names
+from coshelf.engines.files.root import Root, folds_names, mark_root, store_id_of
 from coshelf.engines.files.staging import Staging
 from coshelf.engines.files.stamps import SECOND, Stamp, stamp_after, stamp_of, version_of
 from coshelf.engines.files.tree import OPEN_DIRECTORY, Tree, is_missing, mode_of_directories
@@ -59,7 +59,6 @@ _CAPABILITIES = Capabilities(
     cheap_count=False,
 )
 _OLD = bytes([records.OLD_PICKLE])
-_STORE_ID = "user.coshelf.store"  # an attribute of the root, which pickleshare does not take for a key
 _OTHERS_SEARCH = stat.S_IXGRP | stat.S_IXOTH
 _MANY = 100  # files whose content is made durable one by one
 
@@ -209,11 +208,7 @@ class FilesEngine(ExclusiveEngine):
             yield
 
     def _store_id(self) -> bytes:
-        """Distinguishes this directory from one that gets its inode later; empty if it was never marked."""
-        try:
-            return os.getxattr(self._tree.descriptor, _STORE_ID)
-        except OSError:
-            return b""
+        return store_id_of(self._tree.descriptor)
 
     def revoke(self) -> bool:
         information = os.fstat(self._tree.descriptor)
@@ -247,13 +242,7 @@ class FilesEngine(ExclusiveEngine):
             )
 
     def trust(self) -> None:
-        information = os.fstat(self._tree.descriptor)
-        try:
-            store_id = os.urandom(16)
-            os.setxattr(self._tree.descriptor, _STORE_ID, store_id)
-        except OSError as error:
-            raise Unsupported(f"{self.where} cannot be marked: {error.strerror}") from error
-        marks.mark(store_id, information.st_dev, information.st_ino, self.where)
+        mark_root(self._tree.descriptor, self.where)
 
     def doorbell(self, key: bytes) -> Doorbell:
         if self.capabilities.watch == "doorbell":

@@ -5,15 +5,32 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import time
 from contextlib import suppress
 
 from coshelf.engines.files.names import MARKER
 from coshelf.engines.files.paths import OWN
-from coshelf.engines.files.tree import Tree, is_missing, mode_of_directories, names_in
-from coshelf.errors import NotAShelf, StorageError
+from coshelf.engines.files.tree import OPEN_DIRECTORY, Tree, is_missing, mode_of_directories, names_in
+from coshelf.errors import NotAShelf, ShelfNotFound, StorageError, Unsupported
 from coshelf.system.os_errors import NO_RIGHT
+from coshelf.trust import marks
 
-__all__ = ["Root", "RootGone", "folds_names"]
+__all__ = [
+    "LONGEST_MAKING",
+    "Root",
+    "RootGone",
+    "folds_names",
+    "is_being_made",
+    "make_root",
+    "mark_root",
+    "store_id_of",
+]
+
+LONGEST_MAKING = 3.0
+"""Seconds after which the maker of a directory is taken to have died."""
+# What a new root has until it is marked: mkdir gives it this bit in the same step, and only its owner may search it.
+_BEING_MADE = stat.S_ISVTX | 0o700
+_STORE_ID = "user.coshelf.store"  # an attribute of the root, which pickleshare does not take for a key
 
 
 class RootGone(StorageError):
@@ -94,3 +111,59 @@ def folds_names(descriptor: int) -> bool:
                 return os.path.samestat(found, os.stat(other, dir_fd=descriptor, follow_symlinks=False))
             return False
     return False
+
+
+def make_root(path: str, mode: int) -> bool:
+    """Make the directory and mark it as this user's. Return False if there is something at the path.
+
+    Until it is marked, its mode tells other openers to wait: see :func:`is_being_made`.
+    """
+    try:
+        os.mkdir(path, _BEING_MADE)
+    except FileExistsError:
+        return False
+    except FileNotFoundError as error:
+        raise ShelfNotFound(f"cannot make {path}: the directory {os.path.dirname(path)} does not exist") from error
+    descriptor = os.open(path, OPEN_DIRECTORY)
+    try:
+        try:
+            with suppress(Unsupported):
+                mark_root(descriptor, path)
+        finally:
+            os.fchmod(descriptor, mode_of_directories(mode) | os.fstat(descriptor).st_mode & stat.S_ISGID)
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def is_being_made(descriptor: int) -> bool:
+    """Whether another process of this user has just made the directory, and has not marked it yet.
+
+    The answer gives no trust. It only says that the mark may come.
+    """
+    status = os.fstat(descriptor)
+    return (
+        status.st_mode & 0o1777 == _BEING_MADE
+        and status.st_uid == os.geteuid()
+        and abs(time.time() - status.st_ctime) < LONGEST_MAKING
+        and not names_in(descriptor)
+    )
+
+
+def mark_root(descriptor: int, path: str) -> None:
+    """Mark a directory as this user's. Raises :class:`Unsupported` if its file system cannot keep the id for it."""
+    information = os.fstat(descriptor)
+    try:
+        store_id = os.urandom(16)
+        os.setxattr(descriptor, _STORE_ID, store_id)
+    except OSError as error:
+        raise Unsupported(f"{path} cannot be marked: {error.strerror}") from error
+    marks.mark(store_id, information.st_dev, information.st_ino, path)
+
+
+def store_id_of(descriptor: int) -> bytes:
+    """Distinguishes a directory from one that gets its inode later; empty if it was never marked."""
+    try:
+        return os.getxattr(descriptor, _STORE_ID)
+    except OSError:
+        return b""

@@ -34,14 +34,13 @@ def open_engine(target: Any, options: OpenOptions) -> Engine:
     REGISTRY.refuse_gone(path)
     create = options.flag in ("c", "n")
     for _ in range(_ATTEMPTS):
-        made = False
         if create and not os.path.lexists(path):
             marks.check_secret()
             if options.flag == "c" and (told := old_shelves.told_beside(path)):
                 raise NotAShelf(told)
-            made = creation.create(path, options.mode) is not None
+            creation.create(path, options.mode)
         elif options.flag == "n":
-            made = replace_empty(path, options.timeout, functools.partial(_make_over, path))
+            replace_empty(path, options.timeout, functools.partial(_make_over, path))
         try:
             opened = environment.acquire(
                 path, write=options.flag != "r", timeout=options.timeout, trusted=options.trusted
@@ -52,14 +51,7 @@ def open_engine(target: Any, options: OpenOptions) -> Engine:
             if told := old_shelves.told_beside(path):
                 raise ShelfNotFound(errno.ENOENT, told, path) from None
             raise
-        engine = LmdbEngine(opened, options)
-        try:
-            if made:
-                engine.trust()
-        except BaseException:
-            engine.close()
-            raise
-        return engine
+        return LmdbEngine(opened, options)
     raise ShelfNotFound(errno.ENOENT, "the shelf was removed each time it was made", path)
 
 

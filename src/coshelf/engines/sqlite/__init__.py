@@ -31,12 +31,11 @@ def open_engine(target: Any, options: OpenOptions) -> Engine:
     path = os.path.realpath(given)
     refuse_shared_filesystem(path)
     for _ in range(_ATTEMPTS):
-        made = False
         if options.flag in ("c", "n") and not os.path.lexists(path):
             marks.check_secret()
-            made = create(path, options.mode)
+            create(path, options.mode)
         elif options.flag == "n":
-            made = replace_empty(path, options.timeout, functools.partial(_make_over, path))
+            replace_empty(path, options.timeout, functools.partial(_make_over, path))
         try:
             sidecars = Sidecars(path)
         except ShelfNotFound:
@@ -47,13 +46,10 @@ def open_engine(target: Any, options: OpenOptions) -> Engine:
         try:
             row = look_at(connections)
             sidecars.look_again(writing=options.flag != "r")
-            engine = SqliteEngine(connections, row, sidecars, options)
-            if made:
-                engine.trust()
+            return SqliteEngine(connections, row, sidecars, options)
         except BaseException:
             connections.close()
             raise
-        return engine
     raise ShelfNotFound(errno.ENOENT, "the shelf was removed each time it was made", path)
 
 

@@ -10,6 +10,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 
+from coshelf import records
 from coshelf.engines.sqlite.connections import Connections
 from coshelf.engines.sqlite.failures import translated
 from coshelf.errors import (
@@ -21,6 +22,7 @@ from coshelf.errors import (
 )
 from coshelf.system.durable_files import sync_directory
 from coshelf.system.os_errors import translate
+from coshelf.trust import marks
 
 __all__ = ["Row", "create", "look_at"]
 
@@ -47,7 +49,7 @@ class Row:
 
 
 def create(path: str, mode: int, *, over: bool = False) -> bool:
-    """Make an empty shelf under a temporary name, durably, and rename it. False if the name is taken meanwhile.
+    """Make an empty shelf of this user under a temporary name, durably, and rename it. False if the name is taken.
 
     With ``over``, it replaces the file of that name. The caller holds a lock, so that no other process replaces it.
     """
@@ -59,22 +61,18 @@ def create(path: str, mode: int, *, over: bool = False) -> bool:
     except OSError as error:
         raise translate(error, "create", "the shelf", path) from error
     try:
-        try:
+        with os.fdopen(descriptor) as file:
             os.fchmod(descriptor, mode)
-            with translated(path, "create", 0):
-                _fill(temporary)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)  # before the file can be opened: this drops all locks of this process on it
-        try:
-            if over:
-                os.rename(temporary, path)
-            else:
-                os.link(temporary, path)
-        except FileExistsError:
-            return False
-        sync_directory(os.path.dirname(path))
-        return True
+            store_id = os.urandom(_STORE_ID)
+
+            def make(mark: bytes | None) -> bool:
+                with translated(path, "create", 0):
+                    _fill(temporary, store_id, mark)
+                os.fsync(descriptor)
+                file.close()  # before the file can be opened: this drops all locks of this process on it
+                return _place(temporary, path, over=over)
+
+            return marks.make_marked(store_id, os.fstat(descriptor), path, make)
     except CoshelfError:
         raise
     except OSError as error:
@@ -84,13 +82,29 @@ def create(path: str, mode: int, *, over: bool = False) -> bool:
             os.unlink(temporary)
 
 
-def _fill(temporary: str) -> None:
+def _place(temporary: str, path: str, *, over: bool) -> bool:
+    """Give the file its name, durably. Without ``over``, return False if something else has the name by now."""
+    try:
+        if over:
+            os.rename(temporary, path)
+        else:
+            os.link(temporary, path)
+    except FileExistsError:
+        return False
+    sync_directory(os.path.dirname(path))
+    return True
+
+
+def _fill(temporary: str, store_id: bytes, mark: bytes | None) -> None:
     with contextlib.closing(sqlite3.connect(temporary, isolation_level=None)) as database:
         database.execute(f"PRAGMA application_id = {_APPLICATION}")
         database.execute(f"PRAGMA user_version = {_FORMAT}")
         for statement in _TABLES.values():
             database.execute(statement)
-        database.execute("INSERT INTO shelf VALUES (0, ?, ?)", (os.urandom(_STORE_ID), time.time()))
+        database.execute("INSERT INTO shelf VALUES (0, ?, ?)", (store_id, time.time()))
+        if mark is not None:
+            record = records.seal(mark, records.checksum(marks.ROW_KEY, mark), 0)
+            database.execute("INSERT INTO entries VALUES (?, ?)", (marks.ROW_KEY, record))
         database.execute("PRAGMA journal_mode = WAL")
 
 

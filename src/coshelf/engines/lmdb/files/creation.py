@@ -2,7 +2,8 @@
 
 LMDB does not sync the first pages of a file that it creates. And if a file had its name before it is whole, other
 processes would find it half made. So it is made under a temporary name, committed once, synced, and linked into place.
-The link fails if another process was first. Then that process's file is used.
+The link fails if another process was first. Then that process's file is used. The mark of trust is made before the
+link, so that a process that finds the file finds the mark, too.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ import fcntl
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import lmdb
 
+from coshelf import records
 from coshelf.engines.lmdb.failures import translated
 from coshelf.engines.lmdb.files.sidecar_directory import is_reserved
 from coshelf.engines.lmdb.pages.header import may_be_begun
@@ -24,6 +27,7 @@ from coshelf.engines.lmdb.shelf_row import ROW_KEY, ShelfRow, new_row
 from coshelf.errors import CoshelfError, NotAShelf, ShelfNotFound
 from coshelf.system.durable_files import sync_directory
 from coshelf.system.os_errors import translate
+from coshelf.trust import marks
 
 __all__ = ["create", "create_over", "making", "place", "sweep"]
 
@@ -32,24 +36,27 @@ _MADE = re.compile(r"\..*\.coshelf-[a-z0-9_]{8}\.new", re.DOTALL)  # as mkstemp 
 _NAME_LENGTH = 100  # bytes of the shelf's name in the temporary name, which must not become too long
 
 
-def create(path: str, mode: int) -> ShelfRow | None:
-    """Make an empty shelf at ``path`` with these permission bits. Return None if something is there by now."""
-    with making(path) as (descriptor, temporary):
-        os.fchmod(descriptor, mode)
-        row = _fill(temporary, path)
-        os.fsync(descriptor)
-        return row if place(temporary, path) else None
+def create(path: str, mode: int) -> bool:
+    """Make an empty shelf of this user with these permission bits. Return False if something is at ``path`` by now."""
+    return _create(path, mode, place)
 
 
 def create_over(path: str, mode: int) -> bool:
     """Make an empty shelf in the place of a file. The caller keeps other processes from replacing that file."""
+    return _create(path, mode, _place_over)
+
+
+def _create(path: str, mode: int, named: Callable[[str, str], bool]) -> bool:
     with making(path) as (descriptor, temporary):
         os.fchmod(descriptor, mode)
-        _fill(temporary, path)
-        os.fsync(descriptor)
-        os.rename(temporary, path)
-        sync_directory(os.path.dirname(path))
-    return True
+        row = new_row()
+
+        def make(mark: bytes | None) -> bool:
+            _fill(temporary, path, row, mark)
+            os.fsync(descriptor)
+            return named(temporary, path)
+
+        return marks.make_marked(row.store_id, os.fstat(descriptor), path, make)
 
 
 @contextlib.contextmanager
@@ -96,8 +103,7 @@ def _make_temporary(directory: str, prefix: str) -> tuple[int, str]:
         os.close(descriptor)  # another process swept it away before it was locked
 
 
-def _fill(temporary: str, path: str) -> ShelfRow:
-    row = new_row()
+def _fill(temporary: str, path: str, row: ShelfRow, mark: bytes | None) -> None:
     with translated(path, "create"):
         # Without a lock file: no other process can open this file.
         environment = lmdb.open(
@@ -105,11 +111,14 @@ def _fill(temporary: str, path: str) -> ShelfRow:
         )
         try:
             with environment.begin(write=True) as transaction:
+                if mark is not None:
+                    row = replace(row, extra_rows=row.extra_rows + 1)
+                    checksum = records.checksum(marks.ROW_KEY, mark)
+                    transaction.put(marks.ROW_KEY, records.seal(mark, checksum, row.sequence))
                 transaction.put(ROW_KEY, row.pack())
             environment.sync(True)
         finally:
             environment.close()
-    return row
 
 
 def place(temporary: str, path: str) -> bool:
@@ -128,6 +137,12 @@ def place(temporary: str, path: str) -> bool:
     except BaseException:
         os.unlink(path)  # its name may not be durable; the file is locked, so no other process has it open
         raise
+    return True
+
+
+def _place_over(temporary: str, path: str) -> bool:
+    os.rename(temporary, path)
+    sync_directory(os.path.dirname(path))
     return True
 
 
