@@ -192,10 +192,20 @@ def test_ctrl_c_at_any_step_before_the_block_leaves_a_shelf_that_works(crew: Cre
 
 
 @pytest.mark.parametrize(
-    ("step", "stride"), [("modify", 1), ("touching", 11), ("pop", 1), ("incr", 1), ("popitem", 1), ("setdefault", 1)]
+    ("step", "stride"),
+    [
+        ("modify", 1),
+        ("touching", 11),
+        ("pop", 1),
+        ("incr", 1),
+        ("popitem", 1),
+        ("setdefault", 1),
+        ("transaction", 1),
+        ("transaction of a sub", 7),
+        ("nested", 7),
+        ("edit", 3),
+    ],
 )
-def test_ctrl_c_at_any_instruction_of_a_quick_step_leaves_no_lock(
-    crew: Crew, path: str, step: str, stride: int
-) -> None:
+def test_ctrl_c_at_any_instruction_leaves_no_lock(crew: Crew, path: str, step: str, stride: int) -> None:
     stride = stride if native.in_use else 23  # without the module there are many more instructions
     crew.run(SCRIPTS / "interrupted_at_every_instruction.py", path, step, stride)

@@ -49,6 +49,14 @@ class Transacting(Generic[K, V]):
             with outer.nested() as part:
                 yield Transaction(part, self._namespace, self._codec)
             return
+        thread = current_thread()
+        try:
+            yield from self._outermost(timeout)
+        finally:  # an interrupt may come just before the block in there is left
+            self._handle.leave(thread)
+
+    def _outermost(self, timeout: float | None) -> Iterator[Transaction[K, V]]:
+        """A transaction of a thread that is in none."""
         engine = self._handle.engine
         if engine.capabilities.exclusive is None:
             with self._handle.taking_part() as participant, engine.instant() as base:

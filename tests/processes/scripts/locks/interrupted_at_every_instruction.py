@@ -12,7 +12,26 @@ def touching(number):
     return number + 1
 
 
+def transaction(shelf):
+    with shelf.transaction() as t:
+        t["k"] = 1
+
+
+def nested():
+    with shelf.transaction():
+        transaction(shelf)
+
+
+def edit():
+    with shelf.edit("list", default=[]) as edited:
+        edited.append(1)
+
+
 STEPS = {
+    "transaction": lambda: transaction(shelf),
+    "transaction of a sub": lambda: transaction(shelf.sub("part")),
+    "nested": nested,
+    "edit": edit,
     "modify": lambda: shelf.modify("k", lambda number: number + 1),
     "touching": lambda: shelf.modify("k", touching),
     "pop": lambda: shelf.pop("k"),
