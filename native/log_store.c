@@ -26,11 +26,9 @@ is_none(PyObject *object, PyObject *attribute)
 bool
 log_stores_at_once(Log *self)
 {
-    if (self->log.full != NULL && atomic_load_explicit(self->log.full, memory_order_relaxed)) {
-        return false;
-    }
     return self->name != NULL && is_none(self->name, self->gone_attribute) && !self->closed && self->noticed != NULL
-           && !log_is_nested(self);
+           && !log_is_nested(self)
+           && (self->log.full == NULL || !atomic_load_explicit(self->log.full, memory_order_relaxed));
 }
 
 /* Commit one row if the mutex is free; LOG_BUSY if not. */

@@ -279,7 +279,7 @@ class Shelf(Cared, Memoizing, Lapsing[K, V], Readable[K, V], MutableMapping[K, V
         # Not optimistically: after the read, another process may store an item that must be removed first.
         if self.capabilities.exclusive is None:
             return self._patiently(lambda transaction: transaction.popitem(last))
-        return self._holding(lambda transaction: transaction.popitem(last))
+        return self._holding(lambda transaction: transaction.popitem(last), joined=False)
 
     def _popitem_singly(self, last: bool) -> tuple[K, V]:
         """For engines that check single entries: the item was the last one when it was looked up."""
@@ -396,11 +396,12 @@ class Shelf(Cared, Memoizing, Lapsing[K, V], Readable[K, V], MutableMapping[K, V
             value: V = modify_quickly(handle, self._namespace, self._codec, key, function, allow_none=allow_none)
             if value is not MISSING:
                 return value
-        if handle.engine.capabilities.exclusive is None:
-            return self._atomically(
-                lambda transaction: transaction.modify(key, function, default, allow_none=allow_none), joined=True
-            )
-        return self._holding(lambda transaction: transaction.modify(key, function, default, allow_none=allow_none))
+
+        def step(transaction: Transaction[K, V]) -> V:
+            return transaction.modify(key, function, default, allow_none=allow_none)
+
+        locks = handle.engine.capabilities.exclusive is not None
+        return self._holding(step, joined=True) if locks else self._atomically(step, joined=True)
 
     def incr(self, key: K, by: float = 1, default: float = 0, *, expire: Any = MISSING) -> Any:
         """Add ``by`` to the number under ``key``, and return the sum. Of several processes, each adds once.

@@ -75,8 +75,11 @@ class Transacting(Generic[K, V]):
             # No other thread or process writes now, so the latest state is the instant of this transaction.
             yield from self._run(participant, engine, lock.commit, watched=False)
 
-    def _holding(self, step: Callable[[Transaction[K, V]], T]) -> T:
-        """The result of a step that is a transaction under the exclusive lock. As ``_transaction``, in fewer calls."""
+    def _holding(self, step: Callable[[Transaction[K, V]], T], *, joined: bool = False) -> T:
+        """The result of a step that is a transaction under the exclusive lock. As ``_transaction``, in fewer calls.
+
+        ``joined`` as for :meth:`_atomically`. Otherwise a handler that interrupts the step cannot write in the middle.
+        """
         handle = self._handle
         outer = handle.joined()
         if outer is not None:
@@ -84,31 +87,35 @@ class Transacting(Generic[K, V]):
                 return step(Transaction(part, self._namespace, self._codec))
         thread = current_thread()
         try:
-            return self._held(handle, thread, step)
+            return self._held(handle, thread, step, joined=joined)
         finally:  # an interrupt may come just before the block in there is left
             handle.leave(thread)
 
-    def _held(self, handle: Handle, thread: tuple[int, int], step: Callable[[Transaction[K, V]], T]) -> T:
+    def _held(
+        self, handle: Handle, thread: tuple[int, int], step: Callable[[Transaction[K, V]], T], *, joined: bool
+    ) -> T:
         engine = handle.engine
         with handle.taking_part() as participant:
             with engine.quick_hold(thread) as is_held:
                 if is_held:
-                    return self._step_held(participant, engine.commit_held, step)
+                    return self._step_held(participant if joined else None, engine.commit_held, step)
             with engine.exclusive() as lock:
-                return self._step_held(participant, lock.commit, step)
+                return self._step_held(participant if joined else None, lock.commit, step)
 
     def _step_held(
-        self, participant: Participant, commit: Callable[[Batch], object], step: Callable[[Transaction[K, V]], T]
+        self, joining: Participant | None, commit: Callable[[Batch], object], step: Callable[[Transaction[K, V]], T]
     ) -> T:
-        """Run a step and commit it. This thread holds the exclusive lock."""
+        """Run a step, which this task may join, and commit it. This thread holds the exclusive lock."""
         engine = self._handle.engine
         state, transaction = self._begin(engine, watched=False)
         try:
-            participant.state = state
+            if joining is not None:
+                joining.state = state
             try:
                 result = step(transaction)
             finally:
-                participant.state = None
+                if joining is not None:
+                    joining.state = None
             batch = state.batch()
         finally:
             state.end()
@@ -176,7 +183,7 @@ class Transacting(Generic[K, V]):
             writes: whether the step is known to write, so that the exclusive lock is taken from the start.
         """
         if writes:
-            return self._holding(step)
+            return self._holding(step, joined=joined)
         engine = self._handle.engine
         outer = self._joined()
         if outer is not None:

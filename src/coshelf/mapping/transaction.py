@@ -294,6 +294,7 @@ class LateState(State):
         self._made: list[Overlay] = []  # a signal handler may make another one meanwhile: the first counts
         self._where = engine.where
         self._pid = os.getpid()
+        self._outer = None
         self._ended = False
 
     @property
