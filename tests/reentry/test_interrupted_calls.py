@@ -52,6 +52,14 @@ def test_the_same_holds_on_every_local_engine(path: str, engine: str, outer: str
     assert worked
 
 
+@pytest.mark.parametrize("outer", ["modify", "popitem"])
+@pytest.mark.parametrize("engine", ["lmdb", "memory"])
+def test_the_same_holds_without_the_module(path: str, engine: str, outer: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COSHELF_NATIVE", "0")
+    worked, _ = _run(path, engine, "interval", outer, _INNER, 60)
+    assert worked
+
+
 def test_a_plain_write_that_interrupts_a_plain_write_works(path: str) -> None:
     worked, refused = _run(path, "lmdb", "interval", "set", "set,update,modify,transaction", 120)
     assert worked

@@ -88,7 +88,13 @@ class Overlay(Reader):
 
     def go_back(self, mark: Mark) -> None:
         """Undo all writes since the mark. Versions that were read stay remembered."""
-        self._writes, self._clears = mark
+        # In place: the step that was interrupted by what is undone here may be about to write.
+        writes, clears = mark
+        added = self._writes.keys() - writes.keys()
+        self._writes.update(writes)
+        for key in added:
+            self._writes.pop(key, None)
+        self._clears[:] = clears
 
     def guarding(self, key: bytes) -> _Guarding:
         """For a block, only :meth:`put_guarded` may write an entry. Raises if the entry is guarded already."""
