@@ -66,10 +66,12 @@ class Lookups(Engine):
         base = environment.enter()
         try:
             state = environment.delta_state
-            if state is not None and state.words[USES]:
-                return self._noted_record(base, key, dirty=state.words[DIRTY] != 0)
-            if state is not None and state.words[DIRTY]:
-                return self._record_beside_delta(base, key)
+            if state is not None:
+                words = state.words
+                if words[USES]:
+                    return self._noted_record(base, key, dirty=words[DIRTY] != 0)
+                if words[DIRTY]:
+                    return self._record_beside_delta(base, key)
             if self._read_quickly_from is not base:
                 self._read_quickly(base)
             # The same steps as in base.begin(), to save a call in the most frequent operation.
