@@ -37,7 +37,8 @@ from coshelf.system import extras
 from coshelf.trust.gate import Gate
 from coshelf.trust.gate.known import Known
 from coshelf.values.compression import Compression, Decompressor
-from coshelf.values.expiry import EXPIRING, bare, body_of, is_over, stamped, time_of
+from coshelf.values.envelope import bare, body_of
+from coshelf.values.expiry import EXPIRING, is_over, stamped, time_of
 from coshelf.values.layered import LayeredCodec
 from coshelf.values.pickled import PickleCodec
 from coshelf.values.pickles import Pickles
