@@ -124,14 +124,20 @@ class Order:
     # --- rows --------------------------------------------------------------------------------------------------------
 
     def _write(self, rows: list[Row]) -> None:
-        """Write rows of the index that do not exist yet."""
+        """Write rows of the index. A stale row may have one of their places: then the new one replaces it."""
         rows.sort()
         sealed = records.sealed(rows, 0)
+        before = self._rows_of_base()  # the answer of putmulti() counts a row that it replaces, too
         if max(map(len, map(itemgetter(0), rows))) <= long_keys.CHUNK:
-            self.added += self._transaction.cursor().putmulti(sealed)[1]
-            return
-        for row, record in sealed:
-            self.added += 1 + long_keys.put(self._transaction, row, record)
+            self._transaction.cursor().putmulti(sealed)
+        else:
+            for row, record in sealed:
+                long_keys.put(self._transaction, row, record)
+        self.added += self._rows_of_base() - before
+
+    def _rows_of_base(self) -> int:
+        found: int = self._transaction.stat()["entries"]
+        return found
 
     def remove(self, row: bytes) -> None:
         """Remove a row, if it exists."""
