@@ -5,11 +5,11 @@ from __future__ import annotations
 import struct
 from itertools import islice
 from operator import itemgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from coshelf import records
 from coshelf.engines.lmdb import long_keys
-from coshelf.errors import DamagedRecord
+from coshelf.errors import DamagedRecord, DamagedShelf
 from coshelf.keys import FIRST, LAST
 from coshelf.values.limits import (
     LIMITS_ROW,
@@ -79,6 +79,7 @@ class Order:
 
     def __init__(self, transaction: lmdb.Transaction[bytes], where: str) -> None:
         self._transaction = transaction
+        self._where = where
         self.size, self.evicted, self.hand = state_in(transaction, where)
         self.added = 0
 
@@ -139,6 +140,13 @@ class Order:
         found: int = self._transaction.stat()["entries"]
         return found
 
+    def refuse_standstill(self) -> NoReturn:
+        """Raise, where a loop would meet the same rows for ever."""
+        raise DamagedShelf(
+            f"the index of order of {self._where} is damaged: it has rows that cannot be found by their keys\n"
+            "  hint: coshelf.salvage() copies what can be read"
+        )
+
     def remove(self, row: bytes) -> None:
         """Remove a row, if it exists."""
         existed, links = long_keys.delete(self._transaction, row)
@@ -164,14 +172,19 @@ class Order:
             rows = list(islice(long_keys.walk(self._transaction, start, LAST, False, False), _AT_ONCE))
             if not rows:
                 return
+            if rows[-1][0] < start:
+                self.refuse_standstill()
             self._add(rows)
             start = rows[-1][0] + b"\0"
 
     def drop(self) -> None:
         """Remove all rows of the index."""
         while rows := self.rows(*ORDER, _AT_ONCE):
+            before = self.added
             for row, _ in rows:
                 self.remove(row)
+            if self.added == before:
+                self.refuse_standstill()
         self.size, self.hand = 0, b""
 
     def forget_all(self) -> None:
