@@ -12,8 +12,9 @@ import pytest
 from coshelf import records
 from coshelf.engines.lmdb import long_keys
 from coshelf.engines.lmdb.evicting import NO_USES, Eviction
-from coshelf.engines.lmdb.order import Order
+from coshelf.engines.lmdb.order import Order, state_in
 from coshelf.errors import DamagedShelf
+from coshelf.values.blobs import Reference
 from coshelf.values.limits import MARK, Limits, order_key
 
 KEY = b"\x10key"
@@ -84,3 +85,24 @@ def test_rows_that_name_no_key_of_an_entry_go(transaction: lmdb.Transaction[byte
     evict(transaction, order, policy)
     assert [key for key, _ in transaction.cursor() if key >= b"\x10"] == [b"\x105"]
     assert order.added == 1
+
+
+def test_damaged_records_are_replaced(transaction: lmdb.Transaction[bytes]) -> None:
+    order = Order(transaction, "shelf")
+    for key, damaged in ((b"\x10a", b""), (b"\x10b", b"\x02"), (b"\x10c", b"\x80" * 5)):
+        transaction.put(key, damaged)
+        store(transaction, order, key, 7)
+        store(transaction, order, key, 8)
+        transaction.put(key, damaged)
+        order.delete(key)
+    order.finish(keep=True)
+
+
+def test_sizes_beyond_all_numbers_are_kept_within_them(transaction: lmdb.Transaction[bytes]) -> None:
+    order = Order(transaction, "shelf")
+    reference = Reference(bytes(16), 0, ((1 << 64) - 1, (1 << 64) - 1))
+    body = records.write_headers([(records.BLOB, reference.pack())]) + b"\x80\x04N."
+    record = records.seal(body, records.checksum(KEY, body), 7)
+    order.put([(KEY, record)])
+    order.finish(keep=True)
+    assert state_in(transaction, "shelf")[0] == (1 << 64) - 1

@@ -31,6 +31,7 @@ __all__ = ["Order", "is_full", "limits_in", "state_in"]
 
 _STATE_ROW = ORDER[0]  # before all rows of the index, which are longer
 _STATE = struct.Struct("<QQH")  # bytes of all entries, evicted entries, length of the hand's row
+_MOST = (1 << 64) - 1
 _NUMBER = 8
 _AT_ONCE = 1_000  # rows that are read or changed together
 _HAND = 512  # bytes of the hand that are kept: rows with long keys may be skipped, or met twice
@@ -196,8 +197,8 @@ class Order:
         if not keep:
             self.remove(_STATE_ROW)
             return
-        hand = self.hand[:_HAND]
-        body = MARK + _STATE.pack(max(self.size, 0), self.evicted, len(hand)) + hand
+        hand, size = self.hand[:_HAND], min(max(self.size, 0), _MOST)  # damaged records may count anything
+        body = MARK + _STATE.pack(size, self.evicted, len(hand)) + hand
         record = records.seal(body, records.checksum(_STATE_ROW, body), 0)
         if self._transaction.put(_STATE_ROW, record, overwrite=False):
             self.added += 1
