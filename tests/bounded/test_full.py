@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from looking import Shelf, refuse_wrong_index
 
 import coshelf
+from coshelf.contract import Batch
+from coshelf.keys import encode
 from coshelf.testing.moving_clock import MovingClock
 
 
@@ -105,3 +108,16 @@ def test_own_rows_can_be_written_to_a_full_shelf(path: str) -> None:
             square(3)
     with coshelf.open(path, compress="zstd", recode=True) as shelf:
         assert len(shelf) == 10
+
+
+def test_what_is_flushed_during_a_transaction_makes_room(path: str) -> None:
+    with coshelf.open(path, max_entries=5, evict="expired") as shelf:
+        fill(shelf, 5)
+        engine: Any = shelf._handle.engine  # type: ignore[attr-defined]
+        with engine.exclusive():
+            engine.commit_held(Batch(deletes=frozenset((encode(3),))))
+            engine._environment.flusher.sync()
+        shelf["a"] = 1
+        assert set(shelf) == {0, 1, 2, 4, "a"}
+        shelf.sync()
+        refuse_wrong_index(shelf)

@@ -140,10 +140,11 @@ class Flusher:
                 taken.settle()
                 with self._environment.base.turns.settled(of_base):
                     self._environment.page.delta.announce(writer.row.nonce, nonce)
-        # A transaction goes on to see what expires meanwhile.
-        if taken.rows and not self._environment.page.is_claimed():
-            writer.sweep(taken.last, len(taken.rows))
-            keep_limits(self._environment, writer, taken.last, len(taken.rows))
+        if taken.rows:
+            is_claimed = self._environment.page.is_claimed()
+            if not is_claimed:  # a transaction goes on to see what expires meanwhile
+                writer.sweep(taken.last, len(taken.rows))
+            keep_limits(self._environment, writer, taken.last, len(taken.rows), evicts=not is_claimed)
         return taken.last, bool(taken.rows), set(committed_rows(taken.rows))
 
     @again_when_overtaken
