@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from looking import Shelf, refuse_wrong_index
 
 import coshelf
+from coshelf.contract import Batch
+from coshelf.keys import encode
 from coshelf.testing.moving_clock import MovingClock
 
 
@@ -105,3 +108,33 @@ def test_own_rows_can_be_written_to_a_full_shelf(path: str) -> None:
             square(3)
     with coshelf.open(path, compress="zstd", recode=True) as shelf:
         assert len(shelf) == 10
+
+
+def test_what_is_flushed_during_a_transaction_makes_room(path: str) -> None:
+    with coshelf.open(path, max_entries=5, evict="expired") as shelf:
+        fill(shelf, 5)
+        engine: Any = shelf._handle.engine
+        with engine.exclusive():
+            engine.commit_held(Batch(deletes=frozenset((encode(3),))))
+            engine._environment.flusher.sync()
+        shelf["a"] = 1
+        assert set(shelf) == {0, 1, 2, 4, "a"}
+        shelf.sync()
+        refuse_wrong_index(shelf)
+
+
+@pytest.mark.parametrize("step", ["transaction", "modify"])
+def test_what_has_expired_makes_room_for_a_transaction(path: str, step: str) -> None:
+    with MovingClock() as clock, coshelf.open(path, max_entries=5, evict="expired") as shelf:
+        for number in range(5):
+            shelf.set(number, number, expire=60)
+        shelf.sync()
+        clock.pass_by(61)
+        if step == "modify":
+            shelf.modify("a", lambda _: {1, 2}, None)
+        else:
+            with shelf.transaction() as transaction:
+                transaction["a"] = 1
+        assert list(shelf) == ["a"]
+        shelf.sync()
+        refuse_wrong_index(shelf)

@@ -19,10 +19,10 @@ class Disk:
         self.broken = False
         flush = Flusher.flush_inside
 
-        def flush_or_fail(flusher: Flusher) -> int:
+        def flush_or_fail(flusher: Flusher, *, sweeps: bool = False) -> int:
             if self.broken:
                 raise coshelf.StorageFull("cannot flush: no space left on the device")
-            return flush(flusher)
+            return flush(flusher, sweeps=sweeps)
 
         monkeypatch.setattr(Flusher, "flush_inside", flush_or_fail)
 

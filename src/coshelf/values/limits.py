@@ -42,6 +42,7 @@ MARK: Final = b"\x02\x00"
 """The body of a row of the index: a record with no headers. The number of the entry's commit follows if it differs."""
 
 _FORMAT = 1
+_HEADERED = bytes((records.HEADERED,))
 _NUMBER = 8
 _AT_KEY = 1 + _NUMBER
 _BEFORE_NUMBER = records.TRAILER  # bytes of a record from its number on
@@ -155,7 +156,7 @@ def size_of_entry(key: bytes, record: bytes) -> int:
     length = len(record)
     if length > _IN_PAGES:
         length = -(-(length + _PAGE_HEAD) // _PAGE) * _PAGE
-    if record[0] == records.HEADERED and (reference := reference_in(record)) is not None:
+    if record[:1] == _HEADERED and (reference := reference_in(record)) is not None:
         length += sum(reference.sizes)
     return 2 * len(key) + length + _ROWS
 
@@ -163,7 +164,8 @@ def size_of_entry(key: bytes, record: bytes) -> int:
 def size_of_entries(rows: list[tuple[bytes, bytes]]) -> int:
     """The sum of :func:`size_of_entry` for keys with their records."""
     lengths = [len(record) for _, record in rows]
-    if max(lengths, default=0) <= _IN_PAGES and records.HEADERED not in [record[0] for _, record in rows]:
+    is_whole = all(lengths)  # a damaged record may have no bytes
+    if is_whole and max(lengths, default=0) <= _IN_PAGES and records.HEADERED not in [record[0] for _, record in rows]:
         return 2 * sum([len(key) for key, _ in rows]) + sum(lengths) + len(rows) * _ROWS
     return sum([size_of_entry(key, record) for key, record in rows])
 

@@ -109,14 +109,11 @@ class BaseWriter:
         """Whether the shelf has limits, as far as this transaction has taken them into account."""
         return self._order is not None
 
-    def evict(self, number: int, written: int, uses: Uses = NO_USES) -> bool:
-        """Remove entries until the limits of the shelf hold, as part of the commit with this number.
-
-        Returns whether the shelf is full: it is at its limits, and has a policy that removes nothing.
-        """
+    def evict(self, number: int, written: int, uses: Uses = NO_USES) -> None:
+        """Remove entries until the limits of the shelf hold, as part of the commit with this number."""
         self._settle_limits()
         if self._order is None:
-            return False
+            return
 
         def remove(key: bytes, record: bytes) -> None:
             order.forget(key, record)
@@ -125,12 +122,18 @@ class BaseWriter:
             for row in rows_of(key, record):
                 self._delete(row)
 
-        order, limits, entries = self._order, self.limits, self._entries()
+        order = self._order
         Eviction(
-            self._transaction, order, limits, uses,
-            entries=entries, number=number, flushed=self.row.sequence, remove=remove,
+            self._transaction, order, self.limits, uses,
+            entries=self._entries(), number=number, flushed=self.row.sequence, remove=remove,
         ).run(written)  # fmt: skip
-        return limits.evict == "expired" and limits.exceeded_by(entries + 1, order.size + 1)
+
+    def is_full(self) -> bool:
+        """Whether the shelf is at its limits, and has a policy that removes nothing."""
+        self._settle_limits()
+        if self._order is None or self.limits.evict != "expired":
+            return False
+        return self.limits.exceeded_by(self._entries() + 1, self._order.size + 1)
 
     def _entries(self) -> int:
         added = 0 if self._order is None else self._order.added

@@ -256,7 +256,7 @@ class LmdbEngine(Lookups):
             self._commit(_NOTHING, holding=holding)  # for the next flush, which removes what has expired
         with environment.inside():
             if environment.is_delta_made and not environment.page.delta.is_clean():
-                environment.flusher.flush()
+                environment.flusher.flush(sweeps=holding)
             if environment.page.is_full:
                 limits = environment.limits()
                 raise StorageFull(

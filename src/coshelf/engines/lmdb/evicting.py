@@ -113,6 +113,7 @@ class Eviction:
     def _go_from_the_oldest(self) -> None:
         by_use = self._limits.evict == "lru"
         while self._is_over() and (rows := self._rows(b"", ORDER[1])):
+            before = self._done()
             for row in self._valid(rows):
                 last = self._uses.last(row.key, self._number) if by_use and self._spared else -1
                 if last >= row.number + (row.number != row.stored):
@@ -122,6 +123,15 @@ class Eviction:
                     self._evict(row)
                     if not self._is_over():
                         return
+            self._refuse_standstill(before)
+
+    def _done(self) -> tuple[int, int, int]:
+        """Whatever is done changes one of these numbers, and a page can be met so often only."""
+        return self._entries, self._order.added, self._spared
+
+    def _refuse_standstill(self, before: tuple[int, int, int]) -> None:
+        if self._done() == before:
+            self._order.refuse_standstill()
 
     def _go_by_hand(self) -> None:
         """Spare what was read, and let it lose its count, or half of it. Entries keep their places.
@@ -134,12 +144,15 @@ class Eviction:
             if self._go_through(begin, end):
                 return
         while self._is_over() and self._rows(start, ORDER[1]):
+            before = self._done()
             self._go_through(start, ORDER[1])
+            self._refuse_standstill(before)
 
     def _go_through(self, begin: bytes, end: bytes) -> bool:
         """Go through a part of the index. Return whether the limits hold, and leave the hand at the place reached."""
         uses, shift = self._uses, 4 if self._limits.evict == "sieve" else 1
         while self._is_over() and (rows := self._rows(begin, end)):
+            before = self._done()
             for row in self._valid(rows):
                 count = uses.count(row.key) if self._spared else 0
                 if count:
@@ -150,6 +163,8 @@ class Eviction:
                     if not self._is_over():
                         self._order.hand = row.row + b"\0"
                         return True
+            if rows[-1].row < begin:
+                self._refuse_standstill(before)
             begin = rows[-1].row + b"\0"
         self._order.hand = begin
         return not self._is_over()
@@ -157,13 +172,14 @@ class Eviction:
     def _rows(self, begin: bytes, end: bytes) -> list[_Row]:
         rows = self._order.rows(begin, end, _AT_ONCE)
         told = [(row, *order_of(row, record)) for row, record in rows]
-        found = dict(self._transaction.cursor().getmulti([key for _, _, key, _ in told if len(key) <= long_keys.CHUNK]))
+        short = [key for _, _, key, _ in told if len(key) <= long_keys.CHUNK and is_of_user(key)]
+        found = dict(self._transaction.cursor().getmulti(short))
         return [_Row(row, number, key, stored, self._record(key, found)) for row, number, key, stored in told]
 
     def _record(self, key: bytes, found: dict[bytes, bytes]) -> bytes | None:
         if len(key) <= long_keys.CHUNK:
-            return found.get(key) if is_of_user(key) else None
-        return self._transaction.get(long_keys.physical(key))
+            return found.get(key)
+        return self._transaction.get(long_keys.physical(key)) if is_of_user(key) else None
 
     def _valid(self, rows: list[_Row]) -> Iterable[_Row]:
         """Those whose entry is the one that they were written for. The others are stale, and go."""

@@ -13,12 +13,15 @@ if TYPE_CHECKING:
 __all__ = ["keep_limits"]
 
 
-def keep_limits(files: OpenFiles, writer: BaseWriter, number: int, written: int) -> None:
+def keep_limits(files: OpenFiles, writer: BaseWriter, number: int, written: int, *, evicts: bool = True) -> None:
     """Evict what is more than the limits, as part of a write transaction of the base. The caller is inside.
 
-    ``number`` is that of the commit, ``written`` the number of rows that it wrote.
+    ``number`` is that of the commit, ``written`` the number of rows that it wrote. Without ``evicts``, this only notes
+    whether the shelf is full.
     """
-    is_full = writer.evict(number, written, files.current_uses() or NO_USES)
+    if evicts:
+        writer.evict(number, written, files.current_uses() or NO_USES)
+    is_full = writer.is_full()
     page = files.files.page
     if page is not None:
         page.note_full(is_full=is_full)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import struct
 from itertools import islice
 from operator import itemgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from coshelf import records
 from coshelf.engines.lmdb import long_keys
-from coshelf.errors import DamagedRecord
+from coshelf.errors import DamagedRecord, DamagedShelf
 from coshelf.keys import FIRST, LAST
 from coshelf.values.limits import (
     LIMITS_ROW,
@@ -31,6 +31,7 @@ __all__ = ["Order", "is_full", "limits_in", "state_in"]
 
 _STATE_ROW = ORDER[0]  # before all rows of the index, which are longer
 _STATE = struct.Struct("<QQH")  # bytes of all entries, evicted entries, length of the hand's row
+_MOST = (1 << 64) - 1
 _NUMBER = 8
 _AT_ONCE = 1_000  # rows that are read or changed together
 _HAND = 512  # bytes of the hand that are kept: rows with long keys may be skipped, or met twice
@@ -79,6 +80,7 @@ class Order:
 
     def __init__(self, transaction: lmdb.Transaction[bytes], where: str) -> None:
         self._transaction = transaction
+        self._where = where
         self.size, self.evicted, self.hand = state_in(transaction, where)
         self.added = 0
 
@@ -124,14 +126,27 @@ class Order:
     # --- rows --------------------------------------------------------------------------------------------------------
 
     def _write(self, rows: list[Row]) -> None:
-        """Write rows of the index that do not exist yet."""
+        """Write rows of the index. A stale row may have one of their places: then the new one replaces it."""
         rows.sort()
         sealed = records.sealed(rows, 0)
+        before = self._rows_of_base()  # the answer of putmulti() counts a row that it replaces, too
         if max(map(len, map(itemgetter(0), rows))) <= long_keys.CHUNK:
-            self.added += self._transaction.cursor().putmulti(sealed)[1]
-            return
-        for row, record in sealed:
-            self.added += 1 + long_keys.put(self._transaction, row, record)
+            self._transaction.cursor().putmulti(sealed)
+        else:
+            for row, record in sealed:
+                long_keys.put(self._transaction, row, record)
+        self.added += self._rows_of_base() - before
+
+    def _rows_of_base(self) -> int:
+        found: int = self._transaction.stat()["entries"]
+        return found
+
+    def refuse_standstill(self) -> NoReturn:
+        """Raise, where a loop would meet the same rows for ever."""
+        raise DamagedShelf(
+            f"the index of order of {self._where} is damaged: it has rows that cannot be found by their keys\n"
+            "  hint: coshelf.salvage() copies what can be read"
+        )
 
     def remove(self, row: bytes) -> None:
         """Remove a row, if it exists."""
@@ -158,14 +173,19 @@ class Order:
             rows = list(islice(long_keys.walk(self._transaction, start, LAST, False, False), _AT_ONCE))
             if not rows:
                 return
+            if rows[-1][0] < start:
+                self.refuse_standstill()
             self._add(rows)
             start = rows[-1][0] + b"\0"
 
     def drop(self) -> None:
         """Remove all rows of the index."""
         while rows := self.rows(*ORDER, _AT_ONCE):
+            before = self.added
             for row, _ in rows:
                 self.remove(row)
+            if self.added == before:
+                self.refuse_standstill()
         self.size, self.hand = 0, b""
 
     def forget_all(self) -> None:
@@ -177,8 +197,8 @@ class Order:
         if not keep:
             self.remove(_STATE_ROW)
             return
-        hand = self.hand[:_HAND]
-        body = MARK + _STATE.pack(max(self.size, 0), self.evicted, len(hand)) + hand
+        hand, size = self.hand[:_HAND], min(max(self.size, 0), _MOST)  # damaged records may count anything
+        body = MARK + _STATE.pack(size, self.evicted, len(hand)) + hand
         record = records.seal(body, records.checksum(_STATE_ROW, body), 0)
         if self._transaction.put(_STATE_ROW, record, overwrite=False):
             self.added += 1

@@ -61,8 +61,10 @@ class Flusher:
 
     # --- flushing ----------------------------------------------------------------------------------------------------
 
-    def flush(self) -> int:
+    def flush(self, *, sweeps: bool = False) -> int:
         """Write all commits of the delta to the base, durably. Return the number up to which the base has every commit.
+
+        ``sweeps``: what has expired is removed even during a transaction. It is that of this thread, and reads no more.
 
         This takes the base's write lock first, and the delta's only for moments: writers do not wait for the disk.
         """
@@ -70,12 +72,12 @@ class Flusher:
         with environment.inside():
             if environment.name.is_lost():
                 environment.name.refuse_gone()
-            flushed = self.flush_inside()
+            flushed = self.flush_inside(sweeps=sweeps)
             environment.name.refuse_gone()  # after all is durable; the next flush notices a later removal
             return flushed
 
     @again_when_overtaken
-    def flush_inside(self) -> int:
+    def flush_inside(self, *, sweeps: bool = False) -> int:
         """Flush without a look at the file's name, for a thread that is inside, or that closes the files."""
         environment = self._environment
         base, state = environment.base, environment.page.delta
@@ -91,7 +93,7 @@ class Flusher:
             writer = BaseWriter(base, transaction)
             with translated(base.path, "flush"):
                 nonce = os.urandom(16)
-                last, found, blobs = self._copy(delta, transaction, writer, nonce)
+                last, found, blobs = self._copy(delta, transaction, writer, nonce, sweeps)
                 self._blobs.sync(blobs - synced)
                 if ARMED:
                     reach("flush-copied")
@@ -127,7 +129,7 @@ class Flusher:
         return found
 
     def _copy(
-        self, delta: Delta, of_base: lmdb.Transaction[bytes], writer: BaseWriter, nonce: bytes
+        self, delta: Delta, of_base: lmdb.Transaction[bytes], writer: BaseWriter, nonce: bytes, sweeps: bool
     ) -> tuple[int, bool, set[bytes]]:
         """Write to the base the rows of the delta that it does not have.
 
@@ -140,10 +142,11 @@ class Flusher:
                 taken.settle()
                 with self._environment.base.turns.settled(of_base):
                     self._environment.page.delta.announce(writer.row.nonce, nonce)
-        # A transaction goes on to see what expires meanwhile.
-        if taken.rows and not self._environment.page.is_claimed():
-            writer.sweep(taken.last, len(taken.rows))
-            keep_limits(self._environment, writer, taken.last, len(taken.rows))
+        if taken.rows:
+            is_claimed = self._environment.page.is_claimed()
+            if sweeps or not is_claimed:  # a transaction goes on to see what expires meanwhile
+                writer.sweep(taken.last, len(taken.rows))
+            keep_limits(self._environment, writer, taken.last, len(taken.rows), evicts=not is_claimed)
         return taken.last, bool(taken.rows), set(committed_rows(taken.rows))
 
     @again_when_overtaken
