@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 from pathlib import Path
+from typing import Any
 
 import bare_lock
 import pytest
@@ -174,3 +175,25 @@ def test_threads_count_exactly(path: str) -> None:
         for thread in threads:
             thread.join()
         assert shelf["n"] == 200
+
+
+@needs_module
+def test_threads_that_use_the_lock_first_at_the_same_time_share_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the object that took the lock can give it back."""
+    made = native.process_lock
+    others: list[object] = []
+
+    def meanwhile(*arguments: Any) -> Any:
+        if not others:
+            others.append(None)
+            assert lock.take(0) is False, "another thread uses the lock for the first time, and takes it"
+        return made(*arguments)
+
+    lock = bare_lock.opened(bare_lock.new_page(), str(tmp_path / "file"))
+    monkeypatch.setattr(native, "process_lock", meanwhile)
+    assert lock.swapped() is not None
+    assert lock.take(0) is None
+    lock.release()
+    assert lock.take(0) is not None

@@ -66,6 +66,7 @@ class LockBetweenProcesses:
         self._descriptor = descriptor
         self._may_swap = may_swap
         self._swapping: ProcessLock | None = None
+        self._made: dict[int, ProcessLock] = {}
         self.is_confirmed = False
         self._may_have_flock = False
         if self._words[_WORD] & _PID == os.getpid():
@@ -85,8 +86,10 @@ class LockBetweenProcesses:
     def swapped(self) -> ProcessLock | None:
         """The lock by compare-and-swap, made for the first use; None if this process cannot use it."""
         if self._swapping is None and self._may_swap:
-            self._swapping = native.process_lock(self._page, self._descriptor, _command())
-            self._may_swap = self._swapping is not None
+            made = native.process_lock(self._page, self._descriptor, _command())
+            # In one step, because only the object that took the lock gives it back: another thread may make one, too.
+            self._swapping = None if made is None else self._made.setdefault(0, made)
+            self._may_swap = made is not None
         return self._swapping
 
     def _announce_flock(self) -> None:
