@@ -178,7 +178,7 @@ def test_unused_bytes_of_records_do_not_matter() -> None:
     kind = np.dtype([("a", "i1"), ("b", "i8")], align=True)
     one, other = np.zeros(2, kind), np.frombuffer(bytearray(b"\xff" * 32), kind)  # a copy may drop unused bytes
     other["a"] = other["b"] = 0
-    assert one.tobytes() != other.tobytes()
+    assert other.view("u1").any()
     assert key_of(one) == key_of(other)
 
 
