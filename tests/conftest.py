@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import settings
+
+from coshelf.system import clock
 
 collect_ignore_glob = ["*/scripts/*", "processes/talking.py"]
 """Programs that tests start. pytest does not collect them, because importing them runs them."""
@@ -15,3 +18,12 @@ settings.load_profile("repeatable")
 def pytest_report_header() -> str:
     """Say how hypothesis is seeded. Seeds of ``random`` are in the names of tests."""
     return "seeds: hypothesis is derandomized; --hypothesis-profile=search draws anew and prints what repeats a failure"
+
+
+_REAL_CLOCK = clock.now
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown() -> None:
+    """Have each test begin with the real clock, whatever moved it before."""
+    clock.now = _REAL_CLOCK
