@@ -3,8 +3,10 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 GROUPS = --group lint
+# Tests start thousands of processes. Without bytecode on disk each compiles all that it imports, which doubles the time.
+unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-long sanitize crash fuzz lint types bench bench-quick bench-growth bench-evicting clean
+.PHONY: demo test test-long suites sanitize crash fuzz lint types bench bench-quick bench-growth bench-evicting clean
 
 $(VENV)/ready: pyproject.toml $(wildcard native/*.[ch])
 	$(PYTHON) -m venv $(VENV)
@@ -12,16 +14,39 @@ $(VENV)/ready: pyproject.toml $(wildcard native/*.[ch])
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --editable . $(GROUPS)
 	touch $@
 
-demo: $(VENV)/ready
-	$(BIN)/python examples/index_stdlib.py
+# The demo runs from the source, with what coshelf and the demo require and nothing else: it is there within seconds.
+DEMO = .venv-demo/bin/python
+DEMO_NEEDS = import tomllib; m = tomllib.load(open("pyproject.toml", "rb")); \
+	print(*m["project"]["dependencies"], *m["dependency-groups"]["demo"], sep="\n")
+.venv-demo/ready: pyproject.toml
+	$(PYTHON) -m venv .venv-demo
+	$(DEMO) -c '$(DEMO_NEEDS)' > .venv-demo/needs.txt
+	$(DEMO) -m pip install --quiet --disable-pip-version-check --requirement .venv-demo/needs.txt
+	touch $@
+
+demo: .venv-demo/ready
+	PYTHONPATH=src $(DEMO) examples/bank.py
+
+# The tests of adapters run in processes of their own: frameworks take long to import.
+WITHOUT_ADAPTERS = --ignore-glob='*/tests/contrib/for_*' --ignore=tests/contrib/test_time_edges.py --ignore=src/coshelf/contrib
 
 # Three processes, though two processors are what there must be: tests wait for servers, disks and other processes.
 test: $(VENV)/ready
-	$(BIN)/python -m pytest -n 3 --dist worksteal -m 'not long'
+	$(BIN)/python -m pytest -n 3 --dist worksteal -m 'not long' $(WITHOUT_ADAPTERS)
+	$(BIN)/python tests/adapters.py
 	$(BIN)/python tests/other_interpreters.py
 
+# On a disk, while `make test` writes to memory if it can (tests/conftest.py).
 test-long: $(VENV)/ready
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	TMPDIR=$${TMPDIR:-/tmp} $(BIN)/python -m pytest -n 2 --dist worksteal
+
+# Frameworks' own tests with our adapters (docs/integrations); programs that use diskcache or sqlitedict, and the tests of
+# these two, with our modules under these names. The counts go into the pages. DISKCACHE=PATH: a checkout of diskcache at
+# v5.6.3. PROGRAMS=NAME ...: these only, and no page changes; `adapters` and `adapters/NAME` are names, too.
+DISKCACHE ?=
+PROGRAMS ?=
+suites: $(VENV)/ready
+	$(BIN)/python tests/suites/run.py --diskcache '$(DISKCACHE)' $(PROGRAMS)
 
 # The tests of the module in C over builds with AddressSanitizer, UndefinedBehaviorSanitizer and ThreadSanitizer.
 sanitize: $(VENV)/ready

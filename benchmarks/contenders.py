@@ -219,7 +219,7 @@ class SciQLopCache(_Cache):
 
 
 class SqliteDict(Contender):
-    promises = "the death of any process, power loss"
+    promises = "the death of any process; it sets synchronous=OFF"
     capped = 500
     largest = 100_000
 

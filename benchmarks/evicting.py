@@ -158,7 +158,7 @@ def opened(kind: str, place: str, limit: int) -> Any:
     if name == "coshelf":
         if evict == "unbounded":
             return coshelf.open(f"{place}/a.shelf")
-        return coshelf.open(f"{place}/a.shelf", max_entries=limit, evict=evict)  # type: ignore[arg-type]
+        return coshelf.open(f"{place}/a.shelf", max_entries=limit, evict=evict)  # type: ignore[call-overload]
     return diskcache.Cache(f"{place}/cache", size_limit=limit, eviction_policy=THEIRS[evict])
 
 

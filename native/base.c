@@ -43,21 +43,20 @@ look_at_size(BaseReader *self)
     if (fstat(self->ends, &information) < 0 || (size_t)information.st_size < self->known) {
         return false; /* it shrank: its pages must not be touched */
     }
-    self->known = (size_t)information.st_size;
-    if (self->known <= self->map_size) {
-        return true;
-    }
-    size_t wanted = self->map_size;
-    while (wanted < self->known) {
+    size_t size = (size_t)information.st_size, wanted = self->map_size;
+    while (wanted < size) {
         wanted *= 2;
     }
-    void *map = mmap(NULL, wanted, PROT_READ, MAP_SHARED | MAP_NORESERVE, self->ends, 0);
-    if (map == MAP_FAILED) {
-        return false;
+    if (wanted > self->map_size) {
+        void *map = mmap(NULL, wanted, PROT_READ, MAP_SHARED | MAP_NORESERVE, self->file, 0);
+        if (map == MAP_FAILED) {
+            return false; /* and the pages that are not mapped stay unknown */
+        }
+        munmap((void *)self->map, self->map_size);
+        self->map = map;
+        self->map_size = wanted;
     }
-    munmap((void *)self->map, self->map_size);
-    self->map = map;
-    self->map_size = wanted;
+    self->known = size;
     return true;
 }
 
@@ -549,6 +548,7 @@ reader_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
     if (self == NULL) {
         return NULL;
     }
+    self->file = file;
     self->ends = ends;
     self->dirty = -1;
     self->uses_word = -1;
@@ -715,6 +715,8 @@ static PyMethodDef reader_methods[] = {
     {"pop", (PyCFunction)(void (*)(void))reader_pop, METH_FASTCALL, reader_pop_doc},
     {"setdefault", (PyCFunction)(void (*)(void))reader_setdefault, METH_FASTCALL, reader_setdefault_doc},
     {"popitem", (PyCFunction)(void (*)(void))reader_popitem, METH_FASTCALL, reader_popitem_doc},
+    {"first", (PyCFunction)(void (*)(void))reader_first, METH_FASTCALL, reader_first_doc},
+    {"take", (PyCFunction)(void (*)(void))reader_take, METH_FASTCALL, reader_take_doc},
     {"commit", (PyCFunction)reader_commit, METH_VARARGS, reader_commit_doc},
     {"close", (PyCFunction)reader_close, METH_NOARGS, reader_close_doc},
     {NULL, NULL, 0, NULL},

@@ -25,6 +25,7 @@ typedef struct Ends Ends;
 
 typedef struct {
     PyObject_HEAD
+    int file;                 /* a descriptor that may be mapped; LMDB opens the other one for writing only */
     int ends;                 /* a descriptor whose position is moved, to find the end of the file */
     const uint8_t *map;
     size_t map_size;

@@ -19,6 +19,8 @@ bool edge_set(Edge *edge, Span key, bool inclusive);
 const uint8_t *base_leaf_beyond(BaseReader *self, uint64_t root, unsigned depth, bool last, const Edge *edge,
                                 size_t *count, size_t *place, Edge *next, bool *has_next);
 
+#define ENDS_ATTEMPTS 64 /* as long as other processes take entries, or flush */
+
 /* Keys from start to before stop. */
 typedef struct {
     const uint8_t *start;
@@ -63,8 +65,13 @@ typedef bool (*Visit)(void *to, const LogMap *log, Place place, const LogRecord 
 bool ends_each_record(const LogMap *log, unsigned segment, uint64_t at, uint64_t head, Visit visit, void *to);
 enum found ends_first(BaseReader *self, const Range *ranges, int count, bool last, LogStamp *stamp,
                       Candidate *candidate);
+enum log_result ends_commit(Log *self, const Range *ranges, int count, bool last, const LogStamp *stamp,
+                            const Candidate *candidate, const LogRow *rows, size_t row_count, uint64_t *number);
+LogRow ends_deletion(const Candidate *candidate);
 void ends_forget(BaseReader *self);
 PyObject *reader_popitem(PyObject *reader, PyObject *const *arguments, Py_ssize_t count);
-extern const char reader_popitem_doc[];
+PyObject *reader_first(PyObject *reader, PyObject *const *arguments, Py_ssize_t count);
+PyObject *reader_take(PyObject *reader, PyObject *const *arguments, Py_ssize_t count);
+extern const char reader_popitem_doc[], reader_first_doc[], reader_take_doc[];
 
 #endif

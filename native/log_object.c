@@ -1,4 +1,4 @@
-/* coshelf._native.Log: the log for Python. log_commits.c, log_store.c and log_rows.c have most of its methods. */
+/* coshelf._native.Log: the log for Python. log_commits.c, log_store.c, log_rows.c and log_changes.c have most of its methods. */
 
 #include "native.h"
 
@@ -326,6 +326,8 @@ static PyMethodDef log_methods[] = {
     {"get", (PyCFunction)log_get, METH_O, get_doc},
     {"rows", (PyCFunction)log_rows, METH_VARARGS, log_rows_doc},
     {"count", (PyCFunction)log_count, METH_VARARGS, log_count_doc},
+    {"changes", (PyCFunction)log_changes, METH_VARARGS, log_changes_doc},
+    {"last", (PyCFunction)log_last, METH_NOARGS, log_last_doc},
     {"swap", (PyCFunction)log_swap_of, METH_O, swap_doc},
     {"remove", (PyCFunction)log_remove_of, METH_O, remove_doc},
     {"make", (PyCFunction)log_make_of, METH_O, make_doc},

@@ -82,8 +82,11 @@ PyObject *log_store(Log *self, PyObject *const *arguments, Py_ssize_t count);
 PyObject *log_notice_by(Log *self, PyObject *arguments);
 PyObject *log_rows(Log *self, PyObject *arguments);
 PyObject *log_count(Log *self, PyObject *arguments);
+PyObject *log_changes(Log *self, PyObject *arguments);
+PyObject *log_last(Log *self, PyObject *nothing);
 extern const char log_put_doc[], log_commit_doc[], log_stamp_doc[], log_take_number_doc[], log_barrier_doc[],
-    log_store_doc[], log_notices_doc[], log_rows_doc[], log_count_doc[];
+    log_store_doc[], log_notices_doc[], log_rows_doc[], log_count_doc[], log_changes_doc[],
+    log_last_doc[];
 
 void log_dealloc(Log *self);
 int log_copy(Log *self, const uint8_t *key, size_t length, uint8_t **copy, size_t *room, size_t *found_length);

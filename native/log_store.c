@@ -4,6 +4,13 @@
 
 #include "log_object.h"
 
+#ifdef __linux__
+#include <limits.h>
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
 #define LONGEST_PAUSE 63     /* the most values in a row that are left to Python without an attempt */
 #define LARGEST_VALUE 32768  /* bytes of a body that is stored in one call; Python looks for large buffers in others */
 
@@ -54,15 +61,29 @@ commit_at_once(Log *self, PyObject *key, PyObject *body, bool holding)
     return result;
 }
 
-/* After a commit: have the flusher notice it. Returns whether more is to be done. */
+/* Wake the threads that wait at the bell. Returns whether that is left to Python, where there is no futex. */
+static bool
+is_wake_left(Log *self)
+{
+    if (!atomic_load_explicit(self->log.bell + 1, memory_order_relaxed)) {
+        return false;
+    }
+#ifdef __linux__
+    syscall(SYS_futex, self->log.bell, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+    return false;
+#else
+    return true;
+#endif
+}
+
+/* After a commit: wake who waits, and have the flusher notice it. Returns whether more is to be done. */
 bool
 log_notice(Log *self)
 {
     if (PyList_Append(self->noticed, Py_None) < 0) {
         PyErr_Clear(); /* there is no memory; the next commit is noticed, and flushes this one, too */
     }
-    return atomic_load_explicit(self->log.bell + 1, memory_order_relaxed) || log_is_due(&self->log)
-           || is_none(self->flusher, self->thread_attribute);
+    return is_wake_left(self) || log_is_due(&self->log) || is_none(self->flusher, self->thread_attribute);
 }
 
 static void
@@ -76,8 +97,8 @@ const char log_store_doc[] = PyDoc_STR(
     "store(key, value, start=None, holding=False, /)\n--\n\n"
 "Commit a value of plain data under a key, and note it for the flush. ``start`` is what the bytes of str keys begin\n"
 "with in the key's namespace; None for the whole shelf. ``holding``: this thread holds the exclusive lock. Returns False if nothing was committed, so that\n"
-"it has to be done in Python. Returns None if all is done, and True if a thread waits at the bell, the flusher has no\n"
-"thread, or a flush is due.");
+"it has to be done in Python. Returns None if all is done, and True if the flusher has no thread, a flush is due,\n"
+"or a thread waits at the bell that cannot be woken from here.");
 
 PyObject *
 log_store(Log *self, PyObject *const *arguments, Py_ssize_t count)

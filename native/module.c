@@ -170,6 +170,10 @@ PyDoc_STRVAR(checksum_of_pages_doc,
 "checksum_of_pages(descriptor, numbers, size, kind, start, /)\n--\n\n"
 "As :func:`coshelf.engines.lmdb.pages.inner_pages.checksum_of_pages`.");
 
+PyDoc_STRVAR(make_lines_doc,
+"make_lines(memory, boot, token, /)\n--\n\n"
+"Make an empty table of turns in zeros. ``token`` is less than that of its first turn.");
+
 /* --- the module ---------------------------------------------------------------------------------------------------- */
 
 static PyMethodDef methods[] = {
@@ -184,6 +188,7 @@ static PyMethodDef methods[] = {
     {"add_puts", native_add_puts, METH_VARARGS, add_puts_doc},
     {"put_plain", (PyCFunction)(void (*)(void))native_put_plain, METH_FASTCALL, put_plain_doc},
     {"checksum_of_pages", native_checksum_of_pages, METH_VARARGS, checksum_of_pages_doc},
+    {"make_lines", native_make_lines, METH_VARARGS, make_lines_doc},
     {NULL, NULL, 0, NULL},
 };
 
@@ -198,6 +203,8 @@ static const struct {
     {"ProcessLock", &process_lock_spec},
     {"Hold", &hold_spec},
     {"SealedPages", &sealed_pages_spec},
+    {"Lines", &lines_spec},
+    {"LinePlace", &line_place_spec},
 };
 
 static int
@@ -211,6 +218,12 @@ fill(PyObject *module)
         if (failed < 0) {
             return -1;
         }
+    }
+    PyObject *kind = lines_mutex_kind();
+    int failed = kind == NULL ? -1 : PyModule_AddObjectRef(module, "mutex_kind", kind);
+    Py_XDECREF(kind);
+    if (failed < 0) {
+        return -1;
     }
     State *state = PyModule_GetState(module);
     state->either = (PyTypeObject *)PyType_FromModuleAndSpec(module, &either_spec, NULL);

@@ -70,6 +70,10 @@ void process_lock_confirm(PyObject *lock);
 void process_lock_give_back(PyObject *lock);
 extern PyType_Spec hold_spec;
 extern PyType_Spec sealed_pages_spec;
+extern PyType_Spec lines_spec;
+extern PyType_Spec line_place_spec;
+PyObject *lines_mutex_kind(void);
+PyObject *native_make_lines(PyObject *module, PyObject *arguments);
 PyObject *native_add_puts(PyObject *module, PyObject *arguments);
 PyObject *native_put_plain(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 

@@ -7,8 +7,6 @@
 #include "ends.h"
 
 #define MOST_RANGES 3 /* of one namespace */
-#define ATTEMPTS 64   /* as long as other processes take entries, or flush */
-
 static inline Span
 key_of(const Candidate *candidate)
 {
@@ -39,11 +37,10 @@ changes_nothing(void *to, const LogMap *Py_UNUSED(log), Place Py_UNUSED(place), 
     return true;
 }
 
-/* Commit the deletion. The caller holds the mutex. */
+/* Commit, if the candidate still is the first. The caller holds the mutex. */
 static enum log_result
-commit_deletion(Log *self, const LogStamp *stamp, Choice *choice, uint64_t *number)
+commit_locked(LogMap *log, const LogStamp *stamp, Choice *choice, Commit *commit)
 {
-    LogMap *log = &self->log;
     enum log_result result = log_may_commit(log, false);
     if (result != LOG_DONE) {
         return result;
@@ -59,16 +56,39 @@ commit_deletion(Log *self, const LogStamp *stamp, Choice *choice, uint64_t *numb
             return LOG_CHANGED;
         }
     }
-    LogRow row = {
-        .key = choice->candidate->key,
-        .key_length = (uint32_t)choice->candidate->length,
-        .body = (const uint8_t *)"",
-    };
-    row.partial = checksum(row.key, row.key_length, 0);
-    Commit commit = {.rows = &row, .count = 1};
-    result = log_commit_locked(log, &commit);
+    return log_commit_locked(log, commit);
+}
+
+/* Commit rows, if the candidate still is the first entry of the ranges. LOG_BUSY: the mutex was not free for long, or an
+ * error is set; LOG_CHANGED: it has to be looked for again. */
+enum log_result
+ends_commit(Log *self, const Range *ranges, int count, bool last, const LogStamp *stamp, const Candidate *candidate,
+            const LogRow *rows, size_t row_count, uint64_t *number)
+{
+    Choice choice = {ranges, count, last, candidate};
+    Commit commit = {.rows = rows, .count = row_count};
+    enum log_result result = log_lock(&self->log, LOG_SPINS);
+    if (result == LOG_BUSY) {
+        return log_wait_for_mutex(self) ? LOG_CHANGED : LOG_BUSY;
+    }
+    if (result == LOG_DONE) {
+        result = commit_locked(&self->log, stamp, &choice, &commit);
+        log_unlock(&self->log);
+    }
     *number = commit.number;
     return result;
+}
+
+/* The row that deletes the candidate. */
+LogRow
+ends_deletion(const Candidate *candidate)
+{
+    return (LogRow){
+        .key = candidate->key,
+        .key_length = (uint32_t)candidate->length,
+        .body = (const uint8_t *)"",
+        .partial = checksum(candidate->key, candidate->length, 0),
+    };
 }
 
 /* --- the item ------------------------------------------------------------------------------------------------------ */
@@ -102,7 +122,7 @@ made_item(BaseReader *self, PyObject *start, const Candidate *candidate)
 static PyObject *
 taken(BaseReader *self, Log *log, PyObject *start, const Range *ranges, int count, bool last, uint64_t *number)
 {
-    for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
+    for (int attempt = 0; attempt < ENDS_ATTEMPTS; attempt++) {
         LogStamp stamp;
         Candidate candidate;
         if (!log_stores_at_once(log) || self->closed || (Log *)self->log != log) {
@@ -123,19 +143,8 @@ taken(BaseReader *self, Log *log, PyObject *start, const Range *ranges, int coun
             Py_XDECREF(item);
             return NULL;
         }
-        Choice choice = {ranges, count, last, &candidate};
-        enum log_result result = log_lock(&log->log, LOG_SPINS);
-        if (result == LOG_BUSY) {
-            Py_DECREF(item);
-            if (!log_wait_for_mutex(log)) {
-                return NULL;
-            }
-            continue;
-        }
-        if (result == LOG_DONE) {
-            result = commit_deletion(log, &stamp, &choice, number);
-            log_unlock(&log->log);
-        }
+        LogRow row = ends_deletion(&candidate);
+        enum log_result result = ends_commit(log, ranges, count, last, &stamp, &candidate, &row, 1, number);
         if (result == LOG_DONE) {
             return item;
         }

@@ -2,9 +2,13 @@
 
 Each Python gets an environment of its own beside the main one. Some tests run on the first Python only, because they
 test files, locks and servers, and not Python: the example and the benchmark, and the tests of crashes, damage, kills,
-base and delta, histories, races, care, servers, bad input, fuzzing, keys' bytes, compression and the command line.
-The tests of engines, values and large buffers run on the first and the last Python. One Python runs without the module
-in C.
+base and delta, histories, races, care, servers, bad input, fuzzing, keys' bytes, compression, leases, cut networks, the
+exclusive lock, results that are computed once, the log's storms and sanitizers, deaths between two instructions of the
+module in C, the command line, adapters, words and layers of the source, and what is compared with diskcache and
+sqlitedict, which leave databases open. The tests of engines, values, large buffers, tasks, pickleshare and these doors
+run on the first and the last Python. One Python runs without the module in C. Of the others, it alone runs the tests of
+the table of turns, of files of other users, and some of expiry and kills. Django's Tasks need a later Python than the
+first.
 """
 
 from __future__ import annotations
@@ -17,8 +21,13 @@ from pathlib import Path
 
 SUPPORTED = ("3.11", "3.12", "3.13")
 ON_THE_FIRST_ONLY = (
+    "src/coshelf/contrib",
+    "tests/test_bank.py",
     "tests/test_example.py",
     "tests/test_benchmarks.py",
+    "tests/test_layers.py",
+    "tests/test_vocabulary.py",
+    "tests/test_web_pages.py",
     "tests/bad_input",
     "tests/blobs/test_from_outside.py",
     "tests/blobs/test_orphans.py",
@@ -28,9 +37,20 @@ ON_THE_FIRST_ONLY = (
     "tests/crash",
     "tests/damage",
     "tests/delta",
+    "tests/diskcache/test_beside_the_original.py",
+    "tests/diskcache/test_silent_losses.py",
+    "tests/diskcache/test_taking_over.py",
+    "tests/diskcache/test_taking_over_processes.py",
     "tests/fuzz",
     "tests/histories",
+    "tests/memoize/test_single_computation.py",
+    "tests/native/test_call_steps.py",
+    "tests/native/test_log_sanitized.py",
+    "tests/native/test_log_steps.py",
+    "tests/native/test_log_storm.py",
+    "tests/native/test_sanitized.py",
     "tests/processes/test_containers.py",
+    "tests/processes/test_exclusive_lock.py",
     "tests/processes/test_files_engine.py",
     "tests/processes/test_gevent.py",
     "tests/processes/test_gone_while_open.py",
@@ -44,6 +64,9 @@ ON_THE_FIRST_ONLY = (
     "tests/processes/test_sharing.py",
     "tests/programs",
     "tests/servers",
+    "tests/sqlitedict_door/test_as_sqlitedict.py",
+    "tests/sqlitedict_door/test_faults.py",
+    "tests/sqlitedict_door/test_trust.py",
     "tests/transfer",
     "tests/unit/test_costs.py",
     "tests/unit/test_exposure.py",
@@ -53,21 +76,81 @@ ON_THE_FIRST_ONLY = (
     "tests/unit/test_neighbours.py",
     "tests/unit/test_secrets_in_urls.py",
     "tests/values/test_compression.py",
+    "tests/watching/test_cli.py",
+    "tests/watching/test_face_processes.py",
+    "tests/watching/test_files.py",
+    "tests/watching/test_live_page.py",
+    "tests/watching/test_lmdb_kills.py",
     "tests/engines/test_files_on_a_network.py",
     "tests/ancestors/test_pickleshare_own_tests.py",
     "tests/ancestors/test_pickleshare_races.py",
+    "tests/aio/test_cancelling.py",
+    "tests/aio/test_contract.py",
+    "tests/aio/test_life.py",
+    "tests/locks/test_leader_election.py",
+    "tests/locks/test_lease_protocol.py",
+    "tests/locks/test_leases.py",
+    "tests/locks/test_lock_histories.py",
+    "tests/partitions",
+    "tests/queues/test_copies.py",
+    "tests/queues/test_examples.py",
+    "tests/queues/test_histories.py",
+    "tests/queues/test_processes.py",
+    "tests/turns/test_steps.py",
+    "tests/watching/test_lmdb_comings.py",
+    "tests/watching/test_objects.py",
+    "tests/watching/test_postgresql.py",
+    "tests/watching/test_redis.py",
+    "tests/watching/test_servers_in_tasks.py",
+    "tests/watching/test_sqlite.py",
 )
+NEEDS_A_LATER_PYTHON = "tests/contrib/for_django/tasks"
+"""Of the tests of adapters, those for which the first Python is too old: Django 6 needs 3.12."""
 ENGINES_OF_THE_FIRST = [
     f"tests/engines/test_{file}.py::Test{engine}"
     for file in ("contract", "machine")
     for engine in ("Files", "Sqlite", "Mapping", "LmdbWith")
 ]
 """Prefixes of names. The classes that remain have lmdb with its defaults, and memory."""
-NOT_IN_BETWEEN = ("tests/blobs", "tests/engines", "tests/reentry", "tests/values")
+NOT_IN_BETWEEN = (
+    "tests/aio",
+    "tests/ancestors/test_beside_pickleshare.py",
+    "tests/ancestors/test_migrate.py",
+    "tests/ancestors/test_pickleshare.py",
+    "tests/ancestors/test_pickleshare_goes_on.py",
+    "tests/blobs",
+    "tests/diskcache",
+    "tests/engines",
+    "tests/reentry",
+    "tests/sqlitedict_door",
+    "tests/values",
+)
 """Tests that a Python between the first and the last leaves out: its differences exist in the last, too."""
 WITHOUT_NATIVE = "3.12"
 """The Python that runs the tests without the module in C."""
+FOR_THE_MODULE = (
+    "tests/bounded/test_processes.py",
+    "tests/expiry/test_a_day.py",
+    "tests/expiry/test_kills.py",
+    "tests/tags/test_processes.py",
+    "tests/turns/test_table.py",
+    "tests/unit/test_planted_pickles.py",
+    "tests/unit/test_trust_at_creation.py",
+)
+"""Tests that differ with the module in C and not with Python: of the others, that without the module runs them."""
 ROOT = Path(__file__).resolve().parent.parent
+
+
+def of_adapters() -> list[str]:
+    """The tests of adapters that run on the first Python only."""
+    kept = ROOT / NEEDS_A_LATER_PYTHON
+    folders = (ROOT / "tests" / "contrib", kept.parent)
+    return [
+        str(path.relative_to(ROOT))
+        for folder in folders
+        for path in sorted(folder.iterdir())
+        if not kept.is_relative_to(path) and path.name != "conftest.py"
+    ]
 
 
 def find(version: str) -> str | None:
@@ -113,8 +196,10 @@ def main() -> int:
             print(f"SKIPPED: Python {version} is not on this machine")
             continue
         print(f"Python {version}:", flush=True)
-        paths = ON_THE_FIRST_ONLY if version == SUPPORTED[-1] else ON_THE_FIRST_ONLY + NOT_IN_BETWEEN
-        left_out = [option for path in paths for option in ("--ignore", path)]
+        paths = ON_THE_FIRST_ONLY
+        paths += () if version == SUPPORTED[-1] else NOT_IN_BETWEEN
+        paths += () if version == WITHOUT_NATIVE else FOR_THE_MODULE
+        left_out = [option for path in (*paths, *of_adapters()) for option in ("--ignore", path)]
         left_out += [option for name in ENGINES_OF_THE_FIRST for option in ("--deselect", name)]
         command = [
             prepare(python, version),

@@ -9,7 +9,7 @@ Program = str | Path
 """The text of a program, or the path of its file."""
 
 _TESTS = Path(__file__).parent
-_NAMES = ("processes", "delta", "blobs", "histories", "bad_input", "fuzz", "memoize", "bounded")
+_NAMES = ("processes", "delta", "blobs", "histories", "bad_input", "fuzz", "memoize", "bounded", "watching")
 _FOLDERS = [_TESTS, *(_TESTS / name for name in _NAMES)]
 
 

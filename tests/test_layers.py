@@ -32,11 +32,13 @@ LAYERS = [
     ("contract",),
     ("values", "trust", "inspection.record_check"),
     ("engines",),
-    ("memo",),
+    ("memo", "coordination"),
     ("mapping", "values.training", "inspection"),
     ("opening",),
+    ("aio",),
     ("inspection.files", "trust.granting"),
-    ("dropin", "shelve", "dbm", "pickleshare", "ipython", "transfer"),
+    ("dropin", "diskcache", "shelve", "dbm", "pickleshare", "sqlitedict", "ipython", "transfer"),
+    ("contrib",),
     ("cli", "testing", "__main__", "__init__"),
 ]
 PERMITTED = {

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 TEXTS = [
     *(ROOT / "src").rglob("*.py"),
-    *(ROOT / "docs").glob("*.md"),
+    *(ROOT / "docs").rglob("*.md"),
     *(ROOT / "examples").glob("*.py"),
     ROOT / "README.md",
 ]

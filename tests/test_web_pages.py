@@ -87,6 +87,9 @@ def pages(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
     example = importlib.import_module("web_pages")
     with coshelf.open(tmp_path / "web.cache") as shelf:
         yield example.Pages(shelf, fresh=50, keep=100)
+        for thread in threading.enumerate():
+            if thread.name == "coshelf-refresh":  # it has its answer, and stores the page
+                thread.join(LIMIT)
     del sys.modules["web_pages"]
 
 

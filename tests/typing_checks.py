@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, assert_type
 
 import coshelf
+import coshelf.aio
 from coshelf import Cursor, Shelf, Snapshot, Transaction
+
+
+@dataclass
+class User:
+    name: str
 
 
 def open_and_annotate(path: Path) -> None:
@@ -29,8 +36,16 @@ def open_and_annotate(path: Path) -> None:
 def open_with_options(path: Path) -> None:
     typed: Shelf[str, list[int]] = coshelf.open(path, codec="msgspec", type=list[int], compress="zstd")
     small: Shelf[str, str] = coshelf.open(path, codec="str", compress=coshelf.Zstd(level=9), recode=True)
+    users = coshelf.open(path, type=User)
+    assert_type(users, Shelf[str, User])
+    assert_type(users["ann"], User)
+    users["ann"] = 5  # type: ignore[assignment]
+    numbered: Shelf[int, User] = coshelf.open(path, type=User, durability="commit")
+    either: Shelf[str, int | str] = coshelf.open(path, type=int | str)
+    coshelf.open(path, type=User, durable="commit")  # type: ignore[call-overload]
+    print(users, numbered, either)
     secret: Shelf[str, bytes] = coshelf.open(path, codec="bytes", compress=False, encrypt=[b"new", b"old"])
-    coshelf.open(path, codec="yaml")  # type: ignore[arg-type]
+    coshelf.open(path, codec="yaml")  # type: ignore[call-overload]
     gained: int = small.train_dictionary(samples=1_000, size=4_096).before
     print(typed, secret, gained)
 
@@ -88,3 +103,41 @@ def memoize(shelf: Shelf[Any, Any]) -> int:
 
     print(there, original, read, main, double.cache_key(1), awaited.cache_key(1))
     return result + hits
+
+
+async def tasks(path: Path) -> int:
+    async with coshelf.aio.open(path, type=User, timeout=5) as typed:
+        assert_type(typed, coshelf.aio.AsyncShelf[str, User])
+    async with coshelf.aio.open(path) as opened:
+        users: coshelf.aio.AsyncShelf[str, int] = opened
+        number: int = await users["ann"]
+        maybe: int | None = await users.get("ann")
+        sure: int | str = await users.get("ann", "nobody")
+        popped: int | None = await users.pop("ann", None)
+        last: tuple[str, int] = await users.popitem()
+        await users.set("ann", "text")  # type: ignore[arg-type]
+        names: list[str] = [name async for name in users.keys("a*", reverse=True)]
+        pairs: list[tuple[str, int]] = await users.items(prefix="a").list()
+        async with users.transaction() as t:
+            handle: coshelf.aio.AsyncTransaction[str, int] = t
+            await handle.set("a", await handle["b"])
+        async with users.snapshot() as snapshot:
+            frozen: coshelf.aio.AsyncSnapshot[str, int] = snapshot
+        async with users.edit("ann") as value:
+            edited: int = value
+        async with users.lock("deploy") as turn:
+            token: int = turn.token
+        async with users.queue("jobs").take() as job:
+            item: int = job
+        async for change in users.watch():
+            key: str = change.key
+            print(key)
+
+        @users.memoize
+        async def double(number: int) -> int:
+            return 2 * number
+
+        result: int = await double(4)
+        await double("a")  # type: ignore[arg-type]
+        print(number, maybe, sure, popped, last, names, pairs, frozen, edited, token, item, result)
+        return await users.transact(lambda t: t["a"] + 1)

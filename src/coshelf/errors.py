@@ -39,6 +39,10 @@ __all__ = [
     "StorageError",
     "StorageFull",
     "TransactionInProgress",
+    "TurnHeld",
+    "TurnLost",
+    "TurnNotHeld",
+    "TurnTimeout",
     "TypeMismatch",
     "Unavailable",
     "UnkeyableArgument",
@@ -205,6 +209,29 @@ class WaitTimeout(CoshelfError, TimeoutError):
     """``wait()`` ended because the key did not appear in time."""
 
 
+class TurnTimeout(WaitTimeout):
+    """A lock, semaphore or barrier was not free within the timeout. The message names who has it.
+
+    ``holders`` has them: see :class:`coshelf.contract.Who`.
+    """
+
+    def __init__(self, message: str, holders: tuple[Any, ...] = ()) -> None:
+        super().__init__(message)
+        self.holders = holders
+
+
+class TurnLost(CoshelfError, RuntimeError):
+    """The lease of a lock ended while its block ran: another process may have had the turn meanwhile."""
+
+
+class TurnHeld(CoshelfError, RuntimeError):
+    """This thread or task has the turn already, and would wait for itself."""
+
+
+class TurnNotHeld(CoshelfError, RuntimeError):
+    """This thread or task has no turn that it could give back, or this process was forked from the one that has it."""
+
+
 class TransactionInProgress(CoshelfError, RuntimeError):
     """This thread is inside a transaction or edit of the shelf, and the call cannot be part of it.
 
@@ -225,7 +252,7 @@ class Conflict(CoshelfError, RuntimeError):
 
 
 class SnapshotLost(CoshelfError, RuntimeError):
-    """Commits overtook a reader that cannot register itself with the writers."""
+    """A reader cannot go on: commits overtook it, its server gave up its instant, or its task was cancelled."""
 
 
 # --- the engine below ------------------------------------------------------------------------------------------------

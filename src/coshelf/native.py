@@ -18,18 +18,22 @@ if TYPE_CHECKING:
     import threading
 
     from coshelf import _native
-    from coshelf._native import BaseReader, Hold, Log, PageItems, ProcessLock
+    from coshelf._native import BaseReader, Hold, LinePlace, Lines, Log, PageItems, ProcessLock
+    from coshelf.system.participants import Party
 
 __all__ = [
     "base_reader",
     "behind",
     "faster",
     "faster_under",
+    "fits_lines",
     "gather",
     "hold",
     "in_use",
     "instead",
+    "lines",
     "log",
+    "make_lines",
     "page_items",
     "process_lock",
     "reason",
@@ -146,10 +150,10 @@ def process_lock(page: memoryview, file: int, command: bytes) -> ProcessLock | N
 def hold(
     lock: ProcessLock,
     log: Log,
-    owners: dict[int, tuple[int, int]],
+    owners: dict[int, Party],
     waiting: list[threading.Lock],
     wake: Callable[[], None],
-) -> Callable[[tuple[int, int]], Hold]:
+) -> Callable[[Party], Hold]:
     """A function that makes context managers, which hold the exclusive lock for a block if nothing is unusual.
 
     The function takes the owner. The block gets whether it has the lock. Only if the module is in use.
@@ -162,3 +166,33 @@ def hold(
         wake: wakes them.
     """
     return _native.Hold(lock, log, owners, waiting, wake).by
+
+
+def lines(
+    memory: memoryview,
+    unusual: Callable[..., object],
+    watch: Callable[[LinePlace, list[tuple[int, int, int, int, int]]], object],
+    wait: Callable[[LinePlace, float | None], bool],
+    tell: Callable[[LinePlace, Callable[[], object]], object],
+) -> Lines:
+    """The lines of a table of turns, for one open shelf. Only if the module is in use.
+
+    Args:
+        memory: the table.
+        unusual: joins a line in a forked child, for a barrier, or if every place is in use.
+        watch: has the places of processes end when these end. It gets a place that waits, and for each process its row,
+            the use of the row, pid, start and pid namespace.
+        wait: waits at a place.
+        tell: has a function called when a place is called.
+    """
+    return _native.Lines(memory, _native.LinePlace, unusual, watch, wait, tell)
+
+
+def make_lines(memory: memoryview, boot: bytes, token: int) -> None:
+    """Make an empty table of turns in zeros. Only if the module is in use."""
+    _native.make_lines(memory, boot, token)
+
+
+def fits_lines(mutex_size: int, library: int) -> bool:
+    """Whether this process can use a mutex that another one made."""
+    return (mutex_size, library) == _native.mutex_kind

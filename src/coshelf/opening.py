@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import builtins
 import dataclasses
 import functools
 import os
 from collections.abc import Callable, Iterable, MutableMapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, overload
 
 from coshelf.contract import Durability, Engine, Flag, OpenOptions
 from coshelf.engines import holds_bare_pickles, open_engine
@@ -20,16 +21,53 @@ from coshelf.trust.policy import Policy, policy
 from coshelf.values.choosing import start_afresh
 
 if TYPE_CHECKING:
+    from typing import Unpack
+
+    import typing_extensions
+
     from coshelf.values.compression import Zstd
     from coshelf.values.front_doors import FrontDoor
     from coshelf.values.limiting import AskedLimits
     from coshelf.values.limits import Eviction
 
-__all__ = ["Codec", "open", "open_with_codec", "reopen"]
+    # The keys of a shelf with a type are str, unless its annotation says otherwise.
+    K = typing_extensions.TypeVar("K", default=str)
+
+V = TypeVar("V")
+
+__all__ = ["Codec", "Options", "Target", "open", "open_with_codec", "reopen"]
 
 Codec = Literal["pickle", "msgspec", "json", "bytes", "str"]
+Target = str | bytes | os.PathLike[str] | os.PathLike[bytes] | MutableMapping[Any, bytes]
 
 
+class Options(TypedDict, total=False):
+    """The options of :func:`open`, but for ``type=``."""
+
+    mode: int
+    durability: Durability
+    flush_interval: float
+    timeout: float
+    protocol: int | None
+    writeback: bool
+    require: Iterable[str]
+    trust: bool | None
+    allow: Iterable[Callable[..., Any]]
+    sign: bytes | Iterable[bytes]
+    codec: Codec | None
+    compress: Literal["zstd", False] | Zstd | None
+    encrypt: bytes | Iterable[bytes]
+    recode: bool
+    expire: float | timedelta | Literal[False] | None
+    max_bytes: int | str | None
+    max_entries: int | None
+    evict: Eviction | None
+
+
+@overload
+def open(target: Target, flag: Flag = "c", *, type: builtins.type[V], **options: Unpack[Options]) -> Shelf[K, V]: ...
+@overload
+def open(target: Target, flag: Flag = "c", *, type: Any = None, **options: Unpack[Options]) -> Shelf[Any, Any]: ...
 def open(
     target: str | bytes | os.PathLike[str] | os.PathLike[bytes] | MutableMapping[Any, bytes],
     flag: Flag = "c",
@@ -160,7 +198,7 @@ def open_with_codec(
         how.refuse_bare_pickles("files")
     engine = open_engine(target, options)
     try:
-        _require(engine, require)
+        require_capabilities(engine, require)
         if flag == "n":
             start_afresh(engine)
         if limits is not None:
@@ -192,7 +230,8 @@ def _shelf(
     return WritebackShelf(handle, namespace, cache)
 
 
-def _require(engine: Engine, wanted: Iterable[str]) -> None:
+def require_capabilities(engine: Engine, wanted: Iterable[str]) -> None:
+    """Raise :class:`Unsupported` if an engine lacks one of these capabilities, as ``require=`` of :func:`open`."""
     if isinstance(wanted, str):
         wanted = (wanted,)
     names = {field.name for field in dataclasses.fields(engine.capabilities)}

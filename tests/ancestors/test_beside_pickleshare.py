@@ -129,7 +129,7 @@ def test_waiting_wakes_for_an_old_process(root: Path, old: Old) -> None:
     old.finish()
     old.start("time.sleep(0.2); db['box/other'] = 'here'")
     with coshelf.open(f"files:{root}") as shelf:
-        assert shelf.wait("box/other", timeout=30) == "here"
+        assert shelf.wait("box/other", timeout=300) == "here"
     old.finish()
 
 

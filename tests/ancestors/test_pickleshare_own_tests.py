@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tarfile
 from pathlib import Path
 
 import pytest
+from sdists import fetch, needed, unpack
 
 _VERSION = "0.7.5"
 
@@ -17,25 +17,8 @@ _VERSION = "0.7.5"
 def own_tests(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with pickleshare's test file, and ours under pickleshare's name."""
     place = tmp_path_factory.mktemp("own-tests")
-    got = subprocess.run(
-        [
-            *(sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:"),
-            *("--dest", str(place), f"pickleshare=={_VERSION}"),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    archive = place / f"pickleshare-{_VERSION}.tar.gz"
-    if not archive.exists():
-        complaint = f"pickleshare's source distribution cannot be had: {got.stderr[-300:]}"
-        if os.environ.get("CI"):
-            pytest.fail(complaint)
-        pytest.skip(complaint)
-    with tarfile.open(archive) as opened:
-        source = opened.extractfile(f"pickleshare-{_VERSION}/test_pickleshare.py")
-        assert source is not None
-        (place / "test_pickleshare.py").write_bytes(source.read())
+    with needed():
+        unpack(fetch("pickleshare", _VERSION), ("test_pickleshare.py",), place)
     (place / "pickleshare.py").write_text("from coshelf.pickleshare import *\n")
     (place / "pytest.ini").write_text("[pytest]\n")
     return place

@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 import coshelf
-from starting import Program, as_user, environment, words_of
+from forked import run
+from starting import Program, as_user, environment
 
 NOBODY = 65534
 
@@ -99,14 +100,12 @@ class Python:
     def __call__(
         self, program: Program, *arguments: object, user: int | None = None, check: bool = True, **variables: str
     ) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [sys.executable, *(words_of(program) if user is None else as_user(user, program)), *map(str, arguments)],
-            env=environment() | {"PYTHONDONTWRITEBYTECODE": "1"} | variables,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
+        its = environment() | {"PYTHONDONTWRITEBYTECODE": "1"} | variables
+        if user is None:
+            done = run(program, *arguments, environment=its, timeout=300)
+        else:
+            command = [sys.executable, *as_user(user, program), *map(str, arguments)]
+            done = subprocess.run(command, env=its, capture_output=True, text=True, timeout=300, check=False)
         if check:
             assert done.returncode == 0, f"ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done

@@ -28,6 +28,7 @@ def test_copies_between_engines_and_back(sh, a_shelf: str, tmp_path: Path) -> No
         "failed": [],
         "verified": 2,
         "settings": [],
+        "items": 0,
     }
     with coshelf.open(tmp_path / "b.shelf") as shelf:
         assert dict(shelf) == {"hello": 15, ("t", 1): {"x": None}}

@@ -49,7 +49,7 @@ def messages(path: Path) -> list[str]:
 def test_no_message_that_a_command_can_show_names_an_argument_of_python() -> None:
     left = []
     for path in SOURCE.rglob("*.py"):
-        if path.relative_to(SOURCE).parts[0] in ("cli", "testing"):
+        if {"cli", "testing", "sqlitedict"} & set(path.relative_to(SOURCE).parts):  # no command opens a SqliteDict
             continue
         for text in messages(path):
             is_reachable = not any(words in text for words in NOT_FROM_COMMANDS)

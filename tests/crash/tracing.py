@@ -174,6 +174,15 @@ class Reader:
         known = self._at(call)
         return self._size(_file(known), call.number(1)) if known else None
 
+    def _truncate(self, call: Call) -> Event | None:
+        path = self._path(call, 0)
+        if path is None:
+            return None
+        node = self._followed(path)
+        node = node if isinstance(node, (File, Directory)) else self._names[node]
+        assert isinstance(node, File)
+        return self._size(node, call.number(1))
+
     def _fallocate(self, call: Call) -> Event | None:
         known = self._at(call)
         if known is None:

@@ -262,12 +262,35 @@ def test_a_finalizer_that_writes_in_a_flush_keeps_nobody_from_the_base(
         assert shelf["finalizer"] == 1
 
 
+def test_a_finalizer_that_closes_in_a_flush_waits_for_nobody_who_waits_for_that_flush(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread of the flush has the lock of the base. Another thread waits for it, and makes others wait."""
+    take_over, is_first = BaseWriter.take_over, iter([True])
+
+    def interrupted(self: BaseWriter, rows: Any) -> None:
+        if next(is_first, False):
+            other.start()
+            until(lambda: not flusher._is_my_turn())
+            handle.close()
+        take_over(self, rows)
+
+    with coshelf.open(path, flush_interval=LONG) as shelf:
+        shelf["first"] = 1
+        flush_all(shelf)
+        handle = coshelf.open(path)
+        shelf["a"] = 1
+        flusher = environment_of(shelf).flusher
+        other = threading.Thread(target=shelf.sync)
+        monkeypatch.setattr(BaseWriter, "take_over", interrupted)
+        flusher.flush()
+        other.join()
+        assert dict(shelf) == {"first": 1, "a": 1}
+
+
 def test_a_fork_finds_no_flush_thread_and_the_parent_has_one_again_after(crew: Crew, path: str) -> None:
     """From Python 3.12 on, a thread that is there at a fork is a DeprecationWarning, here an error."""
-    crew.run(
-        SCRIPTS / "fork_without_the_thread.py",
-        path,
-    )
+    crew.start(SCRIPTS / "fork_without_the_thread.py", path, fresh=True).finish()
 
 
 def test_a_thread_that_noticed_nothing_is_not_started_after_a_fork(crew: Crew, path: str) -> None:

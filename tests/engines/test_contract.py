@@ -33,6 +33,7 @@ class TestLmdbWithCommitDurability(EngineContract):
         return open_engine(place / "under.test", replace(options, durability="commit"))
 
 
+@pytest.mark.variant
 class TestLmdbWithAPlainDelta(TestLmdb):
     """What a group may write is not written through the map."""
 
@@ -40,6 +41,7 @@ class TestLmdbWithAPlainDelta(TestLmdb):
         return open_engine(place / "under.test", replace(options, mode=0o660))
 
 
+@pytest.mark.variant
 class TestLmdbWithoutADelta(TestLmdbWithCommitDurability):
     """As where nothing tells one boot from another."""
 
@@ -53,7 +55,7 @@ class TestMemory(EngineContract):
     demands = (
         *("ordered=True", "snapshots=True", "atomic=process", "exclusive=threads", "watch=doorbell"),
         *("shared=threads", "persistent=False", "acknowledged=process", "consistency=strict", "cheap_count"),
-        *("largest_batch=None", "largest_key=None", "largest_value=None", "tags"),
+        *("largest_batch=None", "largest_key=None", "largest_value=None", "tags", "turns=threads"),
     )
 
     def open_engine(self, place: Path, options: OpenOptions) -> Engine:
@@ -64,10 +66,11 @@ class _OnMapping(EngineContract):
     demands = (
         *("ordered=sorts", "snapshots=copies", "atomic=process", "exclusive=threads", "watch=doorbell"),
         *("shared=threads", "consistency=strict", "largest_batch=None", "largest_key=None", "largest_value=None"),
-        "tags",
+        *("tags", "turns=threads"),
     )
 
 
+@pytest.mark.variant
 class TestMappingOverDict(_OnMapping):
     def open_engine(self, place: Path, options: OpenOptions) -> Engine:
         return open_engine(self.mappings().setdefault(place, {}), options)
@@ -120,6 +123,7 @@ class TestSqlite(EngineContract):
         return open_engine(f"sqlite:{place / 'under.test'}", options)
 
 
+@pytest.mark.variant
 class TestSqliteWithCommitDurability(TestSqlite):
     demands = (*TestSqlite.demands[:7], "acknowledged=durable", *TestSqlite.demands[8:])
 

@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 
 import coshelf
-from coshelf.errors import DamagedRecord, InvalidKey, NotAShelf, ReadOnlyShelf, ShelfNotFound
+from coshelf.contract import OpenOptions
+from coshelf.engines import open_engine
+from coshelf.errors import DamagedRecord, InvalidKey, NotAShelf, ReadOnlyShelf, ShelfClosed, ShelfNotFound
 from coshelf.keys import encode
 
 
@@ -204,8 +206,20 @@ def test_namespaces_and_prefixes_hold_keys_of_every_kind(shelf: coshelf.Shelf[An
 def test_wait_wakes_for_a_key_that_is_no_path(shelf: coshelf.Shelf[Any, Any], root: Path) -> None:
     timer = threading.Timer(0.05, shelf.__setitem__, ("https://x", 1))
     timer.start()
-    assert shelf.wait("https://x", timeout=30) == 1
+    assert shelf.wait("https://x", timeout=300) == 1
     timer.join()
+
+
+def test_bell_of_a_closed_shelf_is_refused_and_closes_no_file_of_others(root: Path) -> None:
+    engine = open_engine(f"files:{root}", OpenOptions())
+    bell = engine.doorbell(encode("a"))
+    (root / "a").write_bytes(pickle.dumps(1))
+    engine.close()
+    others = [os.open(root, os.O_RDONLY) for _ in range(3)]  # one of them has the number that the directory had
+    with pytest.raises(ShelfClosed):
+        bell.sequence()
+    for descriptor in others:
+        os.close(descriptor)
 
 
 def test_links_are_not_followed(shelf: coshelf.Shelf[Any, Any], root: Path, tmp_path: Path) -> None:

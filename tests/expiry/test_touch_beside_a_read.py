@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -39,8 +40,10 @@ def test_entry_that_is_touched_between_record_and_clock_is_found(
         shelf.set("a", 1, expire=60, tags=tags)
         touches = [lambda: shelf.touch("a", expire=600)]
 
+        reader = threading.get_ident()  # threads of coshelf's look at the clock, too
+
         def now() -> int:
-            if touches:
+            if touches and threading.get_ident() == reader:
                 assert touches.pop()()
                 clock.pass_by(61)
             return clock.now()
@@ -57,8 +60,10 @@ def test_entry_that_is_replaced_between_record_and_clock_is_the_new_one(
         shelf.set("a", 1, expire=60)
         writes = [lambda: shelf.set("a", 2)]
 
+        reader = threading.get_ident()
+
         def now() -> int:
-            if writes:
+            if writes and threading.get_ident() == reader:
                 writes.pop()()
                 clock.pass_by(61)
             return clock.now()

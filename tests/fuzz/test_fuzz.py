@@ -31,8 +31,8 @@ from starting import environment
 HERE = Path(__file__).parent
 GUIDED = HERE / "guided.py"
 COUNTS = {
-    "record": 4_000, "layered record": 2_000, "timed record": 2_000, "signed record": 1_000, "gate": 4_000,
-    "key": 4_000, "file": 200,
+    "record": 2_000, "layered record": 1_000, "timed record": 1_000, "signed record": 500, "gate": 2_000,
+    "key": 2_000, "file": 100,
 }  # fmt: skip
 
 
@@ -112,7 +112,13 @@ def guided(target: str, runs: int, place: Path) -> subprocess.CompletedProcess[s
 
 @pytest.mark.parametrize(
     ("target", "runs"),
-    [("record", 10_000), *[pytest.param(*given, marks=pytest.mark.long) for given in (("key", 40_000), ("file", 400))]],
+    [
+        ("record", 4_000),
+        *[
+            pytest.param(*given, marks=pytest.mark.long)
+            for given in (("record", 40_000), ("key", 40_000), ("file", 400))
+        ],
+    ],
 )
 def test_no_input_found_by_coverage_does_harm(target: str, runs: int, tmp_path: Path) -> None:
     done = guided(target, runs, tmp_path)

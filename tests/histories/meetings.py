@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import failpoint_names
-from bank import Auditor, Writer, refuse_equal_versions
 from children import at_each_step, end, fork, has_ended, is_asleep, kill
 
 import coshelf
+from bank import Auditor, Writer, refuse_equal_versions
 
 __all__ = ["Meeting", "count_steps"]
 

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import failpoint_names
-from bank import WRITERS, Auditor, Writer, refuse_equal_versions
 from children import end, fork, has_ended, kill
 
 import coshelf
+from bank import WRITERS, Auditor, Writer, refuse_equal_versions
 
 __all__ = ["Storm", "main"]
 

@@ -16,7 +16,8 @@ from support import Crew, Worker
 
 from coshelf import native
 
-SETTINGS = [("interval", 0.01), ("interval", 1.0), ("commit", 1.0)]
+# Flushes a second apart are tested with durable commits, too.
+SETTINGS = [("interval", 0.01), pytest.param("interval", 1.0, marks=pytest.mark.long), ("commit", 1.0)]
 LONG = range(100, 130)
 
 STORMS = Path(__file__).parent / "scripts" / "storms" / "storms.py"

@@ -12,8 +12,8 @@ import pytest
 
 import coshelf
 from coshelf.contract import CLAIMS, Batch, Engine
+from coshelf.engines import renewing
 from coshelf.memo import claims as module
-from coshelf.memo import renewing
 from coshelf.memo.claims import Claim, Claims, Patience
 from coshelf.system import processes
 from coshelf.system.processes import Process, this_process

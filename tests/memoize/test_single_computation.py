@@ -137,7 +137,7 @@ def test_processes_that_wait_for_each_other_in_a_circle_end(crew: Crew, path: st
 
 @pytest.mark.parametrize("way", ["exit", "raise"])
 def test_forked_child_of_a_computation_leaves_the_claim(crew: Crew, path: str, way: str) -> None:
-    computing = crew.start(SCRIPTS / "forks.py", path, way)
+    computing = crew.start(SCRIPTS / "forks.py", path, way, fresh=True)
     computing.expect("computing")
     assert len(claims(path)) == 1
     computing.tell()

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import coshelf
 from coshelf.engines.lmdb.files.sidecar_directory import delta_path, state_path
-from coshelf.system.participants import current_thread
+from coshelf.system.participants import current_party
 
 WAIT = 60.0  # seconds for a lock that a dead process had
 INTERVAL = 3600.0  # seconds between flushes: no thread flushes during the calls
@@ -46,7 +46,7 @@ def _added(shelf: Any, _: int) -> list[tuple[Any, tuple[Any, ...]]]:
 
 def _stored_while_held(shelf: Any, value: int) -> list[tuple[Any, tuple[Any, ...]]]:
     engine = shelf._handle.engine
-    hold = engine.quick_hold(current_thread())
+    hold = engine.quick_hold(current_party())
     return [
         (hold.__enter__, ()),
         (engine.quick, (KEY, None)),

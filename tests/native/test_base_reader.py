@@ -37,9 +37,11 @@ def opened(tmp_path: Path) -> Iterator[Any]:
 @pytest.fixture
 def reader(module: ModuleType, opened: Any) -> Iterator[Any]:
     file, lock = os.open(opened.path(), os.O_RDONLY), os.open(f"{opened.path()}-lock", os.O_RDONLY)
-    reader = module.BaseReader(file, file, lock)
+    ends = os.open(opened.path(), os.O_WRONLY)  # as LMDB opens the descriptor for its headers
+    reader = module.BaseReader(file, ends, lock)
     yield reader
     reader.close()
+    os.close(ends)
     os.close(file)
 
 
@@ -72,6 +74,11 @@ def test_file_that_grows_is_read_to_its_end(reader: Any, opened: Any) -> None:
             transaction.put(b"z%d" % number, bytes([number]) * (30 << 20))
             transaction.put(b"y%d" % number, bytes([number]) * 1000)
     assert [reader.get(b"y%d" % number) for number in range(3)] == [bytes([number]) * 1000 for number in range(3)]
+    with opened.begin(write=True) as transaction:  # on pages far beyond the first map
+        for number in range(10_000):
+            transaction.put(b"x%05d" % number, bytes(1000))
+    assert [reader.get(b"x%05d" % number) for number in (0, 9_000, 9_999)] == [bytes(1000)] * 3
+    assert reader.get(b"x99999") is None
 
 
 def test_lmdb_is_asked_when_the_state_says_so(module: ModuleType, opened: Any) -> None:

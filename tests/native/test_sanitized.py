@@ -39,6 +39,7 @@ def test_hostile_use_is_clean_of_bad_addresses_and_undefined_behaviour() -> None
     run("address", _HOSTILE)
 
 
+@pytest.mark.long  # with its build it is the slowest test of all; test_log_sanitized.py has threads beside a log
 def test_threads_and_forks_are_clean_of_data_races() -> None:
     run("thread", _BESIDE, "-k", "threads or forks")
 

@@ -15,9 +15,13 @@ from typing import Any, Self
 import coshelf
 from coshelf.engines.lmdb.delta.files import decide_kind
 from coshelf.engines.lmdb.delta.state import LOG
+from forked import get_ready, start
 from starting import Program, environment, words_of
 
 _OPTIONS = ("-W", "error")
+INTERRUPTIBLE = (*_OPTIONS, "-W", "ignore::ResourceWarning")
+"""Options of a program that is interrupted anywhere, such as between ``open`` and its ``with``: Python closes the file
+then, and warns."""
 # Put before the text of a program in a test. A program in a file has its own imports.
 PRELUDE = """
 import os, signal, sys, threading, time
@@ -28,19 +32,28 @@ from talking import hear, path, reap, say
 
 
 class Worker:
-    """One process that runs a program. The program gets ``path``, ``say``, ``hear`` and ``reap`` from ``talking``."""
+    """One process that runs a program. The program gets ``path``, ``say``, ``hear`` and ``reap`` from ``talking``.
+
+    ``within`` is a command that starts it. A ``fresh`` one has imported nothing before the program begins.
+    """
 
     def __init__(
-        self, program: Program, *arguments: object, options: tuple[str, ...] = _OPTIONS, within: tuple[str, ...] = ()
+        self,
+        program: Program,
+        *arguments: object,
+        options: tuple[str, ...] = _OPTIONS,
+        within: tuple[str, ...] = (),
+        fresh: bool = False,
     ) -> None:
         if isinstance(program, str):
             program = PRELUDE + textwrap.dedent(program)
         self._errors = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 (closed by end)
-        self.process = subprocess.Popen(
-            [*within, sys.executable, *options, *words_of(program), *map(str, arguments)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors,
-            text=True, bufsize=1, env=environment(),
-        )  # fmt: skip
+        streams: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self._errors, "bufsize": 1}
+        if fresh or within:
+            command = [*within, sys.executable, *options, *words_of(program), *map(str, arguments)]
+            self.process = subprocess.Popen(command, text=True, env=environment(), **streams)
+        else:
+            self.process = start(program, *arguments, environment=environment(), options=options, **streams)
 
     @property
     def pid(self) -> int:
@@ -64,11 +77,21 @@ class Worker:
 
     def finish(self, code: int = 0) -> list[str]:
         """Wait until the worker ends with this exit code. Return the lines that were not read yet."""
-        said, _ = self.process.communicate()
+        said = self.rest()
         assert self.process.returncode == code, f"the worker ended with {self.process.returncode}:\n{self.errors()}"
         if code == 0:
             assert not self.errors(), self.errors()
         return said.splitlines()
+
+    def rest(self) -> str:
+        """What the worker prints until it ends. Popen.communicate() loses what readline() has read ahead."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
+        said = self.process.stdout.read()
+        self.process.wait()
+        return said
 
     def kill(self) -> None:
         self.process.send_signal(signal.SIGKILL)
@@ -106,10 +129,15 @@ class Crew:
         self._workers: list[Worker] = []
 
     def start(
-        self, program: Program, *arguments: object, options: tuple[str, ...] = _OPTIONS, within: tuple[str, ...] = ()
+        self,
+        program: Program,
+        *arguments: object,
+        options: tuple[str, ...] = _OPTIONS,
+        within: tuple[str, ...] = (),
+        fresh: bool = False,
     ) -> Worker:
         """Start a worker. ``within`` is a command that starts it, such as one that makes a container."""
-        worker = Worker(program, *arguments, options=options, within=within)
+        worker = Worker(program, *arguments, options=options, within=within, fresh=fresh)
         self._workers.append(worker)
         return worker
 
@@ -127,6 +155,7 @@ class Crew:
         return self.start(program, *arguments, options=options).finish()
 
     def __enter__(self) -> Self:
+        get_ready(environment(), _OPTIONS)  # now, and not while a test counts processes or descriptors
         return self
 
     def __exit__(

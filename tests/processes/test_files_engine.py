@@ -141,7 +141,7 @@ def test_wait_goes_on_without_notifiers(root: str, monkeypatch: pytest.MonkeyPat
             shelf.wait("a", timeout=0.02)
         late = threading.Timer(0.05, shelf.__setitem__, ("a", "here"))
         late.start()
-        assert shelf.wait("a", timeout=30) == "here"
+        assert shelf.wait("a", timeout=300) == "here"
         late.join()
 
 

@@ -17,14 +17,14 @@ GREENLETS = Path(__file__).parent / "scripts" / "gevent" / "greenlets.py"
 @pytest.mark.parametrize("engine", ["", "sqlite:", "files:"])
 @pytest.mark.parametrize("beginning", ["fresh", "used", "early"])
 def test_greenlets_write_and_wait_through_one_shelf(crew: Crew, path: str, beginning: str, engine: str) -> None:
-    worker = crew.start(GREENLETS, path, engine, beginning, options=OPTIONS)
+    worker = crew.start(GREENLETS, path, engine, beginning, options=OPTIONS, fresh=True)
     worker.expect("done")
     worker.process.wait()
     assert worker.process.returncode == 0, worker.errors()
 
 
 def test_memory_works_for_greenlets_too(crew: Crew, path: str) -> None:
-    worker = crew.start(GREENLETS, path, "memory:", "used", options=OPTIONS)
+    worker = crew.start(GREENLETS, path, "memory:", "used", options=OPTIONS, fresh=True)
     worker.expect("done")
     worker.process.wait()
     assert worker.process.returncode == 0, worker.errors()

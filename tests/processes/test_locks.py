@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support import Crew
+from support import INTERRUPTIBLE, Crew
 
 import coshelf
 from coshelf import native
@@ -132,6 +132,7 @@ def test_ctrl_c_ends_the_wait_for_a_lock_and_the_shelf_works_on(crew: Crew, path
         SCRIPTS / "interrupted_wait.py",
         path,
         way,
+        options=INTERRUPTIBLE,
     )
     for _ in range(20):
         waiting.expect("waiting")
@@ -151,6 +152,7 @@ def test_ctrl_c_between_threads_ends_the_wait(crew: Crew, path: str) -> None:
     waiting = crew.start(
         SCRIPTS / "interrupted_between_threads.py",
         path,
+        options=INTERRUPTIBLE,
     )
     waiting.expect("waiting")
     waiting.interrupt()
@@ -162,6 +164,7 @@ def test_ctrl_c_inside_a_transaction_drops_it_whole(crew: Crew, path: str) -> No
     worker = crew.start(
         SCRIPTS / "interrupted_transaction.py",
         path,
+        options=INTERRUPTIBLE,
     )
     worker.expect("inside")
     worker.interrupt()

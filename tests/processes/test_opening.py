@@ -44,17 +44,19 @@ def test_a_file_in_the_making_that_another_takes_for_a_leftover_is_made_again(cr
     )
 
 
-def test_opening_and_closing_in_a_tight_loop_by_six_processes_never_fails(crew: Crew, path: str) -> None:
+@pytest.mark.parametrize("turns", [50, pytest.param(250, marks=pytest.mark.long)])
+def test_opening_and_closing_in_a_tight_loop_by_six_processes_never_fails(crew: Crew, path: str, turns: int) -> None:
     workers = crew.start_many(
         6,
         SCRIPTS / "tight_loop.py",
         path,
+        turns,
     )
     for worker in workers:
         worker.finish()
     assert beside(path) == ["a.shelf"]
     with coshelf.open(path) as shelf:
-        assert dict(shelf) == dict.fromkeys(range(6), 245)
+        assert dict(shelf) == dict.fromkeys(range(6), turns - 5)
 
 
 def test_readers_and_writers_may_come_and_go(crew: Crew, path: str) -> None:

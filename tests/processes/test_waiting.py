@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from support import Crew
+from support import INTERRUPTIBLE, Crew
 
 import coshelf
 from coshelf.errors import WaitTimeout
@@ -113,6 +113,7 @@ def test_ctrl_c_ends_a_wait_and_the_shelf_works_on(crew: Crew, path: str) -> Non
     waiter = crew.start(
         SCRIPTS / "interrupted_waits.py",
         path,
+        options=INTERRUPTIBLE,
     )
     for _ in range(20):
         waiter.expect("waiting")

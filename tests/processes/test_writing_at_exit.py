@@ -12,11 +12,19 @@ from support import Crew
 
 import coshelf
 from coshelf import shelve
+from forked import FORK
 
 SCRIPTS = Path(__file__).parent / "scripts" / "writing_at_exit"
 
+pytestmark = pytest.mark.usefixtures("whole_ends")
 LATE = SCRIPTS / "late.py"
 WRITTEN = {"a": 1, "ended": 1, "count": 1, "together": 1, "deleted": 1}
+
+
+@pytest.fixture
+def whole_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start an interpreter for each program: in a fork, what it inherited outlives the end of its modules."""
+    monkeypatch.delenv(FORK, raising=False)
 
 
 def _contents(target: str) -> dict[Any, Any]:

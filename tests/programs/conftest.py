@@ -6,9 +6,6 @@ from pathlib import Path
 
 import pytest
 
-# These modules open a shelf when they are imported.
-collect_ignore = ["counting_page.py", "celery_application.py"]
-
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -12,7 +13,19 @@ import pytest
 from postgresql import postgresql
 from valkey_servers import Cluster, Server, a_name, single
 
+from coshelf.system.bridge import run
+
 __all__ = ["postgresql"]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run the tests of classes with ``runs_in_a_bridge`` in a bridge, each on a loop of its own."""
+    if not getattr(pyfuncitem.cls, "runs_in_a_bridge", False):
+        return None
+    arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
+    asyncio.run(run(pyfuncitem.obj, **arguments))
+    return True
 
 
 @pytest.fixture(autouse=True)

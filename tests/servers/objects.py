@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from halting import halt
 from ports import free_port, free_ports
 
 from coshelf.engines.objects.client import Client
@@ -199,11 +200,7 @@ class Weed(Server):
     def pause(self) -> None:
         """Stop the server in the middle of its work."""
         assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
-        state = ""
-        while state != "T":  # it may answer once more before it stops
-            with open(f"/proc/{self._process.pid}/stat", encoding="ascii") as file:
-                state = file.read().rpartition(")")[2].split()[0]
+        halt(self._process.pid)
 
     def resume(self) -> None:
         assert self._process is not None

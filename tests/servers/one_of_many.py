@@ -12,7 +12,7 @@ from coshelf.engines.redis.layout import Layout
 
 class _Focused(Layout):
     def index(self, key: bytes) -> int:
-        return len(self.buckets) // 2
+        return 0
 
 
 class OneOfMany(RedisEngine):
@@ -21,7 +21,9 @@ class OneOfMany(RedisEngine):
     @classmethod
     def of(cls, engine: Any) -> OneOfMany:
         engine.__class__ = cls
-        engine._layout = _Focused(engine._layout.meta, engine._layout.buckets)
+        buckets, middle = engine._layout.buckets, len(engine._layout.buckets) // 2
+        # The first one has the rows of coshelf itself, and is not that of the shelf's beginning.
+        engine._layout = _Focused(engine._layout.meta, (*buckets[middle:], *buckets[:middle]))
         return engine  # type: ignore[no-any-return]
 
     def commit(self, batch: Batch) -> int:

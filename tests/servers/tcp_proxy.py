@@ -30,6 +30,7 @@ class TcpProxy:
         self.hold: Callable[[bytes], bool] = lambda request: False
         self.held: list[threading.Event] = []
         self._threads: list[threading.Thread] = []
+        self._clients: list[socket.socket] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
@@ -38,6 +39,7 @@ class TcpProxy:
         with contextlib.suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
+                self._clients.append(client)
                 thread = threading.Thread(target=self._serve, args=(client,), daemon=True)
                 thread.start()
                 self._threads.append(thread)
@@ -77,6 +79,14 @@ class TcpProxy:
                 client.sendall(reply)
         with contextlib.suppress(OSError):
             client.shutdown(socket.SHUT_RDWR)
+
+    def cut(self, port: int | None = None) -> None:
+        """Cut all connections. With a port, later ones lead to the server there."""
+        self._to = self._to if port is None else port
+        clients, self._clients = self._clients, []
+        for client in clients:
+            with contextlib.suppress(OSError):
+                client.shutdown(socket.SHUT_RDWR)
 
     def release(self) -> None:
         """Pass on the requests that were held, long after the client has given them up."""

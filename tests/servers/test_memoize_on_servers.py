@@ -31,7 +31,7 @@ def crew() -> Iterator[Crew]:
 
 def end(worker: Worker) -> list[str]:
     """What a worker prints until it ends. It may report on its standard error that a server is slow."""
-    said, _ = worker.process.communicate()
+    said = worker.rest()
     assert worker.process.returncode == 0, worker.errors()
     return said.splitlines()
 

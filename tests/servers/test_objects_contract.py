@@ -19,7 +19,7 @@ from coshelf.testing import EngineContract
 EXPECTED = (
     *("ordered=True", "snapshots=None", "atomic=none", "checks=entry", "exclusive=None", "watch=poll"),
     *("shared=processes", "persistent", "acknowledged=server", "consistency=strict", "largest_batch=None"),
-    *("largest_key", "largest_value=5368709108", "cheap_count=False", "expiry", "blobs=False"),
+    *("largest_key", "largest_value=5368709108", "cheap_count=False", "expiry", "changes=latest", "blobs=False"),
 )
 
 
@@ -46,6 +46,7 @@ class _OnObjects(EngineContract):
         return objects.MovedClock()
 
 
+@pytest.mark.variant  # of the same engine as on weed, which is a server of its own
 class TestMoto(_OnObjects):
     kind = "moto"
     share = 0.02
@@ -59,6 +60,7 @@ class TestWeed(_OnObjects):
     share = 0.05
 
 
+@pytest.mark.variant
 class TestWeedWithTombstones(_OnObjects):
     """As on servers that delete whatever the condition is."""
 

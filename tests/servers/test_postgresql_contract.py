@@ -38,7 +38,13 @@ class TestPostgresql(EngineContract):
     demands = (
         *("ordered=True", "snapshots=True", "atomic=crash", "exclusive=None", "watch=poll", "shared=processes"),
         *("persistent", "consistency=strict", "largest_batch=None", "largest_key=2600", "largest_value=1073676288"),
-        *("cheap_count=False", "expiry", "acknowledged=machine", "server"),  # the server of these tests has fsync off
+        *(
+            "cheap_count=False",
+            "expiry",
+            "changes=all",
+            "acknowledged=machine",
+            "server",
+        ),  # the server of these tests has fsync off
     )
 
     def open_engine(self, place: Path, options: OpenOptions) -> Engine:
@@ -49,6 +55,8 @@ class TestPostgresql(EngineContract):
 
 
 class PostgresqlMachine(ShelfMachine):
+    longest_key = 2_500
+
     def __init__(self) -> None:
         self.url = _OnServer.server.moved_url()
         super().__init__()

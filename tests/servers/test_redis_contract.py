@@ -17,7 +17,7 @@ from coshelf.testing.contract.requirements import grants
 
 COMMON = (
     *("ordered=True", "snapshots=None", "exclusive=None", "watch=doorbell", "shared=processes", "persistent"),
-    *("cheap_count", "expiry", "blobs=False", "largest_key", "largest_value", "largest_batch"),
+    *("cheap_count", "expiry", "changes=all", "blobs=False", "largest_key", "largest_value", "largest_batch"),
 )
 GRANTED = {
     "a server that appends": (*COMMON, "atomic=crash", "acknowledged=everysec", "consistency=strict"),
@@ -61,6 +61,7 @@ class TestRedisCluster(TestRedis):
         cls.base = f"{cluster_base.url}/"
 
 
+@pytest.mark.variant
 class TestRedisClusterWithBuckets(TestRedisCluster):
     demands = GRANTED["a cluster, 16 buckets"]
 

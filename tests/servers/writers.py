@@ -48,6 +48,7 @@ class Told:
         attempted: of each entry, the last number that was tried.
         counted: how often counting was acknowledged.
         doubtful: how often the outcome of counting is unknown.
+        unknown: how often the outcome of setting an entry is unknown.
         failed: the errors of calls that failed for certain.
         slowest: seconds of the longest call.
     """
@@ -57,6 +58,7 @@ class Told:
     attempted: dict[str, int] = field(default_factory=dict)
     counted: int = 0
     doubtful: int = 0
+    unknown: int = 0
     failed: list[str] = field(default_factory=list)
     slowest: float = 0.0
 
@@ -99,7 +101,9 @@ def write(url: str, name: int, work: Work) -> Told:
             mine = str(number % work.keys if work.keys else number)
             asked, began = orders.asked, time.monotonic()
             told.attempted[mine] = number
-            if told.call(lambda mine=mine, number=number: shelf.__setitem__((name, mine), number)):  # type: ignore[misc]
+            outcome = told.call(lambda mine=mine, number=number: shelf.__setitem__((name, mine), number))  # type: ignore[misc]
+            told.unknown += outcome is None
+            if outcome:
                 told.kept[mine] = number, began, time.monotonic()
                 for _ in range(answered, asked):
                     print("went on", flush=True)
@@ -165,6 +169,11 @@ class _Writer:
         for stream in (self._process.stdin, self._process.stdout, self._errors):
             stream.close()
 
+    def kill(self) -> None:
+        """Send SIGKILL, whatever the process does."""
+        self._process.kill()
+        self._process.wait()
+
 
 class Writers:
     """Several processes that write the same shelf, until they are told to end."""
@@ -182,6 +191,10 @@ class Writers:
             writer.ask()
         for writer in self._writers:
             writer.expect("went on")
+
+    def kill(self, number: int) -> None:
+        """Kill one of the processes."""
+        self._writers[number].kill()
 
     def finish(self) -> list[Told]:
         """End the processes, and return the outcomes of their calls."""

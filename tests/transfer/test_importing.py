@@ -19,6 +19,7 @@ import pytest
 import sqlitedict
 
 import coshelf
+from coshelf.errors import ShelfPermissionError, UntrustedValue
 from coshelf.pickleshare import PickleShareDB
 from coshelf.transfer import import_entries
 from coshelf.transfer.source import SourceError
@@ -60,8 +61,51 @@ def test_nothing_is_unpickled(make: Make, tmp_path: Path) -> None:
         assert report.done == 2
         assert not alarm.exists()
     with coshelf.open(tmp_path / "new.shelf", "r") as shelf:
+        assert shelf["a"] == 1
+        with pytest.raises(UntrustedValue):
+            shelf["trap"]
+    assert not alarm.exists()
+    with coshelf.open(tmp_path / "new.shelf", "r", trust=True) as shelf:
         shelf["trap"]
     assert alarm.exists()
+
+
+def test_plain_data_leaves_a_new_shelf_trusted(make: Make, tmp_path: Path) -> None:
+    import_entries(make({"a": 1}), tmp_path / "new.shelf")
+    with coshelf.open(tmp_path / "new.shelf") as shelf:
+        shelf["mine"] = shelf["mine, too"] = Trap(tmp_path / "alarm")
+        assert shelf.info().trusted
+
+
+def test_a_trusted_shelf_with_entries_takes_no_values_that_could_run_code(make: Make, tmp_path: Path) -> None:
+    alarm, target = tmp_path / "unpickled", tmp_path / "mine.shelf"
+    with coshelf.open(target) as shelf:
+        shelf["own"] = Path("a")
+    source = make({"trap": Trap(alarm), "a": 1})
+    with pytest.raises(ShelfPermissionError, match="more than plain data"):
+        import_entries(source, target)
+    with coshelf.open(target) as shelf:
+        assert (shelf["own"], "trap" in shelf) == (Path("a"), False)
+    assert import_entries(source, target, trust=True).done >= 1
+    with coshelf.open(target) as shelf:
+        assert not alarm.exists()
+        shelf["trap"]
+    assert alarm.exists()
+
+
+def test_an_import_that_takes_the_trust_can_be_continued(make: Make, tmp_path: Path) -> None:
+    source, target = make({"trap": Trap(tmp_path / "unpickled"), "a": 1}), tmp_path / "new.shelf"
+    import_entries(source, target)
+    again = import_entries(source, target)
+    assert (again.done, again.unchanged) == (0, 2)
+
+
+def test_a_trusted_shelf_as_source_brings_its_trust(tmp_path: Path) -> None:
+    with coshelf.open(tmp_path / "old.shelf") as shelf:
+        shelf["own"] = Path("a")
+    import_entries(tmp_path / "old.shelf", tmp_path / "new.shelf")
+    with coshelf.open(tmp_path / "new.shelf") as shelf:
+        assert shelf["own"] == Path("a")
 
 
 def test_dry_run_makes_nothing_and_reports_the_same(make: Make, tmp_path: Path) -> None:

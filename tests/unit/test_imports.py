@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import pydoc
 import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -43,16 +45,28 @@ def test_every_name_that_the_api_page_writes_is_an_attribute() -> None:
     subprocess.run([sys.executable, "-c", code, *sorted(names)], env=os.environ | {"PYTHONPATH": SOURCE}, check=True)
 
 
-def test_every_public_name_is_exported() -> None:
-    assert sorted(coshelf.__all__) == sorted(set(coshelf.__all__))
-    for name in coshelf.__all__:
-        assert getattr(coshelf, name) is not None
+def test_every_error_is_exported() -> None:
     found = [value for value in vars(coshelf.errors).values() if isinstance(value, type)]
     errors = [error for error in found if error.__module__ == "coshelf.errors"]
     assert len(errors) > 25
     for error in errors:
         assert issubclass(error, coshelf.CoshelfError)
         assert getattr(coshelf, error.__name__) is error
+
+
+def test_help_is_a_page() -> None:
+    page = pydoc.plain(pydoc.render_doc(coshelf))
+    assert 40 < len(page.splitlines()) < 100
+    assert 'coshelf.open("recipes.shelf")' in page
+
+
+def test_what_help_shows_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    lines = (coshelf.__doc__ or "").partition("\n\n")[2].partition("\n\n")[0]
+    assert len(lines.splitlines()) > 12
+    exec(textwrap.dedent(lines), {"coshelf": coshelf})
+    with coshelf.open("recipes.shelf") as shelf:
+        assert shelf["hello"] == [15, 16]
 
 
 def test_looking_at_a_shelf_from_the_shell_does_not_import_the_sources_of_others() -> None:

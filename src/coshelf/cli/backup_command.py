@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from coshelf.cli.examples import examples
 from coshelf.cli.output import say, write_json
 from coshelf.cli.progress import progress
 from coshelf.cli.shelves import JSON, SHELF, opened_unread
@@ -11,7 +12,13 @@ from coshelf.cli.shelves import JSON, SHELF, opened_unread
 __all__ = ["backup_command"]
 
 
-@click.command("backup", short_help="Copy SHELF to a file, while other processes write.")
+@click.command(
+    "backup",
+    short_help="Copy SHELF to a file, while other processes write.",
+    epilog=examples(
+        "coshelf backup recipes.shelf recipes.backup", "coshelf backup recipes.shelf nightly.backup --overwrite"
+    ),
+)
 @click.argument("shelf", type=SHELF)
 @click.argument("target", type=click.Path())
 @click.option("--overwrite", is_flag=True, help="Replace the shelf at TARGET, if no process has it open.")

@@ -7,6 +7,7 @@ import sys
 import click
 
 from coshelf.cli.errors import SOMETHING_LEFT
+from coshelf.cli.examples import examples
 from coshelf.cli.output import say, show, write_json
 from coshelf.cli.progress import progress
 from coshelf.cli.shelves import JSON, SHELF, shown_target, target_of
@@ -16,7 +17,11 @@ from coshelf.inspection.reports import Report
 __all__ = ["check_command", "list_problems"]
 
 
-@click.command("check", short_help="Verify every page and record.")
+@click.command(
+    "check",
+    short_help="Verify every page and record.",
+    epilog=examples("coshelf check recipes.shelf", "coshelf check recipes.shelf --json"),
+)
 @click.argument("shelf", type=SHELF)
 @JSON
 def check_command(shelf: str, as_json: bool) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from coshelf.cli.examples import BEGINNING
 from coshelf.screen import plain
 
 __all__ = ["NAMES", "coshelf"]
@@ -24,18 +25,27 @@ NAMES = (
         "get",
         "import",
         "info",
+        "locks",
         "ls",
+        "queues",
         "salvage",
         "set",
         "stats",
     ),
     "trust",
+    "watch",
 )
 
 
 class _Commands(click.Group):
     def list_commands(self, context: click.Context) -> list[str]:
         return list(NAMES)
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        if not args and not context.resilient_parsing:
+            click.echo(BEGINNING, nl=False, err=True)
+            context.exit(2)
+        return super().parse_args(context, args)
 
     def invoke(self, context: click.Context) -> Any:
         try:

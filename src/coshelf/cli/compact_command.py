@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import click
 
+from coshelf.cli.examples import examples
 from coshelf.cli.output import say, write_json
 from coshelf.cli.shelves import JSON, SHELF, TIMEOUT, opened_unread, shown_target
 
 __all__ = ["compact_command"]
 
 
-@click.command("compact", short_help="Give unused space back to the disk.")
+@click.command(
+    "compact",
+    short_help="Give unused space back to the disk.",
+    epilog=examples("coshelf compact recipes.shelf", "coshelf compact recipes.shelf --timeout 5"),
+)
 @click.argument("shelf", type=SHELF)
 @TIMEOUT
 @JSON

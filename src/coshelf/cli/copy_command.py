@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from coshelf.cli.examples import examples
 from coshelf.cli.progress import progress
 from coshelf.cli.shelves import JSON, SHELF, TIMEOUT, target_of
 from coshelf.cli.transfers import finish
@@ -12,7 +13,11 @@ from coshelf.transfer.copying import copy_entries
 __all__ = ["copy_command"]
 
 
-@click.command("copy", short_help="Copy SOURCE to TARGET, on any engines.")
+@click.command(
+    "copy",
+    short_help="Copy SOURCE to TARGET, on any engines.",
+    epilog=examples("coshelf copy recipes.shelf sqlite:recipes.db", "coshelf copy recipes.shelf other.shelf --dry-run"),
+)
 @click.argument("source", type=SHELF)
 @click.argument("target", type=SHELF)
 @click.option("--overwrite", is_flag=True, help="Replace another value that the target has under the same key.")

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from coshelf.cli.errors import SOMETHING_LEFT
+from coshelf.cli.examples import examples
 from coshelf.cli.key_text import text_of_key
 from coshelf.cli.output import say, show
 from coshelf.cli.shelves import KEY, KEY_FORM, SHELF, TIMEOUT, key_of, opened_unread, shown_target
@@ -18,7 +19,11 @@ from coshelf.mapping.reading import Readable
 __all__ = ["del_command"]
 
 
-@click.command("del", short_help="Delete entries, all in one commit.")
+@click.command(
+    "del",
+    short_help="Delete entries, all in one commit.",
+    epilog=examples("coshelf del recipes.shelf soups/leek", "coshelf del recipes.shelf --prefix drafts/ --dry-run"),
+)
 @click.argument("shelf", type=SHELF)
 @click.argument("keys", metavar="KEY...", type=KEY, nargs=-1)
 @KEY_FORM

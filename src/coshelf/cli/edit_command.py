@@ -13,6 +13,7 @@ import click
 
 from coshelf.cli.draft import Draft, drafted
 from coshelf.cli.errors import SOMETHING_LEFT
+from coshelf.cli.examples import examples
 from coshelf.cli.output import say
 from coshelf.cli.shelves import ENCRYPT, KEY, KEY_FORM, SHELF, SIGN, TIMEOUT, key_of, opened, shown_target
 from coshelf.cli.values import parsed
@@ -24,7 +25,11 @@ __all__ = ["edit_command"]
 _SUFFIXES = {"text": ".txt", "json": ".json", "literal": ".py"}
 
 
-@click.command("edit", short_help="Change a value with your editor.")
+@click.command(
+    "edit",
+    short_help="Change a value with your editor.",
+    epilog=examples("coshelf edit recipes.shelf hello", "coshelf edit recipes.shelf notes --create"),
+)
 @click.argument("shelf", type=SHELF)
 @click.argument("key", type=KEY)
 @KEY_FORM

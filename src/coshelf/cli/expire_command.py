@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import click
 
+from coshelf.cli.examples import examples
 from coshelf.cli.output import say, write_json
 from coshelf.cli.shelves import JSON, SHELF, TIMEOUT, opened_unread, shown_target
 
 __all__ = ["expire_command"]
 
 
-@click.command("expire", short_help="Remove the entries that have expired.")
+@click.command(
+    "expire",
+    short_help="Remove the entries that have expired.",
+    epilog=examples("coshelf expire recipes.shelf", "coshelf expire recipes.shelf --json"),
+)
 @click.argument("shelf", type=SHELF)
 @TIMEOUT
 @JSON

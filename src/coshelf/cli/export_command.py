@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from coshelf.cli.examples import examples
 from coshelf.cli.progress import progress
 from coshelf.cli.transfers import finish
 from coshelf.transfer.exporting import TARGETS, export_entries
@@ -11,7 +12,11 @@ from coshelf.transfer.exporting import TARGETS, export_entries
 __all__ = ["export_command"]
 
 
-@click.command("export", short_help="Copy entries for other programs.")
+@click.command(
+    "export",
+    short_help="Copy entries for other programs.",
+    epilog=examples("coshelf export recipes.shelf recipes.jsonl", "coshelf export recipes.shelf - | head -n 3"),
+)
 @click.argument("source")
 @click.argument("target")
 @click.option(

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from coshelf.cli.errors import SOMETHING_LEFT
+from coshelf.cli.examples import examples
 from coshelf.cli.output import is_terminal, say, show, write, write_json
 from coshelf.cli.shelves import (
     ENCRYPT,
@@ -32,7 +33,11 @@ from coshelf.transfer.json_lines import line_of, same_in_json
 __all__ = ["get_command"]
 
 
-@click.command("get", short_help="Write a value to standard output.")
+@click.command(
+    "get",
+    short_help="Write a value to standard output.",
+    epilog=examples("coshelf get recipes.shelf hello", "coshelf get recipes.shelf photo > photo.jpg"),
+)
 @click.argument("shelf", type=SHELF)
 @click.argument("key", type=KEY)
 @KEY_FORM

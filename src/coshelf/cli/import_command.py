@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from coshelf.cli.examples import examples
 from coshelf.cli.progress import progress
 from coshelf.cli.transfers import finish
 from coshelf.transfer.detection import KINDS
@@ -14,12 +15,17 @@ from coshelf.transfer.importing import import_entries
 __all__ = ["import_command"]
 
 
-@click.command("import", short_help="Copy entries from other stores.")
+@click.command(
+    "import",
+    short_help="Copy entries from other stores.",
+    epilog=examples("coshelf import old.db recipes.shelf", "coshelf import more.jsonl recipes.shelf --dry-run"),
+)
 @click.argument("source")
 @click.argument("target")
 @click.option("--from", "kind", type=click.Choice(KINDS), help="What the source is. By default it is recognised.")
 @click.option("--replace", is_flag=True, help="Replace another value that the target has under the same key.")
 @click.option("--dry-run", is_flag=True, help="Read and report; change nothing.")
+@click.option("--trust", is_flag=True, help="You trust SOURCE: its values may run code when they are read from TARGET.")
 @click.option(
     "--trust-pickle",
     is_flag=True,
@@ -51,6 +57,7 @@ def import_command(
     kind: str | None,
     replace: bool,
     dry_run: bool,
+    trust: bool,
     trust_pickle: bool,
     keyencoding: str,
     values: str,
@@ -67,7 +74,13 @@ def import_command(
     sqlitedict; another shelf of coshelf; JSON lines ("-" is standard input). It is not changed, and no value is
     unpickled.
 
+    Values that are more than plain data take the trust from a new TARGET, so that they run no code when they are read.
+    A trusted TARGET that has entries does not take such values without --trust.
+
     An entry that the target has already is skipped. So an import that was stopped continues when you run it again.
+
+    If SOURCE is a directory of diskcache, and TARGET is named cache.shelf, the directory of TARGET becomes a cache that
+    coshelf.diskcache opens, with all that is in SOURCE. It may be the same directory.
     """
     with progress(target) as tell:
         report = import_entries(
@@ -83,6 +96,7 @@ def import_command(
             drop_expiry=drop_expiry,
             drop_tags=drop_tags,
             replace=replace,
+            trust=trust,
             dry_run=dry_run,
             progress=tell,
         )

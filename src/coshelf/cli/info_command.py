@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from coshelf import native
+from coshelf.cli.examples import examples
 from coshelf.cli.output import write_json
 from coshelf.cli.shelves import JSON, SHELF, opened_unread
 from coshelf.cli.tables import table
@@ -12,7 +13,11 @@ from coshelf.cli.tables import table
 __all__ = ["info_command"]
 
 
-@click.command("info", short_help="Show what SHELF is, and which user owns it.")
+@click.command(
+    "info",
+    short_help="Show what SHELF is, and which user owns it.",
+    epilog=examples("coshelf info recipes.shelf", "coshelf info recipes.shelf --json"),
+)
 @click.argument("shelf", type=SHELF)
 @JSON
 def info_command(shelf: str, as_json: bool) -> None:

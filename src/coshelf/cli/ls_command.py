@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from coshelf.cli.durations import time_left
+from coshelf.cli.examples import examples
 from coshelf.cli.key_text import text_of_key
 from coshelf.cli.shelves import SHELF, opened_unread
 from coshelf.cli.values import bytes_of
@@ -29,7 +30,9 @@ _STEPS = 500  # of a preview
 _FLUSH = 1_000
 
 
-@click.command("ls", short_help="List keys.")
+@click.command(
+    "ls", short_help="List keys.", epilog=examples("coshelf ls recipes.shelf", "coshelf ls -l recipes.shelf 'soups/*'")
+)
 @click.argument("shelf", type=SHELF)
 @click.argument("glob", required=False)
 @click.option("--prefix", help="Only str keys that begin with this.")

@@ -8,6 +8,7 @@ import click
 
 from coshelf.cli.check_command import list_problems
 from coshelf.cli.errors import SOMETHING_LEFT
+from coshelf.cli.examples import examples
 from coshelf.cli.output import say, write_json
 from coshelf.cli.progress import progress
 from coshelf.cli.shelves import JSON
@@ -17,7 +18,11 @@ from coshelf.inspection.reports import SalvageReport
 __all__ = ["salvage_command"]
 
 
-@click.command("salvage", short_help="Recover the readable entries of a damaged file.")
+@click.command(
+    "salvage",
+    short_help="Recover the readable entries of a damaged file.",
+    epilog=examples("coshelf salvage damaged.shelf rescued.shelf", "coshelf salvage damaged.shelf again.shelf --json"),
+)
 @click.argument("source", type=click.Path())
 @click.argument("target", type=click.Path())
 @JSON

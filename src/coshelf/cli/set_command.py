@@ -8,6 +8,7 @@ import click
 
 from coshelf.cli.durations import DURATION
 from coshelf.cli.errors import SOMETHING_LEFT
+from coshelf.cli.examples import examples
 from coshelf.cli.output import say
 from coshelf.cli.shelves import (
     ENCRYPT,
@@ -32,7 +33,11 @@ from coshelf.transfer.report import Left
 __all__ = ["set_command"]
 
 
-@click.command("set", short_help="Store a value.")
+@click.command(
+    "set",
+    short_help="Store a value.",
+    epilog=examples("coshelf set recipes.shelf hello 15", "coshelf set recipes.shelf photo --bytes < photo.jpg"),
+)
 @click.argument("shelf", type=SHELF)
 @click.argument("key", type=KEY)
 @click.argument("value", required=False)

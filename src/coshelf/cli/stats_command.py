@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from coshelf.cli.examples import examples
 from coshelf.cli.output import show, write_json
 from coshelf.cli.shelves import JSON, SHELF, opened_unread
 from coshelf.cli.tables import table
@@ -14,7 +15,11 @@ from coshelf.screen import plain
 __all__ = ["stats_command"]
 
 
-@click.command("stats", short_help="Show what SHELF consists of.")
+@click.command(
+    "stats",
+    short_help="Show what SHELF consists of.",
+    epilog=examples("coshelf stats recipes.shelf", "coshelf stats recipes.shelf --largest 3"),
+)
 @click.argument("shelf", type=SHELF)
 @click.option(
     "--prefix-depth",

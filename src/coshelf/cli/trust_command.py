@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from coshelf.cli.examples import examples
 from coshelf.cli.output import say
 from coshelf.cli.shelves import shown_target
 from coshelf.trust.granting import revoke, trust_shelf
@@ -11,7 +12,11 @@ from coshelf.trust.granting import revoke, trust_shelf
 __all__ = ["trust_command"]
 
 
-@click.command("trust", short_help="Trust a shelf, so that any object is loaded.")
+@click.command(
+    "trust",
+    short_help="Trust a shelf, so that any object is loaded.",
+    epilog=examples("coshelf trust recipes.shelf", "coshelf trust recipes.shelf --revoke"),
+)
 @click.argument("path")
 @click.option("--revoke", "is_revoked", is_flag=True, help="Do not trust it any longer.")
 def trust_command(path: str, is_revoked: bool) -> None:

@@ -13,6 +13,8 @@ _PHRASES: tuple[tuple[str, str], ...] = (
     (r"open it with trust=False for plain data, or with trust=True if you[^\n]*", "get --trust-pickle loads it"),
     (r"[,;]? (or )?open it with trust=True, or with allow=[^\n]*", "get --trust-pickle loads any object"),
     (r",? or open it with trust=True", ""),
+    (r"\n *hint: open it with trust=True", ""),
+    (r"you trust the source \(--trust, trust=True\)", "you trust the source (--trust)"),
     (r"trust=True, or with allow=[^\n]*", "get --trust-pickle"),
     (r"leave codec=, type=, compress= and encrypt= out to use[^\n]*", "leave --encrypt-with out to use what it has"),
     (r"codec=, type=, compress= and encrypt= need an engine", "--encrypt-with needs an engine"),

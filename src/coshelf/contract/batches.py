@@ -11,7 +11,20 @@ from coshelf.errors import Conflict
 from coshelf.keys import FIRST, LAST
 from coshelf.values.blobs import NewBlob
 
-__all__ = ["ABSENT", "CLAIMS", "EVERYTHING_GONE", "RESERVED", "Absent", "Batch", "Entry"]
+__all__ = [
+    "ABSENT",
+    "CLAIMS",
+    "DEQUES",
+    "EVERYTHING_GONE",
+    "HISTORY",
+    "PASSING",
+    "QUEUES",
+    "RESERVED",
+    "TURNS",
+    "Absent",
+    "Batch",
+    "Entry",
+]
 
 
 class Absent:
@@ -86,8 +99,23 @@ class Batch:
 RESERVED: Final = ((b"\x01", b"\x02"), (b"\x03", b"\x07"), (b"\x08", FIRST))
 """The ranges of coshelf's own rows that belong to the shelf. The engine has other rows for itself: docs/format.md."""
 
+HISTORY: Final = (b"\x05", b"\x06")
+"""Of these ranges, the rows of changes that somebody watches."""
+
 CLAIMS: Final = (b"\x06", b"\x07")
-"""Of these ranges, the rows of the memoized calls that compute now. A copy of the shelf does not need them."""
+"""Of these ranges, the rows of the memoized calls that compute now."""
+
+TURNS: Final = (b"\x09", b"\x0a")
+"""Of these ranges, the rows of the lines of turns, on engines without memory that their processes share."""
+
+QUEUES: Final = (b"\x0a", b"\x0b")
+"""Of these ranges, the items of queues."""
+
+DEQUES: Final = (b"\x0b", b"\x0c")
+"""Of these ranges, the items of deques."""
+
+PASSING: Final = (HISTORY, CLAIMS, TURNS)
+"""The ranges that a copy of the shelf does not need: they are about the processes that use it now."""
 
 EVERYTHING_GONE: Final = Batch(clears=((FIRST, LAST),))
 """The batch that is committed right after opening with flag "n"."""

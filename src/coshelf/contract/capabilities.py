@@ -39,6 +39,11 @@ class Capabilities:
         expiry: entries can expire.
         tags: entries can have tags. Their index is in rows of coshelf's own, in the same batches as the entries.
         bounded: a shelf can have limits: ``max_bytes`` and ``max_entries``.
+        turns: locks, semaphores, barriers, and waiting for queues: "processes" (between all processes, and free at once
+            when a holder ends), "threads" (between the threads of this process), "lease" (between all machines; a
+            holder that does not answer any more loses its turn when its lease ends), None.
+        changes: what :meth:`coshelf.Shelf.watch` tells: "all" commits, "latest" (several changes of one entry may be
+            told as one), None.
         blobs: large buffers of a value (arrays) come back in place: read-only, not copied, and once in memory for all
             processes.
         server: kind, version and state of the server, in words; None if there is no server.
@@ -61,6 +66,8 @@ class Capabilities:
     expiry: bool = False
     tags: bool = False
     bounded: bool = False
+    turns: Literal["processes", "threads", "lease"] | None = None
+    changes: Literal["all", "latest"] | None = None
     blobs: bool = False
     server: str | None = None
 

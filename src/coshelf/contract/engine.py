@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from coshelf.contract.batches import Batch
 from coshelf.contract.capabilities import Capabilities, OpenOptions
+from coshelf.contract.changes import Changes, Position
 from coshelf.contract.reading import Doorbell, PollingBell, Reader
+from coshelf.contract.turns import Turns
 from coshelf.errors import (
     BatchTooLarge,
     KeyTooLong,
@@ -20,6 +22,7 @@ from coshelf.errors import (
 )
 from coshelf.keys import FIRST, decode, shown
 from coshelf.system import clock
+from coshelf.system.participants import Party, WouldWait
 from coshelf.values.blobs import Blobs
 
 __all__ = ["Engine", "Exclusive"]
@@ -42,7 +45,11 @@ def _add_not(_: Any, __: Any, ___: bytes | None) -> Any:
 _NOT_HELD = nullcontext(False)
 
 
-def _hold_not(_: tuple[int, int]) -> AbstractContextManager[bool]:
+def _take_not(_: bytes, __: bytes, ___: bytes | None, ____: bytes) -> Any:
+    return NotImplemented
+
+
+def _hold_not(_: Party) -> AbstractContextManager[bool]:
     return _NOT_HELD
 
 
@@ -99,13 +106,29 @@ class Engine(Reader):
     """The same for a key and a default, which is stored if the key does not exist. It returns the value of the key."""
     quick_popitem: Callable[[tuple[tuple[bytes, bytes], ...], bool, bytes | None], Any] = staticmethod(_add_not)
     """The same for the last item, or else the first one, of the ranges of a namespace. None: there is no item."""
-    quick_hold: Callable[[tuple[int, int]], AbstractContextManager[bool]] = staticmethod(_hold_not)
+    quick_take: Callable[[bytes, bytes, bytes | None, bytes], Any] = staticmethod(_take_not)
+    """A quick way to take the first row of a range ``[start, stop)`` out, if its value is plain data and its key ends
+    in a zero byte.
+
+    With the third argument, the row moves, in the same commit: ``start`` is replaced by that argument in its key, whose
+    last byte is left out, and its body is enclosed in a pickle of bytes, after the bytes of the fourth argument.
+
+    It returns the key, the value, the number of the commit, and whether :meth:`stored` is to be called. None: the range
+    is empty. ``NotImplemented``: nothing was done.
+    """
+    quick_hold: Callable[[Party], AbstractContextManager[bool]] = staticmethod(_hold_not)
     """A quick way to hold the exclusive lock for a block. The block gets False if it has to use :meth:`exclusive`.
 
-    The argument is a new tuple of this process and thread. What the block commits goes through :meth:`commit_held`.
+    The argument is a new tuple of this process and the owner. What the block commits goes through :meth:`commit_held`.
     """
     locks_quickly: bool = False
     """Whether the exclusive lock takes less time than a commit with checks."""
+    can_be_awaited: bool = False
+    """Whether it waits for its server only by :func:`coshelf.system.bridge.awaited` if its calls run in a bridge."""
+    reads_at_once: bool = False
+    """Whether reading an entry takes microseconds, and waits for nothing. An event loop then calls it by itself."""
+    commits_at_once: bool = False
+    """The same for a commit, if the exclusive lock is free."""
     removes_expired: bool = False
     """Whether it removes entries that have expired by itself, in the background."""
     hides_expired: bool = False
@@ -146,6 +169,13 @@ class Engine(Reader):
     def put(self, key: bytes, body: bytes) -> int | str:
         """Commit one put, as most commits do. An engine may have a quicker way. Raises what :meth:`commit` raises."""
         return self.commit(Batch(puts={key: body}))
+
+    def put_at_once(self, key: bytes, body: bytes) -> int | str:
+        """As :meth:`put`, if that takes microseconds and waits for nothing now.
+
+        Raises :class:`~coshelf.system.participants.WouldWait` otherwise. Then nothing was done.
+        """
+        raise WouldWait
 
     def stored(self) -> None:
         """Do what :attr:`quick_store` left to do after its commit."""
@@ -257,6 +287,14 @@ class Engine(Reader):
         """
         raise NotImplementedError
 
+    def number(self) -> int | None:
+        """A number that is not less than that of any call, by whatever process, that had ended before this one began.
+
+        None, if the monotonic clock of this machine is such a number for all processes that can use the shelf. By
+        default that is so for engines with an exclusive lock. The others give the time, as far as clocks agree.
+        """
+        return None if self.capabilities.exclusive is not None else self.now()
+
     # --- the rest ----------------------------------------------------------------------------------------------------
 
     def instant(self) -> AbstractContextManager[Reader]:
@@ -265,6 +303,35 @@ class Engine(Reader):
     def doorbell(self, key: bytes) -> Doorbell:
         """A bell that rings when the entry of a key changes. It may ring at other changes, too."""
         return PollingBell()
+
+    def turns(self) -> Turns:
+        """The lines of the shelf. It is called only if ``capabilities.turns`` promises them."""
+        raise NotImplementedError
+
+    def position(self) -> Position:
+        """The position right after the last commit. It is called only if ``capabilities.changes`` promises them.
+
+        What is committed next is kept for a while, so that a reader made soon with this position gets no gap.
+        """
+        raise NotImplementedError
+
+    def changes(self, ranges: Sequence[tuple[bytes, bytes]], since: Position) -> Changes:
+        """A reader of the changes of entries in ranges ``[start, stop)``, that come after a position.
+
+        Rows of coshelf's own are never told. A position that is too old gives a gap first. It is called only if
+        ``capabilities.changes`` promises it.
+
+        Raises:
+            ValueError: ``since`` is no position of this shelf.
+        """
+        raise NotImplementedError
+
+    def may_be_later(self, version: int | str, since: Position) -> bool:
+        """Whether the entry that has a version may have been stored after a position.
+
+        It is asked after a gap. By default versions do not tell, and the result is True.
+        """
+        return True
 
     @abstractmethod
     def sync(self) -> None:

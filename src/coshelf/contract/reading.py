@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Self
 
-from coshelf.contract.batches import CLAIMS, RESERVED, Entry
+from coshelf.contract.batches import PASSING, RESERVED, Entry
 from coshelf.system.backoff import Backoff
 from coshelf.values.envelope import is_left_behind
 
@@ -19,6 +19,9 @@ _POLL = 0.005  # seconds
 
 class Reader(ABC):
     """The source of entries: an engine (its latest state) or a snapshot (one instant)."""
+
+    finds_first: bool = False
+    """Whether :meth:`first` is quicker than a scan."""
 
     @abstractmethod
     def get(self, key: bytes) -> Entry | None:
@@ -56,6 +59,13 @@ class Reader(ABC):
         for key, _ in self.scan(start, stop, reverse=reverse, keys_only=True):
             yield [key]
 
+    def first(self, start: bytes, stop: bytes, *, reverse: bool = False) -> tuple[bytes, Entry] | None:
+        """The first entry with ``start <= key < stop`` and its key, or with ``reverse`` the last; None for none."""
+        for key, entry in self.scan(start, stop, reverse=reverse):
+            assert entry is not None
+            return key, entry
+        return None
+
     @abstractmethod
     def count(self, start: bytes, stop: bytes) -> int:
         """The number of entries with ``start <= key < stop``."""
@@ -89,7 +99,7 @@ class Snapshot(Reader):
 
     def _is_needed(self, row: bytes) -> bool:
         """Whether a copy needs a row of coshelf's own."""
-        return not (CLAIMS[0] <= row < CLAIMS[1] or is_left_behind(row, self.record))
+        return not (any(start <= row < stop for start, stop in PASSING) or is_left_behind(row, self.record))
 
     def last_commit(self) -> int | None:
         """The number of the last commit in this snapshot; None if the engine does not number its commits."""

@@ -1,1 +1,1 @@
-"""The implementation of the drop-in modules: ``coshelf.shelve``, ``coshelf.dbm`` and ``coshelf.pickleshare``."""
+"""The implementation of the drop-in modules, such as ``coshelf.shelve`` and ``coshelf.sqlitedict``."""

@@ -6,6 +6,7 @@ import importlib
 import os
 import re
 from collections.abc import Callable, MutableMapping
+from contextlib import suppress
 from typing import Any, Protocol, cast
 
 from coshelf.contract import Engine, OpenOptions
@@ -41,6 +42,7 @@ _BUILT_IN = {
 }
 _ENTRY_POINTS = "coshelf.engines"
 _LMDB = "coshelf.engines.lmdb"
+_ON_SERVERS = {"coshelf.engines.objects", "coshelf.engines.postgresql", "coshelf.engines.redis"}
 
 # At least two characters, so that a drive letter is not a scheme.
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
@@ -103,6 +105,20 @@ def is_file(target: object) -> bool:
     if isinstance(target, str) and _SCHEME.match(target):
         return False
     return isinstance(target, (str, bytes, os.PathLike)) and not os.fsdecode(target).endswith("/")
+
+
+def is_on_server(target: object) -> bool:
+    """Whether a target names a shelf on a server, whose engine :attr:`~coshelf.contract.Engine.can_be_awaited`."""
+    scheme = _SCHEME.match(target) if isinstance(target, str) else None
+    return scheme is not None and _BUILT_IN.get(scheme.group(1).lower()) in _ON_SERVERS
+
+
+def load(target: object) -> None:
+    """Import the engine of a target that :func:`is_on_server`, and its client."""
+    scheme = _SCHEME.match(target) if isinstance(target, str) else None
+    assert scheme is not None
+    with suppress(ImportError):  # it is reported when the engine is opened
+        importlib.import_module(f"{_BUILT_IN[scheme.group(1).lower()]}.engine")
 
 
 def holds_bare_pickles(target: object) -> bool:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NoReturn
 
-from coshelf.contract import Batch, Engine, Entry, OpenOptions, Snapshot
+from coshelf.contract import Batch, Engine, Entry, OpenOptions, Position, Snapshot
 from coshelf.errors import ShelfClosed
 
 __all__ = ["ClosedEngine"]
@@ -55,6 +55,15 @@ class ClosedEngine(Engine):
         self._refuse()
 
     def doorbell(self, key: bytes) -> NoReturn:
+        self._refuse()
+
+    def turns(self) -> NoReturn:
+        self._refuse()
+
+    def position(self) -> NoReturn:
+        self._refuse()
+
+    def changes(self, ranges: Sequence[tuple[bytes, bytes]], since: Position) -> NoReturn:
         self._refuse()
 
     def sync(self) -> None:

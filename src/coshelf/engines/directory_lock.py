@@ -10,7 +10,6 @@ import errno
 import fcntl
 import os
 import stat
-import threading
 import time
 import weakref
 from abc import ABC, abstractmethod
@@ -21,6 +20,7 @@ from typing import ParamSpec, TypeVar
 from coshelf.engines.local_lock import LocalLock
 from coshelf.errors import NotAShelf, ShelfLocked, TransactionInProgress
 from coshelf.system.backoff import Backoff
+from coshelf.system.participants import TaskOwner, current_owner, refuse_abandoned
 
 __all__ = ["DirectoryLock", "Lockable", "LockedDirectory", "LockedFile", "flocked"]
 
@@ -33,8 +33,8 @@ _NO_FILE = {errno.ELOOP, errno.EISDIR, errno.ENXIO, errno.ENODEV}
 
 # Descriptors that hold a lock now. A forked child closes its copies: a lock ends with the process that took it.
 _held: set[int] = set()
-# Which thread locks what, or waits for the lock: device and inode, and the thread. One element for each call.
-_holders: list[tuple[tuple[int, int], int]] = []
+# Who locks what, or waits for the lock: device and inode, and the owner. One element for each call.
+_holders: list[tuple[tuple[int, int], int | TaskOwner]] = []
 _by_directory: weakref.WeakValueDictionary[tuple[int, int], LocalLock] = weakref.WeakValueDictionary()
 
 
@@ -110,7 +110,7 @@ def flocked(target: Lockable, kind: int, timeout: float, where: str, spent: floa
     """Hold a lock. Raises :class:`ShelfLocked` after ``timeout`` seconds, less those that are ``spent`` already."""
     descriptor = target.open(kind)
     found = os.fstat(descriptor)
-    holder = ((found.st_dev, found.st_ino), threading.get_ident())
+    holder = ((found.st_dev, found.st_ino), current_owner())
     is_nested = holder in _holders
     _held.add(descriptor)
     _holders.append(holder)
@@ -136,6 +136,7 @@ def _take(descriptor: int, kind: int, timeout: float, where: str, until: float, 
                     f"this call interrupted this thread in the middle of a call that uses {where}\n"
                     "  hint: in a signal handler or finalizer, only note what is to be written, and write it later"
                 ) from None
+            refuse_abandoned()
             left = until - time.monotonic()
             if left <= 0:
                 raise ShelfLocked(f"shelf is locked: {where}\n  by another process; waited {timeout:g} s") from None

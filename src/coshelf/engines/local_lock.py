@@ -18,6 +18,7 @@ from typing import ParamSpec, TypeVar
 from coshelf.contract import Doorbell
 from coshelf.errors import ShelfLocked, TransactionInProgress
 from coshelf.system.cooperation import Gates, acquire, new_lock, new_reentrant_lock
+from coshelf.system.participants import TaskOwner, current_owner, longest_wait, refuse_abandoned
 
 __all__ = ["LocalBell", "LocalLock"]
 
@@ -48,8 +49,8 @@ class LocalLock:
         self._reading = 0  # calls of this thread, while it has the moment
         self._is_changing = False
         self._writers = new_lock()
-        self._claims: set[int] = set()  # threads that hold the lock of writers, or are about to
-        self._owner: int | None = None
+        self._claims: set[int | TaskOwner] = set()  # owners that hold the lock of writers, or are about to
+        self._owner: int | TaskOwner | None = None
         self._is_committing = False
         self._since = 0.0
 
@@ -93,8 +94,8 @@ class LocalLock:
             self._is_committing = False
 
     def is_mine(self) -> bool:
-        """Whether this thread holds the lock of writers."""
-        return self._owner == threading.get_ident() and self._pid == os.getpid()
+        """Whether this thread or task holds the lock of writers."""
+        return self._owner == current_owner() and self._pid == os.getpid()
 
     @contextmanager
     def hold(self, timeout: float) -> Iterator[None]:
@@ -104,19 +105,18 @@ class LocalLock:
         """
         if self._pid != os.getpid():
             self._renew()
-        thread, claims = threading.get_ident(), self._claims
-        if thread in claims:
+        owner, claims = current_owner(), self._claims
+        if owner in claims:
             if self._is_committing or not self.is_mine():
                 raise self._interrupting()
             yield
             return
-        claims.add(thread)
+        claims.add(owner)
         writers = self._writers  # after a fork in the block there are others
         try:
-            if not acquire(writers, timeout):
-                raise self._locked(timeout)
+            self._take(writers, timeout)
             try:
-                self._owner = thread
+                self._owner = owner
                 self._since = time.time()
                 yield
             finally:
@@ -124,7 +124,14 @@ class LocalLock:
                     self._owner = None
                 writers.release()
         finally:
-            claims.discard(thread)
+            claims.discard(owner)
+
+    def _take(self, writers: threading.Lock, timeout: float) -> None:
+        end = time.monotonic() + timeout
+        while not acquire(writers, longest_wait(max(0.0, end - time.monotonic()))):
+            refuse_abandoned()
+            if time.monotonic() >= end:
+                raise self._locked(timeout)
 
     def _locked(self, waited: float) -> ShelfLocked:
         return ShelfLocked(

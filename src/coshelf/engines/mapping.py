@@ -7,7 +7,8 @@ a cost: a scan sorts the keys, and a snapshot copies the entries. Closing the sh
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, MutableMapping
+import time
+from collections.abc import Iterable, Iterator, MutableMapping, Sequence
 from typing import Any
 
 from coshelf import records
@@ -15,13 +16,17 @@ from coshelf.contract import (
     ABSENT,
     Batch,
     Capabilities,
+    Changes,
     Engine,
     Entry,
     OpenOptions,
+    Position,
     Snapshot,
 )
 from coshelf.engines.exclusive import ExclusiveEngine
+from coshelf.engines.local_history import LocalChanges, LocalHistory
 from coshelf.engines.local_lock import LocalBell, LocalLock
+from coshelf.engines.local_turns import LocalTurns
 from coshelf.engines.memory import TableSnapshot
 from coshelf.engines.sorted_table import SortedTable
 from coshelf.errors import DamagedRecord, NotAShelf
@@ -40,6 +45,8 @@ _CAPABILITIES = Capabilities(
     cheap_count=False,
     expiry=True,
     tags=True,
+    turns="threads",
+    changes="all",
 )
 
 
@@ -64,6 +71,9 @@ class MappingEngine(ExclusiveEngine):
         self.where = f"{type(mapping).__module__}.{type(mapping).__qualname__}"
         self._lock = LocalLock(self.where)
         self._bell = LocalBell()
+        self._turns = LocalTurns(self.where)
+        # By the clock, so that a position of an earlier opening is older than all of this one, and gives a gap.
+        self._history = LocalHistory(time.time_ns() // 1_000)
 
     def get(self, key: bytes) -> Entry | None:
         return self._lock.reading(self._get, key)
@@ -123,7 +133,17 @@ class MappingEngine(ExclusiveEngine):
         gone = set(batch.deletes)
         for start, stop in batch.clears:
             gone.update(self._keys(start, stop))
-        self._replace(gone - sealed.keys(), sealed)
+        gone -= sealed.keys()
+        history = self._history
+        before = self._records(gone) if history.is_kept else {}
+        self._replace(gone, sealed)
+        if history.is_kept:
+            history.add(history.position + 1, before, sealed.items())
+        else:
+            history.position += 1
+
+    def _records(self, keys: set[bytes]) -> dict[bytes, bytes]:
+        return {key: self._mapping[key] for key in keys if key in self._mapping}
 
     def _version(self, key: bytes) -> object:
         entry = self._get(key)
@@ -151,6 +171,16 @@ class MappingEngine(ExclusiveEngine):
     def doorbell(self, key: bytes) -> LocalBell:
         return self._bell
 
+    def turns(self) -> LocalTurns:
+        return self._turns
+
+    def position(self) -> Position:
+        self._lock.reading(self._history.keep)
+        return self._history.position
+
+    def changes(self, ranges: Sequence[tuple[bytes, bytes]], since: Position) -> Changes:
+        return LocalChanges(self._history, self._lock, self._bell, ranges, since)
+
     def check_entries(self) -> None:
         """Raise :class:`NotAShelf` if the mapping holds anything that is not a shelf's entry."""
         self._lock.reading(self._check_entries)
@@ -167,6 +197,9 @@ class MappingEngine(ExclusiveEngine):
             self._lock.changing(sync)
 
     def close(self) -> None:
+        self._turns.close()
+        self._history.is_closed = True
+        self._bell.ring()
         self.sync()
 
     def rest(self) -> None:

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from coshelf.contract import (
     ABSENT,
     Batch,
     Capabilities,
+    Changes,
     Engine,
     Entry,
     OpenOptions,
+    Position,
     Reader,
     Snapshot,
 )
 from coshelf.engines.exclusive import ExclusiveEngine
+from coshelf.engines.local_history import LocalChanges, LocalHistory
 from coshelf.engines.local_lock import LocalBell, LocalLock
+from coshelf.engines.local_turns import LocalTurns
 from coshelf.engines.sorted_table import SortedTable
 from coshelf.errors import ShelfClosed, UnknownEngine
 from coshelf.values.expiry import INDEX, first_time
@@ -33,6 +37,8 @@ _CAPABILITIES = Capabilities(
     acknowledged="process",
     expiry=True,
     tags=True,
+    turns="threads",
+    changes="all",
 )
 
 
@@ -100,6 +106,7 @@ class MemoryEngine(_TableReader, ExclusiveEngine):
     name = "memory"
     capabilities = _CAPABILITIES
     where = "memory:"
+    reads_at_once = commits_at_once = True
     _lock: LocalLock
 
     def __init__(self, options: OpenOptions) -> None:
@@ -108,6 +115,8 @@ class MemoryEngine(_TableReader, ExclusiveEngine):
         self._numbers = itertools.count(1)
         self._lock = LocalLock(self.where)
         self._bell = LocalBell()
+        self._turns = LocalTurns(self.where)
+        self._history = LocalHistory()
 
     def _open_table(self) -> SortedTable:
         return self._lock.reading(self._table.copy)
@@ -130,19 +139,29 @@ class MemoryEngine(_TableReader, ExclusiveEngine):
 
     def _apply_alone(self, batch: Batch) -> int:
         number = next(self._numbers)
-        self._lock.changing(self._change, batch, list(batch.sealed(number)))
+        self._lock.changing(self._change, batch, number, list(batch.sealed(number)))
         self._bell.ring()
         return number
 
-    def _change(self, batch: Batch, sealed: list[tuple[bytes, bytes]]) -> None:
+    def _change(self, batch: Batch, number: int, sealed: list[tuple[bytes, bytes]]) -> None:
         batch.refuse_conflicts(self._version)
+        gone = set(batch.deletes)
         for start, stop in batch.clears:
-            for key in [key for key, _ in self._table.copy().scan(start, stop)]:
-                self._table.delete(key)
-        for key in batch.deletes:
+            gone.update(key for key, _ in self._table.copy().scan(start, stop))
+        gone -= batch.puts.keys()
+        before = self._records(gone) if self._history.is_kept else {}
+        for key in gone:
             self._table.delete(key)
         for key, record in sealed:
             self._table.put(key, Entry(record))
+        if self._history.is_kept:
+            self._history.add(number, before, sealed)
+        else:
+            self._history.position = number
+
+    def _records(self, keys: set[bytes]) -> dict[bytes, bytes]:
+        found = ((key, self._table.get(key)) for key in keys)
+        return {key: entry.record for key, entry in found if entry is not None}
 
     def _version(self, key: bytes) -> object:
         entry = self._table.get(key)
@@ -154,11 +173,27 @@ class MemoryEngine(_TableReader, ExclusiveEngine):
     def doorbell(self, key: bytes) -> LocalBell:
         return self._bell
 
+    def turns(self) -> LocalTurns:
+        return self._turns
+
+    def position(self) -> Position:
+        self._lock.reading(self._history.keep)
+        return self._history.position
+
+    def may_be_later(self, version: int | str, since: Position) -> bool:
+        return not (isinstance(version, int) and isinstance(since, int)) or version > since
+
+    def changes(self, ranges: Sequence[tuple[bytes, bytes]], since: Position) -> Changes:
+        return LocalChanges(self._history, self._lock, self._bell, ranges, since)
+
     def sync(self) -> None:
         """Nothing to do: memory cannot be made more durable."""
 
     def close(self) -> None:
+        self._turns.close()
         self._table = SortedTable()
+        self._history.is_closed = True
+        self._bell.ring()
 
     def rest(self) -> None:
         """Nothing to do."""

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any, TypeVar, cast
 
 from coshelf.contract import Batch, Engine
-from coshelf.errors import OutcomeUnknown, ShelfLocked, TransactionInProgress, Unavailable
+from coshelf.errors import OutcomeUnknown, ShelfLocked, StorageError, TransactionInProgress, Unavailable
 from coshelf.mapping.gathering import gather
 from coshelf.mapping.lapsing import MISSING, Expire, unsupported, usable
 from coshelf.mapping.living import removal
@@ -18,7 +18,7 @@ from coshelf.mapping.transaction import Transaction
 from coshelf.values.envelope import NOTHING, enclosed_with_rows, envelope_for
 from coshelf.values.expiry import is_over
 
-__all__ = ["Lapsing"]
+__all__ = ["Lapsing", "remove_due"]
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -240,6 +240,19 @@ class Lapsing(Transacting[K, V]):
                 handle.engine.remove_expired(most)
             else:
                 _remove(handle.engine, handle.engine.now(), most, 0.0)
+
+
+def remove_due(engine: Engine) -> float | None:
+    """Remove some entries whose time has come. Return the seconds until the first of the others; None if there is none.
+
+    It waits for no lock. What cannot be removed now stays due.
+    """
+    first = engine.first_expiry()
+    if first is None or first > (now := engine.now()):
+        return None if first is None else (first - now) / 1_000_000
+    with suppress(ShelfLocked, TransactionInProgress, StorageError):
+        _remove(engine, now, _STEP, 0.0)
+    return 0.0
 
 
 def _remove(engine: Engine, now: int, most: int, timeout: float | None) -> int | None:

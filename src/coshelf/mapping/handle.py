@@ -7,22 +7,32 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from coshelf.contract import Batch, Engine, Flag
 from coshelf.engines.closed import ClosedEngine
 from coshelf.errors import ReadOnlyShelf, ShelfClosed, TransactionInProgress
 from coshelf.system.ending import finalizer
-from coshelf.system.participants import current_task, current_thread
+from coshelf.system.participants import Party, current_party, current_task
 from coshelf.values.codec import Codec
 
 if TYPE_CHECKING:
+    from coshelf.coordination.owners import Owners
+    from coshelf.coordination.takers import Takers
     from coshelf.mapping.transaction import State
     from coshelf.memo.claims import Claims
 
-__all__ = ["Commit", "Handle", "Participant"]
+__all__ = ["Commit", "Handle", "Participant", "Watch"]
 
 Commit = Callable[[Batch], "int | str"]
+
+
+class Watch(Protocol):
+    """What waits for changes of the shelf."""
+
+    def close(self) -> None:
+        """End it, also if another thread waits in it."""
+        ...
 
 
 class Participant:
@@ -33,31 +43,33 @@ class Participant:
         state: the transaction, while its block runs; None before and after that.
         deferred: writes of signal handlers and finalizers that ran just before or after the block. They are committed
             after the transaction.
+        afterwards: what is called after the transaction, to wake those who wait for what it wrote.
     """
 
     def __init__(self) -> None:
         self.task = current_task()
         self.state: State | None = None
         self.deferred: list[Batch] = []
+        self.afterwards: list[Callable[[], object]] = []
 
 
 class _TakingPart:
     """The block of :meth:`Handle.taking_part`."""
 
-    __slots__ = ("_handle", "_thread")
+    __slots__ = ("_handle", "_party")
 
     def __init__(self, handle: Handle) -> None:
         self._handle = handle
-        self._thread = current_thread()
+        self._party = current_party()
 
     def __enter__(self) -> Participant:
-        participant = self._handle.inside[self._thread] = Participant()
+        participant = self._handle.inside[self._party] = Participant()
         return participant
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._handle.leave(self._thread)
+        self._handle.leave(self._party)
 
 
 class Handle:
@@ -84,10 +96,16 @@ class Handle:
         self.codec = codec
         self.flag: Flag = flag
         self.reopen = reopen
-        self.inside: dict[tuple[int, int], Participant] = {}
-        """The tasks that are in a transaction of this handle, by pid and thread."""
+        self.inside: dict[Party, Participant] = {}
+        """The tasks that are in a transaction of this handle, by process and owner."""
         self.claims: Claims | None = None
         """The claims of memoized functions, from the first call that computes on."""
+        self.owners: Owners | None = None
+        """The threads and tasks that have turns, from the first lock on."""
+        self.takers: list[Takers] = []
+        """The items that were taken from queues, from the first one on. If two threads add to it, the first counts."""
+        self.watches: weakref.WeakSet[Watch] = weakref.WeakSet()
+        """The watches that end when the shelf is closed."""
         self.is_resting = False
         self.unswept = 0  # entries with a time that were stored since expired ones were removed
         self._finish = partial(_finish, engine, before_close)
@@ -113,12 +131,12 @@ class Handle:
 
     def state(self) -> State | None:
         """The transaction that this task is in, if any. Callers first test whether any task is ``inside``."""
-        participant = self.inside.get(current_thread())
+        participant = self.inside.get(current_party())
         return participant.state if participant is not None and participant.task == current_task() else None
 
     def refuse_writing(self) -> None:
         """Raise as :meth:`joined` for a write that cannot be part of any transaction."""
-        if self._is_inside():
+        if self.is_inside():
             raise TransactionInProgress(
                 f"this thread is inside a transaction or edit of {self.engine.where}, and this call cannot "
                 "be part of it\n  hint: another task or handle began it, or the call is for the whole shelf; call it "
@@ -127,8 +145,9 @@ class Handle:
         if self.flag == "r":
             raise ReadOnlyShelf(f"{self.engine.where} was opened with flag 'r' and cannot be written")
 
-    def _is_inside(self) -> bool:
-        return self.engine.owns_exclusive() or (bool(self.inside) and current_thread() in self.inside)
+    def is_inside(self) -> bool:
+        """Whether this thread or task is in a transaction of the shelf, through any handle."""
+        return self.engine.owns_exclusive() or (bool(self.inside) and current_party() in self.inside)
 
     def commit(self, batch: Batch) -> int | str:
         """Commit a batch that is not part of a transaction. Raises as :meth:`joined`."""
@@ -137,17 +156,27 @@ class Handle:
 
     def commit_or_defer(self, batch: Batch) -> None:
         """Commit a batch. If this call interrupted the begin or end of a transaction, defer it until after that."""
-        participant = self.inside.get(current_thread())
+        participant = self.inside.get(current_party())
         if participant is None or participant.state is not None or participant.task != current_task():
             self.commit(batch)
         else:
             participant.deferred.append(batch)
 
-    def leave(self, thread: tuple[int, int]) -> None:
-        """A thread is in no transaction any more. Commit what was deferred until after it. Harmless if repeated."""
-        participant = self.inside.pop(thread, None)
+    def afterwards(self, call: Callable[[], object]) -> None:
+        """Call a function after the transaction of this task; at once if it is in none."""
+        participant = self.inside.get(current_party())
+        if participant is None:
+            call()
+        else:
+            participant.afterwards.append(call)
+
+    def leave(self, party: Party) -> None:
+        """A party is in no transaction any more. Commit what was deferred until after it. Harmless if repeated."""
+        participant = self.inside.pop(party, None)
         while participant is not None and participant.deferred:
             self.engine.commit(participant.deferred.pop(0))
+        while participant is not None and participant.afterwards:
+            participant.afterwards.pop(0)()
 
     def taking_part(self) -> _TakingPart:
         """For a block, this task is in a transaction. Other tasks of the thread are refused meanwhile."""
@@ -163,11 +192,18 @@ class Handle:
         engine = self.engine
         if isinstance(engine, ClosedEngine):
             return
-        if self._is_inside():
+        if self.is_inside():
             raise TransactionInProgress(f"{engine.where} cannot be closed by a thread that is inside its transaction")
         self.engine = ClosedEngine(engine)
+        self.owners = None
         self._finalizer.detach()
-        self._finish()
+        for watch in list(self.watches):
+            watch.close()
+        try:
+            for takers in self.takers:
+                takers.close()
+        finally:
+            self._finish()
 
     def __del__(self) -> None:
         if self.is_resting and not self.closed:  # the interpreter's end: finalizers are not called any more

@@ -11,7 +11,7 @@ from coshelf.mapping.tagging import Tags
 from coshelf.values.expiry import lifetime
 
 if TYPE_CHECKING:
-    from coshelf.memo.memoized import Memoized
+    from coshelf.memo.memoized import Memo, Memoized
 
 __all__ = ["Memoizing"]
 
@@ -107,17 +107,43 @@ class Memoizing:
         >>> square.cache_info()
         CacheInfo(hits=1, misses=1, maxsize=None, currsize=1)
         """
+        from coshelf.memo.memoized import memoized
+
+        make = self._memos(
+            expire=expire, refresh=refresh, tags=tags, key=key, ignore=ignore, typed=typed, version=version, when=when
+        )
+
+        def decorate(function: Any) -> Any:
+            return memoized(make(function))
+
+        return decorate if function is None else decorate(function)
+
+    def _memos(
+        self,
+        *,
+        expire: Expire,
+        refresh: float | timedelta | None,
+        tags: Tags,
+        key: Callable[..., Any] | None,
+        ignore: Iterable[str | int] | str | int,
+        typed: bool,
+        version: Any,
+        when: Callable[[Any], object] | None,
+    ) -> Callable[[Callable[..., Any]], Memo[..., Any]]:
+        """What :meth:`memoize` makes for a function, without the way in which the function is called."""
         from coshelf.mapping.memoized_entries import Entries
         from coshelf.memo.arguments import Arguments
-        from coshelf.memo.memoized import memoized
+        from coshelf.memo.memoized import Memo
+        from coshelf.memo.refreshing import Refresh
 
         last, marked = self._last_part(expire, refresh), self._marked(tags)
 
-        def decorate(function: Any) -> Any:
+        def make(function: Callable[..., Any]) -> Memo[..., Any]:
             arguments = Arguments(function, key=key, ignore=ignore, typed=typed, version=version)
-            return memoized(function, Entries(self, expire, marked), arguments, when, last)
+            results = Entries(self, expire, marked)
+            return Memo(function, results, arguments, when, None if last is None else Refresh(results, last))
 
-        return decorate if function is None else decorate(function)
+        return make
 
     def _last_part(self, expire: Expire, refresh: float | timedelta | None) -> int | None:
         """The part of a result's life, in microseconds, in which it is computed again. Raises for impossible times."""

@@ -8,7 +8,7 @@ from typing import Any
 from coshelf.mapping.handle import Handle, Participant
 from coshelf.mapping.namespace import Namespace
 from coshelf.mapping.transaction import MISSING, LateState, refuse_none
-from coshelf.system.participants import current_thread
+from coshelf.system.participants import Party, current_party
 from coshelf.values.codec import Codec
 
 __all__ = ["modify_quickly"]
@@ -21,18 +21,18 @@ def modify_quickly(
 
     Returns :data:`MISSING` if it has done nothing, and not called the function. The general way has to do it then.
     """
-    thread = current_thread()
+    party = current_party()
     try:
-        return _modified(handle, namespace, codec, thread, key, function, allow_none)
+        return _modified(handle, namespace, codec, party, key, function, allow_none)
     finally:  # an interrupt may come just before the same step in there
-        handle.leave(thread)
+        handle.leave(party)
 
 
 def _modified(
     handle: Handle,
     namespace: Namespace,
     codec: Codec,
-    thread: tuple[int, int],
+    party: Party,
     key: Any,
     function: Callable[[Any], Any],
     allow_none: bool,
@@ -41,8 +41,8 @@ def _modified(
     start = namespace.start
     is_left: bool | None = None
     try:
-        participant = handle.inside[thread] = Participant()
-        with engine.quick_hold(thread) as is_held:
+        participant = handle.inside[party] = Participant()
+        with engine.quick_hold(party) as is_held:
             old = engine.quick(key, start) if is_held else NotImplemented
             if old is NotImplemented:
                 return MISSING
@@ -67,7 +67,7 @@ def _modified(
             finally:
                 state.end()
     finally:
-        handle.leave(thread)
+        handle.leave(party)
     if is_left:
         engine.stored()
     return new

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from itertools import islice
@@ -11,21 +10,21 @@ from typing import Any, Generic, Self, TypeVar, cast, overload
 
 from coshelf import native
 from coshelf.contract import Batch, Capabilities, Flag, Reader
-from coshelf.errors import TransactionInProgress, Unsupported, WaitTimeout
-from coshelf.keys import shown
+from coshelf.errors import TransactionInProgress, Unsupported
 from coshelf.mapping import snapshot as snapshots
 from coshelf.mapping.counting import adding
 from coshelf.mapping.expiring import Lapsing
 from coshelf.mapping.handle import Handle
 from coshelf.mapping.memoizing import Memoizing
 from coshelf.mapping.namespace import Namespace
+from coshelf.mapping.queueing import Queueing
 from coshelf.mapping.quick_modify import modify_quickly
 from coshelf.mapping.reading import Readable
 from coshelf.mapping.snapshot import Snapshot
 from coshelf.mapping.tagging import Tags
 from coshelf.mapping.transaction import MISSING, Transaction, pairs
 from coshelf.mapping.upkeep import Cared
-from coshelf.system.timeouts import usable_timeout
+from coshelf.mapping.watching import Watching
 from coshelf.values.blobs import MissingBlob
 from coshelf.values.expiry import EXPIRING, is_over
 from coshelf.values.pickled import PickleCodec
@@ -38,11 +37,18 @@ D = TypeVar("D")
 T = TypeVar("T")
 
 _COMPLETIONS = 1_000
-# A doorbell wakes its readers at once. This limits the wait if a ring is lost.
-_LONGEST_SLEEP = 1.0
 
 
-class Shelf(Cared, Memoizing, Lapsing[K, V], Readable[K, V], MutableMapping[K, V], Generic[K, V]):
+class Shelf(
+    Cared,
+    Memoizing,
+    Queueing[V],
+    Watching[K, V],
+    Lapsing[K, V],
+    Readable[K, V],
+    MutableMapping[K, V],
+    Generic[K, V],
+):
     """A dict on disk that every process shares. Made by :func:`coshelf.open`.
 
     Each method that writes is one commit. Reads never wait for a lock. A value that is read is a copy: use :meth:`edit`
@@ -193,23 +199,6 @@ class Shelf(Cared, Memoizing, Lapsing[K, V], Readable[K, V], MutableMapping[K, V
     def _part(self, namespace: Namespace) -> Shelf[Any, V]:
         """A shelf of the same kind on the same handle."""
         return Shelf(self._handle, namespace)
-
-    def wait(self, key: K, timeout: float | None = None) -> V:
-        """The value of ``key``, as soon as the key exists.
-
-        Raises :class:`~coshelf.errors.WaitTimeout` after ``timeout`` seconds. None: there is no limit.
-        """
-        end = None if timeout is None else time.monotonic() + usable_timeout(max(timeout, 0))
-        bell = self._handle.engine.doorbell(self._namespace.encode(key))
-        while True:
-            sequence = bell.sequence()
-            try:
-                return self._get(key)
-            except KeyError:
-                left = _LONGEST_SLEEP if end is None else min(end - time.monotonic(), _LONGEST_SLEEP)
-            if left <= 0:
-                raise WaitTimeout(f"{shown(key)} did not appear in {self.name} within {timeout:g} s")
-            bell.wait(sequence, left)
 
     # --- the dict ----------------------------------------------------------------------------------------------------
 

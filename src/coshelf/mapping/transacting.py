@@ -14,7 +14,7 @@ from coshelf.mapping.handle import Handle, Participant
 from coshelf.mapping.namespace import Namespace
 from coshelf.mapping.transaction import State, Transaction
 from coshelf.system.backoff import Backoff
-from coshelf.system.participants import current_thread
+from coshelf.system.participants import Party, current_party
 from coshelf.system.timeouts import usable_timeout
 from coshelf.values.codec import Codec
 
@@ -49,11 +49,11 @@ class Transacting(Generic[K, V]):
             with outer.nested() as part:
                 yield Transaction(part, self._namespace, self._codec)
             return
-        thread = current_thread()
+        party = current_party()
         try:
             yield from self._outermost(timeout)
         finally:  # an interrupt may come just before the block in there is left
-            self._handle.leave(thread)
+            self._handle.leave(party)
 
     def _outermost(self, timeout: float | None) -> Iterator[Transaction[K, V]]:
         """A transaction of a thread that is in none."""
@@ -85,18 +85,16 @@ class Transacting(Generic[K, V]):
         if outer is not None:
             with outer.nested() as part:
                 return step(Transaction(part, self._namespace, self._codec))
-        thread = current_thread()
+        party = current_party()
         try:
-            return self._held(handle, thread, step, joined=joined)
+            return self._held(handle, party, step, joined=joined)
         finally:  # an interrupt may come just before the block in there is left
-            handle.leave(thread)
+            handle.leave(party)
 
-    def _held(
-        self, handle: Handle, thread: tuple[int, int], step: Callable[[Transaction[K, V]], T], *, joined: bool
-    ) -> T:
+    def _held(self, handle: Handle, party: Party, step: Callable[[Transaction[K, V]], T], *, joined: bool) -> T:
         engine = handle.engine
         with handle.taking_part() as participant:
-            with engine.quick_hold(thread) as is_held:
+            with engine.quick_hold(party) as is_held:
                 if is_held:
                     return self._step_held(participant if joined else None, engine.commit_held, step)
             with engine.exclusive() as lock:
@@ -194,6 +192,7 @@ class Transacting(Generic[K, V]):
                 if participant is not None:
                     participant.state = state
                 result = step(transaction)
+                afterwards = _taken_from(participant)
             batch = state.batch()
             state.end()
             if batch is None:
@@ -203,9 +202,19 @@ class Transacting(Generic[K, V]):
             except Conflict:
                 continue
             self._committed(batch)
+            for call in afterwards:
+                call()
             return result
         return self._patiently(step)
 
     def _patiently(self, step: Callable[[Transaction[K, V]], T]) -> T:
         """Run an internal step in transactions, until one has no conflict, or there were too many attempts."""
         return self._transact(step, 1 if self._handle.engine.capabilities.exclusive else _PATIENT_ATTEMPTS)
+
+
+def _taken_from(participant: Participant | None) -> list[Callable[[], object]]:
+    """What is to be called after the commit of a step, which comes after the end of its part in the transaction."""
+    if participant is None:
+        return []
+    calls, participant.afterwards = participant.afterwards, []
+    return calls

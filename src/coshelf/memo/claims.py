@@ -15,13 +15,13 @@ from hashlib import blake2b
 
 from coshelf.contract import ABSENT, CLAIMS, Batch, Engine, Entry
 from coshelf.contract.batches import Absent
+from coshelf.engines.renewing import Renewer
 from coshelf.errors import Conflict, OutcomeUnknown, Unavailable
-from coshelf.memo.renewing import Renewer
 from coshelf.records import TRAILER
-from coshelf.system.participants import current_task, current_thread
+from coshelf.system.participants import current_party, current_task
 from coshelf.system.processes import Process, this_process
 
-__all__ = ["Claim", "Claims", "Patience"]
+__all__ = ["Claim", "Claims", "Patience", "process_in"]
 
 LEASE = 10.0
 """Seconds after which a claim of another machine counts as left if it was not renewed."""
@@ -39,7 +39,7 @@ def _is_row(key: bytes) -> bool:
 
 
 def _this_task() -> object:
-    return current_thread(), current_task()
+    return current_party(), current_task()
 
 
 class _Content:
@@ -78,6 +78,11 @@ class _Content:
             return False
         alive = self.is_alive()
         return alive is False or (alive is None and abs(time.time() - self.renewed) > _FORGOTTEN)
+
+
+def process_in(record: bytes) -> Process | None:
+    """The process that the record of a row names; None if it cannot be read."""
+    return _Content(record).process
 
 
 class Patience:

@@ -16,7 +16,7 @@ from coshelf.memo.refreshing import Refresh
 from coshelf.memo.results import Results
 from coshelf.memo.waiting import Wait
 
-__all__ = ["CacheInfo", "Memoized", "memoized"]
+__all__ = ["CacheInfo", "Memo", "Memoized", "memoized"]
 
 P = ParamSpec("P")
 R_co = TypeVar("R_co", covariant=True)
@@ -89,8 +89,16 @@ class _Counts:
         return sum(hits), sum(misses)
 
 
-class _Memo(Generic[P, R]):
-    """What the functions of a memoized function share."""
+class Memo(Generic[P, R]):
+    """What the functions of a memoized function share.
+
+    Args:
+        function: computes the results.
+        results: where they are kept.
+        arguments: makes the keys.
+        when: says whether to keep a result.
+        refresh: has results computed again in the last part of their life; None: it does not.
+    """
 
     def __init__(
         self,
@@ -128,30 +136,16 @@ class _Memo(Generic[P, R]):
         self._counts = _Counts()
 
 
-def memoized(
-    function: Callable[P, R],
-    results: Results,
-    arguments: Arguments,
-    when: Callable[[Any], object] | None,
-    refresh: int | None,
-) -> Memoized[P, R]:
-    """The function that reads results, and computes and keeps those that are missing.
-
-    Args:
-        function: computes the results.
-        results: where they are kept.
-        arguments: makes the keys.
-        when: says whether to keep a result.
-        refresh: the last part of a result's life, in microseconds, in which it is computed again; None: it is not.
-    """
-    memo = _Memo(function, results, arguments, when, None if refresh is None else Refresh(results, refresh))
+def memoized(memo: Memo[P, R]) -> Memoized[P, R]:
+    """The function that reads results, and computes and keeps those that are missing."""
+    function = memo.function
     wrapper: Any = _coroutine(memo) if inspect.iscoroutinefunction(function) else _plain(memo)
     for part in (memo.cache_key, memo.forget, memo.cache_info, memo.cache_clear):
         setattr(wrapper, part.__name__, part)
     return cast("Memoized[P, R]", wrapper)
 
 
-def _plain(memo: _Memo[P, R]) -> Callable[P, R]:
+def _plain(memo: Memo[P, R]) -> Callable[P, R]:
     function = memo.function
 
     @functools.wraps(function)
@@ -172,7 +166,7 @@ def _plain(memo: _Memo[P, R]) -> Callable[P, R]:
     return wrapper
 
 
-def _coroutine(memo: _Memo[P, Any]) -> Callable[P, Any]:
+def _coroutine(memo: Memo[P, Any]) -> Callable[P, Any]:
     function = memo.function
 
     @functools.wraps(function)

@@ -34,7 +34,7 @@ class Refresh:
 
     def in_thread(self, call: Call, compute: Callable[[], Any]) -> None:
         """Compute in a thread, if it is time, and if no other thread or process does so."""
-        claim = self._claim(call)
+        claim = self.claim(call)
         if claim is None:
             return
 
@@ -48,7 +48,7 @@ class Refresh:
 
     def in_task(self, call: Call, compute: Callable[[], Coroutine[Any, Any, Any]]) -> None:
         """The same in a task of the running loop."""
-        claim = self._claim(call)
+        claim = self.claim(call)
         if claim is None:
             return
 
@@ -60,7 +60,7 @@ class Refresh:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _claim(self, call: Call) -> Claim | None:
+    def claim(self, call: Call) -> Claim | None:
         """The claim to compute again; None if this call does not."""
         if not self._results.is_due(call.key, self._length):
             return None

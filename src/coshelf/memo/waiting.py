@@ -10,13 +10,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from contextvars import ContextVar
+from contextvars import Context, ContextVar
 from typing import Final
 
 from coshelf.contract import Doorbell
 from coshelf.memo.claims import Claim, Claims
 
-__all__ = ["Wait", "Waiting", "holding"]
+__all__ = ["Wait", "Waiting", "holding", "holding_as_in"]
 
 _HELD: Final[ContextVar[tuple[Claim, ...]]] = ContextVar("coshelf_held_claims", default=())
 """The claims of the computations that this call is part of. asyncio hands it on to tasks."""
@@ -33,6 +33,17 @@ def holding(claim: Claim) -> Iterator[None]:
         yield
     finally:
         with suppress(ValueError):  # a coroutine that was discarded ends in another context than its own
+            _HELD.reset(token)
+
+
+@contextmanager
+def holding_as_in(context: Context) -> Iterator[None]:
+    """The calls of the block are part of the computations that a context is part of: the steps of a call ran in it."""
+    token = _HELD.set(context.get(_HELD, ()))
+    try:
+        yield
+    finally:
+        with suppress(ValueError):
             _HELD.reset(token)
 
 

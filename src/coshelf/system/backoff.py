@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import time
 
-__all__ = ["Backoff"]
+from coshelf.system.bridge import awaited, is_bridged
+
+__all__ = ["Backoff", "pause"]
+
+
+def pause(seconds: float) -> None:
+    """Sleep. Inside a bridge, the event loop runs meanwhile."""
+    if is_bridged():
+        import asyncio
+
+        awaited(asyncio.sleep(seconds))
+    else:
+        time.sleep(seconds)
 
 
 class Backoff:
@@ -30,10 +42,14 @@ class Backoff:
 
     def sleep(self, at_most: float | None = None) -> None:
         """Pause, for up to ``at_most`` seconds, and make the next pause longer."""
-        pause = self.pause
+        seconds = self.pause
         if self._spread:
             import random  # here: it loads OpenSSL, and few programs ever pause
 
-            pause *= random.uniform(1.0 - self._spread, 1.0)
-        time.sleep(pause if at_most is None else min(pause, at_most))
+            seconds *= random.uniform(1.0 - self._spread, 1.0)
+        pause(seconds if at_most is None else min(seconds, at_most))
+        self.lengthen()
+
+    def lengthen(self) -> None:
+        """Make the next pause longer, after a pause that the caller made in its own way."""
         self.pause = min(self.pause * self._growth, self._longest)

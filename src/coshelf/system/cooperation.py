@@ -27,6 +27,7 @@ __all__ = [
     "is_cooperative",
     "new_lock",
     "new_reentrant_lock",
+    "original",
     "start_unwaited",
     "this_thread",
 ]
@@ -40,6 +41,14 @@ def _original(name: str) -> Any:
     """The unpatched attribute of the module ``_thread``. It works even while the interpreter ends."""
     monkey = sys.modules.get("gevent.monkey") if sys.modules else None
     return getattr(_thread, name) if monkey is None else monkey.get_original("_thread", name)
+
+
+def original(module: str, name: str) -> Any:
+    """The unpatched attribute of a module of the standard library, for a service thread."""
+    monkey = sys.modules.get("gevent.monkey") if sys.modules else None
+    if monkey is None:
+        return getattr(sys.modules[module], name)
+    return monkey.get_original(module, name)
 
 
 def is_cooperative(module: str = "time") -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from coshelf.testing.contract.capabilities import CapabilityTests
+from coshelf.testing.contract.changes import ChangesTests
 from coshelf.testing.contract.checks import CheckTests
 from coshelf.testing.contract.commits import CommitTests
 from coshelf.testing.contract.doorbell import DoorbellTests
@@ -16,6 +17,7 @@ from coshelf.testing.contract.scans import ScanTests
 from coshelf.testing.contract.snapshots import SnapshotTests
 from coshelf.testing.contract.tags import TagsTests
 from coshelf.testing.contract.threads import ThreadTests
+from coshelf.testing.contract.turns import TurnTests
 
 __all__ = ["EngineContract", "needs"]
 
@@ -23,6 +25,8 @@ __all__ = ["EngineContract", "needs"]
 class EngineContract(
     # From the last to the first, because pytest runs inherited tests in that order.
     OpeningTests,
+    TurnTests,
+    ChangesTests,
     DoorbellTests,
     ExclusiveLockTests,
     TagsTests,

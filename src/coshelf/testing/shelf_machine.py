@@ -12,12 +12,14 @@ from coshelf.testing.machine.strategies import keys
 from coshelf.testing.machine.times import ExpiryRules
 from coshelf.testing.machine.transactions import TransactionRules
 from coshelf.testing.machine.views import ViewRules
+from coshelf.testing.machine.watching import WatchRules
 
 __all__ = ["Model", "ShelfMachine", "canonical", "keys", "order"]
 
 
 class ShelfMachine(
     ExpiryRules,
+    WatchRules,
     OneEntryRules,
     ManyEntriesRules,
     ViewRules,

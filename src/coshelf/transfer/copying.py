@@ -27,6 +27,7 @@ from coshelf.inspection.reports import shown_key
 from coshelf.keys import FIRST, LAST
 from coshelf.mapping.living import Living
 from coshelf.mapping.shelf import Shelf
+from coshelf.transfer.copying_items import missing_items
 from coshelf.transfer.records_apart import Apart, take_apart
 from coshelf.transfer.report import Left, TransferProgress, TransferReport
 from coshelf.trust import marks
@@ -34,7 +35,7 @@ from coshelf.values.envelope import with_rows
 from coshelf.values.expiry import is_over
 from coshelf.values.settings import remembered
 
-__all__ = ["Copied", "copy_entries"]
+__all__ = ["Copied", "copy_entries", "keep_trust_apart"]
 
 Place = "str | os.PathLike[str] | Shelf[Any, Any]"
 
@@ -52,14 +53,20 @@ class Copied(TransferReport):
     Attributes:
         verified: the number of entries that were compared at the end and are equal.
         settings: the names of the settings that were copied, too.
+        items: the number of items of queues and deques that were copied.
     """
 
     verified: int = 0
     settings: list[str] = field(default_factory=list)
+    items: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
-        return TransferReport.as_dict(self) | {"verified": self.verified, "settings": self.settings}
+        return TransferReport.as_dict(self) | {
+            "verified": self.verified,
+            "settings": self.settings,
+            "items": self.items,
+        }
 
 
 def copy_entries(
@@ -78,7 +85,7 @@ def copy_entries(
     Entries are copied in batches. An entry that the target has already, with the same value, is skipped. So a copy that
     was stopped continues when it is run again. No value is unpickled. Large buffers are copied into a blob if the
     target has blobs, and into the value elsewhere. The shelf's settings, which say how values are written, are copied,
-    too. Trust is not.
+    too, and so are the items of queues and deques. Trust is not.
 
     If the source has snapshots, the copy shows one instant. Elsewhere each entry is as it was when it was read.
 
@@ -143,14 +150,25 @@ def _is_same_place(one: Engine, other: Engine) -> bool:
 def _keep_trust_apart(source: Engine, target: Engine) -> None:
     """Keep entries of an untrusted shelf out of a trusted one: an empty target loses its trust, others are refused."""
     reason = distrust(source)
-    if reason is None or distrust(target) is not None:
+    if reason is not None:
+        keep_trust_apart(reason, target)
+
+
+def keep_trust_apart(reason: str, target: Engine) -> None:
+    """Take the trust from an empty target. Raises :class:`ShelfPermissionError` if a trusted target has entries.
+
+    Args:
+        reason: why the source is not trusted.
+        target: a shelf that is to get entries of the source.
+    """
+    if distrust(target) is not None:
         return
     if target.count(FIRST, LAST) == 0 and isinstance(target, Markable):
         target.revoke()
     if distrust(target) is None:
         raise ShelfPermissionError(
             f"{target.where} is trusted, and the source is not: {reason}\n"
-            "  hint: copy to a new shelf, or say that you trust the source (--trust)"
+            "  hint: copy to a new shelf, or say that you trust the source (--trust, trust=True)"
         )
 
 
@@ -188,6 +206,7 @@ class _Copy:
         for chunk in self._chunks():
             self._copy_chunk(chunk)
             self._tell(len(chunk), total)
+        self._copy_items()
         if not self._dry_run:
             self._target.sync()
         if self._verify:
@@ -291,6 +310,21 @@ class _Copy:
         else:
             rows = [(key, entry.record) for key, entry in self._rows.scan(*_SETTINGS) if entry is not None]
         return [row for row in rows if _SETTINGS[0] <= row[0] < _SETTINGS[1] and row[0] != marks.ROW_KEY]
+
+    def _copy_items(self) -> None:
+        """Copy the items of queues and deques that the target does not have."""
+
+        def body_for(name: bytes, record: bytes) -> bytes | None:
+            try:
+                return self._body(name, take_apart(name, record, self._source.blobs))
+            except DamagedRecord as error:
+                self._fail(name, error)
+                return None
+
+        for count, puts in missing_items(self._rows, self._source, self._target, body_for):
+            if not self._dry_run:
+                self._target.commit(Batch(puts))
+            self._report.items += count
 
     def _copy_chunk(self, chunk: dict[bytes, Apart]) -> None:
         stored: set[bytes] = set()

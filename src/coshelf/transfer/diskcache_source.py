@@ -7,7 +7,6 @@ import glob
 import json
 import os
 import pickle
-import stat
 import time
 import zlib
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from typing import Any, NamedTuple, cast
 from coshelf.errors import InvalidTag
 from coshelf.keys import shown
 from coshelf.transfer.encodings import inflated
+from coshelf.transfer.inside import open_inside
 from coshelf.transfer.pickles import entry, pickled
 from coshelf.transfer.report import Left
 from coshelf.transfer.source import Skipped, Source, SourceEntry, SourceError, SourceOptions
@@ -176,20 +176,5 @@ def _plain_value(key: object, data: object, mode: int) -> SourceEntry | Left:
 
 
 def _read_inside(directory: str, filename: str) -> bytes:
-    """A file below a directory, by steps that follow no link and do not lead up."""
-    parts = filename.split(os.sep)
-    if os.path.isabs(filename) or any(part in ("", ".", "..") or "\0" in part for part in parts):
-        raise OSError(f"{filename!r} is not below {directory}")
-    current = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        for part in parts[:-1]:
-            inner = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=current)
-            os.close(current)
-            current = inner
-        descriptor = os.open(parts[-1], os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=current)
-    finally:
-        os.close(current)
-    with open(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(f"{filename!r} is not a regular file")
+    with open(open_inside(directory, filename), "rb") as file:
         return file.read()

@@ -9,12 +9,14 @@ from contextlib import ExitStack
 from typing import Any
 
 from coshelf.contract import Batch, Capabilities
+from coshelf.dropin.diskcache.old_places import is_for_cache
 from coshelf.engines import refuse_credentials
 from coshelf.errors import DamagedRecord, InvalidKey, KeyTooLong, ShelfNotFound, UnreadableValue, ValueTooLarge
 from coshelf.keys import encode, shown
 from coshelf.mapping.shelf import Shelf
 from coshelf.opening import open_with_codec
 from coshelf.system.paths import expanded
+from coshelf.transfer.admission import Admission
 from coshelf.transfer.detection import open_source
 from coshelf.transfer.diskcache_source import DISKS
 from coshelf.transfer.encodings import KEYS, VALUES
@@ -46,6 +48,7 @@ def import_entries(
     drop_expiry: bool = False,
     drop_tags: bool = False,
     replace: bool = False,
+    trust: bool = False,
     dry_run: bool = False,
     progress: TransferProgress | None = None,
 ) -> TransferReport:
@@ -53,7 +56,12 @@ def import_entries(
 
     Batches have up to a thousand entries, and each batch is one commit. An entry that the target has already is
     skipped, so an import that was stopped continues when it is run again. The source is not changed, and no value is
-    unpickled.
+    unpickled. Values that are more than plain data take the trust from a new target, unless the source is a trusted
+    shelf.
+
+    If the source is a directory of diskcache, and the target is named ``cache.shelf``, the target becomes a cache of
+    ``coshelf.diskcache`` with all that is in the source. That is :func:`coshelf.diskcache.take_over`. The options for
+    single entries do not apply then.
 
     Args:
         source: a path; "-" is standard input, with JSON lines.
@@ -74,11 +82,13 @@ def import_entries(
         drop_tags: import entries without their tags. Otherwise tags are kept, and where the target cannot keep them,
             such entries are skipped.
         replace: whether another value that the target has under the same key is replaced.
+        trust: whether a trusted target may take any values of the source. They may run code when they are read.
         dry_run: only read and report; the target is neither made nor changed.
         progress: called from time to time with the number of entries so far, and of all entries, or None.
 
     Raises:
         SourceError: the kind of the source is unknown, or the source cannot be read.
+        ShelfPermissionError: the target is trusted and has entries, and values of the source are not plain data.
         ValueError: an argument is not one of the possible values.
         CoshelfError: what opening and writing the target may raise.
 
@@ -95,20 +105,44 @@ def import_entries(
         if given not in possible and (name == "values" or given is not None):
             raise ValueError(f"{name} must be one of {', '.join(possible)}, not {given!r}")
     refuse_credentials(source)
+    if kind in (None, "diskcache") and is_for_cache(os.fspath(source), os.fspath(target)):
+        _refuse_options(
+            trust_pickle=trust_pickle,
+            values=values != "pickle",
+            table=table,
+            keys=keys,
+            disk=disk,
+            drop_expiry=drop_expiry,
+            drop_tags=drop_tags,
+            replace=replace,
+            trust=trust,
+        )
+        from coshelf.dropin.diskcache.taking_over import take_over  # it needs much that other imports do not need
+
+        return take_over(source, os.path.dirname(expanded(os.fspath(target))), dry_run=dry_run, progress=progress)
     "".encode(keyencoding)  # LookupError, before anything is made
     options = SourceOptions(trust_pickle, keyencoding, values, table, keys, disk, drop_expiry, drop_tags)
     with ExitStack() as stack:
         opened = stack.enter_context(open_source(expanded(os.fspath(source)), kind, options))
         shelf = stack.enter_context(_target(os.fspath(target), dry_run))
         report = TransferReport(opened.kind)
+        admission = Admission(shelf.engine_for("import"), os.fspath(source), trusted=trust or opened.is_trusted)
         total = opened.count()
         seen = 0
         for batch in _batches(_fitting(opened.entries(), shelf.capabilities, options), report):
-            _store(shelf, batch, report, replace=replace, dry_run=dry_run)
+            _store(shelf, batch, report, None if dry_run else admission, replace=replace)
             seen = report.done + report.unchanged + len(report.skipped) + len(report.failed)
             if progress is not None:
                 progress(seen, total)
         return report
+
+
+def _refuse_options(**options: object) -> None:
+    given = [name for name, value in options.items() if value]
+    if given:
+        raise ValueError(
+            f"{', '.join(given)} cannot be given when the target is a cache of coshelf.diskcache, which gets everything"
+        )
 
 
 def _target(target: str, dry_run: bool) -> Shelf[Any, bytes]:
@@ -166,8 +200,14 @@ def _batches(entries: Iterator[SourceEntry | Left], report: TransferReport) -> I
 
 
 def _store(
-    shelf: Shelf[Any, bytes], batch: dict[Any, SourceEntry], report: TransferReport, *, replace: bool, dry_run: bool
+    shelf: Shelf[Any, bytes],
+    batch: dict[Any, SourceEntry],
+    report: TransferReport,
+    admission: Admission | None,
+    *,
+    replace: bool,
 ) -> None:
+    """Store what is new of a batch. Without an admission it is only counted."""
     new: dict[Any, SourceEntry] = {}
     for key, found in batch.items():
         try:
@@ -181,9 +221,10 @@ def _store(
             report.unchanged += 1
         else:
             report.skipped.append(Left(shown(key), "the target has another value (--replace)"))
-    if dry_run:
+    if admission is None:
         report.done += sum(1 for key in new if _is_usable(key, report))
         return
+    admission.admit(found.pickle for found in new.values())
     try:
         _put(shelf, new)
         report.done += len(new)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from coshelf.contract import distrust
 from coshelf.engines.files import FilesEngine
 from coshelf.errors import CoshelfError, DamagedShelf
 from coshelf.keys import shown
@@ -33,6 +34,7 @@ class ShelfSource(Source):
 
     def __init__(self, target: str, options: SourceOptions) -> None:
         self._shelf: Shelf[Any, bytes] = open_with_codec(target, "r", RAW_PICKLES)
+        self.is_trusted = distrust(self._shelf.engine_for("import")) is None
 
     def count(self) -> int | None:
         return len(self._shelf) if self._shelf.capabilities.cheap_count else None

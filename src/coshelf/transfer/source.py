@@ -58,9 +58,15 @@ class SourceOptions:
 
 
 class Source(ABC):
-    """A place that entries are read from. It is not changed."""
+    """A place that entries are read from. It is not changed.
+
+    Attributes:
+        kind: its name in reports and options.
+        is_trusted: whether it is known that its values run no code of others.
+    """
 
     kind: str
+    is_trusted: bool = False
 
     def count(self) -> int | None:
         """The number of entries, if it is cheap to find out."""

@@ -69,6 +69,11 @@ class SqliteFile:
             self.close()
             raise
 
+    @property
+    def is_copied(self) -> bool:
+        """Whether it is a copy that is read."""
+        return self._copy is not None
+
     def tables(self) -> dict[str, list[str]]:
         """The tables of the file and their columns."""
         with reported(self._path):
@@ -84,6 +89,17 @@ class SqliteFile:
         with reported(self._path):
             found: int = self._connection.execute(f"SELECT count(*) FROM {quoted(table)}").fetchone()[0]  # noqa: S608
         return found
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Read everything in the block as it was at its beginning. With a write-ahead log, writers do not wait."""
+        with reported(self._path):
+            self._connection.execute("BEGIN")
+            self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()  # this takes the snapshot
+        try:
+            yield
+        finally:
+            self._connection.rollback()
 
     def rows(self, table: str, columns: str) -> Iterator[tuple[object, ...]]:
         """The rows of a table in the order in which they were stored. Writers wait at most while one page is read.

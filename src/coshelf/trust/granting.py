@@ -9,6 +9,7 @@ from coshelf.contract import Markable, OpenOptions
 from coshelf.engines import open_engine
 from coshelf.errors import ShelfPermissionError, Unsupported
 from coshelf.system.paths import expanded
+from coshelf.trust.database_marks import is_database, mark_database, unmark_database
 
 __all__ = ["revoke", "trust_shelf"]
 
@@ -26,6 +27,9 @@ def trust_shelf(path: str) -> None:
     ...     coshelf.trust.trust_shelf(os.path.join(place, "a.shelf"))
     """
     path = expanded(path)
+    if is_database(path):
+        mark_database(path)
+        return
     # The mark usually lies outside the shelf, so a shelf that this user cannot write can be trusted, too.
     engine = open_engine(
         _target(path), OpenOptions(flag="w" if os.access(path.removeprefix("sqlite:"), os.W_OK) else "r")
@@ -46,7 +50,10 @@ def trust_shelf(path: str) -> None:
 
 def revoke(path: str) -> bool:
     """Remove this user's mark of trust; return whether there was one."""
-    engine = open_engine(_target(expanded(path)), OpenOptions(flag="r"))
+    path = expanded(path)
+    if is_database(path):
+        return unmark_database(path)
+    engine = open_engine(_target(path), OpenOptions(flag="r"))
     try:
         return isinstance(engine, Markable) and engine.revoke()
     finally:

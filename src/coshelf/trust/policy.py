@@ -78,12 +78,15 @@ class Policy:
                 stacklevel=5,
             )
         hint = "if you trust its writers, open it with"
+        command = f"keep all other users from writing it, and run: python -m coshelf trust {engine.where}"
         if self.trust is None and can_be_trusted(engine):
-            hint = f"if you trust its writers: python -m coshelf trust {engine.where}\n  or open it with"
+            command = f"if you trust its writers: python -m coshelf trust {engine.where}"
+            hint = f"{command}\n  or open it with"
         ways_on = f"; {reason}\n  hint: {hint} trust=True, or with allow=[...] for the classes that you expect"
         from coshelf.trust.gate import Gate
 
         gated = Pickles(self.protocol, Gate(self.allow).loads, ways_on=ways_on, refuses_objects=self.trust is None)
+        gated.ways_on_by_command = f"; {reason}\n  hint: {command}"
         return chosen(engine, flag, self.asked, gated)
 
     @property

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
+from itertools import islice
 from typing import TYPE_CHECKING
 
-from coshelf.contract import EVERYTHING_GONE, Batch, Engine, Flag
+from coshelf.contract import DEQUES, EVERYTHING_GONE, QUEUES, Batch, Engine, Flag
 from coshelf.values.codec import Codec
 from coshelf.values.large_buffers import LargeBuffers
 from coshelf.values.limits import LIMITS_ROW
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from coshelf.values.settings import Asked
 
 __all__ = ["chosen", "start_afresh"]
+
+_TOGETHER = 500  # rows that one commit removes
 
 
 def chosen(engine: Engine, flag: Flag, asked: Asked | None, pickles: Pickles, sign: tuple[bytes, ...] = ()) -> Codec:
@@ -41,12 +44,21 @@ def _reader(engine: Engine, pickles: Pickles) -> LayeredCodec:
 
 
 def start_afresh(engine: Engine) -> None:
-    """Remove all entries and the settings of their values.
+    """Remove all entries, the items of queues and deques, and the settings of values.
 
     The dictionaries stay, because another process that has the shelf open may be using one at this moment.
     """
+    _empty_queues(engine)
     if engine.keeps_settings:
         clears = (*engine.capabilities.indexes, *EVERYTHING_GONE.clears)
         engine.commit(Batch(clears=clears, deletes=frozenset((SETTINGS_ROW, LIMITS_ROW))))
     else:
         engine.commit(EVERYTHING_GONE)
+
+
+def _empty_queues(engine: Engine) -> None:
+    """Remove all items of queues and deques."""
+    together = 1 if engine.capabilities.checks == "entry" else _TOGETHER
+    rows = (row for start, stop in (QUEUES, DEQUES) for row, _ in list(engine.scan(start, stop, keys_only=True)))
+    while some := frozenset(islice(rows, together)):
+        engine.commit(Batch(deletes=some))

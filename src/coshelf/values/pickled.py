@@ -61,6 +61,11 @@ class PickleCodec:
         self._others: LayeredCodec | None = None
 
     @property
+    def pickles(self) -> Pickles:
+        """What pickles values, and loads pickles."""
+        return self._pickles
+
+    @property
     def stores_plain_pickles(self) -> bool:
         """Whether a value of plain data is stored as its pickle of the latest protocol, if that is not large."""
         return (

@@ -32,6 +32,9 @@ class Pickles:
         unpickle: ``pickle.loads``, or the gate's function if pickles are not trusted.
         ways_on: what the user can do. It follows the message of an :class:`UntrustedValue`.
         refuses_objects: whether a value is refused if ``unpickle`` would refuse its pickle.
+
+    Attributes:
+        ways_on_by_command: as ``ways_on``, for a front door that opens the shelf without options of trust.
     """
 
     def __init__(
@@ -49,7 +52,7 @@ class Pickles:
         self.protocol = pickle.DEFAULT_PROTOCOL if protocol is None else protocol
         self.unpickle = unpickle
         self.refuses_objects = refuses_objects
-        self._ways_on = ways_on
+        self._ways_on = self.ways_on_by_command = ways_on
 
     def dumps(self, key: Any, value: Any) -> bytes:
         """The pickle of a value, with all buffers. Raises :class:`UnwritableValue` for any exception of pickling."""
@@ -83,6 +86,21 @@ class Pickles:
             return self.unpickle(payload) if large is None else self.unpickle(payload, buffers=large)
         except Exception as error:
             self.refuse(key, error)
+
+    @property
+    def are_trusted(self) -> bool:
+        """Whether any object is loaded."""
+        return self.unpickle is LOADS
+
+    def loads_part(self, payload: bytes, where: str) -> Any:
+        """The object of a pickle that is a part of a value or key, for a front door. ``where`` names the shelf.
+
+        Raises :class:`UntrustedValue`, and any exception of unpickling.
+        """
+        try:
+            return self.unpickle(payload)
+        except UntrustedValue as error:
+            raise UntrustedValue(f"a pickle in {where}: {told(error)}{self.ways_on_by_command}", error.name) from None
 
     def refuse(self, key: Any, error: Exception) -> NoReturn:
         """Raise the error of coshelf for an error of ``unpickle``. Only this method translates these errors."""

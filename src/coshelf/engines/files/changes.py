@@ -1,4 +1,4 @@
-"""The doorbell of directories. It uses inotify, with which the kernel reports changes in a directory.
+"""Notices changes in directories: the doorbell. It uses inotify, with which the kernel reports changes in a directory.
 
 The standard library has no call for it, so libc is called through ctypes, which is imported when a reader waits.
 """
@@ -9,27 +9,44 @@ import errno
 import functools
 import os
 import select
+import struct
 import sys
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from coshelf.contract import Doorbell
 from coshelf.engines.files.paths import Parts
 from coshelf.engines.files.tree import Tree, is_missing
 
-__all__ = ["Bells"]
+__all__ = [
+    "CLOSE_WRITE",
+    "CREATE",
+    "DELETE",
+    "IGNORED",
+    "IS_DIRECTORY",
+    "MOVED_FROM",
+    "MOVED_TO",
+    "OVERFLOW",
+    "USED_UP",
+    "Bells",
+    "Notifier",
+    "inotify",
+]
 
-_CLOSE_WRITE, _MOVED_FROM, _MOVED_TO, _CREATE, _DELETE = 0x8, 0x40, 0x80, 0x100, 0x200
+CLOSE_WRITE, MOVED_FROM, MOVED_TO, CREATE, DELETE = 0x8, 0x40, 0x80, 0x100, 0x200
+OVERFLOW, IGNORED, IS_DIRECTORY = 0x4000, 0x8000, 0x4000_0000
 _ONLY_DIRECTORIES = 0x0100_0000
-_MASK = _CLOSE_WRITE | _MOVED_FROM | _MOVED_TO | _CREATE | _DELETE | _ONLY_DIRECTORIES
+_MASK = CLOSE_WRITE | MOVED_FROM | MOVED_TO | CREATE | DELETE | _ONLY_DIRECTORIES
+_EVENT = struct.Struct("iIII")
 _SOME_EVENTS = 4096
+_MANY_EVENTS = 65536
 _MOST_WATCHES = 64
-_USED_UP = {errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.ENOMEM, errno.ENOSYS}
+USED_UP = {errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.ENOMEM, errno.ENOSYS}
 
 
 @functools.cache
-def _libc() -> Any:
+def inotify() -> Any:
     """The C library, or None if it has no inotify."""
     if not sys.platform.startswith("linux"):
         return None
@@ -54,10 +71,33 @@ class Notifier:
         """Whether it is this process's own, and does not watch too many directories of earlier bells."""
         return self._pid == os.getpid() and len(self._watched) <= _MOST_WATCHES
 
-    def watch(self, directory: int) -> None:
-        """Watch an open directory. It is named by its descriptor, because another one may be at its path now."""
+    def watch(self, directory: int) -> int:
+        """Watch an open directory. It is named by its descriptor, because another one may be at its path now.
+
+        Returns a number that its events have. It is the same one if the directory is watched already.
+        """
         path = os.fsencode(f"/proc/self/fd/{directory}")
-        self._watched.add(_checked(self._library.inotify_add_watch(self.descriptor, path, _MASK)))
+        number = _checked(self._library.inotify_add_watch(self.descriptor, path, _MASK))
+        self._watched.add(number)
+        return number
+
+    def forget(self, number: int) -> None:
+        """Watch a directory no longer."""
+        self._watched.discard(number)
+        self._library.inotify_rm_watch(self.descriptor, number)
+
+    def events(self) -> Iterator[tuple[int, int, str]]:
+        """The events that wait: the number of the directory, bits, and the name in it."""
+        while True:
+            try:
+                data = os.read(self.descriptor, _MANY_EVENTS)
+            except BlockingIOError:
+                return
+            at = 0
+            while at < len(data):
+                number, bits, _, length = _EVENT.unpack_from(data, at)
+                at += _EVENT.size + length
+                yield number, bits, os.fsdecode(data[at - length : at].rstrip(b"\0"))
 
     def something_happened(self) -> bool:
         """Whether there were events since the last call. What they were does not matter: the caller looks again."""
@@ -83,7 +123,7 @@ class Bells:
 
     def new(self, places: Iterable[Parts]) -> Doorbell | None:
         """A bell that rings when a file at one of the paths changes, or None if the system cannot provide one."""
-        library = _libc()
+        library = inotify()
         if library is None:
             return None
         try:
@@ -92,7 +132,7 @@ class Bells:
             weakref.finalize(bell, self._take_back, notifier).atexit = False
             bell.watch()
         except OSError as error:
-            if error.errno in _USED_UP:  # a user has 128 of them by default
+            if error.errno in USED_UP:  # a user has 128 of them by default
                 return None
             raise
         return bell

@@ -8,7 +8,7 @@ import os
 import stat
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from functools import partial
 
@@ -17,24 +17,30 @@ from coshelf.contract import (
     ABSENT,
     Batch,
     Capabilities,
+    Changes,
     Doorbell,
     Entry,
     OpenOptions,
     PollingBell,
+    Position,
     Snapshot,
 )
 from coshelf.engines.directory_lock import DirectoryLock, LockedDirectory, LockedFile, flocked
 from coshelf.engines.exclusive import ExclusiveEngine
 from coshelf.engines.files.changes import Bells
+from coshelf.engines.files.history import FilesChanges, FilesHistory
 from coshelf.engines.files.layout import Layout, PathsAlone
 from coshelf.engines.files.names import is_long, trailer
+from coshelf.engines.files.observing import observer_of
 from coshelf.engines.files.paths import Parts, parts_of
 from coshelf.engines.files.root import Root, folds_names, mark_root, store_id_of
 from coshelf.engines.files.staging import Staging
 from coshelf.engines.files.stamps import SECOND, Stamp, stamp_after, stamp_of, version_of
 from coshelf.engines.files.tree import OPEN_DIRECTORY, Tree, is_missing, mode_of_directories
+from coshelf.engines.files.turn_table import FilesTableHome
 from coshelf.engines.memory import TableSnapshot
 from coshelf.engines.sorted_table import SortedTable
+from coshelf.engines.turn_table.table import TableTurns
 from coshelf.errors import (
     DamagedRecord,
     NotAShelf,
@@ -57,6 +63,7 @@ _CAPABILITIES = Capabilities(
     atomic="none",
     exclusive="processes",
     cheap_count=False,
+    changes="latest",
 )
 _OLD = bytes([records.OLD_PICKLE])
 _OTHERS_SEARCH = stat.S_IXGRP | stat.S_IXOTH
@@ -88,6 +95,8 @@ class FilesEngine(ExclusiveEngine):
         writers = self._lock_beside("writers.lock") or LockedDirectory(self._root_again)
         self._lock = DirectoryLock(descriptor, path, writers)
         self._bells = Bells(self._tree)
+        self._turns = TableTurns(FilesTableHome(self, self._staging, descriptor, options.timeout, self._refuse_use))
+        self._histories: dict[int, FilesHistory] = {}  # by pid: a forked child begins its own
         self._unsynced: set[Parts] = set()
         self._has_written = False
         self._closed = False
@@ -95,6 +104,7 @@ class FilesEngine(ExclusiveEngine):
         self.capabilities = dataclasses.replace(
             _CAPABILITIES,
             watch="poll" if self._is_shared else "doorbell",
+            turns=None if self._is_shared else "processes",
             acknowledged="durable" if options.durability == "commit" else "machine",
         )
 
@@ -252,6 +262,30 @@ class FilesEngine(ExclusiveEngine):
                 return bell
         return PollingBell()
 
+    def position(self) -> Position:
+        with self._translated("watch"), self._tree.in_use():
+            return self._observed().position()
+
+    def changes(self, ranges: Sequence[tuple[bytes, bytes]], since: Position) -> Changes:
+        with self._translated("watch"), self._tree.in_use():
+            return FilesChanges(self._observed(), ranges, since)
+
+    def _observed(self) -> FilesHistory:
+        """The changes since the first call in this process."""
+        found = self._histories.get(os.getpid())
+        if found is None:
+            by_looking = self.capabilities.watch == "poll"
+            observer = observer_of(self._tree, self._layout, by_looking=by_looking)
+            made = FilesHistory(observer, self._has, self._root.refuse_gone, self.where)
+            found = self._histories.setdefault(os.getpid(), made)
+            if found is not made:  # another thread was faster
+                made.close()
+        return found
+
+    def _has(self, key: bytes) -> bool:
+        found = self._layout.find(key)
+        return found is not None and self._counts(found[0])
+
     def paths(self, prefix: str = "") -> list[str]:
         """The keys below a prefix, sorted, as paths."""
         start = encode(prefix)
@@ -371,6 +405,19 @@ class FilesEngine(ExclusiveEngine):
             except FileNotFoundError:
                 pass  # an old process has removed it: old processes take no lock
 
+    def turns(self) -> TableTurns:
+        if self._is_shared:
+            raise Unsupported(
+                f"{self.where} is {shared(self.where) or 'on a file system that several kernels share'}: processes of "
+                "several machines share no memory, so it has no locks, queues and the like\n"
+                "  hint: keep the shelf on a local disk, or on a server (postgresql:, redis:)"
+            )
+        return self._turns
+
+    def _refuse_use(self) -> None:
+        self._refuse_writes()
+        self._root.refuse_gone()
+
     # --- the end -----------------------------------------------------------------------------------------------------
 
     def sync(self) -> None:
@@ -399,7 +446,11 @@ class FilesEngine(ExclusiveEngine):
         if self._closed:
             return
         self._closed = True
+        history = self._histories.get(os.getpid())
+        if history is not None:
+            history.close()
         try:
+            self._turns.close()
             self.sync()
         finally:
             _release(self._tree, self._bells)

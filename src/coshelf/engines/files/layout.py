@@ -13,7 +13,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 
 from coshelf.engines.files.names import ESCAPED, LONG, escape, key_in_name
-from coshelf.engines.files.paths import OWN, Parts, is_part, parts_of, plain_parts
+from coshelf.engines.files.paths import OWN, Parts, is_part, key_of, parts_of, plain_parts
 from coshelf.engines.files.tree import Tree
 from coshelf.errors import InvalidKey, KeyTooLong
 from coshelf.keys import STR, decode, prefix_end, shown
@@ -51,6 +51,21 @@ class Layout:
     def _some_are_escaped(self) -> bool:
         """Whether there could be keys in an escaped form. Most look-ups of a missing path need only this test."""
         return self._tree.exists(_ESCAPED)
+
+    def key_at(self, parts: Parts) -> bytes | None:
+        """The key whose file would be at a path; None if no key has it. That of a long key is read from the file."""
+        if not all(map(is_part, parts)):
+            return None
+        if self._is_path(parts[0]):
+            return key_of(parts)
+        if parts[:-1] == ESCAPED:
+            return key_in_name(parts[-1])
+        key = self._tree.key_behind(parts) if parts[:-1] == LONG else None
+        return key if key is not None and escape(key) == parts else None
+
+    def may_have_files(self, directory: Parts) -> bool:
+        """Whether files of keys may lie in a directory, or below it."""
+        return not directory or self._is_path(directory[0]) or directory in ((OWN,), ESCAPED, LONG)
 
     def find(self, key: bytes) -> tuple[Parts, os.stat_result] | None:
         """The file of a key, and its status; None if there is none."""

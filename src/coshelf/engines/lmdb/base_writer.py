@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 from operator import itemgetter
@@ -19,6 +20,9 @@ from coshelf.engines.lmdb.order import Order, limits_in
 from coshelf.engines.lmdb.shelf_row import BLOBS, BOUNDED, EXPIRY, ROW_KEY, ShelfRow, unpack_row
 from coshelf.engines.lmdb.spooled import SpooledPuts, sealed_pages
 from coshelf.engines.lmdb.times import first_in_base
+from coshelf.engines.lmdb.watching.history import HistoryWriter
+from coshelf.engines.lmdb.watching.told import DELETED, EXPIRED, SET, Told, changes_of
+from coshelf.engines.lmdb.watching.watch_state import Watching, WatchState
 from coshelf.keys import FIRST, LAST, prefix_end
 from coshelf.system import clock
 from coshelf.values.envelope import rows_of
@@ -31,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["BaseWriter"]
 
 _SWEPT = 1_000  # rows of the index of times that one commit to the base removes, and more after many writes
+_DELETION = bytes(records.TRAILER)
 _AT_ONCE = 1_000  # puts whose records are in memory at the same time
 
 
@@ -51,6 +56,7 @@ class BaseWriter:
         self.limits = Limits()
         self._order: Order | None = None
         self._has_new_limits = False
+        self._history: HistoryWriter | None = None
         if self.row.writer_features & BOUNDED:
             self._has_new_limits = transaction.get(ORDER[0]) is None  # then the index is made anew
             self._order = None if self._has_new_limits else Order(transaction, base.path)
@@ -60,8 +66,22 @@ class BaseWriter:
         record = self._transaction.get(long_keys.physical(key))
         return ABSENT if record is None else records.version(record)
 
+    def begin_history(self, watch: WatchState, watching: Watching, complete: int) -> HistoryWriter:
+        """Keep in this transaction what commits change. The arguments are those of :class:`HistoryWriter`."""
+        self._history = HistoryWriter(
+            self._transaction, self.row.sequence, watch, watching, complete, keep=self._keep, remove=self._delete
+        )
+        return self._history
+
+    def _keep(self, rows: list[tuple[bytes, bytes]]) -> None:
+        before: int = self._transaction.stat()["entries"]
+        self._transaction.cursor().putmulti(rows)
+        self._extra_rows += self._transaction.stat()["entries"] - before
+
     def apply(self, batch: Batch, number: int) -> None:
         """Carry out a batch as the commit with this number."""
+        if self._history is not None and self._history.is_on:
+            self._history.tell(number, self._gone_by(batch))
         for start, stop in batch.clears:
             self._catalogue.clear(start, stop, number)
             self._clear(start, stop)
@@ -74,7 +94,22 @@ class BaseWriter:
         else:
             pages = sealed_pages(puts if type(puts) is dict else dict(puts), number, _AT_ONCE)
         for page in pages:
+            if self._history is not None:
+                self._history.tell(number, [(SET, key, record) for key, record in page if key >= FIRST])
             self._put_many(self._catalogue.take(page))
+
+    def _gone_by(self, batch: Batch) -> Iterator[Told]:
+        """The changes of the entries that a batch removes, and does not store again."""
+        told: set[bytes] = set()
+        for start, stop in batch.clears:
+            keys = long_keys.walk(self._transaction, max(start, FIRST), min(stop, LAST), False, True)
+            for key, _ in keys if start < stop else ():
+                if key not in batch.puts and key not in told:
+                    told.add(key)
+                    yield DELETED, key, b""
+        for told_as in changes_of(((key, _DELETION) for key in batch.deletes), clock.now()):
+            if told_as[1] not in batch.puts and told_as[1] not in told:
+                yield told_as
 
     def take_over(self, rows: list[tuple[bytes, bytes]]) -> None:
         """Copy rows of the delta to the base, in order. They are sealed records; one without a body is a deletion."""
@@ -97,12 +132,26 @@ class BaseWriter:
             key = row_of(row)[1]
             record = self._transaction.get(long_keys.physical(key)) if is_of_user(key) else None
             if record is not None and is_over(key, record, now):
+                self._tell_removed(EXPIRED, key, number)
                 self._catalogue.delete(key, number)
                 self._delete(key)
                 for each in rows_of(key, record):
                     self._delete(each)
             self._delete(row)
         self.has_times = first_in_base(self._transaction) is not None
+
+    def _tell_removed(self, kind: int, key: bytes, number: int) -> None:
+        if self._history is not None:
+            self._history.tell(number, [(kind, key, b"")])
+
+    @property
+    def is_due(self) -> bool:
+        """Whether entries have expired, or are more than the limits allow. Commits that are told wait with these."""
+        first = first_in_base(self._transaction) if self.has_times else None
+        if first is not None and first <= clock.now():
+            return True
+        self._settle_limits()
+        return self._order is not None and self.limits.exceeded_by(self._entries(), self._order.size)
 
     @property
     def is_bounded(self) -> bool:
@@ -117,6 +166,7 @@ class BaseWriter:
 
         def remove(key: bytes, record: bytes) -> None:
             order.forget(key, record)
+            self._tell_removed(DELETED, key, number)
             self._catalogue.delete(key, number)
             self._extra_rows -= long_keys.delete(self._transaction, key)[1]
             for row in rows_of(key, record):
@@ -158,6 +208,8 @@ class BaseWriter:
     def finish(self, number: int, nonce: bytes | None = None) -> None:
         """Write the shelf row: the base holds exactly the commits up to this number."""
         self._settle_limits()
+        if self._history is not None:
+            self._history.finish(number)
         self._catalogue.finish(folder_of(self._base.shelf))
         if self._order is not None:
             self._order.finish(keep=True)

@@ -16,7 +16,6 @@ from coshelf.contract import (
     RESERVED,
     Batch,
     Capabilities,
-    Doorbell,
     Entry,
     Exclusive,
     OpenOptions,
@@ -31,10 +30,11 @@ from coshelf.engines.lmdb.environment import Environment
 from coshelf.engines.lmdb.failures import translated
 from coshelf.engines.lmdb.files.state_page import FULL, WAITERS
 from coshelf.engines.lmdb.instant import LmdbSnapshot, take_instant
-from coshelf.engines.lmdb.lookups import PATIENCE, Lookups
+from coshelf.engines.lmdb.lookups import PATIENCE
 from coshelf.engines.lmdb.shelf_row import ShelfRow
 from coshelf.engines.lmdb.spooled import SpooledPuts
 from coshelf.engines.lmdb.times import first_in_both
+from coshelf.engines.lmdb.waiting import Waiting
 from coshelf.errors import (
     FormatTooNew,
     ShelfClosed,
@@ -44,6 +44,7 @@ from coshelf.errors import (
     StorageFull,
 )
 from coshelf.keys import FIRST, LAST
+from coshelf.system.participants import WouldWait
 from coshelf.trust import marks
 from coshelf.trust.exposure import exposure_above, exposure_of, exposure_of_folder
 from coshelf.trust.provenance import unmarked
@@ -58,7 +59,7 @@ __all__ = ["LmdbEngine"]
 _LARGEST_VALUE = (1 << 32) - 1 - records.TRAILER
 _CAPABILITIES = Capabilities(
     exclusive="processes", watch="doorbell", largest_value=_LARGEST_VALUE, acknowledged="machine", blobs=True,
-    expiry=True, tags=True, bounded=True,
+    expiry=True, tags=True, bounded=True, turns="processes", changes="all",
 )  # fmt: skip
 _DURABLE = replace(_CAPABILITIES, acknowledged="durable")
 _NOTHING = Batch(deletes=frozenset((b"\x01nothing",)))  # deletes what is never there
@@ -66,23 +67,27 @@ _NOTHING = Batch(deletes=frozenset((b"\x01nothing",)))  # deletes what is never 
 _T = TypeVar("_T")
 
 
-class LmdbEngine(Lookups):
+class LmdbEngine(Waiting):
     """One user's handle on an environment that others may share."""
 
     name = "lmdb"
     locks_quickly = native.in_use
     removes_expired = True
+    reads_at_once = True
 
     def __init__(self, environment: Environment, options: OpenOptions) -> None:
         waits_for_disk = options.durability == "commit" or not environment.has_delta
         may_write = options.flag != "r" and environment.row.writable
         super().__init__(environment, puts=environment.has_delta and may_write, waits_for_disk=waits_for_disk)
         self._options = options
-        self._closed = False
         self._committer = Committer(environment)
+        if may_write:
+            environment.remove_due = self._committer.remove_due
         environment.flush_interval = min(environment.flush_interval, options.flush_interval)
         environment.may_write |= options.flag != "r"
         self.capabilities = _DURABLE if waits_for_disk else _CAPABILITIES
+        if not environment.registered:  # a user who cannot tell writers that somebody watches
+            self.capabilities = replace(self.capabilities, changes=None)
         self._may_write = may_write
         self.store_id = environment.row.store_id
         self.blobs = _BlobsOfHandle(self)
@@ -91,6 +96,10 @@ class LmdbEngine(Lookups):
         if may_write:
             with environment.inside():
                 environment.blobs.sweep()
+
+    def allow_deletion(self) -> None:
+        """Let another shelf take the name in this process, if the file is deleted while it is open."""
+        self._environment.may_be_deleted = True
 
     def _flush_what_was_left(self) -> None:
         """Flush commits of processes that died, or that have not flushed them yet.
@@ -158,13 +167,19 @@ class LmdbEngine(Lookups):
                 return number
         return self._acknowledged(self._commit(batch, holding=False))
 
-    def put(self, key: bytes, body: bytes, held: Batch | None = None) -> int | str:
+    def put_at_once(self, key: bytes, body: bytes) -> int | str:
+        if self._waits_for_disk or not isinstance(self._quick_delta, LogDelta):
+            raise WouldWait
+        return self.put(key, body, at_once=True)
+
+    def put(self, key: bytes, body: bytes, held: Batch | None = None, *, at_once: bool = False) -> int | str:
         """As the engine's contract says. An empty body deletes the entry.
 
         ``held``: the same as a batch, for the thread that holds the exclusive lock.
+        ``at_once``: raise :class:`WouldWait` instead of taking the longer path.
         """
         if type(body) is not bytes or len(body) > SMALL or not self._puts_quickly:
-            return self._put_as_batch(key, body, held)
+            return self._put_as_batch(key, body, held, at_once=at_once)
         partial = records.checksum(key, body)
         environment = self._environment
         environment.enter()
@@ -184,7 +199,7 @@ class LmdbEngine(Lookups):
         finally:
             environment.leave()
         if number is None:
-            return self._put_as_batch(key, body, held)
+            return self._put_as_batch(key, body, held, at_once=at_once)
         if self._waits_for_disk:
             return self._acknowledged(number)
         flusher = environment.flusher
@@ -193,7 +208,9 @@ class LmdbEngine(Lookups):
             flusher.start()
         return number
 
-    def _put_as_batch(self, key: bytes, body: bytes, held: Batch | None) -> int | str:
+    def _put_as_batch(self, key: bytes, body: bytes, held: Batch | None, *, at_once: bool) -> int | str:
+        if at_once:
+            raise WouldWait
         if held is None:
             return self.commit(Batch(puts={key: body}))
         return self._acknowledged(self._commit(held, holding=True))
@@ -257,6 +274,8 @@ class LmdbEngine(Lookups):
         with environment.inside():
             if environment.is_delta_made and not environment.page.delta.is_clean():
                 environment.flusher.flush(sweeps=holding)
+            if environment.flusher.is_removal_due:  # somebody watches
+                self._committer.remove_due(holding=holding)
             if environment.page.is_full:
                 limits = environment.limits()
                 raise StorageFull(
@@ -364,10 +383,6 @@ class LmdbEngine(Lookups):
         if row is not None:
             self.commit(Batch(puts={marks.ROW_KEY: row}))
 
-    def doorbell(self, key: bytes) -> Doorbell:
-        with self._environment.inside():
-            return self._environment.bell()
-
     def sync(self) -> None:
         """Return when all commits so far, of this and other processes, are durable. With flag "r", do nothing."""
         environment = self._environment
@@ -390,7 +405,7 @@ class LmdbEngine(Lookups):
         if not self._closed:
             self._closed = True
             try:
-                self._environment.wake()
+                self._end_waiting()
                 self._environment.settle()
                 if self._environment.is_open and self._options.flag != "r":
                     with self._environment.inside():

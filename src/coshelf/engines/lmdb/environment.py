@@ -6,7 +6,7 @@ import os
 import time
 import weakref
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import TYPE_CHECKING
 
 from coshelf.engines.lmdb.blobs.folder import BlobFolder
@@ -14,8 +14,11 @@ from coshelf.engines.lmdb.delta.flusher import Flusher
 from coshelf.engines.lmdb.files.sidecars import Files
 from coshelf.engines.lmdb.lmdb_file import BaseFile
 from coshelf.engines.lmdb.locks.lending import close_files, take_back
+from coshelf.engines.lmdb.locks.turns import again_when_overtaken
 from coshelf.engines.lmdb.open_files import NOT_SEEN, OpenFiles
 from coshelf.engines.lmdb.registry import REGISTRY
+from coshelf.engines.lmdb.watching.keeping import note_era
+from coshelf.engines.lmdb.watching.watchers import Watchers
 from coshelf.errors import StorageError
 
 if TYPE_CHECKING:
@@ -34,23 +37,40 @@ class Environment(OpenFiles):
     """An open shelf and its life. Use :func:`acquire`, and :meth:`release` once for each.
 
     The last thread that leaves LMDB closes the files if they have no users by then.
+
+    Attributes:
+        watchers: the readers of changes in this process.
+        may_be_deleted: whether another shelf may take its name in this process, once its file was deleted.
+        remove_due: removes what has expired, and what is more than the limits, as a commit that watchers are told. A
+            handle that may write sets it.
     """
 
     def __init__(self, path: str, *, write: bool, timeout: float, trusted: bool) -> None:
         super().__init__(path, timeout=timeout, trusted=trusted)
         self._is_shutting = False
+        self.may_be_deleted = False
         self._renewing: list[None] = []  # one for each thread inside that waits for the files to be opened again
         self._was_registered = False
         self.blobs = BlobFolder(self, self._flush)
-        self.flusher = Flusher(self, self.blobs)
+        self.flusher = Flusher(self, self.blobs, self._remove_due)
+        self.watchers = Watchers(self)
+        self.remove_due: Callable[[], None] = _nothing
         self._open(write=write)
         self.identity = self.files.identity
 
     def _flush(self) -> None:
         self.flusher.flush()
 
+    def _remove_due(self) -> None:
+        self.remove_due()
+
     def naming(self, blobs: Iterable[NewBlob]) -> AbstractContextManager[None]:
         return self.blobs.naming(blobs)
+
+    @again_when_overtaken
+    def _note_era(self) -> None:
+        if not self.name.is_lost():
+            note_era(self)
 
     def tend(self) -> None:
         """Start a flush if a process that died, or was stopped, left the delta dirty. The caller is inside."""
@@ -126,8 +146,9 @@ class Environment(OpenFiles):
             REGISTRY.keep_for_ever([transaction.abandon()])
         self._deltas, self._opened_deltas, self.delta_state = None, [], None
         self.seen_uses = NOT_SEEN
-        self.flusher = Flusher(self, self.blobs)
+        self.flusher = Flusher(self, self.blobs, self._remove_due)
         self.blobs.abandon()
+        self.watchers.abandon()
         self._was_registered = self.registered
         self._tracked = weakref.WeakSet()
         self._exclusive = None
@@ -145,11 +166,14 @@ class Environment(OpenFiles):
             if self.has_delta and self.may_write and not self.page.delta.is_clean() and not self.name.is_lost():
                 self.flusher.flush_inside()
             if self.may_write and self.registered:
+                with suppress(StorageError):
+                    self._note_era()
                 self.blobs.collect()
         finally:
             self._base, self.delta_state = None, None
             self.seen_uses = NOT_SEEN
             self.blobs.leave()
+            self.watchers.leave()
             for transaction in list(self._tracked):
                 transaction.close()
             self._close_deltas()
@@ -178,6 +202,7 @@ class Environment(OpenFiles):
                 self.wake()
                 if self.has_delta:
                     self.flusher.sync()
+                self._note_era()
             with REGISTRY.lock:
                 self._outgoing, self._base = self._base, None
             is_left = False
@@ -208,6 +233,7 @@ class Environment(OpenFiles):
         while len(self._inside) > len(self._renewing):
             if time.monotonic() > end:
                 return False
+            self.page.wake()  # again and again, for threads that were about to wait at the bell
             time.sleep(_PAUSE)
         return True
 
@@ -216,6 +242,7 @@ class Environment(OpenFiles):
         if not take_back(self.files):
             self._base = base
             return "this process has no descriptor left"
+        watching = self.page.watch.copy()
         self._close_deltas()
         self.page.unlock()
         base.close()
@@ -227,6 +254,8 @@ class Environment(OpenFiles):
             self.files.close()
             REGISTRY.move(self, os.stat(self.path))
             self._open(write=True)
+            self.watchers.forget_place()
+        self.page.watch.take_over(watching)
         return None
 
     def settle(self) -> None:
@@ -250,6 +279,10 @@ class Environment(OpenFiles):
             REGISTRY.close_unused(self)
             if self.users:  # another thread has opened it meanwhile
                 self.flusher.resume()
+
+
+def _nothing() -> None:
+    pass
 
 
 def acquire(path: str, *, write: bool, timeout: float, trusted: bool) -> Environment:

@@ -24,11 +24,16 @@ def is_link(row: bytes) -> bool:
 
 
 class LayerMap:
-    """Maps each layer to the beginning of its keys. It is found from all links, and a layer's name verifies it."""
+    """Maps each layer to the beginning of its keys. It is found from all links, and a layer's name verifies it.
+
+    Each layer has its last chunk alone: whole beginnings would take the square of the length of a key.
+    """
 
     def __init__(self) -> None:
         self._chunks: dict[bytes, set[bytes]] = {}  # the chunks of the links in each layer
-        self._beginnings: dict[bytes, bytes] = {}
+        self._above: dict[
+            bytes, tuple[bytes, bytes]
+        ] = {}  # of each layer, the layer with its link, and the chunk there
         self.used: set[bytes] = set()
 
     def add_link(self, row: bytes) -> None:
@@ -38,25 +43,36 @@ class LayerMap:
 
     def resolve(self) -> None:
         """Follow the links from the first layer on."""
-        waiting = [(b"", b"")]
+        waiting = [(b"", blake2b(digest_size=_DIGEST))]
         while waiting:
-            layer, beginning = waiting.pop()
+            layer, digest = waiting.pop()
             for chunk in self._chunks.get(layer, ()):
-                whole = beginning + chunk
-                name = LAYERS + blake2b(whole, digest_size=_DIGEST).digest()
-                if name not in self._beginnings:
-                    self._beginnings[name] = whole
-                    waiting.append((name, whole))
+                longer = digest.copy()
+                longer.update(chunk)
+                name = LAYERS + longer.digest()
+                if name not in self._above:
+                    self._above[name] = layer, chunk
+                    waiting.append((name, longer))
+
+    def leads_to(self, row: bytes) -> bool:
+        """Whether a link leads to the layer of a row. Notes that the layer is used."""
+        layer = row[:_NAME]
+        if layer not in self._above:
+            return False
+        self.used.add(layer)
+        return True
 
     def key(self, row: bytes) -> bytes | None:
         """The key of a row in a layer; None if no link leads there."""
-        layer = row[:_NAME]
-        beginning = self._beginnings.get(layer)
-        if beginning is None:
-            return None
-        self.used.add(layer)
-        return beginning + row[_NAME:]
+        return self._beginning(row[:_NAME]) + row[_NAME:] if self.leads_to(row) else None
+
+    def _beginning(self, layer: bytes) -> bytes:
+        chunks = []
+        while layer:
+            layer, chunk = self._above[layer]
+            chunks.append(chunk)
+        return b"".join(reversed(chunks))
 
     def unused(self) -> Iterator[bytes]:
         """The beginnings of keys whose links lead to a layer without rows."""
-        return (beginning for name, beginning in self._beginnings.items() if name not in self.used)
+        return (self._beginning(name) for name in self._above if name not in self.used)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import lmdb
 
-from coshelf import records
-from coshelf.contract import Engine
+from coshelf import native, records
+from coshelf.contract import Engine, Entry
 from coshelf.engines.lmdb import long_keys
 from coshelf.engines.lmdb.delta.delta import is_deletion
 from coshelf.engines.lmdb.delta.log import LogDelta
@@ -43,6 +43,8 @@ class Lookups(Engine):
         puts: whether small values are put into the delta by themselves.
         waits_for_disk: whether each commit is flushed at once.
     """
+
+    finds_first = native.in_use
 
     def __init__(self, environment: Environment, *, puts: bool, waits_for_disk: bool) -> None:
         self.where = environment.path
@@ -87,6 +89,14 @@ class Lookups(Engine):
         finally:
             environment.leave()
         return record
+
+    def first(self, start: bytes, stop: bytes, *, reverse: bool = False) -> tuple[bytes, Entry] | None:
+        if self._reader is not None:
+            found = self._reader.first(start, stop, True) if reverse else self._reader.first(start, stop)
+            if found is not NotImplemented:
+                return None if found is None else (found[0], Entry(found[1]))
+        self.record(start)  # has the reader look in the delta from here on, if that is possible
+        return super().first(start, stop, reverse=reverse)
 
     def _noted_record(self, base: BaseFile, key: bytes, *, dirty: bool) -> bytes | None:
         """Read a record of a bounded shelf, and note that it was read."""
@@ -149,6 +159,7 @@ class Lookups(Engine):
                 self.quick_pop = self._reader.pop
                 self.quick_setdefault = self._reader.setdefault
                 self.quick_popitem = self._reader.popitem
+                self.quick_take = self._reader.take
             hold = environment.exclusive.quick_hold(delta.log)
             if hold is not None:
                 self.quick_hold = hold

@@ -27,6 +27,7 @@ from coshelf.engines.lmdb.locks.turns import again_when_overtaken
 from coshelf.engines.lmdb.order import is_full, limits_in
 from coshelf.engines.lmdb.registry import REGISTRY
 from coshelf.engines.lmdb.shelf_row import BOUNDED, ROW_KEY, ShelfRow, unpack_row
+from coshelf.engines.lmdb.watching.eras import begin_era
 from coshelf.engines.whereabouts import OpenName
 from coshelf.errors import CoshelfError, ReadOnlyShelf, ShelfClosed, TransactionInProgress
 from coshelf.system.cooperation import this_thread
@@ -125,6 +126,7 @@ class OpenFiles(abc.ABC):
                     self._open_delta(self.files.page, base)
                     if self.files.alone:
                         self._begin_limits(self.files.page, base)
+                        begin_era(self.files.page.watch, base, self.path)
                 if self.files.alone:
                     self.files.share()
                 lend(self.files, base.descriptor)

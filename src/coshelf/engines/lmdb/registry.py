@@ -13,12 +13,12 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Protocol
 
-from coshelf.errors import OpenUnderAnotherName, ReadOnlyShelf, ShelfLocked, TransactionInProgress
+from coshelf.errors import OpenUnderAnotherName, ReadOnlyShelf, ShelfGone, ShelfLocked, TransactionInProgress
 from coshelf.system.cooperation import new_reentrant_lock
-from coshelf.system.participants import current_thread
+from coshelf.system.participants import Party, current_party
 
 __all__ = ["REGISTRY", "Registry"]
 
@@ -32,6 +32,7 @@ class Member(Protocol):
 
     path: str
     users: int
+    may_be_deleted: bool
     identity: tuple[int, int]
     registered: bool
 
@@ -115,7 +116,7 @@ class Registry:
     def _opening_alone(self, path: str, timeout: float) -> Iterator[None]:
         """Keep other threads from opening the same file. Other files stay free, since this may take ``timeout`` s."""
         end = time.monotonic() + timeout
-        me = current_thread()
+        me = current_party()
         with self.lock:
             if path in self._being_closed:  # this thread is closing it, since it has the lock
                 raise _interrupted("closing", path)
@@ -139,11 +140,14 @@ class Registry:
     def refuse_gone(self, path: str) -> None:
         """Raise :class:`ShelfGone` if this process has a file open by this name, and the file was removed or replaced.
 
-        Another file of that name would be another shelf, and the users of the open one would not know of it.
+        Another file of that name would be another shelf, and the users of the open one would not know of it. Some
+        users do not want to know: those of a shelf that may be deleted.
         """
         with self.lock:
             for environment in list(self._open.values()):
-                if environment.path == path and environment.is_open and environment.users:
+                if environment.may_be_deleted or environment.path != path:
+                    continue
+                if environment.is_open and environment.users:
                     environment.refuse_gone()
 
     def _find(self, path: str) -> Member | None:
@@ -177,7 +181,7 @@ class Registry:
         self.lock = new_reentrant_lock()
         self._opened = threading.Condition(self.lock)
         self._being_closed: set[str] = set()
-        self._being_opened: dict[str, tuple[int, int]] = {}  # each path with the thread that opens it
+        self._being_opened: dict[str, Party] = {}  # each path, and who opens it
 
     def before_fork(self) -> None:
         # From Python 3.12 on, a fork with running threads is a warning. Before the lock: a thread may need it to end.
@@ -240,7 +244,8 @@ class Registry:
         That happens later, while modules are torn down. Until then every handle can be used.
         """
         for environment in list(self._open.values()):
-            environment.rest()
+            with suppress(ShelfGone):  # each open shelf reports it by itself
+                environment.rest()
 
 
 def _interrupted(doing: str, path: str) -> TransactionInProgress:

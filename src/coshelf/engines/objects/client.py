@@ -1,21 +1,23 @@
-"""Objects by their names: each method is one request, with a timeout, and raises our errors."""
+"""Objects by their names: each method is one request, with a timeout, and raises our errors.
+
+Inside a bridge the asynchronous functions of the client library are used.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
 import os
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from http.client import HTTPException
 from typing import Any, Final, TypeVar
 
 from coshelf.engines.connections import repeated
+from coshelf.engines.objects import signed
 from coshelf.engines.objects.address import Address
 from coshelf.engines.objects.failures import Changed, Lost, translated
 from coshelf.errors import CoshelfError, OutcomeUnknown, ShelfPermissionError, StorageError, Unsupported
+from coshelf.system.bridge import awaited, is_bridged
 from coshelf.system.extras import imported
 
 __all__ = ["NEW", "Client", "Found", "Listed", "Token"]
@@ -46,6 +48,8 @@ class Listed:
 
     name: str
     size: int
+    tag: str
+    """The ETag, which tells states of the object apart."""
 
 
 class _Process:
@@ -104,12 +108,18 @@ class Client:
     def _get(self, name: str) -> Found | None:
         try:
             with translated(self.server, missing=True):
+                if is_bridged():
+                    return awaited(self._get_on_loop(name))
                 result = self._library.get(self._store, name)
                 return Found(bytes(result.bytes()), _token(result.meta))
         except FileNotFoundError as error:
             if isinstance(error, CoshelfError):
                 raise
             return None
+
+    async def _get_on_loop(self, name: str) -> Found:
+        result = await self._library.get_async(self._store, name)
+        return Found(bytes(await result.bytes_async()), _token(result.meta))
 
     def pages(self, folder: str, after: str) -> Iterator[list[Listed]]:
         """The objects whose names begin with ``folder/`` and come after another name. Each page is one request.
@@ -124,11 +134,11 @@ class Client:
                 with translated(self.server):
                     if stream is None:
                         stream = self._library.list(self._store, folder or None, offset=after or None, chunk_size=_PAGE)
-                    page = next(stream, None)
+                    page = awaited(_next(stream)) if is_bridged() else next(stream, None)
             except Exception:
                 stream = None  # begin again after the last object that was listed
                 raise
-            return None if page is None else [Listed(meta["path"], meta["size"]) for meta in page]
+            return None if page is None else [Listed(meta["path"], meta["size"], meta["e_tag"] or "") for meta in page]
 
         while page := self._again(next_page):
             after = page[-1].name
@@ -142,22 +152,25 @@ class Client:
         self._refuse_forked(self.server)
         try:
             with translated(self.server):
-                url = self._library.sign(self._store, "HEAD", name, dt.timedelta(seconds=max(self._each, 60)))
-        except (CoshelfError, Changed, Lost):  # it has no key to sign with
-            return None
-        request = urllib.request.Request(url, method="HEAD")  # noqa: S310
-        try:
-            with urllib.request.urlopen(request, timeout=self._each) as response:  # noqa: S310 (the client's own URL)
-                said = response.headers["Date"]
-        except urllib.error.HTTPError as error:
-            error.close()
-            said = error.headers["Date"]
-        except (OSError, HTTPException):
+                said = signed.send("HEAD", self._signed("HEAD", name), {}, self._each).date
+        except (CoshelfError, Changed, Lost):  # it has no key to sign with, or cannot be reached
             return None
         try:
-            return int(parsedate_to_datetime(said).timestamp()) * 1_000_000
+            return int(parsedate_to_datetime(said or "").timestamp()) * 1_000_000
         except (TypeError, ValueError):
             return None
+
+    def _signed(self, method: str, name: str) -> str:
+        """A URL for a request that the client library has no call for."""
+        arguments = (method, name, dt.timedelta(seconds=max(self._each, 60)))
+        url: str = self._do("sign", *arguments)
+        return url
+
+    def _do(self, function: str, *arguments: Any, **named: Any) -> Any:
+        """Call a function of the client library, or inside a bridge its asynchronous twin."""
+        if is_bridged():
+            return awaited(_called(getattr(self._library, f"{function}_async"), self._store, *arguments, **named))
+        return getattr(self._library, function)(self._store, *arguments, **named)
 
     def _again(self, read: Callable[[], T]) -> T:
         self._refuse_forked(self.server)
@@ -171,7 +184,7 @@ class Client:
 
         def write() -> Token:
             with translated(self.server):
-                return _token(self._library.put(self._store, name, data, mode=mode, use_multipart=False))
+                return _token(self._do("put", name, data, mode=mode, use_multipart=False))
 
         try:
             return self._until_sent(write)
@@ -187,7 +200,7 @@ class Client:
         def delete() -> None:
             try:
                 with translated(self.server, missing=True):
-                    self._library.delete(self._store, names)
+                    self._do("delete", names)
             except FileNotFoundError as error:
                 if isinstance(error, CoshelfError):
                     raise
@@ -203,25 +216,16 @@ class Client:
         The client library has no call for this, but it can sign URLs. The condition need not be signed.
         """
         with translated(self.server):
-            url = self._library.sign(self._store, "DELETE", name, dt.timedelta(seconds=max(self._each, 60)))
-        request = urllib.request.Request(url, method="DELETE", headers={"If-Match": token["e_tag"]})  # noqa: S310
+            url = self._signed("DELETE", name)
         try:
-            self._until_sent(lambda: self._send(request))
+            self._until_sent(lambda: self._delete_signed(url, token["e_tag"]))
         except Lost as lost:
             raise self._unknown("a deletion", lost) from None
 
-    def _send(self, request: urllib.request.Request) -> None:
-        try:
-            with urllib.request.urlopen(request, timeout=self._each):  # noqa: S310 (the client's own URL)
-                return
-        except urllib.error.HTTPError as error:
-            error.close()
-            status = error.code
-        except urllib.error.URLError as error:
-            is_unsent = isinstance(error.reason, ConnectionRefusedError)
-            raise Lost(f"no connection ({type(error.reason).__name__})", is_unsent=is_unsent) from None
-        except OSError as error:
-            raise Lost(f"the connection broke ({type(error).__name__})", is_unsent=False) from None
+    def _delete_signed(self, url: str, tag: str) -> None:
+        status = signed.send("DELETE", url, {"If-Match": tag}, self._each).status
+        if status < 300:
+            return
         if status in {404, 409, 412}:
             raise Changed
         if status in {401, 403}:
@@ -255,6 +259,17 @@ class Client:
                 "are not there\n  hint: start processes by 'spawn' or 'forkserver', or open it only after the fork"
             )
         _Process.used = True
+
+
+async def _called(function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+    return await function(*arguments, **named)
+
+
+async def _next(stream: Any) -> Any:
+    """The next page of a list; None after the last one."""
+    async for page in stream:
+        return page
+    return None
 
 
 def _token(answer: Any) -> Token:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -23,19 +22,22 @@ from coshelf.contract import (
     Absent,
     Batch,
     Capabilities,
+    Changes,
     Doorbell,
-    Engine,
     Entry,
     OpenOptions,
     PollingBell,
+    Position,
     Snapshot,
 )
+from coshelf.engines.leases.lines import HasLines
 from coshelf.engines.objects.address import Address
+from coshelf.engines.objects.changes import ObjectsChanges, Seen
 from coshelf.engines.objects.client import NEW, Client, Token
 from coshelf.engines.objects.failures import Changed
 from coshelf.engines.objects.listing import Listing
 from coshelf.engines.objects.times import Times
-from coshelf.engines.objects.workers import Workers
+from coshelf.engines.objects.workers import Begun, Workers
 from coshelf.engines.server_clock import ServerClock
 from coshelf.engines.times import without_rows
 from coshelf.errors import (
@@ -94,10 +96,11 @@ class _ObjectEntry(Entry):
         return _Version.of(records.version(self.record), self.token, time_of(self.record))
 
 
-class ObjectsEngine(Engine):
+class ObjectsEngine(HasLines):
     """Entries in the objects below a prefix of a bucket."""
 
     name = "objects"
+    can_be_awaited = True
     hides_expired = True
 
     def __init__(
@@ -120,6 +123,7 @@ class ObjectsEngine(Engine):
         self._deletes_conditionally = conditional_deletes
         self._listing = Listing(client, f"{address.root}{ENTRIES}", self.where)
         self._clock = ServerClock(self._ask_for_time)
+        self._seen = Seen(client, workers, self._listing, self.now, self.where)
         self._times = Times(client, workers, self._listing, self.now, self._living, self._delete_in)
 
     # --- reading -----------------------------------------------------------------------------------------------------
@@ -170,7 +174,7 @@ class ObjectsEngine(Engine):
         if not first:
             return
         yield _whole(first, self.get_many(first))
-        ahead: tuple[list[bytes], list[Future[Entry | None]]] | None = None
+        ahead: tuple[list[bytes], list[Begun[Entry | None]]] | None = None
         size = _FIRST_PAGES[1]
         try:
             while True:
@@ -333,12 +337,27 @@ class ObjectsEngine(Engine):
     def _is_too_long(self, key: bytes) -> bool:
         return len(key) > (self.capabilities.largest_key or 0)
 
+    # --- changes -----------------------------------------------------------------------------------------------------
+
+    def position(self) -> Position:
+        """What is stored now, remembered under a name. It costs a list of the whole shelf."""
+        return self._seen.now()
+
+    def changes(self, ranges: Sequence[tuple[bytes, bytes]], since: Position) -> Changes:
+        return ObjectsChanges(self._seen, ranges, since)
+
     # --- the end -----------------------------------------------------------------------------------------------------
 
     def sync(self) -> None:
         """Nothing to do: an acknowledged write is as durable as the server makes it."""
 
+    def rest(self) -> None:
+        """Give turns back."""
+        self.rest_lines()
+
     def close(self) -> None:
+        self.close_lines()
+        self._seen.close()
         self._workers.close()
 
     def reopen_arguments(self) -> tuple[str, OpenOptions]:

@@ -26,6 +26,11 @@ class Listing:
 
     def pages(self, start: bytes, stop: bytes) -> Iterator[list[bytes]]:
         """The keys of a range, by pages, each one request."""
+        for page in self.listed(start, stop):
+            yield [key for key, _ in page]
+
+    def listed(self, start: bytes, stop: bytes) -> Iterator[list[tuple[bytes, Listed]]]:
+        """The keys of a range with their objects, by pages, each one request."""
         if start >= stop:
             return
         first, end = self.name(start), self.name(stop)
@@ -35,8 +40,8 @@ class Listing:
             if page[0].name <= last or any(a.name >= b.name for a, b in pairwise(page)):
                 raise Unsupported(f"{self._where}: the server lists names in no order, so that no range can be read")
             last = page[-1].name
-            keys = [self._key(listed) for listed in page if listed.size and first <= listed.name < end]
-            if found := [key for key in keys if key is not None]:
+            keys = [(self._key(listed), listed) for listed in page if listed.size and first <= listed.name < end]
+            if found := [(key, listed) for key, listed in keys if key is not None]:
                 yield found
             if last >= end:
                 return

@@ -42,6 +42,8 @@ _CAPABILITIES = Capabilities(
     largest_value=_LARGEST_OBJECT - records.TRAILER,
     cheap_count=False,
     expiry=True,
+    turns="lease",
+    changes="latest",
 )
 
 

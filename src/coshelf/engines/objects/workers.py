@@ -1,17 +1,26 @@
-"""Several requests at the same time: a bounded number of threads, started when they are first needed."""
+"""Several requests at the same time: a bounded number of threads, started when they are first needed.
+
+Inside a bridge these are tasks of the event loop.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from typing import TypeVar
+from typing import TypeAlias, TypeVar, cast
 
+from coshelf.engines.objects.loop_tasks import LoopTask, begun_on_loop, results_on_loop
 from coshelf.errors import ShelfClosed
+from coshelf.system.bridge import is_bridged
 from coshelf.system.cooperation import acquire, can_start_threads, new_lock, new_reentrant_lock
+from coshelf.system.per_loop import PerLoop
 
-__all__ = ["MOST", "Workers"]
+__all__ = ["MOST", "Begun", "Workers"]
 
 T = TypeVar("T")
+Begun: TypeAlias = "Future[T] | LoopTask[T]"
+"""A task that was begun."""
 
 MOST = 16
 """Requests of one engine at the same time."""
@@ -31,12 +40,22 @@ class Workers:
         self._handing_over = new_lock()
         self._executor: ThreadPoolExecutor | None = None
         self._closed = False
+        self._places = PerLoop(lambda: asyncio.Semaphore(MOST), _nothing_to_close)
 
-    def later(self, tasks: Sequence[Callable[[], T]]) -> list[Future[T]]:
+    def later(self, tasks: Sequence[Callable[[], T]]) -> list[Begun[T]]:
         """Begin tasks; return their futures."""
+        if is_bridged():
+            self._refuse_closed()
+            return list(begun_on_loop(tasks, self._places.here()))
+        return list(self._later(tasks))
+
+    def _refuse_closed(self) -> None:
+        if self._closed:
+            raise ShelfClosed(f"the shelf {self._where} has been closed")
+
+    def _later(self, tasks: Sequence[Callable[[], T]]) -> list[Future[T]]:
         with self._lock:
-            if self._closed:
-                raise ShelfClosed(f"the shelf {self._where} has been closed")
+            self._refuse_closed()
             if not can_start_threads():
                 return _done_here(tasks)
             if self._executor is None:
@@ -69,8 +88,11 @@ class Workers:
         return self.results(self.later(tasks))
 
     @staticmethod
-    def results(futures: list[Future[T]]) -> list[T]:
+    def results(begun: Sequence[Begun[T]]) -> list[T]:
         """The results of tasks that were begun, as :meth:`all`."""
+        if begun and isinstance(begun[0], LoopTask):
+            return results_on_loop(cast("Sequence[LoopTask[T]]", begun))
+        futures = cast("Sequence[Future[T]]", begun)
         try:
             done, rest = wait(futures, return_when=FIRST_EXCEPTION)
             for future in futures:
@@ -86,12 +108,17 @@ class Workers:
         """Begin no more tasks, and do not wait for those that run."""
         with self._lock:
             self._closed = True
+            self._places.close()
             executor, self._executor = self._executor, None
         if executor is not None and acquire(self._handing_over, _PATIENCE):  # otherwise it ends when it is collected
             try:
                 executor.shutdown(wait=False, cancel_futures=True)
             finally:
                 self._handing_over.release()
+
+
+async def _nothing_to_close(places: asyncio.Semaphore) -> None:
+    pass
 
 
 def _done_here(tasks: Sequence[Callable[[], T]]) -> list[Future[T]]:

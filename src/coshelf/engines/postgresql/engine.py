@@ -3,19 +3,36 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from itertools import count
 from typing import Any, NoReturn
 
 import psycopg
 
-from coshelf.contract import ABSENT, Batch, Capabilities, Engine, OpenOptions, PollingBell
+from coshelf.contract import (
+    ABSENT,
+    QUEUES,
+    TURNS,
+    Batch,
+    Capabilities,
+    Changes,
+    Doorbell,
+    OpenOptions,
+    PollingBell,
+    Position,
+)
 from coshelf.engines.connections import repeated
+from coshelf.engines.leases.lines import HasLines
 from coshelf.engines.postgresql.address import parse
+from coshelf.engines.postgresql.changes import PostgresqlChanges
 from coshelf.engines.postgresql.failures import is_lost, reason, translate
+from coshelf.engines.postgresql.histories import Watching, channel_of
 from coshelf.engines.postgresql.reading import ROWS_AT_FIRST, PostgresqlSnapshot, RowReader, has_large
-from coshelf.engines.postgresql.server import Connection, Server
-from coshelf.engines.postgresql.tables import LATEST, Statements, find_or_make
+from coshelf.engines.postgresql.server import Connection, Server, rows_of
+from coshelf.engines.postgresql.tables import LATEST, Statements, Telling, find_or_make, next_number, ringing
+from coshelf.engines.postgresql.turn_bells import TurnBell, TurnBells, channel_of_turns, lock_of_turns, ring_of
 from coshelf.engines.server_clock import ServerClock
 from coshelf.engines.times import without_rows
 from coshelf.errors import (
@@ -33,7 +50,11 @@ _FIRST_PAUSE = 0.005  # seconds between two requests of a waiting reader
 _LONGEST_PAUSE = 0.1
 _CHUNK = 16 << 20  # bytes of records in one statement
 _LATEST = (1 << 63) - 1
+_PARTS = 1 << 40  # changes of one statement
 _STEP = 1_000  # rows that one statement removes
+_TOLD = 30.0  # seconds for which commits are told from the start, after one that somebody watched
+
+_FIRST_BYTES = (TURNS[0], QUEUES[0])  # of the rows that somebody may wait for
 
 _Page = list[tuple[Any, ...]]
 _Statement = tuple[str, tuple[Any, ...]]
@@ -47,10 +68,11 @@ class _ReplyLostError(Exception):
     """The connection was lost when the commit had been sent."""
 
 
-class PostgresqlEngine(RowReader, Engine):
+class PostgresqlEngine(RowReader, HasLines):
     """One handle on a shelf in a database."""
 
     name = "postgresql"
+    can_be_awaited = True
     hides_expired = True
     _reads = LATEST
 
@@ -72,6 +94,9 @@ class PostgresqlEngine(RowReader, Engine):
             raise
         self.store_id = self._shelf.store_id
         self._clock = ServerClock(self._ask_for_time)
+        self._watching = Watching(self._server, self._shelf)
+        self._bells = TurnBells(self._server, self._shelf)
+        self._told_until = 0.0
         self.capabilities = self._granted()
 
     def _granted(self) -> Capabilities:
@@ -92,6 +117,8 @@ class PostgresqlEngine(RowReader, Engine):
             largest_value=_LARGEST_VALUE,
             cheap_count=False,
             expiry=True,
+            turns=None if shelf.standby else "lease",
+            changes=None if shelf.standby else "all",
             server=f"PostgreSQL {shelf.server_version}" + (", a standby" if shelf.standby else ""),
         )
 
@@ -122,6 +149,9 @@ class PostgresqlEngine(RowReader, Engine):
         time: int = self._server.rows(Statements.NOW, ())[0][0]
         return time
 
+    def number(self) -> int:
+        return self._server.read(next_number)
+
     def remove_expired(self, most: int | None) -> int:
         if most is not None:
             return self._remove(most)
@@ -132,11 +162,21 @@ class PostgresqlEngine(RowReader, Engine):
         return total
 
     def _remove(self, most: int) -> int:
-        def remove(connection: Connection) -> int:
-            parameters = (self._shelf.lock, self._shelf.number, self._shelf.number, most)
-            return connection.execute(Statements.REMOVE_EXPIRED, parameters, prepare=True).rowcount
+        number = self._shelf.number
 
-        return self._once(remove, None, 0)
+        is_watched = False
+
+        def remove(connection: Connection) -> int:
+            nonlocal is_watched
+            parameters = (self._shelf.lock, number, number, most, number, number)
+            ((removed, is_watched),) = rows_of(connection, Statements.REMOVE_EXPIRED, parameters)
+            return int(removed)
+
+        removed = self._once(remove, None, 0)
+        if removed or not is_watched or not self._server.rows(Statements.HAS_EXPIRED, (number,))[0][0]:
+            return removed
+        version = _new_version()
+        return self._transact(None, [(Telling.REMOVE_EXPIRED, (number, number, most, 0, number, version))], version)
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
@@ -148,18 +188,44 @@ class PostgresqlEngine(RowReader, Engine):
         sealed = dict(sorted(batch.sealed(version)))  # so that all commits lock rows in the same order
         if not (batch.puts or batch.deletes or batch.checks or batch.clears):
             return version
-        single = self._single(batch, sealed, version)
-        if single is not None:
-            key, statement, record = single
-            if not self._write_one(statement, key, version, record) and batch.checks:
-                raise Conflict("1 of 1 entries changed in the meantime", (key,))
-            return version
-        if not (batch.checks or batch.clears or batch.deletes) and sum(map(len, sealed.values())) <= _CHUNK:
-            statement = self._put_many(sealed, version, self._shelf.lock)
-            self._write_one(statement, next(iter(sealed)), version, next(iter(sealed.values())))
+        if time.monotonic() >= self._told_until and self._applied_at_once(batch, sealed, version):
             return version
         self._write_all(batch, sealed, version)
         return version
+
+    def _applied_at_once(self, batch: Batch, sealed: dict[bytes, bytes], version: int) -> bool:
+        """Commit a batch by one statement, if that can be done and nobody watches. Return whether it is done."""
+        rings = _rings_of(batch)
+        if len(rings) > 1:
+            return False
+        single = self._single(batch, sealed, version)
+        if single is not None:
+            key, statement, record = single
+            if self._write_one(self._ringing(statement, rings), key, version, record, len(record or b"")):
+                return True
+            if self._was_watched():
+                return False
+            if batch.checks:
+                raise Conflict("1 of 1 entries changed in the meantime", (key,))
+            return True
+        size = sum(map(len, sealed.values()))
+        if not (batch.checks or batch.clears or batch.deletes) and size <= _CHUNK:
+            statement = self._ringing(self._put_many(sealed, version), rings)
+            return bool(self._write_one(statement, next(iter(sealed)), version, next(iter(sealed.values())), size))
+        return False
+
+    def _ringing(self, statement: _Statement, rings: set[str]) -> _Statement:
+        """A statement that also wakes those that wait for what it changes."""
+        if not rings:
+            return statement
+        query, parameters = statement
+        (ring,) = rings
+        return ringing(query), (*parameters, lock_of_turns(self._shelf), channel_of_turns(self._shelf), ring)
+
+    def _was_watched(self) -> bool:
+        """Whether somebody may watch, so that statements which do not tell what they do change nothing."""
+        answer: bool = self._server.rows(Statements.WAS_WATCHED, (self._shelf.number,))[0][0]
+        return answer
 
     def _row(self, key: bytes, version: int, record: bytes) -> tuple[Any, ...]:
         return self._shelf.number, key, version, _expires(record), record
@@ -175,35 +241,30 @@ class PostgresqlEngine(RowReader, Engine):
         number, lock, record = self._shelf.number, self._shelf.lock, sealed.get(key)
         if key not in batch.checks:
             if record is None:
-                return key, (Statements.DELETE, (lock, number, key)), None
-            return key, (Statements.PUT, (*self._row(key, version, record), lock)), record
+                return key, (Statements.DELETE, (lock, number, key, number)), None
+            return key, (Statements.PUT, (*self._row(key, version, record), lock, number)), record
         expected = batch.checks[key]
         if record is None:
             if not isinstance(expected, int):
                 return None
-            return key, (Statements.DELETE_IF, (lock, number, key, _known(expected))), None
+            return key, (Statements.DELETE_IF, (lock, number, key, number, _known(expected))), None
         if expected is ABSENT:
-            return key, (Statements.PUT_IF_ABSENT, (*self._row(key, version, record), lock)), record
+            return key, (Statements.PUT_IF_ABSENT, (*self._row(key, version, record), lock, number)), record
         if not isinstance(expected, int):
             return None
-        return (
-            key,
-            (Statements.PUT_IF, (version, _expires(record), record, lock, number, key, _known(expected))),
-            record,
-        )
+        parameters = (version, _expires(record), record, lock, number, key, _known(expected), number)
+        return key, (Statements.PUT_IF, parameters), record
 
-    def _put_many(self, sealed: dict[bytes, bytes], version: int, lock: int) -> _Statement:
-        number, all_records = self._shelf.number, list(sealed.values())
-        times = [_expires(record) for record in all_records]
-        if times.count(None) == len(times):
-            return Statements.PUT_MANY, (number, version, lock, list(sealed), all_records)
-        return Statements.PUT_MANY_UNTIL, (number, version, lock, list(sealed), times, all_records)
+    def _put_many(self, sealed: dict[bytes, bytes], version: int) -> _Statement:
+        """The statement for several records, for a shelf that nobody watches."""
+        number, lock = self._shelf.number, self._shelf.lock
+        times, columns = _columns(sealed)
+        statement = Statements.PUT_MANY_UNTIL if times else Statements.PUT_MANY
+        return statement, (number, version, lock, *columns, number)
 
-    def _write_one(self, statement: _Statement, key: bytes, version: int, record: bytes | None) -> int:
-        """Send one statement, which commits by itself; return how many rows it changed."""
+    def _write_one(self, statement: _Statement, key: bytes, version: int, record: bytes | None, size: int) -> int:
+        """Send one statement with ``size`` bytes, which commits by itself; return how many rows it changed."""
         query, parameters = statement
-        is_many = query in (Statements.PUT_MANY, Statements.PUT_MANY_UNTIL)
-        size = sum(map(len, parameters[-1])) if is_many else len(record or b"")
 
         def write(connection: Connection) -> int:
             with connection.more_patient(size):
@@ -214,26 +275,44 @@ class PostgresqlEngine(RowReader, Engine):
     def _write_all(self, batch: Batch, sealed: dict[bytes, bytes], version: int) -> None:
         """A transaction that locks the shelf: it does the checks, then writes and commits, in two requests at most."""
         statements = list(self._statements(batch, sealed, version))
-        size = sum(map(len, sealed.values()))
+        self._transact(batch, statements, version, next(iter(sealed), None), sum(map(len, sealed.values())))
+
+    def _transact(
+        self, batch: Batch | None, statements: list[_Statement], version: int, key: bytes | None = None, size: int = 0
+    ) -> int:
+        """Do the checks of a batch, and then statements; return how many rows the first one of them told.
+
+        If somebody watches, the commit is told and announced.
+        """
+        number = self._shelf.number
+        checks = batch is not None and bool(batch.checks)
+        rings = [] if batch is None else sorted(_rings_of(batch))
 
         def write(connection: Connection) -> int:
             with connection.more_patient(size):
-                if batch.checks:
+                if batch is not None and checks:
                     self._check(connection, batch)
                 try:
                     with connection.pipeline():
-                        if not batch.checks:
+                        if not checks:
                             self._begin(connection)
-                        for query, parameters in statements:
-                            connection.execute(query, parameters)
+                        connection.execute(Telling.BEGIN, (version, number), prepare=True)
+                        done = [connection.execute(query, parameters) for query, parameters in statements]
+                        if rings:
+                            ring = (lock_of_turns(self._shelf), channel_of_turns(self._shelf), rings)
+                            connection.execute(Statements.RING_ALL, ring)
+                        rung = connection.execute(
+                            Telling.RING, (channel_of(self._shelf), number, version), prepare=True
+                        )
                         connection.execute(Statements.COMMIT)
                 except psycopg.Error as error:
                     if is_lost(error):
                         raise _ReplyLostError from error
                     raise
-            return len(statements)
+            self._told_until = time.monotonic() + _TOLD if rung.rowcount else 0.0
+            return done[0].rowcount if done else 0
 
-        self._once(write, next(iter(sealed), None), version)
+        return self._once(write, key, version)
 
     def _begin(self, connection: Connection) -> None:
         connection.execute(Statements.BEGIN)
@@ -258,16 +337,18 @@ class PostgresqlEngine(RowReader, Engine):
             raise
 
     def _statements(self, batch: Batch, sealed: dict[bytes, bytes], version: int) -> Iterator[_Statement]:
-        number, lock = self._shelf.number, self._shelf.lock
+        number, part = self._shelf.number, count(0, _PARTS)
         for start, stop in batch.clears:
             # A row that is put again is not deleted but overwritten: for other sessions it never was missing.
             kept = [key for key in sealed if start <= key < stop]
-            yield Statements.CLEAR, (number, start, stop, kept)
+            yield Telling.CLEAR, (number, start, stop, kept, next(part), number, version)
         gone = sorted(batch.deletes - sealed.keys())
         if gone:
-            yield Statements.DELETE_MANY, (number, gone)
+            yield Telling.DELETE_MANY, (number, gone, next(part), number, version)
         for chunk in _chunks(sealed):
-            yield self._put_many(chunk, version, lock)
+            times, columns = _columns(chunk)
+            statement = Telling.PUT_MANY_UNTIL if times else Telling.PUT_MANY
+            yield statement, (number, version, *columns, next(part), number, version)
 
     def _once(self, write: Callable[[Connection], int], key: bytes | None, version: int) -> int:
         """Wait for a connection, and write. If the reply is lost, find out the outcome or raise OutcomeUnknown."""
@@ -320,12 +401,24 @@ class PostgresqlEngine(RowReader, Engine):
             "  it may have happened or not, and is not repeated; look at the entries to find out"
         ) from error
 
+    # --- changes -----------------------------------------------------------------------------------------------------
+
+    def position(self) -> Position:
+        """The end of the history, which is kept from now on for two minutes."""
+        return str(self._watching.place())
+
+    def changes(self, ranges: Sequence[tuple[bytes, bytes]], since: Position) -> Changes:
+        return PostgresqlChanges(self._watching, ranges, since)
+
     # --- the rest ----------------------------------------------------------------------------------------------------
 
     def distrust(self) -> str:
         return f"every user with write access to the database can have written {self.where}"
 
-    def doorbell(self, key: bytes) -> PollingBell:
+    def doorbell(self, key: bytes) -> Doorbell:
+        ring = ring_of(key)
+        if ring is not None and not self._shelf.standby:
+            return TurnBell(self._bells, ring)
         return PollingBell(_FIRST_PAUSE, _LONGEST_PAUSE, growth=1.3)
 
     def sync(self) -> None:
@@ -335,9 +428,14 @@ class PostgresqlEngine(RowReader, Engine):
 
     def rest(self) -> None:
         """Do without threads. As in :meth:`close`, the server is not asked to flush: it may be unreachable."""
+        self.rest_lines()
+        self._bells.close()
         self._server.rest()
 
     def close(self) -> None:
+        self.close_lines()
+        self._watching.close()
+        self._bells.close()
         self._server.close()
 
     def reopen_arguments(self) -> tuple[str, OpenOptions]:
@@ -354,10 +452,26 @@ def _new_version() -> int:
     return secrets.randbits(63)
 
 
+def _rings_of(batch: Batch) -> set[str]:
+    """What a batch announces. Most announce nothing, and learn that from the first bytes of their keys."""
+    parts = (batch.puts, batch.deletes, (start for start, _ in batch.clears))
+    keys = (key for part in parts for key in part if key[:1] in _FIRST_BYTES)
+    return {ring for key in keys if (ring := ring_of(key)) is not None}
+
+
 def _expires(record: bytes) -> int | None:
     """The value of the column ``expires`` for a record."""
     time = time_of(record)
     return None if time is None else min(time, _LATEST)
+
+
+def _columns(sealed: dict[bytes, bytes]) -> tuple[bool, tuple[list[Any], ...]]:
+    """Whether records have times, and the keys, the times if there are some, and the records."""
+    all_records = list(sealed.values())
+    times = [_expires(record) for record in all_records]
+    if times.count(None) == len(times):
+        return False, (list(sealed), all_records)
+    return True, (list(sealed), times, all_records)
 
 
 def _known(version: int) -> int:

@@ -13,10 +13,13 @@ import psycopg
 
 from coshelf import records
 from coshelf.contract import Entry, Reader, Snapshot
+from coshelf.engines.postgresql.awaited import AwaitedConnection
 from coshelf.engines.postgresql.failures import is_lost, reason, translate
 from coshelf.engines.postgresql.server import Connection, Server, of_parents, rows_of
 from coshelf.engines.postgresql.tables import AT, FIRST_PAGE, Reads, Shelf, Statements
-from coshelf.errors import DamagedRecord, ShelfClosed, TransactionInProgress, Unavailable
+from coshelf.errors import DamagedRecord, ShelfClosed, TransactionInProgress, Unavailable, Unsupported
+from coshelf.system.backoff import Backoff
+from coshelf.system.bridge import can_await, current_bridge
 from coshelf.system.cooperation import new_reentrant_lock
 
 __all__ = ["ROWS_AT_FIRST", "PostgresqlSnapshot", "RowReader", "has_large"]
@@ -25,6 +28,8 @@ ROWS_AT_FIRST = 100
 _SECOND_PAGE = 400  # after a first one that was full
 _LARGEST_PAGE = 1600
 _PAGE_BYTES = 2 << 20
+_FIRST_PAUSE = 0.0005  # seconds between the looks of a task that waits for another one
+_LONGEST_PAUSE = 0.005
 _LARGE = 16 << 10  # bytes of a record that is fetched by itself, or with few others
 
 _Page = list[tuple[Any, ...]]
@@ -127,6 +132,7 @@ class _Instant:
         self._server = server
         self._lock = new_reentrant_lock()  # a signal handler or finalizer may interrupt a call
         self._is_used = False
+        self._user: object | None = None  # the bridge that uses it; tasks of one loop share a thread
         self.first: _Page = []  # the rows of the query that it began with
         self.time: tuple[int, ...] = ()  # by which entries have expired
         self._pid = os.getpid()
@@ -134,7 +140,7 @@ class _Instant:
         self._sent: _Sent | None = None
         connection = server.read_and_keep(lambda it: self._begin(it, first))
         self._connection: Connection | None = connection
-        self._give_back = weakref.finalize(self, _give_back, server, connection, self._pid)
+        self._give_back = weakref.finalize(self, _give_back_collected, server, connection, self._pid)
         self._give_back.atexit = False
 
     def _begin(self, connection: Connection, first: _Query | None) -> None:
@@ -152,8 +158,26 @@ class _Instant:
         self.first = [(row[0], *row[2:]) for row in found]
 
     def share(self) -> None:
-        with self._lock:
+        with self._locked():
             self._holders += 1
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """The lock, for one thread at a time, and for one task at a time."""
+        backoff = Backoff(_FIRST_PAUSE, _LONGEST_PAUSE)
+        while not self._lock.acquire(blocking=not can_await()) or self._is_of_another_task():
+            backoff.sleep()
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+    def _is_of_another_task(self) -> bool:
+        """Whether another task of this thread, which has the lock, is using the connection. If so, release the lock."""
+        if not self._is_used or not can_await() or self._user is current_bridge():
+            return False
+        self._lock.release()
+        return True
 
     def rows(self, query: str, parameters: tuple[Any, ...]) -> _Page:
         with self._in_use() as connection:
@@ -180,12 +204,17 @@ class _Instant:
         if self._pid != os.getpid():
             raise ShelfClosed("the snapshot belongs to the parent of this process")
         where = self._server.where
-        with self._lock:
+        with self._locked():
             if self._connection is None:
                 raise ShelfClosed("the snapshot has been closed")
+            if isinstance(self._connection, AwaitedConnection) and not self._connection.can_wait():
+                raise Unsupported(
+                    f"a snapshot of {where} belongs to the event loop whose task took it, and this is another thread "
+                    "or loop\n  hint: take a snapshot there"
+                )
             if self._is_used:
                 raise TransactionInProgress(f"this call interrupted another one on the same snapshot of {where}")
-            self._is_used = True
+            self._is_used, self._user = True, current_bridge()
             try:
                 self._receive_sent()
                 yield self._connection
@@ -197,7 +226,7 @@ class _Instant:
                     ) from error
                 raise translate(error, where, "read", self._server.timeout) from error
             finally:
-                self._is_used = False
+                self._is_used, self._user = False, None
 
     def _receive_sent(self) -> None:
         sent, self._sent = self._sent, None
@@ -208,14 +237,30 @@ class _Instant:
     def let_go(self) -> None:
         if self._pid != os.getpid():
             return
-        with self._lock:
+        with self._locked():
             self._holders -= 1
-            if self._holders:
+            if self._holders or not self._give_back.detach():
                 return
-            with suppress(psycopg.Error):
-                self._receive_sent()
-            self._connection = None
-        self._give_back()
+            connection, self._connection = self._connection, None
+            assert connection is not None
+            try:
+                with suppress(psycopg.Error):
+                    self._receive_last(connection)
+            finally:
+                _give_back(self._server, connection, self._pid)
+
+    def _receive_last(self, connection: Connection) -> None:
+        if isinstance(connection, AwaitedConnection) and not connection.can_wait():
+            connection.close()
+        else:
+            self._receive_sent()
+
+
+def _give_back_collected(server: Server, connection: Connection, pid: int) -> None:
+    """Give back a connection whose user was collected. A finalizer awaits nothing."""
+    if isinstance(connection, AwaitedConnection) and pid == os.getpid():
+        connection.close()
+    _give_back(server, connection, pid)
 
 
 def _give_back(server: Server, connection: Connection, pid: int) -> None:

@@ -17,9 +17,12 @@ from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
 from coshelf.engines.connections import repeated
 from coshelf.engines.postgresql.address import Address
+from coshelf.engines.postgresql.awaited import AsyncConnection, AwaitedConnection, LoopConnections
 from coshelf.engines.postgresql.failures import ServerSilentError, hopeless, is_lost, reason, translate
 from coshelf.engines.postgresql.lone_connections import LoneConnections
+from coshelf.system.bridge import is_bridged
 from coshelf.system.cooperation import can_start_threads, new_reentrant_lock
+from coshelf.system.per_loop import PerLoop
 
 __all__ = ["Connection", "Server", "of_parents", "rows_of"]
 
@@ -40,6 +43,8 @@ _SETTINGS = {
     "jit": "off",
     "idle_in_transaction_session_timeout": "0",
 }
+
+_CONFIGURE = "SELECT set_config(name, value, false) FROM unnest(%s::text[], %s::text[]) AS t(name, value)"
 
 # Pools and connections of the process that this one was forked from. To close one would end the parent's session.
 of_parents: list[Any] = []
@@ -95,12 +100,15 @@ class Server:
         self.timeout = timeout
         self._settings = _SETTINGS | settings
         self._making = new_reentrant_lock()
-        self._pid = 0
+        self._pid = os.getpid()
         self._pool: _Pool | None = None
         self._last_failure: psycopg.Error | None = None
         self._grace = min(5.0, 0.5 + timeout / 4)  # seconds in which the server itself should end a late statement
         self._closed = False
         self._rests = False
+        self._on_loops = PerLoop(
+            lambda: LoopConnections(self._connected, self.address.most_connections), lambda made: made.aclose()
+        )
 
     # --- connections -------------------------------------------------------------------------------------------------
 
@@ -164,24 +172,49 @@ class Server:
         return cast("type[Connection]", Noted)
 
     def _configure(self, connection: Connection) -> None:
-        """Set up a session. The server's time limits are a little shorter than the client's."""
-        milliseconds = max(1, int(self.timeout * 1000))
-        settings = self._settings | {
-            "lock_timeout": str(milliseconds),
-            "statement_timeout": str(milliseconds + int(self._grace * 500)),
-        }
+        """Set up a session."""
         try:
-            connection.execute(
-                "SELECT set_config(name, value, false) FROM unnest(%s::text[], %s::text[]) AS t(name, value)",
-                (list(settings), list(settings.values())),
-            )
+            connection.execute(_CONFIGURE, self._configuration())
         except psycopg.Error as error:
             self._last_failure = error
             raise
         self._last_failure = None
 
+    def _configuration(self) -> tuple[list[str], list[str]]:
+        """The settings of a session. The server's time limits are a little shorter than the client's."""
+        milliseconds = max(1, int(self.timeout * 1000))
+        settings = self._settings | {
+            "lock_timeout": str(milliseconds),
+            "statement_timeout": str(milliseconds + int(self._grace * 500)),
+        }
+        return list(settings), list(settings.values())
+
+    async def _connected(self) -> AsyncConnection:
+        """A connection of the running loop, ready for use."""
+        connection = await AsyncConnection.connect(**self.address.parameters, autocommit=True)
+        try:
+            connection.patience = self.timeout + self._grace
+            await connection.execute(_CONFIGURE, self._configuration())
+        except BaseException:
+            connection.pgconn.finish()
+            raise
+        return connection
+
+    def connect_apart(self) -> Connection:
+        """A new connection, which is not one of the pool's. The caller closes it. Raises psycopg.Error."""
+        connection: Connection = Connection.connect(**self.address.parameters, autocommit=True)
+        try:
+            connection.patience = self.timeout + self._grace
+            connection.execute(_CONFIGURE, self._configuration())
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
     def acquire(self) -> Connection:
         """A connection that is not known to be lost. The server is not asked for that."""
+        if is_bridged():
+            return cast("Connection", self._acquire_on_loop())
         while True:
             pool = self._open_pool()
             try:
@@ -196,6 +229,22 @@ class Server:
                 return connection
             self.discard(connection)
 
+    def _acquire_on_loop(self) -> AwaitedConnection:
+        while True:
+            if self._closed:
+                raise PoolClosed("the connections have been closed")
+            try:
+                connection = self._on_loops.here().getconn(max(self.timeout, 0.05))
+            except psycopg.Error as error:
+                raise hopeless(error, self.where) or error from None
+            try:
+                if connection.is_alive():
+                    return connection
+            except BaseException:
+                self.discard(cast("Connection", connection))
+                raise
+            self.discard(cast("Connection", connection))
+
     def _why_none(self, pool: _Pool) -> Exception:
         failure = self._last_failure
         if failure is not None:
@@ -207,27 +256,36 @@ class Server:
 
     def release(self, connection: Connection) -> None:
         """Give a connection back, in any state."""
-        if connection.pgconn.transaction_status not in (TransactionStatus.IDLE, TransactionStatus.UNKNOWN):
-            try:
+        if isinstance(connection, AwaitedConnection):
+            connection.give_back()
+            return
+        try:
+            if connection.pgconn.transaction_status not in (TransactionStatus.IDLE, TransactionStatus.UNKNOWN):
                 connection.rollback()
-            except psycopg.Error:
-                connection.close()
-        self._open_pool().putconn(connection)
+        except psycopg.Error:
+            connection.close()
+        finally:
+            self._open_pool().putconn(connection)
 
     def release_reader(self, connection: Connection) -> None:
         """Give back a connection whose transaction has only read.
 
         It commits, because psycopg prepares all statements again after a ROLLBACK.
         """
-        if connection.pgconn.transaction_status == TransactionStatus.INTRANS:
-            with suppress(psycopg.Error):
-                connection.commit()
-        self.release(connection)
+        try:
+            if connection.pgconn.transaction_status == TransactionStatus.INTRANS:
+                with suppress(psycopg.Error):
+                    connection.commit()
+        finally:
+            self.release(connection)
 
     def discard(self, connection: Connection) -> None:
         """Close a connection, and give it back to the pool."""
         connection.close()
-        self._open_pool().putconn(connection)
+        if isinstance(connection, AwaitedConnection):
+            connection.give_back()
+        else:
+            self._open_pool().putconn(connection)
 
     @contextmanager
     def _lent(self) -> Iterator[Connection]:
@@ -284,6 +342,7 @@ class Server:
 
     def close(self) -> None:
         self._closed = True
+        self._on_loops.close()
         if self._pool is not None and self._pid == os.getpid():
             with suppress(psycopg.Error):
                 self._pool.close(timeout=_ATTEMPT)

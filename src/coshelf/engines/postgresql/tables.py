@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import psycopg
@@ -13,9 +14,21 @@ from coshelf.engines.postgresql.failures import reason
 from coshelf.engines.postgresql.server import Connection
 from coshelf.errors import FormatTooNew, NotAShelf, ShelfNotFound, Unsupported
 
-__all__ = ["AT", "FIRST_PAGE", "LATEST", "Reads", "Shelf", "Statements", "find_or_make"]
+__all__ = [
+    "AT",
+    "FIRST_PAGE",
+    "LATEST",
+    "Reads",
+    "Shelf",
+    "Statements",
+    "Telling",
+    "find_or_make",
+    "next_number",
+    "ringing",
+]
 
 _FORMAT = 1
+_LARGEST_TOLD = 8192  # bytes of a record in the history
 _OLDEST = 120000
 
 # The lock of a shelf's commits: a single statement takes it shared, a transaction exclusively. docs/design.md.
@@ -46,11 +59,51 @@ CREATE TABLE IF NOT EXISTS coshelf_entries (
 );
 CREATE INDEX IF NOT EXISTS coshelf_expiring ON coshelf_entries (shelf, expires) WHERE expires IS NOT NULL;
 ALTER TABLE coshelf_entries ALTER record SET STORAGE EXTERNAL;
+CREATE TABLE IF NOT EXISTS coshelf_watched (
+    shelf integer PRIMARY KEY,
+    until timestamptz NOT NULL,
+    settled boolean NOT NULL,
+    number bigint NOT NULL,
+    first bigint NOT NULL,
+    token bigint NOT NULL
+) WITH (fillfactor = 10);
+CREATE TABLE IF NOT EXISTS coshelf_changes (
+    shelf integer NOT NULL,
+    number bigint NOT NULL,
+    part bigint NOT NULL,
+    token bigint,
+    kind "char" NOT NULL,
+    key bytea,
+    record bytea,
+    PRIMARY KEY (shelf, number, part)
+);
+ALTER TABLE coshelf_changes ALTER record SET STORAGE EXTERNAL;
 """
+
+# Whether nobody watches the shelf. A statement that does not know how to tell its changes then changes nothing.
+_UNWATCHED = (
+    "NOT EXISTS (SELECT FROM coshelf_watched AS w WHERE w.shelf = %s AND w.until > pg_catalog.statement_timestamp())"
+)
+# Why a statement has changed nothing: somebody watches, or did so when it began. So the limit is far away.
+_WAS_WATCHED = (
+    "EXISTS (SELECT FROM coshelf_watched WHERE shelf = %s"
+    " AND until > pg_catalog.statement_timestamp() - interval '1 day')"
+)
 
 _INTO = "INSERT INTO coshelf_entries (shelf, key, version, expires, record)"
 _OVER = "version = excluded.version, expires = excluded.expires, record = excluded.record"
-_PUT = f"{_INTO} SELECT %s, %s, %s, %s::bigint, %s FROM {_SHARED} ON CONFLICT (shelf, key) DO UPDATE SET {_OVER}"
+_PUT = f"{_INTO} SELECT %s, %s, %s, %s::bigint, %s FROM {_SHARED} WHERE {_UNWATCHED}"
+_PUT += f" ON CONFLICT (shelf, key) DO UPDATE SET {_OVER}"
+
+
+# Announces a change, if somebody waits. Its parameters are the lock of those that wait, the channel, and the change.
+_RING = "SELECT CASE WHEN pg_try_advisory_xact_lock(%s::bigint) THEN '' ELSE pg_notify(%s, {})::text END"
+
+
+@cache
+def ringing(statement: str) -> str:
+    """A statement that changes rows, and announces that. It tells whether there were any, or how many if it is one."""
+    return f"WITH done AS ({statement} RETURNING 1) {_RING.format('%s')} FROM (SELECT FROM done LIMIT 1) AS changed"
 
 
 class Statements:
@@ -64,30 +117,33 @@ class Statements:
     PUT_IF_ABSENT = f"{_PUT} WHERE {_EXPIRED}"
     PUT_IF = (
         f"UPDATE coshelf_entries SET version = %s, expires = %s::bigint, record = %s FROM {_SHARED}"
-        f" WHERE shelf = %s AND key = %s AND version = %s AND {_LIVING}"
+        f" WHERE shelf = %s AND key = %s AND version = %s AND {_LIVING} AND {_UNWATCHED}"
     )
     PUT_MANY = (
         f"{_INTO} SELECT %s, t.key, %s, NULL, t.record"
-        f" FROM {_SHARED}, unnest(%b::bytea[], %b::bytea[]) AS t(key, record) ORDER BY t.key"
+        f" FROM {_SHARED}, unnest(%b::bytea[], %b::bytea[]) AS t(key, record) WHERE {_UNWATCHED} ORDER BY t.key"
         f" ON CONFLICT (shelf, key) DO UPDATE SET {_OVER}"
     )
     PUT_MANY_UNTIL = (
         f"{_INTO} SELECT %s, t.key, %s, t.expires, t.record"
-        f" FROM {_SHARED}, unnest(%b::bytea[], %t::bigint[], %b::bytea[]) AS t(key, expires, record) ORDER BY t.key"
+        f" FROM {_SHARED}, unnest(%b::bytea[], %t::bigint[], %b::bytea[]) AS t(key, expires, record)"
+        f" WHERE {_UNWATCHED} ORDER BY t.key"
         f" ON CONFLICT (shelf, key) DO UPDATE SET {_OVER}"
     )
-    DELETE = f"DELETE FROM coshelf_entries USING {_SHARED} WHERE shelf = %s AND key = %s"
+    DELETE = f"DELETE FROM coshelf_entries USING {_SHARED} WHERE shelf = %s AND key = %s AND {_UNWATCHED}"
     DELETE_IF = f"{DELETE} AND version = %s AND {_LIVING}"
-    DELETE_MANY = "DELETE FROM coshelf_entries WHERE shelf = %s AND key = ANY(%b::bytea[])"
-    CLEAR = (
-        "DELETE FROM coshelf_entries AS entry WHERE shelf = %s AND key >= %s AND key < %s"
-        " AND NOT EXISTS (SELECT FROM unnest(%b::bytea[]) AS kept(key) WHERE kept.key = entry.key)"
-    )
+    # How many rows were removed, and whether it is because somebody watches that there are none.
     REMOVE_EXPIRED = (
-        f"DELETE FROM coshelf_entries USING {_SHARED} WHERE shelf = %s AND {_EXPIRED} AND key = ANY(ARRAY("
-        f"SELECT key FROM coshelf_entries WHERE shelf = %s AND {_EXPIRED}"
-        " ORDER BY shelf, expires LIMIT %s FOR UPDATE SKIP LOCKED))"
+        f"WITH gone AS (DELETE FROM coshelf_entries USING {_SHARED} WHERE shelf = %s AND {_EXPIRED}"
+        f" AND key = ANY(ARRAY(SELECT key FROM coshelf_entries WHERE shelf = %s AND {_EXPIRED}"
+        f" ORDER BY shelf, expires LIMIT %s FOR UPDATE SKIP LOCKED)) AND {_UNWATCHED} RETURNING key)"
+        f" SELECT (SELECT count(*) FROM gone), {_WAS_WATCHED}"
     )
+    WAS_WATCHED = f"SELECT {_WAS_WATCHED}"
+    HAS_EXPIRED = f"SELECT EXISTS (SELECT FROM coshelf_entries WHERE shelf = %s AND {_EXPIRED})"
+
+    # Announces what a transaction changes, for those that wait. Its last parameters are those of RING, with a list.
+    RING_ALL = f"{_RING.format('ring.name')} FROM unnest(%s::text[]) AS ring(name)"
 
     BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
     LOCK = "SELECT pg_advisory_xact_lock(%s::bigint)"
@@ -96,6 +152,55 @@ class Statements:
     NOW = f"SELECT {_CLOCK}"
     INSTANT = f"{BEGIN_READING}; {NOW}"
     FLUSH = "BEGIN; SET LOCAL synchronous_commit = on; SELECT pg_logical_emit_message(true, 'coshelf', 'sync'); COMMIT"
+
+
+# Adds what a statement returns to the history, if the commit that has a version is told. A number keeps the parts of
+# several statements apart. Large records are left out: a watcher reads the latest state instead.
+_TELL = (
+    "INSERT INTO coshelf_changes (shelf, number, part, kind, key, record)"
+    " SELECT w.shelf, w.number, %s::bigint + row_number() OVER (), done.kind, done.key, done.record"
+    " FROM coshelf_watched AS w, done WHERE w.shelf = %s AND w.token = %s"
+)
+_GONE = f"RETURNING CASE WHEN {_EXPIRED} THEN 'x' ELSE 'd' END::\"char\" AS kind, key, NULL::bytea AS record"
+_STORED = (
+    f"RETURNING 's'::\"char\" AS kind, key, CASE WHEN octet_length(record) <= {_LARGEST_TOLD} THEN record END AS record"
+)
+
+
+class Telling:
+    """The statements of a transaction that holds the shelf's lock, and tells what it does if somebody watches.
+
+    The first parameters of those that change something are those of the change; the last are a number that keeps the
+    parts of several statements apart, the shelf, and the version of the commit.
+    """
+
+    BEGIN = (
+        "WITH told AS (UPDATE coshelf_watched SET number = number + 1, token = %s WHERE shelf = %s"
+        " AND until > pg_catalog.statement_timestamp() RETURNING shelf, number, token)"
+        " INSERT INTO coshelf_changes (shelf, number, part, token, kind) SELECT shelf, number, 0, token, 'c' FROM told"
+    )
+    PUT_MANY = (
+        f"WITH done AS ({_INTO} SELECT %s, t.key, %s, NULL, t.record FROM unnest(%b::bytea[], %b::bytea[])"
+        f" AS t(key, record) ON CONFLICT (shelf, key) DO UPDATE SET {_OVER} {_STORED}) {_TELL}"
+    )
+    PUT_MANY_UNTIL = (
+        f"WITH done AS ({_INTO} SELECT %s, t.key, %s, t.expires, t.record FROM unnest(%b::bytea[], %t::bigint[],"
+        f" %b::bytea[]) AS t(key, expires, record) ON CONFLICT (shelf, key) DO UPDATE SET {_OVER} {_STORED}) {_TELL}"
+    )
+    DELETE_MANY = (
+        f"WITH done AS (DELETE FROM coshelf_entries WHERE shelf = %s AND key = ANY(%b::bytea[]) {_GONE}) {_TELL}"
+    )
+    CLEAR = (
+        "WITH done AS (DELETE FROM coshelf_entries WHERE shelf = %s AND key >= %s AND key < %s"
+        " AND NOT EXISTS (SELECT FROM unnest(%b::bytea[]) AS kept(key) WHERE kept.key = coshelf_entries.key)"
+        f" {_GONE}) {_TELL}"
+    )
+    REMOVE_EXPIRED = (
+        f"WITH done AS (DELETE FROM coshelf_entries WHERE shelf = %s AND {_EXPIRED} AND key = ANY(ARRAY("
+        f"SELECT key FROM coshelf_entries WHERE shelf = %s AND {_EXPIRED} ORDER BY shelf, expires LIMIT %s)) {_GONE})"
+        f" {_TELL}"
+    )
+    RING = "SELECT pg_catalog.pg_notify(%s, '') FROM coshelf_watched WHERE shelf = %s AND token = %s"
 
 
 class Reads:
@@ -224,10 +329,26 @@ def _make(connection: Connection, name: bytes) -> None:
         connection.execute("SELECT pg_advisory_xact_lock(hashtext('coshelf tables'))")
         try:
             with connection.transaction():
-                connection.execute("SELECT FROM coshelf_entries, coshelf_shelves LIMIT 0")
+                connection.execute(
+                    "SELECT FROM coshelf_entries, coshelf_shelves, coshelf_watched, coshelf_changes LIMIT 0"
+                )
         except psycopg.errors.UndefinedTable:
             connection.execute(_TABLES)
         connection.execute(
             "INSERT INTO coshelf_shelves (name, format, store_id) VALUES (%s, %s, %s) ON CONFLICT (name) DO NOTHING",
             (name, _FORMAT, os.urandom(16)),
         )
+
+
+def next_number(connection: Connection) -> int:
+    """The next number of a sequence, which is made by its first use."""
+    try:
+        row = connection.execute("SELECT nextval('coshelf_numbers')", prepare=True).fetchone()
+    except psycopg.errors.UndefinedTable:
+        with connection.transaction():
+            connection.execute("SELECT pg_advisory_xact_lock(hashtext('coshelf tables'))")
+            connection.execute("CREATE SEQUENCE IF NOT EXISTS coshelf_numbers")
+        return next_number(connection)
+    assert row is not None
+    number: int = row[0]
+    return number

@@ -1,4 +1,4 @@
-"""The doorbell: each commit is announced on a channel of its bucket."""
+"""The doorbell: each commit is announced on a channel of its bucket, or on another if it changes lines and queues."""
 
 from __future__ import annotations
 
@@ -17,15 +17,23 @@ _LOOK = 5.0  # seconds after which a wait returns to Python, which handles signa
 
 
 class CountingBell(PollingBell):
-    """The sequence number is the number of changes, which the server counts. A waiting reader asks after each pause."""
+    """The sequence number is the number of changes, which the server counts. A waiting reader asks after each pause.
 
-    def __init__(self, client: Client, bucket: Bucket) -> None:
+    Args:
+        client: the connection to the servers.
+        bucket: where the changes are.
+        of_lines: whether the changes are those of lines and queues, or all others.
+    """
+
+    def __init__(self, client: Client, bucket: Bucket, *, of_lines: bool) -> None:
         super().__init__(_POLL)
         self._client = client
         self._bucket = bucket
+        self._channel = bucket.line_bell if of_lines else bucket.bell
+        self._counter = b"line-changes" if of_lines else b"changes"
 
     def sequence(self) -> int:
-        return int(self._client.read(self._bucket.slot, b"HGET", self._bucket.state, b"changes") or 0)
+        return int(self._client.read(self._bucket.slot, b"HGET", self._bucket.state, self._counter) or 0)
 
 
 class SubscribedBell(CountingBell):
@@ -35,8 +43,8 @@ class SubscribedBell(CountingBell):
     read. If the connection is lost, there is no subscription, and a waiting reader asks after each pause.
     """
 
-    def __init__(self, client: Client, bucket: Bucket, *, sharded: bool) -> None:
-        super().__init__(client, bucket)
+    def __init__(self, client: Client, bucket: Bucket, *, of_lines: bool, sharded: bool) -> None:
+        super().__init__(client, bucket, of_lines=of_lines)
         self._sharded = sharded
         self._subscription: Any = None
 
@@ -69,7 +77,7 @@ class SubscribedBell(CountingBell):
     def _subscribe(self) -> None:
         subscription = self._client.primary(self._bucket.slot).pubsub()
         try:
-            (subscription.ssubscribe if self._sharded else subscription.subscribe)(self._bucket.bell)
+            (subscription.ssubscribe if self._sharded else subscription.subscribe)(self._channel)
             confirmed = subscription.get_message(timeout=self._client.reply_timeout)
             if confirmed is None or confirmed["type"] not in ("subscribe", "ssubscribe"):
                 raise TimeoutError

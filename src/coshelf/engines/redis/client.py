@@ -1,7 +1,8 @@
 """Commands to the servers, and their replies: to one server, to servers with Sentinel, or to a Cluster.
 
 It uses redis-py's pools, which connect, authenticate and reconnect. redis-py's own retries are switched off: they
-repeat every command, and a write must not be sent twice unless the server recognises that.
+repeat every command, and a write must not be sent twice unless the server recognises that. Inside a bridge the client
+is redis-py's asynchronous one, one for each event loop.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from coshelf.engines.connections import repeated
 from coshelf.engines.redis.address import Address
 from coshelf.engines.redis.failures import is_lost, redis, translated
 from coshelf.engines.redis.scripts import in_full
+from coshelf.system.bridge import is_bridged
 from coshelf.system.extras import imported
+from coshelf.system.per_loop import PerLoop
 
 __all__ = ["Client", "Command", "Sent", "slot_of"]
 
@@ -49,6 +52,17 @@ class Sent:
             raise
         finally:
             self._pool.release(connection)
+
+    def fileno(self) -> int:
+        """The descriptor of the socket on which the replies come. Raises ConnectionError if it was closed meanwhile.
+
+        redis-py closes the connections to nodes that have left a Cluster, whoever uses them.
+        """
+        socket = self._connection._get_socket()  # noqa: SLF001 (redis-py has no public name for it)
+        if socket is None:
+            raise redis.ConnectionError("the connection was closed while a reply was awaited")
+        number: int = socket.fileno()
+        return number
 
     def drop(self) -> None:
         """Discard the replies."""
@@ -88,6 +102,7 @@ class Client:
         }
         self.reply_timeout = float(self._settings["socket_timeout"])
         self._opened: Any = None
+        self._on_loops: PerLoop[Any] | None = None
 
     def __repr__(self) -> str:
         return f"<Client of {self.where}>"
@@ -95,9 +110,18 @@ class Client:
     @property
     def client(self) -> Any:
         """redis-py's client. That of a Cluster asks for the slots when it is made."""
+        if is_bridged():
+            return self._on_this_loop()
         if self._opened is None:
             self._opened = _open(self.address, self._settings)
         return self._opened
+
+    def _on_this_loop(self) -> Any:
+        if self._on_loops is None:
+            from coshelf.engines.redis.awaited import awaited_client
+
+            self._on_loops = PerLoop(lambda: awaited_client(self.address, self._settings), lambda made: made.aclose())
+        return self._on_loops.here()
 
     # --- one step ----------------------------------------------------------------------------------------------------
 
@@ -153,9 +177,9 @@ class Client:
 
     def learn(self) -> None:
         """Ask again which server has which slot, after a connection was lost."""
-        if self.address.kind == "cluster" and self._opened is not None:
+        if self.address.kind == "cluster" and (self._opened is not None or is_bridged()):
             with contextlib.suppress(Exception):  # if the cause lasts, the next command raises
-                self._opened.nodes_manager.initialize()
+                self.client.nodes_manager.initialize()
 
     # --- reads, which may be repeated --------------------------------------------------------------------------------
 
@@ -216,6 +240,8 @@ class Client:
         client, self._opened = self._opened, None
         if client is not None:
             client.close()
+        if self._on_loops is not None:
+            self._on_loops.close()
 
 
 def _send(pool: Any, connection: Any, commands: Any) -> Sent:

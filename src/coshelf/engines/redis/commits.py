@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from coshelf.contract import Absent, Batch
+from coshelf.contract import QUEUES, TURNS, Absent, Batch
 from coshelf.engines.connections import pauses
 from coshelf.engines.redis import expiry
 from coshelf.engines.redis.client import Client, Command
 from coshelf.engines.redis.failures import is_lost, translated
-from coshelf.engines.redis.layout import Bucket, Layout
-from coshelf.engines.redis.scripts import COMMIT, REMOVE
+from coshelf.engines.redis.layout import Bucket, Layout, is_of_lines
+from coshelf.engines.redis.scripts import COMMIT, REMOVE, RING
 from coshelf.errors import Conflict, CrossShard, OutcomeUnknown, ShelfNotFound, Unavailable
 from coshelf.keys import FIRST, LAST
 
@@ -31,21 +31,24 @@ _STEP = 1_000  # entries that one script of remove_expired() removes
 
 
 def bucket_of(batch: Batch, layout: Layout, where: str) -> Bucket | None:
-    """The bucket in which a whole batch lies; None if it clears ranges, which lie in all buckets.
+    """The bucket in which a whole batch lies; None if it clears ranges of entries, which lie in all buckets.
 
-    With the ranges it may delete rows of coshelf, and nothing else.
+    With these ranges it may clear and delete rows of coshelf, and nothing else.
 
     Raises :class:`CrossShard` if the batch lies in several buckets.
     """
     if len(layout.buckets) == 1:
         return layout.buckets[0]
-    if batch.clears and not (batch.checks or batch.puts) and all(key < FIRST for key in batch.deletes):
+    spans = any(stop > FIRST for _, stop in batch.clears)
+    if spans and not (batch.checks or batch.puts) and all(key < FIRST for key in batch.deletes):
         return None
     indices = {layout.index(key) for keys in (batch.checks, batch.deletes, batch.puts) for key in keys}
-    if len(indices) > 1 or (indices and batch.clears):
+    if batch.clears and not spans:
+        indices.add(layout.index(batch.clears[0][0]))
+    if len(indices) > 1 or (indices and spans):
         raise CrossShard(
             f"{where} has {len(layout.buckets)} buckets, and a commit can change one: this one would change "
-            f"{len(layout.buckets) if batch.clears else len(indices)}\n"
+            f"{len(layout.buckets) if spans else len(indices)}\n"
             "  hint: keys with the same part in braces are in one bucket ('{ann}/name', '{ann}/age'); a shelf made "
             "with ?buckets=1 has transactions over all keys"
         )
@@ -80,8 +83,8 @@ class Committer:
         arguments = _arguments(batch, times, int.from_bytes(number, "little"))
         ticket = self._take_ticket()
         parts = (bucket.state, bucket.records, bucket.keys, bucket.reserved, bucket.times)
-        keys = (*parts, bucket.ticket(ticket), bucket.bell)
-        fixed = (self._store_id, number, self._ring, expiry.given())
+        keys = (*parts, bucket.ticket(ticket), bucket.bell, bucket.history, bucket.reserved_keys, bucket.line_bell)
+        fixed = (self._store_id, number, self._ring, expiry.given(), _changed(batch))
         reply = self._deliver(bucket, ticket, COMMIT.call(keys, *fixed, *arguments))
         if isinstance(reply, list):
             raise Conflict(f"{len(reply)} of {len(batch.checks)} entries changed in the meantime", tuple(reply))
@@ -101,11 +104,18 @@ class Committer:
         return total
 
     def _remove(self, bucket: Bucket, most: int) -> int:
-        keys = (bucket.state, bucket.records, bucket.keys, bucket.times)
-        removed = int(self._client.read(bucket.slot, *REMOVE.call(keys, self._store_id, expiry.given(), most)))
+        keys = (bucket.state, bucket.records, bucket.keys, bucket.times, bucket.history)
+        arguments = (self._store_id, expiry.given(), most, os.urandom(8))
+        removed = int(self._client.read(bucket.slot, *REMOVE.call(keys, *arguments)))
         if removed < 0:
             raise self._gone("nothing was removed")
         return removed
+
+    def ring_lines(self, bucket: Bucket) -> None:
+        """Ring the bell of lines and queues without a commit."""
+        command = RING.call((bucket.state, bucket.line_bell), self._store_id, self._ring)
+        if not self._client.read(bucket.slot, *command):  # ringing twice does no harm
+            raise self._gone("no bell was rung")
 
     def _gone(self, outcome: str) -> ShelfNotFound:
         return ShelfNotFound(
@@ -182,23 +192,58 @@ def _named(error: Exception) -> str:
     return f"{type(error).__name__}: {str(error).strip() or 'no reason given'}"
 
 
+def _changed(batch: Batch) -> bytes:
+    """Which bells are to ring: that of lines and queues, that of all other rows, or both."""
+    keys = [*batch.puts, *batch.deletes]
+    if not batch.clears and not any(key < FIRST for key in keys):
+        return b"others"
+    rows = [is_of_lines(key) for key in keys]
+    rows += [flag for start, stop in batch.clears for flag in _cleared(start, stop)]
+    return b"both" if len(set(rows)) == 2 else b"lines" if True in rows else b"others"
+
+
+def _cleared(start: bytes, stop: bytes) -> tuple[bool, ...]:
+    """What :func:`is_of_lines` says of the keys of a range."""
+    first, end = TURNS[0], QUEUES[1]
+    is_within, is_apart = first <= start and stop <= end, stop <= first or end <= start
+    return (True,) if is_within else (False,) if is_apart else (True, False)
+
+
 def _arguments(batch: Batch, times: Mapping[bytes, int], sequence: int) -> list[Any]:
     """A batch as arguments of the script: the counts, then the checks, ranges, deletes, puts and times."""
-    parts: list[Any] = [len(batch.checks), 0, len(batch.deletes), len(batch.puts), len(times)]
+    sealed = dict(batch.sealed(sequence))
+    own = sorted(key for key in sealed if key < FIRST)
+    clears = [range_ for start, stop in batch.clears for range_ in _ranges(start, stop)]
+    parts: list[Any] = [
+        len(batch.checks),
+        len(clears),
+        len(batch.deletes),
+        len(own),
+        len(sealed) - len(own),
+        len(times),
+    ]
     for key, version in batch.checks.items():
         parts += (key, _packed(version))
-    for start, stop in batch.clears:
-        if start < min(stop, LAST):
-            parts[1] += 1
-            parts += (b"*", b"") if start <= FIRST and stop >= LAST else (b"[" + start, b"(" + stop)
+    for range_ in clears:
+        parts += range_
     parts += batch.deletes
-    sealed = dict(batch.sealed(sequence))
-    # The script needs coshelf's own rows first.
-    for key in sorted(sealed) if any(key < FIRST for key in sealed) else sealed:
-        parts += (key, sealed[key])
+    for key in own:
+        parts += (key, sealed.pop(key))
+    for key, record in sealed.items():
+        parts += (key, record)
     for key in times:
         parts += (times[key], key)
     return parts
+
+
+def _ranges(start: bytes, stop: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """A range to clear as the script takes it: that of coshelf's own rows, and that of entries."""
+    if start < min(stop, FIRST):
+        yield b"[" + start, b"(" + min(stop, FIRST)
+    if start <= FIRST and stop >= LAST:
+        yield b"*", b""
+    elif max(start, FIRST) < min(stop, LAST):
+        yield b"[" + max(start, FIRST), b"(" + stop
 
 
 def _packed(version: int | str | Absent) -> bytes:

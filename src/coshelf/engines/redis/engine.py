@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from itertools import chain
 from typing import Any
 
-from coshelf.contract import Batch, Doorbell, Engine, Entry, OpenOptions, Snapshot
+from coshelf.contract import Batch, Changes, Doorbell, Engine, Entry, OpenOptions, Position, Snapshot
+from coshelf.engines.leases.lines import HasLines, Lines
 from coshelf.engines.redis import expiry
 from coshelf.engines.redis.address import Address, parse
 from coshelf.engines.redis.bell import CountingBell, SubscribedBell
+from coshelf.engines.redis.changes import RedisChanges, Watching
 from coshelf.engines.redis.client import Client, Command
 from coshelf.engines.redis.commits import Committer, bucket_of
 from coshelf.engines.redis.expiry import separated, server_clock
-from coshelf.engines.redis.layout import Bucket, Layout
+from coshelf.engines.redis.layout import Bucket, Layout, is_of_lines
+from coshelf.engines.redis.lines import RedisLines
 from coshelf.engines.redis.probing import Found, capabilities, probe, refuse_unfit
-from coshelf.engines.redis.scanning import Row, pages_of, whole_record
+from coshelf.engines.redis.scanning import PAGE_SIZE, Row, pages_of, whole_record
 from coshelf.engines.redis.scripts import COUNT, CREATE, GET
 from coshelf.errors import (
     FormatTooNew,
@@ -84,7 +87,7 @@ def _make(client: Client, address: Address, key: bytes, slot: int) -> dict[bytes
     """Make the shelf, unless another process makes it at the same time."""
     buckets = address.buckets or 1
     for bucket in Layout.of(address.name, buckets).buckets:
-        for name in (bucket.state, bucket.records, bucket.keys, bucket.reserved, bucket.times):
+        for name in (bucket.state, bucket.records, bucket.keys, bucket.reserved, bucket.reserved_keys, bucket.times):
             if client.read(bucket.slot, "EXISTS", name):
                 # Another process may have made the shelf, and this key with it, since it was looked for.
                 meta = _pairs(client.read(slot, "HGETALL", key))
@@ -118,12 +121,14 @@ def _expires(record: bytes | None) -> bool:
     return record is not None and record[:2] == EXPIRING
 
 
-class RedisEngine(Engine):
+class RedisEngine(HasLines):
     """Entries on servers of Redis or Valkey."""
 
     name = "redis"
+    can_be_awaited = True
     hides_expired = True
     removes_expired = True
+    finds_first = True
     _has_times = False  # whether an entry that expires was read or written; until then, gets need no script
 
     def __init__(
@@ -146,6 +151,7 @@ class RedisEngine(Engine):
             repeats=found.remembers,
             after=self._waiting(),
         )
+        self._watching = Watching(client, self._layout.buckets, self.store_id)
 
     def _waiting(self) -> tuple[Command, int] | None:
         """The command after each commit that waits until it is safe."""
@@ -212,7 +218,19 @@ class RedisEngine(Engine):
             for page in pages:
                 yield [key for key, _ in page]
 
-    def _pages(self, start: bytes, stop: bytes, reverse: bool, keys_only: bool) -> Generator[list[Row], None, None]:
+    def first(self, start: bytes, stop: bytes, *, reverse: bool = False) -> tuple[bytes, Entry] | None:
+        if stop > FIRST:  # entries that have expired may come before it
+            return super().first(start, stop, reverse=reverse)
+        pages = self._pages(start, stop, reverse=reverse, keys_only=False, size=1)
+        with closing(pages):
+            for key, record in next(pages, ()):
+                assert record is not None
+                return key, Entry(record)
+        return None
+
+    def _pages(
+        self, start: bytes, stop: bytes, reverse: bool, keys_only: bool, size: int = PAGE_SIZE
+    ) -> Generator[list[Row], None, None]:
         return pages_of(
             self._client,
             self._layout,
@@ -221,13 +239,15 @@ class RedisEngine(Engine):
             reverse=reverse,
             keys_only=keys_only,
             has_times=self._has_times,
+            size=size,
         )
 
     def count(self, start: bytes, stop: bytes) -> int:
         low = max(start, FIRST)
         reserved = 0
         if start < min(stop, FIRST):
-            reserved = sum(1 for _ in self.scan(start, min(stop, FIRST), keys_only=True))
+            bucket, end = self._layout.buckets[0], b"(" + min(stop, FIRST)
+            reserved = int(self._client.read(bucket.slot, b"ZLEXCOUNT", bucket.reserved_keys, b"[" + start, end))
         if low >= stop:
             return reserved
         bounds = (b"", b"") if low == FIRST and stop >= LAST else (low, stop)
@@ -251,6 +271,11 @@ class RedisEngine(Engine):
         given = expiry.given()
         return int(given) if given else self._clock.now()
 
+    def number(self) -> int:
+        bucket = self._layout.buckets[0]
+        drawn: int = self._client.read(bucket.slot, "HINCRBY", bucket.state, b"numbers", 1)
+        return drawn
+
     def remove_expired(self, most: int | None) -> int:
         removed = 0
         for bucket in self._layout.buckets:
@@ -271,9 +296,28 @@ class RedisEngine(Engine):
 
     def doorbell(self, key: bytes) -> Doorbell:
         bucket = self._layout.buckets[self._layout.index(key)]
+        of_lines = is_of_lines(key)
         if not self._found.rings:
-            return CountingBell(self._client, bucket)
-        return SubscribedBell(self._client, bucket, sharded=bool(self._found.clustered))
+            return CountingBell(self._client, bucket, of_lines=of_lines)
+        return SubscribedBell(self._client, bucket, of_lines=of_lines, sharded=bool(self._found.clustered))
+
+    def turns(self) -> Lines:
+        if self._lines is None:
+            self._lines = RedisLines(self, self._ring_lines)
+        return self._lines
+
+    def _ring_lines(self) -> None:
+        self._refuse_writes()
+        self._commits.ring_lines(self._layout.buckets[0])
+
+    # --- changes -----------------------------------------------------------------------------------------------------
+
+    def position(self) -> Position:
+        """The places in the histories of all buckets, which are kept from now on for two minutes."""
+        return ",".join(map(str, self._watching.places()))
+
+    def changes(self, ranges: Sequence[tuple[bytes, bytes]], since: Position) -> Changes:
+        return RedisChanges(self._watching, ranges, since)
 
     # --- the rest ----------------------------------------------------------------------------------------------------
 
@@ -291,9 +335,12 @@ class RedisEngine(Engine):
             self._client.repeat(partial(self._client.run, bucket.slot, touched, ("WAITAOF", 1, 0, milliseconds)))
 
     def rest(self) -> None:
-        """Nothing to do, as for :meth:`close`: the server has all acknowledged commits, and may be unreachable."""
+        """Give turns back. The server has all acknowledged commits, and may be unreachable, as for :meth:`close`."""
+        self.rest_lines()
 
     def close(self) -> None:
+        self.close_lines()
+        self._watching.close()
         self._client.close()
 
     def reopen_arguments(self) -> tuple[str, OpenOptions]:

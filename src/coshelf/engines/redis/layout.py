@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from coshelf.contract import QUEUES, TURNS
 from coshelf.engines.redis.client import slot_of
 from coshelf.keys import FIRST
 
-__all__ = ["Bucket", "Layout"]
+__all__ = ["Bucket", "Layout", "is_of_lines"]
 
 _PREFIX = b"coshelf:"
+
+
+def is_of_lines(key: bytes) -> bool:
+    """Whether a key is that of a row of lines of turns, or of queues. Those that wait for them have their own bell."""
+    return TURNS[0] <= key < QUEUES[1]
 
 
 class Bucket:
@@ -20,8 +26,11 @@ class Bucket:
         records: hash: key to record.
         keys: sorted set of the keys, all with score 0, so in the order of their bytes.
         reserved: hash of coshelf's own rows, which are not entries of the shelf.
+        reserved_keys: sorted set of their keys, as ``keys``.
         times: sorted set of the keys of the entries that expire. The score is the time.
-        bell: channel on which each commit is announced.
+        bell: channel on which commits are announced.
+        line_bell: the channel for commits to rows of lines and queues. Other commits are not announced there.
+        history: stream of what the last commits did, while somebody watches.
         slot: the hash slot of all these.
     """
 
@@ -31,8 +40,11 @@ class Bucket:
         self.records = self._base + b"records"
         self.keys = self._base + b"keys"
         self.reserved = self._base + b"reserved"
+        self.reserved_keys = self._base + b"reserved-keys"
         self.times = self._base + b"times"
         self.bell = self._base + b"bell"
+        self.line_bell = self._base + b"line-bell"
+        self.history = self._base + b"history"
         self.slot = slot_of(self.state)
 
     def ticket(self, name: bytes) -> bytes:

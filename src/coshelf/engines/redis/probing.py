@@ -163,6 +163,8 @@ def capabilities(found: Found, client: Client, buckets: int, durability: Durabil
         largest_key=_LARGEST_KEY,
         largest_value=found.largest_value,
         expiry=True,
+        turns=None if found.replica else "lease",
+        changes=None if found.replica else "all",
     )
 
 

@@ -35,13 +35,14 @@ def whole_record(record: bytes | None, key: bytes, where: str) -> bytes:
 
 
 class _Range:
-    """The rest of a range in one bucket."""
+    """The rest of a range in one bucket: of entries, or of coshelf's own rows, which have no times."""
 
     def __init__(
         self, bucket: Bucket, start: bytes, stop: bytes, *, reverse: bool, keys_only: bool, has_times: bool, size: int
     ) -> None:
         self.slot = bucket.slot
         self._bucket = bucket
+        self._is_own = start < FIRST
         self._low, self._high = b"[" + start, b"(" + stop
         self._reverse = reverse
         self._keys_only = keys_only
@@ -57,6 +58,11 @@ class _Range:
         name = b"ZREVRANGEBYLEX" if self._reverse else b"ZRANGEBYLEX"
         bounds = (self._high, self._low) if self._reverse else (self._low, self._high)
         bucket, time = self._bucket, expiry.given()
+        if self._is_own:
+            if self._keys_only:
+                return [(name, bucket.reserved_keys, *bounds, b"LIMIT", 0, self._size)]
+            own = (bucket.reserved_keys, bucket.reserved)
+            return [PAGE.call(own, name, *bounds, self._size, time, _PAGE_BYTES)]
         if not self._keys_only:
             keys = (bucket.keys, bucket.records, bucket.times)
             return [PAGE.call(keys, name, *bounds, self._size, time, _PAGE_BYTES)]
@@ -68,7 +74,9 @@ class _Range:
 
     def take(self, answers: list[Any], where: str) -> None:
         """Add the rows of the replies to the commands. There are none if the range has to be read by the script."""
-        if self._keys_only and not self._has_times:
+        if self._keys_only and self._is_own:
+            answers = [(answers[0], ())]
+        elif self._keys_only and not self._has_times:
             self._has_times = bool(int(answers[0]))
             if self._has_times:
                 return
@@ -94,35 +102,33 @@ class _Range:
 
 
 def pages_of(
-    client: Client, layout: Layout, start: bytes, stop: bytes, *, reverse: bool, keys_only: bool, has_times: bool
+    client: Client,
+    layout: Layout,
+    start: bytes,
+    stop: bytes,
+    *,
+    reverse: bool,
+    keys_only: bool,
+    has_times: bool,
+    size: int = PAGE_SIZE,
 ) -> Generator[list[Row], None, None]:
     """The rows with ``start <= key < stop``, a page at a time. Each page is of one instant in each bucket.
 
-    ``has_times`` says that entries are known to expire, which saves a request.
+    ``has_times`` says that entries are known to expire, which saves a request. ``size`` is that of a page where one
+    bucket has the whole range.
     """
-    part_of = partial(
-        _Range, start=max(start, FIRST), stop=stop, reverse=reverse, keys_only=keys_only, has_times=has_times
-    )
+    part_of = partial(_Range, reverse=reverse, keys_only=keys_only, has_times=has_times)
     parts = []
     if start < min(stop, FIRST):
-        parts.append(iter([_reserved(client, layout, start, min(stop, FIRST), reverse, keys_only)]))
+        parts.append(_ahead(client, part_of(layout.buckets[0], start, min(stop, FIRST), size=size)))
     if max(start, FIRST) < stop:
+        bounds = max(start, FIRST), stop
         if len(layout.buckets) == 1:
-            parts.append(_ahead(client, part_of(layout.buckets[0], size=PAGE_SIZE)))
+            parts.append(_ahead(client, part_of(layout.buckets[0], *bounds, size=size)))
         else:
-            parts.append(_merged(client, [part_of(bucket, size=_SHARE) for bucket in layout.buckets], reverse))
+            parts.append(_merged(client, [part_of(bucket, *bounds, size=_SHARE) for bucket in layout.buckets], reverse))
     for part in reversed(parts) if reverse else parts:
         yield from part
-
-
-def _reserved(client: Client, layout: Layout, start: bytes, stop: bytes, reverse: bool, keys_only: bool) -> list[Row]:
-    """coshelf's own rows, which are not entries. There are few of them."""
-    bucket = layout.buckets[0]
-    answer = client.read(bucket.slot, b"HGETALL", bucket.reserved)
-    pairs = answer.items() if isinstance(answer, dict) else zip(answer[::2], answer[1::2], strict=True)
-    found = sorted((key, record) for key, record in pairs if start <= key < stop)
-    rows = [(key, None if keys_only else whole_record(record, key, client.where)) for key, record in found]
-    return rows[::-1] if reverse else rows
 
 
 def _ahead(client: Client, part: _Range) -> Iterator[list[Row]]:

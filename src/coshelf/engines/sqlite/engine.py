@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from typing import TYPE_CHECKING
 
@@ -14,17 +14,25 @@ from coshelf.contract import (
     ABSENT,
     Batch,
     Capabilities,
+    Changes,
     Entry,
     OpenOptions,
+    Position,
 )
 from coshelf.engines.directory_lock import DirectoryLock
 from coshelf.engines.exclusive import ExclusiveEngine
+from coshelf.engines.sqlite import history
+from coshelf.engines.sqlite.changes import SqliteChanges
 from coshelf.engines.sqlite.connections import Connections
 from coshelf.engines.sqlite.database import Row
 from coshelf.engines.sqlite.failures import translated
 from coshelf.engines.sqlite.reading import COUNT, FIRST_EXPIRY, GET, SqliteSnapshot, entry_of
 from coshelf.engines.sqlite.sidecars import LockFile, Sidecars
+from coshelf.engines.sqlite.turn_table import SqliteTableHome
+from coshelf.engines.turn_table.table import TableTurns
 from coshelf.engines.whereabouts import missed
+from coshelf.errors import ReadOnlyShelf
+from coshelf.system.cooperation import Gates
 from coshelf.trust import marks
 from coshelf.trust.exposure import exposure_above
 from coshelf.trust.provenance import unmarked
@@ -60,7 +68,9 @@ class SqliteEngine(ExclusiveEngine):
         self._last_sync = time.monotonic()
         self._unsynced = False
         self._closed = False
+        self._gates = Gates()
         self._lock = None if options.flag == "r" else self._new_lock()
+        self._turns = TableTurns(SqliteTableHome(self, self._path, sidecars, options.timeout, self._refuse_use))
         self.capabilities = Capabilities(
             exclusive="processes",
             watch="poll",
@@ -69,6 +79,8 @@ class SqliteEngine(ExclusiveEngine):
             cheap_count=False,
             expiry=True,
             tags=True,
+            turns="processes",
+            changes="all",
             server=f"SQLite {sqlite3.sqlite_version}",
         )
 
@@ -148,7 +160,9 @@ class SqliteEngine(ExclusiveEngine):
             ):
                 if batch.checks:
                     batch.refuse_conflicts(lambda key: _version(connection, key))
-                ((number,),) = connection.execute("UPDATE shelf SET number = number + 1 RETURNING number").fetchall()
+                ((number, watched),) = connection.execute(history.NEXT).fetchall()
+                if watched is not None:
+                    history.note(connection, batch, number, watched)
                 for bounds in batch.clears:
                     connection.execute("DELETE FROM entries WHERE key >= ? AND key < ?", bounds)
                 if batch.deletes:
@@ -156,6 +170,7 @@ class SqliteEngine(ExclusiveEngine):
                 connection.executemany(_PUT, batch.sealed(number))
         finally:
             connections.give_back(connection)
+        self._gates.open()
         self._unsynced = not is_due
         if is_due:
             self._last_sync = time.monotonic()
@@ -185,6 +200,39 @@ class SqliteEngine(ExclusiveEngine):
         gone = missed(self._path, self._sidecars.database)
         if gone is not None:
             raise gone
+
+    # --- changes -----------------------------------------------------------------------------------------------------
+
+    def position(self) -> Position:
+        with self._connections.lent() as connection, translated(self._path, "read", self._connections.timeout):
+            number, watched = history.latest(connection)
+        if self._lock is None or self.owns_exclusive() or (watched is not None and not watched.is_due()):
+            return number
+        return self._renew(self._options.timeout)[0]
+
+    def may_be_later(self, version: int | str, since: Position) -> bool:
+        return not (isinstance(version, int) and isinstance(since, int)) or version > since
+
+    def changes(self, ranges: Sequence[tuple[bytes, bytes]], since: Position) -> Changes:
+        if self._lock is None:
+            raise ReadOnlyShelf(
+                f"{self.where} was opened for reading alone, and a watch has to tell the writers that it is there\n"
+                "  hint: open it for writing to watch it"
+            )
+        return SqliteChanges(self._connections, self._renew, ranges, since, self._gates)
+
+    def _renew(self, timeout: float) -> tuple[int, history.Watched]:
+        assert self._lock is not None
+        with self._writing(timeout):
+            return self._lock.committing(self._have_noted)
+
+    def _have_noted(self) -> tuple[int, history.Watched]:
+        with (
+            self._connections.lent() as connection,
+            translated(self._path, "write", self._options.timeout),
+            _transaction(connection, synced=False),
+        ):
+            return history.renew(connection)
 
     # --- the rest ----------------------------------------------------------------------------------------------------
 
@@ -255,10 +303,18 @@ class SqliteEngine(ExclusiveEngine):
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         return Compaction(before, os.stat(self._path).st_size)
 
+    def turns(self) -> TableTurns:
+        return self._turns
+
+    def _refuse_use(self) -> None:
+        self._refuse_writes()
+        self._refuse_gone()
+
     def close(self) -> None:
         if not self._closed:
             self._closed = True
             try:
+                self._turns.close()
                 if self._unsynced:
                     self.sync()
             finally:

@@ -20,7 +20,7 @@ from coshelf.system.os_errors import translate
 from coshelf.trust.exposure import exposure_of, exposure_to_others_than
 from coshelf.trust.writers import Writers, writers_of
 
-__all__ = ["LockFile", "Sidecars", "lock_path"]
+__all__ = ["LockFile", "Sidecars", "lock_path", "turns_path"]
 
 _MAGIC = {
     "-journal": (b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7",),
@@ -34,6 +34,12 @@ def lock_path(path: str) -> str:
     """The file that a writer locks."""
     place, name = os.path.split(path)
     return os.path.join(place, f".{with_suffix(name, '.coshelf-lock')}")
+
+
+def turns_path(path: str) -> str:
+    """The table of turns."""
+    place, name = os.path.split(path)
+    return os.path.join(place, f".{with_suffix(name, '.coshelf-turns')}")
 
 
 class Sidecars:
@@ -86,6 +92,12 @@ class Sidecars:
                 exposed = exposure_to_others_than(allowed, path, found, opened)
         except FileNotFoundError:
             return False
+        self._refuse(exposed, path)
+        if suffix in _MAGIC and found.st_size:
+            _refuse_other_files(path, found, suffix)
+        return True
+
+    def _refuse(self, exposed: str | None, path: str) -> None:
         if exposed is not None:
             raise ShelfPermissionError(
                 errno.EPERM,
@@ -93,14 +105,19 @@ class Sidecars:
                 "  hint: remove it, if no process has the shelf open and its content is not needed",
                 path,
             )
-        if suffix in _MAGIC and found.st_size:
-            _refuse_other_files(path, found, suffix)
-        return True
+
+    def refuse_exposed(self, path: str, descriptor: int) -> None:
+        """Raise if users who may not write the database could have written an open file beside it."""
+        with _found(self._path) as (database, opened):
+            allowed = writers_of(database, opened)
+        self._refuse(exposure_to_others_than(allowed, path, os.fstat(descriptor), descriptor), path)
 
     def exposure(self) -> str | None:
         """Why another user could write the database or a file beside it; None if no other user can."""
         beside = [self._path + suffix for suffix in self._look()[1]]
-        return next(filter(None, map(_exposure_at, (self._path, *beside, lock_path(self._path)))), None)
+        return next(
+            filter(None, map(_exposure_at, (self._path, *beside, lock_path(self._path), turns_path(self._path)))), None
+        )
 
 
 @contextmanager

@@ -30,3 +30,6 @@ class CapabilityTests(EngineTests):
         if engine.capabilities.watch is None:
             with pytest.raises(NotImplementedError):
                 engine.doorbell(A)
+        if engine.capabilities.turns is None:
+            with pytest.raises(NotImplementedError):
+                engine.turns()

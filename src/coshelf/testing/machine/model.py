@@ -129,6 +129,10 @@ class Model(MutableMapping[Any, Any]):
         """When an entry expires; None if it does not."""
         return self.content.times.get(self._outer(canonical(key)))
 
+    def gone(self) -> dict[Any, Any]:
+        """The entries that have expired and were not stored again."""
+        return {inner: value for key, (value, _) in self.content.gone.items() for inner in self._inner(key)}
+
     def drop_expired(self, now: int) -> None:
         """Remove the entries whose time has come."""
         content = self.content

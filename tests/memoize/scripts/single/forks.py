@@ -14,11 +14,11 @@ os.register_at_fork(before=lambda: at_fork.append(threads()))  # called after co
 from talking import hear, path, reap, say
 
 import coshelf
+from coshelf.engines import periodic
 from coshelf.engines.lmdb import registry
-from coshelf.memo import renewing
 from service_threads import service_threads
 
-registry._PATIENCE_AT_FORK = renewing._PATIENCE = 60.0  # on a busy machine the threads end late
+registry._PATIENCE_AT_FORK = periodic._PATIENCE = 60.0  # on a busy machine the threads end late
 
 with coshelf.open(path) as shelf:
 

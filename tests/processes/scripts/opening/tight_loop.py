@@ -4,10 +4,10 @@ from talking import hear, path, say
 
 import coshelf.engines.lmdb.engine
 
-name = int(sys.argv[2])
+turns, name = map(int, sys.argv[2:])
 say("ready")
 hear()
-for turn in range(250):
+for turn in range(turns):
     with coshelf.open(path) as shelf:
         if turn % 5 == 0:
             shelf[name] = turn

@@ -2,7 +2,7 @@
 
 import talking  # noqa: F401 (it has an alarm)
 
-import coshelf.mapping.shelf
+import coshelf.mapping.watching
 
-assert coshelf.mapping.shelf._LONGEST_SLEEP
-coshelf.mapping.shelf._LONGEST_SLEEP = 1000.0
+assert coshelf.mapping.watching._LONGEST_SLEEP
+coshelf.mapping.watching._LONGEST_SLEEP = 1000.0

@@ -23,10 +23,10 @@ from coshelf.engines.lmdb.blobs.catalogue import dropped_blobs, rows_of_blob
 from coshelf.engines.lmdb.failpoints import ARMED, reach
 from coshelf.engines.lmdb.failures import translated
 from coshelf.engines.lmdb.files.sidecar_directory import blob_directory
-from coshelf.engines.lmdb.files.sidecar_files import give
 from coshelf.errors import CoshelfError, StorageError
 from coshelf.system.cooperation import new_reentrant_lock
 from coshelf.system.durable_files import sync_directory, sync_file_system, sync_removals
+from coshelf.system.giving import give
 from coshelf.system.os_errors import NO_SPACE, translate
 from coshelf.values.blobs import ID, NewBlob, Reference
 

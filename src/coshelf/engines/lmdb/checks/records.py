@@ -102,10 +102,9 @@ class StateCheck:
             for node in nodes_of(number, page or b""):
                 if node is None or not is_in_layer(node.key):
                     continue
-                key = self._layers.key(node.key)
-                if key is None:
+                if not self._layers.leads_to(node.key):
                     self._report.add("long key", f"page {number}", "a row is in a layer that no link leads to")
-                elif not is_link(node.key):
+                elif not is_link(node.key) and (key := self._layers.key(node.key)) is not None:
                     self._look_at_record(node, key)
         for beginning in self._layers.unused():
             self._report.add("long key", f"key {shown_key(beginning)}...", "a link leads to no long keys")

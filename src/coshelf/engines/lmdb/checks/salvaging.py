@@ -28,6 +28,7 @@ from coshelf.engines.lmdb.pages.header import Meta, read_metas
 from coshelf.engines.lmdb.pages.layout import FIRST_PAGE, PAGE_SIZES, Node, nodes_of, number_of
 from coshelf.engines.lmdb.pages.reading import Pages
 from coshelf.engines.lmdb.shelf_row import new_row
+from coshelf.engines.lmdb.watching.history import is_of_history
 from coshelf.errors import DamagedRecord, FormatTooNew, NotAShelf, ShelfLocked
 from coshelf.inspection.reports import Progress, SalvageReport, shown_key
 from coshelf.keys import FIRST, LAST, decode
@@ -234,9 +235,9 @@ class _Salvage:
         named = 0
         for leaf in self._tree.rows:
             for node in leaf:
-                key = self._survey.layers.key(node.key) if is_in_layer(node.key) else node.key
                 if is_link(node.key) or node.key < RESERVED[0][0]:
                     continue
+                key = self._survey.layers.key(node.key) if is_in_layer(node.key) else node.key
                 if key is not None and key not in self._found and key in self._newer:
                     replaced.add(key)
                 elif key is None or key not in self._found:
@@ -304,7 +305,7 @@ class _Salvage:
         rows: list[tuple[bytes, bytes]] = []  # of the indexes, which may be damaged where their entries are whole
         size = 0
         for key in sorted(self._found.keys() | self._newer.keys()):
-            if key == marks.ROW_KEY or is_about_blobs(key):
+            if key == marks.ROW_KEY or is_about_blobs(key) or is_of_history(key):  # of the history, rows may be lost
                 continue
             record = self._newer[key] if key in self._newer else self._read(key, self._found[key])
             if is_deletion(record) or not self._has_whole_blob(key, record):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext, suppress
 from mmap import PAGESIZE
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from coshelf import records
 from coshelf.contract import Batch
 from coshelf.engines.lmdb.base_writer import BaseWriter
 from coshelf.engines.lmdb.blobs.catalogue import committed_rows
-from coshelf.engines.lmdb.delta.delta import Behind, Moved, NoDelta
+from coshelf.engines.lmdb.delta.delta import Behind, DeltaFull, Moved, NoDelta
 from coshelf.engines.lmdb.failpoints import ARMED, reach
 from coshelf.engines.lmdb.failures import translated
 from coshelf.engines.lmdb.files.reserve import has_room
@@ -18,7 +19,8 @@ from coshelf.engines.lmdb.keeping_limits import keep_limits
 from coshelf.engines.lmdb.locks.turns import again_when_overtaken
 from coshelf.engines.lmdb.spooled import SpooledPuts
 from coshelf.engines.lmdb.times import has_rows
-from coshelf.errors import StorageFull
+from coshelf.engines.lmdb.watching.keeping import begin_history, without_history
+from coshelf.errors import ShelfLocked, StorageFull
 from coshelf.keys import FIRST
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ __all__ = ["Committer", "is_large"]
 # A larger batch goes straight to the base. By way of the delta it would be written twice; one sync costs less.
 _LARGE_ROWS = 1_000
 _LARGE_BYTES = 1 << 20
+_REMOVAL_PATIENCE = 1.0  # seconds that the thread that flushes waits for the exclusive lock
 _PAGES_OF_ROW = 2  # about so many pages change with a new row
 
 
@@ -122,30 +125,35 @@ class Committer:
                 delta = environment.current_delta()
                 writer = BaseWriter(base, transaction)
                 nonce = os.urandom(16)
+                flushed = writer.row.sequence
                 with translated(base.path, "write"):
                     with delta.numbering() as number, base.turns.settled(transaction):
                         state.announce(writer.row.nonce, nonce)
+                        history = begin_history(environment, writer, delta)
+                    last = number
+                    if history is not None and history.is_on:
+                        with delta.numbering() as last:  # what is removed is told as a commit of its own
+                            pass
                     if ARMED:
                         reach("direct-numbered")
-                    flushed = writer.row.sequence
                     current = [row for row in delta.everything() if records.version(row[1]) > flushed]
                     environment.blobs.sync(set(committed_rows(current)) - synced)
-                    writer.take_over(current)
+                    writer.take_over(without_history(current, history, delta, flushed, number))
                     batch.refuse_conflicts(writer.version)
                     writer.apply(batch, number)
-                    writer.sweep(number, len(current) + len(batch.puts))
-                    keep_limits(environment, writer, number, len(current) + len(batch.puts))
+                    writer.sweep(last, len(current) + len(batch.puts))
+                    keep_limits(environment, writer, last, len(current) + len(batch.puts))
                     if writer.has_times:
                         environment.page.note_times()
-                    writer.finish(number, nonce)
+                    writer.finish(last, nonce)
                     if ARMED:
                         reach("direct-announced")
                     self._commit(transaction, batch)
                     if ARMED:
                         reach("direct-committed")
             base.complete()
-            environment.page.ring(number)
-            environment.flusher.remove(delta, number, nonce)
+            environment.page.ring(last)
+            environment.flusher.remove(delta, last, nonce)
             environment.blobs.collect()
             environment.name.refuse_gone()
         return number
@@ -167,18 +175,21 @@ class Committer:
                 batch.refuse_conflicts(writer.version)
                 if environment.has_delta and batch.puts:  # the delta could not be made: the disk may be full
                     self._refuse_without_room(batch)
-                number = writer.row.sequence + 1
+                number = last = writer.row.sequence + 1
                 with translated(environment.path, "write"):
+                    history = begin_history(environment, writer, None)
+                    if history is not None and history.is_on:
+                        last += 1  # what is removed is told as a commit of its own
                     writer.apply(batch, number)
-                    writer.sweep(number, len(batch.puts))
-                    keep_limits(environment, writer, number, len(batch.puts))
+                    writer.sweep(last, len(batch.puts))
+                    keep_limits(environment, writer, last, len(batch.puts))
                     if writer.has_times:
                         environment.page.note_times()
                     # A new nonce: a delta that is made from now on must not fit an older copy of the base.
-                    writer.finish(number, os.urandom(16))
+                    writer.finish(last, os.urandom(16))
                     self._commit(transaction, batch)
             environment.base.complete()
-            environment.page.ring(number)
+            environment.page.ring(last)
             environment.blobs.collect()
             environment.name.refuse_gone()
         return number
@@ -192,6 +203,16 @@ class Committer:
                 f"cannot write {environment.path}: no space left on the device; nothing of this commit was stored\n"
                 "  hint: delete entries: that is still possible, and gives their space to others"
             )
+
+    def remove_due(self, *, holding: bool = False) -> None:
+        """Remove what has expired, and what is more than the limits, as a commit of its own that watchers are told.
+
+        If the exclusive lock, which ``holding`` says that this thread holds, is not free for long, that is done later.
+        """
+        self._environment.flusher.is_removal_due = False
+        held = nullcontext() if holding else self._environment.exclusive.hold(_REMOVAL_PATIENCE)
+        with suppress(ShelfLocked, NoDelta, DeltaFull), held:
+            self.into_base(Batch())
 
     # --- another delta -----------------------------------------------------------------------------------------------
 

@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from coshelf.engines.lmdb.delta.log_file import INDEXES_END, undo
-from coshelf.engines.lmdb.files.shared_memory import shared
 from coshelf.errors import StorageError
+from coshelf.system.shared_memory import shared
 
 __all__ = ["keeping_commits_out"]
 

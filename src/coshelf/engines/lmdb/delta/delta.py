@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from coshelf import records
 from coshelf.contract import ABSENT, Batch
+from coshelf.engines.lmdb.watching.told import Commit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,10 +29,13 @@ __all__ = [
     "SMALL",
     "Behind",
     "Delta",
+    "DeltaCommits",
     "DeltaFull",
     "DeltaHost",
     "Moved",
     "NoDelta",
+    "NotRead",
+    "Places",
     "Taken",
     "is_deletion",
     "version_of",
@@ -78,6 +82,27 @@ class Taken(NamedTuple):
     settle: Callable[[], None]
 
 
+Places = tuple[int, int, int, int]
+"""Up to where the commits of a delta were read, so that they are not read again."""
+
+NotRead: Places = (0, 0, 0, 0)
+
+
+class DeltaCommits(NamedTuple):
+    """Commits that a delta has, in their order.
+
+    Attributes:
+        commits: those that were asked for, as far as they changed entries.
+        complete: the number from which on they are complete, up to the last one of ``commits``, or to all that there
+            are. Commits up to this number may be missing.
+        places: for the next reading.
+    """
+
+    commits: list[Commit]
+    complete: int
+    places: Places
+
+
 class DeltaHost(Protocol):
     """What a delta needs of the open files that it belongs to."""
 
@@ -111,8 +136,11 @@ class Delta(ABC):
         path: the name of its file.
         descriptor: a descriptor of its file.
         is_due: after a commit: whether a flush is due.
+        keeps_changes_in_rows: whether commits tell what they change in rows of the history, while somebody watches.
+            Otherwise the delta has all records of its commits anyway.
     """
 
+    keeps_changes_in_rows: bool
     identity: DeltaIdentity
     path: str
     descriptor: int
@@ -186,6 +214,23 @@ class Delta(ABC):
     @abstractmethod
     def everything(self) -> list[tuple[bytes, bytes]]:
         """All rows in order."""
+
+    # --- changes -----------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def commits(self, after: int, places: Places = NotRead, most: int = 1 << 62) -> DeltaCommits:
+        """The commits with numbers above ``after``, in about ``most`` bytes. ``places`` are those of the last call."""
+
+    @abstractmethod
+    def told_after(self) -> int:
+        """The number after which all commits tell what they change. The caller holds the locks of a flush."""
+
+    @abstractmethod
+    def last_commit(self) -> int:
+        """The number of the last commit to the delta that has changed an entry, or of a later one that readers see.
+
+        Somebody watches. A commit that goes straight to the base does not count.
+        """
 
     # --- flushing ----------------------------------------------------------------------------------------------------
 

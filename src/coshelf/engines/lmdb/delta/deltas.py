@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
-from coshelf import native
+from coshelf import native, records
 from coshelf.engines.lmdb.delta.delta import DeltaFull
 from coshelf.engines.lmdb.delta.files import decide_kind, make_delta_files, remove_delta_files
 from coshelf.engines.lmdb.delta.log import LOG_SIZES, LogDelta
@@ -178,18 +178,19 @@ class Deltas:
             descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
             try:
                 self._files.refuse_exposed(path, descriptor)
+                flushed = unpack_row(transaction.get(ROW_KEY), self.path).sequence
                 if alone:
-                    self._copy_log(descriptor, path, identity)
+                    self._copy_log(descriptor, path, identity, flushed)
                 else:
                     from coshelf.engines.lmdb.delta.conversion import keeping_commits_out
 
                     with keeping_commits_out(descriptor, path):
-                        self._copy_log(descriptor, path, identity)
+                        self._copy_log(descriptor, path, identity, flushed)
             finally:
                 os.close(descriptor)
         remove_delta_files(self.path, identity.generation)
 
-    def _copy_log(self, descriptor: int, path: str, identity: DeltaIdentity) -> None:
+    def _copy_log(self, descriptor: int, path: str, identity: DeltaIdentity, flushed: int) -> None:
         found = read_log(descriptor, path)
         if found.problem is not None:
             raise DamagedShelf(f"{path} is damaged: {found.problem[1]}")
@@ -197,6 +198,9 @@ class Deltas:
         try:
             assert isinstance(table, TableDelta)
             table.fill([(row.key, row.record) for row in found.rows.values()])
+            table.take_changes(
+                ((records.version(row.record), row.key, row.record) for row in found.everything), flushed
+            )
         except BaseException as error:
             table.close()
             remove_delta_files(self.path, identity.generation + 1)
@@ -255,8 +259,7 @@ class Deltas:
     def _open_empty_log(self, identity: DeltaIdentity) -> Delta:
         path = delta_path(self.path, identity.generation)
         try:
-            with open(path, "r+b") as made:
-                made.truncate(identity.map_size)
+            os.truncate(path, identity.map_size)
         except OSError as error:
             raise StorageError(error.errno, f"cannot make the delta: {error.strerror}", path) from error
         log = LogDelta(self.path, identity, self.state)
@@ -271,8 +274,7 @@ class Deltas:
         """Empty the file of a new delta before the next attempt: LMDB may have begun to write to it."""
         path = delta_path(self.path, identity.generation)
         try:
-            with open(path, "r+b") as begun:
-                begun.truncate()
+            os.truncate(path, 0)
         except OSError as error:
             raise StorageError(error.errno, f"cannot empty the delta that was begun: {error.strerror}", path) from error
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -14,8 +14,9 @@ from coshelf.engines.lmdb.failpoints import ARMED, reach
 from coshelf.engines.lmdb.failures import translated
 from coshelf.engines.lmdb.keeping_limits import keep_limits
 from coshelf.engines.lmdb.locks.turns import again_when_overtaken
+from coshelf.engines.lmdb.watching.keeping import begin_history, without_history
 from coshelf.errors import CoshelfError, ShelfClosed, StorageError
-from coshelf.system.cooperation import Gates, ServiceThread, Wakeup, new_reentrant_lock
+from coshelf.system.cooperation import Gates, ServiceThread, Wakeup, new_reentrant_lock, this_thread
 
 if TYPE_CHECKING:
     import lmdb
@@ -39,11 +40,14 @@ class Flusher:
         noticed: one element for each commit that the thread does not know to be flushed. Appending is one step, so
             committing threads need no lock. A thread that appends looks at ``thread`` next, and calls :meth:`start` if
             there is none.
+        is_removal_due: whether the last flush has left entries that are to be removed: those that have expired, and
+            those that are more than the limits. They go in a commit of their own while somebody watches.
         thread: the thread that flushes in the background; None if there is none.
     """
 
-    def __init__(self, environment: OpenFiles, blobs: BlobFolder) -> None:
+    def __init__(self, environment: OpenFiles, blobs: BlobFolder, remove_due: Callable[[], None]) -> None:
         self._environment = environment
+        self._remove_due = remove_due
         self._blobs = blobs
         self._turn = new_reentrant_lock()  # held by a thread that flushes for others, too; guards the number below
         self._ended = Gates()
@@ -54,6 +58,7 @@ class Flusher:
         self._urgent = False
         self._paused = False
         self.noticed: list[None] = []
+        self.is_removal_due = False
 
     def lmdb_files(self) -> list[LmdbFile]:
         """The LMDB files that this process has open."""
@@ -74,7 +79,9 @@ class Flusher:
                 environment.name.refuse_gone()
             flushed = self.flush_inside(sweeps=sweeps)
             environment.name.refuse_gone()  # after all is durable; the next flush notices a later removal
-            return flushed
+        if self.is_removal_due and not environment.is_resting:
+            self.notice()
+        return flushed
 
     @again_when_overtaken
     def flush_inside(self, *, sweeps: bool = False) -> int:
@@ -136,17 +143,23 @@ class Flusher:
         Returns the last number, whether there were such rows, and the blobs that they name. If there were rows, this
         announces the nonce that the base will have.
         """
-        with delta.taking(writer.row.sequence) as taken:
-            writer.take_over(taken.rows)
+        flushed, history = writer.row.sequence, None
+        with delta.taking(flushed) as taken:
+            if taken.rows:
+                history = begin_history(self._environment, writer, delta)
+            writer.take_over(without_history(taken.rows, history, delta, flushed, taken.last))
             if taken.rows:
                 taken.settle()
                 with self._environment.base.turns.settled(of_base):
                     self._environment.page.delta.announce(writer.row.nonce, nonce)
         if taken.rows:
-            is_claimed = self._environment.page.is_claimed()
-            if sweeps or not is_claimed:  # a transaction goes on to see what expires meanwhile
+            is_told = history is not None and history.is_on
+            is_claimed = self._environment.page.is_claimed() or is_told
+            # A transaction goes on to see what expires meanwhile. Watchers may have read further than this number.
+            if (sweeps and not is_told) or not is_claimed:
                 writer.sweep(taken.last, len(taken.rows))
             keep_limits(self._environment, writer, taken.last, len(taken.rows), evicts=not is_claimed)
+            self.is_removal_due = is_told and writer.is_due
         return taken.last, bool(taken.rows), set(committed_rows(taken.rows))
 
     @again_when_overtaken
@@ -162,11 +175,14 @@ class Flusher:
         A thread that finds no flush under way makes one. The others wait for its end: their commits may be in it.
         A signal handler that interrupts the flush of its own thread does not wait for it, but makes another one. Nor
         does a thread that holds the exclusive lock wait for long: a finalizer may have interrupted the flush, and may
-        wait for that lock.
+        wait for that lock. Raises :class:`TransactionInProgress` as any write that interrupts its own thread.
         """
         while self._flushed < number:
             has_turn = self._turn.acquire(blocking=False)
             if not has_turn:
+                # A finalizer may have interrupted a flush of this thread, for whose lock the other thread waits.
+                for file in self.lmdb_files():
+                    file.turns.make_way(this_thread())
                 self._ended.wait(self._is_my_turn, _LOOK_AGAIN)
                 if self._is_my_turn() or not self._environment.is_held_by_this_thread():
                     continue
@@ -230,6 +246,7 @@ class Flusher:
         else:
             return
         known = len(self.noticed)
+        self.is_removal_due = False  # a later flush finds it again
         with suppress(StorageError):  # the commit itself has succeeded, so it must not raise this error
             self.flush()
             del self.noticed[:known]
@@ -254,6 +271,8 @@ class Flusher:
             except ShelfClosed:
                 return
             if clean:
+                if self.is_removal_due:
+                    self._remove_what_is_due()
                 del self.noticed[:known]
                 if self._may_end():
                     return
@@ -263,6 +282,8 @@ class Flusher:
                 continue  # another process may have flushed meanwhile
             try:
                 self.flush()
+                if self.is_removal_due:
+                    self._remove_what_is_due()
                 self._urgent = False  # not earlier: the delta stays as full as it was until the flush ends
             except ShelfClosed:
                 return
@@ -273,6 +294,11 @@ class Flusher:
             del self.noticed[:known]
             if self._may_end():
                 return
+
+    def _remove_what_is_due(self) -> None:
+        self.is_removal_due = False
+        with suppress(CoshelfError):  # for example a full disk: the next flush finds again that something is due
+            self._remove_due()
 
     def _may_end(self) -> bool:
         """End the thread if nothing is left to flush. A commit that comes now starts another one."""

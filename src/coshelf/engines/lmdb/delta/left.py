@@ -15,8 +15,8 @@ from coshelf import records
 from coshelf.engines.lmdb.delta.check import refuse_malformed_delta
 from coshelf.engines.lmdb.delta.files import belongs
 from coshelf.engines.lmdb.delta.left_log import newer_rows
+from coshelf.engines.lmdb.delta.rows_of_table import all_rows
 from coshelf.engines.lmdb.delta.state import LOG, DeltaIdentity, DeltaState
-from coshelf.engines.lmdb.delta.table import all_rows
 from coshelf.engines.lmdb.failures import translated
 from coshelf.engines.lmdb.files.exposed_sidecars import refuse_exposed, refuse_exposed_sidecars
 from coshelf.engines.lmdb.files.sidecar_directory import delta_path, state_path

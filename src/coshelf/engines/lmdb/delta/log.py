@@ -15,7 +15,18 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 from coshelf import native, records
 from coshelf.contract import Batch
-from coshelf.engines.lmdb.delta.delta import Behind, Delta, DeltaFull, DeltaHost, Moved, Taken, version_of
+from coshelf.engines.lmdb.delta.delta import (
+    Behind,
+    Delta,
+    DeltaCommits,
+    DeltaFull,
+    DeltaHost,
+    Moved,
+    NotRead,
+    Places,
+    Taken,
+    version_of,
+)
 from coshelf.engines.lmdb.delta.state import DIRTY, GENERATION, DeltaIdentity, DeltaState
 from coshelf.engines.lmdb.failpoints import ARMED, reach
 from coshelf.engines.lmdb.failures import translated
@@ -23,7 +34,9 @@ from coshelf.engines.lmdb.files.sidecar_directory import delta_path
 from coshelf.engines.lmdb.files.state_page import BELL, CLAIM
 from coshelf.engines.lmdb.long_keys import physical
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, unpack_row
+from coshelf.engines.lmdb.watching.told import grouped
 from coshelf.errors import CoshelfError, DamagedShelf, StorageError, TransactionInProgress
+from coshelf.system import clock
 
 if TYPE_CHECKING:
     from coshelf._native import Log
@@ -65,6 +78,8 @@ def _typed(method: Callable[Concatenate[LogDelta, P], T]) -> Callable[Concatenat
 
 class LogDelta(Delta):
     """A delta whose rows are those of a log."""
+
+    keeps_changes_in_rows = False
 
     def __init__(self, shelf: str, identity: DeltaIdentity, state: DeltaState) -> None:
         self.identity = identity
@@ -256,6 +271,20 @@ class LogDelta(Delta):
     @_typed
     def everything(self) -> list[tuple[bytes, bytes]]:
         return self.log.rows(b"", None)
+
+    # --- changes -----------------------------------------------------------------------------------------------------
+
+    @_typed
+    def commits(self, after: int, places: Places = NotRead, most: int = 1 << 62) -> DeltaCommits:
+        rows, reached = self.log.changes(after, places, most)
+        return DeltaCommits(list(grouped(rows, clock.now())), 0, reached)
+
+    def told_after(self) -> int:
+        return 0
+
+    @_typed
+    def last_commit(self) -> int:
+        return self.log.last()
 
     # --- flushing ----------------------------------------------------------------------------------------------------
 

@@ -45,12 +45,14 @@ class LogContent(NamedTuple):
     Attributes:
         number: the number of the last commit.
         rows: the newest record of each key, by key.
+        everything: all records, in the order of the commits.
         problem: what is wrong at the place from where on nothing more could be read, and that place; None if all is
             well.
     """
 
     number: int
     rows: dict[bytes, LogRow]
+    everything: list[LogRow]
     problem: tuple[int, str] | None
 
 
@@ -78,6 +80,7 @@ def read_log(descriptor: int, name: str) -> LogContent:
     number = _NUMBERS.unpack_from(header, 128)[0]
     active = _ACTIVE.unpack_from(header, 192)[0] & 1
     rows: dict[bytes, LogRow] = {}
+    everything: list[LogRow] = []
     problem: tuple[int, str] | None = None
     for index in (active ^ 1, active):  # of equal keys the active segment has the newer record
         segment = segments[index]
@@ -89,9 +92,10 @@ def read_log(descriptor: int, name: str) -> LogContent:
         try:
             for row in _rows(os.pread(descriptor, segment.head, start), start):
                 rows[row.key] = row
+                everything.append(row)
         except _Malformed as malformed:
             problem = malformed.place, "a record of the delta is not possible"
-    return LogContent(number, rows, problem)
+    return LogContent(number, rows, everything, problem)
 
 
 class _Malformed(Exception):

@@ -7,10 +7,8 @@ docs/format.md, "The delta".
 from __future__ import annotations
 
 import os
-import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
-from hashlib import blake2b
 from itertools import islice
 from typing import NamedTuple
 
@@ -18,31 +16,51 @@ import lmdb
 
 from coshelf import records
 from coshelf.contract import Batch
-from coshelf.engines.lmdb.delta.delta import Behind, Delta, DeltaFull, DeltaHost, Moved, Taken, version_of
+from coshelf.engines.lmdb.delta.delta import (
+    Behind,
+    Delta,
+    DeltaCommits,
+    DeltaFull,
+    DeltaHost,
+    Moved,
+    NotRead,
+    Places,
+    Taken,
+    version_of,
+)
+from coshelf.engines.lmdb.delta.rows_of_table import (
+    BEHIND_LONG,
+    LONG,
+    NUMBER_ROW,
+    all_rows,
+    long_row,
+    row_of_long,
+    unpack_long,
+)
 from coshelf.engines.lmdb.delta.state import DIRTY, GENERATION, MAPPED, DeltaIdentity, DeltaState
+from coshelf.engines.lmdb.delta.told_in_table import commits_told, last_commit, tell, told_after
 from coshelf.engines.lmdb.failpoints import ARMED, reach
 from coshelf.engines.lmdb.failures import translate, translated
-from coshelf.engines.lmdb.files.shared_memory import shared
 from coshelf.engines.lmdb.files.sidecar_directory import delta_path
 from coshelf.engines.lmdb.files.state_page import BELL, CLAIM
 from coshelf.engines.lmdb.lmdb_file import LmdbFile
 from coshelf.engines.lmdb.long_keys import CHUNK, physical
 from coshelf.engines.lmdb.pages.layout import USAGE, USAGE_AT
-from coshelf.errors import StorageError, StorageFull
+from coshelf.engines.lmdb.watching.told import grouped, rows_of
+from coshelf.engines.lmdb.watching.watch_state import WATCHED, WatchState
+from coshelf.errors import DamagedShelf, StorageError, StorageFull
+from coshelf.system import clock
 from coshelf.system.cooperation import this_thread
+from coshelf.system.shared_memory import shared
 
-__all__ = ["TableDelta", "all_rows"]
+__all__ = ["TableDelta"]
 
 # A flush is due if more than this waits. With larger limits a flush would take long, and reads would copy much.
 _DUE_ENTRIES = 20_000
 _DUE_BYTES = 16 << 20
 _HELPED = 4  # if so many times the limits wait, threads that commit help to flush
 
-_NUMBER = b"\x00number"  # a row that only uses up a number
-_LONG = b"\x02"
-_BEHIND_LONG = b"\x03"
-_LENGTH = struct.Struct("<I")
-_DIGEST = 16
+_TOLD_OVERHEAD = 32  # bytes of a change in a row of changes, beside key and record
 _ROW_OVERHEAD = 64  # bytes, more than LMDB adds to a row
 
 # Space is reserved one step ahead of its use. The first steps are small: most deltas hold little between two flushes.
@@ -71,9 +89,12 @@ class Usage(NamedTuple):
 class TableDelta(LmdbFile, Delta):
     """A delta whose rows are those of an LMDB file. Each commit is a write transaction."""
 
+    keeps_changes_in_rows = True
+
     def __init__(self, shelf: str, identity: DeltaIdentity, state: DeltaState) -> None:
         self.identity = identity
         self._state = state
+        self._watch = WatchState(state.page)
         self._offset = identity.offset
         self._ample = 0  # bytes that are known to be reserved; other processes may have reserved more
         self.is_due = False
@@ -223,7 +244,7 @@ class TableDelta(LmdbFile, Delta):
             if not self._has_room(usage, 1, 0, reserve=0):
                 raise DeltaFull(for_good=self._is_at_its_end(usage))
             number = self._number(transaction)
-            transaction.put(_NUMBER, records.seal(b"", 0, number))
+            transaction.put(NUMBER_ROW, records.seal(b"", 0, number))
             self.turns.settle(transaction)
             yield number
             self._state.mark_dirty()  # if this process dies, the next sync() checks whether this is durable
@@ -255,7 +276,10 @@ class TableDelta(LmdbFile, Delta):
                 return None
             if words[CLAIM] and not holding:
                 return None
-            transaction.put(key, records.seal(body, partial, number))
+            record = records.seal(body, partial, number)
+            transaction.put(key, record)
+            if words[WATCHED]:
+                tell(self._watch, transaction, number, [(key, record)])
             if ARMED:
                 reach("commit-applied")
             words[DIRTY] = 1
@@ -303,6 +327,8 @@ class TableDelta(LmdbFile, Delta):
     def _take_room(self, usage: Usage, batch: Batch) -> None:
         rows = len(batch.puts) + len(batch.deletes)
         size = sum(map(len, batch.puts)) + sum(map(len, batch.puts.values())) + sum(map(len, batch.deletes))
+        if self._watch.is_on:  # all of it is in the table a second time
+            rows, size = 2 * rows, 2 * size + rows * _TOLD_OVERHEAD
         reserve = _RESERVE if batch.puts else _RESERVE // 4  # so that entries can be deleted on a full disk
         if not self._has_room(usage, rows, size, reserve):
             raise DeltaFull(for_good=self._is_at_its_end(usage))
@@ -316,17 +342,19 @@ class TableDelta(LmdbFile, Delta):
 
     def _apply(self, transaction: lmdb.Transaction[bytes], batch: Batch, partial: dict[bytes, int]) -> int:
         number = self._number(transaction)
-        for key in batch.deletes:
-            self._put(transaction, key, records.seal(b"", records.checksum(key, b""), number))
-        for key, body in batch.puts.items():
-            self._put(transaction, key, records.seal(body, partial[key], number))
+        rows = [(key, records.seal(b"", records.checksum(key, b""), number)) for key in batch.deletes]
+        rows += [(key, records.seal(body, partial[key], number)) for key, body in batch.puts.items()]
+        for key, record in rows:
+            self._put(transaction, key, record)
+        if self._watch.is_on:
+            tell(self._watch, transaction, number, rows)
         return number
 
     def _put(self, transaction: lmdb.Transaction[bytes], key: bytes, record: bytes) -> None:
         if len(key) <= CHUNK:
             transaction.put(key, record)
         else:
-            transaction.put(_row_of_long(key), b"".join((_LENGTH.pack(len(key)), key, record)))
+            transaction.put(*long_row(key, record))
 
     def fill(self, rows: list[tuple[bytes, bytes]]) -> None:
         """Take over rows of another delta, in one commit, before another process uses this one.
@@ -341,6 +369,14 @@ class TableDelta(LmdbFile, Delta):
                 self._put(transaction, key, record)
             transaction.commit()
 
+    def take_changes(self, rows: Iterator[tuple[int, bytes, bytes]], flushed: int) -> None:
+        """Take over what commits of a log after the number ``flushed`` have changed, if somebody watches. As fill()."""
+        self._watch.first_told = 0
+        if self._watch.is_on:
+            commits = grouped([row for row in rows if row[0] > flushed], clock.now())
+            self.fill([row for commit in commits for row in rows_of(commit)])
+            self._watch.first_told = flushed + 1
+
     # --- reading -----------------------------------------------------------------------------------------------------
 
     def get(self, key: bytes) -> bytes | None:
@@ -350,10 +386,10 @@ class TableDelta(LmdbFile, Delta):
     def _get(self, transaction: lmdb.Transaction[bytes], key: bytes) -> bytes | None:
         if len(key) <= CHUNK:
             return transaction.get(key)
-        row = transaction.get(_row_of_long(key))
+        row = transaction.get(row_of_long(key))
         if row is None:
             return None
-        found, record = _unpack_long(row)
+        found, record = unpack_long(row)
         return record if found == key else None
 
     def rows(self, start: bytes, stop: bytes) -> list[tuple[bytes, bytes]]:
@@ -366,15 +402,15 @@ class TableDelta(LmdbFile, Delta):
                         break
                     rows.append(row)
             long = []
-            if cursor.set_range(_LONG):
+            if cursor.set_range(LONG):
                 for name, packed in cursor:
-                    if name >= _BEHIND_LONG:
+                    if name >= BEHIND_LONG:
                         break
-                    key, record = _unpack_long(packed)
+                    key, record = unpack_long(packed)
                     if start <= key < stop:
                         long.append((key, record))
-        if start < _BEHIND_LONG:
-            rows = [row for row in rows if not row[0].startswith(_LONG)]
+        if start < BEHIND_LONG:
+            rows = [row for row in rows if not row[0].startswith(LONG)]
         return sorted(rows + long) if long else rows
 
     def has_more(self, start: bytes, stop: bytes, limit: int) -> bool:
@@ -390,6 +426,21 @@ class TableDelta(LmdbFile, Delta):
     def everything(self) -> list[tuple[bytes, bytes]]:
         with self.begin() as transaction:
             return all_rows(transaction)
+
+    # --- changes -----------------------------------------------------------------------------------------------------
+
+    def commits(self, after: int, places: Places = NotRead, most: int = 1 << 62) -> DeltaCommits:
+        try:
+            found, told_after = commits_told(self._watch, self.begin, after, most)
+        except ValueError as error:
+            raise DamagedShelf(f"{self.path} is damaged: {error}") from error
+        return DeltaCommits(found, told_after, NotRead)
+
+    def told_after(self) -> int:
+        return told_after(self._watch, self.begin)
+
+    def last_commit(self) -> int:
+        return last_commit(self._watch, self.begin)
 
     # --- flushing ----------------------------------------------------------------------------------------------------
 
@@ -436,20 +487,3 @@ class TableDelta(LmdbFile, Delta):
         transaction.drop(self.main_database(transaction), delete=False)
         if rows:
             transaction.cursor().putmulti(rows)
-
-
-def all_rows(transaction: lmdb.Transaction[bytes]) -> list[tuple[bytes, bytes]]:
-    """All rows of a delta in order, except the one that only uses up a number. Long keys are whole."""
-    rows = [row for row in transaction.cursor() if row[0] != _NUMBER]
-    if any(name.startswith(_LONG) for name, _ in rows):
-        rows = sorted(_unpack_long(row) if name.startswith(_LONG) else (name, row) for name, row in rows)
-    return rows
-
-
-def _row_of_long(key: bytes) -> bytes:
-    return _LONG + blake2b(key, digest_size=_DIGEST).digest()
-
-
-def _unpack_long(row: bytes) -> tuple[bytes, bytes]:
-    end = _LENGTH.size + _LENGTH.unpack_from(row)[0]
-    return row[_LENGTH.size : end], row[end:]

@@ -23,13 +23,13 @@ from coshelf.engines.lmdb.environment import Environment
 from coshelf.engines.lmdb.failpoints import ARMED, reach
 from coshelf.engines.lmdb.failures import translated
 from coshelf.engines.lmdb.files.creation import making
-from coshelf.engines.lmdb.files.sidecar_files import give
 from coshelf.engines.lmdb.files.sidecars import Files
 from coshelf.engines.lmdb.files.whole_file import fill, refuse_damage
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, unpack_row
 from coshelf.errors import OpenUnderAnotherName, ShelfLocked, ShelfPermissionError
 from coshelf.inspection.reports import Compaction
 from coshelf.system.durable_files import sync_directory, sync_removals
+from coshelf.system.giving import give
 from coshelf.trust import marks
 from coshelf.values.envelope import is_left_behind
 
@@ -89,7 +89,7 @@ def _rewrite(files: Files) -> None:
             marks.mark(row.store_id, new.st_dev, new.st_ino, path)
         if ARMED:
             reach("compact-written")
-        files.remove_sidecars()
+        files.remove_sidecars(keeps_turns=True)
         if ARMED:
             reach("compact-alone")
         os.rename(temporary, path)

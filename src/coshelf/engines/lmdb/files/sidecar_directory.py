@@ -16,9 +16,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from coshelf.engines.hidden_names import with_suffix
-from coshelf.engines.lmdb.files.sidecar_files import give, lock_path, remove_file
+from coshelf.engines.lmdb.files.sidecar_files import lock_path, remove_file
 from coshelf.engines.lmdb.files.state_page import StatePage
 from coshelf.errors import NotAShelf, StorageError
+from coshelf.system.giving import give
 
 __all__ = [
     "base_path",
@@ -34,6 +35,7 @@ __all__ = [
     "remove_directory",
     "sidecar_directory",
     "state_path",
+    "turns_path",
     "uses_path",
 ]
 
@@ -43,7 +45,9 @@ _BASE = "base"
 _STATE = "state"
 _USES = "uses"
 _OPENING = re.compile(r"opening-[0-9a-f]{16}(-lock)?")
-_SIDECAR = re.compile(r"state|uses|base-lock|delta(-[1-9][0-9]*)?(-lock)?")
+_TURNS = "turns"
+_TABLES = (_TURNS, f"{_TURNS}-new")
+_SIDECAR = re.compile(r"state|uses|turns(-new)?|base-lock|delta(-[1-9][0-9]*)?(-lock)?")
 # Errors after which the directory stays: it is gone, there is more in it, or another user made it.
 _STAYS = (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST, errno.EACCES, errno.EPERM, errno.EROFS)
 
@@ -82,6 +86,12 @@ def state_path(shelf: str) -> str:
 def uses_path(shelf: str) -> str:
     """The table of uses of a bounded shelf."""
     return os.path.join(sidecar_directory(shelf), _USES)
+
+
+@functools.lru_cache(maxsize=64)
+def turns_path(shelf: str) -> str:
+    """The table of turns."""
+    return os.path.join(sidecar_directory(shelf), _TURNS)
 
 
 def delta_path(shelf: str, generation: int) -> str:
@@ -157,18 +167,20 @@ def make_directory(shelf: str, like: os.stat_result) -> bool:
     return is_new
 
 
-def remove_directory(shelf: str) -> None:
+def remove_directory(shelf: str, *, keeps_turns: bool = False) -> None:
     """Remove state page and directory, once the other sidecars are gone. The caller is alone with the shelf.
 
-    If anything else is in the directory, both stay: then the state page shows that the directory is ours.
+    If anything else is in the directory, both stay: then the state page shows that the directory is ours. With
+    ``keeps_turns``, the table of turns and the directory stay.
     """
     directory = sidecar_directory(shelf)
+    removed = (_USES,) if keeps_turns else (_USES, *_TABLES)
     try:
         names = os.listdir(directory)
         for name in names:
-            if name == _USES or _OPENING.fullmatch(name):
+            if name in removed or _OPENING.fullmatch(name):
                 remove_file(os.path.join(directory, name))
-        if all(name in (_STATE, _USES) or _OPENING.fullmatch(name) for name in names):
+        if all(name in (_STATE, _USES, *_TABLES) or _OPENING.fullmatch(name) for name in names):
             remove_file(state_path(shelf))
             os.rmdir(directory)
     except OSError as error:

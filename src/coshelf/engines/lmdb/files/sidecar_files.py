@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import stat
+
+from coshelf.system.giving import give
 
 __all__ = [
     "LOCK_SIZE",
     "MAX_READERS",
-    "give",
     "lock_path",
     "make_file",
     "make_lock_file",
@@ -75,20 +75,3 @@ def places_of_readers(lock: str) -> int:
 def remove_file(path: str) -> None:
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
-
-
-def give(descriptor: int, like: os.stat_result, mode: int | None = None) -> None:
-    """Set the shelf's owner and mode, or another mode, as far as this user may.
-
-    What is right already is not set again: that would be a change of the file for the journal of the file system.
-    """
-    found = os.fstat(descriptor)
-    if os.geteuid() == 0:
-        if (found.st_uid, found.st_gid) != (like.st_uid, like.st_gid):
-            os.fchown(descriptor, like.st_uid, like.st_gid)
-    elif found.st_gid != like.st_gid:
-        with contextlib.suppress(PermissionError):  # this user is not in the group: its members cannot use the file
-            os.fchown(descriptor, -1, like.st_gid)
-    mode = stat.S_IMODE(like.st_mode) if mode is None else mode
-    if stat.S_IMODE(found.st_mode) != mode:
-        os.fchmod(descriptor, mode)

@@ -137,12 +137,12 @@ class Files:
         """
         return self.page is not None and self._alone_again() and self.page.delta.is_clean()
 
-    def remove_sidecars(self) -> None:
-        """Remove all sidecars. The caller is alone with the shelf."""
+    def remove_sidecars(self, *, keeps_turns: bool = False) -> None:
+        """Remove all sidecars. The caller is alone with the shelf. With ``keeps_turns``, it goes on to use that one."""
         assert self.page is not None
         remove_all_delta_files(self.path)
         remove_file(lock_path(base_path(self.path)))
-        remove_directory(self.path)
+        remove_directory(self.path, keeps_turns=keeps_turns)
 
     def exposure_of_sidecars(self) -> str | None:
         """Why another user could write the sidecars that are in use; None if no other user can."""

@@ -15,9 +15,10 @@ from contextlib import AbstractContextManager
 
 from coshelf.contract import Doorbell
 from coshelf.engines.lmdb.delta.state import DeltaState
-from coshelf.engines.lmdb.files.shared_memory import shared
-from coshelf.engines.lmdb.locks import futex
 from coshelf.engines.lmdb.locks.process_lock import CLAIM, EXCLUSIVE, HOLDER, Holder, LockBetweenProcesses
+from coshelf.engines.lmdb.watching.watch_state import WatchState
+from coshelf.system import futex
+from coshelf.system.shared_memory import shared
 
 __all__ = ["BELL", "CLAIM", "FULL", "TIMES", "USES", "WAITERS", "Bell", "StatePage"]
 
@@ -53,14 +54,17 @@ class StatePage:
             os.close(descriptor)
         self._words = self._page.cast("I")
         self.delta = DeltaState(self._page)
+        self.watch = WatchState(self._page)
         self.identity = (information.st_dev, information.st_ino)
         self.information = information
 
     @staticmethod
     def new(device: int, inode: int) -> bytes:
         """The content of a new state page. Only for the process that has the shelf's file locked exclusively."""
-        page = _IDENTITY.pack(_MAGIC, device, inode) + _NUMBER.pack(pid_namespace())
-        return page.ljust(SIZE, b"\0")
+        page = bytearray(_IDENTITY.pack(_MAGIC, device, inode) + _NUMBER.pack(pid_namespace()))
+        page = page.ljust(SIZE, b"\0")
+        WatchState.new(page)
+        return bytes(page)
 
     @staticmethod
     def is_one(descriptor: int) -> bool:
@@ -135,6 +139,7 @@ class StatePage:
         """Clear all but the part about the delta. The caller is alone with a page that dead processes left."""
         _NUMBER.pack_into(self._page, _NAMESPACE, pid_namespace())
         self._page[EXCLUSIVE:_DELTA] = bytes(_DELTA - EXCLUSIVE)
+        self.watch.forget_processes()
         if not 0 <= self.delta.last_flush <= time.monotonic():  # a time in the future, or NaN, would delay all flushes
             self.delta.last_flush = 0.0
 

@@ -8,7 +8,6 @@ of a dict. A plain commit that finds the flag in the state page gives up its own
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -21,6 +20,7 @@ from coshelf.engines.lmdb.files.state_page import StatePage
 from coshelf.errors import ShelfClosed, ShelfLocked, TransactionInProgress
 from coshelf.system.backoff import Backoff
 from coshelf.system.cooperation import Gates, is_cooperative
+from coshelf.system.participants import Party, current_owner, current_party, longest_wait, refuse_abandoned
 
 if TYPE_CHECKING:
     from coshelf._native import Log
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 __all__ = ["ExclusiveLock"]
 
 T = TypeVar("T")
-Owner = tuple[int, int]
-"""Pid and thread of a holder. Each hold makes one, which is compared by identity."""
-
 _FIRST_PAUSE = 0.0002
 _LONGEST_PAUSE = 0.01
 _LONGEST_WAIT = 0.05  # seconds inside the files: another thread may want to close them
@@ -61,8 +58,9 @@ class ExclusiveLock:
     def __init__(self, path: str, page: StatePage, files: Files) -> None:
         self._path = path
         self._files = files
-        # The owner that has the lock, under the key 0. One step of a dict needs no lock, and no handler interrupts it.
-        self._owner: dict[int, Owner] = {}
+        # The party that has the lock, under the key 0. Each hold makes one, which is compared by identity. One step of
+        # a dict needs no lock, and no handler interrupts it.
+        self._owner: dict[int, Party] = {}
         self._freed = Gates()
         self.renew(page)
 
@@ -72,9 +70,9 @@ class ExclusiveLock:
         self._between = page.lock
 
     def is_mine(self) -> bool:
-        """Whether this thread took the lock and it is still held."""
+        """Whether this thread or task took the lock and it is still held."""
         owner = self._owner.get(0)
-        return owner is not None and owner[1] == threading.get_ident()
+        return owner is not None and owner[1] == current_owner()
 
     def is_others(self) -> bool:
         """Whether another thread or process holds the lock, or died with it. Asked inside a commit."""
@@ -91,7 +89,7 @@ class ExclusiveLock:
         """
         return _Hold(self, timeout, given)
 
-    def quick_hold(self, log: Log) -> Callable[[Owner], AbstractContextManager[bool]] | None:
+    def quick_hold(self, log: Log) -> Callable[[Party], AbstractContextManager[bool]] | None:
         """A function that makes context managers. They hold the lock if nothing is unusual, by one call of C.
 
         Args:
@@ -104,7 +102,7 @@ class ExclusiveLock:
             return None
         return native.hold(swapping, log, self._owner, self._freed.waiting, self._freed.open)
 
-    def take(self, owner: Owner, timeout: float) -> None:
+    def take(self, owner: Party, timeout: float) -> None:
         # Once the first step succeeds, this thread is the holder, and so are the signal handlers that interrupt it.
         if self._owner.setdefault(0, owner) is owner:
             if self._attempt(0.0):
@@ -131,7 +129,7 @@ class ExclusiveLock:
         finally:
             files.leave()
 
-    def _wait_for_threads(self, owner: Owner, end: float, timeout: float) -> None:
+    def _wait_for_threads(self, owner: Party, end: float, timeout: float) -> None:
         while self._owner.setdefault(0, owner) is not owner:
             if self.is_mine():
                 raise TransactionInProgress(
@@ -141,7 +139,8 @@ class ExclusiveLock:
             if left <= 0:
                 raise self._locked(timeout)
             self._files.make_way()  # a finalizer may wait here in the middle of a flush, and the holder for its locks
-            self._freed.wait(self._is_free, left)
+            refuse_abandoned()
+            self._freed.wait(self._is_free, longest_wait(left))
 
     def _is_free(self) -> bool:
         return not self._owner
@@ -157,6 +156,7 @@ class ExclusiveLock:
                 patience = max(0.0, min(end - time.monotonic(), _LONGEST_WAIT))
             if self._attempt(patience):
                 return
+            refuse_abandoned()
             left = end - time.monotonic()
             if left <= 0:
                 raise self._locked(timeout)
@@ -170,7 +170,7 @@ class ExclusiveLock:
         finally:
             self._files.leave()
 
-    def give_back(self, owner: Owner) -> None:
+    def give_back(self, owner: Party) -> None:
         """Release the lock if this owner has it. Any thread may call this. A forked child leaves it to its parent.
 
         If it is interrupted, it can be called again.
@@ -220,7 +220,7 @@ class _Hold(Generic[T]):
 
     def __init__(self, lock: ExclusiveLock, timeout: float, given: T) -> None:
         # Not this object itself, which the lock would then keep from being collected.
-        self._owner: Owner = (os.getpid(), threading.get_ident())
+        self._owner: Party = current_party()
         self._timeout = timeout
         self._given = given
         self._lock = lock

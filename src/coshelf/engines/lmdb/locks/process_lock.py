@@ -16,8 +16,8 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from coshelf import native
-from coshelf.engines.lmdb.locks import futex
 from coshelf.engines.lmdb.locks.lock_guard import is_byte_held
+from coshelf.system import futex
 
 if TYPE_CHECKING:
     from coshelf._native import ProcessLock

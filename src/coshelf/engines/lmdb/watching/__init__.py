@@ -1,0 +1,1 @@
+"""Keeps the changes that commits make while somebody watches, and reads them. docs/design.md, "Changes"."""
