@@ -1,0 +1,7 @@
+"""Fixtures for tests of the drop-in for sqlitedict."""
+
+from __future__ import annotations
+
+from fixtures import crew, own_state
+
+__all__ = ["crew", "own_state"]
