@@ -1,0 +1,13 @@
+"""Django's own tests of cache backends, with ours."""
+
+from adapter_suite import Suite
+
+SUITE = Suite(
+    name="django",
+    distribution="django",
+    label="`BaseCacheTests`",
+    unpacked=("tests/runtests.py", "tests/test_sqlite.py", "tests/urls.py", "tests/templates/", "tests/cache/"),
+    overlay=("tests/cache/*.py",),
+    folder="django",
+    command=("tests/runtests.py", "cache.on_coshelf", "--parallel", "1"),
+)
