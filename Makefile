@@ -32,7 +32,7 @@ WITHOUT_ADAPTERS = --ignore-glob='*/tests/contrib/for_*' --ignore=tests/contrib/
 
 # Three processes, though two processors are what there must be: tests wait for servers, disks and other processes.
 test: $(VENV)/ready
-	$(BIN)/python -m pytest -n 3 --dist worksteal -m 'not long' $(WITHOUT_ADAPTERS)
+	$(BIN)/python tests/second_run.py -n 3 --dist worksteal -m 'not long' $(WITHOUT_ADAPTERS)
 	$(BIN)/python tests/adapters.py
 	$(BIN)/python tests/other_interpreters.py
 

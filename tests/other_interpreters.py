@@ -19,6 +19,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import second_run
+
 SUPPORTED = ("3.11", "3.12", "3.13")
 ON_THE_FIRST_ONLY = (
     "src/coshelf/contrib",
@@ -187,7 +189,7 @@ def prepare(python: str, version: str) -> Path:
 
 
 def main() -> int:
-    failed = []
+    failed, said = [], []
     for version in SUPPORTED:
         if version == f"{sys.version_info[0]}.{sys.version_info[1]}":
             continue
@@ -201,22 +203,13 @@ def main() -> int:
         paths += () if version == WITHOUT_NATIVE else FOR_THE_MODULE
         left_out = [option for path in (*paths, *of_adapters()) for option in ("--ignore", path)]
         left_out += [option for name in ENGINES_OF_THE_FIRST for option in ("--deselect", name)]
-        command = [
-            prepare(python, version),
-            "-m",
-            "pytest",
-            "-q",
-            "-n",
-            "3",
-            "--dist",
-            "worksteal",
-            "-m",
-            "not long",
-            *left_out,
-        ]
+        arguments = ["-q", "-n", "3", "--dist", "worksteal", "-m", "not long", *left_out]
         environment = os.environ | ({"COSHELF_NATIVE": "0"} if version == WITHOUT_NATIVE else {})
-        if subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode:
+        code, found = second_run.run(str(prepare(python, version)), arguments, environment)
+        if code:
             failed.append(version)
+        said += [f"{line} (Python {version})" for line in found.splitlines()]
+    print("\n".join(said))
     if failed:
         print(f"failed on Python {', '.join(failed)}")
     return 1 if failed else 0
