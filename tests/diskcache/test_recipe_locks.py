@@ -172,7 +172,7 @@ def test_semaphore_admits_its_number(cache: Any) -> None:
     count = threading.Lock()
 
     def work() -> None:
-        with BoundedSemaphore(cache, "door", value=3):  # once: waiting is not fair, so one could be left with its rounds
+        with BoundedSemaphore(cache, "door", value=3):  # once: waiting is not fair, and one could be left alone
             with count:
                 inside[0] += 1
                 most[0] = max(most[0], inside[0])
