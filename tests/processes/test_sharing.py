@@ -164,6 +164,27 @@ def test_closing_while_threads_use_it_gives_them_shelf_closed_and_nothing_else(c
     crew.run(SCRIPTS / "closed_while_used.py", path, *uses)
 
 
+def test_nothing_is_stored_after_the_last_flush_of_a_close(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The module in C commits without a look at the shelf, and so does a thread while another one closes the shelf."""
+    shelf = coshelf.open(path)
+    shelf.update({"a": 1, "b": 2})
+    shelf["a"] = shelf["a"]  # it is known by now that the delta is a log
+    engine = shelf._handle.engine
+    environment, stored = engine._environment, []
+
+    def store() -> None:
+        if not environment.users:
+            stored.append(engine.quick_store("late", 1, b""))
+
+    monkeypatch.setattr(environment.blobs, "collect", store)  # the last step before the files are closed
+    shelf.close()
+    assert stored
+    assert set(stored) <= {False, NotImplemented}
+    assert beside(path) == ["a.shelf"]
+    with coshelf.open(path, "r") as again:
+        assert dict(again) == {"a": 1, "b": 2}
+
+
 def test_closing_ends_the_snapshots_and_iterators_of_the_shelf(path: str) -> None:
     shelf = coshelf.open(path)
     shelf.update({number: number for number in range(10)})

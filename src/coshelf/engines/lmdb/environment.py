@@ -162,6 +162,8 @@ class Environment(OpenFiles):
         self._is_shutting = True
         self.flusher.end()
         try:
+            if self._deltas is not None:  # first: the module in C does not ask whether the shelf is open
+                self._deltas.end_stores()
             # Flush what threads committed while the last user was closing.
             if self.has_delta and self.may_write and not self.page.delta.is_clean() and not self.name.is_lost():
                 self.flusher.flush_inside()

@@ -83,6 +83,11 @@ class Deltas:
                 self.opened.append(self._open_known())
             return self.opened[-1]
 
+    def end_stores(self) -> None:
+        """Have every commit from here on ask whether the shelf is open."""
+        for delta in self.opened:
+            delta.end_stores()
+
     def close(self) -> None:
         for delta in self.opened:
             delta.close()

@@ -11,7 +11,7 @@ import functools
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Concatenate, Final, ParamSpec, TypeVar
 
 from coshelf import native, records
 from coshelf.contract import Batch
@@ -31,7 +31,7 @@ from coshelf.engines.lmdb.delta.state import DIRTY, GENERATION, DeltaIdentity, D
 from coshelf.engines.lmdb.failpoints import ARMED, reach
 from coshelf.engines.lmdb.failures import translated
 from coshelf.engines.lmdb.files.sidecar_directory import delta_path
-from coshelf.engines.lmdb.files.state_page import BELL, CLAIM
+from coshelf.engines.lmdb.files.state_page import BELL, CLAIM, FULL
 from coshelf.engines.lmdb.long_keys import physical
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, unpack_row
 from coshelf.engines.lmdb.watching.told import grouped
@@ -74,6 +74,17 @@ def _typed(method: Callable[Concatenate[LogDelta, P], T]) -> Callable[Concatenat
             raise self.typed(error) from error
 
     return call
+
+
+class _Closing:
+    """Takes the place of flusher and name while the shelf is closed: the module in C then leaves commits to Python."""
+
+    gone = "the shelf is being closed"
+    noticed: Final[list[None]] = []
+    thread = None
+
+
+_CLOSING = _Closing()
 
 
 class LogDelta(Delta):
@@ -140,6 +151,9 @@ class LogDelta(Delta):
             return self._is_at(os.stat(self.path))
         except FileNotFoundError:
             return False
+
+    def end_stores(self) -> None:
+        self.log.notice_by(_CLOSING, _CLOSING, 4 * FULL)
 
     def close(self) -> None:
         self.log.close()
