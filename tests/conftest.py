@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import tempfile
 from pathlib import Path
 
@@ -46,6 +47,16 @@ def _write_to_memory() -> None:
 
 
 _write_to_memory()
+
+
+def _hear_signals() -> None:
+    """Have programs that tests start hear signals, though a shell in the background has them ignore some."""
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+
+
+_hear_signals()
 
 
 def pytest_configure(config: pytest.Config) -> None:

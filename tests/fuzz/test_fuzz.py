@@ -123,7 +123,8 @@ def guided(target: str, runs: int, place: Path) -> subprocess.CompletedProcess[s
 def test_no_input_found_by_coverage_does_harm(target: str, runs: int, tmp_path: Path) -> None:
     done = guided(target, runs, tmp_path)
     assert done.returncode == 0, done.stderr[-2000:]
-    assert re.search(rf"Done {runs} runs", done.stderr)
+    (made,) = re.findall(r"Done (\d+) runs", done.stderr)
+    assert int(made) >= runs  # it ends after a mutation that began before
     cover = [int(number) for number in re.findall(r"cov: (\d+)", done.stderr)]
     assert cover[-1] > 100
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import threading
 import time
@@ -53,6 +54,12 @@ def until(is_so: Callable[[], object]) -> None:
         time.sleep(0.01)
 
 
+def handles(pid: int, number: int) -> bool:
+    """Whether a process has a handler of a signal. A worker takes it away when it is told to stop."""
+    (mask,) = re.findall(r"^SigCgt:\s*(\w+)$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    return bool(int(mask, 16) >> (number - 1) & 1)
+
+
 def run_here(timeout: float = 0) -> None:
     """Run a task in this process."""
     assert Worker(task_backends["default"], "default").run_one(timeout)
@@ -87,6 +94,7 @@ def test_a_worker_that_is_told_to_stop_ends_its_task_first(
     worker = start()
     until(lambda: lines(notes))
     worker.process.terminate()
+    until(lambda: not handles(worker.pid, signal.SIGTERM))  # the main thread hears it, and the task is in another one
     Path(stop).touch()
     assert worker.finish() == []
     result.refresh()

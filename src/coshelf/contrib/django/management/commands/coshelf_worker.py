@@ -80,8 +80,8 @@ def _stopped_by_signals(crew: Crew) -> Iterator[None]:
     before = {each: signal.getsignal(each) for each in _SIGNALS}
 
     def stop(number: int, _: object) -> None:
-        signal.signal(number, signal.SIG_DFL)
         crew.stop()
+        signal.signal(number, signal.SIG_DFL)
 
     for each in _SIGNALS:
         signal.signal(each, stop)
