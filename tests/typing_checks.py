@@ -70,6 +70,20 @@ def together(users: Shelf[str, int]) -> int:
     return users.transact(lambda t: t["a"] + 1)
 
 
+def types_that_follow_from_type(path: Path) -> None:
+    users = coshelf.open(path, type=User)
+    assert_type(users.sub("staff")["ann"], User)
+    with users.snapshot() as snapshot:
+        assert_type(snapshot, Snapshot[str, User])
+    with users.transaction() as transaction:
+        assert_type(transaction, Transaction[str, User])
+    with users.edit("ann") as user:
+        assert_type(user, User)
+    assert_type(users.cursor().first(), tuple[str, User] | None)
+    coshelf.open(path, comress="zstd")  # type: ignore[call-overload]
+    users.edit("ann").name = "Ann"  # type: ignore[attr-defined]
+
+
 def parts(shelf: Shelf[str, int]) -> None:
     part = shelf.sub("users")
     part["ann"] = 1
@@ -108,6 +122,10 @@ def memoize(shelf: Shelf[Any, Any]) -> int:
 async def tasks(path: Path) -> int:
     async with coshelf.aio.open(path, type=User, timeout=5) as typed:
         assert_type(typed, coshelf.aio.AsyncShelf[str, User])
+        assert_type(await typed.sub("staff")["ann"], User)
+        async with typed.snapshot() as then:
+            assert_type(then, coshelf.aio.AsyncSnapshot[str, User])
+        typed["ann"] = User("Ann")  # type: ignore[index]
     async with coshelf.aio.open(path) as opened:
         users: coshelf.aio.AsyncShelf[str, int] = opened
         number: int = await users["ann"]

@@ -130,7 +130,7 @@ def test_unknown_scheme_lists_the_known_ones_and_the_way_out(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     scheme = target.partition(":")[0].lower()
-    with pytest.raises(coshelf.UnknownEngine, match=f"'{scheme}:'.*lmdb.*memory.*pathlib") as caught:
+    with pytest.raises(coshelf.UnknownEngine, match=f"(?s)'{scheme}:'.*lmdb.*memory.*pathlib") as caught:
         coshelf.open(target)
     assert isinstance(caught.value, ValueError)
     assert os.listdir(tmp_path) == []

@@ -17,9 +17,11 @@ __all__ = ["revoke", "trust_shelf"]
 def trust_shelf(path: str) -> None:
     """Mark a shelf as trusted by this user, so that opening it loads any object.
 
-    The mark is for this user and this file. A copy of the file is not trusted. Raises
-    :class:`ShelfPermissionError` if other users could write the shelf, because they could store any object there later.
-    Also raises the errors of opening.
+    The mark is for this user and this file. A copy of the file is not trusted. ``coshelf trust PATH`` does the same.
+
+    Raises:
+        ShelfPermissionError: other users could write the shelf, and so could store any object there later.
+        CoshelfError: the errors of opening.
 
     >>> import coshelf, os, tempfile
     >>> with tempfile.TemporaryDirectory() as place:

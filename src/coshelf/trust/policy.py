@@ -105,6 +105,8 @@ def policy(
     """The policy for the options of ``open``. Raises TypeError and ValueError before anything is made."""
     if trust not in (None, True, False):
         raise TypeError(f"trust must be True, False or None, not {trust!r}")
+    if isinstance(allow, (str, type)):
+        raise TypeError(f"allow takes a list of classes and functions, not {allow!r} alone")
     classes = tuple(allow)
     if classes:
         from coshelf.trust.gate import Gate

@@ -14,6 +14,17 @@ from coshelf.screen import plain
 __all__ = ["damaged", "refuse_damaged", "told", "unreadable", "unwritable"]
 
 _SHOWN = 500  # characters of an error of another library
+_REFUSED = re.compile("cannot pickle '([^']+)' object")
+_BY_NAME = re.compile("Can't (pickle|get) local object|attribute lookup|it's not (found|the same object)|not found as")
+_INSTEAD = {
+    "generator": "store list(value)",
+    "dict_keys": "store list(value)",
+    "dict_values": "store list(value)",
+    "dict_items": "store dict(value)",
+    "coroutine": "store what it returns: await it before, or give a function without `async`",
+    "module": "store its name, and import it after reading",
+}
+"""What to store instead of an object of a type, by the name that pickle has for it."""
 _MISSING = re.compile("'(?P<name>[^']+)' on <module '(?P<module>[^']+)'|module '([^']+)' has no attribute '([^']+)'")
 
 
@@ -35,7 +46,9 @@ def refuse_damaged(key: Any, encoded_key: bytes, record: bytes, error: Exception
 def unwritable(key: Any, value: Any, error: Exception) -> UnwritableValue:
     """The error for a value that cannot be pickled."""
     return UnwritableValue(
-        f"the value for key {shown(key)}, of type {type(value).__name__}, cannot be pickled: {_reason(error)}", (key,)
+        f"the value for key {shown(key)}, of type {type(value).__name__}, cannot be pickled: {_reason(error)}"
+        f"{_other_value(error)}",
+        (key,),
     )
 
 
@@ -46,6 +59,25 @@ def unreadable(key: Any, error: Exception) -> UnreadableValue:
         f"  hint: {_way_on(error)}",
         key,
     )
+
+
+def _other_value(error: Exception) -> str:
+    """A line that says what can be stored instead of what pickle refuses, or nothing."""
+    text = told(error)
+    refused = _REFUSED.search(text)
+    if isinstance(error, RecursionError):
+        way = "the value is nested too deep, or contains itself through its __reduce__; store its parts"
+    elif _BY_NAME.search(text):
+        way = "pickle stores the name of a class or function: define it at the top of a module, by `class` or `def`"
+    elif refused is None:
+        return ""
+    else:
+        way = _INSTEAD.get(
+            refused[1],
+            "store what it was made from, such as a path, an address or numbers, and make it again after reading. "
+            "A class leaves an attribute out by __getstate__",
+        )
+    return f"\n  hint: {way}"
 
 
 def told(error: Exception) -> str:

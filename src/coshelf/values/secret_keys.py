@@ -16,7 +16,10 @@ def usable(secrets: bytes | Iterable[bytes], option: str) -> tuple[bytes, ...]:
     given = (secrets,) if isinstance(secrets, bytes) else tuple(secrets)
     for secret in given:
         if not isinstance(secret, bytes):
-            raise TypeError(f"{option} takes bytes, not {type(secret).__name__}")
+            raise TypeError(
+                f"{option} takes bytes, not {type(secret).__name__}\n"
+                "  hint: secrets.token_bytes(32) makes a secret; keep it in a file that only this user can read"
+            )
         if len(secret) < _LEAST:
             raise ValueError(f"a secret for {option} has at least {_LEAST} bytes, not {len(secret)}")
     return given

@@ -41,7 +41,8 @@ class Serializer(ABC):
     def unwritable(self, key: Any, value: Any, reason: str) -> UnwritableValue:
         return UnwritableValue(
             f"the value for key {shown(key)}, of type {type(value).__qualname__}, cannot be stored with codec "
-            f"{self.name!r}: {reason}",
+            f"{self.name!r}: {reason}\n"
+            "  hint: convert it, or use a shelf with codec 'pickle', which stores any object",
             (key,),
         )
 
