@@ -133,7 +133,7 @@ def test_notebooks_show_keys_and_sizes_and_decode_nothing(tmp_path: Path) -> Non
         shelf.update({f"<key {number:02}>": Loud() for number in range(12)})
         shown = shelf._repr_html_()
         assert "&lt;key 00&gt;" in shown
-        assert "and 2 more" in shown
+        assert "… 2 more" in shown
         assert shelf._ipython_key_completions_()[:2] == ["<key 00>", "<key 01>"]
         repr(shelf)
     assert "closed" in shelf._repr_html_()

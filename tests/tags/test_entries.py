@@ -67,7 +67,7 @@ def test_view_has_the_operations_of_a_set(shelf: Shelf) -> None:
     assert "a" in view
     assert "z" not in view
     assert object not in view
-    assert repr(view) == "<TaggedKeys 'x'>"
+    assert repr(view).startswith("<TaggedKeys('x') of ")
     with pytest.raises(TypeError):
         [] in view
     shelf.set("d", 1, tags=("x",))

@@ -156,3 +156,18 @@ def test_source_that_is_no_shelf_is_an_error_and_makes_nothing(tmp_path: Path) -
     with pytest.raises(ShelfNotFound):
         export_entries(tmp_path / "none", tmp_path / "out")
     assert listing(tmp_path) == ["text"]
+
+
+@pytest.mark.parametrize("kind", [list, tuple])
+def test_value_whose_text_has_no_end_is_exported_as_a_pickle(tmp_path: Path, kind: type) -> None:
+    value: Any = kind()
+    for _ in range(64):
+        value = kind((value, value))  # 150 bytes as a pickle, 2**64 lists as JSON
+    path = make(tmp_path, {"small": value, "x": [[1], [1]]})
+    assert export_entries(path, tmp_path / "a.jsonl", trust_pickle=True).done == 2
+    small, plain = (json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines())
+    assert len(small["pickle"]) < 2000
+    assert plain["value"] == [[1], [1]]
+    import_entries(tmp_path / "a.jsonl", tmp_path / "b.shelf")
+    with coshelf.open(tmp_path / "b.shelf") as shelf:
+        assert len(shelf["small"]) == len(shelf["small"][1][0]) == 2

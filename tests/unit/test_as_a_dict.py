@@ -186,8 +186,11 @@ def test_clear_empties_and_the_shelf_goes_on(shelf: Any) -> None:
 
 
 def test_repr_names_the_shelf_without_its_contents(empty: Any) -> None:
-    assert repr(empty) == f"<Shelf {empty.name!r}>"
-    assert repr(empty.sub("users")) == f"<Shelf {empty.name!r} under 'users/'>"
+    engine = empty.info().engine
+    assert repr(empty) == f"<Shelf {empty.name!r}: 0 keys, {engine}, rw>"
+    empty["users/ann"] = "the contents"
+    assert repr(empty) == f"<Shelf {empty.name!r}: 1 key, {engine}, rw>"
+    assert repr(empty.sub("users")) == f"<Shelf {empty.name!r} under 'users/': 1 key, {engine}, rw>"
     assert "ShelfKeys" in repr(empty.keys())
     empty.close()
     assert repr(empty) == f"<closed Shelf {empty.name!r}>"

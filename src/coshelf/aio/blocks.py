@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, suppress
 from types import TracebackType
 from typing import Generic, TypeVar
 
+from coshelf.aio.misuse import Unawaited
 from coshelf.aio.running import acting_here, end_on, enter_gate, is_inside, leave_gate, limits, make_call
 from coshelf.aio.threads import current_task
 from coshelf.errors import ShelfLocked, TransactionInProgress
@@ -19,7 +20,7 @@ T = TypeVar("T")
 A = TypeVar("A")
 
 
-class Block(Generic[T, A]):
+class Block(Unawaited, Generic[T, A]):
     """A block that belongs to the task which enters it. It begins and ends in worker threads, as that task's.
 
     Args:

@@ -10,10 +10,14 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, overload
 
 from anyio.lowlevel import checkpoint
 
+from coshelf.aio.misuse import NoDict, Unawaited
 from coshelf.aio.running import acting_here, run
+from coshelf.aio.showing import async_glance
 from coshelf.aio.views import AsyncView, Stream
+from coshelf.mapping.glance import Glance
 from coshelf.mapping.handle import Handle
 from coshelf.mapping.record import Record
+from coshelf.mapping.showing import Shown, ShownCursor
 from coshelf.system.participants import WouldWait
 
 if TYPE_CHECKING:
@@ -30,7 +34,7 @@ T_co = TypeVar("T_co", covariant=True)
 _IN_A_ROW: Final = 32  # calls in the thread of the loop, after which other tasks get a turn
 
 
-class Pending(Generic[T_co]):
+class Pending(Unawaited, Generic[T_co]):
     """Something that is awaited, or used with ``async with``."""
 
     def __init__(self, opened: Callable[[], Awaitable[T_co]], close: Callable[[T_co], Awaitable[None]]) -> None:
@@ -48,7 +52,7 @@ class Pending(Generic[T_co]):
         await self._close(self._opened)
 
 
-class AsyncReadable(Generic[K, V]):
+class AsyncReadable(NoDict, Shown, Generic[K, V]):
     """The reading half. :class:`coshelf.Shelf` describes the methods.
 
     Attributes:
@@ -221,16 +225,19 @@ class AsyncReadable(Generic[K, V]):
         """A movable position among the keys."""
         return AsyncCursor(self._handle, self._face.cursor())
 
-    def __repr__(self) -> str:
-        return f"<Async {self._face!r}>"
+    def _glance(self) -> Glance:
+        return async_glance(self._face)
 
 
-class AsyncCursor(Generic[K, V]):
+class AsyncCursor(ShownCursor, Generic[K, V]):
     """A position among the items of a shelf. :class:`coshelf.Cursor` describes the methods."""
 
     def __init__(self, handle: Handle, cursor: Any) -> None:
         self._handle = handle
         self._cursor = cursor
+
+    def _glance(self) -> Glance:
+        return async_glance(self._cursor)
 
     @property
     def key(self) -> K:

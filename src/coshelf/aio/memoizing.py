@@ -104,8 +104,8 @@ class AsyncMemoizing(AsyncReadable[K, V], Generic[K, V]):
     ) -> Any:
         """A decorator: keep the results of a coroutine function, so that each is computed once, in whatever process.
 
-        The arguments are those of :meth:`coshelf.Shelf.memoize`, which makes the same keys: a result that one face has
-        kept is found by the other. ``forget``, ``cache_info`` and ``cache_clear`` of the function are awaited.
+        The arguments are those of :meth:`coshelf.Shelf.memoize`, which makes the same keys: each of the two finds the
+        results of the other one. ``forget``, ``cache_info`` and ``cache_clear`` of the function are awaited.
 
         Raises TypeError for a function that is not a coroutine function: use ``memoize`` of a :class:`coshelf.Shelf`.
 

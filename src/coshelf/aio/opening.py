@@ -6,7 +6,7 @@ import builtins
 import os
 from collections.abc import Callable, Iterable, MutableMapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, Never, TypeVar, overload
 
 import anyio.to_thread
 
@@ -16,6 +16,7 @@ from coshelf.aio.entries import Pending
 from coshelf.aio.shelf import AsyncShelf
 from coshelf.aio.threads import Limits, current_task, in_thread
 from coshelf.contract import Durability, Flag
+from coshelf.system.option_names import hiding_unknown, refuse_unknown
 from coshelf.system.participants import TaskOwner
 
 if TYPE_CHECKING:
@@ -39,9 +40,32 @@ def open(
     target: Target, flag: Flag = "c", *, type: builtins.type[V], **options: Unpack[Options]
 ) -> Pending[AsyncShelf[K, V]]: ...
 @overload
-def open(
-    target: Target, flag: Flag = "c", *, type: Any = None, **options: Unpack[Options]
+def open(  # with the options themselves: then a type checker says which one does not exist
+    target: Target,
+    flag: Flag = "c",
+    *,
+    mode: int = 0o600,
+    durability: Durability = "interval",
+    flush_interval: float = 1.0,
+    timeout: float = 60.0,
+    protocol: int | None = None,
+    writeback: bool = False,
+    require: Iterable[str] = (),
+    trust: bool | None = None,
+    allow: Iterable[Callable[..., Any]] = (),
+    sign: bytes | Iterable[bytes] = (),
+    codec: Codec | None = None,
+    type: Any = None,
+    compress: Literal["zstd", False] | Zstd | None = None,
+    encrypt: bytes | Iterable[bytes] = (),
+    recode: bool = False,
+    expire: float | timedelta | Literal[False] | None = None,
+    max_bytes: int | str | None = None,
+    max_entries: int | None = None,
+    evict: Eviction | None = None,
+    **unknown: Never,
 ) -> Pending[AsyncShelf[Any, Any]]: ...
+@hiding_unknown
 def open(
     target: str | bytes | os.PathLike[str] | os.PathLike[bytes] | MutableMapping[Any, bytes],
     flag: Flag = "c",
@@ -65,6 +89,7 @@ def open(
     max_bytes: int | str | None = None,
     max_entries: int | None = None,
     evict: Eviction | None = None,
+    **unknown: object,
 ) -> Pending[AsyncShelf[Any, Any]]:
     """Open a shelf for the tasks of an event loop. The arguments and errors are those of :func:`coshelf.open`.
 
@@ -78,6 +103,8 @@ def open(
     >>> asyncio.run(main())
     1
     """
+    if unknown:
+        refuse_unknown(unknown, [*opening.Options.__annotations__, "type"])
 
     def opened() -> AsyncShelf[Any, Any]:
         shelf = opening.open(

@@ -13,6 +13,7 @@ import anyio
 
 from coshelf.aio.entries import AsyncReadable
 from coshelf.aio.running import is_inside, run, run_to_the_end, write
+from coshelf.aio.showing import async_html, async_repr
 from coshelf.aio.threads import current_task
 from coshelf.aio.turns import has_arrived, line_call
 from coshelf.aio.views import Stream
@@ -213,7 +214,10 @@ class AsyncQueue(Generic[V]):
             raise WaitTimeout(f"join(): the queue {self.name!r} still had items after {timeout:g} s") from None
 
     def __repr__(self) -> str:
-        return f"<Async {self._queue!r}>"
+        return async_repr(self._queue)
+
+    def _repr_html_(self) -> str:
+        return async_html(self._queue, at_once=self._handle.engine.reads_at_once)
 
 
 def _left(end: float | None) -> float:
@@ -382,7 +386,10 @@ class AsyncDeque(Generic[V]):
         return Stream(self._handle, lambda: iter(self._deque))
 
     def __repr__(self) -> str:
-        return f"<Async {self._deque!r}>"
+        return async_repr(self._deque)
+
+    def _repr_html_(self) -> str:
+        return async_html(self._deque, at_once=self._handle.engine.reads_at_once)
 
 
 class AsyncQueueing(AsyncReadable[K, V], Generic[K, V]):

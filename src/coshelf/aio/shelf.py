@@ -174,17 +174,17 @@ class AsyncShelf(
         removed: int = await self._wait("expire")
         return removed
 
-    async def backup(self, path: Path, *, progress: Progress | None = None, overwrite: bool = False) -> int:
+    async def backup(self, path: Path, *, progress: Progress | bool | None = None, overwrite: bool = False) -> int:
         """Copy the shelf to a new one at ``path``. ``progress`` is called in a worker thread."""
         return await run_in_thread(self._handle, self._face.backup, path, progress=progress, overwrite=overwrite)
 
-    async def check(self, *, progress: Progress | None = None) -> Report:
+    async def check(self, *, progress: Progress | bool | None = None) -> Report:
         """Verify all data of the shelf at one instant, and report damage. As for :meth:`backup`."""
         return await run(self._handle, self._face.check, progress=progress)
 
-    async def compact(self) -> Compaction:
+    async def compact(self, *, progress: Progress | bool | None = None) -> Compaction:
         """Make the file as small as its entries, in place. No other process may have the shelf open."""
-        return await write(self._handle, self._face.compact)
+        return await write(self._handle, self._face.compact, progress=progress)
 
     async def info(self) -> Info:
         """What the shelf is: its engine, what that promises, and how values are written."""
@@ -194,9 +194,11 @@ class AsyncShelf(
         """Numbers and sizes of the entries."""
         return await run(self._handle, self._face.stats, prefix_depth=prefix_depth, largest=largest, cheap=cheap)
 
-    async def train_dictionary(self, *, samples: int = 10_000, size: int = 65_536) -> Training:
+    async def train_dictionary(
+        self, *, samples: int = 10_000, size: int = 65_536, progress: Progress | bool | None = None
+    ) -> Training:
         """Make a dictionary for compressing small values from entries of the shelf."""
-        return await write(self._handle, self._face.train_dictionary, samples=samples, size=size)
+        return await write(self._handle, self._face.train_dictionary, samples=samples, size=size, progress=progress)
 
     # --- the end -----------------------------------------------------------------------------------------------------
 

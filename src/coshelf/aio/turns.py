@@ -12,6 +12,7 @@ import anyio
 
 from coshelf.aio.entries import AsyncReadable
 from coshelf.aio.running import acting_here, run, run_to_the_end
+from coshelf.aio.showing import async_html, async_repr
 from coshelf.aio.threads import current_task, waker
 from coshelf.contract import Place, Who
 from coshelf.coordination.barriers import Barrier
@@ -103,7 +104,7 @@ class AsyncTurn:
         await line_call(self._handle, self._turn.release)
 
     def __repr__(self) -> str:
-        return f"<Async {self._turn!r}>"
+        return async_repr(self._turn)
 
 
 class _AsyncInLine:
@@ -129,7 +130,10 @@ class _AsyncInLine:
             asked.give_up()
 
     def __repr__(self) -> str:
-        return f"<Async {self._thing!r}>"
+        return async_repr(self._thing)
+
+    def _repr_html_(self) -> str:
+        return async_html(self._thing, at_once=self._handle.engine.reads_at_once)
 
 
 class _AsyncHeld(_AsyncInLine):

@@ -7,7 +7,9 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Reversible
 from typing import Any, Final, Generic, TypeVar, cast
 
+from coshelf.aio.misuse import NoView
 from coshelf.aio.running import run
+from coshelf.aio.showing import async_html, async_repr
 from coshelf.errors import SnapshotLost
 from coshelf.mapping.handle import Handle
 
@@ -82,7 +84,7 @@ class Stream(AsyncIterator[T], Generic[T]):
             await run(self._handle, close)
 
 
-class AsyncView(Generic[T]):
+class AsyncView(NoView, Generic[T]):
     """A lazy, ordered view for ``async for``. Each iteration shows one instant, as that of the view of a shelf does.
 
     Args:
@@ -114,4 +116,7 @@ class AsyncView(Generic[T]):
         return await run(self._handle, lambda: [*iter(self._view)])
 
     def __repr__(self) -> str:
-        return f"<Async{self._view!r}>"
+        return async_repr(self._view)
+
+    def _repr_html_(self) -> str:
+        return async_html(self._view, at_once=self._handle.engine.reads_at_once)

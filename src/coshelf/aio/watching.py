@@ -11,6 +11,7 @@ import anyio
 
 from coshelf.aio.entries import AsyncReadable
 from coshelf.aio.running import limits, run
+from coshelf.aio.showing import async_repr
 from coshelf.aio.threads import current_task, in_thread, to_the_end
 from coshelf.aio.waiting import end_of, waiting_at
 from coshelf.contract import Position
@@ -45,6 +46,9 @@ class AsyncWatch(AsyncIterator[Change[K, V]], Generic[K, V]):
         self._found: deque[Change[K, V]] = deque()
         self._version: Position | None = None
         self._is_over = False
+
+    def __repr__(self) -> str:
+        return "<AsyncWatch that has not begun>" if self._watch is None else async_repr(self._watch)
 
     async def _begun(self) -> Self:
         if self._watch is None:

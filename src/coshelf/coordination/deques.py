@@ -13,6 +13,7 @@ from coshelf.coordination.cells import ID, Cells, DequeRows, Torn, new_id
 from coshelf.coordination.ground import Ground, Writable
 from coshelf.errors import Conflict, DamagedRecord
 from coshelf.records import checksum, seal
+from coshelf.screen import plain
 from coshelf.system.backoff import Backoff
 
 __all__ = ["Deque"]
@@ -59,7 +60,19 @@ class Deque(Generic[V]):
         return self._maxlen
 
     def __repr__(self) -> str:
-        return f"<Deque {self.name!r} of {self._ground.engine.where!r}>"
+        return plain(f"<Deque {self.name!r} of {self._ground.engine.where!r}>")
+
+    def _repr_html_(self) -> str:
+        from coshelf.coordination.showing import facts_as_html
+
+        engine, is_inside = self._ground.engine, self._ground.is_inside
+
+        def tell() -> list[tuple[str, Any]]:
+            # Not the transaction of this task: its commit would check what is read here.
+            items = self._read_of(engine, lambda cells: cells.length)
+            return [("items", items), ("maxlen", self._maxlen), ("before the transaction", True if is_inside else None)]
+
+        return facts_as_html(repr(self)[1:-1], tell, waits=not engine.reads_at_once)
 
     # --- steps -------------------------------------------------------------------------------------------------------
 
@@ -109,7 +122,9 @@ class Deque(Generic[V]):
 
     def _read(self, step: Callable[[Cells], R]) -> R:
         """What a step returns that only reads, as of one instant."""
-        reader = self._ground.reader()
+        return self._read_of(self._ground.reader(), step)
+
+    def _read_of(self, reader: Reader, step: Callable[[Cells], R]) -> R:
         for _ in range(_AT_ONCE):
             with suppress(Torn):
                 return self._read_once(reader, step)

@@ -8,7 +8,9 @@ from coshelf.contract import Line, Place, Who
 from coshelf.coordination.names import kind_of, shown_line
 from coshelf.coordination.owners import Owners
 from coshelf.coordination.turn import Owner, Turn
-from coshelf.errors import ShelfClosed, TransactionInProgress, TurnTimeout
+from coshelf.engines.closed import closed_shelf
+from coshelf.errors import TransactionInProgress, TurnTimeout
+from coshelf.screen import plain
 
 __all__ = ["InLine", "Waiting"]
 
@@ -51,7 +53,7 @@ class Waiting:
     def refuse_over(self) -> None:
         """Raise if the wait ended because the shelf was closed."""
         if self.thing.owners.is_closed():
-            raise ShelfClosed(f"the shelf {self.thing.owners.where} has been closed")
+            raise closed_shelf(self.thing.owners.where)
 
     def wait(self, seconds: float | None) -> bool:
         """Wait for the turn, for up to ``seconds``. Return whether it has come."""
@@ -102,7 +104,16 @@ class InLine:
         return f"{kind_of(self.line)} {shown_line(self.line)}"
 
     def __repr__(self) -> str:
-        return f"<{self} of {self.owners.where}>"
+        return plain(f"<{type(self).__name__} {shown_line(self.line)} of {self.owners.where!r}>")
+
+    def _repr_html_(self) -> str:
+        from coshelf.coordination.showing import line_of_turns_as_html
+
+        def tell() -> tuple[tuple[Who, ...], tuple[Who, ...]]:
+            line = self.lines.line(self.line)
+            return line.holders, line.waiting
+
+        return line_of_turns_as_html(repr(self)[1:-1], tell)
 
 
 def timeout_of(thing: InLine, line: Line, waited: float) -> TurnTimeout:

@@ -19,6 +19,7 @@ from coshelf.coordination.queue_rows import Item, QueueRows, State
 from coshelf.coordination.taking import Taking
 from coshelf.errors import CoshelfError, TransactionInProgress, WaitTimeout
 from coshelf.keys import encode
+from coshelf.screen import plain
 from coshelf.system.timeouts import usable_timeout
 
 __all__ = ["ATTEMPTS", "Queue"]
@@ -67,7 +68,20 @@ class Queue(Generic[V]):
         self.items = Items(ground, self.rows, attempts or 0, self._lines[_PUT])
 
     def __repr__(self) -> str:
-        return f"<Queue {self.name!r} of {self.ground.engine.where!r}>"
+        return plain(f"<Queue {self.name!r} of {self.ground.engine.where!r}>")
+
+    def _repr_html_(self) -> str:
+        from coshelf.coordination.showing import facts_as_html, lengths
+
+        engine, is_inside = self.ground.engine, self.ground.is_inside
+
+        def tell() -> list[tuple[str, Any]]:
+            # Not the transaction of this task: its commit would check what is read here.
+            counted = lengths(self.rows, engine)
+            limits = [("maxsize", self.maxsize or None), ("before the transaction", True if is_inside else None)]
+            return [*(counted or [("items", 0)]), *limits]
+
+        return facts_as_html(repr(self)[1:-1], tell, waits=not engine.reads_at_once)
 
     # --- putting -----------------------------------------------------------------------------------------------------
 
@@ -277,7 +291,7 @@ class Queue(Generic[V]):
         return found
 
     def taken(self, delivery: int, block: bool, timeout: float | None, lease: float | None) -> tuple[Item, V]:
-        """The first item, which now is taken, and its value. For :class:`Taking`."""
+        """The first item, which now is taken, and its value. For :class:`~coshelf.coordination.taking.Taking`."""
         overlay = self.ground.joined()
         found: tuple[Item, V] = self._first(lambda: self._take(delivery, lease, overlay), overlay, block, timeout)
         self._tell_room(overlay)
@@ -312,7 +326,9 @@ class Queue(Generic[V]):
         return found
 
     def return_delivery(self, delivery: int) -> None:
-        """Give an item back whose taking was interrupted, if there is one. For :class:`Taking`."""
+        """Give an item back whose taking was interrupted, if there is one. For
+        :class:`~coshelf.coordination.taking.Taking`.
+        """
         with suppress(CoshelfError):  # the interrupt is what the caller is told
             self.items.return_delivery(self.ground.takers.row(), delivery)
             self.items.tell_put()

@@ -43,7 +43,7 @@ class Source(Protocol[V_co]):
 
 
 class Taking(Generic[V]):
-    """What :meth:`Queue.take` returns, for a ``with`` block. The block gets the item's value.
+    """What ``queue.take()`` returns, for a ``with`` block. The block gets the item's value.
 
     >>> import coshelf
     >>> jobs = coshelf.open("memory:").queue("jobs")
@@ -95,7 +95,7 @@ class Taking(Generic[V]):
         self._item = replace(item, version=version, state=state)
 
     def done(self) -> None:
-        """Remove the item for good, before the end of the block. As :meth:`Queue.done`."""
+        """Remove the item for good, before the end of the block. As ``queue.done()``."""
         overlay = self._queue.items.ground.joined()
         if self._is_done and overlay is None:
             return

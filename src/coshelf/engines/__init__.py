@@ -40,6 +40,8 @@ _BUILT_IN = {
     "valkeys+cluster": "coshelf.engines.redis",
     "valkeys+sentinel": "coshelf.engines.redis",
 }
+_OTHER_NAMES = {"abfs": "az", "azure": "az", "gcs": "gs", "pg": "postgresql", "psql": "postgresql"}
+"""What other programs call these schemes. Close spellings are found without this table."""
 _ENTRY_POINTS = "coshelf.engines"
 _LMDB = "coshelf.engines.lmdb"
 _ON_SERVERS = {"coshelf.engines.objects", "coshelf.engines.postgresql", "coshelf.engines.redis"}
@@ -64,6 +66,11 @@ def open_engine(target: object, options: OpenOptions) -> Engine:
     """
     refuse_credentials(target)
     if isinstance(target, str):
+        if target.removeprefix("sqlite:") == ":memory:":
+            raise UnknownEngine(
+                f"{target!r} is SQLite's name for a database in memory, which one program alone has\n"
+                "  hint: 'memory:' is a shelf in memory; './:memory:' is a file of this name"
+            )
         scheme = _SCHEME.match(target)
         if scheme:
             name = scheme.group(1).lower()
@@ -79,7 +86,10 @@ def open_engine(target: object, options: OpenOptions) -> Engine:
         return _built_in(engine).open_engine(path, options)
     if isinstance(target, MutableMapping) or _quacks_like_dbm(target):
         return _built_in("coshelf.engines.mapping").open_engine(target, options)
-    raise TypeError(f"a shelf is opened by a path, a URL or a mapping of bytes, not by {type(target).__name__}")
+    raise TypeError(
+        f"a shelf is opened by a path, a URL or a mutable mapping of bytes, not by {type(target).__name__}"
+        f"{_instead(target)}"
+    )
 
 
 def refuse_credentials(target: object) -> None:
@@ -139,9 +149,19 @@ def _find(scheme: str) -> _Opener:
         return cast("_Opener", found[0].load())
     known = sorted({*_BUILT_IN, *(point.name for point in entry_points(group=_ENTRY_POINTS))})
     raise UnknownEngine(
-        f"no engine is registered for URLs that begin with '{scheme}:' (known: {', '.join(known)}). "
-        "If this is the name of a file, put './' before it or pass a pathlib.Path"
+        f"no engine is registered for URLs that begin with '{scheme}:' (known: {', '.join(known)})\n"
+        f"  hint: {_near(scheme, known)}if this is the name of a file, put './' before it or pass a pathlib.Path"
     )
+
+
+def _near(scheme: str, known: list[str]) -> str:
+    """What the caller probably meant, as the beginning of a hint."""
+    import difflib
+
+    if scheme == "file":
+        return "a file is named by its path alone, without 'file:'; "
+    near = _OTHER_NAMES.get(scheme) or next(iter(difflib.get_close_matches(scheme, known, 1)), None)
+    return f"did you mean '{near}:'? Or " if near else ""
 
 
 def _built_in(module: str) -> _EngineModule:
@@ -156,6 +176,14 @@ def _built_in(module: str) -> _EngineModule:
             "  hint: sqlite:PATH needs only the standard library, and works in subinterpreters",
             name="lmdb",
         ) from error
+
+
+def _instead(target: object) -> str:
+    if target is None:
+        return "\n  hint: 'memory:' is a shelf in memory"
+    if isinstance(getattr(target, "name", None), str) and hasattr(target, "read"):
+        return "\n  hint: give the path of the file, not the open file"
+    return ""
 
 
 def _quacks_like_dbm(target: object) -> bool:

@@ -8,7 +8,20 @@ from typing import NoReturn
 from coshelf.contract import Batch, Engine, Entry, OpenOptions, Position, Snapshot
 from coshelf.errors import ShelfClosed
 
-__all__ = ["ClosedEngine"]
+__all__ = ["ClosedEngine", "closed_shelf"]
+
+
+def closed_shelf(where: str) -> ShelfClosed:
+    """The error for the use of a shelf that has been closed.
+
+    >>> print(closed_shelf("recipes.shelf"))
+    the shelf recipes.shelf has been closed
+      hint: use it before close() and inside its `with` block, or open it again
+    """
+    return ShelfClosed(
+        f"the shelf {where} has been closed\n"
+        "  hint: use it before close() and inside its `with` block, or open it again"
+    )
 
 
 class ClosedEngine(Engine):
@@ -20,7 +33,7 @@ class ClosedEngine(Engine):
         self.capabilities = engine.capabilities
 
     def _refuse(self) -> NoReturn:
-        raise ShelfClosed(f"the shelf {self.where} has been closed")
+        raise closed_shelf(self.where)
 
     def get(self, key: bytes) -> Entry | None:
         self._refuse()

@@ -14,8 +14,9 @@ from collections import deque
 from collections.abc import Callable, Iterator
 
 from coshelf.contract import BARRIER, Doorbell, Line, Place, Turns, Who
+from coshelf.engines.closed import closed_shelf
 from coshelf.engines.local_lock import LocalBell
-from coshelf.errors import ShelfClosed, TransactionInProgress
+from coshelf.errors import TransactionInProgress
 from coshelf.system import program
 from coshelf.system.cooperation import Gates, new_reentrant_lock
 
@@ -230,7 +231,7 @@ class LocalTurns(Turns):
                 "  hint: in a signal handler or finalizer, only note what is to be done, and do it later"
             )
         if self._is_closed:
-            raise ShelfClosed(f"the shelf {self._where} has been closed")
+            raise closed_shelf(self._where)
         self._is_changing = True
 
     def _call(self, row: _Row) -> None:

@@ -30,6 +30,7 @@ from coshelf.engines.local_turns import LocalTurns
 from coshelf.engines.memory import TableSnapshot
 from coshelf.engines.sorted_table import SortedTable
 from coshelf.errors import DamagedRecord, NotAShelf
+from coshelf.keys import shown
 from coshelf.values.expiry import INDEX, first_time
 
 __all__ = ["MappingEngine", "open_engine"]
@@ -52,6 +53,11 @@ _CAPABILITIES = Capabilities(
 
 def open_engine(target: Any, options: OpenOptions) -> Engine:
     """An engine on the mapping."""
+    if isinstance(target, dict) and not isinstance(next(iter(target), b""), bytes):
+        raise TypeError(
+            f"the dict has the key {shown(next(iter(target)))}; a dict in which a shelf is kept has bytes only\n"
+            "  hint: open a shelf, and store the dict's items with update()"
+        )
     engine = MappingEngine(target, options)
     if options.flag == "n":
         engine.check_entries()  # they will be deleted, so they must be a shelf's

@@ -52,7 +52,7 @@ def parse(url: str) -> ServerUrl:
     shown = without_secrets(url)
     scheme, mark, rest = url.partition("://")
     if not mark:
-        raise ValueError(f"{shown} has no '://' after the scheme")
+        raise ValueError(f"'//' must follow the scheme and its colon: write {shown}")
     place, _, query = rest.partition("?")
     authority, _, path = place.partition("/")
     credentials, _, hosts = authority.rpartition("@")

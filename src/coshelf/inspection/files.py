@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from coshelf.screen import plain
 from coshelf.system.paths import Path, expanded
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["check", "salvage"]
 
 
-def check(path: Path, *, progress: Progress | None = None) -> Report:
+def check(path: Path, *, progress: Progress | bool | None = None) -> Report:
     """Verify everything in a shelf's file, and report what is damaged, and where.
 
     Nothing is changed and no value is decoded. A damaged file cannot crash the process. No process can open the shelf
@@ -22,7 +23,8 @@ def check(path: Path, *, progress: Progress | None = None) -> Report:
 
     Args:
         path: of a file of the lmdb engine, or the URL of a shelf on any engine, which is opened.
-        progress: called with the number of pages verified, and of all pages.
+        progress: a function that is called with the number of pages verified, and of all pages; or True for a bar on
+            the terminal, or in the notebook, if it takes over a second.
 
     Raises:
         ShelfNotFound, ShelfPermissionError, StorageError: the file cannot be read.
@@ -37,20 +39,31 @@ def check(path: Path, *, progress: Progress | None = None) -> Report:
     from coshelf.engines import is_file, refuse_credentials
     from coshelf.engines.lmdb.checks.file import check_closed
     from coshelf.opening import open_with_codec
+    from coshelf.system.progress import showing
     from coshelf.values.front_doors import UNREAD_VALUES
 
     refuse_credentials(path)
-    report = None
-    if is_file(path):
-        path = os.path.realpath(expanded(path))
-        report = check_closed(path, progress)
-    if report is None:
+    if not is_file(path):
         with open_with_codec(path, "r", UNREAD_VALUES) as shelf:
             return shelf.check(progress=progress)
+    path = os.path.realpath(expanded(path))
+    with showing(progress, plain(os.fsdecode(path)), "pages", size=_size(path)) as tell:
+        report = check_closed(path, tell)
+        if report is None:
+            with open_with_codec(path, "r", UNREAD_VALUES) as shelf:
+                return shelf.check(progress=tell)
     return report
 
 
-def salvage(source: Path, target: Path, *, progress: Progress | None = None) -> SalvageReport:
+def _size(path: str | bytes) -> int | None:
+    """The bytes of a file; None if it cannot be read, which the caller will find out."""
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return None
+
+
+def salvage(source: Path, target: Path, *, progress: Progress | bool | None = None) -> SalvageReport:
     """Copy what can be read in a damaged file to a new shelf, and report what could not be read.
 
     The file is not changed. It is read without LMDB, so headers and inner pages may be damaged. A record is copied only
@@ -61,7 +74,7 @@ def salvage(source: Path, target: Path, *, progress: Progress | None = None) -> 
     Args:
         source: the damaged file. No process may have it open.
         target: the file of the new shelf, which must not exist.
-        progress: called with the number of pages read, and of all pages.
+        progress: as for :func:`check`.
 
     Raises:
         ShelfExists: the target exists.
@@ -81,7 +94,10 @@ def salvage(source: Path, target: Path, *, progress: Progress | None = None) -> 
     """
     from coshelf.engines import refuse_credentials
     from coshelf.engines.lmdb.checks.salvaging import salvage as take_all
+    from coshelf.system.progress import showing
 
     refuse_credentials(source)
     refuse_credentials(target)
-    return take_all(os.path.realpath(expanded(source)), target, progress)
+    source = os.path.realpath(expanded(source))
+    with showing(progress, plain(os.fsdecode(source)), "pages", size=_size(source)) as tell:
+        return take_all(source, target, tell)

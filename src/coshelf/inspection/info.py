@@ -12,6 +12,7 @@ from typing import Any
 
 from coshelf import native
 from coshelf.contract import Engine, Measured, distrust
+from coshelf.inspection.tables import Table, Tabular, facts
 from coshelf.keys import FIRST, LAST
 from coshelf.mapping.living import Living
 from coshelf.values.limiting import limits_of
@@ -21,8 +22,8 @@ __all__ = ["Info", "look_at"]
 
 
 @dataclass(frozen=True, slots=True)
-class Info:
-    """Facts about a shelf. None: its engine does not have this.
+class Info(Tabular):
+    """Facts about a shelf. None: its engine does not have this. Printed, and in a notebook, it is a table.
 
     Attributes:
         name: path or URL.
@@ -67,6 +68,27 @@ class Info:
     def as_dict(self) -> dict[str, Any]:
         """All attributes, for JSON."""
         return dataclasses.asdict(self)
+
+    def _tables(self) -> tuple[Table, ...]:
+        rows = [
+            ("shelf", self.name),
+            ("engine", self.engine),
+            ("id", self.store_id or None),
+            ("entries", self.entries),
+            ("file size", self.file_size),
+            ("created", self.created),
+            ("owner and mode", self.owner and f"{self.owner}, {self.mode}"),
+            ("codec", self.codec),
+            ("compression", self.compression),
+            ("encrypted with key", self.encryption),
+            ("limit of bytes", self.max_bytes),
+            ("limit of entries", self.max_entries),
+            ("evicts by", self.evict),
+            ("trusted", "yes" if self.trusted else f"no: {self.reason}"),
+            ("module in C", "in use" if self.native else f"not in use: {native.reason}"),
+            *((name.replace("_", " "), value) for name, value in self.capabilities.items()),
+        ]
+        return (facts(rows),)
 
 
 def look_at(engine: Engine) -> Info:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from coshelf.errors import DamagedRecord
+from coshelf.inspection.tables import Table, Tabular, facts, first_rows
 from coshelf.keys import FIRST, decode, shown
 from coshelf.screen import plain
 
@@ -48,8 +49,8 @@ class Problem:
 
 
 @dataclass(slots=True)
-class Report:
-    """What :meth:`coshelf.Shelf.check` and :func:`coshelf.check` found.
+class Report(Tabular):
+    """What :meth:`coshelf.Shelf.check` and :func:`coshelf.check` found. Printed, and in a notebook, it is a table.
 
     Attributes:
         name: the path or URL.
@@ -76,6 +77,21 @@ class Report:
         """All of it, for JSON."""
         return dataclasses.asdict(self) | {"ok": self.ok}
 
+    def _tables(self) -> tuple[Table, ...]:
+        count = len(self.problems)
+        found = f"{count:,} problem{'s' if count > 1 else ''}" if count else "no damage"
+        rows = [
+            ("shelf", self.name),
+            ("result", found),
+            ("whole entries", self.entries),
+            ("bytes of these", self.bytes),
+        ]
+        problems = [(problem.kind, problem.where, problem.message) for problem in self.problems]
+        return facts([*rows, *self._more_facts()]), *first_rows(("kind", "where", "problem"), problems)
+
+    def _more_facts(self) -> list[tuple[str, Any]]:
+        return []
+
 
 @dataclass(slots=True)
 class SalvageReport(Report):
@@ -101,9 +117,18 @@ class SalvageReport(Report):
     resurrected: int = 0
     from_delta: int = 0
 
+    def _more_facts(self) -> list[tuple[str, Any]]:
+        return [
+            ("pages", self.pages),
+            ("unreadable pages", self.unreadable_pages),
+            ("lost entries", self.lost if self.lost_is_known else f"{self.lost:,} or more"),
+            ("possibly older or deleted", self.resurrected),
+            ("not flushed before", self.from_delta),
+        ]
+
 
 @dataclass(frozen=True, slots=True)
-class Compaction:
+class Compaction(Tabular):
     """What :meth:`coshelf.Shelf.compact` did.
 
     Attributes:
@@ -117,6 +142,9 @@ class Compaction:
     def as_dict(self) -> dict[str, Any]:
         """All of it, for JSON."""
         return dataclasses.asdict(self)
+
+    def _tables(self) -> tuple[Table, ...]:
+        return (facts([("bytes before", self.before), ("bytes now", self.after)]),)
 
 
 @dataclass(frozen=True, slots=True)

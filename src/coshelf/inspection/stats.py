@@ -9,6 +9,7 @@ from typing import Any
 
 from coshelf.contract import Engine, Measured
 from coshelf.inspection.reports import Figures
+from coshelf.inspection.tables import Table, Tabular, facts
 from coshelf.keys import FOREIGN, STR, shown
 from coshelf.mapping.living import Living
 from coshelf.mapping.namespace import Namespace
@@ -21,8 +22,10 @@ _MOST_PREFIXES = 10_000
 
 
 @dataclass(slots=True)
-class Stats:
+class Stats(Tabular):
     """Statistics of a shelf. The bytes of an entry are those of its encoded key, record, and large buffers.
+
+    Printed, and in a notebook, it is a table.
 
     Attributes:
         name: path or URL.
@@ -46,6 +49,16 @@ class Stats:
     def as_dict(self) -> dict[str, Any]:
         """All attributes, for JSON."""
         return dataclasses.asdict(self)
+
+    def _tables(self) -> tuple[Table, ...]:
+        rows = [("shelf", self.name), ("engine", self.engine), ("entries", self.entries), ("bytes", self.bytes)]
+        prefixes = [(entries, size, prefix or "(no prefix)") for prefix, (entries, size) in self.prefixes.items()]
+        largest = [(size, key) for key, size in self.largest]
+        return (
+            facts([*rows, *(_facts_of(self.file) if self.file is not None else ())]),
+            *((Table(("entries", "bytes", "prefix"), prefixes),) if prefixes else ()),
+            *((Table(("bytes", "largest"), largest),) if largest else ()),
+        )
 
 
 def gather(engine: Engine, namespace: Namespace, *, prefix_depth: int, largest: int, cheap: bool) -> Stats:
@@ -79,6 +92,31 @@ def gather(engine: Engine, namespace: Namespace, *, prefix_depth: int, largest: 
     stats.prefixes = {prefix: (count, size) for prefix, (count, size) in sorted(sizes.items())}
     stats.largest = [(shown(namespace.decode(key)), size) for size, key in sorted(top, reverse=True)]
     return stats
+
+
+def _facts_of(file: Figures) -> list[tuple[str, Any]]:
+    readers = [
+        f"pid {reader.pid}" + ("" if reader.behind is None else f" ({reader.behind} flushes behind)")
+        for reader in file.readers or ()
+    ]
+    return [
+        ("file size", file.file_size),
+        ("page size", file.page_size),
+        ("pages", file.pages),
+        ("free pages", file.free_pages),
+        ("blobs", file.blobs),
+        ("bytes of these", file.blob_bytes),
+        ("last commit", file.sequence),
+        ("waiting to be flushed", file.waiting_entries),
+        ("bytes of these", file.waiting_bytes),
+        ("open in", ", ".join(readers) or None),
+        ("oldest snapshot, seconds", file.oldest_snapshot),
+        ("counted towards max_bytes", file.counted_bytes),
+        ("evictions", file.evictions),
+        ("hits", file.hits),
+        ("misses", file.misses),
+        ("locked by", None if file.holder_pid is None else f"pid {file.holder_pid} ({file.holder_command})"),
+    ]
 
 
 def _prefix(key: bytes, namespace: Namespace, depth: int) -> str:

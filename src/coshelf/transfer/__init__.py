@@ -12,11 +12,13 @@ if TYPE_CHECKING:
     from coshelf.transfer.exporting import export_entries
     from coshelf.transfer.importing import import_entries
     from coshelf.transfer.report import Left, TransferReport
+    from coshelf.transfer.source import SourceError
 
-__all__ = ["Left", "TransferReport", "copy_entries", "export_entries", "import_entries"]
+__all__ = ["Left", "SourceError", "TransferReport", "copy_entries", "export_entries", "import_entries"]
 
 _MODULES = {
     "Left": "report",
+    "SourceError": "source",
     "TransferReport": "report",
     "copy_entries": "copying",
     "export_entries": "exporting",

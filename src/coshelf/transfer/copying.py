@@ -27,6 +27,7 @@ from coshelf.inspection.reports import shown_key
 from coshelf.keys import FIRST, LAST
 from coshelf.mapping.living import Living
 from coshelf.mapping.shelf import Shelf
+from coshelf.system.progress import showing
 from coshelf.transfer.copying_items import missing_items
 from coshelf.transfer.records_apart import Apart, take_apart
 from coshelf.transfer.report import Left, TransferProgress, TransferReport
@@ -60,6 +61,10 @@ class Copied(TransferReport):
     settings: list[str] = field(default_factory=list)
     items: int = 0
 
+    def _more_facts(self) -> list[tuple[str, Any]]:
+        settings = ", ".join(self.settings) or None
+        return [("verified", self.verified), ("settings", settings), ("items of queues and deques", self.items or None)]
+
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         return TransferReport.as_dict(self) | {
@@ -78,7 +83,7 @@ def copy_entries(
     trust: bool = False,
     dry_run: bool = False,
     timeout: float = 60.0,
-    progress: TransferProgress | None = None,
+    progress: TransferProgress | bool | None = None,
 ) -> Copied:
     """Copy all entries of a shelf to another shelf, whatever engines they use.
 
@@ -99,7 +104,8 @@ def copy_entries(
             they are read. Without it a new or empty target is not trusted afterwards.
         dry_run: only read and report; the target is neither made nor changed.
         timeout: seconds that bound every wait for a lock or a server.
-        progress: called from time to time with the number of entries read, and of all entries, or None.
+        progress: a function that is called from time to time with the number of entries so far, and of all entries, or
+            None; or True for a bar on the terminal, or in the notebook, if it takes over a second.
 
     Returns:
         The result for all entries. Entries that the target cannot hold are in ``failed``, each with its reason.
@@ -127,7 +133,9 @@ def copy_entries(
             _keep_trust_apart(from_engine, to_engine)
         has_snapshots = from_engine.capabilities.snapshots is True
         reader = stack.enter_context(from_engine.snapshot() if has_snapshots else nullcontext(from_engine))
-        return _Copy(from_engine, reader, to_engine, overwrite, verify and not dry_run, dry_run, progress).run()
+        unit = "entries copied or compared" if verify and not dry_run else "entries"
+        tell = stack.enter_context(showing(progress, to_engine.where, unit))
+        return _Copy(from_engine, reader, to_engine, overwrite, verify and not dry_run, dry_run, tell).run()
 
 
 def _opened(place: Any, flag: Any, timeout: float) -> AbstractContextManager[Engine]:

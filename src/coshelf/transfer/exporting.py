@@ -19,6 +19,7 @@ from coshelf.errors import CoshelfError, InvalidKey, KeyTooLong, NotAShelf
 from coshelf.keys import encode, shown
 from coshelf.system.durable_files import sync_directory
 from coshelf.system.paths import expanded
+from coshelf.system.progress import showing
 from coshelf.transfer.json_lines import line_of, same_in_json
 from coshelf.transfer.report import Left, TransferProgress, TransferReport
 from coshelf.transfer.shelf_source import ShelfSource
@@ -41,20 +42,21 @@ def export_entries(
     trust_pickle: bool = False,
     overwrite: bool = False,
     dry_run: bool = False,
-    progress: TransferProgress | None = None,
+    progress: TransferProgress | bool | None = None,
 ) -> TransferReport:
     """Copy the entries of a shelf to a form that other programs read. The target appears complete, or not at all.
 
     Args:
         source: a path or URL of a shelf.
         target: a path; "-" is standard output, with JSON lines.
-        kind: one of :data:`TARGETS`. None: a name with a slash at its end is a directory of pickleshare, and any other
-            name is a file of JSON lines.
+        kind: "jsonl", "pickleshare" or "shelve". None: a name with a slash at its end is a directory of pickleshare,
+            and any other name is a file of JSON lines.
         trust_pickle: unpickle, and write values that JSON can hold exactly as JSON. Otherwise, and for all other
             values, a line holds the pickle in base64, which ``import`` reads.
         overwrite: whether a file at the target may be replaced.
         dry_run: only read and report.
-        progress: called from time to time with the number of entries so far, and of all entries, or None.
+        progress: a function that is called from time to time with the number of entries so far, and of all entries, or
+            None; or True for a bar on the terminal, or in the notebook, if it takes over a second.
 
     Raises:
         NotAShelf: the target exists, and ``overwrite`` is not given.
@@ -76,20 +78,23 @@ def export_entries(
     if kind not in TARGETS:
         raise ValueError(f"unknown kind {kind!r} of target; the kinds are {', '.join(TARGETS)}")
     report = TransferReport(kind)
-    with ShelfSource(expanded(os.fspath(source)), SourceOptions()) as opened:
+    with (
+        ShelfSource(expanded(os.fspath(source)), SourceOptions()) as opened,
+        showing(progress, place, "entries") as tell,
+    ):
         if place == "-":
-            _copy(opened, _JsonLines(sys.stdout, trust_pickle), report, dry_run, progress)
+            _copy(opened, _JsonLines(sys.stdout, trust_pickle), report, dry_run, tell)
             sys.stdout.flush()
             return report
         place = os.path.abspath(place.removeprefix("files:"))
         _refuse_what_is_there(place, kind, overwrite=overwrite)
         if dry_run:
-            _copy(opened, _JsonLines(None, trust_pickle) if kind == "jsonl" else None, report, dry_run, progress)
+            _copy(opened, _JsonLines(None, trust_pickle) if kind == "jsonl" else None, report, dry_run, tell)
             return report
         with _whole(place) as making:
             sink = _sink(kind, making, trust_pickle)
             try:
-                _copy(opened, sink, report, dry_run, progress)
+                _copy(opened, sink, report, dry_run, tell)
             finally:
                 sink.close()
     return report
@@ -98,7 +103,7 @@ def export_entries(
 def _copy(
     source: ShelfSource, sink: _Sink | None, report: TransferReport, dry_run: bool, progress: TransferProgress | None
 ) -> None:
-    total = source.count()
+    total, number = source.count(), 0
     for number, found in enumerate(source.entries(), 1):
         if isinstance(found, Left):
             report.failed.append(found)
@@ -111,6 +116,8 @@ def _copy(
                 report.failed.append(Left(shown(found.key), str(error).splitlines()[0]))
         if progress is not None and number % 1_000 == 0:
             progress(number, total)
+    if progress is not None:
+        progress(number, number)
 
 
 @contextmanager

@@ -15,7 +15,9 @@ from coshelf.errors import DamagedRecord, InvalidKey, KeyTooLong, ShelfNotFound,
 from coshelf.keys import encode, shown
 from coshelf.mapping.shelf import Shelf
 from coshelf.opening import open_with_codec
+from coshelf.screen import plain
 from coshelf.system.paths import expanded
+from coshelf.system.progress import showing
 from coshelf.transfer.admission import Admission
 from coshelf.transfer.detection import open_source
 from coshelf.transfer.diskcache_source import DISKS
@@ -50,7 +52,7 @@ def import_entries(
     replace: bool = False,
     trust: bool = False,
     dry_run: bool = False,
-    progress: TransferProgress | None = None,
+    progress: TransferProgress | bool | None = None,
 ) -> TransferReport:
     """Copy the entries of a source into a shelf.
 
@@ -84,7 +86,8 @@ def import_entries(
         replace: whether another value that the target has under the same key is replaced.
         trust: whether a trusted target may take any values of the source. They may run code when they are read.
         dry_run: only read and report; the target is neither made nor changed.
-        progress: called from time to time with the number of entries so far, and of all entries, or None.
+        progress: a function that is called from time to time with the number of entries so far, and of all entries, or
+            None; or True for a bar on the terminal, or in the notebook, if it takes over a second.
 
     Raises:
         SourceError: the kind of the source is unknown, or the source cannot be read.
@@ -128,12 +131,12 @@ def import_entries(
         report = TransferReport(opened.kind)
         admission = Admission(shelf.engine_for("import"), os.fspath(source), trusted=trust or opened.is_trusted)
         total = opened.count()
-        seen = 0
+        tell = stack.enter_context(showing(progress, plain(os.fspath(target)), "entries"))
         for batch in _batches(_fitting(opened.entries(), shelf.capabilities, options), report):
             _store(shelf, batch, report, None if dry_run else admission, replace=replace)
             seen = report.done + report.unchanged + len(report.skipped) + len(report.failed)
-            if progress is not None:
-                progress(seen, total)
+            if tell is not None:
+                tell(seen, total)
         return report
 
 

@@ -21,6 +21,7 @@ from coshelf.transfer.pickles import entry, pickled
 from coshelf.transfer.report import Left
 from coshelf.transfer.source import Skipped, Source, SourceEntry, SourceError, SourceOptions
 from coshelf.values.envelope import NOTHING, Envelope
+from coshelf.values.repetition import is_repetitive
 from coshelf.values.tags import encoded_tags, texts_of
 
 __all__ = ["JsonLinesSource", "key_notation", "line_of", "same_in_json"]
@@ -125,13 +126,17 @@ def _key(notation: Any) -> Any:
 
 
 def same_in_json(value: Any) -> bool:
-    """Whether JSON returns exactly this value, with the same types in all parts."""
+    """Whether JSON returns exactly this value, with the same types in all parts. Its text is not endless."""
+    return not is_repetitive(value) and _is_same(value)
+
+
+def _is_same(value: Any) -> bool:
     if value is None or type(value) in (bool, str, int):
         return type(value) is not int or abs(value) < _LONGEST_INT
     if type(value) is float:
         return math.isfinite(value)
     if type(value) is list:
-        return all(same_in_json(part) for part in value)
+        return all(_is_same(part) for part in value)
     if type(value) is dict:
-        return all(type(name) is str and same_in_json(part) for name, part in value.items())
+        return all(type(name) is str and _is_same(part) for name, part in value.items())
     return False

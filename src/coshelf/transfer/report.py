@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from coshelf.inspection.tables import Table, Tabular, facts, first_rows
+
 __all__ = ["Left", "TransferProgress", "TransferReport"]
 
 TransferProgress = Callable[[int, int | None], object]
@@ -26,7 +28,7 @@ class Left:
 
 
 @dataclass(slots=True)
-class TransferReport:
+class TransferReport(Tabular):
     """The result of a transfer. After a dry run, what it would have done.
 
     Attributes:
@@ -54,3 +56,13 @@ class TransferReport:
             for name, of in (("skipped", self.skipped), ("failed", self.failed))
         }
         return {"kind": self.kind, "done": self.done, "unchanged": self.unchanged, **left}
+
+    def _tables(self) -> tuple[Table, ...]:
+        counts = [("skipped", len(self.skipped) or None), ("failed", len(self.failed) or None)]
+        left = [("skipped", each.key, each.reason) for each in self.skipped]
+        left += [("failed", each.key, each.reason) for each in self.failed]
+        rows = [("kind", self.kind), ("done", self.done), ("unchanged", self.unchanged), *self._more_facts(), *counts]
+        return facts(rows), *first_rows(("", "key", "reason"), left)
+
+    def _more_facts(self) -> list[tuple[str, Any]]:
+        return []

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from coshelf.errors import Unsupported
+from coshelf.inspection.tables import Table, Tabular, facts
 from coshelf.system import extras
 from coshelf.values.compression import Compression
 from coshelf.values.dictionaries import Dictionaries
@@ -14,6 +15,7 @@ from coshelf.values.pickles import Pickles
 
 if TYPE_CHECKING:
     from coshelf.contract import Engine
+    from coshelf.inspection.reports import Progress
     from coshelf.mapping.handle import Handle
     from coshelf.mapping.namespace import Namespace
     from coshelf.values.codec import Codec
@@ -22,10 +24,11 @@ __all__ = ["Training", "train"]
 
 _LONGEST = 128 * 1024  # bytes of a value that Zstandard looks at
 _LEAST = 8  # samples
+_OFTEN = 256  # values between two calls that tell the progress
 
 
 @dataclass(frozen=True, slots=True)
-class Training:
+class Training(Tabular):
     """The result of :meth:`coshelf.Shelf.train_dictionary`.
 
     Attributes:
@@ -46,8 +49,20 @@ class Training:
         """All attributes, for JSON."""
         return dataclasses.asdict(self)
 
+    def _tables(self) -> tuple[Table, ...]:
+        rows = [
+            ("dictionary", str(self.dictionary)),
+            ("bytes of the dictionary", self.size),
+            ("samples", self.samples),
+            ("bytes without the dictionary", self.before),
+            ("bytes with it", self.after),
+        ]
+        return (facts(rows),)
 
-def train(handle: Handle, namespace: Namespace, *, samples: int, size: int) -> Training:
+
+def train(
+    handle: Handle, namespace: Namespace, *, samples: int, size: int, progress: Progress | None = None
+) -> Training:
     """Train on values of a namespace, and store the dictionary."""
     codec = handle.codec
     compression = next((layer for layer in codec.layers if isinstance(layer, Compression)), None)
@@ -61,7 +76,7 @@ def train(handle: Handle, namespace: Namespace, *, samples: int, size: int) -> T
         raise ValueError(
             f"a dictionary needs 256 bytes and {_LEAST} samples or more, not {size} bytes and {samples} samples"
         )
-    payloads = _payloads(handle.engine, namespace, codec, samples)
+    payloads = _payloads(handle.engine, namespace, codec, samples, progress)
     zstd = extras.zstd()
     try:
         found = zstd.train_dict(payloads, size)
@@ -78,10 +93,13 @@ def train(handle: Handle, namespace: Namespace, *, samples: int, size: int) -> T
     return Training(found.dict_id, len(found.dict_content), len(payloads), before, after)
 
 
-def _payloads(engine: Engine, namespace: Namespace, codec: Codec, samples: int) -> list[bytes]:
+def _payloads(
+    engine: Engine, namespace: Namespace, codec: Codec, samples: int, progress: Progress | None
+) -> list[bytes]:
     """The payloads of values before compression, taken evenly from the whole namespace."""
     ranges = namespace.ranges
-    step = max(1, sum(engine.count(start, stop) for start, stop in ranges) // samples)
+    total = sum(engine.count(start, stop) for start, stop in ranges)
+    step = max(1, total // samples)
     payloads: list[bytes] = []
     number = 0
     for start, stop in ranges:
@@ -89,4 +107,8 @@ def _payloads(engine: Engine, namespace: Namespace, codec: Codec, samples: int) 
             if not number % step and entry is not None and len(payloads) < samples:
                 payloads.append(codec.opened(namespace.decode(encoded), encoded, entry.record)[1][:_LONGEST])
             number += 1
+            if progress is not None and not number % _OFTEN:
+                progress(number, total)
+    if progress is not None:
+        progress(number, number)
     return [payload for payload in payloads if payload]

@@ -21,7 +21,10 @@ _LONGEST_PAUSE = 0.02
 
 def open_engine(target: Any, options: OpenOptions, *, as_pickleshare: bool = False) -> FilesEngine:
     """The engine on a directory: ``files:PATH``, or a path. ``as_pickleshare`` is as in :class:`FilesEngine`."""
-    path = os.path.abspath(target.removeprefix("files:"))
+    given = target.removeprefix("files:")
+    if not given:
+        raise NotAShelf("'' cannot be the path of a shelf: it is empty\n  hint: 'files:.' is the working directory")
+    path = os.path.abspath(given)
     with translated("open", "the shelf", path):
         if options.flag in ("c", "n"):
             make_root(path, options.mode)

@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
+from coshelf.engines.closed import closed_shelf
 from coshelf.engines.files.names import TRAILER, is_long, key_in_trailer
 from coshelf.engines.files.paths import OWN, Parts, is_part
 from coshelf.engines.files.pickle_files import YOUNG, begins_as_pickle, could_be_pickle, is_whole
-from coshelf.errors import DamagedRecord, InvalidKey, ShelfClosed
+from coshelf.errors import DamagedRecord, InvalidKey
 from coshelf.system.cooperation import new_reentrant_lock
 
 __all__ = [
@@ -73,7 +74,7 @@ class Tree:
         """Keeps the descriptor open, even if another thread closes the engine meanwhile."""
         with self._counting:
             if not self._users:  # the number of the descriptor may be that of another file by now
-                raise ShelfClosed(f"the shelf {self.where} has been closed")
+                raise closed_shelf(self.where)
             self._users += 1
         try:
             yield

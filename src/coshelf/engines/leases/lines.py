@@ -11,12 +11,13 @@ from contextlib import suppress
 from functools import partial
 
 from coshelf.contract import Batch, Doorbell, Engine, Entry, Line, Place, Turns, Who
+from coshelf.engines.closed import closed_shelf
 from coshelf.engines.leases.commits import swap
 from coshelf.engines.leases.members import Member, Patience, now
 from coshelf.engines.leases.places import LeasedPlace
 from coshelf.engines.leases.rows import BELLS, LINES, MEMBERS, TOKENS, Row, Seat, line_key, packed, unpacked
 from coshelf.engines.renewing import Renewer
-from coshelf.errors import CoshelfError, DamagedRecord, OutcomeUnknown, ShelfClosed
+from coshelf.errors import CoshelfError, DamagedRecord, OutcomeUnknown
 from coshelf.system import program
 from coshelf.system.cooperation import new_reentrant_lock
 
@@ -78,7 +79,7 @@ class Lines(Turns):
 
     def _refuse_closed(self) -> None:
         if self.is_closed:
-            raise ShelfClosed(f"the shelf {self.engine.where} has been closed")
+            raise closed_shelf(self.engine.where)
 
     def _enter(self, id: str, name: bytes) -> Member:
         """The member that a new place belongs to."""

@@ -302,7 +302,10 @@ class LmdbEngine(Waiting):
             return committer.into_base(batch)
         except DeltaFull as full:
             if not full.for_good:
-                raise StorageFull(f"cannot write {self.where}: no space left on the device") from full
+                raise StorageFull(
+                    f"cannot write {self.where}: no space left on the device; nothing of this commit was stored\n"
+                    "  hint: make space, and repeat the call; all earlier commits are there"
+                ) from full
         committer.replace_delta()
         return committer.into_base(batch)
 
@@ -441,11 +444,11 @@ class LmdbEngine(Waiting):
         with translated(self.where, "read"):
             return figures_of(self._environment)
 
-    def compact(self) -> Compaction:
+    def compact(self, progress: Progress | None = None) -> Compaction:
         from coshelf.engines.lmdb.files.compaction import compact
 
         with self.exclusive():
-            return compact(self._environment)
+            return compact(self._environment, progress)
 
     def reopen_arguments(self) -> tuple[str, OpenOptions]:
         return self.where, self._options.for_reopening()

@@ -9,10 +9,10 @@ from contextlib import contextmanager
 
 import lmdb
 
+from coshelf.engines.closed import closed_shelf
 from coshelf.errors import (
     CoshelfError,
     DamagedShelf,
-    ShelfClosed,
     ShelfPermissionError,
     StorageError,
     StorageFull,
@@ -58,7 +58,10 @@ def translate(error: lmdb.Error, path: str, doing: str) -> CoshelfError:
         kept = {"flush": "; what waits to be flushed is kept", "create": ""}.get(
             doing, "; nothing of this commit was stored"
         )
-        return StorageFull(f"cannot {doing} {path}: no space left on the device{kept}")
+        return StorageFull(
+            f"cannot {doing} {path}: no space left on the device{kept}\n"
+            "  hint: make space, and repeat the call; all earlier commits are there"
+        )
     if isinstance(error, lmdb.MapFullError):
         return StorageFull(
             f"cannot {doing} {path}: the part of this process's address space that was taken for it is used up\n"
@@ -86,6 +89,6 @@ def translate(error: lmdb.Error, path: str, doing: str) -> CoshelfError:
     if error.code in NO_RIGHT:
         return ShelfPermissionError(error.code, f"this user may not {doing} the shelf", path)
     if "closed" in str(error):
-        return ShelfClosed(f"the shelf {path} has been closed")
+        return closed_shelf(path)
     reason = os.strerror(error.code) if 0 < error.code < 200 else str(error)
     return StorageError(error.code, f"cannot {doing} the shelf: {reason}", path)

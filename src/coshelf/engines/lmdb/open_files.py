@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, Protocol
 
 from coshelf.contract import Doorbell, PollingBell
+from coshelf.engines.closed import closed_shelf
 from coshelf.engines.lmdb.delta.deltas import Deltas
 from coshelf.engines.lmdb.failures import translated
 from coshelf.engines.lmdb.files.sidecars import Files, open_files
@@ -341,7 +342,7 @@ class OpenFiles(abc.ABC):
         self._inside.append(None)
         try:
             if not self.users:
-                raise ShelfClosed(f"the shelf {self.path} has been closed")
+                raise closed_shelf(self.path)
             base = self._base or self._renew()
         except BaseException:
             self.leave()

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from typing import TypeAlias, TypeVar, cast
 
+from coshelf.engines.closed import closed_shelf
 from coshelf.engines.objects.loop_tasks import LoopTask, begun_on_loop, results_on_loop
-from coshelf.errors import ShelfClosed
 from coshelf.system.bridge import is_bridged
 from coshelf.system.cooperation import acquire, can_start_threads, new_lock, new_reentrant_lock
 from coshelf.system.per_loop import PerLoop
@@ -51,7 +51,7 @@ class Workers:
 
     def _refuse_closed(self) -> None:
         if self._closed:
-            raise ShelfClosed(f"the shelf {self._where} has been closed")
+            raise closed_shelf(self._where)
 
     def _later(self, tasks: Sequence[Callable[[], T]]) -> list[Future[T]]:
         with self._lock:

@@ -6,9 +6,9 @@ import psycopg
 from psycopg import errors
 from psycopg_pool import PoolClosed, PoolTimeout
 
+from coshelf.engines.closed import closed_shelf
 from coshelf.errors import (
     CoshelfError,
-    ShelfClosed,
     ShelfLocked,
     ShelfNotFound,
     ShelfPermissionError,
@@ -81,5 +81,5 @@ def translate(error: psycopg.Error, where: str, doing: str, timeout: float) -> C
     if isinstance(error, errors.SerializationFailure):  # a standby cancelled this reader to apply changes
         return SnapshotLost(f"the server gave up this instant of {where}: {reason(error)}")
     if isinstance(error, PoolClosed):
-        return ShelfClosed(f"the shelf {where} has been closed")
+        return closed_shelf(where)
     return StorageError(f"cannot {doing} {where}: {reason(error)}")

@@ -27,7 +27,7 @@ def open_engine(target: Any, options: OpenOptions) -> Engine:
     """Open the shelf at ``sqlite:PATH``, making it if the flag allows."""
     given = target[len(_SCHEME) :]
     if not given or "\0" in given:
-        raise NotAShelf(f"{given!r} cannot be the path of a shelf")
+        raise NotAShelf(f"{given!r} cannot be the path of a shelf: it is empty or has a null character")
     path = os.path.realpath(given)
     refuse_shared_filesystem(path)
     for _ in range(_ATTEMPTS):

@@ -16,8 +16,9 @@ from contextlib import contextmanager, suppress
 from urllib.parse import quote
 
 from coshelf.contract import OpenOptions
+from coshelf.engines.closed import closed_shelf
 from coshelf.engines.sqlite.failures import translated
-from coshelf.errors import ShelfClosed, StorageError
+from coshelf.errors import StorageError
 from coshelf.system.cooperation import new_reentrant_lock
 
 __all__ = ["Connections"]
@@ -72,7 +73,7 @@ class Connections:
         """A connection for the caller alone. With ``keep``, it is used for longer than a call: no fork waits for it."""
         with self._lock:
             if self._closed:
-                raise ShelfClosed(f"the shelf {self.path} has been closed")
+                raise closed_shelf(self.path)
             if self._forked_in_use:
                 raise StorageError(
                     f"{self.path} was being read or written by SQLite when this process was forked, and cannot be "

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from coshelf import records
 from coshelf.engines.sqlite.connections import Connections
 from coshelf.engines.sqlite.failures import translated
+from coshelf.engines.wrong_places import NO_DIRECTORY
 from coshelf.errors import (
     CoshelfError,
     DamagedShelf,
@@ -57,7 +58,7 @@ def create(path: str, mode: int, *, over: bool = False) -> bool:
     try:
         descriptor, temporary = tempfile.mkstemp(".new", prefix, os.path.dirname(path))
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise ShelfNotFound(errno.ENOENT, "the directory for the shelf does not exist", path) from error
+        raise ShelfNotFound(errno.ENOENT, NO_DIRECTORY, path) from error
     except OSError as error:
         raise translate(error, "create", "the shelf", path) from error
     try:

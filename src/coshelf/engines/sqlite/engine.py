@@ -283,8 +283,8 @@ class SqliteEngine(ExclusiveEngine):
             )
         return Figures(os.stat(self._path).st_size, self._created, size, pages, free, number)
 
-    def compact(self) -> Compaction:
-        """Write the file again. Readers can read meanwhile, and keep their instants."""
+    def compact(self, progress: Progress | None = None) -> Compaction:
+        """Write the file again. Readers can read meanwhile, and keep their instants. SQLite tells no progress."""
         self._refuse_writes()
         with self._writing(self._options.timeout):
             assert self._lock is not None

@@ -38,6 +38,8 @@ class _Translation:
             raise translate(error, self._path, self._doing, self._timeout) from error
         if isinstance(error, OverflowError):
             raise ValueTooLarge(f"cannot {self._doing} {self._path}: {error}") from error
+        if isinstance(error, UnicodeDecodeError):  # the text of SQLite's own error has bytes of the file
+            raise DamagedShelf(f"{self._path} is damaged: its schema has bytes that are not UTF-8") from error
 
 
 def translated(path: str, doing: str, timeout: float) -> AbstractContextManager[None]:

@@ -7,13 +7,15 @@ import sqlite3
 import threading
 import weakref
 from collections.abc import Iterator
+from contextlib import suppress
+from operator import itemgetter
 from typing import Any
 
 from coshelf import records
 from coshelf.contract import Entry, Snapshot
 from coshelf.engines.sqlite.connections import Connections
 from coshelf.engines.sqlite.failures import translated
-from coshelf.errors import DamagedRecord, ShelfClosed
+from coshelf.errors import DamagedRecord, DamagedShelf, ShelfClosed
 from coshelf.values.expiry import INDEX, row_of
 
 __all__ = ["COUNT", "FIRST_EXPIRY", "GET", "SqliteSnapshot", "entry_of"]
@@ -23,6 +25,7 @@ COUNT = "SELECT count(*) FROM entries WHERE key >= ? AND key < ?"
 FIRST_EXPIRY = "SELECT key FROM entries WHERE key >= ? AND key < ? ORDER BY key LIMIT 1"
 _PAGE_BYTES = 1 << 20
 _LARGEST_PAGE = 256
+_KEY = itemgetter(0)
 
 _Page = list[tuple[Any, ...]]
 
@@ -126,12 +129,15 @@ class SqliteSnapshot(Snapshot):
                     page = cursor.fetchmany(size)
                 if not page:
                     return
+                if {*map(type, map(_KEY, page))} != {bytes}:  # SQLite keeps any type in any column
+                    raise DamagedShelf(f"{self._path} is damaged: a key in it is not a BLOB")
                 yield page
                 average = sum(len(row[-1]) for row in page) // len(page) + 1
                 size = max(1, min(size * 16, _LARGEST_PAGE, _PAGE_BYTES // average))
         finally:
             if cursor is not None and self._held.pid == os.getpid():
-                with self._held.lock:
+                # The connection may be closed: this can run while Python collects both, in any order.
+                with self._held.lock, suppress(sqlite3.ProgrammingError):
                     cursor.close()
 
     def scan(
@@ -143,7 +149,7 @@ class SqliteSnapshot(Snapshot):
 
     def pages(self, start: bytes, stop: bytes, *, reverse: bool = False) -> Iterator[list[tuple[bytes, bytes]]]:
         for page in self._pages(start, stop, reverse, "key, record"):
-            if any(len(record) <= records.TRAILER for _, record in page):
+            if any(type(record) is not bytes or len(record) <= records.TRAILER for _, record in page):
                 for key, record in page:
                     entry_of(key, [(record,)], self._path)
             yield page

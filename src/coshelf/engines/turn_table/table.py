@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any, cast
 
 from coshelf.contract import BARRIER, Doorbell, Line, Place, Turns
+from coshelf.engines.closed import closed_shelf
 from coshelf.engines.turn_table.bells import TableBell, bell_of
 from coshelf.engines.turn_table.callers import Callers
 from coshelf.engines.turn_table.home import TableHome
@@ -34,7 +35,7 @@ from coshelf.engines.turn_table.layout import (
     process_rows_in,
 )
 from coshelf.engines.turn_table.table_file import open_table
-from coshelf.errors import KeyTooLong, ReadOnlyShelf, ShelfClosed, StorageError
+from coshelf.errors import KeyTooLong, ReadOnlyShelf, StorageError
 from coshelf.system import futex, program
 from coshelf.system.backoff import Backoff
 from coshelf.system.cooperation import is_cooperative, new_reentrant_lock
@@ -82,7 +83,7 @@ class TableTurns(Turns):
         if table is None or self._is_closed:
             with self._lock:
                 if self._is_closed:
-                    raise ShelfClosed(f"the shelf {self._home.where} has been closed")
+                    raise closed_shelf(self._home.where)
                 table = self._table
                 if table is None:
                     with self._home.kept_open():

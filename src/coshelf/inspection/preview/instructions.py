@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 __all__ = ["Instruction", "instructions"]
 
 _EXCERPT = 240  # bytes of an argument that are read
+_BEGINNING = 4_096  # of a bytes argument, for what describes its own content
 _BY_CODE = {ord(each.code): each for each in pickletools.opcodes}
 _LENGTHS = {
     pickletools.TAKEN_FROM_ARGUMENT1: 1,
@@ -27,12 +28,14 @@ class Instruction(NamedTuple):
         name: as in :mod:`pickletools`.
         argument: int, float, str or bytes; str and bytes may be cut. None if the instruction has no argument.
         size: stored bytes of a str or bytes argument; 0 for others.
+        beginning: of a bytes argument that is cut, more of its beginning.
     """
 
     at: int
     name: str
     argument: Any = None
     size: int = 0
+    beginning: bytes = b""
 
     def __str__(self) -> str:
         shown = "" if self.argument is None else f" {self.argument!r}"
@@ -59,7 +62,9 @@ def instructions(data: bytes, start: int = 0, stop: int | None = None) -> Iterat
         if kind is None:
             raise ValueError(f"byte {at - start}, {data[at]:#04x}, is not an instruction of a pickle")
         argument, size, end = _argument(kind.arg, data, at + 1, stop)
-        yield Instruction(at - start, kind.name, argument, size)
+        is_long = size > _EXCERPT and isinstance(argument, bytes)
+        more = data[end - size : end - size + _BEGINNING] if is_long else b""
+        yield Instruction(at - start, kind.name, argument, size, more)
         if kind.name == "STOP":
             return
         at = end

@@ -3,68 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from itertools import islice
+from dataclasses import dataclass
 from typing import Any, Final
 
 from coshelf.inspection.preview.instructions import Instruction
+from coshelf.inspection.preview.recognition import is_table, tell, tell_unfinished
+from coshelf.inspection.preview.thing import Attribute, Thing
 from coshelf.trust.gate.data_types import current_name
 
-__all__ = ["Outline", "Thing", "follow"]
+__all__ = ["Outline", "follow"]
 
-_KEPT = 12  # parts of a container that are kept
-_DEEPEST = 6
+_OF_TABLE = 5_000  # instructions that are followed at least, if they make a table
 _NAME = 60  # characters of a called object that is not a name
-
-
-@dataclass(slots=True, eq=False)
-class Thing:
-    """The description of an object.
-
-    Attributes:
-        type: the name of its class, with the module unless that is builtins.
-        text: how it is written if it has no parts; it may be cut.
-        brackets: the text before and after its parts.
-        parts: the first parts; in a mapping these are pairs.
-        count: how many parts there are.
-    """
-
-    type: str
-    text: str = ""
-    brackets: tuple[str, str] = ("", "")
-    parts: list[Any] = field(default_factory=list)
-    count: int = 0
-
-    def add(self, parts: Iterable[Any]) -> None:
-        """Add parts."""
-        for part in parts:
-            self.count += 1
-            if len(self.parts) < _KEPT:
-                self.parts.append(part)
-
-    def written(self, room: int, depth: int = 0) -> str:
-        """The object as Python would write it, in about this many characters."""
-        if not self.brackets[1]:
-            return self.text if len(self.text) <= room else f"{self.text[: max(room - 3, 1)]}..."
-        words: list[str] = []
-        left = room - len(self.brackets[0]) - 1
-        for part in self.parts if depth < _DEEPEST else ():
-            if left <= 3:
-                break
-            word = _written(part, left, depth + 1)
-            words.append(word)
-            left -= len(word) + 2
-        if len(words) < self.count:
-            words.append("...")
-        only = "," if self.brackets == ("(", ")") and self.type == "tuple" and self.count == 1 else ""
-        return f"{self.brackets[0]}{', '.join(words)}{only}{self.brackets[1]}"
-
-
-def _written(part: Any, room: int, depth: int) -> str:
-    if isinstance(part, tuple):
-        return f"{part[0].written(room, depth)}: {part[1].written(room, depth)}"
-    written: str = part.written(room, depth)
-    return written
 
 
 @dataclass(slots=True)
@@ -88,15 +38,18 @@ def follow(found: Iterable[Instruction], steps: int) -> Outline:
     problem = None
     try:
         done = 0
-        for each in islice(found, steps):
-            done += 1
+        for each in found:
             machine.step(each)
-        if done == steps and not machine.is_done:
-            problem = f"more than {steps:,} instructions"
+            done += 1
+            if done >= steps and not (done < _OF_TABLE and is_table(machine.names)):
+                break
+        if not machine.is_done:
+            problem = f"more than {done:,} instructions"
+            tell_unfinished(machine.bottom(), machine.loose())
     except (ValueError, IndexError, KeyError) as error:
         reason = str(error) if isinstance(error, ValueError) else "its instructions do not fit together"
         problem = f"not a whole pickle: {reason}"
-    return Outline(machine.bottom(), machine.names, problem)
+    return Outline(machine.bottom().told(), machine.names, problem)
 
 
 _UNKNOWN: Final = Thing("?", "?")
@@ -138,6 +91,10 @@ class _Machine:
         stack = self._below[0] if self._below else self._stack
         return stack[0] if stack else _UNKNOWN
 
+    def loose(self) -> list[Thing]:
+        """What is on the stack, from its bottom on."""
+        return [thing for stack in (*self._below, self._stack) for thing in stack]
+
     # --- containers --------------------------------------------------------------------------------------------------
 
     def _make(self, kind: str, take: int) -> None:
@@ -147,7 +104,13 @@ class _Machine:
 
     def _fill(self, take: int, in_pairs: bool) -> None:
         parts = self._marked() if take < 0 else self._taken(take)
-        self._stack[-1].add(_paired(parts) if in_pairs else parts)
+        filled = self._stack[-1].same or self._stack[-1]
+        if filled.called:
+            if filled.content is None:
+                filled.content = _container("dict" if in_pairs else "list", ())
+                filled.add([filled.content])
+            filled = filled.content
+        filled.add(_paired(parts) if in_pairs else parts)
 
     def _taken(self, count: int) -> list[Thing]:
         if not count:
@@ -196,8 +159,7 @@ class _Machine:
 
     def _do_get(self, argument: Any) -> None:
         known = self._memo[argument]
-        # A container may hold itself. Writing it in full would never end.
-        self._stack.append(known if not known.brackets[1] else Thing(known.type, f"<{known.type} as before>"))
+        self._stack.append(known if not known.brackets[1] else Thing(known.type, known.text, same=known))
 
     def _do_extension(self, argument: Any) -> None:
         self._name(f"extension {argument} of copyreg")
@@ -206,7 +168,7 @@ class _Machine:
         self._stack.append(Thing("?", f"<persistent {argument}>"))
 
     def _do_binpersid(self, argument: Any) -> None:
-        self._stack.append(Thing("?", f"<persistent {self._taken(1)[0].text}>"))
+        self._stack.append(Thing("?", f"<persistent {self._taken(1)[0].written(_NAME)}>"))
 
     def _do_next_buffer(self, argument: Any) -> None:
         self._stack.append(Thing("buffer", "<buffer>"))
@@ -237,6 +199,7 @@ class _Machine:
 
     def _do_reduce(self, argument: Any) -> None:
         called, arguments = self._taken(2)
+        arguments = arguments.same or arguments
         self._stack.append(_instance(called, arguments.parts, arguments.count))
 
     def _do_newobj_ex(self, argument: Any) -> None:
@@ -245,11 +208,10 @@ class _Machine:
 
     def _do_build(self, argument: Any) -> None:
         state = self._taken(1)[0]
-        thing = self._stack[-1]
-        if thing.type == "numpy.ndarray":
-            _tell_array(thing, state.parts[1:3])
-        elif thing.brackets[1] and thing.type != "numpy.dtype" and state.text != "None":
-            thing.add(state.parts if state.type == "dict" else [state])
+        thing = self._stack[-1].same or self._stack[-1]
+        thing.state = state
+        if thing.brackets[1] and state.text != "None":
+            thing.add(_attributes(state))
 
 
 def _scalar(kind: str, each: Instruction) -> Thing:
@@ -261,7 +223,23 @@ def _scalar(kind: str, each: Instruction) -> Thing:
     text = repr(argument)
     if each.is_cut:
         text = f"{text[:-1]}...{text[-1]}"
-    return Thing(kind, f"bytearray({text})" if kind == "bytearray" else text, count=each.size)
+    return Thing(
+        kind, f"bytearray({text})" if kind == "bytearray" else text, count=each.size, value=each.beginning or argument
+    )
+
+
+def _attributes(state: Thing) -> list[Any]:
+    """The parts that an instance gets by its state: a dict, a pair of dicts (with slots), or anything else."""
+    pair = [part for part in state.parts if isinstance(part, Thing)]
+    dicts = pair if state.type == "tuple" and state.count == len(pair) == 2 else [state]
+    if not all(each.type == "dict" or each.text == "None" for each in dicts):
+        return [state]
+    found: list[Any] = []
+    for each in dicts:
+        for part in each.parts:
+            name = part[0].value if isinstance(part, tuple) else None
+            found.append(Attribute(name, part[1]) if isinstance(name, str) and name.isidentifier() else part)
+    return found
 
 
 def _container(kind: str, parts: Iterable[Any]) -> Thing:
@@ -278,32 +256,30 @@ def _paired(parts: list[Thing]) -> list[tuple[Thing, Thing]]:
 
 def _instance(made: Thing, parts: list[Any], count: int | None = None) -> Thing:
     """The result of a call. For functions of the standard library that only make instances, it is the instance."""
-    name = made.text or made.written(_NAME)
+    name = made.text if made.type == "name" else made.written(_NAME)
     function = name.rsplit(".", 1)[-1]
-    if function in ("_reconstruct", "_reconstructor") and parts:
-        name, parts, count = parts[0].text, [], 0
-    elif function == "__newobj__" and parts:
-        name, parts, count = parts[0].text, parts[1:], None
-    elif name == "getattr" and len(parts) == 2:
-        return Thing("name", f"{parts[0].text}.{_unquoted(parts[1].text)}")
-    elif name == "_codecs.encode" and len(parts) == 2 and parts[0].text[-1:] in "'\"":
-        return Thing("bytes", f"b{parts[0].text}", count=parts[0].count)
-    elif name.startswith("numpy.") and function == "_frombuffer" and len(parts) > 2:
-        thing = Thing("numpy.ndarray")
-        _tell_array(thing, [parts[2], parts[1]])
-        return thing
+    given = [part for part in parts if isinstance(part, Thing)]
+    if function in ("_reconstruct", "_reconstructor") and given:
+        name, parts, count = given[0].text, [], 0
+    elif function == "__newobj__" and given:
+        name, parts, count = given[0].text, parts[1:], None
+    elif name == "getattr" and len(given) == 2:
+        return Thing("name", f"{given[0].text}.{_unquoted(given[1].text)}")
+    elif name == "_codecs.encode" and len(given) == 2 and given[0].text[-1:] in "'\"":
+        return _latin(given[0])
     # The type is known only if a name was called.
-    thing = Thing(name if made.type == "name" else "?", brackets=(f"{name}(", ")"))
+    thing = Thing(name if made.type == "name" else "?", brackets=(f"{name}(", ")"), called=name, tell=tell)
     thing.add(parts)
     thing.count = len(parts) if count is None else count
+    thing.arguments = [part for part in parts if isinstance(part, Thing)]
     return thing
 
 
-def _tell_array(thing: Thing, parts: list[Any]) -> None:
-    """Describe an array by its shape and type, as numpy pickles them."""
-    told = [part.written(40) for part in parts if isinstance(part, Thing)]
-    thing.brackets, thing.parts, thing.count = ("", ""), [], 0
-    thing.text = f"<numpy.ndarray {' '.join(told)}>".replace("numpy.dtype", "dtype")
+def _latin(text: Thing) -> Thing:
+    """The bytes that protocols before 3 write as a str."""
+    value = text.value
+    is_latin = isinstance(value, str) and max(map(ord, value), default=0) < 256
+    return Thing("bytes", f"b{text.text}", count=text.count, value=value.encode("latin1") if is_latin else None)
 
 
 def _unquoted(text: str) -> str:

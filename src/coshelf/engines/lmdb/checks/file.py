@@ -16,6 +16,7 @@ from coshelf.engines.lmdb.pages.layout import header_page_of
 from coshelf.engines.lmdb.pages.reading import Pages
 from coshelf.engines.lmdb.pages.structure import row_without_lmdb
 from coshelf.engines.lmdb.shelf_row import ShelfRow
+from coshelf.engines.wrong_places import a_directory
 from coshelf.errors import FormatTooNew, NotAShelf, ShelfNotFound
 from coshelf.inspection.reports import Progress, Report
 from coshelf.system.os_errors import translate
@@ -48,7 +49,7 @@ def opened_alone(path: str) -> Iterator[int | None]:
         raise translate(error, "read", "the file", path) from error
     try:
         if os.path.isdir(f"/proc/self/fd/{descriptor}"):
-            raise NotAShelf(f"{path} is a directory; a shelf is a file")
+            raise NotAShelf(a_directory(path))
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -10,6 +10,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 
 import lmdb
@@ -27,7 +28,7 @@ from coshelf.engines.lmdb.files.sidecars import Files
 from coshelf.engines.lmdb.files.whole_file import fill, refuse_damage
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, unpack_row
 from coshelf.errors import OpenUnderAnotherName, ShelfLocked, ShelfPermissionError
-from coshelf.inspection.reports import Compaction
+from coshelf.inspection.reports import Compaction, Progress
 from coshelf.system.durable_files import sync_directory, sync_removals
 from coshelf.system.giving import give
 from coshelf.trust import marks
@@ -38,7 +39,7 @@ __all__ = ["compact"]
 _AT_ONCE = 64
 
 
-def compact(environment: Environment) -> Compaction:
+def compact(environment: Environment, progress: Progress | None = None) -> Compaction:
     """Write the file anew. The caller holds the exclusive lock.
 
     Raises :class:`ShelfLocked` if another process has the shelf open, or if this process has a snapshot of it.
@@ -47,7 +48,7 @@ def compact(environment: Environment) -> Compaction:
     if others:
         raise _in_use(environment.path, f"it is open in pid {', '.join(map(str, others))}")
     before = os.stat(environment.path).st_size
-    hindrance = environment.replace_file(_rewrite)
+    hindrance = environment.replace_file(partial(_rewrite, progress=progress))
     if hindrance is not None:
         raise _in_use(environment.path, hindrance)
     return Compaction(before, os.stat(environment.path).st_size)
@@ -60,7 +61,7 @@ def _in_use(path: str, why: str) -> ShelfLocked:
     )
 
 
-def _rewrite(files: Files) -> None:
+def _rewrite(files: Files, *, progress: Progress | None) -> None:
     """Replace the file by a compact copy. The caller is alone with the file, and has it closed in LMDB."""
     path, old = files.path, os.fstat(files.descriptor)
     if old.st_nlink > 1:
@@ -76,7 +77,8 @@ def _rewrite(files: Files) -> None:
             row = unpack_row(transaction.get(ROW_KEY), path)
             mark = transaction.get(marks.ROW_KEY)
             body = None if mark is None else mark[: -records.TRAILER]
-            fill(descriptor, temporary, replace(row, extra_rows=1), _pages(transaction, path), path)
+            pages = _told(_pages(transaction, path), transaction.stat()["entries"] - row.extra_rows, progress)
+            fill(descriptor, temporary, replace(row, extra_rows=1), pages, path)
             # Remove blobs that nothing names any more: no process reads the shelf, and the new file does not list them.
             # This comes before the new file has its name. Otherwise a death in between would leave the blobs for ever.
             dropped = dropped_blobs(transaction)
@@ -111,6 +113,20 @@ def _read(descriptor: int, path: str) -> Iterator[lmdb.Transaction[bytes]]:
         environment.begin() as transaction,
     ):
         yield transaction
+
+
+def _told(
+    pages: Iterator[list[tuple[bytes, bytes]]], total: int, progress: Progress | None
+) -> Iterator[list[tuple[bytes, bytes]]]:
+    """The pages. After each one the progress is told."""
+    done = 0
+    for page in pages:
+        yield page
+        done += len(page)
+        if progress is not None:
+            progress(min(done, total), total)
+    if progress is not None:
+        progress(total, total)
 
 
 def _pages(transaction: lmdb.Transaction[bytes], path: str) -> Iterator[list[tuple[bytes, bytes]]]:

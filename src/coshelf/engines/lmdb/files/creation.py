@@ -24,6 +24,7 @@ from coshelf.engines.lmdb.failures import translated
 from coshelf.engines.lmdb.files.sidecar_directory import is_reserved
 from coshelf.engines.lmdb.pages.header import may_be_begun
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, ShelfRow, new_row
+from coshelf.engines.wrong_places import NO_DIRECTORY
 from coshelf.errors import CoshelfError, NotAShelf, ShelfNotFound
 from coshelf.system.durable_files import sync_directory
 from coshelf.system.os_errors import translate
@@ -74,7 +75,7 @@ def making(path: str) -> Iterator[tuple[int, str]]:
     try:
         descriptor, temporary = _make_temporary(directory, _prefix(path))
     except FileNotFoundError as error:
-        raise ShelfNotFound(errno.ENOENT, "the directory for the shelf does not exist", directory) from error
+        raise ShelfNotFound(errno.ENOENT, NO_DIRECTORY, directory) from error
     except NotADirectoryError as error:
         raise ShelfNotFound(errno.ENOTDIR, "the path to the shelf leads through a file", path) from error
     except OSError as error:

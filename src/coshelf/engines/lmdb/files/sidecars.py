@@ -36,6 +36,7 @@ from coshelf.engines.lmdb.files.state_page import StatePage
 from coshelf.engines.lmdb.locks.lock_guard import FLOCK
 from coshelf.engines.lmdb.pages.header import check_header, missing_bytes, newest_of, read_metas
 from coshelf.engines.lmdb.shelf_row import EXPIRY, ShelfRow
+from coshelf.engines.wrong_places import a_directory
 from coshelf.errors import (
     CoshelfError,
     DamagedShelf,
@@ -211,14 +212,20 @@ def _open_file(path: str, write: bool) -> tuple[int, bool]:
             descriptor, writable = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), False
     except FileNotFoundError as error:
         raise ShelfNotFound(
-            errno.ENOENT, "there is no shelf at this path, and the flag does not allow making one", path
+            errno.ENOENT,
+            "no shelf exists at this path, and the flag does not allow making one\n"
+            "  hint: compare the path with the names in its directory; flag 'c' makes a shelf",
+            path,
         ) from error
     except IsADirectoryError as error:
-        raise NotAShelf(f"{path} is a directory; a shelf is a file") from error
+        raise NotAShelf(a_directory(path)) from error
     except OSError as error:
         if error.errno in NO_RIGHT:
             kind = "write" if write else "read"
-            raise ShelfPermissionError(error.errno, f"this user may not {kind} the shelf", path) from error
+            way = "flag 'r' is enough to read it; to write it, change" if write else "change"
+            raise ShelfPermissionError(
+                error.errno, f"this user may not {kind} the shelf\n  hint: {way} its owner or its mode", path
+            ) from error
         if error.errno in _NO_FILE:
             raise NotAShelf(f"{path} cannot be opened as a file: {error.strerror}") from error
         raise StorageError(error.errno, f"cannot open the shelf: {error.strerror}", path) from error
@@ -264,7 +271,10 @@ def _try_open(path: str, descriptor: int, write: bool, *, trusted: bool) -> tupl
             return Files(path, descriptor, page, True, has_damage, is_own, transaction), None
         if write:
             raise ShelfPermissionError(
-                errno.EACCES, "this user may not create files beside the shelf, which writing needs", path
+                errno.EACCES,
+                "this user may not create files beside the shelf, which writing needs\n"
+                "  hint: flag 'r' is enough to read it; to write it, change the owner or the mode of its directory",
+                path,
             )
         return _without_locks(path, descriptor, has_damage, left_rows(path, descriptor, row)), None
     if not _flock(descriptor, fcntl.LOCK_SH):

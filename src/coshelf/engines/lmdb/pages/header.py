@@ -46,6 +46,16 @@ __all__ = [
 ]
 
 _LARGEST = 1 << 62  # a transaction number that counting never reaches
+_KINDS = (
+    (b"SQLite format 3\0", "a SQLite database"),
+    (b"\x80", "a pickle"),  # protocol 2 or later begins so
+    (b"\xcf\x9a\x57\x13", "a gdbm file"),
+    (b"\xce\x9a\x57\x13", "a gdbm file"),
+    (b"\x89HDF\r\n", "an HDF5 file"),
+    (b"PK\x03\x04", "a zip file"),
+    (b"PAR1", "a Parquet file"),
+)
+"""What files are whose first bytes are these."""
 
 
 class Counts(NamedTuple):
@@ -86,14 +96,27 @@ def may_be_begun(descriptor: int) -> bool:
     return not head.strip(b"\0") or META.unpack_from(head.ljust(HEADER_END, b"\0"), META_AT)[0] == MAGIC
 
 
+def _kind(descriptor: int) -> str:
+    """What a file is that is not an LMDB file, as its first bytes say."""
+    head = os.pread(descriptor, 16, 0)
+    return next((kind for beginning, kind in _KINDS if head.startswith(beginning)), "a file of another kind")
+
+
 def check_header(descriptor: int, path: str) -> None:
     """Raise unless the file is an LMDB 0.9 file."""
     metas = read_metas(descriptor, path)
     size = os.fstat(descriptor).st_size  # after the pages: a commit in between makes the file larger, never smaller
     if size == 0:
-        raise NotAShelf(f"{path} is an empty file, not a shelf\n  hint: delete it if it is not needed")
+        raise NotAShelf(
+            f"{path} is an empty file, not a shelf\n"
+            "  hint: delete it if no program needs it; then a shelf can be made there"
+        )
     if not metas:
-        raise NotAShelf(f"{path} is a file of another kind, not a shelf ({size} bytes); it has not been changed")
+        raise NotAShelf(
+            f"{path} is {_kind(descriptor)}, not a shelf ({size:,} bytes); it has not been changed\n"
+            "  hint: choose another path for the shelf; `coshelf import OLD NEW` reads stores of shelve, dbm, "
+            "pickleshare, sqlitedict and diskcache"
+        )
     if len(metas) < 2:
         raise DamagedShelf(f"{path} is damaged: one of its two header pages is missing or overwritten ({size} bytes)")
 
