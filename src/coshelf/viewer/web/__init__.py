@@ -1,0 +1,1 @@
+"""The application: addresses, pages, forms and files, and who may see and send them."""
