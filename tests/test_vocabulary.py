@@ -1,4 +1,4 @@
-"""One word for one thing: words that the project does not use, and what it says instead. docs/design.md, "Glossary"."""
+"""One word for one thing: words that the project does not use, and what it says instead. docs/glossary.md."""
 
 from __future__ import annotations
 
