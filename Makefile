@@ -6,7 +6,7 @@ GROUPS = --group lint
 # Tests start thousands of processes. Without bytecode on disk each compiles all that it imports, which doubles the time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-long suites sanitize crash fuzz lint types bench bench-quick bench-growth bench-evicting clean
+.PHONY: demo docs docs-links test test-long suites sanitize crash fuzz lint types bench bench-quick bench-growth bench-evicting clean
 
 $(VENV)/ready: pyproject.toml $(wildcard native/*.[ch])
 	$(PYTHON) -m venv $(VENV)
@@ -27,12 +27,15 @@ DEMO_NEEDS = import tomllib; m = tomllib.load(open("pyproject.toml", "rb")); \
 demo: .venv-demo/ready
 	PYTHONPATH=src $(DEMO) examples/bank.py
 
+# The tests in a browser run in one process, which has one browser. Chromium has processes enough.
+WITHOUT_BROWSER = --ignore=tests/viewer_browser
 # The tests of adapters run in processes of their own: frameworks take long to import.
 WITHOUT_ADAPTERS = --ignore-glob='*/tests/contrib/for_*' --ignore=tests/contrib/test_time_edges.py --ignore=src/coshelf/contrib
 
 # Three processes, though two processors are what there must be: tests wait for servers, disks and other processes.
 test: $(VENV)/ready
-	$(BIN)/python tests/second_run.py -n 3 --dist worksteal -m 'not long' $(WITHOUT_ADAPTERS)
+	$(BIN)/python tests/second_run.py -n 3 --dist worksteal -m 'not long' $(WITHOUT_ADAPTERS) $(WITHOUT_BROWSER)
+	$(BIN)/python tests/second_run.py -q -m 'not long' tests/viewer_browser
 	$(BIN)/python tests/adapters.py
 	$(BIN)/python tests/other_interpreters.py
 
@@ -77,6 +80,16 @@ types: $(VENV)/ready
 	$(BIN)/mypy
 	$(BIN)/mypy --config-file tests/mypy.ini
 	$(BIN)/basedpyright
+
+# The site, into docs/_build/html. It needs no network. A warning is an error, and so is a link to what does not exist.
+SPHINX = $(BIN)/python -m sphinx --fail-on-warning --keep-going --nitpicky --quiet --jobs 2 --doctree-dir docs/_build/pages
+docs: $(VENV)/ready
+	$(SPHINX) --builder html docs docs/_build/html
+	$(BIN)/python -m pytest -q tests/docs/built_site.py
+
+# Where there is a network: whether the pages of others that ours link to still exist.
+docs-links: $(VENV)/ready
+	$(SPHINX) --builder linkcheck docs docs/_build/links
 
 # An interpreter with dbm.gnu, if there is one: most that people build themselves have none.
 BENCH_PYTHON ?= $(shell for python in $(PYTHON) /usr/bin/python3; do \

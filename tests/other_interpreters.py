@@ -4,11 +4,11 @@ Each Python gets an environment of its own beside the main one. Some tests run o
 test files, locks and servers, and not Python: the example and the benchmark, and the tests of crashes, damage, kills,
 base and delta, histories, races, care, servers, bad input, fuzzing, keys' bytes, compression, leases, cut networks, the
 exclusive lock, results that are computed once, the log's storms and sanitizers, deaths between two instructions of the
-module in C, the command line, adapters, words and layers of the source, and what is compared with diskcache and
-sqlitedict, which leave databases open. The tests of engines, values, large buffers, tasks, pickleshare and these doors
-run on the first and the last Python. One Python runs without the module in C. Of the others, it alone runs the tests of
-the table of turns, of files of other users, and some of expiry and kills. Django's Tasks need a later Python than the
-first.
+module in C, the command line, the viewer, adapters, pages of the documentation, words and layers of the source, and
+what is compared with diskcache and sqlitedict, which leave databases open. The tests of engines, values, large buffers,
+tasks, pickleshare and these doors run on the first and the last Python. One Python runs without the module in C. Of the
+others, it alone runs the tests of the table of turns, of files of other users, and some of expiry and kills. Django's
+Tasks need a later Python than the first.
 """
 
 from __future__ import annotations
@@ -24,10 +24,12 @@ import second_run
 SUPPORTED = ("3.11", "3.12", "3.13")
 ON_THE_FIRST_ONLY = (
     "src/coshelf/contrib",
+    "src/coshelf/viewer",
     "tests/test_bank.py",
     "tests/test_example.py",
     "tests/test_benchmarks.py",
     "tests/test_layers.py",
+    "tests/test_metadata.py",
     "tests/test_vocabulary.py",
     "tests/test_web_pages.py",
     "tests/bad_input",
@@ -39,12 +41,14 @@ ON_THE_FIRST_ONLY = (
     "tests/crash",
     "tests/damage",
     "tests/delta",
+    "tests/docs",
     "tests/diskcache/test_beside_the_original.py",
     "tests/diskcache/test_silent_losses.py",
     "tests/diskcache/test_taking_over.py",
     "tests/diskcache/test_taking_over_processes.py",
     "tests/fuzz",
     "tests/histories",
+    "tests/mistakes/test_mistakes.py",
     "tests/memoize/test_single_computation.py",
     "tests/native/test_call_steps.py",
     "tests/native/test_log_sanitized.py",
@@ -78,6 +82,8 @@ ON_THE_FIRST_ONLY = (
     "tests/unit/test_neighbours.py",
     "tests/unit/test_secrets_in_urls.py",
     "tests/values/test_compression.py",
+    "tests/viewer",
+    "tests/viewer_browser",
     "tests/watching/test_cli.py",
     "tests/watching/test_face_processes.py",
     "tests/watching/test_files.py",

@@ -28,7 +28,7 @@ LAYERS = [
         "values.pickle_surgery",
         "values.tags",
     ),
-    ("trust.gate", "inspection.preview", "inspection.reports"),
+    ("trust.gate", "inspection.preview", "inspection.reports", "inspection.tables"),
     ("contract",),
     ("values", "trust", "inspection.record_check"),
     ("engines",),
@@ -39,7 +39,7 @@ LAYERS = [
     ("inspection.files", "trust.granting"),
     ("dropin", "diskcache", "shelve", "dbm", "pickleshare", "sqlitedict", "ipython", "transfer"),
     ("contrib",),
-    ("cli", "testing", "__main__", "__init__"),
+    ("cli", "viewer", "testing", "__main__", "__init__"),
 ]
 PERMITTED = {
     (

@@ -27,8 +27,8 @@ redis://, s3://.
 
 coshelf.aio is the same for asyncio and trio. coshelf.shelve, dbm,
 pickleshare, diskcache and sqlitedict stand in for the modules of these
-names. coshelf.contrib has adapters for frameworks. In a shell:
-coshelf --help.
+names. coshelf.contrib has adapters for frameworks. coshelf.viewer shows
+a shelf in a browser. In a shell: coshelf --help.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from coshelf import testing as testing
     from coshelf import transfer as transfer
     from coshelf import trust as trust
+    from coshelf import viewer as viewer
     from coshelf.mapping.change import Change as Change
     from coshelf.mapping.watch import Watch as Watch
     from coshelf.values.compression import Zstd as Zstd
@@ -80,6 +81,7 @@ _MODULES = frozenset(
         "testing",
         "transfer",
         "trust",
+        "viewer",
     }
 )
 

@@ -76,6 +76,25 @@ _SMALL = {n: bytes([_ZERO + 2, n, 0]) for n in range(1, 256)}
 _SMALL[0] = bytes([_ZERO])
 
 _ALLOWED = "str, bytes, int, float, bool, None and tuples of these"
+_INSTEAD = {
+    "list": "tuple(key)",
+    "set": "tuple(sorted(key))",
+    "frozenset": "tuple(sorted(key))",
+    "dict": "tuple(sorted(key.items()))",
+    "ndarray": "tuple(key.tolist())",
+    "PurePath": "str(key)",
+    "Decimal": "str(key)",
+    "Fraction": "str(key)",
+    "UUID": "str(key)",
+    "Enum": "key.name or key.value",
+    "date": "key.isoformat()",
+    "time": "key.isoformat()",
+    "timedelta": "key.total_seconds()",
+    "bytearray": "bytes(key)",
+    "memoryview": "bytes(key)",
+    "slice": "keys(start=, stop=), items(start=, stop=) or values(start=, stop=), which read a range",
+}
+"""What to use instead of an object of a common type. Its class is recognised by name, so that nothing is imported."""
 
 
 def encode(key: Any) -> bytes:
@@ -117,7 +136,16 @@ def encode_element(key: Any, depth: int = 0, *, end: bool = True) -> bytes:
     number = _equal_number(key)
     if number is not None:
         return _number(number)
-    raise InvalidKey(f"a key cannot be of type {type(key).__name__}: keys are {_ALLOWED}")
+    raise InvalidKey(f"a key cannot be of type {type(key).__name__}: keys are {_ALLOWED}{_instead_of(key)}")
+
+
+def _instead_of(key: Any) -> str:
+    """A line that says which key to use instead of an object of a common type, or nothing."""
+    if hasattr(type(key), "__dataclass_fields__"):
+        way = "dataclasses.astuple(key)"
+    else:
+        way = next((_INSTEAD[kind.__name__] for kind in type(key).__mro__ if kind.__name__ in _INSTEAD), "")
+    return way and f"\n  hint: use {way}"
 
 
 def is_key_type(key: Any) -> bool:

@@ -8,7 +8,7 @@ import functools
 import os
 from collections.abc import Callable, Iterable, MutableMapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, Never, TypedDict, TypeVar, overload
 
 from coshelf.contract import Durability, Engine, Flag, OpenOptions
 from coshelf.engines import holds_bare_pickles, open_engine
@@ -16,6 +16,7 @@ from coshelf.errors import Unsupported
 from coshelf.mapping.handle import Handle
 from coshelf.mapping.namespace import Namespace
 from coshelf.mapping.shelf import Shelf
+from coshelf.system.option_names import hiding_unknown, refuse_unknown
 from coshelf.system.timeouts import usable_timeout
 from coshelf.trust.policy import Policy, policy
 from coshelf.values.choosing import start_afresh
@@ -67,8 +68,33 @@ class Options(TypedDict, total=False):
 @overload
 def open(target: Target, flag: Flag = "c", *, type: builtins.type[V], **options: Unpack[Options]) -> Shelf[K, V]: ...
 @overload
-def open(target: Target, flag: Flag = "c", *, type: Any = None, **options: Unpack[Options]) -> Shelf[Any, Any]: ...
-def open(
+def open(  # with the options themselves: then a type checker says which one does not exist
+    target: Target,
+    flag: Flag = "c",
+    *,
+    mode: int = 0o600,
+    durability: Durability = "interval",
+    flush_interval: float = 1.0,
+    timeout: float = 60.0,
+    protocol: int | None = None,
+    writeback: bool = False,
+    require: Iterable[str] = (),
+    trust: bool | None = None,
+    allow: Iterable[Callable[..., Any]] = (),
+    sign: bytes | Iterable[bytes] = (),
+    codec: Codec | None = None,
+    type: Any = None,
+    compress: Literal["zstd", False] | Zstd | None = None,
+    encrypt: bytes | Iterable[bytes] = (),
+    recode: bool = False,
+    expire: float | timedelta | Literal[False] | None = None,
+    max_bytes: int | str | None = None,
+    max_entries: int | None = None,
+    evict: Eviction | None = None,
+    **unknown: Never,
+) -> Shelf[Any, Any]: ...
+@hiding_unknown
+def open(  # noqa: D417 (unknown takes only what is refused)
     target: str | bytes | os.PathLike[str] | os.PathLike[bytes] | MutableMapping[Any, bytes],
     flag: Flag = "c",
     *,
@@ -91,15 +117,16 @@ def open(
     max_bytes: int | str | None = None,
     max_entries: int | None = None,
     evict: Eviction | None = None,
+    **unknown: object,
 ) -> Shelf[Any, Any]:
     """Open a shelf, a dict on disk that every process shares.
 
     Args:
         target: a path, a URL (``memory:``, ``sqlite:PATH``), or a mutable mapping of bytes (a dict, a dbm object).
-            docs/api.md lists every scheme of a URL.
+            docs/reference/open.md lists every scheme of a URL.
         flag: as in ``dbm.open``. "r": an existing shelf, only read. "w": an existing shelf. "c": made if missing. "n":
             made, or emptied.
-        mode: permission bits of a new file, whatever the umask.
+        mode: permission bits of a new file, whatever the umask: 0o600 unless given.
         durability: "interval": a commit that returned survives the death of any process, and power loss after at most
             ``flush_interval``; ``sync()`` and ``close()`` wait for that. "commit": each commit waits for it.
         flush_interval: seconds between two flushes while entries are written, 0 or more.
@@ -107,7 +134,8 @@ def open(
         protocol: pickle protocol for writing, 5 by default. Every protocol is read.
         writeback: keep the values that were read. ``sync()`` and ``close()`` write back those that were changed in
             place. As in ``shelve``, but only changes are written, and never over the changes of other processes.
-        require: capabilities without which opening is refused: ``"snapshots"``, ``"exclusive=processes"``, ...
+        require: capabilities without which opening is refused: names of attributes of :class:`coshelf.Capabilities`
+            that must not be false (``"snapshots"``), or ``"name=value"`` (``"exclusive=processes"``).
         trust: True: values may be any objects, so loading one may run code. False: values are plain data, and reading
             anything else raises :class:`~coshelf.errors.UntrustedValue`. None: as True if this user made the shelf on
             this machine and no other user can write it. Otherwise as False, and storing anything else raises
@@ -119,9 +147,10 @@ def open(
         codec: how values become bytes: "pickle" (any object), "msgspec" (msgpack), "json", "bytes" or "str". A value
             that would not be read back equal is refused. None: what the shelf remembers, and "pickle" for a new one.
         type: the type of all values, in annotations that msgspec knows (a Struct, a dataclass, a TypedDict,
-            ``dict[str, int]``). With codec "msgspec" and "json" values are validated when they are written and read,
-            and one that does not fit raises :class:`~coshelf.errors.TypeMismatch`. Without ``codec`` it asks for
-            "msgspec".
+            ``dict[str, int]``). With codec "msgspec" and "json" values are validated when they are written and read.
+            One that does not fit raises :class:`~coshelf.errors.UnwritableValue` when it is written, and
+            :class:`~coshelf.errors.TypeMismatch` when it is read. Without ``codec`` it asks for "msgspec". The shelf
+            does not remember the type: without it, values are read as builtins.
         compress: "zstd", or :class:`coshelf.Zstd` for another level. A value is stored compressed if that makes it
             smaller. False: values are not compressed any longer. None: what the shelf remembers.
         encrypt: a secret of 16 bytes or more, with which values are encrypted; keys are not. If several secrets are
@@ -140,9 +169,18 @@ def open(
             :class:`~coshelf.errors.StorageFull`.
 
     Raises:
-        ShelfNotFound, NotAShelf, FormatTooNew, DamagedShelf, ShelfPermissionError, UnsafeFilesystem,
-        OpenUnderAnotherName, ShelfLocked, UnknownEngine, Unsupported, MissingExtra, CodecMismatch, WrongKey,
-        InvalidLimit: see :mod:`coshelf.errors`. A file that is not a shelf is never changed.
+        ShelfNotFound: no shelf exists there and ``flag`` makes none, or its directory does not exist.
+        NotAShelf, FormatTooNew: the file is something else, or of a later version. It is never changed.
+        DamagedShelf: pages of the file are not what was written.
+        ShelfPermissionError: this user may not read or write it.
+        UnsafeFilesystem, OpenUnderAnotherName: processes could not see each other's locks.
+        ShelfLocked: another process kept a lock for longer than the timeout.
+        UnknownEngine, MissingExtra: no engine has the scheme of the URL, or an optional package is missing.
+        Unsupported: the engine lacks what ``require`` or another option asks for.
+        CodecMismatch, WrongKey: the shelf remembers other ways to write values, or another secret.
+        InvalidLimit, InvalidExpiry: ``max_bytes``, ``max_entries``, ``evict`` or ``expire`` is not possible.
+        ValueError: the flag or another option is not possible.
+        TypeError: the target is not a path, URL or mapping; or an option does not exist.
 
     >>> import coshelf, tempfile, os
     >>> with tempfile.TemporaryDirectory() as directory:
@@ -151,6 +189,8 @@ def open(
     ...         shelf["hello"]
     15
     """
+    if unknown:
+        refuse_unknown(unknown, [*Options.__annotations__, "type"])
     asked = None
     if codec is not None or type is not None or compress is not None or encrypt or recode or expire is not None:
         from coshelf.values import settings
@@ -183,9 +223,14 @@ def open_with_codec(
 ) -> Shelf[Any, Any]:
     """As :func:`open`, for front doors with their own encoding of values."""
     if flag not in ("r", "w", "c", "n"):
-        raise ValueError(f"unknown flag {flag!r}: it must be 'r', 'w', 'c' or 'n'")
+        raise ValueError(
+            f"unknown flag {flag!r}: it must be 'r' (only read), 'w' (read and write), 'c' (made if missing) or "
+            "'n' (made, or emptied)"
+        )
     if durability not in ("interval", "commit"):
         raise ValueError(f"durability must be 'interval' or 'commit', not {durability!r}")
+    if not isinstance(mode, int):
+        raise TypeError(f"mode is a number of permission bits such as 0o600, not {type(mode).__name__}")
     options = OpenOptions(
         flag=flag,
         mode=mode,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import signal
 import subprocess
 import sys
@@ -116,14 +115,3 @@ def test_compact_gives_room_back_or_says_who_is_in_the_way(sh, tmp_path: Path) -
         _, said = sh("coshelf compact a.shelf", 3)
         assert "it is open in pid" in said and "backup" in said
     sh("mkdir d; coshelf set d k v; coshelf compact d", 3)
-
-
-def test_backup_shows_progress_on_a_terminal(sh, tmp_path: Path) -> None:
-    if not shutil.which("script"):
-        pytest.skip("needs script (bsdutils) for a terminal")
-    with coshelf.open(tmp_path / "a.shelf") as shelf:
-        shelf.update((number, number) for number in range(3_000))
-    for command in ("backup a.shelf b.shelf", "check a.shelf", "salvage a.shelf c.shelf"):
-        out, _ = sh(f"script -qec 'coshelf {command}' /dev/null")
-        assert "\x1b[" in out, command
-    assert "\x1b[" not in sh("coshelf backup a.shelf d.shelf")[1]

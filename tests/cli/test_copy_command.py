@@ -10,8 +10,6 @@ import sys
 import time
 from pathlib import Path
 
-import pytest
-
 import coshelf
 
 
@@ -92,12 +90,3 @@ def test_copy_killed_in_the_middle_goes_on_when_it_is_run_again(sh, tmp_path: Pa
     report = json.loads(sh("coshelf copy a.shelf b.shelf --json")[0])
     assert report["unchanged"] > 3_000
     assert report["done"] + report["unchanged"] == report["verified"] == 30_000
-
-
-def test_progress_is_shown_on_a_terminal(sh, tmp_path: Path) -> None:
-    with coshelf.open(tmp_path / "a.shelf") as shelf:
-        shelf.update((f"key{number}", number) for number in range(1_000))
-    if not shutil.which("script"):
-        pytest.skip("needs script (bsdutils) for a terminal")
-    out, _ = sh("script -qec 'coshelf copy a.shelf b.shelf' /dev/null")
-    assert "2000/2000" in out

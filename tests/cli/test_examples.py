@@ -41,7 +41,7 @@ def kitchen(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "watch"])
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("browse", "watch")])
 def test_the_examples_of_every_command_run(sh, kitchen: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.chdir(kitchen)
     monkeypatch.setenv("XDG_STATE_HOME", str(kitchen / "state"))
@@ -76,6 +76,23 @@ def test_the_examples_of_watch_run_until_something_changes(kitchen: Path, monkey
     finally:
         end.set()
         thread.join()
+
+
+def test_the_examples_of_browse_run_until_ctrl_c(kitchen: Path, monkeypatch: pytest.MonkeyPatch, capfd) -> None:
+    monkeypatch.chdir(kitchen)
+    lines = examples_of("browse")
+    assert len(lines) == 2
+    server = "coshelf.viewer.web.server.run"
+    for line in lines:
+
+        def run(shelf, host, port, *, write, started, opening, rescued, line=line) -> None:
+            assert (shelf["hello"], write, rescued) == (15, "--write" in line, None)
+            started("http://127.0.0.1/")
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(server, run)
+        group.main(shlex.split(line)[1:], standalone_mode=False)
+    assert capfd.readouterr().out == "http://127.0.0.1/\n" * 2
 
 
 def test_every_command_shows_its_examples_last(sh) -> None:

@@ -90,3 +90,16 @@ def test_get_reads_an_entry_once(
     get_command.main([str(tmp_path / "a.shelf"), "a"], standalone_mode=False)
     assert json.loads(capfdbinary.readouterr().out) == [1, 2]
     assert read.count(encode("a")) == 1
+
+
+@pytest.mark.parametrize("kind", [list, tuple])
+def test_value_whose_text_has_no_end_is_refused(sh, tmp_path: Path, kind: type) -> None:
+    value: Any = kind()
+    for _ in range(64):
+        value = kind((value, value))
+    with coshelf.open(tmp_path / "a.shelf") as shelf:
+        shelf["small"] = value
+    for command in ("get a.shelf small", "edit a.shelf small"):
+        _, error = sh(f"EDITOR=true coshelf {command}", 2)
+        assert "the value holds the same parts millions of times" in error
+    assert sh("coshelf get a.shelf small --preview")[0]

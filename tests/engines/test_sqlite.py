@@ -188,6 +188,35 @@ def test_records_that_others_wrote_are_damage(shelf: coshelf.Shelf[Any, Any], pa
     assert dict(shelf) == {"a": 1, "b": 2, "c": 3}
 
 
+def test_keys_and_records_of_other_types_are_damage(shelf: coshelf.Shelf[Any, Any], path: Path) -> None:
+    shelf.update(a=1, b=2)
+    other = sqlite3.connect(path)
+    other.execute("UPDATE entries SET record = 'a text that is long enough for one' WHERE key = ?", (b"0a",))
+    other.commit()
+    for read in (list, dict, lambda mapping: mapping["a"], lambda mapping: list(mapping.items()), coshelf.Shelf.stats):
+        if read is not list:
+            with pytest.raises(DamagedRecord):
+                read(shelf)
+    assert list(shelf) == ["a", "b"]
+    assert shelf["b"] == 2
+    # An index of bytes that were damaged on disk gives a key of any type.
+    other.execute("CREATE TABLE others (key PRIMARY KEY, record) WITHOUT ROWID")
+    other.execute("INSERT INTO others SELECT key, record FROM entries UNION ALL SELECT CAST('0c' AS TEXT), NULL")
+    other.execute("DROP TABLE entries")
+    other.execute("ALTER TABLE others RENAME TO entries")
+    other.commit()
+    other.close()
+    with coshelf.open("memory:") as target, pytest.raises(DamagedShelf):
+        target.update(shelf)
+
+
+def test_schema_that_is_not_utf8_is_damage(path: Path) -> None:
+    coshelf.open(f"sqlite:{path}").close()
+    path.write_bytes(path.read_bytes().replace(b"tableshelfshelf", b"tablesh\xdflfshelf"))
+    with pytest.raises(DamagedShelf):
+        coshelf.open(f"sqlite:{path}")
+
+
 def test_own_shelf_is_trusted_and_its_copy_is_not(path: Path) -> None:
     with coshelf.open(f"sqlite:{path}") as shelf:
         shelf["a"] = Mine

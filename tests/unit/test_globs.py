@@ -15,7 +15,7 @@ from coshelf.mapping.globs import Glob
 ALPHABET = "ab/\n0.[]é-!"
 
 
-# --- a matcher from the words of docs/api.md -------------------------------------------------------------------------
+# --- a matcher from the words of Shelf.keys --------------------------------------------------------------------------
 
 
 def tokens(pattern: str) -> list[Any]:

@@ -1,4 +1,4 @@
-"""``writeback=True`` after a fork, at exit and when the shelf is collected. docs/api.md, "writeback=True"."""
+"""``writeback=True`` after a fork, at exit and when the shelf is collected. docs/reference/rules.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``writeback=True``: which objects are kept and handed out again. docs/api.md, "writeback=True"."""
+"""``writeback=True``: which objects are kept and handed out again. docs/reference/rules.md."""
 
 from __future__ import annotations
 

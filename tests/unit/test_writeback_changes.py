@@ -1,4 +1,4 @@
-"""``writeback=True`` with the other ways to change, and where nothing may be changed. docs/api.md, "writeback=True"."""
+"""``writeback=True`` with the other ways to change, and where nothing may be changed. docs/reference/rules.md."""
 
 from __future__ import annotations
 

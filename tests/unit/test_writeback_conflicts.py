@@ -1,4 +1,4 @@
-"""``writeback=True``: entries that others changed meanwhile. docs/api.md, "writeback=True"."""
+"""``writeback=True``: entries that others changed meanwhile. docs/reference/rules.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``writeback=True``: what is written back, and when. docs/api.md, "writeback=True"."""
+"""``writeback=True``: what is written back, and when. docs/reference/rules.md."""
 
 from __future__ import annotations
 

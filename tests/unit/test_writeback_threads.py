@@ -1,4 +1,4 @@
-"""``writeback=True`` in threads that share a shelf. docs/api.md, "writeback=True"."""
+"""``writeback=True`` in threads that share a shelf. docs/reference/rules.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``writeback=True``: values that cannot be pickled. docs/api.md, "writeback=True"."""
+"""``writeback=True``: values that cannot be pickled. docs/reference/rules.md."""
 
 from __future__ import annotations
 

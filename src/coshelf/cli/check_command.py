@@ -9,7 +9,7 @@ import click
 from coshelf.cli.errors import SOMETHING_LEFT
 from coshelf.cli.examples import examples
 from coshelf.cli.output import say, show, write_json
-from coshelf.cli.progress import progress
+from coshelf.cli.progress import progress, size_of_file
 from coshelf.cli.shelves import JSON, SHELF, shown_target, target_of
 from coshelf.inspection.files import check
 from coshelf.inspection.reports import Report
@@ -29,7 +29,7 @@ def check_command(shelf: str, as_json: bool) -> None:
 
     Nothing is changed or unpickled. Other processes can have the shelf open. Exit code 1: there is a problem.
     """
-    with progress(shelf) as tell:
+    with progress(shelf, "pages", size=size_of_file(shelf)) as tell:
         report = check(target_of(shelf), progress=tell)
     if as_json:
         write_json(report.as_dict())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from typing import Any
 
 import click
@@ -15,6 +16,7 @@ __all__ = ["NAMES", "coshelf"]
 NAMES = (
     *(
         "backup",
+        "browse",
         "check",
         "compact",
         "copy",
@@ -37,6 +39,38 @@ NAMES = (
 )
 
 
+_OTHER_NAMES = {
+    "cat": "get",
+    "cp": "copy",
+    "delete": "del",
+    "dump": "export",
+    "help": "--help",
+    "keys": "ls",
+    "list": "ls",
+    "load": "import",
+    "put": "set",
+    "remove": "del",
+    "rm": "del",
+    "show": "get",
+    "version": "--version",
+    "verify": "check",
+}
+"""What other programs call these commands. Close spellings are found without this table."""
+
+
+def _meant(args: list[str]) -> str:
+    """What a user meant who named a command that does not exist, as words behind the error."""
+    import difflib
+
+    name = args[0]
+    if len(args) > 1 and args[1] in NAMES:
+        return f" The command comes first: coshelf {args[1]} {name}"
+    if os.path.exists(name):
+        return f" The command comes first: coshelf ls {name}"
+    near = _OTHER_NAMES.get(name) or next(iter(difflib.get_close_matches(name, NAMES, 1, 0.5)), None)
+    return f" Did you mean '{near}'?" if near else ""
+
+
 class _Commands(click.Group):
     def list_commands(self, context: click.Context) -> list[str]:
         return list(NAMES)
@@ -53,6 +87,13 @@ class _Commands(click.Group):
         except click.ClickException as error:  # which click prints itself
             error.message = plain(error.message, keep="\n")  # type: ignore[misc]  # because click has no hook
             raise
+
+    def resolve_command(
+        self, context: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in NAMES and not args[0].startswith("-"):
+            raise click.UsageError(f"No such command {args[0]!r}.{_meant(args)}", context)
+        return super().resolve_command(context, args)
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         if name not in NAMES:

@@ -6,6 +6,7 @@ import click
 
 from coshelf.cli.examples import examples
 from coshelf.cli.output import say, write_json
+from coshelf.cli.progress import progress
 from coshelf.cli.shelves import JSON, SHELF, TIMEOUT, opened_unread, shown_target
 
 __all__ = ["compact_command"]
@@ -24,8 +25,8 @@ def compact_command(shelf: str, timeout: float, as_json: bool) -> None:
 
     The file is written again and replaces the old one. No other process may have the shelf open: see "backup".
     """
-    with opened_unread(shelf, "w", timeout=timeout) as target:
-        done = target.compact()
+    with opened_unread(shelf, "w", timeout=timeout) as target, progress(shelf) as tell:
+        done = target.compact(progress=tell)
     if as_json:
         write_json(done.as_dict())
     say(f"{shown_target(shelf)}: {done.before:,} bytes before, {done.after:,} now")

@@ -20,7 +20,11 @@ __all__ = ["copy_command"]
 )
 @click.argument("source", type=SHELF)
 @click.argument("target", type=SHELF)
-@click.option("--overwrite", is_flag=True, help="Replace another value that the target has under the same key.")
+@click.option(
+    "--overwrite",
+    is_flag=True,
+    help="Replace another value that the target has under the same key; else it is skipped.",
+)
 @click.option("--verify/--no-verify", default=True, show_default=True, help="Compare every entry again at the end.")
 @click.option("--dry-run", is_flag=True, help="Read and report; change nothing.")
 @click.option("--trust", is_flag=True, help="You trust SOURCE: its values may run code when they are read from TARGET.")
@@ -41,7 +45,7 @@ def copy_command(
     Each is a path or URL. TARGET is made if it is missing. Nothing is unpickled. An entry that the target has already,
     with the same value, is skipped. So a copy that was stopped continues when you run it again.
     """
-    with progress(target) as tell:
+    with progress(target, "entries copied or compared" if verify and not dry_run else "entries") as tell:
         report = copy_entries(
             target_of(source),
             target_of(target),

@@ -16,7 +16,7 @@ from coshelf.cli.errors import SOMETHING_LEFT
 from coshelf.cli.examples import examples
 from coshelf.cli.output import say
 from coshelf.cli.shelves import ENCRYPT, KEY, KEY_FORM, SHELF, SIGN, TIMEOUT, key_of, opened, shown_target
-from coshelf.cli.values import parsed
+from coshelf.cli.values import parsed, refuse_repetitive
 from coshelf.keys import shown
 from coshelf.transfer.json_lines import same_in_json
 
@@ -88,6 +88,7 @@ def _as_text(value: Any) -> tuple[str, str]:
         return "text", value
     if same_in_json(value):
         return "json", json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+    refuse_repetitive(value)
     text = repr(value)
     try:
         if type(value) is not bytearray and parsed(text.encode(), "literal") == value:

@@ -25,7 +25,7 @@ __all__ = ["export_command"]
     type=click.Choice(TARGETS),
     help="What to write. The default is jsonl, or pickleshare if TARGET ends with a slash.",
 )
-@click.option("--overwrite", is_flag=True, help="Replace the file at TARGET.")
+@click.option("--overwrite", is_flag=True, help="Replace the file at TARGET. A directory is never replaced.")
 @click.option("--dry-run", is_flag=True, help="Read and report; write nothing.")
 @click.option(
     "--trust-pickle",

@@ -41,9 +41,9 @@ __all__ = ["get_command"]
 @click.argument("shelf", type=SHELF)
 @click.argument("key", type=KEY)
 @KEY_FORM
-@click.option("--preview", is_flag=True, help="Show type, size and beginning. Nothing is unpickled.")
+@click.option("--preview", is_flag=True, help="Show type, size, form, names and beginning. Nothing is unpickled.")
 @click.option("--opcodes", is_flag=True, help="List the instructions of the pickle. Nothing is unpickled.")
-@click.option("--pickle", "as_pickle", is_flag=True, help="Write the pickle itself, byte for byte.")
+@click.option("--pickle", "as_pickle", is_flag=True, help="Write the pickle itself, byte for byte; not to a terminal.")
 @click.option(
     "--trust-pickle", is_flag=True, help="Unpickle any value, and write its repr. This can run code of any kind."
 )

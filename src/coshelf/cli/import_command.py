@@ -23,13 +23,16 @@ __all__ = ["import_command"]
 @click.argument("source")
 @click.argument("target")
 @click.option("--from", "kind", type=click.Choice(KINDS), help="What the source is. By default it is recognised.")
-@click.option("--replace", is_flag=True, help="Replace another value that the target has under the same key.")
+@click.option(
+    "--replace", is_flag=True, help="Replace another value that the target has under the same key; else it is skipped."
+)
 @click.option("--dry-run", is_flag=True, help="Read and report; change nothing.")
 @click.option("--trust", is_flag=True, help="You trust SOURCE: its values may run code when they are read from TARGET.")
 @click.option(
     "--trust-pickle",
     is_flag=True,
-    help="Unpickle hashed categories and pickled keys, if there are any. This runs the code that the pickles name.",
+    help="Unpickle hashed categories of pickleshare, and keys of diskcache that are more than text, numbers or bytes. "
+    "This runs the code that the pickles name.",
 )
 @click.option("--keyencoding", default="utf-8", show_default=True, help="The encoding of the keys of a dbm database.")
 @click.option(
@@ -37,18 +40,26 @@ __all__ = ["import_command"]
     type=click.Choice(VALUES),
     default="pickle",
     show_default=True,
-    help="The form of the values of a dbm database or of sqlitedict; with bytes they are kept as bytes.",
+    help="The form of the values of a dbm database or of sqlitedict: pickles, JSON, pickles that zlib compressed. With "
+    "bytes they are kept as bytes.",
 )
 @click.option(
     "--keys",
     type=click.Choice(KEYS),
-    help="The form of the keys of sqlitedict; pickle-base64 is sqlitedict.encode_key. No code is run.",
+    help="The form of the keys of sqlitedict; pickle-base64 is sqlitedict.encode_key. No code is run. By default keys "
+    "are text, and those of the other kind fail.",
 )
-@click.option("--disk", type=click.Choice(DISKS), help="Which Disk of diskcache wrote the entries; json is JSONDisk.")
 @click.option(
-    "--drop-expiry", is_flag=True, help="Import entries that will expire without their times: they stay for ever."
+    "--disk",
+    type=click.Choice(DISKS),
+    help="Which Disk of diskcache wrote the entries; json is JSONDisk. By default the entries tell it.",
 )
-@click.option("--drop-tags", is_flag=True, help="Import entries with tags without these.")
+@click.option(
+    "--drop-expiry",
+    is_flag=True,
+    help="Import entries that will expire without their times: they stay for ever. By default times are kept.",
+)
+@click.option("--drop-tags", is_flag=True, help="Import entries with tags without these. By default tags are kept.")
 @click.option("--table", help="Which table of sqlitedict, if the file has several.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON to standard output.")
 def import_command(

@@ -1,32 +1,34 @@
-"""Shows progress on a terminal."""
+"""Shows the progress of a command on a terminal."""
 
 from __future__ import annotations
 
-import sys
+import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from coshelf.engines.urls import without_secrets
-from coshelf.screen import plain
+from coshelf.errors import MissingExtra
+from coshelf.system.progress import showing
 
-__all__ = ["Progress", "progress"]
+__all__ = ["Progress", "progress", "size_of_file"]
 
 Progress = Callable[[int, int | None], object]
 
 
 @contextmanager
-def progress(what: str) -> Iterator[Progress | None]:
-    """A bar on a terminal; None if standard error is not a terminal."""
+def progress(what: str, unit: str = "entries", *, size: int | None = None) -> Iterator[Progress | None]:
+    """A bar on standard error, after a second; None if standard error is not a terminal, or rich is not installed."""
+    with ExitStack() as stack:
+        try:
+            tell = stack.enter_context(showing(True, without_secrets(what), unit, size=size))
+        except MissingExtra:  # a command does its work without a bar
+            tell = None
+        yield tell
+
+
+def size_of_file(path: str) -> int | None:
+    """The bytes of a file; None if there is no such file, which the command itself finds out."""
     try:
-        if not sys.stderr.isatty():
-            raise ImportError
-        from rich.console import Console
-        from rich.markup import escape
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-    except ImportError:
-        yield None
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(escape(plain(without_secrets(what))), total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+        return os.stat(path).st_size
+    except OSError:
+        return None

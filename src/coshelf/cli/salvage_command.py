@@ -10,7 +10,7 @@ from coshelf.cli.check_command import list_problems
 from coshelf.cli.errors import SOMETHING_LEFT
 from coshelf.cli.examples import examples
 from coshelf.cli.output import say, write_json
-from coshelf.cli.progress import progress
+from coshelf.cli.progress import progress, size_of_file
 from coshelf.cli.shelves import JSON
 from coshelf.inspection.files import salvage
 from coshelf.inspection.reports import SalvageReport
@@ -33,7 +33,7 @@ def salvage_command(source: str, target: str, as_json: bool) -> None:
     recovered, too. Entries that were lost are named, and so are entries that may be older or may have been deleted.
     Exit code 1: something was damaged.
     """
-    with progress(source) as tell:
+    with progress(source, "pages", size=size_of_file(source)) as tell:
         report = salvage(source, target, progress=tell)
     if as_json:
         write_json(report.as_dict())

@@ -71,6 +71,8 @@ def set_command(
     byte. "set" stores what "get" writes.
     """
     name = key_of(key, key_form)
+    if value is None and sys.stdin.isatty():
+        say("the value is what you type, up to Ctrl-D at the beginning of a line")
     data = sys.stdin.buffer.read() if value in (None, "-") else bytes_of(value)
     if form == "pickle":
         if sign is not None or encrypt is not None:

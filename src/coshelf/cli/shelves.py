@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import click
@@ -13,7 +14,7 @@ from click.shell_completion import CompletionItem
 from coshelf.cli.key_text import read_key, read_literal, text_of_key
 from coshelf.contract import Flag
 from coshelf.engines.urls import without_secrets
-from coshelf.errors import CoshelfError
+from coshelf.errors import CoshelfError, ShelfNotFound
 from coshelf.mapping.shelf import Shelf
 from coshelf.opening import open as open_shelf
 from coshelf.opening import open_with_codec
@@ -31,6 +32,7 @@ __all__ = [
     "TIMEOUT",
     "key_of",
     "opened",
+    "opened_by_default",
     "opened_raw",
     "opened_unread",
     "shown_target",
@@ -59,9 +61,35 @@ def opened(
 ) -> Shelf[Any, Any]:
     """A shelf as commands open it: only plain data is loaded, even of a trusted shelf, unless the user wants more."""
     secret = () if encrypt is None else _content(encrypt)
-    if sign is None:
-        return open_shelf(target_of(name), flag, trust=trust, encrypt=secret, timeout=timeout)
-    return open_shelf(target_of(name), flag, sign=_content(sign), encrypt=secret, timeout=timeout)
+    with _telling_of_order(name):
+        if sign is None:
+            return open_shelf(target_of(name), flag, trust=trust, encrypt=secret, timeout=timeout)
+        return open_shelf(target_of(name), flag, sign=_content(sign), encrypt=secret, timeout=timeout)
+
+
+@contextmanager
+def _telling_of_order(name: str) -> Iterator[None]:
+    """Say so if no shelf is at ``name``, and the argument for the key is the path of a file."""
+    try:
+        yield
+    except ShelfNotFound as error:
+        context = click.get_current_context(silent=True)
+        key = None if context is None else context.params.get("key")
+        if isinstance(key, str) and os.path.isfile(expanded(key)):
+            raise ShelfNotFound(
+                f"{name} is not a shelf, and {key} is a file\n  hint: SHELF comes before KEY"
+            ) from error
+        raise
+
+
+def opened_by_default(
+    name: str, flag: Flag, *, sign: str | None = None, encrypt: str | None = None, timeout: float = 60
+) -> Shelf[Any, Any]:
+    """A shelf as programs open it: a trusted one can load any object."""
+    secret = () if encrypt is None else _content(encrypt)
+    return open_shelf(
+        target_of(name), flag, sign=() if sign is None else _content(sign), encrypt=secret, timeout=timeout
+    )
 
 
 def _content(path: str) -> bytes:

@@ -12,8 +12,9 @@ from coshelf.cli.output import is_terminal, json_text
 from coshelf.keys import shown
 from coshelf.screen import plain
 from coshelf.transfer.json_lines import same_in_json
+from coshelf.values.repetition import is_repetitive
 
-__all__ = ["bytes_of", "json_line", "parsed", "written"]
+__all__ = ["bytes_of", "json_line", "parsed", "refuse_repetitive", "written"]
 
 _LINES = "\n\t"
 
@@ -36,9 +37,19 @@ def written(value: Any) -> bytes:
     elif same_in_json(value):
         return json_line(json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass"))
     else:
+        refuse_repetitive(value)
         text = repr(value) + "\n"
         text = plain(text, keep=_LINES) if to_screen else text
     return text.encode("utf-8", "surrogatepass")
+
+
+def refuse_repetitive(value: Any) -> None:
+    """Raise a usage error if the text of a value of plain data would be endless."""
+    if is_repetitive(value):
+        raise click.UsageError(
+            "the value holds the same parts millions of times, so its text would be too long: --preview shows its"
+            " beginning, --pickle writes it unchanged"
+        )
 
 
 def json_line(data: bytes) -> bytes:

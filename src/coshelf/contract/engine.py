@@ -204,7 +204,9 @@ class Engine(Reader):
     def _refuse_writes(self) -> None:
         """Raise if this handle must not write. An engine with further reasons extends it."""
         if self._options.flag == "r":
-            raise ReadOnlyShelf(f"{self.where} was opened with flag 'r' and cannot be written")
+            raise ReadOnlyShelf(
+                f"{self.where} was opened with flag 'r' and cannot be written\n  hint: open it with flag 'w' or 'c'"
+            )
 
     def _refuse_excess(self, batch: Batch) -> None:
         """Raise if a batch is larger than the capabilities promise."""

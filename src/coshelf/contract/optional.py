@@ -61,8 +61,11 @@ class SelfChecking(Protocol):
 class Compacting(Protocol):
     """An engine that can release unused space."""
 
-    def compact(self) -> Compaction:
-        """Release the space. Not called while this thread is inside :meth:`~coshelf.contract.Engine.exclusive`."""
+    def compact(self, progress: Progress | None = None) -> Compaction:
+        """Release the space. Not called while this thread is inside :meth:`~coshelf.contract.Engine.exclusive`.
+
+        ``progress`` is given only if somebody wants to know it.
+        """
         ...
 
 

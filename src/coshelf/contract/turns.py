@@ -21,7 +21,7 @@ BARRIER: Final = 0
 
 @dataclass(frozen=True, slots=True)
 class Who:
-    """Whoever has a turn or waits for it, in words for people.
+    """A thread or task that has a turn or waits for it, in words for people.
 
     Attributes:
         host: the name of the machine.
@@ -58,10 +58,10 @@ class Line:
 
 
 class Place(ABC):
-    """A place in a line: first it waits, then it has the turn, then it is over. It belongs to whoever joined the line.
+    """A place in a line: first it waits, then it has the turn, then it is over.
 
-    The place of a process that ends is over at once, and so is each place in a forked child. All methods may be called
-    by any thread of the process, and repeated.
+    It belongs to the thread or task that joined the line. The place of a process that ends is over at once, and so is
+    each place in a forked child. All methods may be called by any thread of the process, and repeated.
 
     Attributes:
         token: a number that is greater than that of every turn before, whatever its line, also after the shelf was
@@ -90,14 +90,14 @@ class Place(ABC):
 
     @abstractmethod
     def leave(self) -> None:
-        """Give the turn back, or leave the line. Whoever is next has the turn then."""
+        """Give the turn back, or leave the line. The next in line has the turn then."""
 
 
 class Turns(ABC):
     """The lines of a shelf.
 
     Attributes:
-        ends_with: what takes a turn away from whoever holds it and ends: "process" (the death of the process does, at
+        ends_with: what takes a turn away from a holder that ends: "process" (the death of the process does, at
             once, whatever kills it), "lease" (a lease that is not renewed does).
         lease: seconds after which the turn of a process that does not answer any more is over; None without leases.
     """
@@ -132,7 +132,7 @@ class Turns(ABC):
     def bell(self, name: bytes) -> Doorbell:
         """A bell for all processes that share the shelf. It may ring at other changes, too.
 
-        It is there for whoever waits for a commit to some rows, without being woken by all other commits.
+        It is there for those that wait for a commit to some rows, without being woken by all other commits.
         """
 
     @abstractmethod

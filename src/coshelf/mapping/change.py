@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Generic, TypeVar
 
 from coshelf.contract import Entry, Kind, Position
+from coshelf.keys import shown
 from coshelf.mapping.handle import Handle
 from coshelf.mapping.living import living
 from coshelf.mapping.record import Record
@@ -50,7 +51,7 @@ class Change(Generic[K, V]):
         self._value: list[V] = []
 
     def __repr__(self) -> str:
-        key = "" if self._kind == "gap" else f" of {self._key!r}"
+        key = "" if self._kind == "gap" else f" of {shown(self._key)}"
         return f"<Change{key}: {self._kind}, version {self._version!r}>"
 
     @property
@@ -60,9 +61,12 @@ class Change(Generic[K, V]):
 
     @property
     def kind(self) -> Kind:
-        """``"set"``: it was stored. ``"deleted"``. ``"expired"``: it was removed after its time.
+        """What happened to the entry, in a word.
 
-        ``"gap"``: some changes before this one are not known any more. Look anew at what you need.
+        - ``"set"``: it was stored.
+        - ``"deleted"``: it was removed.
+        - ``"expired"``: it was removed after its time.
+        - ``"gap"``: some changes before this one are not known any more. Read again what you need.
         """
         return self._kind
 

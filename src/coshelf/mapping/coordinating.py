@@ -31,16 +31,17 @@ class Coordinating:
     def lock(self, name: Any, *, timeout: float | None = None, reentrant: bool = False) -> Lock:
         """A lock that one thread or asyncio task at a time has, among all processes that share the shelf.
 
-        The turn goes round in order of arrival. It is free again when the holder gives it back, when its thread or
-        task ends, when its process ends, and when the shelf is closed. docs/coordination.md says what is promised.
+        Those that wait get the lock in order of arrival. It is free again when the holder gives it back, when its
+        thread or task ends, when its process ends, and when the shelf is closed. docs/coordination.md says what is
+        promised.
 
         Args:
             name: a str, or another key. It needs no entry. A ``sub`` has its own names.
             timeout: for how many seconds ``with`` waits. None: without limit.
-            reentrant: whether who has the turn can take it again.
+            reentrant: whether the thread or task that has the turn can take it again.
 
         Raises:
-            Unsupported: the engine has no lines.
+            Unsupported: the engine has no locks (``capabilities.turns`` is None).
             ReadOnlyShelf: the shelf was opened with flag "r".
             TurnTimeout: by ``with``, after the timeout. The message and ``holders`` name who has the turn.
             TurnHeld: by ``with`` and ``acquire``, if this thread or task would wait for itself.
@@ -135,8 +136,8 @@ def _begin(handle: Handle) -> Owners:
     engine, reference = handle.engine, weakref.ref(handle)
     if handle.flag == "r" and not handle.closed:
         raise ReadOnlyShelf(
-            f"{engine.where} was opened with flag 'r' and cannot be written, and whoever stands in a line writes\n"
-            "  hint: open it for writing"
+            f"{engine.where} was opened with flag 'r' and cannot be written, nor can a process stand in a line there\n"
+            "  hint: open it with flag 'w' or 'c'"
         )
     if engine.capabilities.turns is None:
         raise Unsupported(

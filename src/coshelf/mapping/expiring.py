@@ -34,11 +34,11 @@ class Lapsing(Transacting[K, V]):
     engine_for: Callable[..., Engine]
 
     def set(self, key: K, value: V, expire: Expire = MISSING, tags: Tags = ()) -> None:
-        """Store a value that expires: from then on the entry is missing, whether or not it has been removed.
+        """Store a value, with a time after which it expires, and with tags. Without these it is ``shelf[key] = value``.
 
-        Storing the key again without a time makes the entry permanent, unless the shelf was opened with ``expire=``.
-        Without tags it has none any longer. :meth:`modify`, :meth:`edit` and :meth:`replace` keep the time and the
-        tags.
+        From its time on the entry is missing, whether or not it has been removed. Storing the key again without a time
+        makes the entry permanent, unless the shelf was opened with ``expire=``. Storing it again without tags removes
+        its tags. :meth:`modify`, :meth:`edit` and :meth:`replace` keep the time and the tags.
 
         Args:
             key: the key of the entry.

@@ -10,8 +10,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from coshelf.contract import Batch, Engine, Flag
-from coshelf.engines.closed import ClosedEngine
-from coshelf.errors import ReadOnlyShelf, ShelfClosed, TransactionInProgress
+from coshelf.engines.closed import ClosedEngine, closed_shelf
+from coshelf.errors import ReadOnlyShelf, TransactionInProgress
 from coshelf.system.ending import finalizer
 from coshelf.system.participants import Party, current_party, current_task
 from coshelf.values.codec import Codec
@@ -186,7 +186,7 @@ class Handle:
 
     def refuse_closed(self) -> None:
         if self.closed:
-            raise ShelfClosed(f"the shelf {self.engine.where} has been closed")
+            raise closed_shelf(self.engine.where)
 
     def close(self) -> None:
         engine = self.engine

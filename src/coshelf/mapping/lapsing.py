@@ -177,6 +177,13 @@ class LapsingTransaction(Generic[K, V]):
         else:
             overlay.put_enclosed(puts, envelope)
 
+    def _overwrite(self, key: K, value: V) -> None:
+        """Store a value in the place of another one, which is not loaded. The entry keeps its time and tags."""
+        overlay, encoded = self._state.overlay(), self._namespace.encode(key)
+        with overlay.guarding(encoded):
+            body = self._codec.dump(key, encoded, value)
+            self._put_back(overlay, encoded, body, self._living_record(encoded))
+
     def _put_back(self, overlay: Overlay, encoded: bytes, body: bytes, record: bytes | None) -> None:
         """Write the entry that the caller guards or has read, with the time and the tags that its record had."""
         if record is not None:

@@ -10,7 +10,7 @@ from coshelf import records
 from coshelf.contract import ABSENT, Absent, Batch, Entry, Reader, Snapshot
 from coshelf.engines.merging import merge
 from coshelf.errors import TransactionInProgress
-from coshelf.keys import decode, shown
+from coshelf.keys import FIRST, LAST, decode, shown
 from coshelf.mapping.namespace import Range
 from coshelf.mapping.record import UNCOMMITTED
 from coshelf.native import instead
@@ -197,6 +197,18 @@ class Overlay(Reader):
         now._seen = self._seen
         now._first_time = self._first_time
         return _OverlaySnapshot(now)
+
+    def glance(self) -> Overlay:
+        """The current state of the overlay, for looking at it. What is read from it is not remembered."""
+        now = Overlay(self._base, watched=False)
+        now._writes = self._writes.copy()
+        now._clears = self._clears.copy()
+        now._first_time = self._first_time
+        return now
+
+    def changes(self) -> int:
+        """How many entries are put or deleted. Ranges that are cleared do not count."""
+        return sum(FIRST <= key < LAST for key in self._writes.copy())
 
     def _see(self, key: bytes, entry: Entry | None) -> Entry | None:
         if self._watched:

@@ -74,8 +74,9 @@ class Queueing(Coordinating, Generic[V]):
     def queue(self, name: str, maxsize: int = 0, attempts: int | None = _ATTEMPTS) -> Queue[V]:
         """A queue that all processes with the shelf share. It exists as long as it has items.
 
-        Its items are no entries of the shelf: they have no keys, and ``clear()`` leaves them. They are stored as values
-        are. In ``sub("users")`` the queue ``"jobs"`` is the shelf's ``"users/jobs"``.
+        Its items are no entries of the shelf: they have no keys, ``len(shelf)`` does not count them, and ``clear()``
+        leaves them. Opening the shelf with flag "n" removes them. They are stored as values are. In ``sub("users")``
+        the queue ``"jobs"`` is the shelf's ``"users/jobs"``.
 
         Args:
             name: the name of the queue.
@@ -103,8 +104,8 @@ class Queueing(Coordinating, Generic[V]):
     def deque(self, name: str, maxlen: int | None = None) -> Deque[V]:
         """A deque that all processes with the shelf share, with the methods of :class:`collections.deque`.
 
-        Its items are no entries of the shelf. In ``sub("users")`` the deque ``"recent"`` is the shelf's
-        ``"users/recent"``.
+        Its items are no entries of the shelf, as those of :meth:`queue`. In ``sub("users")`` the deque ``"recent"`` is
+        the shelf's ``"users/recent"``.
 
         Args:
             name: the name of the deque.

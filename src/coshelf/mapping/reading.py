@@ -12,6 +12,7 @@ from coshelf.mapping.living import Living, living, living_record
 from coshelf.mapping.namespace import Namespace
 from coshelf.mapping.record import Record
 from coshelf.mapping.selection import Selection, select
+from coshelf.mapping.showing import Shown, ShownCursor, ShownView
 from coshelf.mapping.tagging import TaggedKeys
 from coshelf.values.blobs import MissingBlob
 from coshelf.values.codec import Codec
@@ -19,6 +20,7 @@ from coshelf.values.expiry import EXPIRING, is_over, time_of
 
 if TYPE_CHECKING:
     from coshelf.inspection.preview import Preview
+    from coshelf.mapping.glance import Glance
 
 __all__ = ["Cursor", "Readable", "ShelfItems", "ShelfKeys", "ShelfValues"]
 
@@ -29,7 +31,7 @@ D = TypeVar("D")
 _value = itemgetter(1)
 
 
-class Readable(Mapping[K, V], Generic[K, V]):
+class Readable(Shown, Mapping[K, V], Generic[K, V]):
     """A mapping over a reader. Subclasses choose the reader, and may keep the values that they return."""
 
     _namespace: Namespace
@@ -266,8 +268,10 @@ class Readable(Mapping[K, V], Generic[K, V]):
         """A lazy, ordered view of the keys that meet all given conditions.
 
         Args:
-            glob: pattern for str keys. ``*`` stops at ``/``, ``**`` crosses it, ``?`` and ``[abc]`` are one character.
-            prefix: the beginning of the keys: a str, bytes, or a tuple of first elements.
+            glob: pattern for str keys. ``*`` stops at ``/``, ``**`` crosses it, ``?`` is one character but ``/``, and
+                ``[abc]`` and ``[!abc]`` are one character of a set.
+            prefix: the beginning of the keys: a str, bytes, or a tuple. A tuple selects the tuples that begin with its
+                elements.
             start: the lowest key that is included. None: there is no bound.
             stop: the lowest key that is not included. None: there is no bound.
             reverse: from the last key to the first.
@@ -320,7 +324,7 @@ class Readable(Mapping[K, V], Generic[K, V]):
         >>> list(shelf.tagged("user:ann")), "a" in shelf.tagged("user:bob")
         (['a', 'b'], False)
         """
-        return TaggedKeys(self._reader, self._now, self._namespace, self._wanted(tag))
+        return TaggedKeys(self._reader, self._now, self._namespace, self._wanted(tag), self._glance)
 
     def _select(
         self, glob: str | None = None, prefix: Any = None, start: Any = None, stop: Any = None, reverse: bool = False
@@ -334,6 +338,9 @@ class Readable(Mapping[K, V], Generic[K, V]):
     def cursor(self) -> Cursor[K, V]:
         """A movable position among the keys. See :class:`coshelf.Cursor`."""
         return Cursor(self)
+
+    def __reduce__(self) -> Any:
+        raise TypeError(f"a {type(self).__name__.lower()} cannot be pickled: send the shelf, or store dict() of it")
 
     # --- with other mappings -----------------------------------------------------------------------------------------
 
@@ -355,7 +362,7 @@ class Readable(Mapping[K, V], Generic[K, V]):
         return dict(other.items()) | self.copy()
 
 
-class _View:
+class _View(ShownView):
     """Shared by the three views: the shelf, and which of its entries are shown."""
 
     _shelf: Readable[Any, Any]
@@ -367,8 +374,11 @@ class _View:
     def __bool__(self) -> bool:
         return any(True for _ in self._keys(self._selection))
 
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} of {self._shelf!r}>"
+    def _glance(self) -> Glance:
+        return self._shelf._glance().of_view(type(self).__name__, self._selection, keys_only=not self._shows_values)
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a view of a shelf cannot be pickled: store or send list() of it")
 
     def _items(self, selection: Selection) -> Iterator[tuple[Any, Any]]:
         return self._shelf._items(selection)
@@ -383,6 +393,8 @@ class _View:
 
 class ShelfKeys(_View, KeysView[K]):
     """The keys of a shelf, with the operations of a set."""
+
+    _shows_values = False
 
     def __init__(self, shelf: Readable[K, Any], selection: Selection) -> None:
         self._shelf = shelf
@@ -422,6 +434,8 @@ class ShelfItems(_View, ItemsView[K, V]):
 class ShelfValues(_View, ValuesView[V]):
     """The values of a shelf."""
 
+    _shows_keys = False
+
     def __init__(self, shelf: Readable[Any, V], selection: Selection) -> None:
         self._shelf = shelf
         self._selection = selection
@@ -436,7 +450,7 @@ class ShelfValues(_View, ValuesView[V]):
         return any(found is value or found == value for found in self)
 
 
-class Cursor(Generic[K, V]):
+class Cursor(ShownCursor, Generic[K, V]):
     """A position among the items of a shelf, which moves in key order, both ways.
 
     The position is a key. So it stays valid when entries are inserted or deleted around it, and when its own entry is
@@ -461,6 +475,9 @@ class Cursor(Generic[K, V]):
             raise LookupError("the cursor has not been moved to an entry yet")
         key: K = self._shelf._namespace.decode(self._position)
         return key
+
+    def _glance(self) -> Glance:
+        return self._shelf._glance().of_cursor(type(self).__name__, self._position)
 
     def first(self) -> tuple[K, V] | None:
         """Move to the first item."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from coshelf import records
 from coshelf.contract import Entry
+from coshelf.keys import shown
 from coshelf.values.blobs import size_of
 from coshelf.values.codec import Codec
 from coshelf.values.envelope import tags_of
@@ -30,7 +31,7 @@ class Record(Generic[K, V]):
     """The stored form of an entry: the record, its description, and ways to decode it. It never changes.
 
     From :meth:`coshelf.Shelf.record` and :meth:`coshelf.Shelf.records`. Nothing is decoded until :meth:`decode` is
-    called.
+    called. With ``writeback=True`` a record does not show what was changed in place.
 
     >>> import coshelf
     >>> shelf = coshelf.open("memory:", codec="json")
@@ -49,7 +50,7 @@ class Record(Generic[K, V]):
         self._codec = codec
 
     def __repr__(self) -> str:
-        return f"<Record of {self._key!r}: {self.form}, {self.size:,} bytes>"
+        return f"<Record of {shown(self._key)}: {self.form}, {self.size:,} bytes>"
 
     @property
     def key(self) -> K:

@@ -9,7 +9,7 @@ from typing import Any
 
 from coshelf.contract import Entry, Reader
 from coshelf.errors import InvalidKey
-from coshelf.keys import FOREIGN
+from coshelf.keys import FOREIGN, shown
 from coshelf.mapping.globs import Glob
 from coshelf.mapping.namespace import Namespace, Range
 
@@ -24,6 +24,8 @@ class Selection:
     ranges: tuple[Range, ...]
     glob: Glob | None
     reverse: bool
+    asked: tuple[Any, Any, Any] = (None, None, None)
+    """The prefix, start and stop that it was made of, to show them."""
 
     def scan(self, reader: Reader, *, keys_only: bool = False) -> Iterator[tuple[Any, bytes, Entry | None]]:
         """Key, encoded key and entry of each match, all of one instant."""
@@ -103,6 +105,21 @@ class Selection:
         exact = self.namespace.exact
         return all(exact[self.namespace.index(start)] for start, _ in self.ranges)
 
+    def words(self) -> str:
+        """The conditions, as they are given to ``keys()``; empty if there are none.
+
+        >>> select(Namespace(), "soups/*", stop="soups/q", reverse=True).words()
+        "'soups/*', stop='soups/q', reverse=True"
+        """
+        named = zip(("prefix", "start", "stop"), self.asked, strict=True)
+        return ", ".join(
+            [
+                *([shown(self.glob.pattern)] if self.glob is not None else ()),
+                *(f"{name}={shown(value)}" for name, value in named if value is not None),
+                *(["reverse=True"] if self.reverse else ()),
+            ]
+        )
+
     def __contains__(self, key: Any) -> bool:
         """Whether an entry with this key would be shown."""
         try:
@@ -135,7 +152,7 @@ def select(
         if pattern.is_literal:  # no wildcard: one key
             end = min(end, literal + b"\x00")
         ranges = _cut(ranges, (literal, end))
-    return Selection(namespace, tuple(ranges), pattern, reverse)
+    return Selection(namespace, tuple(ranges), pattern, reverse, (prefix, start, stop))
 
 
 def _cut(ranges: list[Range], by: Range) -> list[Range]:

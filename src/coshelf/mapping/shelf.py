@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, MutableMapping
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from itertools import islice
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast, overload
 
 from coshelf import native
 from coshelf.contract import Batch, Capabilities, Flag, Reader
 from coshelf.errors import TransactionInProgress, Unsupported
 from coshelf.mapping import snapshot as snapshots
+from coshelf.mapping.blocks import block
 from coshelf.mapping.counting import adding
 from coshelf.mapping.expiring import Lapsing
 from coshelf.mapping.handle import Handle
@@ -28,6 +29,9 @@ from coshelf.mapping.watching import Watching
 from coshelf.values.blobs import MissingBlob
 from coshelf.values.expiry import EXPIRING, is_over
 from coshelf.values.pickled import PickleCodec
+
+if TYPE_CHECKING:
+    from coshelf.mapping.glance import Glance
 
 __all__ = ["Shelf"]
 
@@ -51,8 +55,9 @@ class Shelf(
 ):
     """A dict on disk that every process shares. Made by :func:`coshelf.open`.
 
-    Each method that writes is one commit. Reads never wait for a lock. A value that is read is a copy: use :meth:`edit`
-    to change a value in place. Threads may share a shelf, and so may a process and its forked children.
+    Each method that writes is one commit. Reads never wait for a lock. A value that is read is a copy, so
+    ``shelf["a"].append(1)`` changes nothing: use :meth:`edit` or :meth:`modify`, or open the shelf with
+    ``writeback=True``. Threads may share a shelf, and so may a process and its forked children.
 
     >>> import coshelf
     >>> with coshelf.open("memory:") as shelf:
@@ -64,6 +69,8 @@ class Shelf(
     """
 
     def __init__(self, handle: Handle, namespace: Namespace | None = None) -> None:
+        if not isinstance(handle, Handle):
+            raise TypeError(f"a shelf is made by coshelf.open, not by Shelf({type(handle).__name__})")
         self._handle = handle
         self._namespace = namespace if namespace is not None else Namespace()
         self._start = self._namespace.start
@@ -73,6 +80,15 @@ class Shelf(
         self._writes_quickly = self._reads_quickly and isinstance(codec, PickleCodec) and codec.stores_plain_pickles
         self._modifies_quickly = self._writes_quickly
         self._is_part = False  # True for a sub: only the shelf itself closes the handle
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Refuse an attribute that a shelf does not have: it would be lost with the object, unlike an entry."""
+        if name[:1] != "_" and not hasattr(type(self), name):
+            raise AttributeError(
+                f"a shelf has no attribute {name!r}, and would not store it\n"
+                f"  hint: store an entry: shelf[{name!r}] = ..."
+            )
+        super().__setattr__(name, value)
 
     # --- what it is --------------------------------------------------------------------------------------------------
 
@@ -106,16 +122,10 @@ class Shelf(
         """Whether it has been closed."""
         return self._handle.closed
 
-    def __repr__(self) -> str:
-        under = f" under {self._namespace.prefix!r}" if self._namespace.prefix else ""
-        return f"<{'closed ' if self.closed else ''}Shelf {self.name!r}{under}>"
+    def _glance(self) -> Glance:
+        from coshelf.mapping.glance import glance_of
 
-    def _repr_html_(self) -> str:
-        from coshelf.inspection.notebook import as_html, name_as_html
-
-        if self.closed:
-            return name_as_html(repr(self))
-        return as_html(repr(self), self.records(), len(self))
+        return glance_of(self._handle, self._select(), keeps_values=self.writeback)
 
     def _ipython_key_completions_(self) -> list[K]:
         """The keys that a shell offers after ``shelf["``."""
@@ -184,7 +194,9 @@ class Shelf(
     def sub(self, name: str) -> Shelf[Any, V]:
         """The entries under ``name/`` as a separate shelf: its key ``"k"`` is this shelf's ``"name/k"``.
 
-        It shares this shelf's handle, so closing it closes nothing.
+        Its keys that are no str are the tuples ``("name/", key)`` of this shelf. It shares this shelf's handle: closing
+        it closes nothing, and it is closed with this shelf. ``backup``, ``compact`` and ``check`` take a whole shelf:
+        for a part they are :class:`~coshelf.errors.Unsupported`.
 
         >>> import coshelf
         >>> shelf = coshelf.open("memory:")
@@ -237,7 +249,11 @@ class Shelf(
     @overload
     def pop(self, key: K, /, default: V | D) -> V | D: ...
     def pop(self, key: K, /, default: Any = MISSING) -> Any:
-        """Remove an entry and return its value, or ``default`` if the key is missing. As ``dict.pop``."""
+        """Remove an entry and return its value, or ``default`` if the key is missing. As ``dict.pop``.
+
+        Raises:
+            KeyError: the key is missing, and no default is given.
+        """
         if self._modifies_quickly and not self._handle.inside:
             engine = self._handle.engine
             done = engine.quick_pop(key, self._start)
@@ -249,7 +265,11 @@ class Shelf(
         return self._atomically(lambda transaction: transaction.pop(key, default), writes=self._locks_for(key))
 
     def popitem(self, last: bool = True) -> tuple[K, V]:
-        """Remove and return the item with the greatest key, or with ``last=False`` the smallest."""
+        """Remove and return the item with the greatest key, or with ``last=False`` the smallest.
+
+        Raises:
+            KeyError: the shelf is empty.
+        """
         if self._modifies_quickly and not self._handle.inside:
             engine = self._handle.engine
             done = engine.quick_popitem(self._namespace.ranges, last, self._start)
@@ -334,7 +354,7 @@ class Shelf(
 
     # --- changing a value --------------------------------------------------------------------------------------------
 
-    @contextmanager
+    @block
     def edit(self, key: K, default: Any = MISSING) -> Iterator[V]:
         """Give the block a value to change in place, and store it when the block ends. Other writers wait meanwhile.
 
@@ -402,7 +422,8 @@ class Shelf(
             expire: as for :meth:`set`, if the key does not exist. An entry that exists keeps its time.
 
         Raises:
-            TypeError: the value is not an int or float, or is a bool. The entry stays as it was.
+            TypeError: the value, ``by`` or ``default`` is not an int or float, or is a bool. The entry stays as it was.
+                Ints have any size, and floats are added as Python adds them.
 
         >>> import coshelf
         >>> shelf = coshelf.open("memory:")
@@ -422,7 +443,9 @@ class Shelf(
         return self.modify(key, adding(key, by, default), cast("V", default))
 
     def replace(self, key: K, old: V, new: V) -> bool:
-        """Store ``new`` if the value equals ``old``, and return whether it did. Compare and set.
+        """Store ``new`` if the value equals ``old`` (``==``), and return whether it did. Compare and set.
+
+        If the key is missing, nothing is stored, and the result is False.
 
         >>> import coshelf
         >>> shelf = coshelf.open("memory:")
@@ -461,7 +484,26 @@ class Shelf(
         return self._transaction(timeout)
 
     def transact(self, function: Callable[[Transaction[K, V]], T], *, attempts: int = 10) -> T:
-        """Run ``function(transaction)`` and commit. Repeat after a :class:`Conflict`, for up to ``attempts`` tries."""
+        """Run ``function(transaction)`` and commit, and return its result.
+
+        Args:
+            function: called with a :class:`coshelf.Transaction`. It may be called several times, so it changes
+                nothing but the transaction.
+            attempts: after a :class:`~coshelf.errors.Conflict` the function is called again, up to so many times in
+                all. Each wait is longer than the one before.
+
+        Raises:
+            Conflict: other writers changed the same entries at each attempt.
+
+        >>> import coshelf
+        >>> shelf = coshelf.open("memory:")
+        >>> shelf["stock"] = 3
+        >>> def sell(transaction):
+        ...     transaction["stock"] -= 1
+        ...     return transaction["stock"]
+        >>> shelf.transact(sell)
+        2
+        """
         return self._transact(function, attempts)
 
     # --- the end -----------------------------------------------------------------------------------------------------
@@ -469,14 +511,18 @@ class Shelf(
     def sync(self) -> None:
         """Make everything durable. With ``writeback=True``, first write back the values that were changed in place.
 
-        Raises, with ``writeback=True``:
-            Conflict: another process changed the same entries. Its values stay, and ``values`` has yours.
-            UnwritableValue: values cannot be pickled any more; ``keys`` names them.
+        Raises:
+            Conflict: with ``writeback=True``, another process changed the same entries. Its values stay, and ``values``
+                has yours.
+            UnwritableValue: with ``writeback=True``, values cannot be pickled any more; ``keys`` names them.
         """
         self._handle.engine.sync()
 
     def close(self) -> None:
-        """Write back, make everything durable, and close. It may be closed again; any other use raises ShelfClosed."""
+        """Write back, make everything durable, and close. Raises as :meth:`sync`.
+
+        Closing twice is fine. Any other use of a closed shelf raises :class:`~coshelf.errors.ShelfClosed`.
+        """
         if not self._is_part:
             self._handle.close()
 

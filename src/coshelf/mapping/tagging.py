@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, KeysView
 from itertools import islice
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from coshelf.contract import Capabilities, Reader
 from coshelf.errors import InvalidKey, Unsupported
-from coshelf.keys import FOREIGN
+from coshelf.keys import FOREIGN, shown
 from coshelf.mapping.living import living_record
 from coshelf.mapping.namespace import Namespace
+from coshelf.mapping.showing import ShownView
 from coshelf.values.envelope import carries
 from coshelf.values.expiry import is_over
 from coshelf.values.tags import encoded_tag, encoded_tags, range_of, row_parts, text_of
+
+if TYPE_CHECKING:
+    from coshelf.mapping.glance import Glance
 
 __all__ = ["TaggedKeys", "Tags", "marked_entries", "usable_tag", "usable_tags"]
 
@@ -64,21 +68,32 @@ def marked_entries(
         size = _MOST_READ
 
 
-class TaggedKeys(KeysView[K]):
+class TaggedKeys(ShownView, KeysView[K]):
     """The keys of the entries that have a tag, with the operations of a set. Each use looks them up.
 
-    Args:
-        reader: gives the reader of the shelf.
-        now: gives the time by which its entries expire.
-        namespace: which keys the shelf has.
-        tag: the tag, as it is stored.
+    >>> import coshelf
+    >>> shelf = coshelf.open("memory:")
+    >>> shelf.update({"a": 1, "b": 2}, tags=("new",))
+    >>> list(shelf.tagged("new") - {"a"})
+    ['b']
     """
 
-    def __init__(self, reader: Callable[[], Reader], now: Callable[[], int], namespace: Namespace, tag: bytes) -> None:
+    _shows_values = False
+
+    def __init__(
+        self,
+        reader: Callable[[], Reader],
+        now: Callable[[], int],
+        namespace: Namespace,
+        tag: bytes,
+        glance: Callable[[], Glance],
+    ) -> None:
+        """Args: what gives the shelf's reader, the time, its keys, the tag as it is stored, what is shown of it."""
         self._reader = reader
         self._now = now
         self._namespace = namespace
         self._tag = tag
+        self._whole = glance
 
     def __iter__(self) -> Iterator[K]:
         return self._keys(reverse=False)
@@ -101,8 +116,14 @@ class TaggedKeys(KeysView[K]):
         record = living_record(encoded, self._reader(), self._now)
         return record is not None and carries(record, self._tag)
 
-    def __repr__(self) -> str:
-        return f"<TaggedKeys {text_of(self._tag)!r}>"
+    def _glance(self) -> Glance:
+        def keys(reader: Reader, start: bytes, stop: bytes) -> Iterator[bytes]:
+            for encoded, record in marked_entries(reader, self._tag, start, stop):
+                if record is not None and not is_over(encoded, record, self._now()):
+                    yield encoded
+
+        kind = f"{type(self).__name__}({shown(text_of(self._tag))}) of"
+        return self._whole().as_kind(kind, keys_only=True, keys_of=keys)
 
     def _keys(self, *, reverse: bool) -> Iterator[K]:
         found = self._found(reverse)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from typing import Any, Generic, TypeVar
 
 from coshelf import contract
 from coshelf.contract import Batch, Reader
 from coshelf.errors import Conflict, InvalidKey
 from coshelf.mapping import transaction as transactions
+from coshelf.mapping.blocks import block
 from coshelf.mapping.handle import Handle, Participant
 from coshelf.mapping.namespace import Namespace
 from coshelf.mapping.transaction import State, Transaction
@@ -42,7 +43,7 @@ class Transacting(Generic[K, V]):
         state = self._handle.joined()
         return None if state is None else Transaction(state, self._namespace, self._codec)
 
-    @contextmanager
+    @block
     def _transaction(self, timeout: float | None) -> Iterator[Transaction[K, V]]:
         outer = self._handle.joined()
         if outer is not None:

@@ -6,21 +6,27 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from itertools import chain
-from typing import Any, Generic, Self, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast, overload
 
 from coshelf.contract import Batch, Capabilities, Engine, Entry, Reader
 from coshelf.errors import InvalidKey, ShelfClosed
 from coshelf.keys import shown
+from coshelf.mapping.blocks import block
 from coshelf.mapping.counting import adding
 from coshelf.mapping.gathering import gather, is_gathered_in_c
 from coshelf.mapping.immutable import is_immutable
 from coshelf.mapping.lapsing import MISSING, Expire, LapsingTransaction
+from coshelf.mapping.living import Living
 from coshelf.mapping.namespace import Namespace
 from coshelf.mapping.overlay import Overlay
 from coshelf.mapping.reading import Readable
+from coshelf.mapping.selection import Selection
 from coshelf.mapping.tagging import Tags
 from coshelf.values.blobs import MissingBlob
 from coshelf.values.codec import Codec
+
+if TYPE_CHECKING:
+    from coshelf.mapping.glance import Glance
 
 __all__ = ["MISSING", "LateState", "State", "Transaction", "begin", "pairs", "refuse_none"]
 
@@ -42,7 +48,21 @@ def refuse_none(old: object, key: object) -> None:
 class Transaction(LapsingTransaction[K, V], Readable[K, V], MutableMapping[K, V], Generic[K, V]):
     """A read-write view of a shelf, from :meth:`coshelf.Shelf.transaction`. Its changes are committed together.
 
-    Reads see the transaction's own writes. The transaction ends with its ``with`` block and cannot be used afterwards.
+    Reads see the transaction's own writes. The transaction ends with its ``with`` block. Afterwards, and in
+    a forked child, using it is a :class:`~coshelf.errors.ShelfClosed`.
+
+    On engines without an exclusive lock the end may raise :class:`~coshelf.errors.Conflict`. On engines without
+    snapshots reads see the latest state, and the entries that were read are checked at the end, even if nothing was
+    written.
+
+    >>> import coshelf
+    >>> shelf = coshelf.open("memory:")
+    >>> with shelf.transaction() as t:
+    ...     t["stock"] = 3
+    ...     sold = t.incr("sold")
+    ...     t["stock"] -= sold
+    >>> dict(shelf)
+    {'sold': 1, 'stock': 2}
     """
 
     _state: State
@@ -52,6 +72,9 @@ class Transaction(LapsingTransaction[K, V], Readable[K, V], MutableMapping[K, V]
         self._state = state
         self._namespace = namespace
         self._codec = codec
+
+    def _glance(self) -> Glance:
+        return self._state.glance_of(self._select())
 
     def _reader(self) -> Overlay:
         return self._state.overlay()
@@ -172,7 +195,7 @@ class Transaction(LapsingTransaction[K, V], Readable[K, V], MutableMapping[K, V]
             return self._get_copy(key) if copy else self._get(key)
         return value
 
-    @contextmanager
+    @block
     def edit(self, key: K, default: Any = MISSING) -> Iterator[V]:
         """Return a value for changes in place, and store it when the block ends. As :meth:`coshelf.Shelf.edit`."""
         overlay, encoded = self._reader(), self._namespace.encode(key)
@@ -181,8 +204,8 @@ class Transaction(LapsingTransaction[K, V], Readable[K, V], MutableMapping[K, V]
             value = self._get_or(key, encoded, record, default, copy=True)
             if is_immutable(value):
                 raise TypeError(
-                    f"the value for key {shown(key)} is a {type(value).__name__}, which cannot be changed in place\n"
-                    "  hint: use modify()"
+                    f"the value for key {shown(key)} is of type {type(value).__name__}, which cannot be changed "
+                    "in place\n  hint: use modify()"
                 )
             yield value
             self._put_back(self._reader(), encoded, self._codec.dump(key, encoded, value), record)
@@ -261,6 +284,29 @@ class State:
             raise ShelfClosed(f"the transaction on {self._where} belongs to the parent of this process")
         return self._overlay
 
+    def glance(self) -> Reader:
+        """What the transaction shows now, for looking at it: nothing that is read is checked at the commit."""
+        return self.overlay().glance()
+
+    def glance_of(self, selection: Selection) -> Glance:
+        """What is shown of the transaction. It raises no error, also after the end."""
+        from coshelf.mapping.glance import Glance
+
+        engine, ended = self._engine, self._ended or os.getpid() != self._pid
+        changes = 0 if ended else self.overlay().changes()
+        return Glance(
+            "Transaction of",
+            self._where,
+            engine.name,
+            engine.capabilities,
+            engine.reads_at_once,
+            selection,
+            lambda: Living(self.glance(), engine.cutoff),
+            (f"{changes:,} {'change' if changes == 1 else 'changes'} to be committed",),
+            "ended" if ended else "",
+            has_own_entries=True,
+        )
+
     def end(self) -> None:
         self._ended = True
         self._overlay.forget()
@@ -310,6 +356,9 @@ class LateState(State):
         self._overlay = self._made[0]
         return super().overlay()
 
+    def glance(self) -> Reader:
+        return super().glance() if self._made else self._engine
+
     def put(self, codec: Codec, value: object) -> None:
         """Write the entry that the step changes."""
         encoded = self._namespace.encode(self._key)
@@ -335,6 +384,10 @@ def pairs(other: Any, more: Mapping[str, Any]) -> Iterable[tuple[Any, Any]]:
         items: Iterable[tuple[Any, Any]] = other.items()
     elif hasattr(other, "keys"):
         items = ((key, other[key]) for key in other.keys())  # noqa: SIM118 (it need not be iterable)
-    else:
+    elif isinstance(other, Iterable):
         items = other
+    else:
+        raise TypeError(
+            f"{type(other).__name__!r} object is not iterable: update() takes a mapping or pairs of keys and values"
+        )
     return chain(items, more.items()) if more else items

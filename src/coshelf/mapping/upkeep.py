@@ -54,16 +54,18 @@ class Cared:
             self._handle.refuse_writing()
         return self._handle.engine
 
-    def backup(self, path: Path, *, progress: Progress | None = None, overwrite: bool = False) -> int:
+    def backup(self, path: Path, *, progress: Progress | bool | None = None, overwrite: bool = False) -> int:
         """Copy the shelf to a new one at ``path``, while other processes read and write. Return the number of entries.
 
         The copy shows one instant of the shelf. It is durable, and has no unused space. It is complete, or does not
         exist, whatever happens. It belongs to this user (mode 0600), and is marked as trusted if this shelf is. It has
-        the shelf's id, so signatures stay valid. Values that ``writeback=True`` has not written back are not in it.
+        the shelf's id, so signatures stay valid, and the versions of its entries. Values that ``writeback=True`` has
+        not written back are not in it.
 
         Args:
             path: the name of a file for the lmdb engine, whatever engine this shelf uses.
-            progress: called with the number of entries done, and of all entries.
+            progress: a function that is called with the number of entries done, and of all entries; or True for a bar
+                on the terminal, or in the notebook, if it takes over a second.
             overwrite: whether a shelf at ``path`` is replaced. No process may have it open.
 
         Raises:
@@ -83,10 +85,11 @@ class Cared:
         """
         from coshelf.engines import refuse_credentials
         from coshelf.engines.lmdb.files.copies import copy_to
+        from coshelf.system.progress import showing
 
         engine = self.engine_for("backup")
         refuse_credentials(path)
-        with engine.snapshot() as snapshot:
+        with engine.snapshot() as snapshot, showing(progress, engine.where, "entries") as tell:
             return copy_to(
                 path,
                 snapshot,
@@ -95,16 +98,19 @@ class Cared:
                 blobs=engine.blobs,
                 marked=distrust(engine) is None,
                 overwrite=overwrite,
-                progress=progress,
+                progress=tell,
             )
 
-    def compact(self) -> Compaction:
+    def compact(self, *, progress: Progress | bool | None = None) -> Compaction:
         """Make the file as small as its entries, in place. No other process may have the shelf open.
 
         If entries are deleted, the file keeps their pages, and uses them again for later entries. This method writes
         the file again, durably, and replaces the old one. If the process is killed, one of the two exists. Other
         threads of this process wait meanwhile, and so do processes that open the shelf. The disk needs space for both
         files.
+
+        Args:
+            progress: as for :meth:`backup`. The function is called while the shelf is closed, and must use no shelf.
 
         Returns the bytes before and after.
 
@@ -123,19 +129,22 @@ class Cared:
         ...         done.after < done.before / 10
         True
         """
+        from coshelf.system.progress import showing
+
         engine = self.engine_for("compact", writing=True)
         if not isinstance(engine, Compacting):
             raise Unsupported(f"compact(): the {engine.name} engine has no file that could be smaller ({engine.where})")
-        return engine.compact()
+        with showing(progress, engine.where, "entries") as tell:
+            return engine.compact() if tell is None else engine.compact(tell)
 
-    def check(self, *, progress: Progress | None = None) -> Report:
+    def check(self, *, progress: Progress | bool | None = None) -> Report:
         """Verify all data of the shelf at one instant, and report damage. Other processes may read and write.
 
         On the lmdb engine, this is each page in use and each record of any size. On other engines it is each record. No
         value is decoded. Damage is reported and not raised. A shelf that cannot be read at all raises an error.
 
         Args:
-            progress: called with the number of pages verified, and of all pages.
+            progress: as for :meth:`backup`, with the number of pages on the lmdb engine.
 
         Raises:
             SnapshotLost: each attempt of a reader without locks was overtaken by commits.
@@ -147,12 +156,14 @@ class Cared:
         >>> report.ok, report.entries
         (True, 1)
         """
-        engine = self.engine_for("check")
-        if isinstance(engine, SelfChecking):
-            return engine.check(progress)
         from coshelf.inspection.record_check import check_records
+        from coshelf.system.progress import showing
 
-        return check_records(engine, progress)
+        engine = self.engine_for("check")
+        with showing(progress, engine.where, "pages" if engine.name == "lmdb" else "entries") as tell:
+            if isinstance(engine, SelfChecking):
+                return engine.check(tell)
+            return check_records(engine, tell)
 
     def info(self) -> Info:
         """A description of the shelf: engine, entries, size, id, owner, capabilities, whether it is trusted or why not.
@@ -188,7 +199,9 @@ class Cared:
         self._handle.refuse_closed()
         return gather(self._handle.engine, self._namespace, prefix_depth=prefix_depth, largest=largest, cheap=cheap)
 
-    def train_dictionary(self, *, samples: int = 10_000, size: int = 64 * 1024) -> Training:
+    def train_dictionary(
+        self, *, samples: int = 10_000, size: int = 64 * 1024, progress: Progress | bool | None = None
+    ) -> Training:
         """Train a dictionary of Zstandard on the values of this shelf, or of this part of it, for ``compress="zstd"``.
 
         Small values compress badly one by one. The dictionary holds what they have in common, and is in the shelf.
@@ -199,6 +212,7 @@ class Cared:
         Args:
             samples: how many values are read, evenly from all.
             size: the largest size of the dictionary in bytes. All samples together should have a hundred times as many.
+            progress: as for :meth:`backup`, of the reading. What Zstandard does with the values takes some time more.
 
         Returns the bytes of the samples ``before`` and ``after``.
 
@@ -213,8 +227,10 @@ class Cared:
         >>> done.samples, done.after < done.before
         (1000, True)
         """
+        from coshelf.system.progress import showing
         from coshelf.values.training import train
 
         self._handle.refuse_closed()
         self._handle.refuse_writing()
-        return train(self._handle, self._namespace, samples=samples, size=size)
+        with showing(progress, self._handle.engine.where, "values") as tell:
+            return train(self._handle, self._namespace, samples=samples, size=size, progress=tell)

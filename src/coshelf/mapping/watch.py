@@ -20,6 +20,7 @@ from coshelf.mapping.expiring import remove_due
 from coshelf.mapping.handle import Handle
 from coshelf.mapping.resuming import Point, point_of, within
 from coshelf.mapping.selection import Selection
+from coshelf.screen import plain
 from coshelf.system.cooperation import new_reentrant_lock
 
 __all__ = ["Watch"]
@@ -41,6 +42,14 @@ class Watch(Iterator[Change[K, V]], Generic[K, V]):
     does :meth:`close` in any thread. A watch belongs to its process, and not to a forked child.
 
     If an exception ends a step, such as KeyboardInterrupt, the next one goes on where the last change was told.
+
+    >>> import coshelf
+    >>> shelf = coshelf.open("memory:")
+    >>> with shelf.watch(prefix="jobs/") as watch:
+    ...     shelf["jobs/1"] = "wash"
+    ...     change = watch.next(timeout=60)
+    ...     change.key, change.value, watch.next(timeout=0)
+    ('jobs/1', 'wash', None)
     """
 
     def __init__(
@@ -79,6 +88,22 @@ class Watch(Iterator[Change[K, V]], Generic[K, V]):
 
     def _go_to(self, point: Point) -> None:
         self._partly, self._at = point, point.after
+
+    def __repr__(self) -> str:
+        return f"<{self._title()}>"
+
+    def _repr_html_(self) -> str:
+        from coshelf.inspection.notebook import line_as_html
+
+        return line_as_html(self._title())
+
+    def _title(self) -> str:
+        from coshelf.mapping.glance import glance_of
+
+        glance = glance_of(self._handle, self._selection)
+        end = "closed " if self._is_closed or glance.end else ""
+        at = "" if end else f": {len(self._waiting):,} changes read, version {self._version!r}"
+        return plain(f"{end}Watch({self._selection.words()}) of {glance.place()}{at}")
 
     @property
     def version(self) -> Position:

@@ -115,7 +115,9 @@ class Watching(Readable[K, V], Generic[K, V]):
         >>> shelf.wait("state"), shelf.wait("state", since=before)
         ('ready', 'ready')
         """
-        end = None if timeout is None else time.monotonic() + usable_timeout(max(timeout, 0))
+        end = None
+        if timeout is not None:
+            end = time.monotonic() + usable_timeout(max(timeout, 0) if isinstance(timeout, (int, float)) else timeout)
         if since is not None:
             return self._wait_for_change(key, since, end, timeout)
         bell = self._handle.engine.doorbell(self._namespace.encode(key))

@@ -464,9 +464,11 @@ def _report(conflicts: dict[Any, Any], failures: dict[Any, UnwritableValue]) -> 
     failed: UnwritableValue | None = None
     if failures:
         first = next(iter(failures.values()))
+        told = [str(failure).partition("\n") for failure in failures.values()]
+        hints = dict.fromkeys(hint for _, _, hint in told if hint)
         failed = UnwritableValue(
             f"{len(failures)} changed values cannot be pickled and stay in the cache; all others were written: "
-            + "; ".join(str(failure) for failure in failures.values()),
+            + "\n".join(["; ".join(what for what, _, _ in told), *hints]),
             tuple(failures),
         )
         failed.__cause__ = first.__cause__

@@ -40,7 +40,23 @@ class CacheInfo(NamedTuple):
 
 
 class Memoized(Protocol[P, R_co]):
-    """A function whose results are kept in a shelf."""
+    """A function whose results are kept in a shelf. Made by :meth:`coshelf.Shelf.memoize`.
+
+    ``__wrapped__`` is the function itself, which reads and keeps nothing.
+
+    >>> import coshelf
+    >>> shelf = coshelf.open("memory:")
+    >>> @shelf.memoize
+    ... def square(x):
+    ...     return x * x
+    >>> square(4), shelf[square.cache_key(4)] == 16, square.forget(4), square.forget(4)
+    (16, True, True, False)
+    >>> square(4), square.cache_info().misses, square.__wrapped__(5)
+    (16, 2, 25)
+    >>> square.cache_clear()
+    >>> square.cache_info()
+    CacheInfo(hits=0, misses=0, maxsize=None, currsize=0)
+    """
 
     __name__: str
     __qualname__: str

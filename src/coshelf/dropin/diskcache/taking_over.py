@@ -28,6 +28,7 @@ from coshelf.opening import open as open_shelf
 from coshelf.system.durable_files import sync_directory
 from coshelf.system.os_errors import translate
 from coshelf.system.paths import expanded
+from coshelf.system.progress import showing
 from coshelf.transfer.report import TransferProgress, TransferReport
 from coshelf.trust import marks
 
@@ -56,7 +57,7 @@ def take_over(
     *,
     disk: type[Disk] = Disk,
     dry_run: bool = False,
-    progress: TransferProgress | None = None,
+    progress: TransferProgress | bool | None = None,
 ) -> TransferReport:
     """Make the cache of ``coshelf.diskcache`` that has all that is in a directory of diskcache.
 
@@ -68,7 +69,8 @@ def take_over(
         target: the directory of the new cache, which is made if it is missing. None: the same directory.
         disk: the class that the cache will be opened with.
         dry_run: only read and report.
-        progress: called from time to time with the number of entries so far, and of all entries.
+        progress: a function that is called from time to time with the number of entries so far, and of all entries; or
+            True for a bar on the terminal, or in the notebook, if it takes over a second.
 
     Raises:
         ShelfNotFound: it is not a directory of diskcache.
@@ -82,14 +84,15 @@ def take_over(
         raise ShelfNotFound(errno.ENOENT, f"there is no {DBNAME} of diskcache in this directory", source)
     if dry_run:
         report = TransferReport("diskcache")
-        with OldRows(source) as old:
-            old.examine(report, progress)
+        with OldRows(source) as old, showing(progress, place, "entries") as tell:
+            old.examine(report, tell)
         return report
     os.makedirs(place, 0o755, exist_ok=True)
     with alone(place):
         if is_taken_over(place):
             raise _exists(place)
-        return _take_over(source, place, disk, progress)
+        with showing(progress, place, "entries") as tell:
+            return _take_over(source, place, disk, tell)
 
 
 def _take_over(source: str, target: str, disk: type[Disk], progress: TransferProgress | None) -> TransferReport:

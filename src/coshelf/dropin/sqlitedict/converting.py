@@ -41,7 +41,7 @@ def convert(
     keys: str | None = None,
     replace: bool = False,
     trust: bool = False,
-    progress: TransferProgress | None = None,
+    progress: TransferProgress | bool | None = None,
 ) -> TransferReport:
     """Copy a table into a shelf, which :func:`coshelf.open` opens. No value is unpickled, and the source stays.
 
@@ -58,7 +58,7 @@ def convert(
         replace: whether another value that the target has under the same key is replaced.
         trust: whether you trust who wrote the pickles of a file that is not your own. Otherwise a new target loads
             plain data only, as the file does.
-        progress: called from time to time with the number of entries so far, and of all entries.
+        progress: as for :func:`coshelf.transfer.import_entries`.
 
     Raises:
         SourceError: the file cannot be read, or has no such table.
