@@ -28,6 +28,7 @@ from coshelf.errors import (
     FormatTooNew,
     NotAShelf,
     ReadOnlyShelf,
+    ShelfClosed,
     ShelfNotFound,
     Unsupported,
     UntrustedValue,
@@ -548,3 +549,14 @@ def test_settings_are_remembered_and_are_no_entries(server: str) -> None:
         assert len(again) == 1
         again["c"] = "x" * 1000
         assert again["c"] == "x" * 1000
+
+
+def test_connection_that_is_closed_by_another_thread_closes_the_shelf(
+    shelf: coshelf.Shelf[Any, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(*_: Any, **__: Any) -> None:
+        raise ValueError("I/O operation on closed file.")  # as redis-py, whose buffer is closed while it reads into it
+
+    monkeypatch.setattr(Client, "run", run)
+    with pytest.raises(ShelfClosed):
+        shelf.get("a")

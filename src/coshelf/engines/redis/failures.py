@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from coshelf.engines.closed import closed_shelf
 from coshelf.errors import CoshelfError, NotAShelf, ShelfPermissionError, StorageError, StorageFull, Unavailable
 from coshelf.system.extras import imported
 
@@ -19,6 +20,8 @@ _LOST = (
     redis.exceptions.RedisClusterException,
     redis.ReadOnlyError,  # a primary that became a replica, until the client has found the new primary
 )
+# What redis-py raises if another thread closes the connection while this one reads from it.
+_CLOSED = "closed file"
 # Refused for a while: a script that takes long, a replica without its primary, a primary without its replicas.
 _FOR_NOW = ("BUSY", "MASTERDOWN", "NOREPLICAS", "LOADING", "CLUSTERDOWN")
 
@@ -32,6 +35,8 @@ def is_lost(error: Exception) -> bool:
 
 def translated(error: Exception, where: str) -> Exception:
     """coshelf's error for an error of the client; any other error unchanged."""
+    if isinstance(error, ValueError) and _CLOSED in str(error):
+        return closed_shelf(where)
     if isinstance(error, CoshelfError) or not isinstance(error, redis.RedisError):
         return error
     text = str(error).strip()
