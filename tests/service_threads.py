@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 
-from coshelf.system.cooperation import ServiceThread
+from coshelf.system.threads.cooperation import ServiceThread
 
 __all__ = ["service_threads"]
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, final
 
-from coshelf.system.participants import Party
+from coshelf.system.threads.participants import Party
 
 def either(name: str, fallback: Callable[..., Any], /) -> Any: ...
 def either_under(name: str, start: bytes, fallback: Callable[..., Any], /) -> Any: ...

@@ -25,8 +25,8 @@ from coshelf.dropin.bytes_face import BytesFace
 from coshelf.engines.old_shelves import SUFFIXES, found_beside
 from coshelf.errors import NotAShelf, ShelfNotFound
 from coshelf.opening import open_with_codec
-from coshelf.system import umask
-from coshelf.system.taking_place import discard
+from coshelf.system.files import umask
+from coshelf.system.files.taking_place import discard
 from coshelf.values.front_doors import PICKLES, FrontDoor
 
 if TYPE_CHECKING:

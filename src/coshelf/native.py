@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from coshelf import _native
     from coshelf._native import BaseReader, Hold, LinePlace, Lines, Log, PageItems, ProcessLock
-    from coshelf.system.participants import Party
+    from coshelf.system.threads.participants import Party
 
 __all__ = [
     "base_reader",

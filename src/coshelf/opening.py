@@ -17,7 +17,7 @@ from coshelf.mapping.handle import Handle
 from coshelf.mapping.namespace import Namespace
 from coshelf.mapping.shelf import Shelf
 from coshelf.system.option_names import hiding_unknown, refuse_unknown
-from coshelf.system.timeouts import usable_timeout
+from coshelf.system.waiting.timeouts import usable_timeout
 from coshelf.trust.policy import Policy, policy
 from coshelf.values.choosing import start_afresh
 

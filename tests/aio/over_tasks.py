@@ -22,7 +22,7 @@ from coshelf.aio.running import run, write
 from coshelf.aio.threads import current_task, in_thread, to_the_end
 from coshelf.contract import Batch, Changes, Doorbell, Engine, Entry, Exclusive, Position, Snapshot, Turns
 from coshelf.mapping.handle import Handle
-from coshelf.system.participants import TaskOwner
+from coshelf.system.threads.participants import TaskOwner
 
 __all__ = ["EngineOverTasks", "Loop", "ShelfOverTasks"]
 

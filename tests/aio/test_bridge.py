@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from coshelf.system.backoff import Backoff
-from coshelf.system.bridge import awaited, can_await, current_bridge, is_bridged, run
-from coshelf.system.per_loop import PerLoop, at_once_or_soon, soon
+from coshelf.system.threads.bridge import awaited, can_await, current_bridge, is_bridged, run
+from coshelf.system.threads.per_loop import PerLoop, at_once_or_soon, soon
+from coshelf.system.waiting.backoff import Backoff
 
 
 async def next_turn(result: Any = None) -> Any:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import coshelf
-from coshelf.system import filesystem
+from coshelf.system.files import filesystem
 
 SCRIPTS = Path(__file__).parent / "scripts" / "filesystems"
 

@@ -16,7 +16,7 @@ from coshelf.engines.lmdb.delta.table import TableDelta
 from coshelf.engines.lmdb.environment import Environment
 from coshelf.engines.lmdb.pages.header import newest_transaction
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, ShelfRow, unpack_row
-from coshelf.system.cooperation import ServiceThread
+from coshelf.system.threads.cooperation import ServiceThread
 from service_threads import service_threads
 
 MODES = {**({"LOG": 0o600} if native.in_use else {}), "MAPPED": 0o600, "PLAIN": 0o660, "DIRECT": 0o600}

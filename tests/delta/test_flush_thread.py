@@ -14,7 +14,7 @@ from support import Crew
 import coshelf
 from coshelf.engines.lmdb.base_writer import BaseWriter
 from coshelf.engines.lmdb.delta.flusher import Flusher
-from coshelf.system.cooperation import ServiceThread
+from coshelf.system.threads.cooperation import ServiceThread
 
 SCRIPTS = Path(__file__).parent / "scripts" / "flush_thread"
 

@@ -15,8 +15,8 @@ from coshelf.contract import CLAIMS, Batch, Engine
 from coshelf.engines import renewing
 from coshelf.memo import claims as module
 from coshelf.memo.claims import Claim, Claims, Patience
-from coshelf.system import processes
-from coshelf.system.processes import Process, this_process
+from coshelf.system.processes import identity as processes
+from coshelf.system.processes.identity import Process, this_process
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch, process: Process) -> None:
 @pytest.fixture
 def ended() -> Process:
     """A process of this machine that has ended."""
-    code = "from coshelf.system.processes import this_process; print(list(this_process()))"
+    code = "from coshelf.system.processes.identity import this_process; print(list(this_process()))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
     return Process(*eval(done.stdout))
 

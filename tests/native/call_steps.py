@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import coshelf
 from coshelf.engines.lmdb.files.sidecar_directory import delta_path, state_path
-from coshelf.system.participants import current_party
+from coshelf.system.threads.participants import current_party
 
 WAIT = 60.0  # seconds for a lock that a dead process had
 INTERVAL = 3600.0  # seconds between flushes: no thread flushes during the calls

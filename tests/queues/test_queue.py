@@ -60,7 +60,7 @@ def test_an_item_that_comes_back_keeps_its_place(shelf: Shelf) -> None:
 
 def test_the_order_goes_on_after_the_clock_of_another_boot(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     from coshelf.coordination import numbers
-    from coshelf.system.processes import Process
+    from coshelf.system.processes.identity import Process
 
     shelf.queue("jobs").put_many("ab")
     monkeypatch.setattr(numbers.time, "monotonic_ns", itertools.count(5).__next__)

@@ -12,7 +12,7 @@ from insides import flush_all
 import coshelf
 from coshelf.engines.lmdb.locks import turns
 from coshelf.engines.lmdb.locks.writer_mutex import WriterMutex
-from coshelf.system.cooperation import this_thread
+from coshelf.system.threads.cooperation import this_thread
 
 WRITES: dict[str, Callable[[Any], object]] = {
     "set": lambda shelf: shelf.__setitem__("a", 1),

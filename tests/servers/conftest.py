@@ -13,7 +13,7 @@ import pytest
 from postgresql import postgresql
 from valkey_servers import Cluster, Server, a_name, single
 
-from coshelf.system.bridge import run
+from coshelf.system.threads.bridge import run
 
 __all__ = ["postgresql"]
 

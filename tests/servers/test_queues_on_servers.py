@@ -67,7 +67,7 @@ def test_a_deque_does_on_servers_what_it_does_elsewhere(url: str) -> None:
 def test_the_item_of_a_stopped_process_of_another_machine_comes_back(url: str, monkeypatch: Any) -> None:
     """Another machine is a process that this one cannot look at."""
     from coshelf.memo import claims
-    from coshelf.system.processes import Process
+    from coshelf.system.processes.identity import Process
 
     monkeypatch.setattr(claims, "LEASE", 0.2)
     monkeypatch.setattr("coshelf.engines.renewing._PERIOD", 1000.0)

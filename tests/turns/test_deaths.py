@@ -13,9 +13,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from coshelf.system import deaths as deaths_module
-from coshelf.system.deaths import Deaths
-from coshelf.system.processes import Process, this_process
+from coshelf.system.processes import deaths as deaths_module
+from coshelf.system.processes.deaths import Deaths
+from coshelf.system.processes.identity import Process, this_process
 from service_threads import service_threads
 
 WAIT = 60.0

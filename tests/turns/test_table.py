@@ -32,8 +32,8 @@ from coshelf.errors import (
     StorageError,
     Unsupported,
 )
-from coshelf.system.cooperation import ServiceThread
-from coshelf.system.deaths import Deaths
+from coshelf.system.processes.deaths import Deaths
+from coshelf.system.threads.cooperation import ServiceThread
 from coshelf.testing.contract.child import Child, Talk
 from coshelf.testing.contract.task import Task
 from service_threads import service_threads

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from coshelf.contract import PollingBell
-from coshelf.system.backoff import Backoff
+from coshelf.system.waiting.backoff import Backoff
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from coshelf.system.bounded_wait import within
+from coshelf.system.waiting.bounded_wait import within
 
 
 def test_call_that_takes_too_long_is_left_behind() -> None:

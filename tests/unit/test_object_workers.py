@@ -8,7 +8,7 @@ import pytest
 
 from coshelf.engines.objects import workers as module
 from coshelf.engines.objects.workers import Workers
-from coshelf.system.cooperation import ServiceThread
+from coshelf.system.threads.cooperation import ServiceThread
 
 
 def results(workers: Workers, first: int) -> list[int]:

@@ -16,7 +16,7 @@ from unit_support import ENTRIES, WRITES
 
 import coshelf
 from collecting import collect
-from coshelf.system.cooperation import ServiceThread
+from coshelf.system.threads.cooperation import ServiceThread
 
 
 class StopHereError(Exception):

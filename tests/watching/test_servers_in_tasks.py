@@ -13,7 +13,7 @@ from valkey_servers import a_name, single
 from coshelf.contract import EVERYTHING_GONE, Batch, Change, Engine, OpenOptions
 from coshelf.engines import open_engine
 from coshelf.keys import FIRST, LAST, encode
-from coshelf.system import bridge
+from coshelf.system.threads import bridge
 
 __all__ = ["postgresql"]
 

@@ -16,7 +16,7 @@ from coshelf.errors import ShelfLocked
 from coshelf.mapping.handle import Handle
 from coshelf.mapping.shelf import Shelf
 from coshelf.mapping.transaction import Transaction
-from coshelf.system.participants import Party, WouldWait
+from coshelf.system.threads.participants import Party, WouldWait
 from coshelf.values.codec import Codec
 from coshelf.values.pickled import PickleCodec
 

@@ -12,7 +12,7 @@ from coshelf.aio.running import acting_here, end_on, enter_gate, is_inside, leav
 from coshelf.aio.threads import current_task
 from coshelf.errors import ShelfLocked, TransactionInProgress
 from coshelf.mapping.handle import Handle
-from coshelf.system.participants import Abandoned, TaskOwner
+from coshelf.system.threads.participants import Abandoned, TaskOwner
 
 __all__ = ["Block"]
 

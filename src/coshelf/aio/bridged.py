@@ -17,8 +17,8 @@ import anyio
 
 from coshelf.aio.threads import current_task
 from coshelf.contract import Engine
-from coshelf.system import bridge
-from coshelf.system.participants import TaskOwner, acting_as
+from coshelf.system.threads import bridge
+from coshelf.system.threads.participants import TaskOwner, acting_as
 
 __all__ = ["in_bridge", "is_bridged", "is_possible", "to_the_end_in_bridge", "whole_in_bridge"]
 

@@ -18,7 +18,7 @@ from coshelf.mapping.glance import Glance
 from coshelf.mapping.handle import Handle
 from coshelf.mapping.record import Record
 from coshelf.mapping.showing import Shown, ShownCursor
-from coshelf.system.participants import WouldWait
+from coshelf.system.threads.participants import WouldWait
 
 if TYPE_CHECKING:
     from coshelf.inspection.preview import Preview

@@ -24,7 +24,7 @@ from coshelf.memo.calls import COMPUTE, Call
 from coshelf.memo.claims import Claim
 from coshelf.memo.memoized import CacheInfo, Memo
 from coshelf.memo.waiting import Wait, holding, holding_as_in
-from coshelf.system.participants import TaskOwner, acting_as
+from coshelf.system.threads.participants import TaskOwner, acting_as
 
 __all__ = ["AsyncMemoized", "AsyncMemoizing"]
 

@@ -17,7 +17,7 @@ from coshelf.aio.shelf import AsyncShelf
 from coshelf.aio.threads import Limits, current_task, in_thread
 from coshelf.contract import Durability, Flag
 from coshelf.system.option_names import hiding_unknown, refuse_unknown
-from coshelf.system.participants import TaskOwner
+from coshelf.system.threads.participants import TaskOwner
 
 if TYPE_CHECKING:
     from typing import Unpack

@@ -24,7 +24,7 @@ from coshelf.coordination.queues import Queue
 from coshelf.coordination.taking import Taking
 from coshelf.errors import WaitTimeout
 from coshelf.mapping.handle import Handle
-from coshelf.system.participants import Abandoned, TaskOwner
+from coshelf.system.threads.participants import Abandoned, TaskOwner
 
 __all__ = ["AsyncDeque", "AsyncFailed", "AsyncQueue", "AsyncQueueing", "AsyncTaking"]
 

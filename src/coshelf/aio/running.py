@@ -23,7 +23,7 @@ from coshelf.aio.threads import Limits, current_task, in_thread, to_the_end
 from coshelf.contract import Engine
 from coshelf.errors import ShelfLocked
 from coshelf.mapping.handle import Handle
-from coshelf.system.participants import TaskOwner, acting_as
+from coshelf.system.threads.participants import TaskOwner, acting_as
 
 __all__ = [
     "acting_here",

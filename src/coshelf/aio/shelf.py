@@ -23,9 +23,9 @@ from coshelf.contract import Capabilities, Flag, Position
 from coshelf.mapping.lapsing import MISSING
 from coshelf.mapping.shelf import Shelf
 from coshelf.mapping.transaction import Transaction
-from coshelf.system.participants import TaskOwner
-from coshelf.system.paths import Path
-from coshelf.system.timeouts import usable_timeout
+from coshelf.system.files.paths import Path
+from coshelf.system.threads.participants import TaskOwner
+from coshelf.system.waiting.timeouts import usable_timeout
 
 if TYPE_CHECKING:
     from coshelf.inspection.info import Info

@@ -13,7 +13,7 @@ import anyio
 import anyio.lowlevel
 import anyio.to_thread
 
-from coshelf.system.participants import TaskOwner, acting_as
+from coshelf.system.threads.participants import TaskOwner, acting_as
 
 __all__ = ["Limits", "current_task", "in_thread", "spawn", "to_the_end", "waker"]
 

@@ -21,8 +21,8 @@ from coshelf.coordination.locks import Lock, Semaphore
 from coshelf.coordination.turn import Turn
 from coshelf.errors import TurnHeld, TurnTimeout
 from coshelf.mapping.handle import Handle
-from coshelf.system.participants import TaskOwner, acting_as
-from coshelf.system.timeouts import usable_timeout
+from coshelf.system.threads.participants import TaskOwner, acting_as
+from coshelf.system.waiting.timeouts import usable_timeout
 
 __all__ = ["AsyncBarrier", "AsyncCoordinating", "AsyncLock", "AsyncSemaphore", "AsyncTurn", "has_arrived", "line_call"]
 

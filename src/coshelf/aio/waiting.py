@@ -24,10 +24,10 @@ from coshelf.errors import CoshelfError, WaitTimeout
 from coshelf.keys import shown
 from coshelf.mapping.handle import Handle
 from coshelf.mapping.shelf import Shelf
-from coshelf.system import bridge
-from coshelf.system.cooperation import ServiceThread
-from coshelf.system.participants import TaskOwner
-from coshelf.system.timeouts import usable_timeout
+from coshelf.system.threads import bridge
+from coshelf.system.threads.cooperation import ServiceThread
+from coshelf.system.threads.participants import TaskOwner
+from coshelf.system.waiting.timeouts import usable_timeout
 
 __all__ = ["Waiting", "end_listening", "end_of", "name_of", "until", "wait_for", "waiting_at"]
 

@@ -18,7 +18,7 @@ from coshelf.contract import Position
 from coshelf.mapping.change import Change
 from coshelf.mapping.handle import Handle
 from coshelf.mapping.watch import Watch
-from coshelf.system.participants import TaskOwner
+from coshelf.system.threads.participants import TaskOwner
 
 __all__ = ["AsyncWatch", "AsyncWatching"]
 

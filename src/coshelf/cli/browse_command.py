@@ -19,7 +19,7 @@ from coshelf.contract import Flag
 from coshelf.errors import DamagedShelf, WrongKey
 from coshelf.inspection.files import salvage
 from coshelf.mapping.shelf import Shelf
-from coshelf.system.paths import expanded
+from coshelf.system.files.paths import expanded
 
 __all__ = ["browse_command"]
 

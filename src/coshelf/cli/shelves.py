@@ -19,7 +19,7 @@ from coshelf.mapping.shelf import Shelf
 from coshelf.opening import open as open_shelf
 from coshelf.opening import open_with_codec
 from coshelf.screen import plain
-from coshelf.system.paths import expanded
+from coshelf.system.files.paths import expanded
 from coshelf.values.front_doors import RAW_PICKLES, UNREAD_VALUES
 
 __all__ = [

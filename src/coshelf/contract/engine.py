@@ -22,7 +22,7 @@ from coshelf.errors import (
 )
 from coshelf.keys import FIRST, decode, shown
 from coshelf.system import clock
-from coshelf.system.participants import Party, WouldWait
+from coshelf.system.threads.participants import Party, WouldWait
 from coshelf.values.blobs import Blobs
 
 __all__ = ["Engine", "Exclusive"]
@@ -124,7 +124,7 @@ class Engine(Reader):
     locks_quickly: bool = False
     """Whether the exclusive lock takes less time than a commit with checks."""
     can_be_awaited: bool = False
-    """Whether it waits for its server only by :func:`coshelf.system.bridge.awaited` if its calls run in a bridge."""
+    """Whether it waits for its server only by :func:`coshelf.system.threads.bridge.awaited` in a bridge."""
     reads_at_once: bool = False
     """Whether reading an entry takes microseconds, and waits for nothing. An event loop then calls it by itself."""
     commits_at_once: bool = False
@@ -173,7 +173,7 @@ class Engine(Reader):
     def put_at_once(self, key: bytes, body: bytes) -> int | str:
         """As :meth:`put`, if that takes microseconds and waits for nothing now.
 
-        Raises :class:`~coshelf.system.participants.WouldWait` otherwise. Then nothing was done.
+        Raises :class:`~coshelf.system.threads.participants.WouldWait` otherwise. Then nothing was done.
         """
         raise WouldWait
 

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from coshelf.contract.batches import PASSING, RESERVED, Entry
-from coshelf.system.backoff import Backoff
+from coshelf.system.waiting.backoff import Backoff
 from coshelf.values.envelope import is_left_behind
 
 __all__ = ["Doorbell", "PollingBell", "Reader", "Snapshot"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from coshelf.contract import BARRIER
 from coshelf.coordination.in_line import InLine, Waiting
 from coshelf.coordination.owners import Owners
-from coshelf.system.timeouts import usable_timeout
+from coshelf.system.waiting.timeouts import usable_timeout
 
 __all__ = ["Barrier"]
 

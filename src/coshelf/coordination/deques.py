@@ -14,7 +14,7 @@ from coshelf.coordination.ground import Ground, Writable
 from coshelf.errors import Conflict, DamagedRecord
 from coshelf.records import checksum, seal
 from coshelf.screen import plain
-from coshelf.system.backoff import Backoff
+from coshelf.system.waiting.backoff import Backoff
 
 __all__ = ["Deque"]
 

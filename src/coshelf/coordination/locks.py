@@ -9,7 +9,7 @@ from coshelf.coordination.in_line import InLine, Waiting
 from coshelf.coordination.owners import Owners
 from coshelf.coordination.turn import Owner, Turn
 from coshelf.errors import TurnHeld, TurnNotHeld
-from coshelf.system.timeouts import usable_timeout
+from coshelf.system.waiting.timeouts import usable_timeout
 
 __all__ = ["Lock", "Semaphore"]
 

@@ -12,7 +12,7 @@ from coshelf.contract import ABSENT, Batch, Engine, Reader
 from coshelf.coordination.ground import Writable
 from coshelf.coordination.packed import packed, told_bytes, unpacked
 from coshelf.errors import Conflict
-from coshelf.system.processes import this_process
+from coshelf.system.processes.identity import this_process
 
 __all__ = ["NUMBER", "Numbers"]
 

@@ -14,8 +14,8 @@ from typing import Any
 
 from coshelf.contract import Turns
 from coshelf.coordination.turn import Owner
-from coshelf.system import program
-from coshelf.system.participants import acting_task, current_task
+from coshelf.system.processes import program
+from coshelf.system.threads.participants import acting_task, current_task
 
 __all__ = ["Owners"]
 

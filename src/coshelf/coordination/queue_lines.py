@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Final, TypeVar
 
 from coshelf.contract import Doorbell, Engine
-from coshelf.system.participants import longest_wait, refuse_abandoned
+from coshelf.system.threads.participants import longest_wait, refuse_abandoned
 
 __all__ = ["LOOK", "bell_of", "in_line", "ring", "ring_after_commit", "until"]
 

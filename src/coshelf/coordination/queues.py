@@ -20,7 +20,7 @@ from coshelf.coordination.taking import Taking
 from coshelf.errors import CoshelfError, TransactionInProgress, WaitTimeout
 from coshelf.keys import encode
 from coshelf.screen import plain
-from coshelf.system.timeouts import usable_timeout
+from coshelf.system.waiting.timeouts import usable_timeout
 
 __all__ = ["ATTEMPTS", "Queue"]
 

@@ -11,7 +11,7 @@ from coshelf.contract import Reader, Who
 from coshelf.coordination.queue_rows import Kind, QueueRows
 from coshelf.inspection.tables import Table, as_html, facts, line_as_html
 from coshelf.screen import plain
-from coshelf.system.bounded_wait import within
+from coshelf.system.waiting.bounded_wait import within
 
 __all__ = ["facts_as_html", "lengths", "line_of_turns_as_html"]
 

@@ -18,7 +18,7 @@ from coshelf.contract import ABSENT, CLAIMS, Batch, Engine
 from coshelf.engines.renewing import Renewer
 from coshelf.errors import Conflict
 from coshelf.memo.claims import Claim, Claims, Patience, process_in
-from coshelf.system.deaths import Deaths, Watch
+from coshelf.system.processes.deaths import Deaths, Watch
 
 __all__ = ["Takers"]
 

@@ -13,7 +13,7 @@ from coshelf.coordination.ground import Writable
 from coshelf.coordination.items import Items
 from coshelf.coordination.queue_rows import Item, with_error
 from coshelf.errors import CoshelfError, TurnLost
-from coshelf.system.participants import current_party, current_task
+from coshelf.system.threads.participants import current_party, current_task
 
 __all__ = ["Taking"]
 

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 
 from coshelf.engines.old_shelves import SUFFIXES
 from coshelf.errors import NotAShelf, StorageError
-from coshelf.system.durable_files import sync_directory
+from coshelf.system.files.durable import sync_directory
 
 __all__ = ["finish", "looks_of", "refuse_taken", "replace"]
 

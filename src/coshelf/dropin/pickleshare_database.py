@@ -34,8 +34,8 @@ from coshelf.errors import (
     ShelfPermissionError,
 )
 from coshelf.keys import encode
-from coshelf.system import umask
-from coshelf.system.ending import finalizer
+from coshelf.system.files import umask
+from coshelf.system.threads.ending import finalizer
 
 __all__ = ["PickleShareDB", "PickleShareLink", "gethashfile"]
 

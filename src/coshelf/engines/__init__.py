@@ -12,7 +12,7 @@ from typing import Any, Protocol, cast
 from coshelf.contract import Engine, OpenOptions
 from coshelf.engines.urls import OF_PATHS, has_credentials
 from coshelf.errors import CoshelfError, MissingExtra, UnknownEngine
-from coshelf.system.paths import expanded
+from coshelf.system.files.paths import expanded
 
 __all__ = ["holds_bare_pickles", "is_file", "open_engine", "refuse_credentials"]
 

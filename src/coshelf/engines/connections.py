@@ -10,8 +10,8 @@ from typing import TypeVar
 from coshelf.engines.urls import without_secrets
 from coshelf.errors import Unavailable
 from coshelf.screen import plain
-from coshelf.system.backoff import Backoff
-from coshelf.system.cooperation import ServiceThread, Wakeup, can_start_threads
+from coshelf.system.threads.cooperation import ServiceThread, Wakeup, can_start_threads
+from coshelf.system.waiting.backoff import Backoff
 
 __all__ = ["pauses", "repeated", "told_if_slow"]
 

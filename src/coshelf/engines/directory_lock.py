@@ -19,8 +19,8 @@ from typing import ParamSpec, TypeVar
 
 from coshelf.engines.local_lock import LocalLock
 from coshelf.errors import NotAShelf, ShelfLocked, TransactionInProgress
-from coshelf.system.backoff import Backoff
-from coshelf.system.participants import TaskOwner, current_owner, refuse_abandoned
+from coshelf.system.threads.participants import TaskOwner, current_owner, refuse_abandoned
+from coshelf.system.waiting.backoff import Backoff
 
 __all__ = ["DirectoryLock", "Lockable", "LockedDirectory", "LockedFile", "flocked"]
 

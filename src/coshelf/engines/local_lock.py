@@ -17,8 +17,8 @@ from typing import ParamSpec, TypeVar
 
 from coshelf.contract import Doorbell
 from coshelf.errors import ShelfLocked, TransactionInProgress
-from coshelf.system.cooperation import Gates, acquire, new_lock, new_reentrant_lock
-from coshelf.system.participants import TaskOwner, current_owner, longest_wait, refuse_abandoned
+from coshelf.system.threads.cooperation import Gates, acquire, new_lock, new_reentrant_lock
+from coshelf.system.threads.participants import TaskOwner, current_owner, longest_wait, refuse_abandoned
 
 __all__ = ["LocalBell", "LocalLock"]
 

@@ -17,8 +17,8 @@ from coshelf.contract import BARRIER, Doorbell, Line, Place, Turns, Who
 from coshelf.engines.closed import closed_shelf
 from coshelf.engines.local_lock import LocalBell
 from coshelf.errors import TransactionInProgress
-from coshelf.system import program
-from coshelf.system.cooperation import Gates, new_reentrant_lock
+from coshelf.system.processes import program
+from coshelf.system.threads.cooperation import Gates, new_reentrant_lock
 
 __all__ = ["LocalTurns"]
 

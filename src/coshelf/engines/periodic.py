@@ -6,7 +6,7 @@ import os
 import weakref
 from functools import partial
 
-from coshelf.system.cooperation import ServiceThread, Wakeup
+from coshelf.system.threads.cooperation import ServiceThread, Wakeup
 
 __all__ = ["Periodic"]
 

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from coshelf.screen import plain
-from coshelf.system.paths import Path, expanded
+from coshelf.system.files.paths import Path, expanded
 
 if TYPE_CHECKING:
     from coshelf.inspection.reports import Progress, Report, SalvageReport

@@ -12,7 +12,7 @@ from coshelf.coordination.owners import Owners
 from coshelf.errors import ReadOnlyShelf, Unsupported
 from coshelf.mapping.handle import Handle
 from coshelf.mapping.namespace import Namespace
-from coshelf.system.timeouts import usable_timeout
+from coshelf.system.waiting.timeouts import usable_timeout
 
 __all__ = ["Coordinating"]
 

@@ -165,7 +165,7 @@ class Glance:
             if self.answers_at_once or self.has_own_entries or self.engine == "mapping":
                 fill()
             else:
-                from coshelf.system.bounded_wait import within
+                from coshelf.system.waiting.bounded_wait import within
 
                 within(_PATIENCE, fill)
         except Exception as error:

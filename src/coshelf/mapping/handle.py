@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from coshelf.contract import Batch, Engine, Flag
 from coshelf.engines.closed import ClosedEngine, closed_shelf
 from coshelf.errors import ReadOnlyShelf, TransactionInProgress
-from coshelf.system.ending import finalizer
-from coshelf.system.participants import Party, current_party, current_task
+from coshelf.system.threads.ending import finalizer
+from coshelf.system.threads.participants import Party, current_party, current_task
 from coshelf.values.codec import Codec
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import Any
 from coshelf.mapping.handle import Handle, Participant
 from coshelf.mapping.namespace import Namespace
 from coshelf.mapping.transaction import MISSING, LateState, refuse_none
-from coshelf.system.participants import Party, current_party
+from coshelf.system.threads.participants import Party, current_party
 from coshelf.values.codec import Codec
 
 __all__ = ["modify_quickly"]

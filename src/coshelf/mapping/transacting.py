@@ -14,9 +14,9 @@ from coshelf.mapping.blocks import block
 from coshelf.mapping.handle import Handle, Participant
 from coshelf.mapping.namespace import Namespace
 from coshelf.mapping.transaction import State, Transaction
-from coshelf.system.backoff import Backoff
-from coshelf.system.participants import Party, current_party
-from coshelf.system.timeouts import usable_timeout
+from coshelf.system.threads.participants import Party, current_party
+from coshelf.system.waiting.backoff import Backoff
+from coshelf.system.waiting.timeouts import usable_timeout
 from coshelf.values.codec import Codec
 
 __all__ = ["Transacting"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from coshelf.contract import Compacting, Engine, SelfChecking, distrust
 from coshelf.errors import Unsupported
-from coshelf.system.paths import Path
+from coshelf.system.files.paths import Path
 
 if TYPE_CHECKING:
     from coshelf.inspection.info import Info

@@ -21,7 +21,7 @@ from coshelf.mapping.handle import Handle
 from coshelf.mapping.resuming import Point, point_of, within
 from coshelf.mapping.selection import Selection
 from coshelf.screen import plain
-from coshelf.system.cooperation import new_reentrant_lock
+from coshelf.system.threads.cooperation import new_reentrant_lock
 
 __all__ = ["Watch"]
 

@@ -12,7 +12,7 @@ from coshelf.mapping.handle import Handle
 from coshelf.mapping.reading import Readable
 from coshelf.mapping.resuming import point_of
 from coshelf.mapping.selection import Selection
-from coshelf.system.timeouts import usable_timeout
+from coshelf.system.waiting.timeouts import usable_timeout
 
 if TYPE_CHECKING:
     from coshelf.mapping.watch import Watch

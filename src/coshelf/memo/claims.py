@@ -18,8 +18,8 @@ from coshelf.contract.batches import Absent
 from coshelf.engines.renewing import Renewer
 from coshelf.errors import Conflict, OutcomeUnknown, Unavailable
 from coshelf.records import TRAILER
-from coshelf.system.participants import current_party, current_task
-from coshelf.system.processes import Process, this_process
+from coshelf.system.processes.identity import Process, this_process
+from coshelf.system.threads.participants import current_party, current_task
 
 __all__ = ["Claim", "Claims", "Patience", "process_in"]
 

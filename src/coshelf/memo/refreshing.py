@@ -14,7 +14,7 @@ from coshelf.memo.calls import Call
 from coshelf.memo.claims import Claim, Patience
 from coshelf.memo.results import Results
 from coshelf.memo.waiting import holding
-from coshelf.system.cooperation import start_unwaited
+from coshelf.system.threads.cooperation import start_unwaited
 
 __all__ = ["Refresh"]
 

@@ -1,1 +1,1 @@
-"""Access to the operating system and to optional packages."""
+"""The operating system, one facility a module, and optional packages. No other package asks for the platform."""

@@ -17,8 +17,8 @@ from coshelf.contract import OpenOptions
 from coshelf.engines import files, refuse_credentials
 from coshelf.errors import CoshelfError, InvalidKey, KeyTooLong, NotAShelf
 from coshelf.keys import encode, shown
-from coshelf.system.durable_files import sync_directory
-from coshelf.system.paths import expanded
+from coshelf.system.files.durable import sync_directory
+from coshelf.system.files.paths import expanded
 from coshelf.system.progress import showing
 from coshelf.transfer.json_lines import line_of, same_in_json
 from coshelf.transfer.report import Left, TransferProgress, TransferReport

@@ -16,7 +16,7 @@ from coshelf.keys import encode, shown
 from coshelf.mapping.shelf import Shelf
 from coshelf.opening import open_with_codec
 from coshelf.screen import plain
-from coshelf.system.paths import expanded
+from coshelf.system.files.paths import expanded
 from coshelf.system.progress import showing
 from coshelf.transfer.admission import Admission
 from coshelf.transfer.detection import open_source

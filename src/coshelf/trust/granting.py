@@ -8,7 +8,7 @@ import stat
 from coshelf.contract import Markable, OpenOptions
 from coshelf.engines import open_engine
 from coshelf.errors import ShelfPermissionError, Unsupported
-from coshelf.system.paths import expanded
+from coshelf.system.files.paths import expanded
 from coshelf.trust.database_marks import is_database, mark_database, unmark_database
 
 __all__ = ["revoke", "trust_shelf"]

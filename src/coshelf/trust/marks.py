@@ -17,7 +17,7 @@ from itertools import islice
 from pathlib import Path
 
 from coshelf.errors import StorageError
-from coshelf.system.durable_files import sync_directory
+from coshelf.system.files.durable import sync_directory
 
 __all__ = [
     "ROW_KEY",

@@ -16,7 +16,7 @@ from lease_engines import opened
 from talking import hear, path, say
 
 from coshelf.engines.leases import members as found
-from coshelf.system.processes import Process
+from coshelf.system.processes.identity import Process
 
 logging.getLogger("coshelf").setLevel(logging.ERROR)  # a warning says that a busy server has not answered yet
 members: Any = found

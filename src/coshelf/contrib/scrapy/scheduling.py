@@ -18,7 +18,7 @@ from twisted.internet.defer import Deferred
 from coshelf.contrib.scrapy.crawl_shelf import CrawlShelf
 from coshelf.contrib.scrapy.queues import DiskQueue
 from coshelf.coordination.turn import Turn
-from coshelf.system.participants import TaskOwner, acting_as
+from coshelf.system.threads.participants import TaskOwner, acting_as
 
 __all__ = ["PriorityQueue", "Scheduler"]
 

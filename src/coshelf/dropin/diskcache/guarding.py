@@ -16,7 +16,7 @@ from coshelf.dropin.diskcache.layout import EXPIRE_TIME, HOLDERS
 from coshelf.dropin.diskcache.rows import Rows
 from coshelf.dropin.diskcache.store import Store
 from coshelf.errors import TransactionInProgress
-from coshelf.system.participants import current_party
+from coshelf.system.threads.participants import current_party
 
 __all__ = ["Guarded", "ground_of", "is_inside", "name_of"]
 

@@ -18,8 +18,8 @@ from coshelf.contract import Place
 from coshelf.coordination.locks import Lock
 from coshelf.errors import ShelfLocked
 from coshelf.mapping.shelf import Shelf
-from coshelf.system.cooperation import new_reentrant_lock
-from coshelf.system.processes import Process, this_process
+from coshelf.system.processes.identity import Process, this_process
+from coshelf.system.threads.cooperation import new_reentrant_lock
 
 __all__ = ["Ground", "Hold", "Name", "Note"]
 

@@ -15,7 +15,7 @@ from coshelf.dropin.diskcache.old_users import processes_with
 from coshelf.dropin.diskcache.old_values import FOLDER
 from coshelf.errors import ShelfLocked, ShelfNotFound
 from coshelf.opening import open as open_shelf
-from coshelf.system.paths import expanded
+from coshelf.system.files.paths import expanded
 from coshelf.transfer.inside import open_inside
 
 __all__ = ["old_files", "remove_old_files"]

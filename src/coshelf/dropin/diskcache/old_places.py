@@ -7,7 +7,7 @@ import re
 
 from coshelf.dropin.diskcache.layout import SHELF
 from coshelf.dropin.diskcache.names import DBNAME
-from coshelf.system.paths import expanded
+from coshelf.system.files.paths import expanded
 
 __all__ = ["databases", "is_for_cache", "is_taken_over", "is_to_be_taken_over"]
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from coshelf.dropin.diskcache.names import MODE_NONE, MODE_RAW
 from coshelf.dropin.diskcache.old_database import OldRow
-from coshelf.system.durable_files import sync_directory
+from coshelf.system.files.durable import sync_directory
 from coshelf.transfer.inside import open_inside
 
 __all__ = ["FOLDER", "MissingFile", "NewValue", "OldValues", "refuse_missing"]

@@ -20,7 +20,7 @@ from coshelf.dropin.diskcache.old_places import is_to_be_taken_over
 from coshelf.dropin.diskcache.store import Store
 from coshelf.errors import ShelfGone, ShelfLocked
 from coshelf.opening import open as open_shelf
-from coshelf.system.cooperation import new_lock
+from coshelf.system.threads.cooperation import new_lock
 
 __all__ = ["Opened"]
 

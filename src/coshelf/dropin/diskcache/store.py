@@ -20,7 +20,7 @@ from coshelf.errors import (
     Unsupported,
 )
 from coshelf.mapping.shelf import Shelf
-from coshelf.system.participants import Party, current_party
+from coshelf.system.threads.participants import Party, current_party
 
 __all__ = ["Store"]
 

@@ -25,9 +25,9 @@ from coshelf.dropin.diskcache.old_values import FOLDER, OldValues
 from coshelf.engines.lmdb.failpoints import ARMED, reach
 from coshelf.errors import CoshelfError, NotAShelf, ShelfExists, ShelfNotFound
 from coshelf.opening import open as open_shelf
-from coshelf.system.durable_files import sync_directory
-from coshelf.system.os_errors import translate
-from coshelf.system.paths import expanded
+from coshelf.system.files.durable import sync_directory
+from coshelf.system.files.os_errors import translate
+from coshelf.system.files.paths import expanded
 from coshelf.system.progress import showing
 from coshelf.transfer.report import TransferProgress, TransferReport
 from coshelf.trust import marks

@@ -12,8 +12,8 @@ from typing import Any
 from urllib.parse import quote
 
 from coshelf.dropin.sqlitedict import files, forks
-from coshelf.system.cooperation import new_reentrant_lock
-from coshelf.system.timeouts import usable_timeout
+from coshelf.system.threads.cooperation import new_reentrant_lock
+from coshelf.system.waiting.timeouts import usable_timeout
 
 __all__ = ["JOURNAL_MODES", "SYNCHRONOUS", "SqliteMultithread", "has_uncommitted", "path_of"]
 

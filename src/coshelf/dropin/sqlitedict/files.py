@@ -8,7 +8,7 @@ import sqlite3
 import tempfile
 from urllib.parse import quote
 
-from coshelf.system import umask
+from coshelf.system.files import umask
 from coshelf.trust import marks
 from coshelf.trust.database_marks import new_number, of_shelf, store_id
 

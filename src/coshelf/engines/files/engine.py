@@ -48,9 +48,9 @@ from coshelf.errors import (
     UntrustedValue,
 )
 from coshelf.keys import FIRST, LAST, decode, encode, prefix_end, shown
-from coshelf.system.durable_files import sync_file_system
-from coshelf.system.filesystem import shared
-from coshelf.system.os_errors import translated
+from coshelf.system.files.durable import sync_file_system
+from coshelf.system.files.filesystem import shared
+from coshelf.system.files.os_errors import translated
 from coshelf.trust import marks
 from coshelf.trust.exposure import exposure_above, exposure_of
 from coshelf.trust.provenance import unmarked

@@ -17,8 +17,8 @@ from coshelf.contract import Change, Changes, Position
 from coshelf.engines.files.observing import Observer
 from coshelf.engines.local_history import Bookmark, LocalHistory
 from coshelf.errors import ShelfClosed
-from coshelf.system.cooperation import new_reentrant_lock
-from coshelf.system.os_errors import translated
+from coshelf.system.files.os_errors import translated
+from coshelf.system.threads.cooperation import new_reentrant_lock
 
 __all__ = ["FilesChanges", "FilesHistory"]
 

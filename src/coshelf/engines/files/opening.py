@@ -10,8 +10,8 @@ from coshelf.contract import OpenOptions
 from coshelf.engines.files.engine import FilesEngine
 from coshelf.engines.files.root import LONGEST_MAKING, is_being_made, make_root
 from coshelf.errors import NotAShelf, ShelfNotFound
-from coshelf.system.backoff import Backoff
-from coshelf.system.os_errors import translated
+from coshelf.system.files.os_errors import translated
+from coshelf.system.waiting.backoff import Backoff
 
 __all__ = ["open_engine"]
 

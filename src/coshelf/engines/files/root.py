@@ -12,7 +12,7 @@ from coshelf.engines.files.names import MARKER
 from coshelf.engines.files.paths import OWN
 from coshelf.engines.files.tree import OPEN_DIRECTORY, Tree, is_missing, mode_of_directories, names_in
 from coshelf.errors import NotAShelf, ShelfNotFound, StorageError, Unsupported
-from coshelf.system.os_errors import NO_RIGHT
+from coshelf.system.files.os_errors import NO_RIGHT
 from coshelf.trust import marks
 
 __all__ = [

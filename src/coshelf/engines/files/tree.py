@@ -15,7 +15,7 @@ from coshelf.engines.files.names import TRAILER, is_long, key_in_trailer
 from coshelf.engines.files.paths import OWN, Parts, is_part
 from coshelf.engines.files.pickle_files import YOUNG, begins_as_pickle, could_be_pickle, is_whole
 from coshelf.errors import DamagedRecord, InvalidKey
-from coshelf.system.cooperation import new_reentrant_lock
+from coshelf.system.threads.cooperation import new_reentrant_lock
 
 __all__ = [
     "OPEN_DIRECTORY",

@@ -12,8 +12,8 @@ from coshelf.contract import Engine
 from coshelf.engines.files.staging import Staging
 from coshelf.engines.turn_table.home import TableHome
 from coshelf.errors import ShelfPermissionError, StorageError
-from coshelf.system.durable_files import sync_directory
-from coshelf.system.os_errors import translated
+from coshelf.system.files.durable import sync_directory
+from coshelf.system.files.os_errors import translated
 from coshelf.trust.exposure import exposure_to_others_than
 from coshelf.trust.writers import writers_of
 

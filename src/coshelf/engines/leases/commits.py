@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from coshelf.contract import ABSENT, Batch, Engine, Entry
 from coshelf.errors import Conflict, OutcomeUnknown
-from coshelf.system.backoff import Backoff
+from coshelf.system.waiting.backoff import Backoff
 
 __all__ = ["swap"]
 

@@ -18,8 +18,8 @@ from coshelf.engines.leases.places import LeasedPlace
 from coshelf.engines.leases.rows import BELLS, LINES, MEMBERS, TOKENS, Row, Seat, line_key, packed, unpacked
 from coshelf.engines.renewing import Renewer
 from coshelf.errors import CoshelfError, DamagedRecord, OutcomeUnknown
-from coshelf.system import program
-from coshelf.system.cooperation import new_reentrant_lock
+from coshelf.system.processes import program
+from coshelf.system.threads.cooperation import new_reentrant_lock
 
 __all__ = ["LEASE", "HasLines", "Lines"]
 

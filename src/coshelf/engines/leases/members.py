@@ -13,7 +13,7 @@ from typing import Any
 from coshelf.contract import ABSENT, Batch, Engine, Entry
 from coshelf.engines.leases.rows import MEMBERS, packed, unpacked
 from coshelf.errors import Conflict, CoshelfError, OutcomeUnknown
-from coshelf.system.processes import Process, this_process
+from coshelf.system.processes.identity import Process, this_process
 
 __all__ = ["Member", "Patience", "now"]
 

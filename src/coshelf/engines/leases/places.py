@@ -11,7 +11,7 @@ from coshelf.contract import BARRIER, Engine, Entry, Place
 from coshelf.engines.leases.commits import swap
 from coshelf.engines.leases.members import Member, Patience
 from coshelf.engines.leases.rows import Row, Seat, line_key
-from coshelf.system.cooperation import ServiceThread
+from coshelf.system.threads.cooperation import ServiceThread
 
 __all__ = ["LeasedPlace"]
 

@@ -44,7 +44,7 @@ from coshelf.errors import (
     StorageFull,
 )
 from coshelf.keys import FIRST, LAST
-from coshelf.system.participants import WouldWait
+from coshelf.system.threads.participants import WouldWait
 from coshelf.trust import marks
 from coshelf.trust.exposure import exposure_above, exposure_of, exposure_of_folder
 from coshelf.trust.provenance import unmarked

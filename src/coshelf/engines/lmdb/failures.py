@@ -18,7 +18,7 @@ from coshelf.errors import (
     StorageFull,
     ValueTooLarge,
 )
-from coshelf.system.os_errors import NO_RIGHT, NO_SPACE
+from coshelf.system.files.os_errors import NO_RIGHT, NO_SPACE
 
 __all__ = ["translate", "translated"]
 

@@ -22,7 +22,7 @@ from coshelf.engines.lmdb.locks.turns import WriteTurns
 from coshelf.engines.lmdb.locks.writer_mutex import WriterMutex
 from coshelf.engines.lmdb.pages.header import missing_bytes, newest_transaction, read_metas
 from coshelf.errors import DamagedShelf, ReadOnlyShelf, SnapshotLost, StorageError
-from coshelf.system.cooperation import this_thread
+from coshelf.system.threads.cooperation import this_thread
 
 if TYPE_CHECKING:
     from coshelf._native import BaseReader

@@ -31,7 +31,7 @@ from coshelf.engines.lmdb.shelf_row import BOUNDED, ROW_KEY, ShelfRow, unpack_ro
 from coshelf.engines.lmdb.watching.eras import begin_era
 from coshelf.engines.whereabouts import OpenName
 from coshelf.errors import CoshelfError, ReadOnlyShelf, ShelfClosed, TransactionInProgress
-from coshelf.system.cooperation import this_thread
+from coshelf.system.threads.cooperation import this_thread
 
 if TYPE_CHECKING:
     import lmdb

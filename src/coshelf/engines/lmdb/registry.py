@@ -17,8 +17,8 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Protocol
 
 from coshelf.errors import OpenUnderAnotherName, ReadOnlyShelf, ShelfGone, ShelfLocked, TransactionInProgress
-from coshelf.system.cooperation import new_reentrant_lock
-from coshelf.system.participants import Party, current_party
+from coshelf.system.threads.cooperation import new_reentrant_lock
+from coshelf.system.threads.participants import Party, current_party
 
 __all__ = ["REGISTRY", "Registry"]
 

@@ -20,9 +20,9 @@ from coshelf.engines.objects.workers import Workers
 from coshelf.engines.wakeable import WakeableWait, read_aside
 from coshelf.errors import ShelfClosed
 from coshelf.keys import FIRST, LAST
-from coshelf.system.backoff import Backoff
-from coshelf.system.bridge import awaited, is_bridged
-from coshelf.system.cooperation import new_reentrant_lock
+from coshelf.system.threads.bridge import awaited, is_bridged
+from coshelf.system.threads.cooperation import new_reentrant_lock
+from coshelf.system.waiting.backoff import Backoff
 from coshelf.values.expiry import time_of
 
 __all__ = ["ObjectsChanges", "Seen"]

@@ -17,8 +17,8 @@ from coshelf.engines.objects import signed
 from coshelf.engines.objects.address import Address
 from coshelf.engines.objects.failures import Changed, Lost, translated
 from coshelf.errors import CoshelfError, OutcomeUnknown, ShelfPermissionError, StorageError, Unsupported
-from coshelf.system.bridge import awaited, is_bridged
 from coshelf.system.extras import imported
+from coshelf.system.threads.bridge import awaited, is_bridged
 
 __all__ = ["NEW", "Client", "Found", "Listed", "Token"]
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Generic, TypeVar
 
-from coshelf.system.bridge import awaited, run
+from coshelf.system.threads.bridge import awaited, run
 
 __all__ = ["LoopTask", "begun_on_loop", "results_on_loop"]
 

@@ -15,7 +15,7 @@ from http.client import HTTPException, parse_headers
 from urllib.parse import urlsplit
 
 from coshelf.engines.objects.failures import Lost
-from coshelf.system.bridge import awaited, is_bridged
+from coshelf.system.threads.bridge import awaited, is_bridged
 
 __all__ = ["Answer", "send"]
 

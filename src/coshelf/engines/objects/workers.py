@@ -12,9 +12,9 @@ from typing import TypeAlias, TypeVar, cast
 
 from coshelf.engines.closed import closed_shelf
 from coshelf.engines.objects.loop_tasks import LoopTask, begun_on_loop, results_on_loop
-from coshelf.system.bridge import is_bridged
-from coshelf.system.cooperation import acquire, can_start_threads, new_lock, new_reentrant_lock
-from coshelf.system.per_loop import PerLoop
+from coshelf.system.threads.bridge import is_bridged
+from coshelf.system.threads.cooperation import acquire, can_start_threads, new_lock, new_reentrant_lock
+from coshelf.system.threads.per_loop import PerLoop
 
 __all__ = ["MOST", "Begun", "Workers"]
 

@@ -19,9 +19,9 @@ from psycopg.pq import TransactionStatus
 from psycopg_pool import PoolTimeout
 
 from coshelf.engines.postgresql.failures import ServerSilentError
-from coshelf.system.backoff import pause
-from coshelf.system.bridge import awaited, can_await
-from coshelf.system.per_loop import soon
+from coshelf.system.threads.bridge import awaited, can_await
+from coshelf.system.threads.per_loop import soon
+from coshelf.system.waiting.backoff import pause
 
 __all__ = ["AsyncConnection", "AwaitedConnection", "LoopConnections"]
 

@@ -18,8 +18,8 @@ from coshelf.engines.postgresql.histories import Place, Reading, Watching, chann
 from coshelf.engines.postgresql.server import Connection, of_parents, rows_of
 from coshelf.engines.wakeable import WakeableWait, read_aside
 from coshelf.errors import ShelfClosed, Unavailable
-from coshelf.system.bridge import awaited, is_bridged
-from coshelf.system.cooperation import new_reentrant_lock
+from coshelf.system.threads.bridge import awaited, is_bridged
+from coshelf.system.threads.cooperation import new_reentrant_lock
 
 __all__ = ["PostgresqlChanges"]
 

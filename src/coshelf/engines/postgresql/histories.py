@@ -18,7 +18,7 @@ from coshelf.engines.keeper import KEPT, Keeper
 from coshelf.engines.postgresql.server import Connection, Server, rows_of
 from coshelf.engines.postgresql.tables import Shelf
 from coshelf.errors import ShelfLocked, ShelfNotFound
-from coshelf.system.backoff import Backoff
+from coshelf.system.waiting.backoff import Backoff
 
 __all__ = ["Place", "Reading", "Watching", "channel_of"]
 

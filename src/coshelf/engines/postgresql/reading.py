@@ -18,9 +18,9 @@ from coshelf.engines.postgresql.failures import is_lost, reason, translate
 from coshelf.engines.postgresql.server import Connection, Server, of_parents, rows_of
 from coshelf.engines.postgresql.tables import AT, FIRST_PAGE, Reads, Shelf, Statements
 from coshelf.errors import DamagedRecord, ShelfClosed, TransactionInProgress, Unavailable, Unsupported
-from coshelf.system.backoff import Backoff
-from coshelf.system.bridge import can_await, current_bridge
-from coshelf.system.cooperation import new_reentrant_lock
+from coshelf.system.threads.bridge import can_await, current_bridge
+from coshelf.system.threads.cooperation import new_reentrant_lock
+from coshelf.system.waiting.backoff import Backoff
 
 __all__ = ["ROWS_AT_FIRST", "PostgresqlSnapshot", "RowReader", "has_large"]
 

@@ -20,9 +20,9 @@ from coshelf.engines.postgresql.address import Address
 from coshelf.engines.postgresql.awaited import AsyncConnection, AwaitedConnection, LoopConnections
 from coshelf.engines.postgresql.failures import ServerSilentError, hopeless, is_lost, reason, translate
 from coshelf.engines.postgresql.lone_connections import LoneConnections
-from coshelf.system.bridge import is_bridged
-from coshelf.system.cooperation import can_start_threads, new_reentrant_lock
-from coshelf.system.per_loop import PerLoop
+from coshelf.system.threads.bridge import is_bridged
+from coshelf.system.threads.cooperation import can_start_threads, new_reentrant_lock
+from coshelf.system.threads.per_loop import PerLoop
 
 __all__ = ["Connection", "Server", "of_parents", "rows_of"]
 

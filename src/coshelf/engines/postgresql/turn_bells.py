@@ -25,9 +25,15 @@ from coshelf.engines.postgresql.tables import Shelf
 from coshelf.engines.wakeable import WakeableWait
 from coshelf.errors import DamagedRecord
 from coshelf.keys import decode_element
-from coshelf.system.backoff import Backoff
-from coshelf.system.bridge import awaited, is_bridged
-from coshelf.system.cooperation import Gates, ServiceThread, can_start_threads, is_cooperative, new_reentrant_lock
+from coshelf.system.threads.bridge import awaited, is_bridged
+from coshelf.system.threads.cooperation import (
+    Gates,
+    ServiceThread,
+    can_start_threads,
+    is_cooperative,
+    new_reentrant_lock,
+)
+from coshelf.system.waiting.backoff import Backoff
 
 __all__ = ["TurnBell", "TurnBells", "channel_of_turns", "lock_of_turns", "ring_of"]
 

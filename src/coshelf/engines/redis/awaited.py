@@ -13,9 +13,9 @@ from typing import Any, TypeVar
 
 from coshelf.engines.redis.address import Address
 from coshelf.engines.redis.failures import redis
-from coshelf.system.bridge import awaited
 from coshelf.system.extras import imported
-from coshelf.system.per_loop import at_once_or_soon, soon
+from coshelf.system.threads.bridge import awaited
+from coshelf.system.threads.per_loop import at_once_or_soon, soon
 
 __all__ = ["AwaitedClient", "AwaitedCluster", "awaited_client"]
 

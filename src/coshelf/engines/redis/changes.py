@@ -17,8 +17,8 @@ from coshelf.engines.redis.layout import Bucket
 from coshelf.engines.redis.scripts import WATCH
 from coshelf.engines.wakeable import WakeableWait, read_aside
 from coshelf.errors import ShelfClosed, ShelfNotFound, Unavailable
-from coshelf.system.bridge import awaited, is_bridged
-from coshelf.system.cooperation import new_reentrant_lock
+from coshelf.system.threads.bridge import awaited, is_bridged
+from coshelf.system.threads.cooperation import new_reentrant_lock
 
 __all__ = ["RedisChanges", "Watching"]
 

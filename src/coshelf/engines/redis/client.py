@@ -15,9 +15,9 @@ from coshelf.engines.connections import repeated
 from coshelf.engines.redis.address import Address
 from coshelf.engines.redis.failures import is_lost, redis, translated
 from coshelf.engines.redis.scripts import in_full
-from coshelf.system.bridge import is_bridged
 from coshelf.system.extras import imported
-from coshelf.system.per_loop import PerLoop
+from coshelf.system.threads.bridge import is_bridged
+from coshelf.system.threads.per_loop import PerLoop
 
 __all__ = ["Client", "Command", "Sent", "slot_of"]
 

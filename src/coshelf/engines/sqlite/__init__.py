@@ -13,8 +13,8 @@ from coshelf.engines.sqlite.database import create, look_at
 from coshelf.engines.sqlite.engine import SqliteEngine
 from coshelf.engines.sqlite.sidecars import Sidecars
 from coshelf.errors import NotAShelf, ShelfNotFound
-from coshelf.system.filesystem import refuse_shared_filesystem
-from coshelf.system.taking_place import replace_empty
+from coshelf.system.files.filesystem import refuse_shared_filesystem
+from coshelf.system.files.taking_place import replace_empty
 from coshelf.trust import marks
 
 __all__ = ["open_engine"]

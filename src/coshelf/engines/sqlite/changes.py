@@ -12,7 +12,7 @@ from coshelf.engines.sqlite import history
 from coshelf.engines.sqlite.connections import Connections
 from coshelf.engines.sqlite.failures import translated
 from coshelf.errors import ShelfClosed, ShelfLocked, StorageError
-from coshelf.system.cooperation import Gates
+from coshelf.system.threads.cooperation import Gates
 
 __all__ = ["SqliteChanges"]
 

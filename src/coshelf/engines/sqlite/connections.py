@@ -19,7 +19,7 @@ from coshelf.contract import OpenOptions
 from coshelf.engines.closed import closed_shelf
 from coshelf.engines.sqlite.failures import translated
 from coshelf.errors import StorageError
-from coshelf.system.cooperation import new_reentrant_lock
+from coshelf.system.threads.cooperation import new_reentrant_lock
 
 __all__ = ["Connections"]
 

@@ -21,8 +21,8 @@ from coshelf.errors import (
     NotAShelf,
     ShelfNotFound,
 )
-from coshelf.system.durable_files import sync_directory
-from coshelf.system.os_errors import translate
+from coshelf.system.files.durable import sync_directory
+from coshelf.system.files.os_errors import translate
 from coshelf.trust import marks
 
 __all__ = ["Row", "create", "look_at"]

@@ -32,7 +32,7 @@ from coshelf.engines.sqlite.turn_table import SqliteTableHome
 from coshelf.engines.turn_table.table import TableTurns
 from coshelf.engines.whereabouts import missed
 from coshelf.errors import ReadOnlyShelf
-from coshelf.system.cooperation import Gates
+from coshelf.system.threads.cooperation import Gates
 from coshelf.trust import marks
 from coshelf.trust.exposure import exposure_above
 from coshelf.trust.provenance import unmarked

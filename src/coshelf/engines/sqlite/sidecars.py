@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from coshelf.engines.directory_lock import Lockable
 from coshelf.engines.hidden_names import with_suffix
 from coshelf.errors import NotAShelf, ShelfNotFound, ShelfPermissionError, StorageError
-from coshelf.system.os_errors import translate
+from coshelf.system.files.os_errors import translate
 from coshelf.trust.exposure import exposure_of, exposure_to_others_than
 from coshelf.trust.writers import Writers, writers_of
 

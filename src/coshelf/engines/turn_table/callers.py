@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from coshelf.system import futex
-from coshelf.system.cooperation import ServiceThread, new_reentrant_lock
+from coshelf.system.memory import futex
+from coshelf.system.threads.cooperation import ServiceThread, new_reentrant_lock
 
 __all__ = ["Callers"]
 

@@ -27,7 +27,7 @@ from coshelf.engines.turn_table.layout import (
 )
 from coshelf.engines.turn_table.mutex import SharedMutex, make_mutex, mutex_kind
 from coshelf.engines.turn_table.python_table import CALLED, OVER, WAITING, PythonTable, Request, word_at
-from coshelf.system import futex
+from coshelf.system.memory import futex
 
 __all__ = ["PythonLines", "make_lines"]
 

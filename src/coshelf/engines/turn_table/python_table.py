@@ -23,7 +23,7 @@ from coshelf.engines.turn_table.layout import (
     ROWS,
     ROWS_AT,
 )
-from coshelf.system import futex
+from coshelf.system.memory import futex
 
 __all__ = ["CALLED", "OVER", "WAITING", "PythonTable", "Request", "hash_of", "word_at"]
 

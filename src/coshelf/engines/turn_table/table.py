@@ -36,11 +36,12 @@ from coshelf.engines.turn_table.layout import (
 )
 from coshelf.engines.turn_table.table_file import open_table
 from coshelf.errors import KeyTooLong, ReadOnlyShelf, StorageError
-from coshelf.system import futex, program
-from coshelf.system.backoff import Backoff
-from coshelf.system.cooperation import is_cooperative, new_reentrant_lock
-from coshelf.system.deaths import Deaths
-from coshelf.system.processes import Process, this_process
+from coshelf.system.memory import futex
+from coshelf.system.processes import program
+from coshelf.system.processes.deaths import Deaths
+from coshelf.system.processes.identity import Process, this_process
+from coshelf.system.threads.cooperation import is_cooperative, new_reentrant_lock
+from coshelf.system.waiting.backoff import Backoff
 
 __all__ = ["TableTurns"]
 

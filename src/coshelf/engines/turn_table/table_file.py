@@ -21,11 +21,11 @@ from coshelf.engines.turn_table.home import TableHome
 from coshelf.engines.turn_table.implementation import fits_lines, make_lines
 from coshelf.engines.turn_table.layout import HEADER, MAGIC, ROWS, SIZE
 from coshelf.errors import NotAShelf, ShelfLocked, StorageError
-from coshelf.system.backoff import Backoff
-from coshelf.system.giving import give
-from coshelf.system.os_errors import translated
-from coshelf.system.processes import this_process
-from coshelf.system.shared_memory import shared
+from coshelf.system.files.giving import give
+from coshelf.system.files.os_errors import translated
+from coshelf.system.memory.shared import shared
+from coshelf.system.processes.identity import this_process
+from coshelf.system.waiting.backoff import Backoff
 
 __all__ = ["TableFile", "open_table"]
 

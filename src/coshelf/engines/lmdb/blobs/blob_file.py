@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 from coshelf.engines.lmdb.blobs.checksums import fastest
 from coshelf.errors import StorageError
-from coshelf.system.cooperation import ServiceThread
-from coshelf.system.mapping import mapped
+from coshelf.system.memory.mapping import mapped
+from coshelf.system.threads.cooperation import ServiceThread
 from coshelf.values.blobs import MissingBlob, Reference
 
 __all__ = ["is_blob", "open_blob", "problem_with", "remove_blob", "write_buffers", "write_head"]

@@ -10,7 +10,7 @@ from coshelf.engines.lmdb.blobs.blob_file import is_blob, problem_with, remove_b
 from coshelf.engines.lmdb.blobs.folder import blob_files, blob_path, folder_of, make_folder
 from coshelf.engines.lmdb.files.sidecar_files import remove_file
 from coshelf.errors import NotAShelf
-from coshelf.system.durable_files import sync_directory
+from coshelf.system.files.durable import sync_directory
 from coshelf.values.blobs import MissingBlob, Reference
 
 __all__ = ["BlobCopies", "Views"]

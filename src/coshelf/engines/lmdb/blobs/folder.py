@@ -24,10 +24,10 @@ from coshelf.engines.lmdb.failpoints import ARMED, reach
 from coshelf.engines.lmdb.failures import translated
 from coshelf.engines.lmdb.files.sidecar_directory import blob_directory
 from coshelf.errors import CoshelfError, StorageError
-from coshelf.system.cooperation import new_reentrant_lock
-from coshelf.system.durable_files import sync_directory, sync_file_system, sync_removals
-from coshelf.system.giving import give
-from coshelf.system.os_errors import NO_SPACE, translate
+from coshelf.system.files.durable import sync_directory, sync_file_system, sync_removals
+from coshelf.system.files.giving import give
+from coshelf.system.files.os_errors import NO_SPACE, translate
+from coshelf.system.threads.cooperation import new_reentrant_lock
 from coshelf.values.blobs import ID, NewBlob, Reference
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from coshelf.engines.lmdb.shelf_row import ShelfRow
 from coshelf.engines.wrong_places import a_directory
 from coshelf.errors import FormatTooNew, NotAShelf, ShelfNotFound
 from coshelf.inspection.reports import Progress, Report
-from coshelf.system.os_errors import translate
+from coshelf.system.files.os_errors import translate
 
 __all__ = ["check_closed", "opened_alone"]
 

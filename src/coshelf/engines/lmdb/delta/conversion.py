@@ -16,7 +16,7 @@ from contextlib import contextmanager
 
 from coshelf.engines.lmdb.delta.log_file import INDEXES_END, undo
 from coshelf.errors import StorageError
-from coshelf.system.shared_memory import shared
+from coshelf.system.memory.shared import shared
 
 __all__ = ["keeping_commits_out"]
 

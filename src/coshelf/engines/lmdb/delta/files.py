@@ -13,7 +13,7 @@ from coshelf.engines.lmdb.delta.state import DIRECT, LOG, MAPPED, PLAIN, DeltaId
 from coshelf.engines.lmdb.files.sidecar_directory import delta_path, is_of_delta, sidecar_directory
 from coshelf.engines.lmdb.files.sidecar_files import lock_path, make_file, make_lock_file, remove_file
 from coshelf.engines.lmdb.shelf_row import ShelfRow
-from coshelf.system.filesystem import type_of
+from coshelf.system.files.filesystem import type_of
 
 __all__ = ["belongs", "decide_kind", "make_delta_files", "remove_all_delta_files", "remove_delta_files"]
 

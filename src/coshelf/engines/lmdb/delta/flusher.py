@@ -16,7 +16,7 @@ from coshelf.engines.lmdb.keeping_limits import keep_limits
 from coshelf.engines.lmdb.locks.turns import again_when_overtaken
 from coshelf.engines.lmdb.watching.keeping import begin_history, without_history
 from coshelf.errors import CoshelfError, ShelfClosed, StorageError
-from coshelf.system.cooperation import Gates, ServiceThread, Wakeup, new_reentrant_lock, this_thread
+from coshelf.system.threads.cooperation import Gates, ServiceThread, Wakeup, new_reentrant_lock, this_thread
 
 if TYPE_CHECKING:
     import lmdb

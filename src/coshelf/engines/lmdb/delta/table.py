@@ -50,8 +50,8 @@ from coshelf.engines.lmdb.watching.told import grouped, rows_of
 from coshelf.engines.lmdb.watching.watch_state import WATCHED, WatchState
 from coshelf.errors import DamagedShelf, StorageError, StorageFull
 from coshelf.system import clock
-from coshelf.system.cooperation import this_thread
-from coshelf.system.shared_memory import shared
+from coshelf.system.memory.shared import shared
+from coshelf.system.threads.cooperation import this_thread
 
 __all__ = ["TableDelta"]
 

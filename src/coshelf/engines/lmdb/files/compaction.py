@@ -29,8 +29,8 @@ from coshelf.engines.lmdb.files.whole_file import fill, refuse_damage
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, unpack_row
 from coshelf.errors import OpenUnderAnotherName, ShelfLocked, ShelfPermissionError
 from coshelf.inspection.reports import Compaction, Progress
-from coshelf.system.durable_files import sync_directory, sync_removals
-from coshelf.system.giving import give
+from coshelf.system.files.durable import sync_directory, sync_removals
+from coshelf.system.files.giving import give
 from coshelf.trust import marks
 from coshelf.values.envelope import is_left_behind
 

@@ -21,10 +21,10 @@ from coshelf.engines.lmdb.shelf_row import ShelfRow, new_row
 from coshelf.errors import DamagedShelf, NotAShelf, ShelfExists, ShelfLocked
 from coshelf.inspection.reports import Progress, shown_key, user_key
 from coshelf.keys import FIRST, LAST
-from coshelf.system.durable_files import sync_directory
-from coshelf.system.filesystem import refuse_shared_filesystem
-from coshelf.system.os_errors import translate
-from coshelf.system.paths import expanded
+from coshelf.system.files.durable import sync_directory
+from coshelf.system.files.filesystem import refuse_shared_filesystem
+from coshelf.system.files.os_errors import translate
+from coshelf.system.files.paths import expanded
 from coshelf.trust import marks
 from coshelf.values.blobs import Blobs, MissingBlob, reference_in
 

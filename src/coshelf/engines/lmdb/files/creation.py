@@ -26,8 +26,8 @@ from coshelf.engines.lmdb.pages.header import may_be_begun
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, ShelfRow, new_row
 from coshelf.engines.wrong_places import NO_DIRECTORY
 from coshelf.errors import CoshelfError, NotAShelf, ShelfNotFound
-from coshelf.system.durable_files import sync_directory
-from coshelf.system.os_errors import translate
+from coshelf.system.files.durable import sync_directory
+from coshelf.system.files.os_errors import translate
 from coshelf.trust import marks
 
 __all__ = ["create", "create_over", "making", "place", "sweep"]

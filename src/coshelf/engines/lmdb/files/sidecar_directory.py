@@ -19,7 +19,7 @@ from coshelf.engines.hidden_names import with_suffix
 from coshelf.engines.lmdb.files.sidecar_files import lock_path, remove_file
 from coshelf.engines.lmdb.files.state_page import StatePage
 from coshelf.errors import NotAShelf, StorageError
-from coshelf.system.giving import give
+from coshelf.system.files.giving import give
 
 __all__ = [
     "base_path",

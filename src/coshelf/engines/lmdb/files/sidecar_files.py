@@ -6,7 +6,7 @@ import contextlib
 import errno
 import os
 
-from coshelf.system.giving import give
+from coshelf.system.files.giving import give
 
 __all__ = [
     "LOCK_SIZE",

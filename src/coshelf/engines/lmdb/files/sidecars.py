@@ -48,9 +48,9 @@ from coshelf.errors import (
     StorageError,
     StorageFull,
 )
-from coshelf.system.backoff import Backoff
-from coshelf.system.durable_files import sync_directory
-from coshelf.system.os_errors import NO_RIGHT, NO_SPACE
+from coshelf.system.files.durable import sync_directory
+from coshelf.system.files.os_errors import NO_RIGHT, NO_SPACE
+from coshelf.system.waiting.backoff import Backoff
 
 __all__ = ["Files", "open_files"]
 

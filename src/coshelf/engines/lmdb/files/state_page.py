@@ -17,8 +17,8 @@ from coshelf.contract import Doorbell
 from coshelf.engines.lmdb.delta.state import DeltaState
 from coshelf.engines.lmdb.locks.process_lock import CLAIM, EXCLUSIVE, HOLDER, Holder, LockBetweenProcesses
 from coshelf.engines.lmdb.watching.watch_state import WatchState
-from coshelf.system import futex
-from coshelf.system.shared_memory import shared
+from coshelf.system.memory import futex
+from coshelf.system.memory.shared import shared
 
 __all__ = ["BELL", "CLAIM", "FULL", "TIMES", "USES", "WAITERS", "Bell", "StatePage"]
 

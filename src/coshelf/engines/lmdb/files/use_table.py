@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from coshelf.engines.lmdb.files.sidecar_directory import uses_path
 from coshelf.engines.lmdb.files.sidecar_files import make_file
 from coshelf.errors import StorageError
-from coshelf.system.shared_memory import shared
+from coshelf.system.memory.shared import shared
 
 if TYPE_CHECKING:
     from coshelf.values.limits import Limits

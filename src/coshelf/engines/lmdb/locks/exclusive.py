@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, overload
 from coshelf import native
 from coshelf.engines.lmdb.files.state_page import StatePage
 from coshelf.errors import ShelfClosed, ShelfLocked, TransactionInProgress
-from coshelf.system.backoff import Backoff
-from coshelf.system.cooperation import Gates, is_cooperative
-from coshelf.system.participants import Party, current_owner, current_party, longest_wait, refuse_abandoned
+from coshelf.system.threads.cooperation import Gates, is_cooperative
+from coshelf.system.threads.participants import Party, current_owner, current_party, longest_wait, refuse_abandoned
+from coshelf.system.waiting.backoff import Backoff
 
 if TYPE_CHECKING:
     from coshelf._native import Log

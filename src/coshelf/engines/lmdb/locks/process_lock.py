@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from coshelf import native
 from coshelf.engines.lmdb.locks.lock_guard import is_byte_held
-from coshelf.system import futex
+from coshelf.system.memory import futex
 
 if TYPE_CHECKING:
     from coshelf._native import ProcessLock

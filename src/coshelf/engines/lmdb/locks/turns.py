@@ -20,7 +20,7 @@ from typing import Concatenate, ParamSpec, Protocol, TypeVar
 import lmdb
 
 from coshelf.errors import CoshelfError, StorageError, TransactionInProgress
-from coshelf.system.cooperation import this_thread
+from coshelf.system.threads.cooperation import this_thread
 
 __all__ = ["Overtaken", "WriteTurns", "again_when_overtaken"]
 

@@ -25,9 +25,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 
-from coshelf.system import futex
-from coshelf.system.cooperation import ServiceThread, Wakeup, new_reentrant_lock
-from coshelf.system.shared_memory import shared
+from coshelf.system.memory import futex
+from coshelf.system.memory.shared import shared
+from coshelf.system.threads.cooperation import ServiceThread, Wakeup, new_reentrant_lock
 
 __all__ = ["WriterMutex"]
 

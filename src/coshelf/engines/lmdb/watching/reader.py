@@ -20,7 +20,7 @@ from coshelf.engines.lmdb.watching.positions import place_of, position_of
 from coshelf.engines.lmdb.watching.told import KINDS, SET, Commit
 from coshelf.errors import ShelfClosed
 from coshelf.keys import FIRST, LAST
-from coshelf.system.cooperation import this_thread
+from coshelf.system.threads.cooperation import this_thread
 from coshelf.values.blobs import reference_in
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import struct
 import time
 from typing import NamedTuple
 
-from coshelf.system.processes import Process, this_process
+from coshelf.system.processes.identity import Process, this_process
 
 __all__ = ["PLACES", "WATCHED", "WatchState", "Watching", "new_era"]
 

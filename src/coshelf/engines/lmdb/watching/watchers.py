@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Protocol
 from coshelf.engines.lmdb.files.sidecar_directory import state_path
 from coshelf.engines.lmdb.watching.watch_state import PLACES
 from coshelf.errors import ShelfClosed, StorageError
-from coshelf.system.cooperation import new_reentrant_lock
-from coshelf.system.processes import this_process
+from coshelf.system.processes.identity import this_process
+from coshelf.system.threads.cooperation import new_reentrant_lock
 
 if TYPE_CHECKING:
     from coshelf.engines.lmdb.open_files import OpenFiles

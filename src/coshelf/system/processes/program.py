@@ -7,7 +7,7 @@ import sys
 import threading
 from functools import cache
 
-from coshelf.system.participants import current_task
+from coshelf.system.threads.participants import current_task
 
 __all__ = ["host", "program", "task"]
 

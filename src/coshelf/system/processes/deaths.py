@@ -15,8 +15,8 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-from coshelf.system.cooperation import ServiceThread, new_reentrant_lock, original
-from coshelf.system.processes import Process
+from coshelf.system.processes.identity import Process
+from coshelf.system.threads.cooperation import ServiceThread, new_reentrant_lock, original
 
 __all__ = ["Deaths", "Watch"]
 

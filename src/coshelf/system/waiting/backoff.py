@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from coshelf.system.bridge import awaited, is_bridged
+from coshelf.system.threads.bridge import awaited, is_bridged
 
 __all__ = ["Backoff", "pause"]
 

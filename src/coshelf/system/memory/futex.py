@@ -12,8 +12,8 @@ import sys
 import time
 from typing import Any
 
-from coshelf.system.backoff import Backoff
-from coshelf.system.cooperation import is_cooperative
+from coshelf.system.threads.cooperation import is_cooperative
+from coshelf.system.waiting.backoff import Backoff
 
 __all__ = ["sleep_while", "wake_all", "wake_one"]
 

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from coshelf.system.backoff import Backoff
+from coshelf.system.waiting.backoff import Backoff
 
 __all__ = [
     "Gates",

@@ -13,7 +13,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, Generic, TypeVar
 
-from coshelf.system.bridge import awaited, can_await
+from coshelf.system.threads.bridge import awaited, can_await
 
 __all__ = ["PerLoop", "Work", "at_once_or_soon", "soon"]
 

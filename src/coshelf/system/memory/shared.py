@@ -10,7 +10,7 @@ __all__ = ["shared"]
 def shared(descriptor: int, length: int, *, writable: bool) -> memoryview:
     """A view of the first bytes of an open file, unmapped when nothing refers to it any more. Raises OSError."""
     try:
-        from coshelf.system.mapping import mapped
+        from coshelf.system.memory.mapping import mapped
     except ImportError:  # Python was built without ctypes; its own maps keep a descriptor before version 3.13
         access = mmap.ACCESS_WRITE if writable else mmap.ACCESS_READ
         return memoryview(mmap.mmap(descriptor, length, access=access))

@@ -1,0 +1,1 @@
+"""Locks of the operating system on files."""

@@ -1,0 +1,1 @@
+"""Memory that processes share: maps of files, and waiting for a word to change."""

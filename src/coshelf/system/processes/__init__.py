@@ -1,0 +1,1 @@
+"""Processes: which one this is, forks, and the ends of others."""

@@ -1,0 +1,1 @@
+"""Waiting: how long, how often, and for which descriptors."""
