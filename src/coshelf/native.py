@@ -14,6 +14,8 @@ import os
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from coshelf.system.threads import interpreter_lock
+
 if TYPE_CHECKING:
     import threading
 
@@ -37,14 +39,18 @@ __all__ = [
     "page_items",
     "process_lock",
     "reason",
+    "shares_memory",
 ]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
+
 reason = ""
-"""Why the module is not in use; empty if it is."""
+"""Why the module, or a part of it, is not in use; empty if all of it is."""
 if os.environ.get("COSHELF_NATIVE") == "0":
     reason = "COSHELF_NATIVE is 0"
+elif not interpreter_lock.is_on():  # the import would switch it on
+    reason = "this is free-threaded Python without the interpreter's lock, which the module needs"
 else:
     try:
         import coshelf._native as _native  # noqa: PLR0402  # the other form suspects a circular import if there is none
@@ -52,6 +58,10 @@ else:
         reason = f"it was not built: {error}"
 in_use = not reason
 """Whether the module is in use."""
+shares_memory: bool = in_use and not _native.lacks
+"""Whether its parts are in use that change shared memory under a mutex: the log, and the lines of turns."""
+if in_use and not shares_memory:
+    reason = f"its log and its lines of turns are not in use: {_native.lacks}"
 
 
 def faster(name: str, function: _F) -> _F:

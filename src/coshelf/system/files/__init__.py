@@ -1,1 +1,1 @@
-"""Files as the operating system has them: opening, names, owners, space, durability, kinds of file systems."""
+"""Files as the operating system has them: opening, names, places and errors."""

@@ -11,13 +11,22 @@ import os
 import time
 from collections.abc import Callable
 
-__all__ = ["link_new", "remove", "replace"]
+from coshelf.system.files import flags
+from coshelf.system.files.descriptors import exact_name
+from coshelf.system.files.directories import open_directory
+from coshelf.system.locks import whole_file
+
+__all__ = ["keeps_open_files", "link_new", "link_open", "remove", "replace", "second_name"]
+
+keeps_open_files = os.name == "nt"
+"""Whether a name cannot be taken from a file that this process has open."""
 
 _PATIENCE = 2.0  # seconds for which another process may keep a name
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.001, 0.05
 _REFUSES_LINKS = frozenset(
     number for number in (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL)
 )
+_CANNOT_LINK_OPEN = _REFUSES_LINKS | {errno.EXDEV, errno.ENOENT}  # of another file system; removed meanwhile
 
 
 def replace(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:
@@ -35,9 +44,64 @@ def link_new(source: str, target: str) -> None:
 
     Raises FileExistsError if something has the name, and other errors as ``os.link`` does.
     """
-    if os.name == "nt":
-        os.rename(source, target)  # refuses a name that exists, and needs no links
-        return
+    if keeps_open_files:
+        _patiently(lambda: os.rename(source, target))  # refuses a name that exists, and needs no links
+    elif not second_name(source, target):
+        _rename_alone(source, target)
+
+
+def _rename_alone(source: str, target: str) -> None:
+    """Rename, where there are no links. A lock on the directory keeps out processes that do the same."""
+    directory = os.open(os.path.dirname(target) or ".", os.O_RDONLY | flags.CLOSE_ON_EXEC)
+    try:
+        whole_file.take(directory, whole_file.EXCLUSIVE)
+        if os.path.lexists(target):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target)
+        os.rename(source, target)
+    finally:
+        whole_file.close(directory)
+
+
+def second_name(path: str, name: str) -> bool:
+    """Give a file another name, as a hard link. Return False if its file system has no links, or no more of them.
+
+    Raises FileExistsError if something has the name, and other errors as ``os.link`` does.
+    """
+    try:
+        _link(path, name)
+    except OSError as error:
+        if error.errno not in _REFUSES_LINKS:
+            raise
+        return False
+    return True
+
+
+def link_open(descriptor: int, name: str) -> bool:
+    """Give an open file another name, whatever its names lead to now. Return False if that is not possible.
+
+    Raises FileExistsError if something has the name, and other errors as ``os.link`` does.
+    """
+    source = exact_name(descriptor)
+    if source is None or os.link not in os.supports_dir_fd:
+        return False
+    directory, last = os.path.split(name)
+    try:
+        opened = open_directory(directory or ".", follow=True)
+        try:
+            # With the descriptor of a directory, os.link follows the link in /proc, which leads to the file itself.
+            os.link(source, last, dst_dir_fd=opened)
+        finally:
+            os.close(opened)
+    except OSError as error:
+        if error.errno not in _CANNOT_LINK_OPEN:
+            raise
+        return False
+    return True
+
+
+def _link(source: str, target: str) -> None:
+    if not hasattr(os, "link"):
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
     try:
         os.link(source, target, follow_symlinks=False)
     except NotImplementedError:  # this system's link() follows no links anyway
@@ -67,5 +131,6 @@ def _patiently(step: Callable[[], None]) -> None:
 
 
 def _may_pass(error: PermissionError) -> bool:
-    """Whether the refusal may be of a moment: another process has the file open (Windows)."""
-    return getattr(error, "winerror", None) in (5, 32, 33)  # access denied, sharing violation, lock violation
+    """Whether the refusal may be of a moment: another process has the file open."""
+    denied, sharing, locked = 5, 32, 33  # winerror.h: ERROR_ACCESS_DENIED, _SHARING_VIOLATION, _LOCK_VIOLATION
+    return keeps_open_files and getattr(error, "winerror", denied) in (denied, sharing, locked)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Sequence
 
-__all__ = ["read_at", "write_at"]
+__all__ = ["read_at", "read_into", "write_at"]
 
 _turn = threading.Lock()
 
@@ -22,8 +23,22 @@ def _write_after_seek(descriptor: int, content: bytes | memoryview, position: in
         return os.write(descriptor, content)
 
 
+def _read_into_after_seek(descriptor: int, buffers: Sequence[bytearray | memoryview], position: int) -> int:
+    total = 0
+    for buffer in buffers:
+        content = _read_after_seek(descriptor, len(buffer), position + total)
+        memoryview(buffer)[: len(content)] = content
+        total += len(content)
+        if len(content) < len(buffer):
+            break
+    return total
+
+
 read_at = getattr(os, "pread", _read_after_seek)
 """As ``os.pread``. Without it (Windows) the descriptor's own position changes."""
 
 write_at = getattr(os, "pwrite", _write_after_seek)
 """As ``os.pwrite``. Without it (Windows) the descriptor's own position changes."""
+
+read_into = getattr(os, "preadv", _read_into_after_seek)
+"""As ``os.preadv`` without flags: reads into buffers of bytes."""

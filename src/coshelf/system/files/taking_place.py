@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
 import os
 import stat
 import time
 from collections.abc import Callable, Iterator
 
 from coshelf.errors import NotAShelf, ShelfLocked, ShelfPermissionError
+from coshelf.system.files import flags, names
+from coshelf.system.locks import whole_file
+from coshelf.system.rights import users
 
 __all__ = ["discard", "replace_empty"]
 
@@ -31,7 +32,22 @@ def replace_empty(path: str, timeout: float, make: Callable[[int], bool]) -> boo
     except OSError:  # opening reports the error
         return False
     with _locked(path, timeout) as status:
-        return status is not None and _is_fresh(status) and make(stat.S_IMODE(status.st_mode))
+        if status is None or not _is_fresh(status):
+            return False
+        if not names.keeps_open_files:
+            return make(stat.S_IMODE(status.st_mode))
+    return _made_where_closed(status, make)
+
+
+def _made_where_closed(status: os.stat_result, make: Callable[[int], bool]) -> bool:
+    """Make the shelf where a file that is open cannot be replaced: the lock ends first.
+
+    Another process may then do the same, and have its shelf open. That one is not replaced.
+    """
+    try:
+        return make(stat.S_IMODE(status.st_mode))
+    except ShelfPermissionError:
+        return False
 
 
 def discard(path: str, is_unwanted: Callable[[], bool], timeout: float) -> int | None:
@@ -51,8 +67,11 @@ def discard(path: str, is_unwanted: Callable[[], bool], timeout: float) -> int |
         with _locked(path, timeout) as status:
             if status is None or not is_unwanted():
                 return None
-            os.unlink(path)
-            return stat.S_IMODE(status.st_mode)
+            if not names.keeps_open_files:
+                os.unlink(path)
+        if names.keeps_open_files:
+            names.remove(path)
+        return stat.S_IMODE(status.st_mode)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except PermissionError as error:
@@ -63,7 +82,7 @@ def _is_fresh(status: os.stat_result) -> bool:
     return (
         stat.S_ISREG(status.st_mode)
         and not status.st_size
-        and status.st_uid == os.geteuid()
+        and (not users.has_numbers or status.st_uid == users.effective())
         and status.st_nlink == 1  # otherwise another name would still lead to the empty file
     )
 
@@ -72,19 +91,13 @@ def _is_fresh(status: os.stat_result) -> bool:
 def _locked(path: str, timeout: float) -> Iterator[os.stat_result | None]:
     """Lock the file against processes that replace it. Gives None if another process has replaced it."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        descriptor = os.open(path, os.O_RDONLY | flags.ASIDE)
     except FileNotFoundError:
         yield None
         return
     try:
         end = time.monotonic() + timeout
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except OSError as error:
-                if error.errno != errno.EWOULDBLOCK:
-                    raise
+        while not whole_file.try_to_take(descriptor, whole_file.EXCLUSIVE):
             if time.monotonic() > end:
                 raise ShelfLocked(f"{path} is locked by another process, which may be using it; waited {timeout:g} s")
             time.sleep(0.01)
@@ -95,4 +108,4 @@ def _locked(path: str, timeout: float) -> Iterator[os.stat_result | None]:
             is_same = False
         yield status if is_same else None
     finally:
-        os.close(descriptor)
+        whole_file.close(descriptor)

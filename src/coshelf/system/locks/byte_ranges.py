@@ -8,16 +8,20 @@ locked bytes cannot be read.
 from __future__ import annotations
 
 import errno
-import importlib
 import os
 import time
 from typing import Any
 
 from coshelf.system.locks.kinds import EXCLUSIVE, Kind
 
-__all__ = ["release", "take", "try_to_take"]
+_msvcrt: Any
+try:
+    import msvcrt as _msvcrt
+except ImportError:  # this system has flock
+    _msvcrt = None
 
-_msvcrt: Any = importlib.import_module("msvcrt")
+__all__ = ["close", "release", "take", "try_to_take"]
+
 _BEGIN = 1 << 30  # the C library counts positions with 31 bits
 _PLACES = 64
 _PAUSE = 0.005  # seconds
@@ -35,9 +39,9 @@ def try_to_take(descriptor: int, kind: Kind) -> bool:
 
     Another lock of this open file is let go first.
     """
-    release(descriptor)
-    if kind == EXCLUSIVE:
-        return _lock(descriptor, _BEGIN, _PLACES)
+    if kind == EXCLUSIVE:  # as a rule nothing is held, and to find that out takes a call for each place
+        return _lock(descriptor, _BEGIN, _PLACES) or (_let_go(descriptor) and _lock(descriptor, _BEGIN, _PLACES))
+    _let_go(descriptor)
     # Each process begins at another place, so that most find theirs at once.
     first = os.getpid() % _PLACES
     return any(_lock(descriptor, _BEGIN + (first + step) % _PLACES, 1) for step in range(_PLACES))
@@ -45,9 +49,23 @@ def try_to_take(descriptor: int, kind: Kind) -> bool:
 
 def release(descriptor: int) -> None:
     """Let go of the lock."""
-    if not _unlock(descriptor, _BEGIN, _PLACES):
-        first = os.getpid() % _PLACES
-        any(_unlock(descriptor, _BEGIN + (first + step) % _PLACES, 1) for step in range(_PLACES))
+    _let_go(descriptor)
+
+
+def _let_go(descriptor: int) -> bool:
+    """Let go of the lock. Return whether there was one."""
+    first = os.getpid() % _PLACES
+    return _unlock(descriptor, _BEGIN, _PLACES) or any(
+        _unlock(descriptor, _BEGIN + (first + step) % _PLACES, 1) for step in range(_PLACES)
+    )
+
+
+def close(descriptor: int) -> None:
+    """Let go of the lock, and close the descriptor. Windows by itself would end the lock some time later."""
+    try:
+        release(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _lock(descriptor: int, position: int, length: int) -> bool:

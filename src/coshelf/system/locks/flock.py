@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import os
 
 from coshelf.system.locks.kinds import EXCLUSIVE, SHARED, Kind
 
-__all__ = ["release", "take", "try_to_take"]
+__all__ = ["close", "release", "take", "try_to_take"]
 
 _NUMBERS = {SHARED: fcntl.LOCK_SH, EXCLUSIVE: fcntl.LOCK_EX}
 
@@ -31,3 +32,8 @@ def try_to_take(descriptor: int, kind: Kind) -> bool:
 def release(descriptor: int) -> None:
     """Let go of the lock, for every process that shares this open file."""
     fcntl.flock(descriptor, fcntl.LOCK_UN)
+
+
+def close(descriptor: int) -> None:
+    """Close a descriptor. With the last one of its open file the lock ends."""
+    os.close(descriptor)

@@ -8,8 +8,12 @@ from __future__ import annotations
 from coshelf.system.locks.kinds import EXCLUSIVE, SHARED, Kind
 
 try:
-    from coshelf.system.locks.flock import release, take, try_to_take
-except ImportError:
-    from coshelf.system.locks.byte_ranges import release, take, try_to_take
+    from coshelf.system.locks.flock import close, release, take, try_to_take
 
-__all__ = ["EXCLUSIVE", "SHARED", "Kind", "release", "take", "try_to_take"]
+    has_flock = True
+except ImportError:
+    from coshelf.system.locks.byte_ranges import close, release, take, try_to_take
+
+    has_flock = False
+
+__all__ = ["EXCLUSIVE", "SHARED", "Kind", "close", "has_flock", "release", "take", "try_to_take"]

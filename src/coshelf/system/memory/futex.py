@@ -24,17 +24,21 @@ _WAIT = 0
 _WAKE = 1
 _POLL = 0.001
 _LONGEST_POLL = 0.005
+_LOOK_AROUND = 0.05  # seconds after which a poll returns: nothing tells it that another thread wants it to wake
 
 
 @functools.cache  # made once: Python may lose an interrupt that comes during an import or the making of a class
 def _system_call() -> Any:
     """The libc function ``syscall``, the number of futex and a maker of time limits; None if there is no futex."""
-    number = _NUMBERS.get(platform.machine()) if sys.platform.startswith("linux") else None
+    # The number of a system call says nothing on another kernel, and a process of 32 bits has other numbers.
+    number = _NUMBERS.get(platform.machine()) if platform.system() == "Linux" and sys.maxsize > 1 << 32 else None
     if number is None:
         return None
     try:
         import ctypes
-    except ImportError:  # Python was built without ctypes
+
+        function = ctypes.CDLL(None, use_errno=True).syscall
+    except (ImportError, OSError, AttributeError):  # Python was built without ctypes, or the C library has no such call
         return None
 
     class Timespec(ctypes.Structure):
@@ -43,13 +47,15 @@ def _system_call() -> Any:
     def limit(timeout: float | None) -> Any:
         return None if timeout is None else ctypes.byref(Timespec(int(timeout), int(timeout % 1 * 1e9)))
 
-    function = ctypes.CDLL(None, use_errno=True).syscall
     function.restype = ctypes.c_long
     return function, number, limit
 
 
 def sleep_while(page: memoryview, offset: int, value: int, timeout: float | None) -> None:
-    """Sleep while the 32-bit word at ``offset`` is ``value``: until woken, a signal, or ``timeout`` seconds."""
+    """Sleep while the 32-bit word at ``offset`` is ``value``: until woken, a signal, or ``timeout`` seconds.
+
+    It may return early. Without futex it does so after 50 ms, since it cannot be woken.
+    """
     call = None if is_cooperative() else _system_call()  # with greenlets poll, so that others run meanwhile
     if call is None:
         _poll(page, offset, value, timeout)
@@ -92,7 +98,7 @@ def _wake(page: memoryview, offset: int, count: int) -> None:
 
 def _poll(page: memoryview, offset: int, value: int, timeout: float | None) -> None:
     expected = value.to_bytes(4, sys.byteorder)
-    end = None if timeout is None else time.monotonic() + timeout
+    end = time.monotonic() + (_LOOK_AROUND if timeout is None else min(timeout, _LOOK_AROUND))
     backoff = Backoff(_POLL, _LONGEST_POLL, 1.5)
-    while page[offset : offset + 4] == expected and (end is None or time.monotonic() < end):
+    while page[offset : offset + 4] == expected and time.monotonic() < end:
         backoff.sleep()

@@ -12,14 +12,23 @@ import os
 import weakref
 from typing import Any
 
-__all__ = ["mapped"]
+__all__ = ["is_possible", "mapped"]
 
 _FAILED = ctypes.c_void_p(-1).value
 
 
+def is_possible() -> bool:
+    """Whether the C library has the calls. Windows has others, and there Python's ``mmap`` is what maps."""
+    return _library() is not None
+
+
 @functools.cache
 def _library() -> Any:
-    library = ctypes.CDLL(None, use_errno=True)
+    try:
+        library = ctypes.CDLL(None, use_errno=True)
+        library.mmap, library.munmap  # noqa: B018 (each is looked up)
+    except (AttributeError, OSError, TypeError):  # TypeError: Windows has no library of this process
+        return None
     library.mmap.restype = ctypes.c_void_p
     library.mmap.argtypes = [
         *(ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_int64),

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
-import sys
 import time
-import weakref
 from collections.abc import Callable
-from typing import Any
 
+from coshelf.system.processes.forks import at_fork
 from coshelf.system.processes.identity import Process
-from coshelf.system.threads.cooperation import ServiceThread, new_reentrant_lock, original
+from coshelf.system.threads.cooperation import ServiceThread, new_reentrant_lock
+from coshelf.system.threads.living import Living
+from coshelf.system.waiting.pipes import pipe
+from coshelf.system.waiting.polling import readable
 
 __all__ = ["Deaths", "Watch"]
 
@@ -28,7 +28,7 @@ _PATIENCE_AT_FORK = 1.0
 class Watch:
     """One process that is watched. :meth:`cancel` ends it."""
 
-    __slots__ = ("_ended", "_lives", "descriptor", "is_needed", "is_over", "process")
+    __slots__ = ("_calls", "_ended", "_lives", "descriptor", "is_needed", "is_over", "process")
 
     def __init__(
         self,
@@ -41,6 +41,7 @@ class Watch:
         self.is_needed = is_needed
         self.descriptor: int | None = None
         self.is_over = False
+        self._calls = [None]  # empty from the call on
         self._ended = ended
         self._lives = lives
 
@@ -65,13 +66,19 @@ class Watch:
 
     def finish(self) -> None:
         """Call the function, if it was not called before. If it raises, whoever notices the end next calls it again."""
-        if not self.is_over:
-            self.is_over = True
-            try:
-                self._ended()
-            except BaseException:
-                self.is_over = False
-                raise
+        if self.is_over:
+            return
+        try:
+            self._calls.pop()  # one step: another thread may notice the end at the same time
+        except IndexError:
+            return
+        self.is_over = True
+        try:
+            self._ended()
+        except BaseException:
+            self.is_over = False
+            self._calls.append(None)
+            raise
 
 
 class Deaths:
@@ -154,7 +161,7 @@ class Deaths:
         if self._thread is not None or self._is_paused or not self._watches:
             return
         try:
-            self._bell = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK) if hasattr(os, "pipe2") else os.pipe()
+            self._bell = pipe()
         except OSError:  # no descriptor is left; callers look for themselves
             return
         thread = ServiceThread(self._name, self._run)
@@ -218,13 +225,9 @@ class Deaths:
     def _wait_for(self, watches: list[Watch]) -> list[Watch]:
         """Wait until something happens. Return the watches whose processes have ended."""
         assert self._bell is not None
-        poll: Any = original("select", "poll")()
-        poll.register(self._bell[0], select.POLLIN)
         by_descriptor = {watch.descriptor: watch for watch in watches if watch.descriptor is not None}
-        for descriptor in by_descriptor:
-            poll.register(descriptor, select.POLLIN)
         polled = [watch for watch in watches if watch.descriptor is None]
-        told = [descriptor for descriptor, _ in poll.poll((_POLL if polled else _LINGER) * 1000)]
+        told = readable((self._bell[0], *by_descriptor), _POLL if polled else _LINGER, unpatched=True)
         if self._bell[0] in told:
             os.read(self._bell[0], 4096)
         ended = [by_descriptor[descriptor] for descriptor in told if descriptor in by_descriptor]
@@ -257,7 +260,7 @@ class Deaths:
         self._close_bell()
 
 
-_all: weakref.WeakSet[Deaths] = weakref.WeakSet()
+_all: Living[Deaths] = Living()
 
 
 def _before_fork() -> None:
@@ -275,5 +278,4 @@ def _after_fork_in_child() -> None:
         deaths.abandon()
 
 
-if sys.platform != "win32":
-    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
+at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)

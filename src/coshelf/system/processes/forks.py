@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["at_fork", "can_fork"]
+__all__ = ["at_fork", "can_fork", "fork"]
 
 can_fork = hasattr(os, "fork")
 """Whether processes of this system can fork."""
+
+
+def fork() -> int:
+    """As ``os.fork``. Raises OSError where processes cannot fork."""
+    if not can_fork:
+        raise OSError(errno.ENOSYS, "processes of this system do not fork")
+    return os.fork()
 
 
 def at_fork(

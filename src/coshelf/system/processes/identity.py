@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import signal
 from typing import NamedTuple
+
+from coshelf.system.processes.boot import boot_id
+from coshelf.system.processes.lifetimes import has_namespaces, lifetime_of
+from coshelf.system.processes.namespaces import pid_namespace
 
 __all__ = ["Process", "this_process"]
 
-_BOOT_ID = "/proc/sys/kernel/random/boot_id"
-_NAMESPACE = "/proc/self/ns/pid"
-_ENDED = ("Z", "X")
+_can_ask = hasattr(signal, "SIGKILL")
+"""Whether signal 0 asks if a process exists. On Windows the number 0 is Ctrl-C, and interrupts the process."""
 
 
 class Process(NamedTuple):
@@ -19,7 +23,7 @@ class Process(NamedTuple):
         boot: the id of the machine's boot; "" if it is not known.
         namespace: the number of the pid namespace; 0 if it is not known.
         pid: its pid in that namespace.
-        start: when it began, in ticks since the boot; 0 if that is not known. A later process may have the same pid.
+        start: when it began, as the kernel counts it; 0 if that is not known. A later process may have the same pid.
     """
 
     boot: str
@@ -30,12 +34,14 @@ class Process(NamedTuple):
     def is_alive(self) -> bool | None:
         """Whether it still runs; None if that cannot be told from here. A stopped process is alive."""
         here = this_process()
-        if not (here.start and here.boot and here.namespace and self.start):
+        if not (here.start and here.boot and self.start and (here.namespace or not has_namespaces())):
             return None
         if (self.boot, self.namespace) != (here.boot, here.namespace):
             return None
         if self == here:
             return True
+        if not _can_ask:
+            return None
         try:
             os.kill(self.pid, 0)
         except ProcessLookupError:
@@ -44,37 +50,23 @@ class Process(NamedTuple):
             pass  # a process of another user
         except (OverflowError, ValueError):
             return False
-        found = _stat(self.pid)
-        return found is None or (found[0] not in _ENDED and found[1] == self.start)
+        found = lifetime_of(self.pid)
+        return found is None or (found.runs and found.start == self.start)
 
 
 def this_process() -> Process:
     """The calling process."""
     pid = os.getpid()
-    found = _stat(pid)
-    return Process(_boot(), _namespace(), pid, 0 if found is None else found[1])
-
-
-def _stat(pid: int) -> tuple[str, int] | None:
-    """The state of a process and when it began; None if this cannot be read."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            fields = file.read().rpartition(b") ")[2].split()  # the name before it may hold anything
-        return fields[0].decode("ascii"), int(fields[19])
-    except (OSError, IndexError, ValueError):
-        return None
+    found = lifetime_of(pid)
+    return Process(_boot(), pid_namespace(), pid, 0 if found is None else found.start)
 
 
 def _boot() -> str:
     try:
-        with open(_BOOT_ID, encoding="ascii") as file:
-            return file.read(64).strip()
-    except (OSError, ValueError):
-        return ""
-
-
-def _namespace() -> int:
-    try:
-        return os.stat(_NAMESPACE).st_ino
+        found = boot_id()
     except OSError:
-        return 0
+        return ""
+    if found is None:
+        return ""
+    digits = found.hex()
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))

@@ -18,7 +18,11 @@ _LONGEST = 80  # characters
 @cache
 def host() -> str:
     """The name of this machine."""
-    return os.uname().nodename if hasattr(os, "uname") else ""
+    if hasattr(os, "uname"):
+        return os.uname().nodename
+    import platform
+
+    return platform.node()
 
 
 @cache

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import _thread
 import contextlib
-import os
 import sys
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
+from coshelf.system.threads import existing
 from coshelf.system.waiting.backoff import Backoff
 
 __all__ = [
@@ -198,7 +198,7 @@ class ServiceThread:
 
     def _exists(self) -> bool:
         """Whether the operating system still lists the thread, which a fork after its end would complain about."""
-        return os.path.exists(f"/proc/self/task/{self._native_number}")
+        return bool(existing.exists(self._native_number))
 
 
 def start_unwaited(thread: threading.Thread, refused: Callable[[], object]) -> None:

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import functools
 import os
-import sys
 
 from coshelf.errors import UnsafeFilesystem
+from coshelf.system.file_systems.statfs import type_by_statfs
+from coshelf.system.files import windows_names
 
 __all__ = ["refuse_shared_filesystem", "shared", "type_of"]
 
 _NETWORK = frozenset(
     "9p acfs afs afpfs beegfs ceph cifs coda davfs fhgfs gfs gfs2 glusterfs gpfs lustre ncpfs nfs nfs3 nfs4 ocfs2 "
-    "orangefs panfs pvfs2 smb2 smb3 smbfs wekafs".split()
+    "orangefs panfs pvfs2 smb2 smb3 smbfs webdav wekafs".split()
 )
 _BETWEEN_KERNELS = frozenset("fakeowner hgfs prl_fs vboxsf virtiofs vmhgfs".split())
 _FUSE = frozenset(
@@ -40,6 +41,10 @@ def refuse_shared_filesystem(path: str) -> None:
 
 def shared(path: str) -> str | None:
     """Where ``path`` is, in words, if kernels share that file system; None if not."""
+    # A letter may stand for a share: realpath resolves that.
+    share = windows_names.share_of(os.path.realpath(path)) if windows_names.follows_rules else None
+    if share is not None:
+        return f"on a file server ({share})"
     found = type_of(path)
     if found is None:
         return None
@@ -53,7 +58,7 @@ def shared(path: str) -> str | None:
 
 def type_of(path: str) -> str | None:
     """The type of the file system of ``path`` as the kernel names it, or None if it is not known."""
-    if not sys.platform.startswith("linux"):
+    if not hasattr(os, "statvfs"):  # Windows, where the path tells what can be told
         return None
     while not os.path.lexists(path):
         path = os.path.dirname(path) or os.curdir
@@ -64,7 +69,16 @@ def type_of(path: str) -> str | None:
         if os.major(device):
             return _type_on_device(_MOUNTS, number, os.statvfs(path).f_fsid)
         return _type_in(_MOUNTS, number)
-    except OSError:  # a container without /proc, or no descriptor left: opening reports the error
+    except FileNotFoundError:  # no /proc
+        return _told_by_statfs(path)
+    except OSError:  # no descriptor is left: opening reports the error
+        return None
+
+
+def _told_by_statfs(path: str) -> str | None:
+    try:
+        return type_by_statfs(path)
+    except OSError:
         return None
 
 

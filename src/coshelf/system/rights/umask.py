@@ -1,4 +1,7 @@
-"""The umask of this process. Without /proc, reading it means setting it for a moment."""
+"""The umask of this process. Without /proc, reading it means setting it for a moment.
+
+A file that another thread makes in that moment has mode 0600 or less.
+"""
 
 from __future__ import annotations
 

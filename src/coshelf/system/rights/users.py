@@ -10,7 +10,17 @@ try:
 except ImportError:
     pwd = grp = None  # type: ignore[assignment]
 
-__all__ = ["NOBODY", "ROOT", "effective", "has_numbers", "home", "name_of", "name_of_group"]
+__all__ = [
+    "NOBODY",
+    "ROOT",
+    "effective",
+    "has_numbers",
+    "home",
+    "is_member",
+    "is_own_group",
+    "name_of",
+    "name_of_group",
+]
 
 ROOT = 0
 NOBODY = -1
@@ -47,3 +57,36 @@ def name_of_group(group: int) -> str | None:
         return None if grp is None else grp.getgrgid(group).gr_name
     except KeyError:
         return None
+
+
+def is_own_group(group: int) -> bool:
+    """Whether this user is the only member of a group. Many systems give each user such a group, and a umask of 002.
+
+    A group with another name than the user's, such as ``staff`` on macOS, is not such a group, whoever is listed in it.
+    """
+    if pwd is None:
+        return False
+    try:
+        user, found = pwd.getpwuid(effective()), grp.getgrgid(group)
+    except KeyError:
+        return False
+    if group != user.pw_gid or found.gr_name != user.pw_name or not set(found.gr_mem) <= {user.pw_name}:
+        return False
+    # The list of members leaves out the users whose primary group it is.
+    return all(other.pw_name == user.pw_name for other in pwd.getpwall() if other.pw_gid == group)
+
+
+def is_member(user: int, group: int) -> bool:
+    """Whether a user is in a group, as far as the system knows both."""
+    if pwd is None:
+        return False
+    try:
+        account = pwd.getpwuid(user)
+    except KeyError:
+        return False
+    if account.pw_gid == group:
+        return True
+    try:
+        return account.pw_name in grp.getgrgid(group).gr_mem
+    except KeyError:
+        return False

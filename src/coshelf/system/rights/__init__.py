@@ -1,0 +1,1 @@
+"""Who may do what: users and groups, owners and modes of files, and access control lists."""
