@@ -11,13 +11,11 @@
 #include "base_reader.h"
 
 #include "ends.h"
+#include "platform.h"
 #include "uses.h"
 
 #include <stddef.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
-#include <time.h>
-#include <unistd.h>
 
 #define META_MAGIC 0xBEEFC0DEu
 #define DATA_VERSION 1

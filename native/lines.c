@@ -14,16 +14,9 @@
 #define _GNU_SOURCE
 #include "lines.h"
 
-#include <errno.h>
-#include <string.h>
-#include <sys/types.h>
-#include <time.h>
-#include <unistd.h>
+#include "platform.h"
 
-#ifdef __linux__
-#include <linux/futex.h>
-#include <sys/syscall.h>
-#endif
+#include <string.h>
 
 #define MAGIC "coshtrn\1"
 #define NAP 1000000 /* nanoseconds between two looks at a word, in a sandbox without futex */
@@ -37,15 +30,6 @@ _Static_assert(offsetof(LinesPlace, task) == 64, "docs/format.md has the layout"
 _Static_assert(sizeof(LinesPlace) == 384, "docs/format.md has the layout");
 _Static_assert(offsetof(LinesTable, places) == 172032, "docs/format.md has the layout");
 
-/* As in log.c. */
-#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 30) && !defined(__SANITIZE_THREAD__)
-#define WAIT_CLOCK CLOCK_MONOTONIC
-#define wait_until(mutex, end) pthread_mutex_clocklock(mutex, CLOCK_MONOTONIC, end)
-#else
-#define WAIT_CLOCK CLOCK_REALTIME
-#define wait_until(mutex, end) pthread_mutex_timedlock(mutex, end)
-#endif
-
 #ifdef CLOCK_REALTIME_COARSE
 #define DAY_CLOCK CLOCK_REALTIME_COARSE /* exact to some milliseconds, and quicker */
 #else
@@ -57,29 +41,16 @@ _Static_assert(offsetof(LinesTable, places) == 172032, "docs/format.md has the l
 static void
 wake(_Atomic uint32_t *word)
 {
-#ifdef __linux__
-    syscall(SYS_futex, word, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
-#else
-    (void)word;
-#endif
+    platform_wake(word, INT_MAX);
 }
 
 void
 lines_sleep(_Atomic uint32_t *word, uint32_t value, int64_t nanoseconds)
 {
-    struct timespec time = {nanoseconds / 1000000000, nanoseconds % 1000000000};
-#ifdef __linux__
-    if (syscall(SYS_futex, word, FUTEX_WAIT, value, &time, NULL, 0) == 0 || errno == EAGAIN || errno == ETIMEDOUT
-        || errno == EINTR) {
-        return;
+    if (platform_sleep_while(word, value, nanoseconds) == PLATFORM_CANNOT_SLEEP) {
+        struct timespec time = {0, nanoseconds > NAP ? NAP : nanoseconds};
+        nanosleep(&time, NULL);
     }
-#else
-    (void)word, (void)value;
-#endif
-    if (nanoseconds > NAP) {
-        time = (struct timespec){0, NAP};
-    }
-    nanosleep(&time, NULL);
 }
 
 static double
@@ -96,14 +67,9 @@ now(void)
 void
 lines_make(LinesTable *table, const uint8_t boot[16], uint64_t token)
 {
-    pthread_mutexattr_t attributes;
-    pthread_mutexattr_init(&attributes);
-    pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);
-    pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
-    pthread_mutex_init(&table->header.mutex, &attributes);
-    pthread_mutexattr_destroy(&attributes);
+    platform_make_mutex(&table->header.mutex);
     table->header.mutex_size = sizeof(pthread_mutex_t);
-    table->header.library = LINES_LIBRARY;
+    table->header.library = PLATFORM_LIBRARY;
     table->header.token = token;
     memcpy(table->header.boot, boot, sizeof(table->header.boot));
     memcpy(table->header.magic, MAGIC, sizeof(table->header.magic));
@@ -114,7 +80,7 @@ bool
 lines_fits(const LinesTable *table)
 {
     return memcmp(table->header.magic, MAGIC, sizeof(table->header.magic)) == 0
-           && table->header.mutex_size == sizeof(pthread_mutex_t) && table->header.library == LINES_LIBRARY;
+           && table->header.mutex_size == sizeof(pthread_mutex_t) && table->header.library == PLATFORM_LIBRARY;
 }
 
 /* --- the mutex ----------------------------------------------------------------------------------------------------- */
@@ -122,25 +88,16 @@ lines_fits(const LinesTable *table)
 static enum lines_result
 locked(LinesTable *table, int error)
 {
+    if (platform_owner_died(error)) {
+        lines_repair(table);
+        return platform_mend(&table->header.mutex) ? LINES_FAILED : LINES_DONE;
+    }
     switch (error) {
     case 0: return LINES_DONE;
-    case EOWNERDEAD:
-        lines_repair(table);
-        return pthread_mutex_consistent(&table->header.mutex) ? LINES_FAILED : LINES_DONE;
     case EBUSY:
     case ETIMEDOUT: return LINES_BUSY;
     default: return LINES_FAILED;
     }
-}
-
-static inline void
-pause_a_moment(void)
-{
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    __asm__ volatile("yield");
-#endif
 }
 
 /* Take the mutex if it becomes free within some moments. */
@@ -152,7 +109,7 @@ lines_lock(LinesTable *table, int spins)
         if (error != EBUSY || spins-- <= 0) {
             return locked(table, error);
         }
-        pause_a_moment();
+        platform_pause();
     }
 }
 
@@ -160,12 +117,7 @@ lines_lock(LinesTable *table, int spins)
 enum lines_result
 lines_lock_until(LinesTable *table, long nanoseconds)
 {
-    struct timespec end;
-    clock_gettime(WAIT_CLOCK, &end);
-    end.tv_nsec += nanoseconds % 1000000000;
-    end.tv_sec += nanoseconds / 1000000000 + end.tv_nsec / 1000000000;
-    end.tv_nsec %= 1000000000;
-    return locked(table, wait_until(&table->header.mutex, &end));
+    return locked(table, platform_lock_within(&table->header.mutex, nanoseconds));
 }
 
 void

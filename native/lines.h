@@ -109,12 +109,6 @@ typedef struct {
     uint32_t number;
 } LinesUse;
 
-#ifdef __GLIBC__
-#define LINES_LIBRARY 1u
-#else
-#define LINES_LIBRARY 2u
-#endif
-
 void lines_make(LinesTable *table, const uint8_t boot[16], uint64_t token);
 bool lines_fits(const LinesTable *table);
 

@@ -7,8 +7,7 @@
 #include "native.h"
 
 #include "lines.h"
-
-#include <pthread.h>
+#include "platform.h"
 
 #define SPINS 100           /* attempts to take the mutex before a wait */
 #define SLICE 5000000L      /* nanoseconds of one wait for the mutex. A sleeper that is not woken wakes by itself */
@@ -765,7 +764,7 @@ lines_close(Lines *self, PyObject *Py_UNUSED(ignored))
 PyObject *
 lines_mutex_kind(void)
 {
-    return Py_BuildValue("nI", (Py_ssize_t)sizeof(pthread_mutex_t), LINES_LIBRARY);
+    return Py_BuildValue("nI", (Py_ssize_t)sizeof(pthread_mutex_t), PLATFORM_LIBRARY);
 }
 
 PyObject *

@@ -30,16 +30,7 @@
 
 #include "native.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdatomic.h>
-#include <time.h>
-#include <unistd.h>
-
-#ifdef __linux__
-#include <linux/futex.h>
-#include <sys/syscall.h>
-#endif
+#include "platform.h"
 
 /* Places in the state page: docs/format.md. */
 #define CLAIM 64
@@ -136,30 +127,18 @@ now(clockid_t clock)
 static void
 wake(ProcessLock *self, int count)
 {
-#ifdef __linux__
-    syscall(SYS_futex, at(self, WORD), FUTEX_WAKE, count, NULL, NULL, 0);
-#else
-    (void)self, (void)count;
-#endif
+    platform_wake(at(self, WORD), count);
 }
 
 /* Sleep while the word is ``value``: until woken, a signal, or ``limit``. Return whether there was a signal. */
 static bool
 sleep_while(ProcessLock *self, uint32_t value, int64_t limit)
 {
-    struct timespec time = {limit / 1000000000, limit % 1000000000};
-#ifdef __linux__
-    if (syscall(SYS_futex, at(self, WORD), FUTEX_WAIT, value, &time, NULL, 0) == 0 || errno == EAGAIN
-        || errno == ETIMEDOUT) {
-        return false;
+    enum platform_sleep slept = platform_sleep_while(at(self, WORD), value, limit);
+    if (slept != PLATFORM_CANNOT_SLEEP) {
+        return slept == PLATFORM_SIGNALLED;
     }
-    if (errno == EINTR) {
-        return true;
-    }
-#else
-    (void)self, (void)value;
-#endif
-    time = (struct timespec){0, SHORTEST_NAP}; /* a sandbox without futex */
+    struct timespec time = {0, SHORTEST_NAP};
     return nanosleep(&time, NULL) < 0;
 }
 

@@ -10,11 +10,7 @@
 #include "log.h"
 
 #include "native.h"
-
-#include <errno.h>
-#include <fcntl.h>
-#include <sys/types.h>
-#include <time.h>
+#include "platform.h"
 
 #define MAGIC "coshlog\1"
 #define RECORD_OVERHEAD (sizeof(LogRecord) + TRAILER + 7)
@@ -32,22 +28,6 @@ _Static_assert(offsetof(LogHeader, active) == 192, "docs/format.md has the layou
 _Static_assert(offsetof(LogHeader, segments) == 256, "docs/format.md has the layout");
 _Static_assert(sizeof(LogSegment) == 64, "docs/format.md has the layout");
 _Static_assert(sizeof(LogRecord) == 24, "docs/format.md has the layout");
-
-#ifdef __GLIBC__
-#define LIBRARY 1u
-#else
-#define LIBRARY 2u
-#endif
-
-/* A wait by the clock of the day would last longer if that clock is set back meanwhile. ThreadSanitizer does not know
- * the other function. */
-#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 30) && !defined(__SANITIZE_THREAD__)
-#define WAIT_CLOCK CLOCK_MONOTONIC
-#define wait_until(mutex, end) pthread_mutex_clocklock(mutex, CLOCK_MONOTONIC, end)
-#else
-#define WAIT_CLOCK CLOCK_REALTIME
-#define wait_until(mutex, end) pthread_mutex_timedlock(mutex, end)
-#endif
 
 typedef _Atomic uint64_t Slot;
 
@@ -239,25 +219,16 @@ log_undo(LogMap *log)
 static enum log_result
 locked(LogMap *log, int error)
 {
+    if (platform_owner_died(error)) {
+        log_undo(log);
+        return platform_mend(&log->header->mutex) ? LOG_FAILED : LOG_DONE;
+    }
     switch (error) {
     case 0: return LOG_DONE;
-    case EOWNERDEAD:
-        log_undo(log);
-        return pthread_mutex_consistent(&log->header->mutex) ? LOG_FAILED : LOG_DONE;
     case EBUSY:
     case ETIMEDOUT: return LOG_BUSY;
     default: return LOG_FAILED;
     }
-}
-
-static inline void
-pause_a_moment(void)
-{
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    __asm__ volatile("yield");
-#endif
 }
 
 /* Take the mutex if it becomes free within some moments. */
@@ -269,7 +240,7 @@ log_lock(LogMap *log, int spins)
         if (error != EBUSY || spins-- <= 0) {
             return locked(log, error);
         }
-        pause_a_moment();
+        platform_pause();
     }
 }
 
@@ -277,12 +248,7 @@ log_lock(LogMap *log, int spins)
 enum log_result
 log_lock_until(LogMap *log, long nanoseconds)
 {
-    struct timespec end;
-    clock_gettime(WAIT_CLOCK, &end);
-    end.tv_nsec += nanoseconds % 1000000000;
-    end.tv_sec += nanoseconds / 1000000000 + end.tv_nsec / 1000000000;
-    end.tv_nsec %= 1000000000;
-    return locked(log, wait_until(&log->header->mutex, &end));
+    return locked(log, platform_lock_within(&log->header->mutex, nanoseconds));
 }
 
 void
@@ -315,12 +281,8 @@ allocate(LogMap *log, unsigned segment, uint64_t end)
     uint64_t wanted[2] = {have + step > end ? have + step : end, end};
     for (int i = 0; i < 2; i++) {
         uint64_t to = wanted[i] > most ? most : wanted[i];
-        int error;
-        do {
-            error = posix_fallocate(log->descriptor, (off_t)((size_t)(bytes_of(log, segment) - log->map) + have),
-                                    (off_t)(to - have));
-        } while (error == EINTR);
-        if (!error) {
+        size_t start = (size_t)(bytes_of(log, segment) - log->map) + have;
+        if (!platform_reserve(log->descriptor, (off_t)start, (off_t)(to - have))) {
             atomic_store_explicit(&state->allocated, to, memory_order_relaxed);
             return true;
         }
@@ -614,16 +576,10 @@ log_remove(LogMap *log, uint64_t flushed, enum log_result (*lock)(LogMap *))
 static bool
 make_mutex(LogHeader *header)
 {
-    pthread_mutexattr_t attributes;
-    if (pthread_mutexattr_init(&attributes)) {
-        return false;
-    }
     memset(header->room, 0, sizeof(header->room));
-    bool made = !pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED)
-                && !pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST)
-                && !pthread_mutex_init(&header->mutex, &attributes);
-    pthread_mutexattr_destroy(&attributes);
-    return made;
+    header->mutex_size = sizeof(pthread_mutex_t);
+    header->library = PLATFORM_LIBRARY;
+    return !platform_make_mutex(&header->mutex);
 }
 
 /* Make an empty log in a new file of zeros, of which nobody else knows. */
@@ -633,8 +589,6 @@ log_make(uint8_t *map, size_t size, int descriptor, uint64_t number, uint64_t se
     LogHeader *header = (LogHeader *)map;
     LogMap log = {.map = map, .size = size, .header = header, .descriptor = descriptor};
     memcpy(header->magic, MAGIC, sizeof(header->magic));
-    header->mutex_size = sizeof(pthread_mutex_t);
-    header->library = LIBRARY;
     header->segment_size = end_of(&log);
     header->seed = seed;
     atomic_store_explicit(&header->number, number, memory_order_relaxed);
@@ -648,15 +602,15 @@ log_make(uint8_t *map, size_t size, int descriptor, uint64_t number, uint64_t se
     return make_mutex(header);
 }
 
-/* What is wrong with the header of a log; NULL if nothing is. */
+/* What is wrong with the header of a log; NULL if nothing is. If the caller is alone, log_settle makes the mutex anew. */
 const char *
-log_problem(const LogMap *log)
+log_problem(const LogMap *log, bool alone)
 {
     const LogHeader *header = log->header;
     if (log->size < log_size(FIRST_STEP) || memcmp(header->magic, MAGIC, sizeof(header->magic))) {
         return "it does not begin as a log does";
     }
-    if (header->mutex_size != sizeof(pthread_mutex_t) || header->library != LIBRARY) {
+    if (!alone && (header->mutex_size != sizeof(pthread_mutex_t) || header->library != PLATFORM_LIBRARY)) {
         return "it was made with another C library, whose locks are of another kind";
     }
     if (header->segment_size != end_of(log) || end_of(log) & 7) {

@@ -110,7 +110,7 @@ typedef struct {
 
 size_t log_size(size_t segment_size);
 bool log_make(uint8_t *map, size_t size, int descriptor, uint64_t number, uint64_t seed);
-const char *log_problem(const LogMap *log);
+const char *log_problem(const LogMap *log, bool alone);
 bool log_settle(LogMap *log);
 
 enum log_result log_lock(LogMap *log, int spins);

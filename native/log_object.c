@@ -4,12 +4,10 @@
 
 #include "log_object.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <sys/mman.h>
-#include <sys/random.h>
 #include <sys/stat.h>
-#include <unistd.h>
+
+#include "platform.h"
 
 /* --- reading ------------------------------------------------------------------------------------------------------- */
 
@@ -155,10 +153,10 @@ log_make_of(Log *self, PyObject *argument)
         return NULL;
     }
     uint64_t seed;
-    if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed)) {
+    if (!platform_random(&seed, sizeof(seed))) {
         return PyErr_SetFromErrno(PyExc_OSError);
     }
-    int error = posix_fallocate(self->log.descriptor, 0, LOG_HEADER + LOG_SEGMENTS * LOG_INDEX);
+    int error = platform_reserve(self->log.descriptor, 0, LOG_HEADER + LOG_SEGMENTS * LOG_INDEX);
     if (error || !log_make(self->log.map, self->log.size, self->log.descriptor, number, seed)) {
         errno = error ? error : ENOSPC;
         return PyErr_SetFromErrno(PyExc_OSError);
@@ -166,15 +164,18 @@ log_make_of(Log *self, PyObject *argument)
     Py_RETURN_NONE;
 }
 
-PyDoc_STRVAR(problem_doc, "problem()\n--\n\nWhat is wrong with the header; None if nothing is.");
+PyDoc_STRVAR(problem_doc,
+"problem(alone, /)\n--\n\n"
+"What is wrong with the header; None if nothing is. ``alone``: no other process uses it, and settle() comes next.");
 
 static PyObject *
-log_problem_of(Log *self, PyObject *Py_UNUSED(nothing))
+log_problem_of(Log *self, PyObject *argument)
 {
-    if (!log_is_usable(self)) {
+    int alone = PyObject_IsTrue(argument);
+    if (alone < 0 || !log_is_usable(self)) {
         return NULL;
     }
-    const char *problem = log_problem(&self->log);
+    const char *problem = log_problem(&self->log, alone);
     return problem == NULL ? Py_NewRef(Py_None) : PyUnicode_FromString(problem);
 }
 
@@ -331,7 +332,7 @@ static PyMethodDef log_methods[] = {
     {"swap", (PyCFunction)log_swap_of, METH_O, swap_doc},
     {"remove", (PyCFunction)log_remove_of, METH_O, remove_doc},
     {"make", (PyCFunction)log_make_of, METH_O, make_doc},
-    {"problem", (PyCFunction)log_problem_of, METH_NOARGS, problem_doc},
+    {"problem", (PyCFunction)log_problem_of, METH_O, problem_doc},
     {"settle", (PyCFunction)log_settle_of, METH_NOARGS, settle_doc},
     {"close", (PyCFunction)log_close, METH_NOARGS, close_doc},
     {NULL, NULL, 0, NULL},

@@ -4,12 +4,7 @@
 
 #include "log_object.h"
 
-#ifdef __linux__
-#include <limits.h>
-#include <linux/futex.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-#endif
+#include "platform.h"
 
 #define LONGEST_PAUSE 63     /* the most values in a row that are left to Python without an attempt */
 #define LARGEST_VALUE 32768  /* bytes of a body that is stored in one call; Python looks for large buffers in others */
@@ -68,12 +63,7 @@ is_wake_left(Log *self)
     if (!atomic_load_explicit(self->log.bell + 1, memory_order_relaxed)) {
         return false;
     }
-#ifdef __linux__
-    syscall(SYS_futex, self->log.bell, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
-    return false;
-#else
-    return true;
-#endif
+    return !platform_wake(self->log.bell, INT_MAX);
 }
 
 /* After a commit: wake who waits, and have the flusher notice it. Returns whether more is to be done. */

@@ -2,6 +2,8 @@
 
 #include "native.h"
 
+#include "platform.h"
+
 typedef struct {
     PyTypeObject *either;
 } State;
@@ -222,7 +224,7 @@ fill(PyObject *module)
     PyObject *kind = lines_mutex_kind();
     int failed = kind == NULL ? -1 : PyModule_AddObjectRef(module, "mutex_kind", kind);
     Py_XDECREF(kind);
-    if (failed < 0) {
+    if (failed < 0 || PyModule_AddStringConstant(module, "lacks", platform_lacks()) < 0) {
         return -1;
     }
     State *state = PyModule_GetState(module);
