@@ -9,10 +9,9 @@ import os
 from collections.abc import Callable
 
 from coshelf.errors import ShelfGone
+from coshelf.system.files.descriptors import path_of
 
 __all__ = ["OpenName", "missed"]
-
-_OPEN = "/proc/self/fd"
 
 
 class OpenName:
@@ -73,7 +72,5 @@ def missed(path: str, ours: os.stat_result, descriptor: int | None = None) -> Sh
 
 
 def _new_name(descriptor: int) -> str:
-    try:
-        return f", to {os.readlink(f'{_OPEN}/{descriptor}')}"
-    except OSError:
-        return ""
+    found = path_of(descriptor)
+    return "" if found is None else f", to {found}"

@@ -14,7 +14,7 @@ from coshelf.engines.lmdb.engine import LmdbEngine
 from coshelf.engines.lmdb.files import creation
 from coshelf.engines.lmdb.registry import REGISTRY
 from coshelf.errors import NotAShelf, ShelfNotFound
-from coshelf.system.files.filesystem import refuse_shared_filesystem
+from coshelf.system.file_systems.kinds import refuse_shared_filesystem
 from coshelf.system.files.taking_place import replace_empty
 from coshelf.trust import marks
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from coshelf.contract import ABSENT, Batch
-from coshelf.engines.lmdb.failpoints import ARMED
+from coshelf.system.failpoints import ARMED
 
 if TYPE_CHECKING:
     from coshelf._native import BaseReader

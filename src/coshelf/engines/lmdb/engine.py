@@ -83,8 +83,7 @@ class LmdbEngine(Waiting):
         self._committer = Committer(environment)
         if may_write:
             environment.remove_due = self._committer.remove_due
-        environment.flush_interval = min(environment.flush_interval, options.flush_interval)
-        environment.may_write |= options.flag != "r"
+        environment.used_by(options)
         self.capabilities = _DURABLE if waits_for_disk else _CAPABILITIES
         if not environment.registered:  # a user who cannot tell writers that somebody watches
             self.capabilities = replace(self.capabilities, changes=None)

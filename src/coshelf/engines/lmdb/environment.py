@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-import weakref
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, suppress
 from typing import TYPE_CHECKING
@@ -20,8 +19,10 @@ from coshelf.engines.lmdb.registry import REGISTRY
 from coshelf.engines.lmdb.watching.keeping import note_era
 from coshelf.engines.lmdb.watching.watchers import Watchers
 from coshelf.errors import StorageError
+from coshelf.system.threads.living import Living
 
 if TYPE_CHECKING:
+    from coshelf.contract import OpenOptions
     from coshelf.values.blobs import NewBlob
 
 __all__ = ["Environment", "acquire"]
@@ -57,6 +58,12 @@ class Environment(OpenFiles):
         self.remove_due: Callable[[], None] = _nothing
         self._open(write=write)
         self.identity = self.files.identity
+
+    def used_by(self, options: OpenOptions) -> None:
+        """Note what one more handle needs."""
+        with REGISTRY.lock:  # two threads may open the shelf at once
+            self.flush_interval = min(self.flush_interval, options.flush_interval)
+            self.may_write |= options.flag != "r"
 
     def _flush(self) -> None:
         self.flusher.flush()
@@ -150,7 +157,7 @@ class Environment(OpenFiles):
         self.blobs.abandon()
         self.watchers.abandon()
         self._was_registered = self.registered
-        self._tracked = weakref.WeakSet()
+        self._tracked = Living()
         self._exclusive = None
         self.files.abandon()
 

@@ -18,6 +18,7 @@ from coshelf.errors import (
     StorageFull,
     ValueTooLarge,
 )
+from coshelf.system.file_systems.space import free_at
 from coshelf.system.files.os_errors import NO_RIGHT, NO_SPACE
 
 __all__ = ["translate", "translated"]
@@ -46,10 +47,9 @@ def _is_short_write(error: lmdb.Error, path: str) -> bool:
     if error.code != errno.EIO:
         return False
     try:
-        space = os.statvfs(os.path.dirname(os.path.abspath(path)))
+        return free_at(os.path.dirname(os.path.abspath(path))) < _LITTLE
     except OSError:
         return False
-    return space.f_bavail * space.f_frsize < _LITTLE
 
 
 def translate(error: lmdb.Error, path: str, doing: str) -> CoshelfError:

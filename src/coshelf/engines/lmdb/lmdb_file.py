@@ -7,7 +7,7 @@ import functools
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import lmdb
 
@@ -16,12 +16,15 @@ from coshelf.engines.lmdb.delta.state import DIRTY
 from coshelf.engines.lmdb.failures import translate, translated
 from coshelf.engines.lmdb.files.descriptors import Descriptors, find_descriptors
 from coshelf.engines.lmdb.files.sidecar_directory import base_path, name_for_lmdb, refuse_another
-from coshelf.engines.lmdb.files.sidecar_files import lock_path, places_of_readers
+from coshelf.engines.lmdb.files.sidecar_files import lock_path, places_of_readers, turn_path
 from coshelf.engines.lmdb.locks.lock_guard import LockGuard, has_namesake
-from coshelf.engines.lmdb.locks.turns import WriteTurns
+from coshelf.engines.lmdb.locks.semaphores import WriterTurn
+from coshelf.engines.lmdb.locks.turns import Overtaken, WriteTurns
 from coshelf.engines.lmdb.locks.writer_mutex import WriterMutex
 from coshelf.engines.lmdb.pages.header import missing_bytes, newest_transaction, read_metas
 from coshelf.errors import DamagedShelf, ReadOnlyShelf, SnapshotLost, StorageError
+from coshelf.system.file_systems import space
+from coshelf.system.file_systems.durable import sync_content
 from coshelf.system.threads.cooperation import this_thread
 
 if TYPE_CHECKING:
@@ -48,8 +51,10 @@ class LmdbFile:
     """An open LMDB environment. ``path`` is its file, ``shelf`` the shelf's path, for messages.
 
     ``opened`` is the name by which LMDB opens the file, if that differs from ``path``. ``guarded`` is the lock file, if
-    that does not lie beside the file.
+    that does not lie beside the file. ``descriptor`` is the file's, once it is open.
     """
+
+    descriptor: int
 
     def __init__(
         self, path: str, shelf: str, map_size: int, *, opened: str = "", guarded: str = "", **flags: Any
@@ -60,6 +65,7 @@ class LmdbFile:
         self._commits = 0
         self._guard = LockGuard(guarded or lock_path(path))
         self.writer_mutex = WriterMutex(None)
+        self._turn: WriterTurn | None = None
         self.descriptors = Descriptors(None, None)
         self._use(self._open(map_size, **flags))
         if not flags.get("lock", True):
@@ -72,6 +78,8 @@ class LmdbFile:
             with translated(shelf, "open"):
                 self._guard.hold(self.lmdb)
                 self.lmdb.reader_check()
+            if self._guard.semaphores is not None:
+                self._guard_writers(self._guard.semaphores[1])
             self.writer_mutex = WriterMutex(self._guard.descriptor)
             self.descriptors = find_descriptors(path, self.lock_descriptor, has_header=not flags.get("writemap", False))
         except BaseException:
@@ -94,6 +102,14 @@ class LmdbFile:
     def _use(self, opened: lmdb.Environment) -> None:
         self.lmdb = opened
         self.turns = WriteTurns(self.shelf, functools.partial(opened.begin, None, None, True))
+
+    def _guard_writers(self, name: bytes) -> None:
+        """Where LMDB has semaphores: take another lock before each write transaction."""
+        begin = functools.partial(self.lmdb.begin, None, None, True)
+        path = turn_path(self._guard.path.removesuffix(lock_path("")))
+        turn = WriterTurn(path, self.lock_descriptor, name, lambda: newest_transaction(self.descriptor, self.path))
+        self._turn = turn
+        self.turns = WriteTurns(self.shelf, lambda: cast("lmdb.Transaction[bytes]", turn.begin(begin)))
 
     @property
     def paths(self) -> tuple[str, str]:
@@ -162,12 +178,14 @@ class LmdbFile:
 
     def main_database(self, transaction: lmdb.Transaction[bytes]) -> Any:
         """LMDB's handle of the main database, which has all rows."""
-        return self.lmdb.open_db(None, transaction)
+        return self.lmdb.open_db(None, getattr(transaction, "raw", transaction))
 
     def close(self) -> None:
         self._guard.keep()
         self.lmdb.close()
         self.writer_mutex.close()
+        if self._turn is not None:
+            self._turn.close()
         self._guard.close()
 
     def abandon(self) -> object:
@@ -176,6 +194,8 @@ class LmdbFile:
         The parent's locks belong to its descriptors. They would stay for as long as the child has copies of those.
         """
         self.writer_mutex.abandon()
+        if self._turn is not None:
+            self._turn.abandon()
         self._guard.abandon()
         found, self.descriptors = self.descriptors, Descriptors(None, None)
         for descriptor in found:
@@ -272,7 +292,7 @@ class BaseFile(LmdbFile):
 
     def quick_reader(self, page: StatePage | None) -> BaseReader | None:
         """The reader in C, which reads the base without LMDB while the delta is clean. None if there is none."""
-        if self._reader is None and self.registered and page is not None:
+        if self._reader is None and self.registered and page is not None and self._turn is None:
             self._reader = native.base_reader(
                 self.descriptor, self.size_descriptor, self.lock_descriptor, page.memory, 4 * DIRTY
             )
@@ -332,7 +352,7 @@ class BaseFile(LmdbFile):
     def sync(self) -> None:
         """Make all of the file durable, also what processes wrote that died before their own sync returned."""
         try:
-            os.fdatasync(self.descriptor)
+            sync_content(self.descriptor)
         except OSError as error:
             raise StorageError(error.errno, f"cannot flush the shelf: {error.strerror}", self.path) from error
 
@@ -344,6 +364,16 @@ class BaseFile(LmdbFile):
         """
         missing = missing_bytes(self.descriptor, self.path)
         if missing:
-            end = os.fstat(self.descriptor).st_size + missing
             with contextlib.suppress(OSError):  # a full disk: the commit is whole all the same
-                os.posix_fallocate(self.descriptor, end - 1, 1)  # never shrinks the file, even if others do it as well
+                if not space.extend(self.descriptor, os.fstat(self.descriptor).st_size + missing):
+                    self._complete_alone()
+
+    def _complete_alone(self) -> None:
+        """Do the same under the write lock, where the kernel cannot make a file longer without making it shorter."""
+        while True:
+            with contextlib.suppress(Overtaken), self.writing() as transaction:
+                self.turns.settle(transaction)
+                missing = missing_bytes(self.descriptor, self.path)
+                if missing:
+                    os.ftruncate(self.descriptor, os.fstat(self.descriptor).st_size + missing)
+                return

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import abc
 import contextlib
-import weakref
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from types import TracebackType
@@ -32,6 +31,7 @@ from coshelf.engines.lmdb.watching.eras import begin_era
 from coshelf.engines.whereabouts import OpenName
 from coshelf.errors import CoshelfError, ReadOnlyShelf, ShelfClosed, TransactionInProgress
 from coshelf.system.threads.cooperation import this_thread
+from coshelf.system.threads.living import Living
 
 if TYPE_CHECKING:
     import lmdb
@@ -91,7 +91,7 @@ class OpenFiles(abc.ABC):
         self.may_write = False
         self.is_resting = False
         self.users = 0
-        self._tracked: weakref.WeakSet[KeptTransaction] = weakref.WeakSet()
+        self._tracked: Living[KeptTransaction] = Living()
         self._base: BaseFile | None = None
         self._outgoing: BaseFile | None = None  # that the threads inside still use, while the file is to be replaced
         self._deltas: Deltas | None = None

@@ -6,17 +6,18 @@ an inherited environment. Both would break the locks of processes that are alive
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Protocol
 
 from coshelf.errors import OpenUnderAnotherName, ReadOnlyShelf, ShelfGone, ShelfLocked, TransactionInProgress
+from coshelf.system.files.paths import is_one_name
+from coshelf.system.processes.forks import at_fork
 from coshelf.system.threads.cooperation import new_reentrant_lock
 from coshelf.system.threads.participants import Party, current_party
 
@@ -78,7 +79,7 @@ class Registry:
         self._open: dict[tuple[int, int], Member] = {}
         self._kept: list[object] = []
         self._increase_references: Callable[[object], object] | None = None
-        self._replace_maps: Callable[[Collection[tuple[str, str]]], None] | None = None
+        self._replace_maps: Callable[[Mapping[str, bool]], None] | None = None
         self._watched = 0
 
     def __len__(self) -> int:
@@ -99,7 +100,7 @@ class Registry:
                     self._open[known.identity] = known
                 return known
         try:
-            if known.path != path:
+            if not is_one_name(known.path, path):
                 raise OpenUnderAnotherName(
                     f"{path} is open in this process as {known.path}: use one name for one shelf"
                 )
@@ -190,13 +191,10 @@ class Registry:
         self.lock.acquire()  # so that the child finds the table whole
         if self._open and self._increase_references is None:
             # Not in the child: an import that another thread had begun would never end there.
-            with contextlib.suppress(ImportError):
-                import ctypes
+            from coshelf.system.memory import immortal, inherited_maps
 
-                from coshelf.engines.lmdb.files.inherited_maps import can_replace_maps, replace_maps
-
-                self._increase_references = lambda kept: ctypes.pythonapi.Py_IncRef(ctypes.py_object(kept))
-                self._replace_maps = replace_maps if can_replace_maps() else None
+            self._increase_references = immortal.keeper()
+            self._replace_maps = inherited_maps.replace if inherited_maps.can_replace() else None
 
     def after_fork_in_parent(self) -> None:
         paused = list(self._open.values())
@@ -207,7 +205,11 @@ class Registry:
     def after_fork_in_child(self) -> None:
         self._renew_locks()
         _allow_reopening()
-        inherited = [file.paths for environment in self._open.values() for file in environment.lmdb_files()]
+        inherited: dict[str, bool] = {}  # and whether its memory must be writable
+        for environment in self._open.values():
+            for file in environment.lmdb_files():
+                data, lock = file.paths
+                inherited[data], inherited[lock] = False, True  # data is read-only: it may be larger than memory
         for environment in self._open.values():
             environment.abandon()
         if inherited and self._replace_maps is not None:
@@ -271,9 +273,8 @@ def _allow_reopening() -> None:
 REGISTRY = Registry()
 # Not atexit: at exit finalizers run from the youngest to the oldest. So those of shelves, which write back, come first.
 weakref.finalize(REGISTRY, REGISTRY.rest_all)
-if sys.platform != "win32":
-    os.register_at_fork(
-        before=REGISTRY.before_fork,
-        after_in_parent=REGISTRY.after_fork_in_parent,
-        after_in_child=REGISTRY.after_fork_in_child,
-    )
+at_fork(
+    before=REGISTRY.before_fork,
+    after_in_parent=REGISTRY.after_fork_in_parent,
+    after_in_child=REGISTRY.after_fork_in_child,
+)

@@ -12,6 +12,7 @@ import lmdb
 
 from coshelf.engines.lmdb.failures import translated
 from coshelf.errors import DamagedShelf, FormatTooNew, NotAShelf
+from coshelf.system.files.descriptors import name_to_open
 
 __all__ = [
     "BLOBS",
@@ -77,10 +78,9 @@ def check_row(descriptor: int, path: str) -> ShelfRow:
     """The row of an LMDB file. Raises :class:`NotAShelf` if the file is not a shelf. Makes and changes no file."""
     # Opened by its descriptor: py-lmdb looks at the lock file beside a name. That lock file may belong to a file that
     # was replaced while this process has it open.
-    opened = f"/proc/self/fd/{descriptor}"
     with translated(path, "open"):
         environment = lmdb.open(
-            os.fsencode(opened if os.path.exists(opened) else path),
+            os.fsencode(name_to_open(descriptor, path)),
             subdir=False,
             readonly=True,
             lock=False,

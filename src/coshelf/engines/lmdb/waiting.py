@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Sequence
 
 from coshelf.contract import Doorbell, OpenOptions, Position
@@ -12,6 +11,8 @@ from coshelf.engines.lmdb.turn_table import LmdbTableHome
 from coshelf.engines.lmdb.watching.positions import place_of
 from coshelf.engines.lmdb.watching.reader import LmdbChanges, position_now
 from coshelf.engines.turn_table.table import TableTurns
+from coshelf.system.threads.alone import alone
+from coshelf.system.threads.living import Living
 
 __all__ = ["Waiting"]
 
@@ -25,7 +26,7 @@ class Waiting(Lookups):
         super().__init__(environment, puts=puts, waits_for_disk=waits_for_disk)
         self._closed = False
         self._turns: TableTurns | None = None
-        self._readers: weakref.WeakSet[LmdbChanges] = weakref.WeakSet()
+        self._readers: Living[LmdbChanges] = Living()
 
     def doorbell(self, key: bytes) -> Doorbell:
         with self._environment.inside():
@@ -36,7 +37,8 @@ class Waiting(Lookups):
             made = TableTurns(LmdbTableHome(self, self._environment, self._options.timeout, self._refuse_writes))
             if self._closed:
                 made.close()
-            self._turns = self._turns or made
+            with alone():
+                self._turns = self._turns or made
         return self._turns
 
     def position(self) -> int:

@@ -1,65 +1,30 @@
-"""The mutex of the table for processes without the module in C: the C library's own, called through ctypes."""
+"""The mutex of the table for processes that do not use the module in C for it."""
 
 from __future__ import annotations
 
-import ctypes
-import errno
-import functools
-import os
-import platform
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from coshelf.errors import StorageError, TransactionInProgress, Unsupported
+from coshelf.engines.turn_table.step_lock import KIND, StepLock
+from coshelf.errors import StorageError, TransactionInProgress
+from coshelf.system.memory import mutexes
 
 __all__ = ["SharedMutex", "fits", "make_mutex", "mutex_kind"]
 
 T = TypeVar("T")
 
-_SIZES = {"x86_64": 40, "aarch64": 48, "riscv64": 40, "s390x": 40, "ppc64le": 40}
-_GLIBC, _OTHER = 1, 2
-_LARGEST = 64
-_OWNER = 0x3FFFFFFF  # the bits of the mutex's word that are the thread that holds it
-_LONGEST_WAIT = 0.05  # seconds; signals are noticed between two waits
 
-
-class _Time(ctypes.Structure):
-    _fields_ = (("seconds", ctypes.c_long), ("nanoseconds", ctypes.c_long))
-
-
-@functools.cache
-def _library() -> Any:
-    return ctypes.CDLL(None, use_errno=True)
-
-
-@functools.cache
 def mutex_kind() -> tuple[int, int]:
-    """The size of a mutex, and which C library makes it. Raises :class:`Unsupported` where that is not known."""
-    size = _SIZES.get(platform.machine())
-    if size is None or not hasattr(_library(), "pthread_mutex_consistent"):
-        raise Unsupported(
-            f"on this machine ({platform.machine()}) locks, queues and the like need coshelf's module in C\n"
-            "  hint: install coshelf where there is a compiler for C"
-        )
-    return size, _GLIBC if hasattr(_library(), "gnu_get_libc_version") else _OTHER
+    """The size of a mutex, and which C library makes it; :data:`KIND` where no library makes robust ones."""
+    return mutexes.kind() or KIND
 
 
 def make_mutex(memory: memoryview, at: int) -> None:
-    """Make a robust mutex for several processes, in zeros of which nobody else knows."""
-    library = _library()
-    attributes = ctypes.create_string_buffer(_LARGEST)
-    mutex = ctypes.c_char.from_buffer(memory, at)
-    steps = (
-        library.pthread_mutexattr_init(attributes)
-        or library.pthread_mutexattr_setpshared(attributes, 1)
-        or library.pthread_mutexattr_setrobust(attributes, 1)
-        or library.pthread_mutex_init(ctypes.byref(mutex), attributes)
-    )
-    if steps:
-        raise StorageError(steps, f"cannot make the lock of the table of turns: {os.strerror(steps)}")
+    """Make the mutex, in zeros of which nobody else knows."""
+    if mutexes.kind() is not None:
+        mutexes.make(memory, at)
 
 
 class SharedMutex:
@@ -69,13 +34,11 @@ class SharedMutex:
         memory: the table.
         at: the place of the mutex.
         repair: makes the table whole, if a step was not finished.
+        steps: the lock that takes the place of the mutex where there are no robust ones.
     """
 
-    def __init__(self, memory: memoryview, at: int, repair: Callable[[], object]) -> None:
-        self._mutex = ctypes.byref(ctypes.c_char.from_buffer(memory, at))
-        words = memory[at : at + _LARGEST].cast("I")
-        self._words = words
-        self._owner_at = 0 if mutex_kind()[1] == _GLIBC else 1
+    def __init__(self, memory: memoryview, at: int, repair: Callable[[], object], steps: StepLock | None) -> None:
+        self._mutex = mutexes.RobustMutex(memory, at) if steps is None else steps.of(memory, at)
         self._repair = repair
         self._later: deque[Callable[[], object]] = deque()
         self._inside: set[int] = set()  # threads that hold it, or are about to
@@ -83,7 +46,7 @@ class SharedMutex:
     def is_mine(self) -> bool:
         """Whether this thread holds it. In another pid namespace a thread may have the same number."""
         thread = threading.get_native_id()
-        return thread in self._inside and self._words[self._owner_at] & _OWNER == thread
+        return thread in self._inside and self._mutex.is_held_by(thread)
 
     def do(self, step: Callable[[], T]) -> T:
         """Do a step while it is held. Raises :class:`TransactionInProgress` in the middle of another one."""
@@ -132,26 +95,20 @@ class SharedMutex:
                 raise
 
     def _lock(self) -> None:
-        library = _library()
-        while (result := library.pthread_mutex_timedlock(self._mutex, ctypes.byref(_soon()))) == errno.ETIMEDOUT:
-            pass
-        if result == errno.EOWNERDEAD:
-            self._repair()
-            result = library.pthread_mutex_consistent(self._mutex)
-        if result:
-            raise StorageError(result, "the lock of the table of turns cannot be used any more")
+        try:
+            if self._mutex.take():
+                self._repair()
+                self._mutex.mend()
+        except OSError as error:
+            raise StorageError(error.errno, "the lock of the table of turns cannot be used any more") from error
 
     def _unlock(self) -> None:
-        if self.is_mine():
-            _library().pthread_mutex_unlock(self._mutex)
-        self._inside.discard(threading.get_native_id())
+        thread = threading.get_native_id()
+        if thread in self._inside:
+            self._mutex.give_back_by(thread)
+        self._inside.discard(thread)
 
 
 def fits(size: int, library: int) -> bool:
     """Whether this process can use a mutex that another one made."""
     return (size, library) == mutex_kind()
-
-
-def _soon() -> _Time:
-    end = time.time() + _LONGEST_WAIT
-    return _Time(int(end), int(end % 1 * 1e9))

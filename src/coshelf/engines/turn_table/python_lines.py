@@ -27,6 +27,7 @@ from coshelf.engines.turn_table.layout import (
 )
 from coshelf.engines.turn_table.mutex import SharedMutex, make_mutex, mutex_kind
 from coshelf.engines.turn_table.python_table import CALLED, OVER, WAITING, PythonTable, Request, word_at
+from coshelf.engines.turn_table.step_lock import StepLock
 from coshelf.system.memory import futex
 
 __all__ = ["PythonLines", "make_lines"]
@@ -142,7 +143,7 @@ class _Hooks:
 
 
 class PythonLines:
-    """The lines of a table, for one open shelf. The arguments are those of :func:`coshelf.native.lines`.
+    """The lines of a table, for one open shelf. The arguments are those of :func:`coshelf.native.lines`, and ``steps``.
 
     Attributes:
         waiting: has an element for each place that waits.
@@ -155,9 +156,10 @@ class PythonLines:
         watch: Callable[[Any, list[tuple[int, int, int, int, int]]], object],
         wait: Callable[[Any, float | None], bool],
         tell: Callable[[Any, Callable[[], object]], object],
+        steps: StepLock | None,
     ) -> None:
         self.table = PythonTable(memory)
-        self.mutex = SharedMutex(memory, MUTEX_AT, self.table.repair)
+        self.mutex = SharedMutex(memory, MUTEX_AT, self.table.repair, steps)
         self.hooks = _Hooks(unusual, watch, wait, tell)
         self.waiting: list[None] = []
         self._pid = os.getpid()

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 import time
-import weakref
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, cast
@@ -39,8 +37,10 @@ from coshelf.errors import KeyTooLong, ReadOnlyShelf, StorageError
 from coshelf.system.memory import futex
 from coshelf.system.processes import program
 from coshelf.system.processes.deaths import Deaths
+from coshelf.system.processes.forks import at_fork
 from coshelf.system.processes.identity import Process, this_process
 from coshelf.system.threads.cooperation import is_cooperative, new_reentrant_lock
+from coshelf.system.threads.living import Living
 from coshelf.system.waiting.backoff import Backoff
 
 __all__ = ["TableTurns"]
@@ -103,7 +103,9 @@ class TableTurns(Turns):
     def join(self, name: bytes, most: int = 1, parties: int = 0, task: str = "") -> Place:
         self._home.refuse_use()
         lines = self._opened().lines
-        self.join = cast("Callable[..., Place]", lines.join)  # type: ignore[method-assign]  # from now on without this
+        with self._lock:
+            if not self._is_closed:  # from now on without this method
+                self.join = cast("Callable[..., Place]", lines.join)  # type: ignore[method-assign]
         return cast("Place", lines.join(name, most, parties, task))
 
     def _join_unusually(self, name: bytes, most: int = 1, parties: int = 0, task: str = "") -> Any:
@@ -241,7 +243,7 @@ class _OpenTable:
         with open_table(home) as file:
             self.file = file
             self.words = file.memory.cast("I")
-            self.lines = lines_of(file.memory, join_unusually, self._watch, self._wait, self._tell)
+            self.lines = lines_of(file.memory, join_unusually, self._watch, self._wait, self._tell, file.steps)
             row = self._take_row()
         self.callers = Callers(file.memory, ROWS_AT + row * ROW.size + CALLED_AT, self.lines)
 
@@ -277,11 +279,12 @@ class _OpenTable:
         return self.file.is_claimed(row) if lives is None else lives
 
     def _has_gone(self, row: int) -> bool:
-        """Whether the user of a row has died. The caller has its byte locked."""
+        """Whether the user of a row has died. The caller has its byte locked, if bytes tell of life."""
         found = process_rows_in(self.file.memory).get(row)
         if found is None:
             return True
-        return self._process(found.pid, found.start, found.namespace).is_alive() is not True
+        lives = self._process(found.pid, found.start, found.namespace).is_alive()
+        return not lives if self.file.tells_life else lives is False
 
     def _watch(self, place: Any, rows: list[tuple[int, int, int, int, int]]) -> None:
         """Have the places of processes end when these end. They are ahead of a place."""
@@ -391,7 +394,7 @@ class _OpenTable:
         self.file.close()
 
 
-_all: weakref.WeakSet[TableTurns] = weakref.WeakSet()
+_all: Living[TableTurns] = Living()
 
 
 def _before_fork() -> None:
@@ -409,5 +412,4 @@ def _after_fork_in_child() -> None:
         turns.abandon()
 
 
-if sys.platform != "win32":
-    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
+at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)

@@ -11,7 +11,9 @@ from collections.abc import Sequence
 
 from coshelf.engines.lmdb.blobs.checksums import fastest
 from coshelf.errors import StorageError
-from coshelf.system.memory.mapping import mapped
+from coshelf.system.files.flags import ASIDE
+from coshelf.system.files.positions import read_at, write_at
+from coshelf.system.memory.shared import shared
 from coshelf.system.threads.cooperation import ServiceThread
 from coshelf.values.blobs import MissingBlob, Reference
 
@@ -58,7 +60,7 @@ def _sum_beside_writing(descriptor: int, buffers: Sequence[memoryview], places: 
 def _write(descriptor: int, buffer: memoryview, place: int) -> None:
     done = 0
     while done < buffer.nbytes:
-        done += os.pwrite(descriptor, buffer[done : done + _AT_ONCE], place + done)
+        done += write_at(descriptor, buffer[done : done + _AT_ONCE], place + done)
 
 
 def _checksum(buffers: Sequence[memoryview]) -> int:
@@ -71,7 +73,7 @@ def _checksum(buffers: Sequence[memoryview]) -> int:
 
 def write_head(descriptor: int, store_id: bytes, reference: Reference) -> None:
     """Write the first page, which says which blob it is. Call this when the buffers have been written."""
-    os.pwrite(descriptor, _HEAD.pack(_MAGIC, store_id, reference.id, reference.length, reference.checksum), 0)
+    write_at(descriptor, _HEAD.pack(_MAGIC, store_id, reference.id, reference.length, reference.checksum), 0)
 
 
 def is_blob(path: str, store_id: bytes | None = None) -> bool:
@@ -86,7 +88,7 @@ def is_blob(path: str, store_id: bytes | None = None) -> bool:
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             return False
-        head = os.pread(descriptor, _HEAD.size, 0)
+        head = read_at(descriptor, _HEAD.size, 0)
     finally:
         os.close(descriptor)
     if not head.strip(b"\0"):
@@ -111,7 +113,7 @@ def open_blob(path: str, store_id: bytes | None, reference: Reference) -> list[m
         problem = _problem_at_a_glance(descriptor, store_id, reference)
         if problem is not None:
             raise MissingBlob(f"the blob {path} {problem}")
-        whole = mapped(descriptor, reference.length)
+        whole = shared(descriptor, reference.length, writable=False)
     except OSError as error:
         if isinstance(error, MissingBlob):
             raise
@@ -123,7 +125,7 @@ def open_blob(path: str, store_id: bytes | None, reference: Reference) -> list[m
 
 def _opened(path: str) -> int:
     try:
-        return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        return os.open(path, os.O_RDONLY | ASIDE)
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ENOTDIR):
             raise MissingBlob(f"the blob {path} is not there") from error
@@ -136,7 +138,7 @@ def _problem_at_a_glance(descriptor: int, store_id: bytes | None, reference: Ref
     size = os.fstat(descriptor).st_size
     if size != reference.length:
         return f"has {size} bytes and not {reference.length}"
-    head = os.pread(descriptor, _HEAD.size, 0)
+    head = read_at(descriptor, _HEAD.size, 0)
     magic, store, *rest = _HEAD.unpack(head)
     if magic != _MAGIC or rest != [reference.id, reference.length, reference.checksum]:
         return "is not the one that its record names"
@@ -161,7 +163,7 @@ def problem_with(path: str, store_id: bytes | None, reference: Reference) -> str
         for place, size in zip(reference.places, reference.sizes, strict=True):
             done = 0
             while done < size:
-                chunk = os.pread(descriptor, min(_AT_ONCE, size - done), place + done)
+                chunk = read_at(descriptor, min(_AT_ONCE, size - done), place + done)
                 if not chunk:
                     return "ends too early"
                 checksum = crc32(chunk, checksum)

@@ -17,7 +17,7 @@ from coshelf import records
 from coshelf.contract import Batch
 from coshelf.engines.lmdb import long_keys
 from coshelf.engines.lmdb.spooled import SpooledPuts
-from coshelf.system.files.durable import sync_removals
+from coshelf.system.file_systems.durable import sync_removals
 from coshelf.values.blobs import ID, Body, reference_in
 
 if TYPE_CHECKING:

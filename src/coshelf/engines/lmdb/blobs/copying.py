@@ -10,7 +10,9 @@ from coshelf.engines.lmdb.blobs.blob_file import is_blob, problem_with, remove_b
 from coshelf.engines.lmdb.blobs.folder import blob_files, blob_path, folder_of, make_folder
 from coshelf.engines.lmdb.files.sidecar_files import remove_file
 from coshelf.errors import NotAShelf
-from coshelf.system.files.durable import sync_directory
+from coshelf.system.file_systems.durable import sync, sync_directory
+from coshelf.system.files.flags import CLOSE_ON_EXEC, NO_FOLLOW
+from coshelf.system.rights.owners import set_mode
 from coshelf.values.blobs import MissingBlob, Reference
 
 __all__ = ["BlobCopies", "Views"]
@@ -46,13 +48,13 @@ class BlobCopies:
             make_folder(self._folder, self._like)
         making = path + _SUFFIX
         remove_file(making)
-        descriptor = os.open(making, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        descriptor = os.open(making, os.O_RDWR | os.O_CREAT | os.O_EXCL | CLOSE_ON_EXEC | NO_FOLLOW, 0o600)
         try:
-            os.fchmod(descriptor, self._like.st_mode & 0o666)
+            set_mode(descriptor, self._like.st_mode & 0o666)
             if write_buffers(descriptor, views, reference.places) != reference.checksum:
                 raise MissingBlob(f"the blob {reference.id.hex()} does not match its checksum")
             write_head(descriptor, self._store_id, reference)
-            os.fsync(descriptor)
+            sync(descriptor)
             os.rename(making, path)
         except BaseException:
             remove_file(making)

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import itertools
 import os
 import stat
-import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -20,14 +18,18 @@ from typing import TYPE_CHECKING
 
 from coshelf.engines.lmdb.blobs.blob_file import open_blob, remove_blob, write_buffers, write_head
 from coshelf.engines.lmdb.blobs.catalogue import dropped_blobs, rows_of_blob
-from coshelf.engines.lmdb.failpoints import ARMED, reach
 from coshelf.engines.lmdb.failures import translated
 from coshelf.engines.lmdb.files.sidecar_directory import blob_directory
 from coshelf.errors import CoshelfError, StorageError
-from coshelf.system.files.durable import sync_directory, sync_file_system, sync_removals
-from coshelf.system.files.giving import give
+from coshelf.system.failpoints import ARMED, reach
+from coshelf.system.file_systems.durable import sync, sync_directory, sync_file_system, sync_removals
+from coshelf.system.files.flags import ASIDE, CLOSE_ON_EXEC, DIRECTORY, NO_FOLLOW
 from coshelf.system.files.os_errors import NO_SPACE, translate
+from coshelf.system.locks import whole_file
+from coshelf.system.rights.giving import give
+from coshelf.system.rights.owners import set_mode
 from coshelf.system.threads.cooperation import new_reentrant_lock
+from coshelf.system.threads.living import Living
 from coshelf.values.blobs import ID, NewBlob, Reference
 
 if TYPE_CHECKING:
@@ -98,10 +100,10 @@ def make_folder(folder: str, like: os.stat_result) -> None:
                 sync_directory(os.path.dirname(path))  # its maker may have died before it did this
                 continue
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path) from None
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | DIRECTORY | NO_FOLLOW | CLOSE_ON_EXEC)
         try:
             give(descriptor, like)
-            os.fchmod(descriptor, mode | (mode & 0o444) >> 2)
+            set_mode(descriptor, mode | (mode & 0o444) >> 2)
         finally:
             os.close(descriptor)
         sync_directory(os.path.dirname(path))
@@ -116,13 +118,13 @@ class _Writer:
         self.name = os.urandom(_WRITER)
         self.path = os.path.join(folder, _WRITERS, self.name.hex())
         self.numbers = itertools.count()
-        self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | CLOSE_ON_EXEC | NO_FOLLOW, 0o600)
         try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+            whole_file.take(self._descriptor, whole_file.EXCLUSIVE)
             give(self._descriptor, like)
             os.write(self._descriptor, store_id)
             # Durable before the first blob is begun, so that after a power cut every blob has a known writer.
-            os.fsync(self._descriptor)
+            sync(self._descriptor)
             sync_directory(os.path.dirname(self.path))
         except BaseException:
             os.close(self._descriptor)
@@ -136,7 +138,7 @@ class _Writer:
     def end(self, *, remove: bool) -> None:
         if remove:
             _discard(self.path)
-        fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+        whole_file.release(self._descriptor)
         os.close(self._descriptor)
 
     def abandon(self) -> None:
@@ -159,7 +161,7 @@ class BlobFolder:
         self._mutex = new_reentrant_lock()
         self._collecting = new_reentrant_lock()
         self._writer: _Writer | None = None
-        self._new: weakref.WeakSet[NewBlob] = weakref.WeakSet()
+        self._new: Living[NewBlob] = Living()
         self._unflushed = 0
         self._doubtful: set[bytes] = set()  # ids of blobs whose commit failed, but may have happened
         self._failed: set[bytes] = set()
@@ -189,7 +191,7 @@ class BlobFolder:
         identity = writer.name + next(writer.numbers).to_bytes(ID - _WRITER, "big")
         path = blob_path(self.path, identity)
         unsummed = Reference(identity, 0, tuple(buffer.nbytes for buffer in buffers))
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | CLOSE_ON_EXEC | NO_FOLLOW, 0o600)
         try:
             try:
                 give(descriptor, like)
@@ -270,7 +272,7 @@ class BlobFolder:
 
     def _sync_all(self, identities: Collection[bytes]) -> None:
         if len(identities) > _MANY:
-            descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            descriptor = os.open(self.path, os.O_RDONLY | DIRECTORY | CLOSE_ON_EXEC)
             try:
                 sync_file_system(descriptor)
             finally:
@@ -282,10 +284,10 @@ class BlobFolder:
         sync_directory(self.path)
 
     def _sync_one(self, identity: bytes) -> None:
-        descriptor = os.open(blob_path(self.path, identity), os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        descriptor = os.open(blob_path(self.path, identity), os.O_RDWR | CLOSE_ON_EXEC | NO_FOLLOW)
         try:
             if stat.S_ISREG(os.fstat(descriptor).st_mode):
-                os.fsync(descriptor)
+                sync(descriptor)
         finally:
             os.close(descriptor)
 
@@ -376,7 +378,7 @@ class BlobFolder:
         """Called when this process closes the shelf. Unfinished blobs and those in doubt are left to the next sweep."""
         writer, self._writer = self._writer, None
         if writer is not None:
-            is_done = not self._doubtful and not any(True for _ in self._new)
+            is_done = not self._doubtful and not self._new
             # Without the writer's file no sweep looks for its blobs. So those without a commit must be gone for good.
             writer.end(remove=is_done and sync_removals(self.path))
         for path in (os.path.join(self.path, _WRITERS), self.path):
@@ -404,14 +406,12 @@ class BlobFolder:
 def _dead(path: str, store_id: bytes) -> Iterator[bool]:
     """Whether a writer's file is that of a dead writer of this shelf. If so, it is removed at the end of the block."""
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        descriptor = os.open(path, os.O_RDWR | ASIDE)
     except OSError:  # the file is gone by now, or another user's: that user sweeps it
         yield False
         return
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not whole_file.try_to_take(descriptor, whole_file.EXCLUSIVE):
             yield False
             return
         found = os.read(descriptor, len(store_id) + 1)
@@ -420,6 +420,6 @@ def _dead(path: str, store_id: bytes) -> Iterator[bool]:
         yield is_ours
         if is_ours:
             _discard(path)
-        fcntl.flock(descriptor, fcntl.LOCK_UN)
+        whole_file.release(descriptor)
     finally:
         os.close(descriptor)

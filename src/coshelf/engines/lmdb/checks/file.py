@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from coshelf.engines.lmdb.checks.records import StateCheck, check_newer
 from coshelf.engines.lmdb.delta.left import left_rows
+from coshelf.engines.lmdb.locks.shelf_lock import try_to_lock
 from coshelf.engines.lmdb.pages.closing_stamp import Changes, changes_since_closing
 from coshelf.engines.lmdb.pages.header import Meta, in_order, read_metas, wrong_with
 from coshelf.engines.lmdb.pages.layout import header_page_of
@@ -19,7 +20,9 @@ from coshelf.engines.lmdb.shelf_row import ShelfRow
 from coshelf.engines.wrong_places import a_directory
 from coshelf.errors import FormatTooNew, NotAShelf, ShelfNotFound
 from coshelf.inspection.reports import Progress, Report
+from coshelf.system.files.flags import CLOSE_ON_EXEC, NO_WAIT
 from coshelf.system.files.os_errors import translate
+from coshelf.system.locks import whole_file
 
 __all__ = ["check_closed", "opened_alone"]
 
@@ -42,21 +45,19 @@ def check_closed(path: str, progress: Progress | None) -> Report | None:
 def opened_alone(path: str) -> Iterator[int | None]:
     """A descriptor for reading, for a block in which no process can open the shelf; None if one has it open."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        descriptor = os.open(path, os.O_RDONLY | CLOSE_ON_EXEC | NO_WAIT)
     except FileNotFoundError as error:
         raise ShelfNotFound(errno.ENOENT, "there is no file", path) from error
     except OSError as error:
         raise translate(error, "read", "the file", path) from error
     try:
-        if os.path.isdir(f"/proc/self/fd/{descriptor}"):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
             raise NotAShelf(a_directory(path))
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield None
-        else:
+        if try_to_lock(descriptor, whole_file.EXCLUSIVE, path):
             yield descriptor
-            fcntl.flock(descriptor, fcntl.LOCK_UN)
+            whole_file.release(descriptor)
+        else:
+            yield None
     finally:
         os.close(descriptor)
 

@@ -14,10 +14,11 @@ from coshelf.engines.lmdb.files.sidecar_directory import delta_path, sidecar_dir
 from coshelf.engines.lmdb.shelf_row import ShelfRow
 from coshelf.errors import CoshelfError
 from coshelf.inspection.reports import SalvageReport, shown_key
+from coshelf.system.files.flags import ASIDE
 
 __all__ = ["waiting_rows"]
 
-_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+_FLAGS = os.O_RDONLY | ASIDE
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
 

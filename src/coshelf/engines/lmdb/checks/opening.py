@@ -28,6 +28,7 @@ from coshelf.engines.lmdb.pages.reading import Pages
 from coshelf.engines.lmdb.pages.structure import first_problem, is_marked
 from coshelf.engines.lmdb.shelf_row import ROW_KEY
 from coshelf.errors import DamagedShelf
+from coshelf.system.files.descriptors import name_to_open
 
 __all__ = ["check_short_file", "find_damage", "refuse_malformed", "stamp"]
 
@@ -122,12 +123,11 @@ def _find_damaged_records(descriptor: int, path: str, meta: Meta, changes: Chang
 
 def _damaged_rows(descriptor: int, path: str) -> Iterator[bytes]:
     """The rows whose records are not what was stored under their keys. Only if the pages are sound."""
-    opened = f"/proc/self/fd/{descriptor}"
     with (
         translated(path, "read"),
         contextlib.closing(
             lmdb.open(
-                os.fsencode(opened if os.path.exists(opened) else path),
+                os.fsencode(name_to_open(descriptor, path)),
                 subdir=False,
                 readonly=True,
                 lock=False,

@@ -25,6 +25,7 @@ from coshelf.engines.lmdb.pages.reading import Pages
 from coshelf.engines.lmdb.pages.structure import first_problem, is_own
 from coshelf.engines.lmdb.shelf_row import ShelfRow
 from coshelf.errors import CoshelfError, DamagedShelf
+from coshelf.system.files.flags import ASIDE
 
 __all__ = ["DeltaRows", "read_delta", "refuse_malformed_delta"]
 
@@ -92,7 +93,7 @@ def refuse_malformed_delta(descriptor: int, path: str, row: ShelfRow, state: Del
         return
     name = delta_path(path, state.identity().generation)
     try:
-        opened = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        opened = os.open(name, os.O_RDONLY | ASIDE)
     except OSError as error:
         raise DamagedShelf(f"{name} cannot be looked at: {error.strerror}") from error
     try:

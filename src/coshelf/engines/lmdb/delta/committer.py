@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from contextlib import nullcontext, suppress
-from mmap import PAGESIZE
 from typing import TYPE_CHECKING
 
 from coshelf import records
@@ -12,7 +11,6 @@ from coshelf.contract import Batch
 from coshelf.engines.lmdb.base_writer import BaseWriter
 from coshelf.engines.lmdb.blobs.catalogue import committed_rows
 from coshelf.engines.lmdb.delta.delta import Behind, DeltaFull, Moved, NoDelta
-from coshelf.engines.lmdb.failpoints import ARMED, reach
 from coshelf.engines.lmdb.failures import translated
 from coshelf.engines.lmdb.files.reserve import has_room
 from coshelf.engines.lmdb.keeping_limits import keep_limits
@@ -22,6 +20,8 @@ from coshelf.engines.lmdb.times import has_rows
 from coshelf.engines.lmdb.watching.keeping import begin_history, without_history
 from coshelf.errors import ShelfLocked, StorageFull
 from coshelf.keys import FIRST
+from coshelf.system.failpoints import ARMED, reach
+from coshelf.system.memory.shared import PAGE_SIZE
 
 if TYPE_CHECKING:
     import lmdb
@@ -198,7 +198,7 @@ class Committer:
         """Raise :class:`StorageFull` if the disk is nearly full. The space that is left is for deleting."""
         environment = self._environment
         rows, size = len(batch.puts) + len(batch.deletes), sum(map(len, batch.puts.values()))
-        if not has_room(environment.base.descriptor, environment.path, size + (rows + 1) * _PAGES_OF_ROW * PAGESIZE):
+        if not has_room(environment.base.descriptor, environment.path, size + (rows + 1) * _PAGES_OF_ROW * PAGE_SIZE):
             raise StorageFull(
                 f"cannot write {environment.path}: no space left on the device; nothing of this commit was stored\n"
                 "  hint: delete entries: that is still possible, and gives their space to others"

@@ -7,59 +7,41 @@ through the C library.
 
 from __future__ import annotations
 
-import ctypes
-import errno
-import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from coshelf.engines.lmdb.delta.log_file import INDEXES_END, undo
 from coshelf.errors import StorageError
+from coshelf.system.memory import mutexes
 from coshelf.system.memory.shared import shared
 
 __all__ = ["keeping_commits_out"]
 
 _MUTEX_AT = 64
-_LONGEST_WAIT = 0.05  # seconds; signals are noticed between two waits
-
-
-class _Time(ctypes.Structure):
-    _fields_ = (("seconds", ctypes.c_long), ("nanoseconds", ctypes.c_long))
 
 
 @contextmanager
 def keeping_commits_out(descriptor: int, name: str) -> Iterator[None]:
     """Hold the mutex of a log for a block. Raises :class:`StorageError` if that is impossible here."""
-    try:
-        library = ctypes.CDLL(None, use_errno=True)
-        lock, unlock, mend = (
-            library.pthread_mutex_timedlock, library.pthread_mutex_unlock, library.pthread_mutex_consistent
-        )  # fmt: skip
-    except (OSError, AttributeError) as error:
+    if mutexes.kind() is None:
         raise StorageError(
-            f"{name} is a log, for which this process needs the module in C, and it cannot convert it: {error}\n"
+            f"{name} is a log, for which this process needs the module in C, and it cannot convert it: it has no "
+            "mutexes that tell of the death of a process\n"
             "  hint: install coshelf with its module here, or close the shelf in the processes that have it"
-        ) from error
+        )
     page = shared(descriptor, INDEXES_END, writable=True)
     try:
-        mutex = ctypes.byref(ctypes.c_char.from_buffer(page, _MUTEX_AT))
-        while (result := lock(mutex, ctypes.byref(_soon()))) == errno.ETIMEDOUT:
-            pass
-        if result == errno.EOWNERDEAD:
-            undo(descriptor, page)
-            mend(mutex)
-        elif result:
-            raise StorageError(result, f"cannot lock the delta: {os.strerror(result)}", name)
+        mutex = mutexes.RobustMutex(page, _MUTEX_AT)
+        try:
+            if mutex.take():
+                undo(descriptor, page)
+                mutex.mend()
+        except OSError as error:
+            raise StorageError(error.errno, f"cannot lock the delta: {error.strerror}", name) from error
         try:
             yield
         finally:
-            unlock(mutex)
+            mutex.give_back()
             del mutex
     finally:
         page.release()
-
-
-def _soon() -> _Time:
-    end = time.time() + _LONGEST_WAIT
-    return _Time(int(end), int(end % 1 * 1e9))

@@ -18,11 +18,12 @@ from coshelf.engines.lmdb.delta.log import LOG_SIZES, LogDelta
 from coshelf.engines.lmdb.delta.log_file import read_log
 from coshelf.engines.lmdb.delta.state import DIRECT, LOG, MAPPED, PLAIN, DeltaIdentity, DeltaState
 from coshelf.engines.lmdb.delta.table import TableDelta
-from coshelf.engines.lmdb.failpoints import ARMED, reach
 from coshelf.engines.lmdb.files.sidecar_directory import delta_path
 from coshelf.engines.lmdb.locks.turns import again_when_overtaken
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, ShelfRow, unpack_row
 from coshelf.errors import DamagedShelf, StorageError, StorageFull
+from coshelf.system.failpoints import ARMED, reach
+from coshelf.system.files.flags import ASIDE
 
 if TYPE_CHECKING:
     from coshelf.engines.lmdb.delta.delta import Delta
@@ -167,8 +168,8 @@ class Deltas:
             ) from error
 
     def _convert(self, *, alone: bool) -> None:
-        """Without the module in C: put a table in the place of a log."""
-        if not native.in_use and self.state.identity().kind == LOG:
+        """Where this process cannot use a log: put a table in its place."""
+        if not native.shares_memory and self.state.identity().kind == LOG:
             self._replace_log(alone=alone)
 
     @again_when_overtaken
@@ -180,7 +181,7 @@ class Deltas:
             if identity.kind != LOG:
                 return
             path = delta_path(self.path, identity.generation)
-            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+            descriptor = os.open(path, os.O_RDWR | ASIDE)
             try:
                 self._files.refuse_exposed(path, descriptor)
                 flushed = unpack_row(transaction.get(ROW_KEY), self.path).sequence

@@ -9,11 +9,14 @@ import os
 import stat
 
 from coshelf import native
-from coshelf.engines.lmdb.delta.state import DIRECT, LOG, MAPPED, PLAIN, DeltaIdentity, DeltaState, boot_id
+from coshelf.engines.lmdb.delta.state import DIRECT, LOG, MAPPED, PLAIN, DeltaIdentity, DeltaState
 from coshelf.engines.lmdb.files.sidecar_directory import delta_path, is_of_delta, sidecar_directory
-from coshelf.engines.lmdb.files.sidecar_files import lock_path, make_file, make_lock_file, remove_file
+from coshelf.engines.lmdb.files.sidecar_files import lock_path, make_file, make_lock_file, remove_file, turn_path
 from coshelf.engines.lmdb.shelf_row import ShelfRow
-from coshelf.system.files.filesystem import type_of
+from coshelf.system.file_systems.kinds import type_of
+from coshelf.system.file_systems.space import can_reserve
+from coshelf.system.processes.boot import boot_id
+from coshelf.system.rights import users
 
 __all__ = ["belongs", "decide_kind", "make_delta_files", "remove_all_delta_files", "remove_delta_files"]
 
@@ -45,10 +48,12 @@ def decide_kind(path: str, information: os.stat_result) -> int:
     """What kind a new delta of this shelf is: DIRECT, PLAIN, MAPPED or LOG."""
     if boot_id() is None:
         return DIRECT
-    private = information.st_uid == os.geteuid() and not stat.S_IMODE(information.st_mode) & 0o077
+    if not can_reserve:
+        return PLAIN
+    private = information.st_uid == users.effective() and not stat.S_IMODE(information.st_mode) & 0o077
     if not private or type_of(path) not in _PREALLOCATING:
         return PLAIN
-    return LOG if native.in_use else MAPPED
+    return LOG if native.shares_memory else MAPPED
 
 
 def make_delta_files(
@@ -76,6 +81,7 @@ def remove_delta_files(path: str, generation: int) -> None:
     name = delta_path(path, generation)
     remove_file(name)
     remove_file(lock_path(name))
+    remove_file(turn_path(name))
 
 
 def remove_all_delta_files(path: str) -> None:

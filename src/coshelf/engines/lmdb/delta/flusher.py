@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from coshelf.engines.lmdb.base_writer import BaseWriter
 from coshelf.engines.lmdb.blobs.catalogue import ROWS, committed_rows
-from coshelf.engines.lmdb.failpoints import ARMED, reach
 from coshelf.engines.lmdb.failures import translated
 from coshelf.engines.lmdb.keeping_limits import keep_limits
 from coshelf.engines.lmdb.locks.turns import again_when_overtaken
 from coshelf.engines.lmdb.watching.keeping import begin_history, without_history
 from coshelf.errors import CoshelfError, ShelfClosed, StorageError
+from coshelf.system.failpoints import ARMED, reach
 from coshelf.system.threads.cooperation import Gates, ServiceThread, Wakeup, new_reentrant_lock, this_thread
 
 if TYPE_CHECKING:

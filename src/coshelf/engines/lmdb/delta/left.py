@@ -23,10 +23,13 @@ from coshelf.engines.lmdb.files.sidecar_directory import delta_path, state_path
 from coshelf.engines.lmdb.files.state_page import SIZE, StatePage
 from coshelf.engines.lmdb.shelf_row import ShelfRow
 from coshelf.errors import ShelfPermissionError, StorageError
+from coshelf.system.files.descriptors import name_to_open
+from coshelf.system.files.flags import ASIDE
+from coshelf.system.files.positions import read_at
 
 __all__ = ["left_rows", "left_state"]
 
-_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+_FLAGS = os.O_RDONLY | ASIDE
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EACCES, errno.EPERM)
 
 
@@ -64,7 +67,7 @@ def left_state(path: str, descriptor: int) -> DeltaState | None:
         refuse_exposed(path, descriptor, state_path(path), page)
         if not StatePage.names(page, information.st_dev, information.st_ino):
             return None
-        return DeltaState(bytearray(os.pread(page, SIZE, 0)))
+        return DeltaState(bytearray(read_at(page, SIZE, 0)))
     finally:
         os.close(page)
 
@@ -76,12 +79,11 @@ def _newer(path: str, descriptor: int, identity: DeltaIdentity, flushed: int) ->
         refuse_exposed(path, descriptor, name, delta)
         if identity.kind == LOG:
             return newer_rows(delta, name, flushed)
-        opened = f"/proc/self/fd/{delta}"
         with (
             translated(path, "read"),
             contextlib.closing(
                 lmdb.open(
-                    opened if os.path.exists(opened) else name,
+                    name_to_open(delta, name),
                     map_size=identity.map_size, subdir=False, readonly=True, lock=False, create=False, lib_version=0,
                 )
             ) as environment,

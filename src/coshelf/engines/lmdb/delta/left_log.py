@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from mmap import PAGESIZE
 from typing import NamedTuple
 
 from coshelf import records
@@ -12,6 +11,7 @@ from coshelf.engines.lmdb.delta.state import DeltaState
 from coshelf.engines.lmdb.delta.whole_rows import is_possible_key, is_sealed
 from coshelf.engines.lmdb.shelf_row import ShelfRow
 from coshelf.errors import DamagedShelf
+from coshelf.system.memory.shared import PAGE_SIZE
 
 __all__ = ["LeftLog", "newer_rows", "read_left_log", "wrong_with_log"]
 
@@ -38,10 +38,10 @@ def read_left_log(descriptor: int, name: str, row: ShelfRow, state: DeltaState) 
     damaged = []
     for place, key, record in found.rows.values():
         if not _is_whole(key, record, found.number):
-            damaged.append((place // PAGESIZE, key))
+            damaged.append((place // PAGE_SIZE, key))
         elif records.version(record) > row.sequence:
             newer[key] = record
-    problems = [] if found.problem is None else [(found.problem[0] // PAGESIZE, found.problem[1])]
+    problems = [] if found.problem is None else [(found.problem[0] // PAGE_SIZE, found.problem[1])]
     return LeftLog(newer, damaged, problems, not problems)
 
 
@@ -63,7 +63,7 @@ def wrong_with_log(descriptor: int, name: str, row: ShelfRow, state: DeltaState)
         return wrong
     for place, key, record in found.rows.values():
         if not _is_whole(key, record, found.number):
-            return f"page {place // PAGESIZE} has a row that no commit up to number {found.number} wrote"
+            return f"page {place // PAGE_SIZE} has a row that no commit up to number {found.number} wrote"
     return None
 
 

@@ -6,7 +6,6 @@ keeps none of them out. The module in C guards its own steps: no handler of Pyth
 
 from __future__ import annotations
 
-import fcntl
 import functools
 import os
 from collections.abc import Callable, Iterator
@@ -28,7 +27,6 @@ from coshelf.engines.lmdb.delta.delta import (
     version_of,
 )
 from coshelf.engines.lmdb.delta.state import DIRTY, GENERATION, DeltaIdentity, DeltaState
-from coshelf.engines.lmdb.failpoints import ARMED, reach
 from coshelf.engines.lmdb.failures import translated
 from coshelf.engines.lmdb.files.sidecar_directory import delta_path
 from coshelf.engines.lmdb.files.state_page import BELL, CLAIM, FULL
@@ -37,6 +35,9 @@ from coshelf.engines.lmdb.shelf_row import ROW_KEY, unpack_row
 from coshelf.engines.lmdb.watching.told import grouped
 from coshelf.errors import CoshelfError, DamagedShelf, StorageError, TransactionInProgress
 from coshelf.system import clock
+from coshelf.system.failpoints import ARMED, reach
+from coshelf.system.files.descriptors import duplicate_above
+from coshelf.system.files.flags import ASIDE
 
 if TYPE_CHECKING:
     from coshelf._native import Log
@@ -99,9 +100,7 @@ class LogDelta(Delta):
         self._state = state
         self.path = path = delta_path(shelf, identity.generation)
         try:
-            self.descriptor = _above_the_standard_ones(
-                os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-            )
+            self.descriptor = _above_the_standard_ones(os.open(path, os.O_RDWR | ASIDE))
         except OSError as error:
             raise StorageError(error.errno, f"cannot open the delta: {error.strerror}", path) from error
         try:
@@ -140,7 +139,7 @@ class LogDelta(Delta):
 
     def verify(self, *, alone: bool) -> None:
         """Raise :class:`DamagedShelf` if it is not what a log is. Alone with a left one, make it usable."""
-        problem = self.log.problem()
+        problem = self.log.problem(alone)
         if problem is None and alone and not self.log.settle():
             problem = "it has records that no commit wrote"
         if problem is not None:
@@ -342,7 +341,7 @@ def _above_the_standard_ones(descriptor: int) -> int:
     if descriptor > _STANDARD:
         return descriptor
     try:
-        return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _STANDARD + 1)
+        return duplicate_above(descriptor, _STANDARD + 1)
     finally:
         os.close(descriptor)
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from coshelf import records
 from coshelf.errors import DamagedShelf
+from coshelf.system.files.positions import read_at
 
 __all__ = ["INDEXES_END", "LogContent", "LogRow", "read_log", "undo"]
 
@@ -66,7 +67,7 @@ class _Segment(NamedTuple):
 
 def read_log(descriptor: int, name: str) -> LogContent:
     """Read a log that nobody changes meanwhile. Raises :class:`DamagedShelf` if its header is not possible, OSError."""
-    header = os.pread(descriptor, _SIZE, 0)
+    header = read_at(descriptor, _SIZE, 0)
     information = os.fstat(descriptor)
     if len(header) < _SIZE or header[:8] != _MAGIC:
         raise DamagedShelf(f"{name} is damaged: it does not begin as a log does")
@@ -90,7 +91,7 @@ def read_log(descriptor: int, name: str) -> LogContent:
         if not _FIRST <= segment.head <= segment.allocated <= size or segment.last > number:
             raise DamagedShelf(f"{name} is damaged: its header names places beyond its end")
         try:
-            for row in _rows(os.pread(descriptor, segment.head, start), start):
+            for row in _rows(read_at(descriptor, segment.head, start), start):
                 rows[row.key] = row
                 everything.append(row)
         except _Malformed as malformed:
@@ -137,7 +138,7 @@ def undo(descriptor: int, page: memoryview) -> None:
         while offset and offset >= head:
             before = 0
             if offset + _RECORD.size <= size:
-                before = _RECORD.unpack(os.pread(descriptor, _RECORD.size, start + offset))[4] << 3
+                before = _RECORD.unpack(read_at(descriptor, _RECORD.size, start + offset))[4] << 3
             offset = before if before < offset else 0
         if slot:
             words[at] = slot & ~0xFFFFFFFF | offset >> 3 if offset else 0

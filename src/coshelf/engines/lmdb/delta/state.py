@@ -6,7 +6,6 @@ A delta belongs to one boot of the machine, one shelf, one state of it (the nonc
 
 from __future__ import annotations
 
-import os
 import struct
 from typing import NamedTuple
 
@@ -21,7 +20,6 @@ __all__ = [
     "PLAIN",
     "DeltaIdentity",
     "DeltaState",
-    "boot_id",
 ]
 
 DIRECT = 0  # there is no delta: each commit goes straight to the base
@@ -46,22 +44,8 @@ _KIND = _AT // 4
 GENERATION = _KIND + 1
 DIRTY = 368 // 4
 
-_BOOT_ID = "/proc/sys/kernel/random/boot_id"
 _NUMBER = struct.Struct("=Q")
 _TIME = struct.Struct("=d")
-
-
-def boot_id() -> bytes | None:
-    """The id of this boot of the machine; None if boots cannot be told apart. Raises OSError."""
-    try:
-        descriptor = os.open(_BOOT_ID, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            found = bytes.fromhex(os.read(descriptor, 64).strip().replace(b"-", b"").decode())
-        finally:
-            os.close(descriptor)
-    except (FileNotFoundError, NotADirectoryError, PermissionError, ValueError):
-        return None
-    return found if len(found) == 16 else None  # an empty file, as some sandboxes have it, is the same in every boot
 
 
 class DeltaIdentity(NamedTuple):

@@ -39,7 +39,6 @@ from coshelf.engines.lmdb.delta.rows_of_table import (
 )
 from coshelf.engines.lmdb.delta.state import DIRTY, GENERATION, MAPPED, DeltaIdentity, DeltaState
 from coshelf.engines.lmdb.delta.told_in_table import commits_told, last_commit, tell, told_after
-from coshelf.engines.lmdb.failpoints import ARMED, reach
 from coshelf.engines.lmdb.failures import translate, translated
 from coshelf.engines.lmdb.files.sidecar_directory import delta_path
 from coshelf.engines.lmdb.files.state_page import BELL, CLAIM
@@ -50,6 +49,9 @@ from coshelf.engines.lmdb.watching.told import grouped, rows_of
 from coshelf.engines.lmdb.watching.watch_state import WATCHED, WatchState
 from coshelf.errors import DamagedShelf, StorageError, StorageFull
 from coshelf.system import clock
+from coshelf.system.failpoints import ARMED, reach
+from coshelf.system.file_systems import space
+from coshelf.system.files.flags import ASIDE
 from coshelf.system.memory.shared import shared
 from coshelf.system.threads.cooperation import this_thread
 
@@ -101,7 +103,7 @@ class TableDelta(LmdbFile, Delta):
         path = delta_path(shelf, identity.generation)
         try:
             # Opened before LMDB opens it, since LMDB makes a missing file.
-            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+            descriptor = os.open(path, os.O_RDWR | ASIDE)
         except OSError as error:
             raise StorageError(error.errno, f"cannot open the delta: {error.strerror}", path) from error
         try:
@@ -206,15 +208,14 @@ class TableDelta(LmdbFile, Delta):
 
     def _has_plenty(self) -> bool:
         """Whether the disk has so much free space that reserving some early does not take it from the base."""
-        space = os.fstatvfs(self.descriptor)
-        return space.f_bavail * space.f_frsize > _PLENTY
+        return space.free_beside(self.descriptor, self.path) > _PLENTY
 
     def _allocate(self, end: int) -> bool:
         allocated = self._state.allocated
         step = max(_FIRST_STEP, min(allocated, _LARGEST_STEP))
         for size in (max(end, allocated + step), end):
             try:
-                os.posix_fallocate(self.descriptor, allocated, min(size, self.identity.map_size) - allocated)
+                space.reserve(self.descriptor, allocated, min(size, self.identity.map_size) - allocated)
             except OSError:
                 continue
             self._state.allocated = min(size, self.identity.map_size)

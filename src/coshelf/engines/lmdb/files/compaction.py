@@ -16,21 +16,23 @@ from itertools import islice
 import lmdb
 
 from coshelf import records
+from coshelf.engines.copied_rows import refuse_damage
 from coshelf.engines.lmdb import long_keys
 from coshelf.engines.lmdb.blobs.blob_file import remove_blob
 from coshelf.engines.lmdb.blobs.catalogue import dropped_blobs, is_about_blobs
 from coshelf.engines.lmdb.blobs.folder import blob_path, folder_of
 from coshelf.engines.lmdb.environment import Environment
-from coshelf.engines.lmdb.failpoints import ARMED, reach
 from coshelf.engines.lmdb.failures import translated
 from coshelf.engines.lmdb.files.creation import making
 from coshelf.engines.lmdb.files.sidecars import Files
-from coshelf.engines.lmdb.files.whole_file import fill, refuse_damage
+from coshelf.engines.lmdb.files.whole_file import fill
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, unpack_row
 from coshelf.errors import OpenUnderAnotherName, ShelfLocked, ShelfPermissionError
 from coshelf.inspection.reports import Compaction, Progress
-from coshelf.system.files.durable import sync_directory, sync_removals
-from coshelf.system.files.giving import give
+from coshelf.system.failpoints import ARMED, reach
+from coshelf.system.file_systems.durable import sync_directory, sync_removals
+from coshelf.system.files.descriptors import name_to_open
+from coshelf.system.rights.giving import give
 from coshelf.trust import marks
 from coshelf.values.envelope import is_left_behind
 
@@ -103,8 +105,7 @@ def _rewrite(files: Files, *, progress: Progress | None) -> None:
 
 @contextlib.contextmanager
 def _read(descriptor: int, path: str) -> Iterator[lmdb.Transaction[bytes]]:
-    opened = f"/proc/self/fd/{descriptor}"
-    name = opened if os.path.exists(opened) else path
+    name = name_to_open(descriptor, path)
     with (
         translated(path, "read"),
         contextlib.closing(

@@ -4,33 +4,35 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from coshelf import records
 from coshelf.contract import Snapshot
+from coshelf.engines.beginnings import kind_at
+from coshelf.engines.copied_rows import Page, copied_rows
 from coshelf.engines.lmdb.blobs.catalogue import is_about_blobs
 from coshelf.engines.lmdb.blobs.copying import BlobCopies, Views
-from coshelf.engines.lmdb.failpoints import ARMED, reach
 from coshelf.engines.lmdb.files.creation import making, place
-from coshelf.engines.lmdb.files.whole_file import fill, refuse_damage
+from coshelf.engines.lmdb.files.whole_file import fill
 from coshelf.engines.lmdb.pages.header import check_header
 from coshelf.engines.lmdb.shelf_row import ShelfRow, new_row
 from coshelf.errors import DamagedShelf, NotAShelf, ShelfExists, ShelfLocked
 from coshelf.inspection.reports import Progress, shown_key, user_key
-from coshelf.keys import FIRST, LAST
-from coshelf.system.files.durable import sync_directory
-from coshelf.system.files.filesystem import refuse_shared_filesystem
+from coshelf.keys import FIRST
+from coshelf.system.failpoints import ARMED, reach
+from coshelf.system.file_systems.durable import sync_directory
+from coshelf.system.file_systems.kinds import refuse_shared_filesystem
+from coshelf.system.files.flags import ASIDE
 from coshelf.system.files.os_errors import translate
 from coshelf.system.files.paths import expanded
+from coshelf.system.locks import whole_file
+from coshelf.system.rights.owners import set_mode
 from coshelf.trust import marks
 from coshelf.values.blobs import Blobs, MissingBlob, reference_in
 
 __all__ = ["Progress", "copy_to", "write_new"]
-
-Page = list[tuple[bytes, bytes]]
 
 _MODE = 0o600
 _FIRST_NUMBER = 1  # the number of the only commit of a copy, if the source has no numbers that can be kept
@@ -54,7 +56,7 @@ def copy_to(
     """
     number = snapshot.last_commit()
     row = new_row(_FIRST_NUMBER if number is None else number, store_id)
-    pages = _with_progress(snapshot, source, progress, 0 if number is not None else _FIRST_NUMBER)
+    pages = copied_rows(snapshot, source, progress, 0 if number is not None else _FIRST_NUMBER, is_about_blobs)
     views = None if blobs is None else blobs.views
     return write_new(path, row, pages, source, views=views, marked=marked, overwrite=overwrite)
 
@@ -90,7 +92,7 @@ def write_new(
             yield page
 
     with _replaceable(target, source, overwrite=overwrite), making(target) as (descriptor, temporary):
-        os.fchmod(descriptor, _MODE)
+        set_mode(descriptor, _MODE)
         mark = _mark(descriptor, row, target) if marked else []
         copies = None if views is None else BlobCopies(target, os.fstat(descriptor), row.store_id, views)
         is_placed = False
@@ -132,30 +134,6 @@ def _after(first: Page, pages: Iterable[Page]) -> Iterator[Page]:
     yield from pages
 
 
-def _with_progress(snapshot: Snapshot, source: str, progress: Progress | None, number: int) -> Iterator[Page]:
-    """All rows of the copy, verified. If ``number`` is not 0, they are sealed anew as the commit with this number."""
-    yield _sealed(
-        [row for row in snapshot.reserved() if row[0] != marks.ROW_KEY and not is_about_blobs(row[0])], source, number
-    )
-    total = snapshot.count(FIRST, LAST) if progress is not None else 0
-    done = 0
-    for page in snapshot.pages(FIRST, LAST):
-        yield _sealed(page, source, number)
-        done += len(page)
-        if progress is not None:
-            progress(done, total)
-    if progress is not None and not done:
-        progress(0, 0)
-
-
-def _sealed(page: Page, source: str, number: int) -> Page:
-    refuse_damage(page, source)
-    if not number:
-        return page
-    bodies = [(key, record[: -records.TRAILER]) for key, record in page]
-    return [(key, records.seal(body, records.checksum(key, body), number)) for key, body in bodies]
-
-
 @contextmanager
 def _naming(key: bytes, source: str) -> Iterator[None]:
     """Add the entry's key to the error for a blob that cannot be copied."""
@@ -181,24 +159,30 @@ def _replaceable(target: str, source: str, *, overwrite: bool) -> Iterator[None]
         return
     if os.path.realpath(source) == target or not overwrite:
         raise _exists(target)
+    kind = kind_at(target)
+    if kind == "sqlite":
+        raise NotAShelf(f"{target} is a SQLite database, not a shelf; it has not been changed")
+    if kind == "sqlite shelf":
+        raise NotAShelf(
+            f"{target} is a shelf of the sqlite engine, which a backup does not replace; it has not been changed\n"
+            "  hint: take another name, or remove that shelf first"
+        )
     try:
-        descriptor = os.open(target, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
+        descriptor = os.open(target, os.O_RDONLY | ASIDE)
     except OSError as error:
         raise translate(error, "replace", "this file", target) from error
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+        if not whole_file.try_to_take(descriptor, whole_file.EXCLUSIVE):
             raise ShelfLocked(
                 f"shelf is locked: {target}\n  it is open, so it is not replaced\n  hint: take another name"
-            ) from error
+            )
         with contextlib.suppress(DamagedShelf):
             try:
                 check_header(descriptor, target)
             except IsADirectoryError as error:
                 raise NotAShelf(f"{target} is a directory, not a shelf; it has not been changed") from error
         yield
-        fcntl.flock(descriptor, fcntl.LOCK_UN)
+        whole_file.release(descriptor)
     finally:
         os.close(descriptor)
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 import re
 import tempfile
@@ -22,12 +21,16 @@ import lmdb
 from coshelf import records
 from coshelf.engines.lmdb.failures import translated
 from coshelf.engines.lmdb.files.sidecar_directory import is_reserved
+from coshelf.engines.lmdb.locks.shelf_lock import lock
 from coshelf.engines.lmdb.pages.header import may_be_begun
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, ShelfRow, new_row
 from coshelf.engines.wrong_places import NO_DIRECTORY
 from coshelf.errors import CoshelfError, NotAShelf, ShelfNotFound
-from coshelf.system.files.durable import sync_directory
+from coshelf.system.file_systems.durable import sync, sync_directory
+from coshelf.system.files.flags import ASIDE, CLOSE_ON_EXEC
 from coshelf.system.files.os_errors import translate
+from coshelf.system.locks import whole_file
+from coshelf.system.rights.owners import set_mode
 from coshelf.trust import marks
 
 __all__ = ["create", "create_over", "making", "place", "sweep"]
@@ -49,12 +52,12 @@ def create_over(path: str, mode: int) -> bool:
 
 def _create(path: str, mode: int, named: Callable[[str, str], bool]) -> bool:
     with making(path) as (descriptor, temporary):
-        os.fchmod(descriptor, mode)
+        set_mode(descriptor, mode)
         row = new_row()
 
         def make(mark: bytes | None) -> bool:
             _fill(temporary, path, row, mark)
-            os.fsync(descriptor)
+            sync(descriptor)
             return named(temporary, path)
 
         return marks.make_marked(row.store_id, os.fstat(descriptor), path, make)
@@ -73,7 +76,7 @@ def making(path: str) -> Iterator[tuple[int, str]]:
         raise NotAShelf(f"{path} cannot be a shelf: names like this one are kept for what lies beside shelves")
     sweep(path)
     try:
-        descriptor, temporary = _make_temporary(directory, _prefix(path))
+        descriptor, temporary = _make_temporary(directory, path)
     except FileNotFoundError as error:
         raise ShelfNotFound(errno.ENOENT, NO_DIRECTORY, directory) from error
     except NotADirectoryError as error:
@@ -90,15 +93,20 @@ def making(path: str) -> Iterator[tuple[int, str]]:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
         # Explicitly: the file may be the shelf by now, and a child that was forked meanwhile may have the descriptor.
-        fcntl.flock(descriptor, fcntl.LOCK_UN)
+        whole_file.release(descriptor)
         os.close(descriptor)
 
 
-def _make_temporary(directory: str, prefix: str) -> tuple[int, str]:
+def _make_temporary(directory: str, path: str) -> tuple[int, str]:
     """A new file, locked: the lock tells the sweep of other processes that its maker is alive."""
     while True:
-        descriptor, temporary = tempfile.mkstemp(_SUFFIX, prefix, directory)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        descriptor, temporary = tempfile.mkstemp(_SUFFIX, _prefix(path), directory)
+        try:
+            lock(descriptor, whole_file.EXCLUSIVE, path)
+        except BaseException:
+            os.unlink(temporary)
+            os.close(descriptor)
+            raise
         if os.fstat(descriptor).st_nlink:
             return descriptor, temporary
         os.close(descriptor)  # another process swept it away before it was locked
@@ -149,9 +157,9 @@ def _place_over(temporary: str, path: str) -> bool:
 
 def _place_without_links(temporary: str, path: str) -> bool:
     """Rename, on a file system without hard links. A lock on the directory keeps out processes that do the same."""
-    directory = os.open(os.path.dirname(path), os.O_RDONLY | os.O_CLOEXEC)
+    directory = os.open(os.path.dirname(path), os.O_RDONLY | CLOSE_ON_EXEC)
     try:
-        fcntl.flock(directory, fcntl.LOCK_EX)
+        whole_file.take(directory, whole_file.EXCLUSIVE)
         if os.path.lexists(path):
             return False
         os.rename(temporary, path)
@@ -177,11 +185,11 @@ def sweep(path: str, own: int | None = None) -> None:
     for name in names:
         leftover = os.path.join(directory, name)
         with contextlib.suppress(OSError):  # the file is another user's, in use, or gone by now: leave it
-            descriptor = os.open(leftover, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+            descriptor = os.open(leftover, os.O_RDWR | ASIDE)
             try:
-                if os.fstat(descriptor).st_ino != own:
-                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if may_be_begun(descriptor):
+                is_own = os.fstat(descriptor).st_ino == own
+                is_left = is_own or whole_file.try_to_take(descriptor, whole_file.EXCLUSIVE)
+                if is_left and may_be_begun(descriptor):
                     os.unlink(leftover)
             finally:
                 os.close(descriptor)

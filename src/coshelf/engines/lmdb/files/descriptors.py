@@ -8,16 +8,16 @@ Python never does.
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import os
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from coshelf.system.files.descriptors import open_descriptors, opened_with
+from coshelf.system.files.flags import CLOSE_ON_EXEC, SYNC_CONTENT
+
 __all__ = ["Descriptors", "find_descriptors", "lock_descriptor"]
 
 _NEAR = 8  # as a rule LMDB has just opened them one after the other, so their numbers are this near
-_KIND = os.O_ACCMODE | os.O_DSYNC
 
 
 class Descriptors(NamedTuple):
@@ -38,7 +38,7 @@ def find_descriptors(path: str, near: int, *, has_header: bool) -> Descriptors:
         os.set_inheritable(data, False)
     if not has_header:
         return Descriptors(data, None)
-    return Descriptors(data, _find(file, os.O_WRONLY | os.O_DSYNC, _candidates(near), inheritable=False))
+    return Descriptors(data, _find(file, os.O_WRONLY | SYNC_CONTENT, _candidates(near), inheritable=False))
 
 
 def lock_descriptor(path: str) -> int | None:
@@ -51,7 +51,7 @@ def _find(file: os.stat_result, kind: int, candidates: Iterable[int], *, inherit
         try:
             if (
                 os.path.samestat(os.fstat(descriptor), file)
-                and fcntl.fcntl(descriptor, fcntl.F_GETFL) & _KIND == kind
+                and opened_with(descriptor) == kind
                 and os.get_inheritable(descriptor) == inheritable
             ):
                 return descriptor
@@ -65,11 +65,9 @@ def _are_usable() -> bool:
 
     Otherwise the locks would stay for as long as the child lives.
     """
-    try:
-        from coshelf.engines.lmdb.files.inherited_maps import can_replace_maps
-    except ImportError:  # Python was built without ctypes
-        return False
-    return can_replace_maps()
+    from coshelf.system.memory.inherited_maps import can_replace
+
+    return can_replace()
 
 
 def _candidates(near: int) -> Iterator[int]:
@@ -80,14 +78,13 @@ def _candidates(near: int) -> Iterator[int]:
 def _before(near: int) -> Iterator[int]:
     """The numbers right before one, then all others."""
     yield from range(near - 1, max(near - _NEAR, -1), -1)
-    with contextlib.suppress(OSError):
-        yield from map(int, os.listdir("/proc/self/fd"))
+    yield from open_descriptors()
 
 
 def _next() -> int:
     """The number that the next descriptor would have."""
     try:
-        descriptor = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(os.devnull, os.O_RDONLY | CLOSE_ON_EXEC)
     except OSError:  # no descriptor is left
         return 0
     os.close(descriptor)

@@ -14,12 +14,14 @@ from contextlib import suppress
 
 from coshelf.engines.lmdb.files.sidecar_directory import is_sidecar, sidecar_directory
 from coshelf.errors import NotAShelf, ShelfPermissionError
+from coshelf.system.files.directories import status_of
+from coshelf.system.files.flags import CLOSE_ON_EXEC, DIRECTORY, NO_FOLLOW
 from coshelf.trust.exposure import exposure_of, exposure_to_others_than
 from coshelf.trust.writers import Writers, writers_of
 
 __all__ = ["exposure_of_sidecars", "refuse_exposed", "refuse_exposed_sidecars"]
 
-_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FLAGS = os.O_RDONLY | DIRECTORY | NO_FOLLOW | CLOSE_ON_EXEC
 
 
 def refuse_exposed_sidecars(shelf: str, descriptor: int) -> None:
@@ -38,7 +40,7 @@ def refuse_exposed_sidecars(shelf: str, descriptor: int) -> None:
         for name in os.listdir(directory):
             if is_sidecar(name):
                 with suppress(FileNotFoundError):  # another process has just replaced the delta
-                    found = os.stat(name, dir_fd=directory, follow_symlinks=False)
+                    found = status_of(name, directory)
                     _refuse(shelf, allowed, os.path.join(path, name), found, os.path.join(path, name))
     finally:
         os.close(directory)
@@ -74,7 +76,7 @@ def exposure_of_sidecars(shelf: str, state: os.stat_result) -> str | None:
         exposed = exposure_of(path, os.fstat(directory), directory)
         for name in os.listdir(directory):
             try:
-                found = os.stat(name, dir_fd=directory, follow_symlinks=False)
+                found = status_of(name, directory)
             except FileNotFoundError:  # another process has just opened the shelf, or replaced the delta
                 continue
             if name == "state" and not os.path.samestat(found, state):

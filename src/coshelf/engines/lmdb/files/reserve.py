@@ -11,6 +11,7 @@ import os
 from coshelf.engines.lmdb.pages.header import read_metas
 from coshelf.engines.lmdb.pages.page_walk import TreeWalk, free_pages
 from coshelf.engines.lmdb.pages.reading import Pages
+from coshelf.system.file_systems import space
 
 __all__ = ["give_up_reserve", "has_room", "keep_reserve"]
 
@@ -27,7 +28,7 @@ def keep_reserve(descriptor: int, path: str) -> None:
         if size - end >= reserve:
             return
         try:
-            os.posix_fallocate(descriptor, end, reserve)
+            space.reserve(descriptor, end, reserve)
         except OSError:  # a full disk, which may have space for a smaller reserve
             continue
         return
@@ -48,8 +49,7 @@ def give_up_reserve(descriptor: int, path: str) -> bool:
 def has_room(descriptor: int, path: str, size: int) -> bool:
     """Whether ``size`` bytes can be stored, on the disk or in free pages of the file, without using the reserve."""
     wanted = size + _SIZES[0]
-    space = os.fstatvfs(descriptor)
-    if space.f_bavail * space.f_frsize > wanted:
+    if space.free_beside(descriptor, path) > wanted:
         return True
     newest = max(read_metas(descriptor, path), key=lambda meta: meta.transaction)
     pages = Pages(descriptor, newest.page_size)

@@ -16,10 +16,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from coshelf.engines.hidden_names import with_suffix
-from coshelf.engines.lmdb.files.sidecar_files import lock_path, remove_file
+from coshelf.engines.lmdb.files.sidecar_files import lock_path, remove_file, turn_path
 from coshelf.engines.lmdb.files.state_page import StatePage
 from coshelf.errors import NotAShelf, StorageError
-from coshelf.system.files.giving import give
+from coshelf.system.files.descriptors import name_to_open
+from coshelf.system.files.flags import ASIDE, CLOSE_ON_EXEC, DIRECTORY, NO_FOLLOW
+from coshelf.system.rights import users
+from coshelf.system.rights.giving import give
 
 __all__ = [
     "base_path",
@@ -46,8 +49,9 @@ _STATE = "state"
 _USES = "uses"
 _OPENING = re.compile(r"opening-[0-9a-f]{16}(-lock)?")
 _TURNS = "turns"
-_TABLES = (_TURNS, f"{_TURNS}-new")
-_SIDECAR = re.compile(r"state|uses|turns(-new)?|base-lock|delta(-[1-9][0-9]*)?(-lock)?")
+_TABLES = (_TURNS, f"{_TURNS}-new", f"{_TURNS}-step")
+_WRITERS = turn_path(_BASE)
+_SIDECAR = re.compile(r"state|uses|turns(-new|-step)?|base-(lock|turn)|delta(-[1-9][0-9]*)?(-lock|-turn)?")
 # Errors after which the directory stays: it is gone, there is more in it, or another user made it.
 _STAYS = (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST, errno.EACCES, errno.EPERM, errno.EROFS)
 
@@ -135,7 +139,7 @@ def refuse_stranger(shelf: str) -> None:
 
 def _has_state_page(shelf: str) -> bool:
     try:
-        descriptor = os.open(state_path(shelf), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        descriptor = os.open(state_path(shelf), os.O_RDONLY | ASIDE)
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ELOOP, errno.ENXIO):
             return False
@@ -157,9 +161,9 @@ def make_directory(shelf: str, like: os.stat_result) -> bool:
     except FileExistsError:
         refuse_stranger(shelf)
         is_new = False
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    descriptor = os.open(directory, os.O_RDONLY | DIRECTORY | NO_FOLLOW | CLOSE_ON_EXEC)
     try:
-        if os.geteuid() in (0, os.fstat(descriptor).st_uid):
+        if users.effective() in (0, os.fstat(descriptor).st_uid):
             mode = stat.S_IMODE(like.st_mode) & 0o666
             give(descriptor, like, mode | (mode & 0o444) >> 2)
     finally:
@@ -174,13 +178,13 @@ def remove_directory(shelf: str, *, keeps_turns: bool = False) -> None:
     ``keeps_turns``, the table of turns and the directory stay.
     """
     directory = sidecar_directory(shelf)
-    removed = (_USES,) if keeps_turns else (_USES, *_TABLES)
+    removed = (_USES, _WRITERS) if keeps_turns else (_USES, _WRITERS, *_TABLES)
     try:
         names = os.listdir(directory)
         for name in names:
             if name in removed or _OPENING.fullmatch(name):
                 remove_file(os.path.join(directory, name))
-        if all(name in (_STATE, _USES, *_TABLES) or _OPENING.fullmatch(name) for name in names):
+        if all(name in (_STATE, _USES, _WRITERS, *_TABLES) or _OPENING.fullmatch(name) for name in names):
             remove_file(state_path(shelf))
             os.rmdir(directory)
     except OSError as error:
@@ -195,8 +199,7 @@ def name_for_lmdb(shelf: str, descriptor: int) -> Iterator[str]:
     LMDB's lock file has the name of the data file and ``-lock``. So two links are made for a moment, one for each file.
     Both files stay in their places, and LMDB opens the very file that is open here.
     """
-    opened = f"/proc/self/fd/{descriptor}"
-    file, lock = opened if os.path.exists(opened) else shelf, lock_path(base_path(shelf))
+    file, lock = name_to_open(descriptor, shelf), lock_path(base_path(shelf))
     name = os.path.join(sidecar_directory(shelf), f"opening-{os.urandom(8).hex()}")
     try:
         _link(name, file, os.path.basename(lock))

@@ -6,7 +6,9 @@ import contextlib
 import errno
 import os
 
-from coshelf.system.files.giving import give
+from coshelf.system.files.flags import CLOSE_ON_EXEC
+from coshelf.system.files.positions import write_at
+from coshelf.system.rights.giving import give
 
 __all__ = [
     "LOCK_SIZE",
@@ -16,6 +18,7 @@ __all__ = [
     "make_lock_file",
     "places_of_readers",
     "remove_file",
+    "turn_path",
 ]
 
 MAX_READERS = 2048
@@ -30,13 +33,18 @@ def lock_path(path: str) -> str:
     return path + "-lock"
 
 
+def turn_path(path: str) -> str:
+    """The file that writers lock before they use LMDB, where LMDB's own lock does not end with a process."""
+    return path + "-turn"
+
+
 def make_file(name: str, like: os.stat_result, content: bytes = b"") -> int:
     """Make a file anew and return its descriptor. Its space is taken: in a map, a full disk would be a SIGBUS.
 
     Space is taken by writing. On ext4 ``posix_fallocate`` takes three times as long, and as much again when the file is
     removed: it allocates blocks. A write only reserves them until the file reaches the disk.
     """
-    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | CLOSE_ON_EXEC
     try:
         descriptor = os.open(name, flags, 0o600)
     except FileExistsError:
@@ -44,7 +52,7 @@ def make_file(name: str, like: os.stat_result, content: bytes = b"") -> int:
         descriptor = os.open(name, flags, 0o600)
     try:
         give(descriptor, like)
-        if content and os.pwrite(descriptor, content, 0) < len(content):
+        if content and write_at(descriptor, content, 0) < len(content):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), name)
     except BaseException:
         os.close(descriptor)

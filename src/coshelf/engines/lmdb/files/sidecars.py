@@ -7,7 +7,6 @@ the state page, and for the last closer while it removes the sidecars.
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import stat
 import time
@@ -17,7 +16,7 @@ from coshelf.engines.lmdb.checks.opening import check_short_file, stamp
 from coshelf.engines.lmdb.delta.check import refuse_malformed_delta
 from coshelf.engines.lmdb.delta.files import belongs, remove_all_delta_files
 from coshelf.engines.lmdb.delta.left import left_rows
-from coshelf.engines.lmdb.delta.state import LOG, boot_id
+from coshelf.engines.lmdb.delta.state import LOG
 from coshelf.engines.lmdb.files.closed_file import look_at
 from coshelf.engines.lmdb.files.creation import sweep
 from coshelf.engines.lmdb.files.exposed_sidecars import exposure_of_sidecars, refuse_exposed, refuse_exposed_sidecars
@@ -33,7 +32,7 @@ from coshelf.engines.lmdb.files.sidecar_directory import (
 )
 from coshelf.engines.lmdb.files.sidecar_files import lock_path, make_file, make_lock_file, remove_file
 from coshelf.engines.lmdb.files.state_page import StatePage
-from coshelf.engines.lmdb.locks.lock_guard import FLOCK
+from coshelf.engines.lmdb.locks.shelf_lock import try_to_lock, unlock
 from coshelf.engines.lmdb.pages.header import check_header, missing_bytes, newest_of, read_metas
 from coshelf.engines.lmdb.shelf_row import EXPIRY, ShelfRow
 from coshelf.engines.wrong_places import a_directory
@@ -48,8 +47,12 @@ from coshelf.errors import (
     StorageError,
     StorageFull,
 )
-from coshelf.system.files.durable import sync_directory
+from coshelf.system.file_systems.durable import sync_directory
+from coshelf.system.files.flags import ASIDE, CLOSE_ON_EXEC, NO_WAIT
 from coshelf.system.files.os_errors import NO_RIGHT, NO_SPACE
+from coshelf.system.locks import ranges, whole_file
+from coshelf.system.memory.c_library import C_LIBRARIES, c_library
+from coshelf.system.processes.boot import boot_id
 from coshelf.system.waiting.backoff import Backoff
 
 __all__ = ["Files", "open_files"]
@@ -103,7 +106,7 @@ class Files:
 
     def share(self) -> None:
         """Let other openers in. Called once LMDB has its own lock on the lock file."""
-        fcntl.flock(self.descriptor, fcntl.LOCK_SH)
+        whole_file.take(self.descriptor, whole_file.SHARED)
         self.alone = False
 
     def close(self, *, has_written: bool | None = None) -> None:
@@ -161,9 +164,7 @@ class Files:
             self.page.abandon()
 
     def _alone_again(self) -> bool:
-        try:
-            fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not whole_file.try_to_take(self.descriptor, whole_file.EXCLUSIVE):
             return False
         # By now the name may lead to another file. The sidecars are then that file's, and must stay.
         assert self.page is not None
@@ -205,11 +206,11 @@ def open_files(path: str, *, write: bool, timeout: float, trusted: bool) -> File
 def _open_file(path: str, write: bool) -> tuple[int, bool]:
     try:
         try:
-            descriptor, writable = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK), True
+            descriptor, writable = os.open(path, os.O_RDWR | CLOSE_ON_EXEC | NO_WAIT), True
         except OSError as error:
             if write or error.errno not in NO_RIGHT:
                 raise
-            descriptor, writable = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), False
+            descriptor, writable = os.open(path, os.O_RDONLY | CLOSE_ON_EXEC | NO_WAIT), False
     except FileNotFoundError as error:
         raise ShelfNotFound(
             errno.ENOENT,
@@ -242,7 +243,7 @@ def _try_open(path: str, descriptor: int, write: bool, *, trusted: bool) -> tupl
     """
     information = os.fstat(descriptor)
     identity = (information.st_dev, information.st_ino)
-    if _flock(descriptor, fcntl.LOCK_EX):
+    if try_to_lock(descriptor, whole_file.EXCLUSIVE, path):
         if not _same(path, identity):
             return None, None
         _refuse_stranger(path, descriptor)
@@ -277,7 +278,7 @@ def _try_open(path: str, descriptor: int, write: bool, *, trusted: bool) -> tupl
                 path,
             )
         return _without_locks(path, descriptor, has_damage, left_rows(path, descriptor, row)), None
-    if not _flock(descriptor, fcntl.LOCK_SH):
+    if not try_to_lock(descriptor, whole_file.SHARED, path):
         return None, None
     if not _same(path, identity):
         return None, None
@@ -289,7 +290,7 @@ def _try_open(path: str, descriptor: int, write: bool, *, trusted: bool) -> tupl
         return _without_locks(path, descriptor), None
     refuse_exposed_sidecars(path, descriptor)
     try:
-        page_descriptor = os.open(state_path(path), os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        page_descriptor = os.open(state_path(path), os.O_RDWR | ASIDE)
     except (FileNotFoundError, NotADirectoryError):
         return None, _another_name(path)
     try:
@@ -308,6 +309,14 @@ def _try_open(path: str, descriptor: int, write: bool, *, trusted: bool) -> tupl
             "number, and a number means another thread there, so after a death two writers could get in\n"
             "  hint: sqlite:PATH works between containers that share a volume; or let the containers share a pid "
             "namespace, as with docker run --pid=container:NAME"
+        )
+    theirs = page.other_library()
+    if theirs:
+        page.abandon()
+        return None, StorageError(
+            f"{path} is open in a process that runs on {C_LIBRARIES.get(theirs, 'an unknown C library')}, and this one "
+            f"runs on {C_LIBRARIES[c_library()]}: their locks in shared memory differ, so two writers could get in\n"
+            "  hint: sqlite:PATH works for both; or close the shelf there first, or use Pythons of one kind"
         )
     try:
         name = delta_path(path, page.delta.identity().generation)
@@ -354,7 +363,7 @@ def _sync_name(path: str) -> None:
 
 def _without_rights(path: str, descriptor: int, *, trusted: bool) -> Files:
     """Open for a user who may only read. If no process has the file open, this checks it for damage."""
-    if not _flock(descriptor, fcntl.LOCK_EX):
+    if not try_to_lock(descriptor, whole_file.EXCLUSIVE, path):
         return _without_locks(path, descriptor)
     row, has_damage, *_ = look_at(descriptor, path, trusted=trusted)
     return _without_locks(path, descriptor, has_damage, left_rows(path, descriptor, row))
@@ -364,7 +373,7 @@ def _without_locks(
     path: str, descriptor: int, has_damage: bool = False, left: dict[bytes, bytes] | None = None
 ) -> Files:
     """Open for reading without locks. There is no flock either: it would keep writers from being alone."""
-    fcntl.flock(descriptor, fcntl.LOCK_UN)
+    whole_file.release(descriptor)
     check_short_file(descriptor, path)
     return Files(path, descriptor, page=None, alone=False, has_damage=has_damage, left=left or {})
 
@@ -437,7 +446,7 @@ def _left_state_page(path: str, shelf: int, information: os.stat_result) -> Stat
     Other errors are raised: if an error counted as "no state page", the commits in the delta would be lost.
     """
     try:
-        descriptor = os.open(state_path(path), os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        descriptor = os.open(state_path(path), os.O_RDWR | ASIDE)
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ELOOP, errno.EISDIR, errno.ENXIO):
             return None
@@ -456,16 +465,8 @@ def _left_state_page(path: str, shelf: int, information: os.stat_result) -> Stat
 
 def _close(descriptor: int) -> None:
     """Close a descriptor, and end its flock even if a child that was forked meanwhile has a copy."""
-    fcntl.flock(descriptor, fcntl.LOCK_UN)
+    unlock(descriptor)
     os.close(descriptor)
-
-
-def _flock(descriptor: int, kind: int) -> bool:
-    try:
-        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _same(path: str, identity: tuple[int, int]) -> bool:
@@ -482,7 +483,7 @@ def _somebody_lives(lock: str) -> bool:
     Opening and closing the file here would drop this process's own lock of that kind. Callers know that it has none.
     """
     try:
-        descriptor = os.open(lock, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        descriptor = os.open(lock, os.O_RDONLY | ASIDE)
     except FileNotFoundError:
         return False
     except OSError as error:
@@ -490,8 +491,7 @@ def _somebody_lives(lock: str) -> bool:
             raise StorageError(error.errno, f"cannot open the lock file: {error.strerror}", lock) from error
         raise ShelfPermissionError(error.errno, "this user may not read the lock file", lock) from error
     try:
-        asked = FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 1, 0)
-        return bool(FLOCK.unpack(fcntl.fcntl(descriptor, fcntl.F_GETLK, asked))[0] != fcntl.F_UNLCK)
+        return ranges.is_held_by_process(descriptor, 0)
     finally:
         os.close(descriptor)
 
@@ -499,7 +499,7 @@ def _somebody_lives(lock: str) -> bool:
 def _is_left_from_another(path: str, identity: tuple[int, int]) -> bool:
     """Whether the sidecars belong to another file, which was deleted or replaced while a process has it open."""
     try:
-        descriptor = os.open(state_path(path), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        descriptor = os.open(state_path(path), os.O_RDONLY | ASIDE)
     except OSError:
         return False
     try:

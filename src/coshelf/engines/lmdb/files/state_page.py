@@ -17,18 +17,23 @@ from coshelf.contract import Doorbell
 from coshelf.engines.lmdb.delta.state import DeltaState
 from coshelf.engines.lmdb.locks.process_lock import CLAIM, EXCLUSIVE, HOLDER, Holder, LockBetweenProcesses
 from coshelf.engines.lmdb.watching.watch_state import WatchState
+from coshelf.system.files.positions import read_at
 from coshelf.system.memory import futex
+from coshelf.system.memory.c_library import c_library
 from coshelf.system.memory.shared import shared
+from coshelf.system.processes.namespaces import pid_namespace
 
 __all__ = ["BELL", "CLAIM", "FULL", "TIMES", "USES", "WAITERS", "Bell", "StatePage"]
 
 SIZE = 4096
 _IDENTITY = struct.Struct("=8sQQ")
 _NUMBER = struct.Struct("=Q")
+_WORD = struct.Struct("=I")
 _MAGIC = b"coshelf\1"
 _NAMESPACE = 24
 _DAMAGE = 32
 _TIMES = 36
+_LIBRARY = 40
 _USES = 56
 _FULL = 60
 _BELL = 128
@@ -63,24 +68,30 @@ class StatePage:
         """The content of a new state page. Only for the process that has the shelf's file locked exclusively."""
         page = bytearray(_IDENTITY.pack(_MAGIC, device, inode) + _NUMBER.pack(pid_namespace()))
         page = page.ljust(SIZE, b"\0")
+        _WORD.pack_into(page, _LIBRARY, c_library())
         WatchState.new(page)
         return bytes(page)
 
     @staticmethod
     def is_one(descriptor: int) -> bool:
         """Whether this is a state page, of this or another file."""
-        return os.pread(descriptor, len(_MAGIC), 0) == _MAGIC
+        return read_at(descriptor, len(_MAGIC), 0) == _MAGIC
 
     @staticmethod
     def names(descriptor: int, device: int, inode: int) -> bool:
         """Whether this is the state page of the file with that device and inode."""
-        page = os.pread(descriptor, SIZE, 0)
+        page = read_at(descriptor, SIZE, 0)
         return len(page) == SIZE and _IDENTITY.unpack_from(page) == (_MAGIC, device, inode)
 
     def is_of_this_namespace(self) -> bool:
         """Whether its maker, like all processes with the shelf open, is in the same pid namespace as this process."""
         theirs, ours = _NUMBER.unpack_from(self._page, _NAMESPACE)[0], pid_namespace()
         return theirs == ours or not theirs or not ours
+
+    def other_library(self) -> int:
+        """The number of the C library of those who have the shelf open; 0 if it is this process's, or not known."""
+        theirs: int = _WORD.unpack_from(self._page, _LIBRARY)[0]
+        return 0 if theirs == c_library() else theirs
 
     @property
     def has_damage(self) -> bool:
@@ -138,6 +149,7 @@ class StatePage:
     def forget_processes(self) -> None:
         """Clear all but the part about the delta. The caller is alone with a page that dead processes left."""
         _NUMBER.pack_into(self._page, _NAMESPACE, pid_namespace())
+        _WORD.pack_into(self._page, _LIBRARY, c_library())
         self._page[EXCLUSIVE:_DELTA] = bytes(_DELTA - EXCLUSIVE)
         self.watch.forget_processes()
         if not 0 <= self.delta.last_flush <= time.monotonic():  # a time in the future, or NaN, would delay all flushes
@@ -212,11 +224,3 @@ class Bell(Doorbell):
     def wait(self, sequence: int, timeout: float | None) -> None:
         with self._inside():
             self._page().wait(sequence, timeout)
-
-
-def pid_namespace() -> int:
-    """The number of this process's pid namespace; 0 if it is not known."""
-    try:
-        return os.stat("/proc/self/ns/pid").st_ino
-    except OSError:
-        return 0

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from coshelf.engines.lmdb.files.sidecar_directory import uses_path
 from coshelf.engines.lmdb.files.sidecar_files import make_file
 from coshelf.errors import StorageError
+from coshelf.system.files.flags import ASIDE
+from coshelf.system.files.positions import read_at
 from coshelf.system.memory.shared import shared
 
 if TYPE_CHECKING:
@@ -55,7 +57,7 @@ class UseTable:
     """
 
     def __init__(self, descriptor: int) -> None:
-        head = os.pread(descriptor, _HEAD.size, 0)
+        head = read_at(descriptor, _HEAD.size, 0)
         size = os.fstat(descriptor).st_size
         magic, bits = _HEAD.unpack(head) if len(head) == _HEAD.size else (b"", 0)
         if magic != _MAGIC or not _FEWEST <= bits <= _MOST or size != HEADER + (_EACH << bits):
@@ -116,7 +118,7 @@ def open_table(shelf: str, refuse_exposed: Callable[[str, int], None]) -> UseTab
     """The table, if there is one that can be used. ``refuse_exposed`` raises if it is not safe."""
     path = uses_path(shelf)
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        descriptor = os.open(path, os.O_RDWR | ASIDE)
     except OSError:  # gone, or this user may not write it: then reads are not noted
         return None
     try:

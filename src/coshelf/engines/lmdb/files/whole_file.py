@@ -8,17 +8,16 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-from coshelf import records
 from coshelf.engines.lmdb.base_writer import BaseWriter
 from coshelf.engines.lmdb.checks.opening import stamp
 from coshelf.engines.lmdb.failures import translated
 from coshelf.engines.lmdb.lmdb_file import LmdbFile, with_largest_map
 from coshelf.engines.lmdb.pages.header import missing_bytes
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, ShelfRow
-from coshelf.errors import DamagedRecord
-from coshelf.inspection.reports import shown_key, user_key
+from coshelf.system.file_systems.durable import sync
+from coshelf.system.file_systems.space import reserve
 
-__all__ = ["fill", "refuse_damage"]
+__all__ = ["fill"]
 
 # The size of one transaction, which LMDB keeps in memory. Each transaction but the first leaves a few free pages.
 _BYTES_AT_ONCE = 64 << 20
@@ -45,9 +44,9 @@ def fill(descriptor: int, path: str, row: ShelfRow, pages: Rows, shelf: str) -> 
             file.close()
     missing = missing_bytes(descriptor, shelf)
     if missing:
-        os.posix_fallocate(descriptor, os.fstat(descriptor).st_size, missing)
+        reserve(descriptor, os.fstat(descriptor).st_size, missing)
     stamp(descriptor, shelf, has_damage=False, unchanged=None)
-    os.fsync(descriptor)
+    sync(descriptor)
 
 
 def _write(file: LmdbFile, row: ShelfRow, pages: Rows) -> None:
@@ -70,15 +69,3 @@ def _write(file: LmdbFile, row: ShelfRow, pages: Rows) -> None:
     except BaseException:
         transaction.abort()
         raise
-
-
-def refuse_damage(page: list[tuple[bytes, bytes]], path: str) -> None:
-    """Raise :class:`DamagedRecord` for a damaged record. In a copy it would look whole."""
-    for key, record in page:
-        if not records.is_intact(key, record):
-            raise DamagedRecord(
-                f"the record for key {shown_key(key)} in {path} is damaged, so no copy was made\n"
-                "  hint: delete or overwrite this entry, or take what is whole to a new shelf: "
-                "coshelf.salvage(path, new)",
-                user_key(key),
-            )

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 from collections.abc import Callable
 
 from coshelf.engines.lmdb.files.sidecars import Files
+from coshelf.system.locks import whole_file
 
 __all__ = ["close_files", "lend", "take_back"]
 
@@ -21,9 +21,9 @@ def lend(files: Files, descriptor: int) -> None:
     if descriptor == own:
         return
     if files.page is not None:
-        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        whole_file.take(descriptor, whole_file.SHARED)
     files.descriptor, files.is_lent = descriptor, True
-    fcntl.flock(own, fcntl.LOCK_UN)  # explicitly, since a forked child may have a copy
+    whole_file.release(own)  # explicitly, since a forked child may have a copy
     os.close(own)
 
 
@@ -44,7 +44,7 @@ def close_files(files: Files, close_lmdb: Callable[[], None], *, has_written: bo
         close_lmdb()
         files.close(has_written=has_written)
         return
-    fcntl.flock(files.descriptor, fcntl.LOCK_UN)
+    whole_file.release(files.descriptor)
     close_lmdb()
     if files.page is not None:
         files.page.abandon()

@@ -13,25 +13,20 @@ it sees such locks, too. So each process also holds both bytes by OFD locks, on 
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
 import os
-import struct
-import sys
 
 import lmdb
 
 from coshelf.engines.lmdb.files.descriptors import lock_descriptor
+from coshelf.engines.lmdb.locks.semaphores import await_readers, names
 from coshelf.errors import StorageError
+from coshelf.system.files.flags import ASIDE
+from coshelf.system.locks import ranges
 
-__all__ = ["FLOCK", "LockGuard", "has_namesake", "is_byte_held"]
+__all__ = ["LockGuard", "has_namesake", "is_byte_held"]
 
-FLOCK = struct.Struct("hhqqi4x")  # struct flock of 64-bit Linux: type, whence, start, length, pid
-
-_FLAGS = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+_FLAGS = os.O_RDWR | ASIDE
 _OPENERS = 0
-_SUPPORTED = sys.platform == "linux" and sys.maxsize > 1 << 32
-_NO_SUCH_LOCKS = (errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
 class LockGuard:
@@ -43,6 +38,7 @@ class LockGuard:
 
     Attributes:
         shows_life: whether the byte of this process is held, so that :func:`is_byte_held` tells that it lives.
+        semaphores: the names of LMDB's semaphores, of readers and of writers; None if it uses mutexes.
     """
 
     def __init__(self, lock: str) -> None:
@@ -50,30 +46,32 @@ class LockGuard:
         self._descriptor: int | None = None
         self._is_own = False  # whether the descriptor is not LMDB's, because that was not found
         self.shows_life = False
+        self.semaphores: tuple[bytes, bytes] | None = None
 
     def hold(self, environment: lmdb.Environment) -> None:
         """Hold the bytes for an environment that was just opened."""
-        # LMDB takes the pid's byte at its first read and never again, so that lock may be changed from here on.
-        environment.begin().abort()
         try:
             self._descriptor = lock_descriptor(self.path)
             if self._descriptor is None:
                 self._descriptor, self._is_own = os.open(self.path, _FLAGS), True
-            if not _SUPPORTED:
+            self.semaphores = names(self._descriptor)
+            if self.semaphores is not None:
+                await_readers(self.semaphores[0], self.path)
+            # LMDB takes the pid's byte at its first read and never again, so that lock may be changed from here on.
+            environment.begin().abort()
+            if not ranges.have_open_file_locks:
                 return
-            self._take(fcntl.F_OFD_SETLK, _OPENERS)
+            ranges.hold_shared(self._descriptor, _OPENERS)
             # LMDB's lock on the pid's byte is exclusive and would keep ours out. A shared lock also shows others that
             # this process lives. A POSIX lock changes from one kind to the other in one step.
-            self._take(fcntl.F_SETLK, os.getpid())
-            self._take(fcntl.F_OFD_SETLK, os.getpid())
+            ranges.weaken_lock_of_process(self._descriptor, os.getpid())
+            ranges.hold_shared(self._descriptor, os.getpid())
             self.shows_life = True
+        except StorageError:
+            raise
         except OSError as error:
-            if error.errno not in _NO_SUCH_LOCKS:
+            if error.errno not in ranges.REFUSED:
                 raise StorageError(error.errno, f"cannot lock the lock file: {error.strerror}", self.path) from error
-
-    def _take(self, command: int, start: int) -> None:
-        assert self._descriptor is not None
-        fcntl.fcntl(self._descriptor, command, FLOCK.pack(fcntl.F_RDLCK, os.SEEK_SET, start, 1, 0))
 
     @property
     def descriptor(self) -> int | None:
@@ -106,9 +104,9 @@ class LockGuard:
 
 def _let_go(descriptor: int) -> None:
     """Release the locks explicitly, since a forked child may have a copy of the descriptor."""
-    if _SUPPORTED:
+    if ranges.have_open_file_locks:
         with contextlib.suppress(OSError):
-            fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, FLOCK.pack(fcntl.F_UNLCK, os.SEEK_SET, 0, 0, 0))
+            ranges.release(descriptor, 0, 0)
 
 
 def is_byte_held(descriptor: int, pid: int) -> bool:
@@ -116,13 +114,7 @@ def is_byte_held(descriptor: int, pid: int) -> bool:
 
     ``descriptor`` is this process's own.
     """
-    if not _SUPPORTED:
-        return True
-    try:
-        found = fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, pid, 1, 0))
-    except OSError:
-        return True
-    return bool(FLOCK.unpack(found)[0] != fcntl.F_UNLCK)
+    return ranges.is_held(descriptor, pid, 1) is not False
 
 
 def has_namesake(environment: lmdb.Environment) -> bool:

@@ -6,7 +6,6 @@ the state page, and from then on all processes use the flock, until the shelf is
 
 from __future__ import annotations
 
-import fcntl
 import functools
 import os
 import platform
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from coshelf import native
 from coshelf.engines.lmdb.locks.lock_guard import is_byte_held
+from coshelf.system.locks import whole_file
 from coshelf.system.memory import futex
 
 if TYPE_CHECKING:
@@ -128,13 +128,11 @@ class LockBetweenProcesses:
     def _take_flock(self) -> bool | None:
         self._announce_flock()
         self._may_have_flock = True
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not whole_file.try_to_take(self._descriptor, whole_file.EXCLUSIVE):
             return None
         holder = self._words[_WORD] & _PID
         if holder and is_byte_held(self._descriptor, holder):  # it took the lock before the announcement
-            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+            whole_file.release(self._descriptor)
             return None
         after_death = self._words[CLAIM] != 0
         # Not by pack_into, which writes zeros first: the flag of a dead holder must stay whatever happens.
@@ -153,7 +151,7 @@ class LockBetweenProcesses:
             if self.is_confirmed:
                 self._words[CLAIM] = 0
                 self.is_confirmed = False
-            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+            whole_file.release(self._descriptor)
             self._may_have_flock = False
 
     def abandon(self) -> None:

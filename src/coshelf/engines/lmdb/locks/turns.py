@@ -9,7 +9,6 @@ then on the handler gets an error.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +19,7 @@ from typing import Concatenate, ParamSpec, Protocol, TypeVar
 import lmdb
 
 from coshelf.errors import CoshelfError, StorageError, TransactionInProgress
+from coshelf.system.threads import existing
 from coshelf.system.threads.cooperation import this_thread
 
 __all__ = ["Overtaken", "WriteTurns", "again_when_overtaken"]
@@ -33,8 +33,7 @@ _PATIENCE = 3  # times that a writer lets itself be overtaken in a row
 
 def _is_thread_of_this_process(number: int) -> bool:
     """Whether a thread belongs to this process. A thread of another process goes on, so this one can wait for it."""
-    threads = "/proc/self/task"
-    return os.path.exists(f"{threads}/{number}") or not os.path.exists(threads)
+    return existing.exists(number) is not False
 
 
 class Overtaken(Exception):

@@ -1,14 +1,16 @@
 """Wakes threads that sleep at LMDB's writer mutex although it is free.
 
-The mutex is a robust one of glibc: a word of shared memory with the number of the holder, and a bit that says that
-other threads sleep. glibc handles the death of a holder, but not this sequence:
+The mutex is a robust one of the C library: a word of shared memory with the number of the holder, and a bit that says
+that other threads sleep. glibc handles the death of a holder, but not this sequence:
 
 1. A holder releases the mutex and wakes the first of two sleeping threads.
 2. Before that one runs, a third thread takes the free mutex, without the bit.
 3. The woken thread would set the bit again before it sleeps again, but it is killed before that.
 4. The third thread releases the mutex. Without the bit, it wakes no thread.
 
-Then the second sleeper sleeps until two other threads want the mutex at the same time, which may never happen.
+Then the second sleeper sleeps until two other threads want the mutex at the same time, which may never happen. musl
+counts the sleepers beside the word. It loses a wakeup if the woken thread is killed before it runs, and no other thread
+takes the mutex after that.
 
 So in each process that has to wait, a thread wakes one sleeper a second. A sleeper that is woken for nothing looks at
 the word, and sleeps again.
@@ -17,29 +19,25 @@ the word, and sleeps again.
 from __future__ import annotations
 
 import contextlib
-import mmap
-import platform
 import struct
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 
-from coshelf.system.memory import futex
-from coshelf.system.memory.shared import shared
+from coshelf.system.memory import futex, mutexes
+from coshelf.system.memory.c_library import MutexLayout, mutex_layout
+from coshelf.system.memory.shared import PAGE_SIZE, shared
 from coshelf.system.threads.cooperation import ServiceThread, Wakeup, new_reentrant_lock
 
 __all__ = ["WriterMutex"]
 
-# Where LMDB 0.9 has the mutex in its lock file: after the readers' mutex, in a cache line of its own. On other machines
-# glibc's mutexes have another size. So the kind of the mutex found there is compared with that of a robust shared one.
-_PLACES = {"x86_64": 64, "aarch64": 128}
-_KIND_AT = 16
-_KIND = 0x90  # robust, shared by processes
+# Where LMDB 0.9 has the mutex in its lock file: after the readers' mutex, in a cache line of its own. If the C library
+# has another layout than is known here, the kind found there is not that of a robust shared mutex.
+_READERS_MUTEX_AT = 24
+_LINE = 64
 
 _FREE = (0,)
 _UNKNOWN = (1,)
-_HOLDER = 0x3FFFFFFF  # the bits of the word that are the holder's number
 _PERIOD = 1.0  # seconds
 _PATIENCE = 1.0  # seconds to wait for the thread's end; at the interpreter's end it does not run any more
 
@@ -49,7 +47,7 @@ class WriterMutex:
 
     Attributes:
         word: the mutex's word, at index 0. Anything but 0 means a holder, a dead holder, or that it is not known.
-        place: where the mutex is in the lock file; None if that is not known.
+        place: where that word is in the lock file; None if that is not known.
     """
 
     def __init__(self, descriptor: int | None) -> None:
@@ -61,15 +59,17 @@ class WriterMutex:
         self._thread: ServiceThread | None = None
         self._paused = False
         self._end = Wakeup()
-        place = _PLACES.get(platform.machine()) if sys.platform == "linux" else None
-        if descriptor is not None and place is not None:
-            self._map(descriptor, place)
+        layout = mutex_layout()
+        if descriptor is not None and layout is not None and mutexes.kind() is not None:
+            self._map(descriptor, layout)
 
-    def _map(self, descriptor: int, place: int) -> None:
+    def _map(self, descriptor: int, layout: MutexLayout) -> None:
+        mutex = -(-(_READERS_MUTEX_AT + layout.size) // _LINE) * _LINE
+        place = mutex + layout.word_at
         with contextlib.suppress(OSError):  # without the map all works, except after the deaths described above
-            page = shared(descriptor, mmap.PAGESIZE, writable=True)
-            (kind,) = struct.unpack_from("I", page, place + _KIND_AT)
-            if kind != _KIND:
+            page = shared(descriptor, PAGE_SIZE, writable=True)
+            (kind,) = struct.unpack_from("I", page, mutex + layout.kind_at)
+            if kind != layout.kind:
                 page.release()
                 return
             self._page, self.place = page, place
@@ -126,7 +126,7 @@ class WriterMutex:
 
     def holder(self) -> int:
         """The number of the thread that has the mutex; 0 if no thread has it, or if that is not known."""
-        return 0 if self.place is None else self.word[0] & _HOLDER
+        return 0 if self.place is None else self.word[0] & mutexes.HOLDER
 
     def close(self) -> None:
         """Close the map. Called after LMDB's close, since this may close a descriptor of the lock file."""

@@ -19,6 +19,7 @@ from coshelf.engines.lmdb.pages.header import Meta
 from coshelf.engines.lmdb.pages.inner_pages import inner_checksum
 from coshelf.engines.lmdb.pages.layout import FIRST_PAGE, header_page_of
 from coshelf.native import instead
+from coshelf.system.files.positions import read_at, read_into, write_at
 
 __all__ = [
     "ALL",
@@ -119,7 +120,7 @@ def changes_since_closing(descriptor: int, older: Meta, newer: Meta) -> Changes 
 
 def read_stamp(descriptor: int, page_size: int) -> Stamp | None:
     """The newest whole stamp in the file; None if there is none."""
-    stamps = [_unpack(os.pread(descriptor, page_size - AT, page * page_size + AT)) for page in (0, 1)]
+    stamps = [_unpack(read_at(descriptor, page_size - AT, page * page_size + AT)) for page in (0, 1)]
     return max((stamp for stamp in stamps if stamp), key=lambda stamp: stamp.transaction, default=None)
 
 
@@ -146,7 +147,7 @@ def write_stamp(descriptor: int, page_size: int, stamp: Stamp) -> None:
     )  # fmt: skip
     packed = layout + struct.pack(f"<{len(stamp.checksums)}I", *stamp.checksums)
     older_page = header_page_of(stamp.transaction + 1)  # the next transaction overwrites the older header
-    os.pwrite(descriptor, packed + _CHECKSUM.pack(zlib.crc32(packed)), older_page * page_size + AT)
+    write_at(descriptor, packed + _CHECKSUM.pack(zlib.crc32(packed)), older_page * page_size + AT)
 
 
 def _take_checksums(descriptor: int, meta: Meta, kind: int) -> tuple[int, ...] | None:
@@ -181,7 +182,7 @@ def is_stamped_header(descriptor: int, meta: Meta) -> bool | None:
 
 
 def _header_checksum(descriptor: int, meta: Meta) -> int:
-    return zlib.crc32(os.pread(descriptor, AT, header_page_of(meta.transaction) * meta.page_size))
+    return zlib.crc32(read_at(descriptor, AT, header_page_of(meta.transaction) * meta.page_size))
 
 
 def _of_pages(descriptor: int, meta: Meta) -> list[int]:
@@ -191,7 +192,7 @@ def _of_pages(descriptor: int, meta: Meta) -> list[int]:
     buffer = memoryview(bytearray(max(size, _CHUNK)))
     end = (meta.last_page + 1) * size
     for start in range(FIRST_PAGE * size, end, len(buffer)):
-        length = os.preadv(descriptor, [buffer[: end - start]], start)
+        length = read_into(descriptor, [buffer[: end - start]], start)
         checksums += _checksums(buffer[:length], size)
     return checksums
 

@@ -31,6 +31,7 @@ from coshelf.engines.lmdb.pages.layout import (
     number_of,
 )
 from coshelf.errors import DamagedShelf, FormatTooNew, NotAShelf
+from coshelf.system.files.positions import read_at
 
 __all__ = [
     "Counts",
@@ -92,13 +93,13 @@ def may_be_begun(descriptor: int) -> bool:
     """Whether a file is an LMDB file, or one that was begun and has no content yet because its maker died."""
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         return False
-    head = os.pread(descriptor, HEADER_END, 0)
+    head = read_at(descriptor, HEADER_END, 0)
     return not head.strip(b"\0") or META.unpack_from(head.ljust(HEADER_END, b"\0"), META_AT)[0] == MAGIC
 
 
 def _kind(descriptor: int) -> str:
     """What a file is that is not an LMDB file, as its first bytes say."""
-    head = os.pread(descriptor, 16, 0)
+    head = read_at(descriptor, 16, 0)
     return next((kind for beginning, kind in _KINDS if head.startswith(beginning)), "a file of another kind")
 
 
@@ -180,7 +181,7 @@ def read_metas(descriptor: int, path: str) -> list[Meta]:
 
 
 def _read_meta(descriptor: int, at: int, path: str, place: int = 0) -> Meta | None:
-    page = os.pread(descriptor, HEADER_END, at)
+    page = read_at(descriptor, HEADER_END, at)
     if len(page) < HEADER_END:
         return None
     magic, version, address, page_size = META.unpack_from(page, META_AT)

@@ -6,7 +6,6 @@ pages in use.
 
 from __future__ import annotations
 
-import os
 import struct
 import zlib
 
@@ -25,6 +24,7 @@ from coshelf.engines.lmdb.pages.layout import (
     overflow_length,
 )
 from coshelf.native import instead
+from coshelf.system.files.positions import read_at
 
 __all__ = ["checksum_of_pages", "inner_checksum"]
 
@@ -52,7 +52,7 @@ def checksum_of_pages(descriptor: int, numbers: list[int], size: int, kind: int,
     It is None if a page is not whole, has another number, or is of another kind.
     """
     for number in numbers:
-        page = os.pread(descriptor, size, number * size)
+        page = read_at(descriptor, size, number * size)
         if len(page) != size or (number_of(page), kind_of(page)) != (number, kind):
             return None
         start = zlib.crc32(page, start)
@@ -97,7 +97,7 @@ class _Reader:
         if self._left < 0 or number < FIRST_PAGE or number + count - 1 > self._meta.last_page:
             raise _Strange
         size = self._meta.page_size
-        data = os.pread(self._descriptor, count * size, number * size)
+        data = read_at(self._descriptor, count * size, number * size)
         if len(data) != count * size:
             raise _Strange
         return data

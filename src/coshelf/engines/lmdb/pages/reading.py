@@ -7,6 +7,7 @@ import zlib
 
 from coshelf import records
 from coshelf.engines.lmdb.pages.layout import PAGE_HEADER, Node
+from coshelf.system.files.positions import read_at
 
 __all__ = ["Pages"]
 
@@ -38,7 +39,7 @@ class Pages:
 
     def _read(self, at: int, size: int) -> bytes:
         """As many of these bytes as the file has. Damage may name a place that no file can have."""
-        return os.pread(self._descriptor, size, at) if size > 0 and at < _NO_FILE_IS_LARGER else b""
+        return read_at(self._descriptor, size, at) if size > 0 and at < _NO_FILE_IS_LARGER else b""
 
     def value(self, node: Node) -> bytes:
         """The value of a node, or as much of it as there is."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
 import weakref
@@ -13,8 +12,11 @@ from typing import TYPE_CHECKING, Protocol
 from coshelf.engines.lmdb.files.sidecar_directory import state_path
 from coshelf.engines.lmdb.watching.watch_state import PLACES
 from coshelf.errors import ShelfClosed, StorageError
+from coshelf.system.files.flags import ASIDE
+from coshelf.system.locks import whole_file
 from coshelf.system.processes.identity import this_process
 from coshelf.system.threads.cooperation import new_reentrant_lock
+from coshelf.system.threads.living import Living
 
 if TYPE_CHECKING:
     from coshelf.engines.lmdb.open_files import OpenFiles
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Watchers"]
 
 _NOTED_EVERY = 0.1  # seconds: more is kept than is needed until then
-_FLAGS = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+_FLAGS = os.O_RDWR | ASIDE
 
 
 class Reader(Protocol):
@@ -44,7 +46,7 @@ class Watchers:
 
     def abandon(self) -> None:
         """In a forked child: the readers and the place are the parent's. A reader that is used here joins again."""
-        self._readers: weakref.WeakSet[Reader] = weakref.WeakSet()
+        self._readers: Living[Reader] = Living()
         self._lock = new_reentrant_lock()
         self._place: int | None = None
         self._noted = 0.0
@@ -80,7 +82,7 @@ class Watchers:
 
     def _collected(self) -> None:
         """A reader has gone without being closed."""
-        if self._place is not None and not list(self._readers):  # not by its length, which may count the dead one
+        if self._place is not None and not self._readers:
             with suppress(ShelfClosed), self._files.inside():
                 self.leave()
 
@@ -124,8 +126,8 @@ class Watchers:
         except OSError as error:
             raise StorageError(error.errno, f"cannot open the state page: {error.strerror}", name) from error
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            whole_file.take(descriptor, whole_file.EXCLUSIVE)
             yield
         finally:
-            fcntl.flock(descriptor, fcntl.LOCK_UN)
+            whole_file.release(descriptor)
             os.close(descriptor)
