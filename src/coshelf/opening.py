@@ -122,8 +122,8 @@ def open(  # noqa: D417 (unknown takes only what is refused)
     """Open a shelf, a dict on disk that every process shares.
 
     Args:
-        target: a path, a URL (``memory:``, ``sqlite:PATH``), or a mutable mapping of bytes (a dict, a dbm object).
-            docs/reference/open.md lists every scheme of a URL.
+        target: a path, a URL (``memory:``, ``sqlite:PATH``), or a mutable mapping of bytes (a dict, a dbm object). What
+            a file is decides, whatever its name. docs/reference/open.md lists every scheme of a URL.
         flag: as in ``dbm.open``. "r": an existing shelf, only read. "w": an existing shelf. "c": made if missing. "n":
             made, or emptied.
         mode: permission bits of a new file, whatever the umask: 0o600 unless given.

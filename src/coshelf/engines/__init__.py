@@ -10,9 +10,10 @@ from contextlib import suppress
 from typing import Any, Protocol, cast
 
 from coshelf.contract import Engine, OpenOptions
+from coshelf.engines.paths import engine_of, refuse_another_engine, refuse_where_it_cannot_run
 from coshelf.engines.urls import OF_PATHS, has_credentials
 from coshelf.errors import CoshelfError, MissingExtra, UnknownEngine
-from coshelf.system.files.paths import expanded
+from coshelf.system.files.paths import expanded, names_directory
 
 __all__ = ["holds_bare_pickles", "is_file", "open_engine", "refuse_credentials"]
 
@@ -60,9 +61,10 @@ class _EngineModule(Protocol):
 def open_engine(target: object, options: OpenOptions) -> Engine:
     """Open the engine that a target names.
 
-    A ``str`` that begins with ``scheme:`` is a URL. Any other str, bytes or path-like object is a path: a file of the
-    lmdb engine or, with a slash at its end, a directory of the files engine. A mutable mapping is used as it is. ``~``
-    at the beginning of a path is the home directory. Raises :class:`UnknownEngine` for a scheme without an engine.
+    A ``str`` that begins with ``scheme:`` is a URL. Any other str, bytes or path-like object is a path: a file or, with
+    a slash at its end, a directory of the files engine. What a file is decides which engine opens it, and
+    :mod:`coshelf.engines.paths` which engine makes a new one. A mutable mapping is used as it is. ``~`` at the
+    beginning of a path is the home directory. Raises :class:`UnknownEngine` for a scheme without an engine.
     """
     refuse_credentials(target)
     if isinstance(target, str):
@@ -75,15 +77,20 @@ def open_engine(target: object, options: OpenOptions) -> Engine:
         if scheme:
             name = scheme.group(1).lower()
             if name in OF_PATHS:
-                return _find(name)(expanded(target), options)
+                refuse_where_it_cannot_run(name)
+                url = expanded(target)
+                if name == "lmdb":
+                    refuse_another_engine(url[scheme.end() :])
+                return _find(name)(url, options)
             from coshelf.engines.connections import told_if_slow
 
             with told_if_slow(target, options.timeout):
                 return _find(name)(target, options)
     if isinstance(target, (str, bytes, os.PathLike)):
         path = expanded(target)
-        engine = "coshelf.engines.files" if path.endswith("/") else _LMDB
-        return _built_in(engine).open_engine(path, options)
+        engine = engine_of(path)
+        refuse_where_it_cannot_run(engine)
+        return _built_in(_BUILT_IN[engine]).open_engine(path, options)
     if isinstance(target, MutableMapping) or _quacks_like_dbm(target):
         return _built_in("coshelf.engines.mapping").open_engine(target, options)
     raise TypeError(
@@ -111,10 +118,10 @@ def refuse_credentials(target: object) -> None:
 
 
 def is_file(target: object) -> bool:
-    """Whether a target names a file of the lmdb engine."""
+    """Whether a target is the path of a file of the lmdb engine, or of a file that this engine would make."""
     if isinstance(target, str) and _SCHEME.match(target):
         return False
-    return isinstance(target, (str, bytes, os.PathLike)) and not os.fsdecode(target).endswith("/")
+    return isinstance(target, (str, bytes, os.PathLike)) and engine_of(expanded(target)) == "lmdb"
 
 
 def is_on_server(target: object) -> bool:
@@ -135,7 +142,7 @@ def holds_bare_pickles(target: object) -> bool:
     """Whether a target names a directory of the files engine."""
     if isinstance(target, str) and (scheme := _SCHEME.match(target)):
         return scheme.group(1).lower() == "files"
-    return isinstance(target, (str, bytes, os.PathLike)) and os.fsdecode(target).endswith("/")
+    return isinstance(target, (str, bytes, os.PathLike)) and names_directory(os.fsdecode(target))
 
 
 def _find(scheme: str) -> _Opener:
@@ -173,7 +180,8 @@ def _built_in(module: str) -> _EngineModule:
         where = "in a subinterpreter" if "subinterpreter" in str(error) else "here"
         raise MissingExtra(
             f"the lmdb engine cannot be used {where}, because lmdb cannot be imported: {error}\n"
-            "  hint: sqlite:PATH needs only the standard library, and works in subinterpreters",
+            "  hint: sqlite:PATH needs only the standard library, and works in subinterpreters "
+            "and free-threaded Python",
             name="lmdb",
         ) from error
 

@@ -1,15 +1,9 @@
-"""Locks that need no file: ``flock`` on a directory. Old pickleshare processes do not take these locks.
-
-On a network file system, a lock on a directory holds on one machine only. A lock on a file holds on all machines. So
-there a file beside the root is locked.
-"""
+"""The lock of writers: a lock of the operating system on a file or directory, and one between the threads."""
 
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
-import stat
 import time
 import weakref
 from abc import ABC, abstractmethod
@@ -18,132 +12,94 @@ from contextlib import contextmanager
 from typing import ParamSpec, TypeVar
 
 from coshelf.engines.local_lock import LocalLock
-from coshelf.errors import NotAShelf, ShelfLocked, TransactionInProgress
+from coshelf.errors import ShelfLocked, TransactionInProgress, Unsupported
+from coshelf.system.files.os_errors import translate
+from coshelf.system.locks.whole_file import EXCLUSIVE, Kind, close, try_to_take
+from coshelf.system.processes.forks import at_fork
+from coshelf.system.threads.alone import alone
 from coshelf.system.threads.participants import TaskOwner, current_owner, refuse_abandoned
 from coshelf.system.waiting.backoff import Backoff
 
-__all__ = ["DirectoryLock", "Lockable", "LockedDirectory", "LockedFile", "flocked"]
+__all__ = ["DirectoryLock", "Lockable", "flocked"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 _FIRST_PAUSE = 0.0005
 _LONGEST_PAUSE = 0.01
-_NO_FILE = {errno.ELOOP, errno.EISDIR, errno.ENXIO, errno.ENODEV}
+_NO_LOCKS = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EPERM}
 
-# Descriptors that hold a lock now. A forked child closes its copies: a lock ends with the process that took it.
-_held: set[int] = set()
-# Who locks what, or waits for the lock: device and inode, and the owner. One element for each call.
-_holders: list[tuple[tuple[int, int], int | TaskOwner]] = []
+# Who locks what, or waits for the lock, by the descriptor: device and inode, and the owner. A forked child closes its
+# copies of the descriptors: a lock ends with the process that took it.
+_holders: dict[int, tuple[tuple[int, int], int | TaskOwner]] = {}
 _by_directory: weakref.WeakValueDictionary[tuple[int, int], LocalLock] = weakref.WeakValueDictionary()
 
 
 def _let_go() -> None:
-    for descriptor in _held:
+    for descriptor in _holders:
         os.close(descriptor)
-    _held.clear()
     _holders.clear()
     _by_directory.clear()
 
 
-os.register_at_fork(after_in_child=_let_go)
+at_fork(after_in_child=_let_go)
 
 
 class Lockable(ABC):
     """What can be locked."""
 
     @abstractmethod
-    def open(self, kind: int) -> int:
-        """A descriptor for a lock of this kind, LOCK_SH or LOCK_EX. The caller closes it."""
-
-
-class LockedDirectory(Lockable):
-    """Locks a directory. ``opened`` gives a descriptor of it that the caller may close."""
-
-    def __init__(self, opened: Callable[[], int]) -> None:
-        self._opened = opened
-
-    def open(self, kind: int) -> int:
-        return self._opened()
-
-
-class LockedFile(Lockable):
-    """Locks a file in a directory."""
-
-    def __init__(self, opened: Callable[[], int], name: str) -> None:
-        self._opened = opened
-        self._name = name
-
-    def open(self, kind: int) -> int:
-        directory = self._opened()
-        try:
-            descriptor = self._open_in(directory, kind)
-        except OSError as error:
-            if error.errno in _NO_FILE:
-                raise self._no_file() from error
-            raise
-        finally:
-            os.close(directory)
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            os.close(descriptor)
-            raise self._no_file()
-        return descriptor
-
-    def _no_file(self) -> NotAShelf:
-        return NotAShelf(f"{self._name} in the directory beside the shelf is not a regular file\n  hint: remove it")
-
-    def _open_in(self, directory: int, kind: int) -> int:
-        flags = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # does not wait for the writer of a FIFO
-        if kind == fcntl.LOCK_SH:
-            return os.open(self._name, os.O_RDONLY | flags, dir_fd=directory)
-        # Network file systems lock exclusively only files that are open for writing.
-        descriptor = os.open(self._name, os.O_RDWR | os.O_CREAT | flags, 0o600, dir_fd=directory)
-        mode = os.fstat(directory).st_mode & 0o666
-        status = os.fstat(descriptor)
-        if stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid() and stat.S_IMODE(status.st_mode) != mode:
-            os.fchmod(descriptor, mode)  # for every user that may write the root
-        return descriptor
+    def open(self, kind: Kind) -> int:
+        """A descriptor for a lock of this kind. The caller closes it."""
 
 
 @contextmanager
-def flocked(target: Lockable, kind: int, timeout: float, where: str, spent: float = 0.0) -> Iterator[None]:
-    """Hold a lock. Raises :class:`ShelfLocked` after ``timeout`` seconds, less those that are ``spent`` already."""
+def flocked(target: Lockable, kind: Kind, timeout: float, where: str, spent: float = 0.0) -> Iterator[None]:
+    """Hold a lock. Raises :class:`ShelfLocked` after ``timeout`` seconds, less those that are ``spent`` already.
+
+    Raises :class:`Unsupported` on a file system without such locks.
+    """
     descriptor = target.open(kind)
     found = os.fstat(descriptor)
     holder = ((found.st_dev, found.st_ino), current_owner())
-    is_nested = holder in _holders
-    _held.add(descriptor)
-    _holders.append(holder)
+    is_nested = holder in list(_holders.values())
+    _holders[descriptor] = holder
     pid = os.getpid()
     try:
         _take(descriptor, kind, timeout, where, time.monotonic() + timeout - spent, is_nested=is_nested)
         yield
     finally:
         if os.getpid() == pid:
-            _holders.remove(holder)
-            _held.discard(descriptor)
-            os.close(descriptor)
+            _holders.pop(descriptor, None)
+            close(descriptor)
 
 
-def _take(descriptor: int, kind: int, timeout: float, where: str, until: float, *, is_nested: bool) -> None:
+def _take(descriptor: int, kind: Kind, timeout: float, where: str, until: float, *, is_nested: bool) -> None:
     backoff: Backoff | None = None
-    while True:
-        try:
-            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if is_nested:  # in a signal handler or finalizer, which must not wait for the thread that it interrupted
-                raise TransactionInProgress(
-                    f"this call interrupted this thread in the middle of a call that uses {where}\n"
-                    "  hint: in a signal handler or finalizer, only note what is to be written, and write it later"
-                ) from None
-            refuse_abandoned()
-            left = until - time.monotonic()
-            if left <= 0:
-                raise ShelfLocked(f"shelf is locked: {where}\n  by another process; waited {timeout:g} s") from None
-            backoff = backoff or Backoff(_FIRST_PAUSE, _LONGEST_PAUSE)
-            backoff.sleep(left)
-        else:
-            return
+    while not _taken(descriptor, kind, where):
+        if is_nested:  # in a signal handler or finalizer, which must not wait for the thread that it interrupted
+            raise TransactionInProgress(
+                f"this call interrupted this thread in the middle of a call that uses {where}\n"
+                "  hint: in a signal handler or finalizer, only note what is to be written, and write it later"
+            )
+        refuse_abandoned()
+        left = until - time.monotonic()
+        if left <= 0:
+            raise ShelfLocked(f"shelf is locked: {where}\n  by another process; waited {timeout:g} s")
+        backoff = backoff or Backoff(_FIRST_PAUSE, _LONGEST_PAUSE)
+        backoff.sleep(left)
+
+
+def _taken(descriptor: int, kind: Kind, where: str) -> bool:
+    try:
+        return try_to_take(descriptor, kind)
+    except OSError as error:
+        if error.errno in _NO_LOCKS:
+            raise Unsupported(
+                f"{where} cannot be locked ({error.strerror}), so its processes cannot keep each other out\n"
+                "  hint: keep the shelf on a local disk, or on a server (postgresql:, redis:)"
+            ) from error
+        raise translate(error, "lock", "the shelf", where) from error
 
 
 class DirectoryLock:
@@ -154,8 +110,9 @@ class DirectoryLock:
         self._target = target
         status = os.fstat(directory)
         identity = (status.st_dev, status.st_ino)
-        self._threads = _by_directory.get(identity) or LocalLock(where)
-        _by_directory[identity] = self._threads
+        with alone():  # so that two threads that open the same shelf get the same lock
+            self._threads = _by_directory.get(identity) or LocalLock(where)
+            _by_directory[identity] = self._threads
 
     def is_mine(self) -> bool:
         return self._threads.is_mine()
@@ -174,6 +131,6 @@ class DirectoryLock:
         begun = time.monotonic()
         with (
             self._threads.hold(timeout),
-            flocked(self._target, fcntl.LOCK_EX, timeout, self._where, time.monotonic() - begun),
+            flocked(self._target, EXCLUSIVE, timeout, self._where, time.monotonic() - begun),
         ):
             yield

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
 
 from coshelf.engines.periodic import Periodic
 from coshelf.errors import CoshelfError
+from coshelf.system.threads.living import Living
 
 __all__ = ["KEPT", "Keeper"]
 
@@ -39,7 +39,7 @@ class Keeper(Periodic):
 
     def _begin(self) -> None:
         super()._begin()
-        self._readers: weakref.WeakSet[Reader] = weakref.WeakSet()
+        self._readers: Living[Reader] = Living()
 
     def add(self, reader: Reader) -> None:
         """Renew the history from now on, until the reader is removed or collected."""

@@ -17,6 +17,8 @@ from typing import ParamSpec, TypeVar
 
 from coshelf.contract import Doorbell
 from coshelf.errors import ShelfLocked, TransactionInProgress
+from coshelf.system.processes.forks import at_fork
+from coshelf.system.threads.alone import alone
 from coshelf.system.threads.cooperation import Gates, acquire, new_lock, new_reentrant_lock
 from coshelf.system.threads.participants import TaskOwner, current_owner, longest_wait, refuse_abandoned
 
@@ -44,7 +46,6 @@ class LocalLock:
         _guard_at_fork(weakref.ref(self))
 
     def _renew(self) -> None:
-        self._pid = os.getpid()
         self._moment = new_reentrant_lock()
         self._reading = 0  # calls of this thread, while it has the moment
         self._is_changing = False
@@ -53,12 +54,18 @@ class LocalLock:
         self._owner: int | TaskOwner | None = None
         self._is_committing = False
         self._since = 0.0
+        self._pid = os.getpid()  # last
+
+    def _renew_in_child(self) -> None:
+        with alone():
+            if self._pid != os.getpid():
+                self._renew()
 
     @property
     def moment(self) -> threading.RLock:
         """Held for the moment in which entries are changed or read; never while waiting."""
         if self._pid != os.getpid():
-            self._renew()
+            self._renew_in_child()
         return self._moment
 
     def reading(self, read: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -104,7 +111,7 @@ class LocalLock:
         Raises :class:`ShelfLocked` after ``timeout`` seconds.
         """
         if self._pid != os.getpid():
-            self._renew()
+            self._renew_in_child()
         owner, claims = current_owner(), self._claims
         if owner in claims:
             if self._is_committing or not self.is_mine():
@@ -161,8 +168,7 @@ def _guard_at_fork(reference: weakref.ref[LocalLock]) -> None:
         if held:
             held.pop().release()
 
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(before=before, after_in_parent=after, after_in_child=after)
+    at_fork(before=before, after_in_parent=after, after_in_child=after)
 
 
 class LocalBell(Doorbell):

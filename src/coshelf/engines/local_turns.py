@@ -18,6 +18,7 @@ from coshelf.engines.closed import closed_shelf
 from coshelf.engines.local_lock import LocalBell
 from coshelf.errors import TransactionInProgress
 from coshelf.system.processes import program
+from coshelf.system.threads.alone import alone
 from coshelf.system.threads.cooperation import Gates, new_reentrant_lock
 
 __all__ = ["LocalTurns"]
@@ -185,17 +186,22 @@ class LocalTurns(Turns):
         self._renew()
 
     def _renew(self) -> None:
-        self._pid = os.getpid()
         self._lock = new_reentrant_lock()
         self._is_changing = False
         self._rows: dict[bytes, _Row] = {}
         self._left: deque[_Seat] = deque()
         self._decided: deque[_Seat] = deque()
+        self._pid = os.getpid()  # last
+
+    def _renew_in_child(self) -> None:
+        with alone():
+            if self._pid != os.getpid():
+                self._renew()
 
     def join(self, name: bytes, most: int = 1, parties: int = 0, task: str = "") -> Place:
         pid = os.getpid()
         if self._pid != pid:
-            self._renew()
+            self._renew_in_child()
         place = None
         try:
             with self._lock:
@@ -316,7 +322,7 @@ class LocalTurns(Turns):
         """End all places."""
         self._is_closed = True
         if self._pid != os.getpid():
-            self._renew()
+            self._renew_in_child()
         with self._lock:
             seats = [seat for row in self._rows.values() for seat in row.seats.values()]
         for seat in seats:

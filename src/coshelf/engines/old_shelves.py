@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
+from coshelf.engines.beginnings import first_bytes
+
 __all__ = ["SUFFIXES", "OldShelf", "found_beside", "told_beside"]
 
 SUFFIXES = (".db", ".pag", ".dir", ".dat", ".bak")
@@ -62,13 +64,4 @@ def told_beside(path: str) -> str | None:
 
 def _begins(path: str) -> bytes | None:
     """The first bytes of a file; None if it cannot be read."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError:
-        return None
-    try:
-        return os.read(descriptor, _BERKELEY_AT + 4)
-    except OSError:  # a directory, a FIFO
-        return None
-    finally:
-        os.close(descriptor)
+    return first_bytes(path, _BERKELEY_AT + 4)

@@ -6,7 +6,9 @@ import os
 import weakref
 from functools import partial
 
-from coshelf.system.threads.cooperation import ServiceThread, Wakeup
+from coshelf.system.processes.forks import at_fork
+from coshelf.system.threads.alone import alone
+from coshelf.system.threads.cooperation import ServiceThread, Wakeup, new_reentrant_lock
 
 __all__ = ["Periodic"]
 
@@ -29,9 +31,10 @@ class Periodic:
 
     def _begin(self) -> None:
         """Begin anew, also in a forked child, which has none of its parent's threads."""
-        self._pid = os.getpid()
+        self._lock = new_reentrant_lock()  # held for moments; a finalizer may add something
         self._threads: list[tuple[ServiceThread, Wakeup]] = []
         self._is_paused = self._nudged = False
+        self._pid = os.getpid()  # last
 
     def _is_needed(self) -> bool:
         raise NotImplementedError
@@ -42,16 +45,20 @@ class Periodic:
     def _begin_in_child(self) -> None:
         """Begin anew if this is a forked child. Called before something is added."""
         if self._pid != os.getpid():
-            self._begin()
+            with alone():
+                if self._pid != os.getpid():
+                    self._begin()
 
     def _run_while_needed(self) -> None:
         """Have the thread run. Called after something was added."""
-        if not self._is_guarded:
-            self._is_guarded = True
-            _guard_at_fork(weakref.ref(self))
-        self._start()
+        with self._lock:
+            if not self._is_guarded:
+                self._is_guarded = True
+                _guard_at_fork(weakref.ref(self))
+            self._start()
 
     def _start(self) -> None:
+        """Start the thread, if there is none. The caller holds the lock."""
         if self._threads or self._is_paused:
             return
         wakeup = Wakeup()
@@ -64,11 +71,10 @@ class Periodic:
 
     def goes_on(self) -> bool:
         """Do the step if it is needed. Return whether it is. The thread calls this."""
-        if not self._is_needed():
-            self._threads.clear()
-            if self._is_needed():  # something was added before the line above
-                self._start()
-            return False
+        with self._lock:  # what is added before this is seen, and what is added after it starts another thread
+            if not self._is_needed():
+                self._threads.clear()
+                return False
         self._step()
         return True
 
@@ -85,17 +91,19 @@ class Periodic:
 
     def pause(self) -> None:
         """Before a fork: end the thread."""
-        self._is_paused = True
-        threads, self._threads = self._threads, []
+        with self._lock:
+            self._is_paused = True
+            threads, self._threads = self._threads, []
         for thread, wakeup in threads:
             wakeup.ring()
             thread.join(_PATIENCE)
 
     def resume(self) -> None:
         """After a fork, in the parent: start the thread again if it is needed."""
-        self._is_paused = False
-        if self._is_needed():
-            self._start()
+        with self._lock:
+            self._is_paused = False
+            if self._is_needed():
+                self._start()
 
 
 def _run(reference: weakref.ref[Periodic], wakeup: Wakeup, period: float) -> None:
@@ -120,5 +128,4 @@ def _guard_at_fork(reference: weakref.ref[Periodic]) -> None:
         if periodic is not None:
             periodic.resume()
 
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(before=before, after_in_parent=after)
+    at_fork(before=before, after_in_parent=after)

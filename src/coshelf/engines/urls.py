@@ -10,6 +10,8 @@ OF_PATHS = ("files", "lmdb", "memory", "sqlite")
 """Schemes that a path follows."""
 
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")  # at least two characters, so that a drive letter is not a scheme
+_DRIVE = re.compile(r"[A-Za-z]:[\\/]|\\\\")
+"""What a path of Windows begins with: a drive, or a share."""
 _QUERY = re.compile("[?#]")
 _CREDENTIALS = re.compile("//[^/]*@|:.*@|^//[^/].*[?]", re.DOTALL)
 _HOST = r"(?:[A-Za-z0-9._~-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]+)?"
@@ -47,7 +49,11 @@ def has_credentials(path: str) -> bool:
 
     >>> [has_credentials(path) for path in ("//ann:secret@host/0", "ann:secret@host", "/data/a:b@c", "./a:b@c")]
     [True, True, False, False]
+    >>> has_credentials("C:/users/ann@example.org/recipes.shelf")
+    False
     """
+    if _DRIVE.match(path):
+        return False
     if path.startswith((".", "/", "~")) and not path.startswith("//"):
         return False
     return _CREDENTIALS.search(path) is not None or "://" in path

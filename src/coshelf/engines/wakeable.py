@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
-import select
 import socket
 from collections.abc import Iterable
 from contextlib import suppress
 
 from coshelf.contract import Change, Changes
+from coshelf.system.waiting.polling import readable
 
 __all__ = ["WakeableWait", "read_aside"]
-
-_LONGEST = 3600.0  # seconds of one wait; poll() takes milliseconds as an int
 
 
 class WakeableWait:
@@ -38,12 +36,8 @@ class WakeableWait:
         if self._pid != os.getpid():
             self._pid = os.getpid()
             self._read, self._write = self._pair()
-        poll = select.poll()
         mine = self._read.fileno()
-        for each in (mine, *sockets):
-            poll.register(each, select.POLLIN)
-        seconds = _LONGEST if timeout is None else min(max(0.0, timeout), _LONGEST)
-        ready = {number for number, _ in poll.poll(int(seconds * 1000) + (seconds > 0))}
+        ready = readable((mine, *sockets), timeout)
         if mine not in ready:
             return ready
         with suppress(BlockingIOError):

@@ -1,116 +1,17 @@
-"""Notices changes in directories: the doorbell. It uses inotify, with which the kernel reports changes in a directory.
-
-The standard library has no call for it, so libc is called through ctypes, which is imported when a reader waits.
-"""
+"""Notices changes on the way to some files: the doorbell."""
 
 from __future__ import annotations
 
-import errno
-import functools
-import os
-import select
-import struct
-import sys
 import weakref
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable
 
-from coshelf.contract import Doorbell
+from coshelf.contract import Doorbell, PollingBell
 from coshelf.engines.files.paths import Parts
 from coshelf.engines.files.tree import Tree, is_missing
+from coshelf.system.file_systems.directory_changes import NO_REPORTS, Notifier
+from coshelf.system.waiting.polling import readable
 
-__all__ = [
-    "CLOSE_WRITE",
-    "CREATE",
-    "DELETE",
-    "IGNORED",
-    "IS_DIRECTORY",
-    "MOVED_FROM",
-    "MOVED_TO",
-    "OVERFLOW",
-    "USED_UP",
-    "Bells",
-    "Notifier",
-    "inotify",
-]
-
-CLOSE_WRITE, MOVED_FROM, MOVED_TO, CREATE, DELETE = 0x8, 0x40, 0x80, 0x100, 0x200
-OVERFLOW, IGNORED, IS_DIRECTORY = 0x4000, 0x8000, 0x4000_0000
-_ONLY_DIRECTORIES = 0x0100_0000
-_MASK = CLOSE_WRITE | MOVED_FROM | MOVED_TO | CREATE | DELETE | _ONLY_DIRECTORIES
-_EVENT = struct.Struct("iIII")
-_SOME_EVENTS = 4096
-_MANY_EVENTS = 65536
-_MOST_WATCHES = 64
-USED_UP = {errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.ENOMEM, errno.ENOSYS}
-
-
-@functools.cache
-def inotify() -> Any:
-    """The C library, or None if it has no inotify."""
-    if not sys.platform.startswith("linux"):
-        return None
-    try:
-        import ctypes
-    except ImportError:  # a Python that was built without it
-        return None
-    library = ctypes.CDLL(None, use_errno=True)
-    return library if hasattr(library, "inotify_init1") and hasattr(library, "inotify_add_watch") else None
-
-
-class Notifier:
-    """An inotify descriptor. A forked child may not read it: each event is read by one process only."""
-
-    def __init__(self, library: Any) -> None:
-        self._library = library
-        self.descriptor = _checked(library.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC))
-        self._pid = os.getpid()
-        self._watched: set[int] = set()
-
-    def is_usable(self) -> bool:
-        """Whether it is this process's own, and does not watch too many directories of earlier bells."""
-        return self._pid == os.getpid() and len(self._watched) <= _MOST_WATCHES
-
-    def watch(self, directory: int) -> int:
-        """Watch an open directory. It is named by its descriptor, because another one may be at its path now.
-
-        Returns a number that its events have. It is the same one if the directory is watched already.
-        """
-        path = os.fsencode(f"/proc/self/fd/{directory}")
-        number = _checked(self._library.inotify_add_watch(self.descriptor, path, _MASK))
-        self._watched.add(number)
-        return number
-
-    def forget(self, number: int) -> None:
-        """Watch a directory no longer."""
-        self._watched.discard(number)
-        self._library.inotify_rm_watch(self.descriptor, number)
-
-    def events(self) -> Iterator[tuple[int, int, str]]:
-        """The events that wait: the number of the directory, bits, and the name in it."""
-        while True:
-            try:
-                data = os.read(self.descriptor, _MANY_EVENTS)
-            except BlockingIOError:
-                return
-            at = 0
-            while at < len(data):
-                number, bits, _, length = _EVENT.unpack_from(data, at)
-                at += _EVENT.size + length
-                yield number, bits, os.fsdecode(data[at - length : at].rstrip(b"\0"))
-
-    def something_happened(self) -> bool:
-        """Whether there were events since the last call. What they were does not matter: the caller looks again."""
-        happened = False
-        while True:
-            try:
-                os.read(self.descriptor, _SOME_EVENTS)
-            except BlockingIOError:
-                return happened
-            happened = True
-
-    def close(self) -> None:
-        os.close(self.descriptor)
+__all__ = ["Bells"]
 
 
 class Bells:
@@ -121,19 +22,16 @@ class Bells:
         self._idle: list[Notifier] = []
         self._closed = False
 
-    def new(self, places: Iterable[Parts]) -> Doorbell | None:
-        """A bell that rings when a file at one of the paths changes, or None if the system cannot provide one."""
-        library = inotify()
-        if library is None:
-            return None
+    def new(self, places: Iterable[Parts]) -> Doorbell:
+        """A bell that rings when a file at one of the paths changes. It polls if the kernel reports nothing."""
         try:
-            notifier = self._idle_one() or Notifier(library)
+            notifier = self._idle_one() or Notifier()
             bell = DirectoryBell(notifier, self._tree, [parts[:-1] for parts in places])
             weakref.finalize(bell, self._take_back, notifier).atexit = False
             bell.watch()
         except OSError as error:
-            if error.errno in USED_UP:  # a user has 128 of them by default
-                return None
+            if error.errno in NO_REPORTS:  # a user has 128 notifiers by default
+                return PollingBell()
             raise
         return bell
 
@@ -193,16 +91,4 @@ class DirectoryBell(Doorbell):
 
     def wait(self, sequence: int, timeout: float | None) -> None:
         if self._sequence == sequence:
-            poll = select.poll()
-            poll.register(self._notifier.descriptor, select.POLLIN)
-            poll.poll(None if timeout is None else timeout * 1000)
-
-
-def _checked(result: int) -> int:
-    """What a libc function returned. Raises OSError if that was an error."""
-    if result < 0:
-        import ctypes
-
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
-    return result
+            readable((self._notifier.descriptor,), timeout)

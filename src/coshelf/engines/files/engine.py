@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import fcntl
 import os
 import stat
 import time
@@ -25,18 +24,20 @@ from coshelf.contract import (
     Position,
     Snapshot,
 )
-from coshelf.engines.directory_lock import DirectoryLock, LockedDirectory, LockedFile, flocked
+from coshelf.engines.directory_lock import DirectoryLock, flocked
 from coshelf.engines.exclusive import ExclusiveEngine
 from coshelf.engines.files.changes import Bells
 from coshelf.engines.files.history import FilesChanges, FilesHistory
 from coshelf.engines.files.layout import Layout, PathsAlone
+from coshelf.engines.files.locked import LockedDirectory, LockedFile
 from coshelf.engines.files.names import is_long, trailer
 from coshelf.engines.files.observing import observer_of
 from coshelf.engines.files.paths import Parts, parts_of
-from coshelf.engines.files.root import Root, folds_names, mark_root, store_id_of
+from coshelf.engines.files.root import Root, mark_root
 from coshelf.engines.files.staging import Staging
 from coshelf.engines.files.stamps import SECOND, Stamp, stamp_after, stamp_of, version_of
-from coshelf.engines.files.tree import OPEN_DIRECTORY, Tree, is_missing, mode_of_directories
+from coshelf.engines.files.store_ids import store_id_of
+from coshelf.engines.files.tree import Tree, is_missing, mode_of_directories
 from coshelf.engines.files.turn_table import FilesTableHome
 from coshelf.engines.memory import TableSnapshot
 from coshelf.engines.sorted_table import SortedTable
@@ -48,9 +49,12 @@ from coshelf.errors import (
     UntrustedValue,
 )
 from coshelf.keys import FIRST, LAST, decode, encode, prefix_end, shown
-from coshelf.system.files.durable import sync_file_system
-from coshelf.system.files.filesystem import shared
+from coshelf.system.file_systems.directory_changes import are_reported
+from coshelf.system.file_systems.durable import sync, sync_file_system
+from coshelf.system.file_systems.kinds import shared
+from coshelf.system.files.directories import open_directory, remove_file
 from coshelf.system.files.os_errors import translated
+from coshelf.system.locks.whole_file import EXCLUSIVE, SHARED
 from coshelf.trust import marks
 from coshelf.trust.exposure import exposure_above, exposure_of
 from coshelf.trust.provenance import unmarked
@@ -103,7 +107,7 @@ class FilesEngine(ExclusiveEngine):
         self._guards = False
         self.capabilities = dataclasses.replace(
             _CAPABILITIES,
-            watch="poll" if self._is_shared else "doorbell",
+            watch="doorbell" if not self._is_shared and are_reported() else "poll",
             turns=None if self._is_shared else "processes",
             acknowledged="durable" if options.durability == "commit" else "machine",
         )
@@ -115,11 +119,11 @@ class FilesEngine(ExclusiveEngine):
                 self._root.mark(self._options.mode)
             elif self._options.flag == "n":
                 self._root.refuse_unmarked()
-        self._tree.folds = folds_names(self._tree.descriptor)
+        self._tree.twins.learn(self._tree.descriptor)
 
     def _root_again(self) -> int:
         try:
-            return os.open(".", OPEN_DIRECTORY, dir_fd=self._tree.descriptor)
+            return open_directory(".", self._tree.descriptor)
         except FileNotFoundError:
             self._root.refuse_gone()
             raise
@@ -214,7 +218,7 @@ class FilesEngine(ExclusiveEngine):
             if not self._lock.is_mine():
                 # Before the first batch there is nothing to lock. If another thing is in its place, it is ignored.
                 with suppress(FileNotFoundError, NotAShelf, Unsupported):
-                    stack.enter_context(flocked(self._batch_lock, fcntl.LOCK_SH, self._options.timeout, self.where))
+                    stack.enter_context(flocked(self._batch_lock, SHARED, self._options.timeout, self.where))
             yield
 
     def _store_id(self) -> bytes:
@@ -252,14 +256,12 @@ class FilesEngine(ExclusiveEngine):
             )
 
     def trust(self) -> None:
-        mark_root(self._tree.descriptor, self.where)
+        mark_root(self._tree.descriptor, self.where, os.fstat(self._tree.descriptor).st_mode & 0o777)
 
     def doorbell(self, key: bytes) -> Doorbell:
         if self.capabilities.watch == "doorbell":
             with self._translated("watch"), self._tree.in_use():
-                bell = self._bells.new(self._layout.possible(key))
-            if bell is not None:
-                return bell
+                return self._bells.new(self._layout.possible(key))
         return PollingBell()
 
     def position(self) -> Position:
@@ -367,7 +369,7 @@ class FilesEngine(ExclusiveEngine):
         with self._staging.open() as staging:
             for parts, data in puts.items():
                 staging.write(parts, data, stamp, mode, durable)
-            with flocked(self._batch_lock, fcntl.LOCK_EX, self._options.timeout, self.where):
+            with flocked(self._batch_lock, EXCLUSIVE, self._options.timeout, self.where):
                 for parts in leaving:
                     self._remove(parts)
                 for parts in puts:
@@ -401,7 +403,7 @@ class FilesEngine(ExclusiveEngine):
     def _remove(self, parts: Parts) -> None:
         with self._tree.directory(parts[:-1]) as parent:
             try:
-                os.unlink(parts[-1], dir_fd=parent)
+                remove_file(parts[-1], parent)
             except FileNotFoundError:
                 pass  # an old process has removed it: old processes take no lock
 
@@ -437,7 +439,7 @@ class FilesEngine(ExclusiveEngine):
         for above in {parts[:length] for parts in changed for length in range(len(parts))}:
             try:
                 with self._tree.directory(above) as directory:
-                    os.fsync(directory)
+                    sync(directory)
             except OSError as error:
                 if not is_missing(error):  # removed meanwhile, with all that was in it
                     raise

@@ -10,7 +10,6 @@ import os
 import time
 import weakref
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 
 from coshelf.contract import Change, Changes, Position
@@ -19,6 +18,8 @@ from coshelf.engines.local_history import Bookmark, LocalHistory
 from coshelf.errors import ShelfClosed
 from coshelf.system.files.os_errors import translated
 from coshelf.system.threads.cooperation import new_reentrant_lock
+from coshelf.system.threads.living import Living
+from coshelf.system.waiting.bells import Bell
 
 __all__ = ["FilesChanges", "FilesHistory"]
 
@@ -44,7 +45,7 @@ class FilesHistory:
         self._history.keep()
         self._epoch = os.urandom(8).hex()
         self._lock = new_reentrant_lock()
-        self._readers: weakref.WeakSet[FilesChanges] = weakref.WeakSet()
+        self._readers: Living[FilesChanges] = Living()
 
     def position(self) -> str:
         """The position right after the last change."""
@@ -99,7 +100,7 @@ class FilesHistory:
         else:
             self._history.position = number
 
-    def wait(self, bell: int, timeout: float | None) -> None:
+    def wait(self, bell: Bell, timeout: float | None) -> None:
         """Return when there may be changes, when the bell was rung, or after ``timeout`` seconds."""
         self._observer.wait(bell, timeout)
 
@@ -126,9 +127,8 @@ class FilesChanges(Changes):
         self._bookmark = Bookmark(ranges)
         self._is_woken = False
         self._is_closed = False
-        self._bell, self._ringer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        # Only when no thread can wait at it any more.
-        weakref.finalize(self, _close, self._bell, self._ringer).atexit = False
+        self._bell = Bell()
+        weakref.finalize(self, self._bell.close).atexit = False  # only when no thread can wait at it any more
         history.begin(self, self._bookmark, since)
 
     def read(self, timeout: float | None) -> list[Change]:
@@ -145,8 +145,7 @@ class FilesChanges(Changes):
 
     def ring(self) -> None:
         """Have it look again."""
-        with suppress(BlockingIOError):  # it is full, so it rings already
-            os.write(self._ringer, b"\0")
+        self._bell.ring()
 
     def wake(self) -> None:
         self._is_woken = True
@@ -156,8 +155,3 @@ class FilesChanges(Changes):
         self._is_closed = True
         self._history.end(self._bookmark)
         self.ring()
-
-
-def _close(*descriptors: int) -> None:
-    for descriptor in descriptors:
-        os.close(descriptor)

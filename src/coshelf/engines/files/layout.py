@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 import re
 import stat
-import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 
 from coshelf.engines.files.names import ESCAPED, LONG, escape, key_in_name
 from coshelf.engines.files.paths import OWN, Parts, is_part, key_of, parts_of, plain_parts
 from coshelf.engines.files.tree import Tree
+from coshelf.engines.files.twins import folded
 from coshelf.errors import InvalidKey, KeyTooLong
 from coshelf.keys import STR, decode, prefix_end, shown
 
@@ -75,13 +75,16 @@ class Layout:
                 return parts, status
         return None
 
-    def homes(self, keys: Iterable[bytes], leaving: set[Parts]) -> dict[bytes, tuple[Parts, os.stat_result | None]]:
+    def homes(self, keys: Collection[bytes], leaving: set[Parts]) -> dict[bytes, tuple[Parts, os.stat_result | None]]:
         """Where to put the files of keys, and the status of those that they replace.
 
         ``leaving`` has the files that are removed first. Raises :class:`InvalidKey` if a link, a FIFO or the like is
         in the way.
         """
-        claimed = _Claimed(self._tree.folds)
+        if keys:
+            is_ascii = all(key[1:].isascii() for key in keys if key[:1] == STR)
+            self._tree.twins.find_out(self._tree.descriptor, ascii_only=is_ascii)
+        claimed = _Claimed(self._tree.twins.exist)
         found = {}
         for key in sorted(keys):
             found[key] = parts, _ = self._home(key, leaving, claimed)
@@ -111,7 +114,7 @@ class Layout:
         """Whether a new file can be at a free path, beside the other files of the batch, on this file system."""
         if claimed.clash(parts) is not None:
             return False
-        return not self._tree.folds or all(map(_ANYWHERE.fullmatch, parts))
+        return not self._tree.twins.exist or all(map(_ANYWHERE.fullmatch, parts))
 
     def walk(self, start: bytes, stop: bytes, *, shadowed: bool = False) -> Iterator[tuple[bytes, Parts]]:
         """Encoded keys in ``[start, stop)`` and their files, unordered.
@@ -174,10 +177,14 @@ class PathsAlone(Layout):
     def _home(self, key: bytes, leaving: set[Parts], claimed: _Claimed) -> tuple[Parts, os.stat_result | None]:
         parts = parts_of(key)
         standing = self._tree.standing(parts, leaving)
-        obstacle = standing.obstacle or claimed.clash(parts)
+        obstacle = standing.obstacle or claimed.clash(parts) or self._change(parts)
         if obstacle is not None:
             raise InvalidKey(f"key {'/'.join(parts)!r} {obstacle} in {self._tree.where}")
         return parts, standing.status
+
+    def _change(self, parts: Parts) -> str | None:
+        is_changed = any(map(self._tree.twins.change, parts))
+        return "has a part that the file system changes to another name" if is_changed else None
 
     def _is_path(self, name: str) -> bool:
         return True
@@ -195,9 +202,7 @@ class _Claimed:
         self._directories: set[Parts] = set()
 
     def _folded(self, parts: Parts) -> Parts:
-        if not self._folds:
-            return parts
-        return tuple(unicodedata.normalize("NFC", part.casefold()) for part in parts)
+        return folded(parts) if self._folds else parts
 
     def add(self, parts: Parts) -> None:
         folded = self._folded(parts)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import select
 import time
 from abc import ABC, abstractmethod
 
-from coshelf.engines.files import changes as bits
-from coshelf.engines.files.changes import USED_UP, Notifier, inotify
 from coshelf.engines.files.layout import Layout
 from coshelf.engines.files.names import is_long
 from coshelf.engines.files.paths import Parts
 from coshelf.engines.files.stamps import Stamp, stamp_of
 from coshelf.engines.files.tree import Tree, is_missing
 from coshelf.keys import FIRST, LAST
+from coshelf.system.file_systems import directory_changes as bits
+from coshelf.system.file_systems.directory_changes import NO_REPORTS, Notifier
+from coshelf.system.waiting.bells import Bell
+from coshelf.system.waiting.polling import readable
 
 __all__ = ["Observer", "observer_of"]
 
@@ -36,8 +36,8 @@ class Observer(ABC):
         """
 
     @abstractmethod
-    def wait(self, bell: int, timeout: float | None) -> None:
-        """Return when there may be changes, when a descriptor can be read, or after ``timeout`` seconds."""
+    def wait(self, bell: Bell, timeout: float | None) -> None:
+        """Return when there may be changes, when the bell was rung, or after ``timeout`` seconds."""
 
     @abstractmethod
     def close(self) -> None:
@@ -46,12 +46,11 @@ class Observer(ABC):
 
 def observer_of(tree: Tree, layout: Layout, *, by_looking: bool) -> Observer:
     """An observer from now on."""
-    library = None if by_looking else inotify()
-    if library is not None:
+    if not by_looking:
         try:
-            return TreeObserver(tree, layout, Notifier(library))
+            return TreeObserver(tree, layout, Notifier())
         except OSError as error:
-            if error.errno not in USED_UP:  # the system has no more descriptors or watches for this user
+            if error.errno not in NO_REPORTS:
                 raise
     return LookingObserver(tree, layout)
 
@@ -132,10 +131,8 @@ class TreeObserver(Observer):
         for number in before - self._directories.keys():
             self._notifier.forget(number)
 
-    def wait(self, bell: int, timeout: float | None) -> None:
-        poll = select.poll()
-        poll.register(self._notifier.descriptor, select.POLLIN)
-        _wait(poll, bell, timeout)
+    def wait(self, bell: Bell, timeout: float | None) -> None:
+        _wait(bell, timeout, self._notifier.descriptor)
 
     def close(self) -> None:
         self._notifier.close()
@@ -165,16 +162,14 @@ class LookingObserver(Observer):
         before, self._stamps = self._stamps, self._look_at_all()
         return sorted(key for key in before | self._stamps if before.get(key) != self._stamps.get(key))
 
-    def wait(self, bell: int, timeout: float | None) -> None:
+    def wait(self, bell: Bell, timeout: float | None) -> None:
         pause = max(self._last + self._period - time.monotonic(), 0)
-        _wait(select.poll(), bell, pause if timeout is None else min(timeout, pause))
+        _wait(bell, pause if timeout is None else min(timeout, pause))
 
     def close(self) -> None:
         """Nothing to do."""
 
 
-def _wait(poll: select.poll, bell: int, timeout: float | None) -> None:
-    poll.register(bell, select.POLLIN)
-    for descriptor, _ in poll.poll(None if timeout is None else max(timeout, 0) * 1000):
-        if descriptor == bell:
-            os.read(bell, 1024)
+def _wait(bell: Bell, timeout: float | None, *descriptors: int) -> None:
+    if bell.descriptor in readable((bell.descriptor, *descriptors), timeout):
+        bell.silence()

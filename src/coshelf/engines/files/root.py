@@ -1,4 +1,4 @@
-"""The root directory: whether it is still at its path, whether it is a shelf's own, and whether it folds case."""
+"""The root directory: whether it is still at its path, and whether it is a shelf's own."""
 
 from __future__ import annotations
 
@@ -10,27 +10,28 @@ from contextlib import suppress
 
 from coshelf.engines.files.names import MARKER
 from coshelf.engines.files.paths import OWN
-from coshelf.engines.files.tree import OPEN_DIRECTORY, Tree, is_missing, mode_of_directories, names_in
+from coshelf.engines.files.store_ids import give_store_id
+from coshelf.engines.files.tree import Tree, is_missing, mode_of_directories
 from coshelf.errors import NotAShelf, ShelfNotFound, StorageError, Unsupported
+from coshelf.system.files.directories import names_in, open_directory
 from coshelf.system.files.os_errors import NO_RIGHT
+from coshelf.system.rights import users
+from coshelf.system.rights.owners import set_mode
 from coshelf.trust import marks
 
 __all__ = [
     "LONGEST_MAKING",
     "Root",
     "RootGone",
-    "folds_names",
     "is_being_made",
     "make_root",
     "mark_root",
-    "store_id_of",
 ]
 
 LONGEST_MAKING = 3.0
 """Seconds after which the maker of a directory is taken to have died."""
 # What a new root has until it is marked: mkdir gives it this bit in the same step, and only its owner may search it.
 _BEING_MADE = stat.S_ISVTX | 0o700
-_STORE_ID = "user.coshelf.store"  # an attribute of the root, which pickleshare does not take for a key
 
 
 class RootGone(StorageError):
@@ -101,18 +102,6 @@ class Root:
         )
 
 
-def folds_names(descriptor: int) -> bool:
-    """Whether names that differ only in case are the same in a directory. Found out with a name that it has."""
-    for name in names_in(descriptor):
-        other = name.swapcase()
-        if other != name:
-            with suppress(FileNotFoundError):
-                found = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
-                return os.path.samestat(found, os.stat(other, dir_fd=descriptor, follow_symlinks=False))
-            return False
-    return False
-
-
 def make_root(path: str, mode: int) -> bool:
     """Make the directory and mark it as this user's. Return False if there is something at the path.
 
@@ -124,13 +113,13 @@ def make_root(path: str, mode: int) -> bool:
         return False
     except FileNotFoundError as error:
         raise ShelfNotFound(f"cannot make {path}: the directory {os.path.dirname(path)} does not exist") from error
-    descriptor = os.open(path, OPEN_DIRECTORY)
+    descriptor = open_directory(path)
     try:
         try:
             with suppress(Unsupported):
-                mark_root(descriptor, path)
+                mark_root(descriptor, path, mode_of_directories(mode))
         finally:
-            os.fchmod(descriptor, mode_of_directories(mode) | os.fstat(descriptor).st_mode & stat.S_ISGID)
+            set_mode(descriptor, mode_of_directories(mode) | os.fstat(descriptor).st_mode & stat.S_ISGID)
     finally:
         os.close(descriptor)
     return True
@@ -144,26 +133,20 @@ def is_being_made(descriptor: int) -> bool:
     status = os.fstat(descriptor)
     return (
         status.st_mode & 0o1777 == _BEING_MADE
-        and status.st_uid == os.geteuid()
+        and status.st_uid == users.effective()
         and abs(time.time() - status.st_ctime) < LONGEST_MAKING
-        and not names_in(descriptor)
+        and not set(names_in(descriptor)) - {OWN}
     )
 
 
-def mark_root(descriptor: int, path: str) -> None:
-    """Mark a directory as this user's. Raises :class:`Unsupported` if its file system cannot keep the id for it."""
+def mark_root(descriptor: int, path: str, mode: int) -> None:
+    """Mark a directory as this user's. Raises :class:`Unsupported` if its file system cannot keep the id for it.
+
+    ``mode`` is that of directories which are made in it.
+    """
     information = os.fstat(descriptor)
     try:
-        store_id = os.urandom(16)
-        os.setxattr(descriptor, _STORE_ID, store_id)
+        store_id = give_store_id(descriptor, mode)
     except OSError as error:
         raise Unsupported(f"{path} cannot be marked: {error.strerror}") from error
     marks.mark(store_id, information.st_dev, information.st_ino, path)
-
-
-def store_id_of(descriptor: int) -> bytes:
-    """Distinguishes a directory from one that gets its inode later; empty if it was never marked."""
-    try:
-        return os.getxattr(descriptor, _STORE_ID)
-    except OSError:
-        return b""

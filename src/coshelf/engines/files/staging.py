@@ -14,8 +14,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from coshelf.engines.files.paths import Parts
-from coshelf.engines.files.tree import OPEN_DIRECTORY
 from coshelf.errors import NotAShelf, Unsupported
+from coshelf.system.file_systems.durable import sync
+from coshelf.system.files.directories import make_directory, open_directory, open_file, remove_file, rename, set_time
+from coshelf.system.rights import users
+from coshelf.system.rights.owners import set_mode
 
 __all__ = ["Staging"]
 
@@ -44,17 +47,17 @@ class Staging:
                 raise
         with suppress(FileExistsError):
             os.mkdir(self.path, 0o700)
-            made = os.open(self.path, OPEN_DIRECTORY)
+            made = open_directory(self.path)
             try:
-                if os.fstat(made).st_uid == os.geteuid():
-                    os.fchmod(made, root.st_mode & 0o7777)
+                if os.fstat(made).st_uid == users.effective():
+                    set_mode(made, root.st_mode & 0o7777)
             finally:
                 os.close(made)
         return self._opened(self.path, None, root)
 
     def _opened(self, path: str, above: int | None, root: os.stat_result) -> int:
         try:
-            descriptor = os.open(path, OPEN_DIRECTORY, dir_fd=above)
+            descriptor = open_directory(path, above)
         except OSError as error:
             if error.errno in (errno.ENOTDIR, errno.ELOOP):
                 raise NotAShelf(f"{path} is not a directory{self._purpose()}") from error
@@ -74,7 +77,7 @@ class Staging:
                 "renamed into it\n  hint: use a directory below the mount point"
             )
         is_shared = path == self.path and root.st_mode & _OTHERS_WRITE
-        if found.st_uid not in (os.geteuid(), root.st_uid) and not is_shared:
+        if found.st_uid not in (users.effective(), root.st_uid) and not is_shared:
             raise NotAShelf(f"{path} belongs to the user {found.st_uid}{self._purpose()}")
         if found.st_mode & ~root.st_mode & _OTHERS_WRITE:
             raise NotAShelf(f"{path} can be written by others than the root beside it{self._purpose()}")
@@ -91,12 +94,12 @@ class Staging:
         root = os.fstat(self._root)
         shared = self.shared(make=True)
         try:
-            name = str(os.geteuid())
+            name = str(users.effective())
             try:
                 directory = self._opened(name, shared, root)
             except FileNotFoundError:
                 with suppress(FileExistsError):
-                    os.mkdir(name, 0o700, dir_fd=shared)
+                    make_directory(name, shared, 0o700)
                 directory = self._opened(name, shared, root)
             try:
                 _empty(directory)
@@ -121,26 +124,25 @@ class StagedFiles:
     def write(self, parts: Parts, data: bytes, stamp: int, mode: int, durable: bool) -> None:
         """Write a whole file, with the modification time ``stamp`` in nanoseconds."""
         name = self._names[parts] = f"{len(self._names)}{_STAGED}"
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = os.open(name, flags, mode, dir_fd=self._directory)
+        descriptor = open_file(name, self._directory, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         try:
-            os.fchmod(descriptor, mode)
+            set_mode(descriptor, mode)
             rest = memoryview(data)
             while rest:
                 rest = rest[os.write(descriptor, rest) :]
-            os.utime(descriptor, ns=(stamp, stamp))
+            set_time(descriptor, stamp)
             if durable:
-                os.fsync(descriptor)
+                sync(descriptor)
         finally:
             os.close(descriptor)
 
     def place(self, parts: Parts, parent: int) -> None:
         """Rename a file into its directory, over the one that is there."""
-        os.rename(self._names[parts], parts[-1], src_dir_fd=self._directory, dst_dir_fd=parent)
+        rename(self._names[parts], self._directory, parts[-1], parent)
 
 
 def _empty(directory: int) -> None:
     """Remove staged files, and leave files with other names."""
     for name in os.listdir(directory):
         if name.endswith(_STAGED):
-            os.unlink(name, dir_fd=directory)
+            remove_file(name, directory)

@@ -14,25 +14,31 @@ from coshelf.engines.closed import closed_shelf
 from coshelf.engines.files.names import TRAILER, is_long, key_in_trailer
 from coshelf.engines.files.paths import OWN, Parts, is_part
 from coshelf.engines.files.pickle_files import YOUNG, begins_as_pickle, could_be_pickle, is_whole
+from coshelf.engines.files.twins import NO_NAME, Twins
 from coshelf.errors import DamagedRecord, InvalidKey
+from coshelf.system.file_systems.durable import sync
+from coshelf.system.files.directories import (
+    exists,
+    listing,
+    make_directory,
+    open_directory,
+    open_file,
+    status_of,
+)
+from coshelf.system.files.positions import read_at
+from coshelf.system.rights.owners import set_mode
 from coshelf.system.threads.cooperation import new_reentrant_lock
 
 __all__ = [
-    "OPEN_DIRECTORY",
     "Inspect",
     "Standing",
     "Tree",
     "is_missing",
     "mode_of_directories",
-    "names_in",
 ]
 
-OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # does not wait for the writer of a FIFO
-# The errors of a file system for a name that it does not allow.
-_NO_NAME = {errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ}
 _NO_FILE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.ENODEV, errno.EISDIR, errno.ESTALE}
-_MISSING = _NO_FILE | _NO_NAME
+_MISSING = _NO_FILE | NO_NAME
 _PAUSE = 0.002
 # Seconds in which an empty file may have an old time: the kernel empties a file before it sets its time.
 _TRUNCATING = 0.25
@@ -60,12 +66,12 @@ class Standing(NamedTuple):
 
 
 class Tree:
-    """The directory, held open. ``folds``: names that differ only in case are the same on its file system."""
+    """The directory, held open. ``twins``: which names its file system takes for the same."""
 
     def __init__(self, where: str, descriptor: int) -> None:
         self.where = where
         self.descriptor = descriptor
-        self.folds = False
+        self.twins = Twins()
         self._counting = new_reentrant_lock()
         self._users = 1  # the engine, until it is closed
 
@@ -108,12 +114,12 @@ class Tree:
         made = False
         if make is not None:
             with suppress(FileExistsError):
-                os.mkdir(part, make, dir_fd=above)
+                make_directory(part, above, make)
                 made = True
-        descriptor = os.open(part, OPEN_DIRECTORY, dir_fd=above)
+        descriptor = open_directory(part, above)
         try:
             if made and make is not None:  # the umask removed some bits; the directory above may set the group bit
-                os.fchmod(descriptor, make | os.fstat(descriptor).st_mode & stat.S_ISGID)
+                set_mode(descriptor, make | os.fstat(descriptor).st_mode & stat.S_ISGID)
             self._refuse_twin(above, part)
         except BaseException:
             os.close(descriptor)
@@ -122,14 +128,14 @@ class Tree:
 
     def _refuse_twin(self, directory: int, name: str) -> None:
         """Raise FileNotFoundError for a name that was found, but is spelled in another way in the directory."""
-        if self.folds and name not in names_in(directory):
+        if self.twins.hide(name, directory):
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
 
     def look(self, parts: Parts) -> os.stat_result | None:
         """What lies at a path, or None."""
         try:
             with self.directory(parts[:-1]) as parent:
-                found = os.stat(parts[-1], dir_fd=parent, follow_symlinks=False)
+                found = status_of(parts[-1], parent)
                 self._refuse_twin(parent, parts[-1])
                 return found
         except OSError as error:
@@ -139,7 +145,7 @@ class Tree:
 
     def exists(self, path: str) -> bool:
         """Whether there could be something at a path. Nothing is read from there, so links do not matter."""
-        return os.access(path, os.F_OK, dir_fd=self.descriptor, effective_ids=True)
+        return exists(path, self.descriptor)
 
     def standing(self, parts: Parts, leaving: set[Parts]) -> Standing:
         """What is at a path, as if the files in ``leaving`` were removed.
@@ -150,18 +156,18 @@ class Tree:
         try:
             for depth, part in enumerate(parts, 1):
                 try:
-                    found = os.stat(part, dir_fd=current, follow_symlinks=False)
+                    found = status_of(part, current)
                 except FileNotFoundError:
                     return Standing()
                 except OSError as error:
-                    if error.errno in _NO_NAME:
+                    if error.errno in NO_NAME:
                         return Standing(obstacle=f"has a part that cannot be a name here ({error.strerror})")
                     raise
-                if self.folds and part not in names_in(current):
+                if self.twins.hide(part, current):
                     return Standing(obstacle="has a part that the file system takes for another name")
                 if depth == len(parts) or not stat.S_ISDIR(found.st_mode):
                     return self._stands(parts, depth, found, leaving)
-                current = os.open(part, OPEN_DIRECTORY, dir_fd=current)
+                current = open_directory(part, current)
                 held.append(current)
             return Standing()
         finally:
@@ -207,7 +213,7 @@ class Tree:
         """A descriptor of the regular file at a path, or None if there is none."""
         try:
             with self.directory(parts[:-1]) as parent:
-                descriptor = os.open(parts[-1], _FILE, dir_fd=parent)
+                descriptor = open_file(parts[-1], parent)
                 try:
                     self._refuse_twin(parent, parts[-1])
                 except BaseException:
@@ -259,9 +265,9 @@ class Tree:
         with self._opened(parts) as descriptor:
             if descriptor is None or not stat.S_ISREG((status := os.fstat(descriptor)).st_mode):
                 return None
-            end = os.pread(descriptor, TRAILER, max(0, status.st_size - TRAILER))
+            end = read_at(descriptor, TRAILER, max(0, status.st_size - TRAILER))
             length = key_in_trailer(end, status.st_size)
-            return None if length is None else os.pread(descriptor, length, status.st_size - TRAILER - length)
+            return None if length is None else read_at(descriptor, length, status.st_size - TRAILER - length)
 
     def files_in(self, parts: Parts) -> dict[str, os.stat_result]:
         """The regular files in a directory, by name, without those that are removed meanwhile."""
@@ -294,41 +300,25 @@ class Tree:
 
     @contextmanager
     def _listing(self, parts: Parts) -> Iterator[int]:
-        """A new descriptor to list a directory: duplicates of a descriptor share the position in the listing."""
-        if parts:
-            with self.directory(parts) as directory:
-                yield directory
-            return
-        directory = os.open(".", OPEN_DIRECTORY, dir_fd=self.descriptor)
-        try:
+        """A new descriptor to list a directory."""
+        with self.directory(parts) if parts else listing(self.descriptor) as directory:
             yield directory
-        finally:
-            os.close(directory)
 
     def sync_file(self, parts: Parts) -> None:
         """Make a file's content durable, if it is still there."""
         with self._opened(parts) as descriptor:
             if descriptor is not None:
-                os.fsync(descriptor)
-
-
-def names_in(directory: int) -> list[str]:
-    """The names in an open directory, read by a new descriptor: duplicates share the position in the listing."""
-    descriptor = os.open(".", OPEN_DIRECTORY, dir_fd=directory)
-    try:
-        return os.listdir(descriptor)
-    finally:
-        os.close(descriptor)
+                sync(descriptor)
 
 
 def _content(descriptor: int, size: int) -> bytes:
     """The content of a file, which is ``size`` bytes if no process is writing it."""
-    data = os.pread(descriptor, size + 1, 0)
+    data = read_at(descriptor, size + 1, 0)
     if len(data) == size:
         return data
     pieces = [data]
     offset = len(data)
-    while piece := os.pread(descriptor, max(size, 1 << 20), offset):
+    while piece := read_at(descriptor, max(size, 1 << 20), offset):
         pieces.append(piece)
         offset += len(piece)
     return b"".join(pieces)

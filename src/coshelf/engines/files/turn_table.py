@@ -12,8 +12,11 @@ from coshelf.contract import Engine
 from coshelf.engines.files.staging import Staging
 from coshelf.engines.turn_table.home import TableHome
 from coshelf.errors import ShelfPermissionError, StorageError
-from coshelf.system.files.durable import sync_directory
+from coshelf.system.file_systems.durable import sync, sync_directory
+from coshelf.system.files import flags
+from coshelf.system.files.names import replace
 from coshelf.system.files.os_errors import translated
+from coshelf.system.rights.owners import set_mode
 from coshelf.trust.exposure import exposure_to_others_than
 from coshelf.trust.writers import writers_of
 
@@ -56,15 +59,15 @@ class FilesTableHome(TableHome):
     def next_block(self) -> int:
         path = os.path.join(self._staging.path, _BLOCK)
         number = self._last_block(path) + 1
-        descriptor = os.open(f"{path}-new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(f"{path}-new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | flags.ASIDE, 0o600)
         try:
             with contextlib.suppress(PermissionError):  # another user's, who was killed
-                os.fchmod(descriptor, self.like().st_mode & 0o666)
+                set_mode(descriptor, self.like().st_mode & 0o666)
             os.write(descriptor, b"%d\n" % number)
-            os.fsync(descriptor)
+            sync(descriptor)
         finally:
             os.close(descriptor)
-        os.rename(f"{path}-new", path)
+        replace(f"{path}-new", path)
         sync_directory(self._staging.path)
         return number
 

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
+from typing import Literal
 
 from coshelf.contract import Batch, Doorbell, Engine, Entry, Line, Place, Turns, Who
 from coshelf.engines.closed import closed_shelf
@@ -19,6 +20,7 @@ from coshelf.engines.leases.rows import BELLS, LINES, MEMBERS, TOKENS, Row, Seat
 from coshelf.engines.renewing import Renewer
 from coshelf.errors import CoshelfError, DamagedRecord, OutcomeUnknown
 from coshelf.system.processes import program
+from coshelf.system.threads.alone import alone
 from coshelf.system.threads.cooperation import new_reentrant_lock
 
 __all__ = ["LEASE", "HasLines", "Lines"]
@@ -38,32 +40,44 @@ class Lines(Turns):
         is_closed: whether the engine has been closed.
     """
 
-    ends_with = "lease"
+    ends_with: Literal["process", "lease"] = "lease"
 
     def __init__(self, engine: Engine, lease: float | None = None) -> None:
         self.engine = engine
-        self.lease: float = LEASE if lease is None else lease
+        self.lease = (LEASE if lease is None else lease) if self.ends_with == "lease" else None
         self.is_closed = False
-        self._renewer = Renewer("coshelf-turns", self.lease / 3)
+        self._renewer = Renewer("coshelf-turns", (self.lease or LEASE) / 3)
         self._begin()
 
     def _begin(self) -> None:
-        self._pid = os.getpid()
         self._lock = new_reentrant_lock()
         self._member: Member | None = None
         self._kept: dict[str, _Kept] = {}
         self._places: weakref.WeakValueDictionary[str, LeasedPlace] = weakref.WeakValueDictionary()
         self._sweeps_until: float | None = None
-        self._patience = Patience(self.engine, self.lease)
+        self._patience = self.new_patience()
+        self._pid = os.getpid()  # last
+
+    def new_member(self) -> Member:
+        """This process as a member, from now on."""
+        assert self.lease is not None
+        return Member(self.engine, self.lease)
+
+    def new_patience(self) -> Patience:
+        """What a waiter knows of other members: nothing as yet."""
+        assert self.lease is not None
+        return Patience(self.engine, self.lease)
 
     # --- joining -----------------------------------------------------------------------------------------------------
 
     def join(self, name: bytes, most: int = 1, parties: int = 0, task: str = "") -> Place:
         self._refuse_closed()
         if self._pid != os.getpid():
-            self._begin()  # the parent has its own member
+            with alone():
+                if self._pid != os.getpid():
+                    self._begin()  # the parent has its own member
         if self._sweeps_until is None:
-            self._sweeps_until = now() + 2 * self.lease
+            self._sweeps_until = now() + 2 * (self.lease or LEASE)
             self._sweep()
         id = os.urandom(8).hex()
         member = self._enter(id, name)
@@ -88,7 +102,7 @@ class Lines(Turns):
             if member is not None and not member.is_lost:
                 member.places[id] = name
                 return member
-        member = Member(self.engine, self.lease)
+        member = self.new_member()
         member.places[id] = name
         kept = _Kept(self, member)
         with self._lock:

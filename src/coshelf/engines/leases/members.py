@@ -13,18 +13,14 @@ from typing import Any
 from coshelf.contract import ABSENT, Batch, Engine, Entry
 from coshelf.engines.leases.rows import MEMBERS, packed, unpacked
 from coshelf.errors import Conflict, CoshelfError, OutcomeUnknown
+from coshelf.system.clock import steady as now
 from coshelf.system.processes.identity import Process, this_process
 
-__all__ = ["Member", "Patience", "now"]
+__all__ = ["LOOK", "Member", "Patience", "now"]
 
-_LOOK = 0.02  # seconds for which a process that was alive counts as alive
+LOOK = 0.02
+"""Seconds for which a process that was alive counts as alive."""
 _MARGIN = 0.1  # of the lease, by which clocks may go at different speeds
-
-
-def now() -> float:
-    """Seconds by a clock that nobody sets, and that goes on while the machine sleeps."""
-    clock: int | None = getattr(time, "CLOCK_BOOTTIME", None)
-    return time.monotonic() if clock is None else time.clock_gettime(clock)
 
 
 class Member:
@@ -122,7 +118,7 @@ class Patience:
         seen = self._seen.get(id)
         if seen is None or seen.version != version:
             seen = self._seen[id] = _Seen(version, at)
-        elif at - seen.looked < _LOOK:
+        elif at - seen.looked < LOOK:
             return False
         seen.looked = at
         return _is_alive(entry.record) is False or at - seen.since > self._lease

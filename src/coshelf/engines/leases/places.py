@@ -22,9 +22,9 @@ class _Lines(Protocol):
     """What a place needs of :class:`coshelf.engines.leases.lines.Lines`."""
 
     engine: Engine
-    lease: float
     is_closed: bool
 
+    def new_patience(self) -> Patience: ...
     def read(self, name: bytes) -> Row | None: ...
     def draw_token(self) -> int: ...
     def remove(self, name: bytes, is_over: Callable[[Seat], bool]) -> None: ...
@@ -86,7 +86,7 @@ class LeasedPlace(Place):
             return not (self.is_over() or self.member.is_lost)
         end = None if timeout is None else time.monotonic() + timeout
         engine = self._lines.engine
-        bell, patience = engine.doorbell(line_key(self.name)), Patience(engine, self._lines.lease)
+        bell, patience = engine.doorbell(line_key(self.name)), self._lines.new_patience()
         while not self.is_over():
             sequence = bell.sequence()
             if self._look(patience):

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 import time
-import weakref
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -22,6 +21,7 @@ from coshelf.errors import ShelfClosed
 from coshelf.keys import FIRST, LAST
 from coshelf.system.threads.bridge import awaited, is_bridged
 from coshelf.system.threads.cooperation import new_reentrant_lock
+from coshelf.system.threads.living import Living
 from coshelf.system.waiting.backoff import Backoff
 from coshelf.values.expiry import time_of
 
@@ -91,7 +91,7 @@ class Seen:
         self.time = now
         self.where = where
         self.is_closed = False
-        self.readers: weakref.WeakSet[ObjectsChanges] = weakref.WeakSet()
+        self.readers: Living[ObjectsChanges] = Living()
         self._sights: OrderedDict[str, _Sight] = OrderedDict()
         self._lock = new_reentrant_lock()
 

@@ -6,7 +6,6 @@ Inside a bridge the asynchronous functions of the client library are used.
 from __future__ import annotations
 
 import datetime as dt
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -18,6 +17,7 @@ from coshelf.engines.objects.address import Address
 from coshelf.engines.objects.failures import Changed, Lost, translated
 from coshelf.errors import CoshelfError, OutcomeUnknown, ShelfPermissionError, StorageError, Unsupported
 from coshelf.system.extras import imported
+from coshelf.system.processes.forks import at_fork
 from coshelf.system.threads.bridge import awaited, is_bridged
 
 __all__ = ["NEW", "Client", "Found", "Listed", "Token"]
@@ -63,8 +63,7 @@ def _after_fork() -> None:
     _Process.is_lost = _Process.is_lost or _Process.used
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+at_fork(after_in_child=_after_fork)
 
 
 class Client:

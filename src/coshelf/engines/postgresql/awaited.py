@@ -7,7 +7,6 @@ to the loop on which it was made.
 from __future__ import annotations
 
 import asyncio
-import select
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
@@ -22,6 +21,7 @@ from coshelf.engines.postgresql.failures import ServerSilentError
 from coshelf.system.threads.bridge import awaited, can_await
 from coshelf.system.threads.per_loop import soon
 from coshelf.system.waiting.backoff import pause
+from coshelf.system.waiting.polling import readable
 
 __all__ = ["AsyncConnection", "AwaitedConnection", "LoopConnections"]
 
@@ -152,12 +152,11 @@ class AwaitedConnection:
         """False if the connection is known to be lost. A message between two statements may also be a notice."""
         if self.closed:
             return False
-        poll = select.poll()
-        poll.register(self.pgconn.socket, select.POLLIN)
+        mine = (self.pgconn.socket,)
         for seconds in (0.0, _LAST_WORDS, _LAST_WORDS):
-            if seconds and not poll.poll(0):
+            if seconds and not readable(mine, 0):
                 pause(seconds)
-            if not poll.poll(0):
+            if not readable(mine, 0):
                 return True
             try:
                 self.pgconn.consume_input()

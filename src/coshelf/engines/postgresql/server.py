@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import logging
 import os
-import select
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TypeAlias, TypeVar, cast
@@ -20,9 +19,11 @@ from coshelf.engines.postgresql.address import Address
 from coshelf.engines.postgresql.awaited import AsyncConnection, AwaitedConnection, LoopConnections
 from coshelf.engines.postgresql.failures import ServerSilentError, hopeless, is_lost, reason, translate
 from coshelf.engines.postgresql.lone_connections import LoneConnections
+from coshelf.system.threads.alone import alone
 from coshelf.system.threads.bridge import is_bridged
 from coshelf.system.threads.cooperation import can_start_threads, new_reentrant_lock
 from coshelf.system.threads.per_loop import PerLoop
+from coshelf.system.waiting.polling import readable
 
 __all__ = ["Connection", "Server", "of_parents", "rows_of"]
 
@@ -30,7 +31,7 @@ _T = TypeVar("_T")
 _Pool: TypeAlias = "ConnectionPool[Connection] | LoneConnections[Connection]"
 
 _ATTEMPT = 0.3  # seconds to wait for a connection before the cause of its failure is examined
-_LAST_WORDS = 10  # milliseconds between a server's last message and the end of the connection
+_LAST_WORDS = 0.01  # seconds between a server's last message and the end of the connection
 _SLOWEST = 1 << 20  # bytes a second
 _NAME = "coshelf-"
 _numbers = itertools.count(1)
@@ -79,10 +80,8 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
         """False if the connection is known to be lost. A message between two statements may also be a notice."""
         if self.closed:
             return False
-        poll = select.poll()
-        poll.register(self.pgconn.socket, select.POLLIN)
-        for wait in (0, _LAST_WORDS, _LAST_WORDS):
-            if not poll.poll(wait):
+        for seconds in (0.0, _LAST_WORDS, _LAST_WORDS):
+            if not readable((self.pgconn.socket,), seconds):
                 return True
             try:
                 self.pgconn.consume_input()
@@ -117,14 +116,16 @@ class Server:
         if pool is not None and self._pid == os.getpid():
             return pool
         if self._pid != os.getpid():
-            self._making = new_reentrant_lock()  # a thread that only the parent has may hold the parent's lock
+            with alone():
+                if self._pid != os.getpid():
+                    self._making = new_reentrant_lock()  # a thread that only the parent has may hold the parent's lock
+                    if self._pool is not None:
+                        of_parents.append(self._pool)
+                        self._pool = None
+                    self._pid = os.getpid()
         with self._making:
-            if self._pool is not None and self._pid != os.getpid():
-                of_parents.append(self._pool)
-                self._pool = None
             if self._pool is None:
                 self._pool = self._new_pool()
-                self._pid = os.getpid()
                 if self._closed:
                     self._pool.close()
             return self._pool

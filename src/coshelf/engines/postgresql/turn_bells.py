@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import time
-import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -25,6 +24,7 @@ from coshelf.engines.postgresql.tables import Shelf
 from coshelf.engines.wakeable import WakeableWait
 from coshelf.errors import DamagedRecord
 from coshelf.keys import decode_element
+from coshelf.system.threads.alone import alone
 from coshelf.system.threads.bridge import awaited, is_bridged
 from coshelf.system.threads.cooperation import (
     Gates,
@@ -33,6 +33,7 @@ from coshelf.system.threads.cooperation import (
     is_cooperative,
     new_reentrant_lock,
 )
+from coshelf.system.threads.living import Living
 from coshelf.system.waiting.backoff import Backoff
 
 __all__ = ["TurnBell", "TurnBells", "channel_of_turns", "lock_of_turns", "ring_of"]
@@ -156,26 +157,28 @@ class TurnBells:
         self._begin()
 
     def _begin(self) -> None:
-        self._pid = os.getpid()
         self._lock = new_reentrant_lock()
         self.is_listening = False
-        self._bells: weakref.WeakSet[TurnBell] = weakref.WeakSet()
+        self._bells: Living[TurnBell] = Living()
         self._waiting: list[TurnBell] = []
         self._needed_at = 0.0
         self._thread: ServiceThread | None = None
         self._wait: WakeableWait | None = None
         self._backoff = Backoff(_FIRST_RETRY, _LONGEST_RETRY, spread=0.5)
         self._retry_at = 0.0
+        self._pid = os.getpid()  # last
 
     # --- those that wait ---------------------------------------------------------------------------------------------
 
     def know(self, bell: TurnBell) -> None:
         """From now on, ring a bell."""
         if self._pid != os.getpid():
-            if self._connection is not None:
-                of_parents.append(self._connection)  # the parent listens there
-                self._connection = None
-            self._begin()
+            with alone():
+                if self._pid != os.getpid():
+                    if self._connection is not None:
+                        of_parents.append(self._connection)  # the parent listens there
+                        self._connection = None
+                    self._begin()
         with self._lock:
             self._bells.add(bell)
 

@@ -10,23 +10,26 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from urllib.parse import quote
 
 from coshelf.contract import OpenOptions
+from coshelf.engines.beginnings import note_use
 from coshelf.engines.closed import closed_shelf
+from coshelf.engines.sqlite.addresses import uri_of
 from coshelf.engines.sqlite.failures import translated
-from coshelf.errors import StorageError
+from coshelf.errors import OpenUnderAnotherName, StorageError
+from coshelf.system.files.paths import is_one_name
+from coshelf.system.processes.forks import at_fork
 from coshelf.system.threads.cooperation import new_reentrant_lock
+from coshelf.system.threads.living import Living
 
 __all__ = ["Connections"]
 
 _MOST_IDLE = 8
 _FORK_PATIENCE = 1.0  # seconds
 
-_all: weakref.WeakSet[Connections] = weakref.WeakSet()
+_all: Living[Connections] = Living()
 _held_at_fork: list[Connections] = []
 # Connections of the parent of this process. They are never closed here, because that could remove their log.
 _of_parents: list[object] = []
@@ -35,8 +38,9 @@ _of_parents: list[object] = []
 class Connections:
     """The idle connections to one file, and the number of those in use."""
 
-    def __init__(self, path: str, options: OpenOptions) -> None:
+    def __init__(self, path: str, file: os.stat_result, options: OpenOptions) -> None:
         self.path = path
+        self._file = file
         self.timeout = options.timeout
         self.reads_only = options.flag == "r"
         self._idle: list[sqlite3.Connection] = []
@@ -47,6 +51,19 @@ class Connections:
         self._forked_in_use = False
         self._renew_locks()
         _all.add(self)
+        note_use(self)
+
+    def refuse_other_names(self) -> None:
+        """Raise if this process has the file open by another name: SQLite finds a log by the name of the database."""
+        for other in list(_all):
+            if other is not self and other.has_open(self._file) and not is_one_name(other.path, self.path):
+                raise OpenUnderAnotherName(
+                    f"{self.path} is open in this process as {other.path}: use one name for one shelf"
+                )
+
+    def has_open(self, file: os.stat_result) -> bool:
+        """Whether SQLite may have this file open for these connections."""
+        return (not self._closed or self._in_use > 0) and os.path.samestat(self._file, file)
 
     def _renew_locks(self) -> None:
         self._lock = new_reentrant_lock()  # a signal handler or finalizer may interrupt a call
@@ -54,7 +71,7 @@ class Connections:
 
     def _open(self) -> sqlite3.Connection:
         mode = "ro" if self.reads_only else "rw"
-        uri = f"file:{quote(os.fsencode(self.path))}?mode={mode}"
+        uri = uri_of(self.path, mode)
         with translated(self.path, "open", self.timeout):
             connection = sqlite3.connect(
                 uri, timeout=self.timeout, uri=True, isolation_level=None, check_same_thread=False, cached_statements=32
@@ -133,9 +150,11 @@ class Connections:
         self._close_idle()
 
     def _close_idle(self) -> None:
-        while self._idle:
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for connection in idle:
             with suppress(sqlite3.Error):
-                self._idle.pop().close()
+                connection.close()
 
     # --- forks -------------------------------------------------------------------------------------------------------
 
@@ -170,4 +189,4 @@ def _after_in_child() -> None:
         _held_at_fork.pop().after_fork_in_child()
 
 
-os.register_at_fork(before=_before, after_in_parent=_after_in_parent, after_in_child=_after_in_child)
+at_fork(before=_before, after_in_parent=_after_in_parent, after_in_child=_after_in_child)

@@ -8,9 +8,11 @@ import os
 import sqlite3
 import tempfile
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from coshelf import records
+from coshelf.engines.beginnings import APPLICATION
 from coshelf.engines.sqlite.connections import Connections
 from coshelf.engines.sqlite.failures import translated
 from coshelf.engines.wrong_places import NO_DIRECTORY
@@ -21,19 +23,21 @@ from coshelf.errors import (
     NotAShelf,
     ShelfNotFound,
 )
-from coshelf.system.files.durable import sync_directory
+from coshelf.system.file_systems.durable import sync_directory
+from coshelf.system.files import names
 from coshelf.system.files.os_errors import translate
+from coshelf.system.rights import owners
 from coshelf.trust import marks
 
-__all__ = ["Row", "create", "look_at"]
+__all__ = ["Content", "Row", "create", "look_at"]
 
-_APPLICATION = 0x636F7368  # "cosh"
 _FORMAT = 1
 _TABLES = {
     "entries": "CREATE TABLE entries (key BLOB PRIMARY KEY, record BLOB NOT NULL) WITHOUT ROWID",
     "shelf": "CREATE TABLE shelf (number INTEGER NOT NULL, store_id BLOB NOT NULL, created REAL NOT NULL)",
 }
 _STORE_ID = 16
+_INSERT = "INSERT INTO entries VALUES (?, ?)"
 
 
 @dataclass(frozen=True)
@@ -49,10 +53,27 @@ class Row:
     created: float
 
 
-def create(path: str, mode: int, *, over: bool = False) -> bool:
-    """Make an empty shelf of this user under a temporary name, durably, and rename it. False if the name is taken.
+@dataclass(frozen=True)
+class Content:
+    """What a new shelf has.
 
-    With ``over``, it replaces the file of that name. The caller holds a lock, so that no other process replaces it.
+    Attributes:
+        store_id: its id; None: a new one.
+        number: the number of its last commit.
+        pages: keys and sealed records.
+        is_marked: whether it bears this user's mark of trust.
+    """
+
+    store_id: bytes | None = None
+    number: int = 0
+    pages: Iterable[list[tuple[bytes, bytes]]] = ()
+    is_marked: bool = True
+
+
+def create(path: str, mode: int, content: Content = Content(), *, over: bool = False) -> bool:
+    """Make a shelf under a temporary name, durably, and rename it. False if the name is taken.
+
+    With ``over``, it replaces the file of that name. The caller makes sure that no process has that open.
     """
     prefix = f".{os.fsdecode(os.fsencode(os.path.basename(path))[:100])}.coshelf-"
     try:
@@ -63,16 +84,18 @@ def create(path: str, mode: int, *, over: bool = False) -> bool:
         raise translate(error, "create", "the shelf", path) from error
     try:
         with os.fdopen(descriptor) as file:
-            os.fchmod(descriptor, mode)
-            store_id = os.urandom(_STORE_ID)
+            owners.set_mode(descriptor, mode)
+            store_id = content.store_id or os.urandom(_STORE_ID)
 
             def make(mark: bytes | None) -> bool:
                 with translated(path, "create", 0):
-                    _fill(temporary, store_id, mark)
+                    _fill(temporary, store_id, content, mark)
                 os.fsync(descriptor)
                 file.close()  # before the file can be opened: this drops all locks of this process on it
                 return _place(temporary, path, over=over)
 
+            if not content.is_marked:
+                return make(None)
             return marks.make_marked(store_id, os.fstat(descriptor), path, make)
     except CoshelfError:
         raise
@@ -80,32 +103,36 @@ def create(path: str, mode: int, *, over: bool = False) -> bool:
         raise translate(error, "create", "the shelf", path) from error
     finally:
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
+            names.remove(temporary)
 
 
 def _place(temporary: str, path: str, *, over: bool) -> bool:
     """Give the file its name, durably. Without ``over``, return False if something else has the name by now."""
     try:
         if over:
-            os.rename(temporary, path)
+            names.replace(temporary, path)
         else:
-            os.link(temporary, path)
+            names.link_new(temporary, path)
     except FileExistsError:
         return False
     sync_directory(os.path.dirname(path))
     return True
 
 
-def _fill(temporary: str, store_id: bytes, mark: bytes | None) -> None:
+def _fill(temporary: str, store_id: bytes, content: Content, mark: bytes | None) -> None:
     with contextlib.closing(sqlite3.connect(temporary, isolation_level=None)) as database:
-        database.execute(f"PRAGMA application_id = {_APPLICATION}")
+        database.execute(f"PRAGMA application_id = {APPLICATION}")
         database.execute(f"PRAGMA user_version = {_FORMAT}")
         for statement in _TABLES.values():
             database.execute(statement)
-        database.execute("INSERT INTO shelf VALUES (0, ?, ?)", (store_id, time.time()))
+        database.execute("BEGIN")
+        database.execute("INSERT INTO shelf VALUES (?, ?, ?)", (content.number, store_id, time.time()))
         if mark is not None:
-            record = records.seal(mark, records.checksum(marks.ROW_KEY, mark), 0)
-            database.execute("INSERT INTO entries VALUES (?, ?)", (marks.ROW_KEY, record))
+            record = records.seal(mark, records.checksum(marks.ROW_KEY, mark), content.number)
+            database.execute(_INSERT, (marks.ROW_KEY, record))
+        for page in content.pages:
+            database.executemany(_INSERT, page)
+        database.execute("COMMIT")
         database.execute("PRAGMA journal_mode = WAL")
 
 
@@ -114,7 +141,7 @@ def look_at(connections: Connections) -> Row:
     path = connections.path
     with connections.lent() as database, translated(path, "open", connections.timeout):
         ((application,),) = database.execute("PRAGMA application_id").fetchall()
-        if application != _APPLICATION:
+        if application != APPLICATION:
             raise NotAShelf(f"{path} is not a shelf of the sqlite engine; it has not been changed")
         ((version,),) = database.execute("PRAGMA user_version").fetchall()
         if version != _FORMAT:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from coshelf.contract import (
     Batch,
     Capabilities,
     Changes,
+    Engine,
     Entry,
     OpenOptions,
     Position,
@@ -28,8 +29,7 @@ from coshelf.engines.sqlite.database import Row
 from coshelf.engines.sqlite.failures import translated
 from coshelf.engines.sqlite.reading import COUNT, FIRST_EXPIRY, GET, SqliteSnapshot, entry_of
 from coshelf.engines.sqlite.sidecars import LockFile, Sidecars
-from coshelf.engines.sqlite.turn_table import SqliteTableHome
-from coshelf.engines.turn_table.table import TableTurns
+from coshelf.engines.sqlite.turns import turns_of
 from coshelf.engines.whereabouts import missed
 from coshelf.errors import ReadOnlyShelf
 from coshelf.system.threads.cooperation import Gates
@@ -39,6 +39,8 @@ from coshelf.trust.provenance import unmarked
 from coshelf.values.expiry import INDEX, row_of
 
 if TYPE_CHECKING:
+    from coshelf.engines.sqlite.lines import SqliteLines
+    from coshelf.engines.turn_table.table import TableTurns
     from coshelf.inspection.reports import Compaction, Figures, Progress, Report
 
 __all__ = ["SqliteEngine"]
@@ -56,7 +58,14 @@ class SqliteEngine(ExclusiveEngine):
     name = "sqlite"
     _lock: DirectoryLock | None
 
-    def __init__(self, connections: Connections, row: Row, sidecars: Sidecars, options: OpenOptions) -> None:
+    def __init__(
+        self,
+        connections: Connections,
+        row: Row,
+        sidecars: Sidecars,
+        options: OpenOptions,
+        open_engine: Callable[[str, OpenOptions], Engine],
+    ) -> None:
         self._connections = connections
         self._sidecars = sidecars
         self._options = options
@@ -70,7 +79,7 @@ class SqliteEngine(ExclusiveEngine):
         self._closed = False
         self._gates = Gates()
         self._lock = None if options.flag == "r" else self._new_lock()
-        self._turns = TableTurns(SqliteTableHome(self, self._path, sidecars, options.timeout, self._refuse_use))
+        self._turns = turns_of(self, self._path, sidecars, options, open_engine, self._refuse_use)
         self.capabilities = Capabilities(
             exclusive="processes",
             watch="poll",
@@ -303,7 +312,7 @@ class SqliteEngine(ExclusiveEngine):
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         return Compaction(before, os.stat(self._path).st_size)
 
-    def turns(self) -> TableTurns:
+    def turns(self) -> TableTurns | SqliteLines:
         return self._turns
 
     def _refuse_use(self) -> None:

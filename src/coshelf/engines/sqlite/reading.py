@@ -16,6 +16,7 @@ from coshelf.contract import Entry, Snapshot
 from coshelf.engines.sqlite.connections import Connections
 from coshelf.engines.sqlite.failures import translated
 from coshelf.errors import DamagedRecord, DamagedShelf, ShelfClosed
+from coshelf.system.threads.living import Living
 from coshelf.values.expiry import INDEX, row_of
 
 __all__ = ["COUNT", "FIRST_EXPIRY", "GET", "SqliteSnapshot", "entry_of"]
@@ -54,7 +55,7 @@ class _Held:
         self.holders = 1
         connection = connections.take(keep=True)
         self.connection: sqlite3.Connection | None = connection
-        self._cursors: weakref.WeakSet[sqlite3.Cursor] = weakref.WeakSet()
+        self._cursors: Living[sqlite3.Cursor] = Living()
         self._finalizer = weakref.finalize(self, _give_back, connections, connection, self._cursors, self.pid)
         self._finalizer.atexit = False
         if single:
@@ -82,7 +83,7 @@ class _Held:
 
 
 def _give_back(
-    connections: Connections, connection: sqlite3.Connection, cursors: weakref.WeakSet[sqlite3.Cursor], pid: int
+    connections: Connections, connection: sqlite3.Connection, cursors: Living[sqlite3.Cursor], pid: int
 ) -> None:
     if pid == os.getpid():
         for cursor in list(cursors):  # a cursor with unread rows would keep the connection at its instant
@@ -173,6 +174,7 @@ class SqliteSnapshot(Snapshot):
         return SqliteSnapshot(self._connections, self._held)
 
     def close(self) -> None:
-        if not self._closed:
-            self._closed = True
+        with self._held.lock:
+            is_closed, self._closed = self._closed, True
+        if not is_closed:
             self._held.let_go()

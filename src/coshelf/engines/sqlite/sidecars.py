@@ -7,7 +7,6 @@ such as /tmp, any user can make one beside a closed shelf that only its owner ca
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import stat
 from collections.abc import Iterator
@@ -16,11 +15,16 @@ from contextlib import contextmanager, suppress
 from coshelf.engines.directory_lock import Lockable
 from coshelf.engines.hidden_names import with_suffix
 from coshelf.errors import NotAShelf, ShelfNotFound, ShelfPermissionError, StorageError
+from coshelf.system.files import flags
+from coshelf.system.files.links import open_itself
 from coshelf.system.files.os_errors import translate
+from coshelf.system.files.positions import read_at
+from coshelf.system.locks.kinds import EXCLUSIVE, Kind
+from coshelf.system.rights import owners, users
 from coshelf.trust.exposure import exposure_of, exposure_to_others_than
 from coshelf.trust.writers import Writers, writers_of
 
-__all__ = ["LockFile", "Sidecars", "lock_path", "turns_path"]
+__all__ = ["LockFile", "Sidecars", "beside", "lock_path", "turns_path"]
 
 _MAGIC = {
     "-journal": (b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7",),
@@ -30,16 +34,20 @@ _SUFFIXES = ("-journal", "-wal", "-shm")
 _USED_UP = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 
 
+def beside(path: str, suffix: str) -> str:
+    """The path of coshelf's own file beside a database."""
+    place, name = os.path.split(path)
+    return os.path.join(place, f".{with_suffix(name, suffix)}")
+
+
 def lock_path(path: str) -> str:
     """The file that a writer locks."""
-    place, name = os.path.split(path)
-    return os.path.join(place, f".{with_suffix(name, '.coshelf-lock')}")
+    return beside(path, ".coshelf-lock")
 
 
 def turns_path(path: str) -> str:
     """The table of turns."""
-    place, name = os.path.split(path)
-    return os.path.join(place, f".{with_suffix(name, '.coshelf-turns')}")
+    return beside(path, ".coshelf-turns")
 
 
 class Sidecars:
@@ -127,10 +135,10 @@ def _found(path: str) -> Iterator[tuple[os.stat_result, int | str]]:
     To open and close a file would drop the locks that SQLite has on it in this process. ``O_PATH`` does not open it.
     On systems without ``O_PATH``, the list is read by path.
     """
-    if not hasattr(os, "O_PATH"):
+    if not flags.PATH_ONLY:
         yield os.lstat(path), path
         return
-    descriptor = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    descriptor = os.open(path, flags.PATH_ONLY | flags.NO_FOLLOW | flags.CLOSE_ON_EXEC)
     try:
         yield os.fstat(descriptor), descriptor
     finally:
@@ -151,9 +159,9 @@ def _refuse_other_files(path: str, found: os.stat_result, suffix: str) -> None:
     """Raise for a file of another program that only has such a name: SQLite would overwrite it."""
     # If this user may not read it, SQLite cannot either, and raises. The file may be removed meanwhile by SQLite.
     with suppress(PermissionError, FileNotFoundError):
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | flags.ASIDE)
         try:
-            head = os.pread(descriptor, 8, 0)
+            head = read_at(descriptor, 8, 0)
             is_known = os.path.samestat(os.fstat(descriptor), found)
         finally:
             os.close(descriptor)
@@ -171,10 +179,9 @@ class LockFile(Lockable):
         self.path = lock_path(shelf)
         self._shelf = shelf
 
-    def open(self, kind: int) -> int:
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    def open(self, kind: Kind) -> int:
         try:
-            descriptor = os.open(self.path, flags, 0o600)
+            descriptor = open_itself(self.path, os.O_RDWR | os.O_CREAT)
         except OSError as error:
             raise translate(error, "write", "the lock file of the shelf", self.path) from error
         found = os.fstat(descriptor)
@@ -185,10 +192,10 @@ class LockFile(Lockable):
 
     def make(self) -> int:
         """Open it. Every user that may write the shelf may write it, too."""
-        descriptor = self.open(fcntl.LOCK_EX)
+        descriptor = self.open(EXCLUSIVE)
         status, shelf = os.fstat(descriptor), os.stat(self._shelf)
-        if status.st_mode != shelf.st_mode and status.st_uid == os.geteuid():
-            os.fchmod(descriptor, shelf.st_mode & 0o777)
+        if status.st_mode != shelf.st_mode and status.st_uid == users.effective():
+            owners.set_mode(descriptor, shelf.st_mode & 0o777)
             with suppress(OSError):
-                os.fchown(descriptor, shelf.st_uid, shelf.st_gid)
+                owners.set_owner(descriptor, shelf.st_uid, shelf.st_gid)
         return descriptor
