@@ -18,7 +18,7 @@ from urllib.parse import quote
 from coshelf.errors import ShelfPermissionError, StorageError, Unsupported
 from coshelf.trust import marks
 from coshelf.trust.exposure import exposure_above, exposure_of
-from coshelf.trust.provenance import unmarked
+from coshelf.trust.provenance import protecting, unmarked
 
 __all__ = [
     "exposure",
@@ -109,8 +109,7 @@ def mark_database(path: str) -> None:
     reason = exposure(path)
     if reason is not None:
         raise ShelfPermissionError(
-            f"{path} cannot be trusted: {reason}\n"
-            "  hint: take the right to write it from all other users, or open it with trust=True"
+            f"{path} cannot be trusted: {reason}\n  hint: {protecting()}, or open it with trust=True"
         )
     number = _number_of(path)
     found = os.stat(path)

@@ -10,6 +10,7 @@ from coshelf.engines import open_engine
 from coshelf.errors import ShelfPermissionError, Unsupported
 from coshelf.system.files.paths import expanded
 from coshelf.trust.database_marks import is_database, mark_database, unmark_database
+from coshelf.trust.provenance import protecting
 
 __all__ = ["revoke", "trust_shelf"]
 
@@ -42,8 +43,7 @@ def trust_shelf(path: str) -> None:
         reason = engine.exposure()
         if reason is not None:
             raise ShelfPermissionError(
-                f"{path} cannot be trusted: {reason}\n"
-                "  hint: take the right to write it from all other users, or open it with trust=True"
+                f"{path} cannot be trusted: {reason}\n  hint: {protecting()}, or open it with trust=True"
             )
         engine.trust()
     finally:

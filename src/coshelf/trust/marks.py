@@ -17,7 +17,9 @@ from itertools import islice
 from pathlib import Path
 
 from coshelf.errors import StorageError
-from coshelf.system.files.durable import sync_directory
+from coshelf.system.file_systems.durable import sync_directory
+from coshelf.system.files import flags, names
+from coshelf.system.rights import profile_directories, users
 
 __all__ = [
     "ROW_KEY",
@@ -111,7 +113,7 @@ def unmark(store_id: bytes, device: int, inode: int) -> bool:
 
 def _mark_in(directory: Path, store_id: bytes, device: int, inode: int) -> str | None:
     try:
-        secret = _read(f"{directory}/secret", os.O_NOFOLLOW)
+        secret = _read(f"{directory}/secret", flags.NO_FOLLOW)
     except OSError as error:
         if error.errno in (errno.EMFILE, errno.ENFILE):  # this says nothing about the mark
             raise StorageError(
@@ -129,9 +131,9 @@ def _is_file(path: str) -> bool:
         return False
 
 
-def _read(path: str | Path, flags: int = 0) -> bytes:
+def _read(path: str | Path, extra: int = 0) -> bytes:
     """The content of a small file. Raises an error for a pipe or a device, without waiting for it."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | flags)
+    descriptor = os.open(path, os.O_RDONLY | flags.NO_WAIT | flags.CLOSE_ON_EXEC | extra)
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise OSError(errno.EINVAL, "it is not a regular file", str(path))
@@ -144,10 +146,10 @@ def marked_elsewhere(store_id: bytes) -> str | None:
     """The path of the marked shelf with this id, if this user has a mark for one and it still exists."""
     for directory in _state_directories():
         try:
-            secret = _read(directory / "secret", os.O_NOFOLLOW)
+            secret = _read(directory / "secret", flags.NO_FOLLOW)
             with os.scandir(directory / "trusted") as marks:
                 for mark in islice(marks, _MOST_MARKS):
-                    path = os.fsdecode(_read(Path(mark.path), os.O_NOFOLLOW).removesuffix(b"\n"))
+                    path = os.fsdecode(_read(Path(mark.path), flags.NO_FOLLOW).removesuffix(b"\n"))
                     with contextlib.suppress(OSError, ValueError):  # the path does not exist any more
                         found = os.stat(path)
                         if _name(secret, store_id, found.st_dev, found.st_ino) == mark.name:
@@ -186,7 +188,8 @@ def _digest(secret: bytes, what: bytes) -> bytes:
 
 
 def _name(secret: bytes, store_id: bytes, device: int, inode: int) -> str:
-    return _digest(secret, store_id + device.to_bytes(8, "little") + inode.to_bytes(8, "little")).hex()
+    numbers = b"".join(number.to_bytes(8 if number < 1 << 64 else 16, "little") for number in (device, inode))
+    return _digest(secret, store_id + numbers).hex()  # ReFS, of Windows, has numbers of 128 bits
 
 
 def _given_secret() -> bytes | None:
@@ -211,25 +214,37 @@ def _state_directories() -> Iterator[Path]:
     is left out. With ``sudo``, the home in the environment is that of another user, and that user could not read a
     secret that root made there.
     """
-    import pwd
-
+    if not users.has_numbers:
+        yield from _in_profile()
+        return
     # Paths are text here: each opening calls this twice, and making Path objects took most of the time.
     base, home = os.environ.get("XDG_STATE_HOME"), os.environ.get("HOME")
     named = [base] if base and os.path.isabs(base) else []
     named += [f"{home}/.local/state"] if home and os.path.isabs(home) else []
     known = list(dict.fromkeys(map(os.path.normpath, named)))
     yield from (Path(path, "coshelf") for path in known if _is_mine(path))
-    with contextlib.suppress(KeyError):  # the user of a container need not have an account
-        path = os.path.normpath(f"{pwd.getpwuid(os.geteuid()).pw_dir}/.local/state")  # last: this reads a file
+    registered = users.home(users.effective())  # last: this reads a file
+    if registered is not None:  # the user of a container need not have an account
+        path = os.path.normpath(f"{registered}/.local/state")
         if path not in known and _is_mine(path):
             yield Path(path, "coshelf")
+
+
+def _in_profile() -> Iterator[Path]:
+    """The directory where files have no owners: in this user's profile, and not by a link that leads out of it."""
+    profile = profile_directories.of_this_user()
+    if profile is not None:
+        path = os.path.realpath(os.path.join(profile, "AppData", "Local"))
+        with contextlib.suppress(OSError):
+            if profile_directories.names_below(profile, path) is not None:
+                yield Path(path, "coshelf")
 
 
 def _is_mine(path: str) -> bool:
     """Whether a directory, or the nearest one above it that exists, belongs to this user."""
     while True:
         with contextlib.suppress(OSError):
-            return os.stat(path).st_uid == os.geteuid()
+            return os.stat(path).st_uid == users.effective()
         above = os.path.dirname(path)
         if above == path:
             return False
@@ -239,11 +254,11 @@ def _is_mine(path: str) -> bool:
 def _own_secret(directory: Path) -> bytes:
     path = directory / "secret"
     try:
-        secret = _read(path, os.O_NOFOLLOW)
+        secret = _read(path, flags.NO_FOLLOW)
     except FileNotFoundError:
         os.chmod(directory, 0o700)
         _write_whole(path, os.urandom(_SECRET_BYTES))
-        secret = _read(path, os.O_NOFOLLOW)  # another process may have been first
+        secret = _read(path, flags.NO_FOLLOW)  # another process may have been first
     if len(secret) != _SECRET_BYTES:
         raise OSError(f"{path} is not a secret of {_SECRET_BYTES} bytes")
     return secret
@@ -258,9 +273,10 @@ def _write_whole(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         try:
-            os.link(temporary, path)
+            names.link_new(temporary, str(path))
             sync_directory(path.parent)
         except FileExistsError:
             return
     finally:
-        os.unlink(temporary)
+        with contextlib.suppress(FileNotFoundError):  # where links are not made, the file itself got the name
+            names.remove(temporary)

@@ -68,7 +68,7 @@ class Policy:
             if self.trust is None and guard is not None:
                 guard()
             return chosen(engine, flag, self.asked, self._free)
-        from coshelf.trust.provenance import can_be_trusted, has_no_place_for_mark
+        from coshelf.trust.provenance import can_be_trusted, has_no_place_for_mark, protecting
 
         if self.trust is None and flag != "r" and has_no_place_for_mark(engine):
             warnings.warn(
@@ -78,7 +78,7 @@ class Policy:
                 stacklevel=5,
             )
         hint = "if you trust its writers, open it with"
-        command = f"keep all other users from writing it, and run: python -m coshelf trust {engine.where}"
+        command = f"{protecting()}, and run: python -m coshelf trust {engine.where}"
         if self.trust is None and can_be_trusted(engine):
             command = f"if you trust its writers: python -m coshelf trust {engine.where}"
             hint = f"{command}\n  or open it with"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from coshelf.contract import Engine, Markable
+from coshelf.system.rights import profile_directories, users
 from coshelf.trust import marks
 
-__all__ = ["can_be_trusted", "has_no_place_for_mark", "unmarked"]
+__all__ = ["can_be_trusted", "has_no_place_for_mark", "protecting", "unmarked"]
 
 
 def unmarked(where: str, store_id: bytes) -> str:
@@ -30,3 +31,11 @@ def can_be_trusted(engine: Engine) -> bool:
         return engine.exposure() is None and marks.has_place_for_mark(path)
     except OSError:
         return False
+
+
+def protecting() -> str:
+    """What a user does so that no other user can write a shelf, in words for a hint."""
+    if users.has_numbers:
+        return "keep all other users from writing it"
+    profile = profile_directories.of_this_user()
+    return "move it into your profile directory" + (f" {profile}" if profile else "")
