@@ -18,15 +18,17 @@ import dbm
 import errno
 import os
 import stat
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from coshelf.dropin.bytes_face import BytesFace
+from coshelf.engines.beginnings import kind_at
 from coshelf.engines.old_shelves import SUFFIXES, found_beside
 from coshelf.errors import NotAShelf, ShelfNotFound
 from coshelf.opening import open_with_codec
-from coshelf.system.files import umask
 from coshelf.system.files.taking_place import discard
+from coshelf.system.rights import umask
 from coshelf.values.front_doors import PICKLES, FrontDoor
 
 if TYPE_CHECKING:
@@ -57,8 +59,6 @@ error = (_DbmError, OSError)
 """The errors of dbm functions, for ``except``, as in the original: this module's class, and OSError."""
 
 _their_whichdb = dbm.whichdb  # kept, because a program may replace it by coshelf's
-_LMDB = 0xBEEFC0DE.to_bytes(4, "little")
-_LMDB_AT = 16
 _PATIENCE = 5.0  # seconds to wait until a file that is to be replaced is unlocked
 
 
@@ -147,6 +147,9 @@ def whichdb(filename: Filename) -> str | None:
     path = os.fsdecode(filename)
     if _is_ours(path):
         return "coshelf.dbm"
+    if kind_at(path) == "sqlite" and not any(os.path.lexists(path + suffix) for suffix in SUFFIXES):
+        # The original would open and close the file. Then this process has lost the locks that SQLite has on it.
+        return "dbm.sqlite3" if sys.version_info >= (3, 13) else ""
     kind = "" if _waits(path) else _their_whichdb(path)
     # A coshelf file may have been made between the two tests. It is never seen incomplete.
     if kind == "" and _is_ours(path):
@@ -169,16 +172,7 @@ def _waits(path: str) -> bool:
 
 
 def _is_ours(path: str) -> bool:
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError:
-        return False
-    try:
-        return os.pread(descriptor, len(_LMDB), _LMDB_AT) == _LMDB
-    except OSError:  # a directory, a FIFO
-        return False
-    finally:
-        os.close(descriptor)
+    return kind_at(path) in ("lmdb", "sqlite shelf")
 
 
 def _bytes_key(key: Any) -> bytes:

@@ -14,11 +14,13 @@ from types import FrameType
 import click
 
 from coshelf.cli.output import say
+from coshelf.system.file_systems import in_memory
+from coshelf.system.files import flags
+from coshelf.system.processes.endings import ENDING
 
 __all__ = ["Draft", "drafted"]
 
-_ENDING = (signal.SIGTERM, signal.SIGHUP)
-_ENDED = tuple(128 + number for number in _ENDING)
+_ENDED = tuple(128 + number for number in ENDING)
 
 
 class Draft:
@@ -33,7 +35,7 @@ class Draft:
         self.path = os.path.join(directory, f"value{suffix}")
         self.is_stored = False
         self._first = text
-        descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | flags.CLOSE_ON_EXEC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(text)
 
@@ -57,7 +59,7 @@ def drafted(text: str, suffix: str, *, is_secret: bool) -> Iterator[Draft]:
     If the block ends before the text is stored, a changed text stays, and a message names its path. A secret text is
     kept in memory if the system has a place for that, and stays only if the user wants that.
     """
-    directory = tempfile.mkdtemp(prefix="coshelf-edit-", dir=_private_place() if is_secret else None)
+    directory = tempfile.mkdtemp(prefix="coshelf-edit-", dir=in_memory.place() if is_secret else None)
     stays = False
     try:
         with _signals_as_exits():
@@ -76,14 +78,6 @@ def drafted(text: str, suffix: str, *, is_secret: bool) -> Iterator[Draft]:
             shutil.rmtree(directory, ignore_errors=True)
             if os.path.exists(directory):
                 say(f"{directory} could not be removed\n  hint: remove it; it holds the value as plain text")
-
-
-def _private_place() -> str | None:
-    """A directory in memory, which other users cannot read and backups do not include; None if there is none."""
-    for place in (os.environ.get("XDG_RUNTIME_DIR"), "/dev/shm"):  # noqa: S108 (a directory of mode 0700 is made there)
-        if place and os.path.isabs(place) and os.path.isdir(place) and os.access(place, os.W_OK | os.X_OK):
-            return place
-    return None
 
 
 def _wants_to_keep(draft: Draft, error: BaseException) -> bool:
@@ -109,7 +103,7 @@ def _remove_all_but(path: str) -> None:
 def _signals_as_exits() -> Iterator[None]:
     """Turn signals that would end the process at once into SystemExit, so that the block can clean up."""
     before = {}
-    for number in _ENDING:
+    for number in ENDING:
         if signal.getsignal(number) == signal.SIG_DFL:
             before[number] = signal.signal(number, _exit)
     try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import select
 import sys
 import time
 from collections.abc import Iterator
@@ -23,6 +22,7 @@ from coshelf.errors import ReadOnlyShelf
 from coshelf.inspection.preview import Preview
 from coshelf.mapping.change import Change
 from coshelf.mapping.watch import Watch
+from coshelf.system.waiting.polling import has_failed
 from coshelf.transfer.json_lines import key_notation
 
 __all__ = ["watch_command"]
@@ -114,9 +114,7 @@ def _changes(watch: Changes, timeout: float | None) -> Iterator[Change[Any, Any]
 
 def _refuse_unread_output() -> None:
     """Raise BrokenPipeError if the program that reads standard output has ended."""
-    poll = select.poll()
-    poll.register(sys.stdout.fileno(), 0)
-    if any(happened & select.POLLERR for _, happened in poll.poll(0)):
+    if has_failed(sys.stdout.fileno()):
         raise BrokenPipeError
 
 

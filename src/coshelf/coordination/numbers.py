@@ -13,6 +13,7 @@ from coshelf.coordination.ground import Writable
 from coshelf.coordination.packed import packed, told_bytes, unpacked
 from coshelf.errors import Conflict
 from coshelf.system.processes.identity import this_process
+from coshelf.system.threads.alone import alone
 
 __all__ = ["NUMBER", "Numbers"]
 
@@ -54,7 +55,10 @@ class Numbers:
             overlay: the transaction that this task is in.
         """
         if self._pid != os.getpid():
-            self._pid, self._token, self._count = os.getpid(), os.urandom(_TOKEN), itertools.count()
+            with alone():
+                if self._pid != os.getpid():
+                    self._token, self._count = os.urandom(_TOKEN), itertools.count()
+                    self._pid = os.getpid()
         number = self._drawn()
         return self.numbered(number + (self._find_added(number, overlay) if self._added is None else self._added))
 

@@ -5,7 +5,6 @@ Python has no call at the end of a thread. But what only the thread's own storag
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 import weakref
@@ -15,6 +14,7 @@ from typing import Any
 from coshelf.contract import Turns
 from coshelf.coordination.turn import Owner
 from coshelf.system.processes import program
+from coshelf.system.processes.forks import at_fork
 from coshelf.system.threads.participants import acting_task, current_task
 
 __all__ = ["Owners"]
@@ -143,5 +143,4 @@ def _guard_at_fork(reference: weakref.ref[Owners]) -> None:
         if owners is not None:
             owners.renew()
 
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=after)
+    at_fork(after_in_child=after)

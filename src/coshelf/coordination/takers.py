@@ -19,6 +19,7 @@ from coshelf.engines.renewing import Renewer
 from coshelf.errors import Conflict
 from coshelf.memo.claims import Claim, Claims, Patience, process_in
 from coshelf.system.processes.deaths import Deaths, Watch
+from coshelf.system.threads.alone import alone
 
 __all__ = ["Takers"]
 
@@ -76,21 +77,24 @@ class Takers:
         self._patience: dict[bytes, Patience] = {}
         self._noticing = Deaths("coshelf-takers")
         self._watches: dict[bytes, Watch] = {}
+        self._deaths = itertools.count(1)
         self.deaths = 0
 
     def _begin(self) -> None:
-        self._pid = os.getpid()
         self._presence: _Presence | None = None
         self._was_used = False
         self.held: WeakValueDictionary[int, Held] = WeakValueDictionary()
         self._deliveries = itertools.count(1)
-        self._waiting = 0
+        self._waiting: list[None] = []  # one element for each call that waits: appending is one step
+        self._pid = os.getpid()  # last
 
     def begin(self) -> None:
         """Called first. A forked child begins without items: those of its parent stay with the parent."""
         if self._pid != os.getpid():
-            self._lock = threading.Lock()
-            self._begin()
+            with alone():
+                if self._pid != os.getpid():
+                    self._lock = threading.Lock()
+                    self._begin()
 
     def row(self) -> bytes:
         """The row of this process. It is there when this returns, and as long as :attr:`held` has items."""
@@ -146,11 +150,11 @@ class Takers:
     @contextmanager
     def noticing(self) -> Iterator[None]:
         """For a block, the ends of processes are noticed."""
-        self._waiting += 1
+        self._waiting.append(None)
         try:
             yield
         finally:
-            self._waiting -= 1
+            self._waiting.pop()
 
     def notice(self, row: bytes, call: Callable[[], object]) -> None:
         """Call a function when the process of a row ends, if this machine can see that, and somebody waits for it."""
@@ -163,11 +167,11 @@ class Takers:
             return
 
         def ended() -> None:
-            self.deaths += 1
+            self.deaths = next(self._deaths)  # differs from before, whatever thread assigns last
             call()
 
-        self._watches[row] = self._noticing.watch(process, ended, is_needed=lambda: self._waiting > 0)
-        for over in [each for each, watch in self._watches.items() if watch.is_over]:
+        self._watches[row] = self._noticing.watch(process, ended, is_needed=lambda: bool(self._waiting))
+        for over in [each for each, watch in list(self._watches.items()) if watch.is_over]:
             self._watches.pop(over, None)
 
     def close(self) -> None:

@@ -16,6 +16,9 @@ from coshelf.dropin import old_files
 from coshelf.engines.old_shelves import found_beside
 from coshelf.errors import NotAShelf, ShelfNotFound, StorageError
 from coshelf.opening import open_with_codec
+from coshelf.system.files.names import remove
+from coshelf.system.rights import users
+from coshelf.system.rights.owners import set_owner
 from coshelf.values.front_doors import RAW_PICKLES
 
 __all__ = ["migrate"]
@@ -62,9 +65,15 @@ def migrate(path: Filename, keyencoding: str = "utf-8") -> int:
         count = _copy(name, making, old[0], keyencoding)
         old_files.replace(name, old, before, making)
     finally:
-        for left in glob.glob(glob.escape(making) + "*"):
-            os.unlink(left)
+        for left in (*glob.glob(f"{glob.escape(making)}*"), *glob.glob(f"{glob.escape(_hidden(making))}*")):
+            remove(left)
     return count
+
+
+def _hidden(path: str) -> str:
+    """The beginning of the names that an engine gives to hidden files beside a shelf."""
+    place, name = os.path.split(path)
+    return os.path.join(place, f".{name}")
 
 
 def _files_of(name: str, kind: str) -> list[str]:
@@ -98,6 +107,7 @@ def _copy(name: str, making: str, original: str, keyencoding: str) -> int:
         keys = database.keys()
         shelf.update((key.decode(keyencoding), database[key]) for key in keys)
         count = len(shelf)
-    if (status.st_uid, status.st_gid) != (os.geteuid(), os.getegid()) and os.geteuid() == 0:
-        os.chown(making, status.st_uid, status.st_gid)
+    if users.effective() == users.ROOT:
+        with open(making, "rb") as made:
+            set_owner(made.fileno(), status.st_uid, status.st_gid)
     return count

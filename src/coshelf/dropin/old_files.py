@@ -7,21 +7,19 @@ the process is killed, the files themselves show which steps were done, and whic
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
 import filecmp
 import os
 import shutil
-from collections.abc import Iterator
 
 from coshelf.engines.old_shelves import SUFFIXES
 from coshelf.errors import NotAShelf, StorageError
-from coshelf.system.files.durable import sync_directory
+from coshelf.system.file_systems.durable import sync_directory
+from coshelf.system.files import names
+from coshelf.system.locks.directories import alone_in
 
 __all__ = ["finish", "looks_of", "refuse_taken", "replace"]
 
 _KEPT = ".before-coshelf"
-_NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS)
 
 
 def looks_of(files: list[str]) -> list[tuple[int, ...]]:
@@ -48,7 +46,7 @@ def replace(name: str, old: list[str], before: list[tuple[int, ...]], new: str) 
         before: their :func:`looks_of` before they were copied.
         new: the temporary name of the new shelf.
     """
-    with _alone(os.path.dirname(name)):
+    with alone_in(os.path.dirname(name)):
         if looks_of(old) != before:
             raise StorageError(f"{name} was written to or moved while it was copied; nothing was changed")
         refuse_taken(name, old)
@@ -56,7 +54,7 @@ def replace(name: str, old: list[str], before: list[tuple[int, ...]], new: str) 
             for file in old:
                 _keep(file)
             sync_directory(os.path.dirname(name))
-            os.rename(new, name)
+            names.replace(new, name)
         except BaseException:
             for file in old:
                 _unlink(file + _KEPT)
@@ -69,25 +67,21 @@ def finish(name: str) -> None:
     """Remove the first names of old files, if the process that converted the shelf was killed before that."""
     left = [name + suffix for suffix in SUFFIXES if os.path.lexists(name + suffix + _KEPT)]
     if left:
-        with _alone(os.path.dirname(name)):
+        with alone_in(os.path.dirname(name)):
             _drop(name, [file for file in left if os.path.lexists(file) and _is_same(file, file + _KEPT)])
 
 
 def _drop(name: str, old: list[str]) -> None:
     for file in old:
         if file != name:
-            os.unlink(file)
+            names.remove(file)
     sync_directory(os.path.dirname(name))
 
 
 def _keep(file: str) -> None:
     kept = file + _KEPT
     _unlink(kept)  # if it exists, it is the same file, from an attempt that was killed
-    try:
-        os.link(file, kept, follow_symlinks=False)
-    except OSError as error:
-        if error.errno not in _NO_LINKS:
-            raise
+    if not names.second_name(file, kept):
         shutil.copy2(file, kept)
 
 
@@ -103,15 +97,4 @@ def _is_same(file: str, kept: str) -> bool:
 
 def _unlink(file: str) -> None:
     with contextlib.suppress(FileNotFoundError):
-        os.unlink(file)
-
-
-@contextlib.contextmanager
-def _alone(directory: str) -> Iterator[None]:
-    """Keep out other processes that convert shelves in this directory."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
+        names.remove(file)

@@ -20,7 +20,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from coshelf.contract import EVERYTHING_GONE, Batch, Doorbell, OpenOptions, PollingBell
 from coshelf.engines.files.engine import FilesEngine
-from coshelf.engines.files.opening import open_engine
+from coshelf.engines.files.opening import open_engine, refuse_without_posix
 from coshelf.engines.files.pickle_files import YOUNG
 from coshelf.engines.files.root import RootGone
 from coshelf.engines.files.stamps import Stamp
@@ -34,7 +34,7 @@ from coshelf.errors import (
     ShelfPermissionError,
 )
 from coshelf.keys import encode
-from coshelf.system.files import umask
+from coshelf.system.rights import umask
 from coshelf.system.threads.ending import finalizer
 
 __all__ = ["PickleShareDB", "PickleShareLink", "gethashfile"]
@@ -86,6 +86,7 @@ class PickleShareDB(MutableMapping[str, Any]):
         self._open()
 
     def _open(self) -> None:
+        refuse_without_posix()
         self.root.mkdir(parents=True, exist_ok=True)
         self._opened = self._opened_now()
         finalizer(self, self._opened.close, self._opened.rest)

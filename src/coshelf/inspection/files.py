@@ -22,7 +22,7 @@ def check(path: Path, *, progress: Progress | bool | None = None) -> Report:
     Commits that a killed process had not flushed are verified, too.
 
     Args:
-        path: of a file of the lmdb engine, or the URL of a shelf on any engine, which is opened.
+        path: of a file, or the URL of a shelf. A shelf that is not a file of the lmdb engine is opened.
         progress: a function that is called with the number of pages verified, and of all pages; or True for a bar on
             the terminal, or in the notebook, if it takes over a second.
 
@@ -37,7 +37,6 @@ def check(path: Path, *, progress: Progress | bool | None = None) -> Report:
     True
     """
     from coshelf.engines import is_file, refuse_credentials
-    from coshelf.engines.lmdb.checks.file import check_closed
     from coshelf.opening import open_with_codec
     from coshelf.system.progress import showing
     from coshelf.values.front_doors import UNREAD_VALUES
@@ -46,6 +45,8 @@ def check(path: Path, *, progress: Progress | bool | None = None) -> Report:
     if not is_file(path):
         with open_with_codec(path, "r", UNREAD_VALUES) as shelf:
             return shelf.check(progress=progress)
+    from coshelf.engines.lmdb.checks.file import check_closed
+
     path = os.path.realpath(expanded(path))
     with showing(progress, plain(os.fsdecode(path)), "pages", size=_size(path)) as tell:
         report = check_closed(path, tell)
@@ -80,6 +81,7 @@ def salvage(source: Path, target: Path, *, progress: Progress | bool | None = No
         ShelfExists: the target exists.
         ShelfLocked: a process has the damaged shelf open.
         NotAShelf: no record in the file can be read.
+        Unsupported: the file is a SQLite database, or the lmdb engine cannot run here.
 
     >>> import coshelf, tempfile, os
     >>> with tempfile.TemporaryDirectory() as directory:
@@ -93,11 +95,15 @@ def salvage(source: Path, target: Path, *, progress: Progress | bool | None = No
     (1, 0, 0)
     """
     from coshelf.engines import refuse_credentials
-    from coshelf.engines.lmdb.checks.salvaging import salvage as take_all
+    from coshelf.engines.paths import refuse_databases, refuse_where_it_cannot_run
     from coshelf.system.progress import showing
 
     refuse_credentials(source)
     refuse_credentials(target)
+    refuse_where_it_cannot_run("lmdb")
+    from coshelf.engines.lmdb.checks.salvaging import salvage as take_all
+
     source = os.path.realpath(expanded(source))
+    refuse_databases(os.fsdecode(source))
     with showing(progress, plain(os.fsdecode(source)), "pages", size=_size(source)) as tell:
         return take_all(source, target, tell)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import os
-import pwd
 import stat
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +14,7 @@ from coshelf.contract import Engine, Measured, distrust
 from coshelf.inspection.tables import Table, Tabular, facts
 from coshelf.keys import FIRST, LAST
 from coshelf.mapping.living import Living
+from coshelf.system.rights import users
 from coshelf.values.limiting import limits_of
 from coshelf.values.settings import Settings, remembered
 
@@ -32,7 +32,7 @@ class Info(Tabular):
         store_id: the shelf's id, in hexadecimal.
         created: the time of its creation, in ISO 8601.
         file_size: bytes.
-        owner: the user that owns the file.
+        owner: the user that owns the file. None on Windows, where that is not asked for.
         mode: its permissions, as ls shows them.
         codec: how values are written: "pickle", "msgspec", ...
         compression: how values are compressed; None if they are not.
@@ -85,10 +85,16 @@ class Info(Tabular):
             ("limit of entries", self.max_entries),
             ("evicts by", self.evict),
             ("trusted", "yes" if self.trusted else f"no: {self.reason}"),
-            ("module in C", "in use" if self.native else f"not in use: {native.reason}"),
+            ("module in C", _use_of_the_module(self.native)),
             *((name.replace("_", " "), value) for name, value in self.capabilities.items()),
         ]
         return (facts(rows),)
+
+
+def _use_of_the_module(is_used: bool) -> str:
+    if not native.reason:
+        return "in use"
+    return f"in use, but {native.reason}" if is_used else f"not in use: {native.reason}"
 
 
 def look_at(engine: Engine) -> Info:
@@ -126,8 +132,7 @@ def _owner_and_mode(where: str) -> tuple[str | None, str | None]:
         information = os.stat(where.removeprefix("files:").removeprefix("sqlite:"))
     except OSError:  # the engine is not a file
         return None, None
-    try:
-        owner = pwd.getpwuid(information.st_uid).pw_name
-    except KeyError:
-        owner = str(information.st_uid)
+    if not users.has_numbers:  # stat does not know it
+        return None, None
+    owner = users.name_of(information.st_uid) or str(information.st_uid)
     return owner, stat.filemode(information.st_mode)

@@ -153,6 +153,6 @@ def _begin(handle: Handle) -> Owners:
         found = reference()
         return found is None or found.closed
 
-    if handle.owners is None:
-        handle.owners = Owners(engine.turns(), engine.where, handle.inside, is_inside, is_closed)
-    return handle.owners
+    made = Owners(engine.turns(), engine.where, handle.inside, is_inside, is_closed)
+    owners: Owners = vars(handle).setdefault("owners", made)  # if two threads begin at once, both get the first one
+    return owners

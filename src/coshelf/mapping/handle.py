@@ -13,6 +13,7 @@ from coshelf.contract import Batch, Engine, Flag
 from coshelf.engines.closed import ClosedEngine, closed_shelf
 from coshelf.errors import ReadOnlyShelf, TransactionInProgress
 from coshelf.system.threads.ending import finalizer
+from coshelf.system.threads.living import Living
 from coshelf.system.threads.participants import Party, current_party, current_task
 from coshelf.values.codec import Codec
 
@@ -84,6 +85,11 @@ class Handle:
             it when it is collected, and at exit.
     """
 
+    claims: Claims | None = None
+    """The claims of memoized functions, from the first one on. ``setdefault`` makes it, for threads."""
+    owners: Owners | None = None
+    """The threads and tasks that have turns, from the first lock on. As for ``claims``."""
+
     def __init__(
         self,
         engine: Engine,
@@ -98,15 +104,12 @@ class Handle:
         self.reopen = reopen
         self.inside: dict[Party, Participant] = {}
         """The tasks that are in a transaction of this handle, by process and owner."""
-        self.claims: Claims | None = None
-        """The claims of memoized functions, from the first call that computes on."""
-        self.owners: Owners | None = None
-        """The threads and tasks that have turns, from the first lock on."""
         self.takers: list[Takers] = []
         """The items that were taken from queues, from the first one on. If two threads add to it, the first counts."""
-        self.watches: weakref.WeakSet[Watch] = weakref.WeakSet()
+        self.watches: Living[Watch] = Living()
         """The watches that end when the shelf is closed."""
         self.is_resting = False
+        self._opens: list[None] = [None]  # empty from the close on
         self.unswept = 0  # entries with a time that were stored since expired ones were removed
         self._finish = partial(_finish, engine, before_close)
         self._finalizer = finalizer(self, self._finish, partial(_rest, weakref.ref(self), engine, before_close))
@@ -192,10 +195,14 @@ class Handle:
         engine = self.engine
         if isinstance(engine, ClosedEngine):
             return
-        if self.is_inside():
+        if engine.owns_exclusive() or (self.inside and current_party() in self.inside):
             raise TransactionInProgress(f"{engine.where} cannot be closed by a thread that is inside its transaction")
+        try:
+            self._opens.pop()  # one step: of two threads that close the shelf, one goes on
+        except IndexError:
+            return
         self.engine = ClosedEngine(engine)
-        self.owners = None
+        vars(self).pop("owners", None)
         self._finalizer.detach()
         for watch in list(self.watches):
             watch.close()

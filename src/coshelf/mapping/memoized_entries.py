@@ -31,9 +31,8 @@ class Entries:
         self._tags = tags
         self._texts = tuple(map(text_of, tags))
         self._handle: Handle = shelf._handle  # noqa: SLF001 (this is a part of the shelf)
-        if self._handle.claims is None:
-            self._handle.claims = Claims(self._handle.engine)
-        self._claims: Claims = self._handle.claims
+        handle = self._handle
+        self._claims: Claims = handle.claims or vars(handle).setdefault("claims", Claims(handle.engine))
 
     def encoded(self, key: Any) -> bytes:
         encoded: bytes = self._shelf._namespace.encode(key)  # noqa: SLF001

@@ -63,7 +63,7 @@ class Cared:
         not written back are not in it.
 
         Args:
-            path: the name of a file for the lmdb engine, whatever engine this shelf uses.
+            path: the name of a file, whatever engine this shelf uses. The copy is what a new shelf at that path is.
             progress: a function that is called with the number of entries done, and of all entries; or True for a bar
                 on the terminal, or in the notebook, if it takes over a second.
             overwrite: whether a shelf at ``path`` is replaced. No process may have it open.
@@ -84,8 +84,13 @@ class Cared:
         (2, {'a': 1, 'b': 2})
         """
         from coshelf.engines import refuse_credentials
-        from coshelf.engines.lmdb.files.copies import copy_to
+        from coshelf.engines.paths import engine_of_new_files
         from coshelf.system.progress import showing
+
+        if engine_of_new_files() == "lmdb":
+            from coshelf.engines.lmdb.files.copies import copy_to
+        else:
+            from coshelf.engines.sqlite.copies import copy_to
 
         engine = self.engine_for("backup")
         refuse_credentials(path)

@@ -32,6 +32,7 @@ from coshelf.mapping.selection import Selection
 from coshelf.mapping.shelf import Shelf
 from coshelf.mapping.tagging import Tags
 from coshelf.mapping.transaction import MISSING, Transaction, pairs
+from coshelf.system.threads.alone import alone
 from coshelf.values.codec import Codec
 from coshelf.values.envelope import NOTHING, Envelope, enclosed_with_rows, envelope_of
 
@@ -76,15 +77,17 @@ class WritebackCache:
         self._begin()
 
     def _begin(self) -> None:
-        self._pid = os.getpid()
         self._lock = threading.RLock()  # guards the cache; held for moments
         self._writing = threading.RLock()  # held while storing, so that threads do not cause conflicts
         self._kept: dict[bytes, _Kept] = {}
         self._holders = Holders()
+        self._pid = os.getpid()  # last
 
     def _entries(self) -> dict[bytes, _Kept]:
         if self._pid != os.getpid():
-            self._begin()
+            with alone():
+                if self._pid != os.getpid():
+                    self._begin()
         return self._kept
 
     def writing(self) -> threading.RLock:

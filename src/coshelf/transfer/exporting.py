@@ -17,7 +17,8 @@ from coshelf.contract import OpenOptions
 from coshelf.engines import files, refuse_credentials
 from coshelf.errors import CoshelfError, InvalidKey, KeyTooLong, NotAShelf
 from coshelf.keys import encode, shown
-from coshelf.system.files.durable import sync_directory
+from coshelf.system.file_systems.durable import sync_directory
+from coshelf.system.files import flags, names
 from coshelf.system.files.paths import expanded
 from coshelf.system.progress import showing
 from coshelf.transfer.json_lines import line_of, same_in_json
@@ -128,7 +129,7 @@ def _whole(place: str) -> Iterator[str]:
         yield making
         made = [suffix for suffix in _SUFFIXES if os.path.lexists(making + suffix)]
         for suffix in made:
-            os.replace(making + suffix, place + suffix)
+            names.replace(making + suffix, place + suffix)
         sync_directory(os.path.dirname(place))
     finally:
         staging = os.path.join(os.path.dirname(making), f".{os.path.basename(making)}.coshelf-staging")
@@ -161,8 +162,8 @@ class _Sink(ABC):
 
 def _sink(kind: str, place: str, trust_pickle: bool) -> _Sink:
     if kind == "jsonl":
-        descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        return _JsonLines(open(descriptor, "w", encoding="utf-8"), trust_pickle)
+        descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | flags.CLOSE_ON_EXEC, 0o600)
+        return _JsonLines(open(descriptor, "w", encoding="utf-8", newline="\n"), trust_pickle)
     return _PickleShare(place) if kind == "pickleshare" else _Shelve(place)
 
 

@@ -162,7 +162,7 @@ def _state(path: str) -> dict[str, tuple[int, int, int] | None]:
     found: dict[str, tuple[int, int, int] | None] = {}
     for suffix in ("", *_SIDECARS):
         try:
-            status = os.stat(path + suffix, follow_symlinks=not suffix)
+            status = os.lstat(path + suffix) if suffix else os.stat(path)
         except FileNotFoundError:
             found[suffix] = None
         else:

@@ -11,10 +11,11 @@ import io
 import pickle
 import sys
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 from coshelf.native import faster
 from coshelf.stored import shaped
+from coshelf.system.memory.buffers import declared_writable
 from coshelf.values.blobs import LARGE, MOST_BUFFERS
 
 __all__ = ["FIRST_PROTOCOL", "LARGE", "NotPlain", "copied", "dumps", "first_attempt", "separate"]
@@ -150,7 +151,7 @@ class _CarefulPickler(pickle.Pickler):
         if self.protocol < FIRST_PROTOCOL:
             flat = bytearray(flat)
         elif view.readonly:
-            flat = pickle.PickleBuffer(_writable(flat) if isinstance(flat, memoryview) else flat)
+            flat = pickle.PickleBuffer(declared_writable(flat) if isinstance(flat, memoryview) else flat)
         else:
             flat = pickle.PickleBuffer(flat)
         if view.format == "B" and view.ndim == 1:
@@ -178,28 +179,4 @@ def _reduced_array(value: Any) -> Any:
     function, (buffer, _, *rest) = reduced
     rest = [value.dtype, *rest]
     view = buffer.raw()
-    return function, (pickle.PickleBuffer(_writable(view) if view.readonly and view.nbytes else view), *rest)
-
-
-def _writable(view: memoryview) -> memoryview:
-    """The same memory, declared writable, so that the pickle does not mark it as read-only. Nothing writes to it."""
-    import ctypes
-
-    exported = _exported_type()()
-    ctypes.pythonapi.PyObject_GetBuffer(ctypes.py_object(view), ctypes.byref(exported), 0)
-    address = exported.address
-    ctypes.pythonapi.PyBuffer_Release(ctypes.byref(exported))
-    alias: Any = (ctypes.c_ubyte * view.nbytes).from_address(address)
-    alias.kept = view
-    return memoryview(alias).cast("B")
-
-
-@functools.cache
-def _exported_type() -> Any:
-    """Python's own ``Py_buffer``, of which only the address is used."""
-    import ctypes
-
-    class Exported(ctypes.Structure):
-        _fields_: ClassVar = [("address", ctypes.c_void_p), ("owner", ctypes.c_void_p), ("rest", ctypes.c_ubyte * 128)]
-
-    return Exported
+    return function, (pickle.PickleBuffer(declared_writable(view) if view.readonly and view.nbytes else view), *rest)

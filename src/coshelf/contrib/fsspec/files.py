@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import mmap
 import os
 import tempfile
 import time
@@ -11,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from coshelf.contrib.fsspec.tree import Step, write
+from coshelf.system.memory.shared import shared
 
 __all__ = ["ReadingFile", "WritingFile"]
 
@@ -147,11 +147,11 @@ class WritingFile(io.BufferedIOBase):
         self._store = None
         self.close()
 
-    def _bytes(self) -> bytes | mmap.mmap:
+    def _bytes(self) -> bytes | memoryview:
         size = self._written.seek(0, os.SEEK_END)
         if size > _IN_MEMORY:
             self._written.flush()
-            return mmap.mmap(self._written.fileno(), 0, access=mmap.ACCESS_READ)
+            return shared(self._written.fileno(), size, writable=False)
         self._written.seek(0)
         return self._written.read()
 

@@ -62,7 +62,7 @@ def _walk(directory: str) -> Iterator[tuple[str, list[str], list[str]]]:
 
 def _is_own(name: str) -> bool:
     """Whether a file or directory is the shelf, lies beside it, or is diskcache's database."""
-    return name.removeprefix(".").startswith((SHELF, DBNAME))
+    return name.lstrip(".").startswith((SHELF, DBNAME))
 
 
 def _files_of_diskcache(directory: str, database: str) -> set[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, runtime_checkable
 
 from coshelf.errors import ShelfGone
 from coshelf.mapping.handle import Handle
@@ -16,7 +16,10 @@ from coshelf.mapping.handle import Handle
 __all__ = ["forgive_deletion"]
 
 
+@runtime_checkable
 class _Deletable(Protocol):
+    """An engine that lets no other shelf take its name while it is open, unless it is asked to."""
+
     def allow_deletion(self) -> None: ...
 
 
@@ -25,7 +28,8 @@ def forgive_deletion(handle: Handle) -> None:
 
     Another cache may take its place then, also while this one is open.
     """
-    cast("_Deletable", handle.engine).allow_deletion()
+    if isinstance(handle.engine, _Deletable):
+        handle.engine.allow_deletion()
     found = handle._finalizer.detach()
     assert found is not None
     _, complain, (owner, close, rest), _ = found

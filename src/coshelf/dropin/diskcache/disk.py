@@ -11,10 +11,12 @@ import struct
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from types import ModuleType
 from typing import Any, BinaryIO
 
 from coshelf.dropin.diskcache.keys import is_stored_raw, pickled_key
 from coshelf.dropin.diskcache.names import MODE_BINARY, MODE_PICKLE, MODE_RAW, MODE_TEXT, UNKNOWN
+from coshelf.system.files.names import remove
 from coshelf.values.pickles import LOADS
 
 __all__ = ["Disk", "JSONDisk"]
@@ -170,7 +172,7 @@ class Disk:
 
     def _path(self, name: str) -> str:
         """The path of a value's file. A name that was planted, and leads out of the directory, is no file."""
-        if os.path.isabs(name) or os.pardir in name.split(os.sep):
+        if leads_out(name):
             raise FileNotFoundError(errno.ENOENT, "the name leads out of the cache's directory", name)
         return os.path.join(self._directory, name)
 
@@ -191,10 +193,21 @@ class Disk:
             _remove(self._path(file_path))
 
 
+def leads_out(name: str, rules: ModuleType = os.path) -> bool:
+    """Whether a name that somebody may have planted does not lead below the directory that it is joined to.
+
+    >>> import ntpath
+    >>> leads_out("ab/cd.val", ntpath), leads_out("a/../b", ntpath), leads_out("c:b", ntpath), leads_out("c:b")
+    (False, True, True, False)
+    """
+    parts = name.replace(rules.altsep or rules.sep, rules.sep).split(rules.sep)
+    return bool(rules.splitdrive(name)[0]) or not parts[0] or rules.pardir in parts
+
+
 def _remove(path: str) -> None:
     """Remove a file, and the directories that are empty then."""
     with suppress(OSError):  # another process may remove it, too
-        os.remove(path)
+        remove(path)
     with suppress(OSError):
         os.removedirs(os.path.dirname(path))
 

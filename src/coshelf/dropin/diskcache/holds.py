@@ -18,6 +18,7 @@ from coshelf.contract import Place
 from coshelf.coordination.locks import Lock
 from coshelf.errors import ShelfLocked
 from coshelf.mapping.shelf import Shelf
+from coshelf.system.processes.forks import at_fork
 from coshelf.system.processes.identity import Process, this_process
 from coshelf.system.threads.cooperation import new_reentrant_lock
 
@@ -112,8 +113,7 @@ class _Process:
 
 
 _process = _Process()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_process.begin)
+at_fork(after_in_child=_process.begin)
 
 
 class Ground:

@@ -6,7 +6,6 @@ import contextlib
 import os
 from collections.abc import Iterator
 
-from coshelf.dropin.diskcache.alone import alone
 from coshelf.dropin.diskcache.layout import SHELF
 from coshelf.dropin.diskcache.names import DBNAME
 from coshelf.dropin.diskcache.old_database import OldDatabase
@@ -15,7 +14,9 @@ from coshelf.dropin.diskcache.old_users import processes_with
 from coshelf.dropin.diskcache.old_values import FOLDER
 from coshelf.errors import ShelfLocked, ShelfNotFound
 from coshelf.opening import open as open_shelf
+from coshelf.system.files.names import remove
 from coshelf.system.files.paths import expanded
+from coshelf.system.locks.directories import alone_in
 from coshelf.transfer.inside import open_inside
 
 __all__ = ["old_files", "remove_old_files"]
@@ -94,11 +95,11 @@ def _refuse_use(directory: str) -> None:
 
 def _removed_from(directory: str) -> int:
     count = 0
-    with alone(directory):
+    with alone_in(directory):
         for name in old_files(directory):
             path = os.path.join(directory, name)
             with contextlib.suppress(FileNotFoundError):
-                os.unlink(path)
+                remove(path)
                 count += 1
             _remove_empty(os.path.dirname(path), directory)
     return count

@@ -19,8 +19,8 @@ from coshelf.dropin.diskcache.old_keys import without_memo
 from coshelf.dropin.diskcache.old_places import databases
 from coshelf.dropin.diskcache.old_settings import OldSettings, old_settings
 from coshelf.dropin.diskcache.old_values import MissingFile, NewValue, OldValues, refuse_missing
-from coshelf.engines.lmdb.failpoints import ARMED, reach
 from coshelf.keys import shown
+from coshelf.system.failpoints import ARMED, reach
 from coshelf.transfer.report import Left, TransferProgress, TransferReport
 from coshelf.values.codec import Codec
 

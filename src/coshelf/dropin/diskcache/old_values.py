@@ -12,7 +12,10 @@ from typing import NamedTuple
 
 from coshelf.dropin.diskcache.names import MODE_NONE, MODE_RAW
 from coshelf.dropin.diskcache.old_database import OldRow
-from coshelf.system.files.durable import sync_directory
+from coshelf.system.file_systems.durable import sync, sync_directory
+from coshelf.system.files import flags
+from coshelf.system.files.names import link_open, remove
+from coshelf.system.rights import users
 from coshelf.transfer.inside import open_inside
 
 __all__ = ["FOLDER", "MissingFile", "NewValue", "OldValues", "refuse_missing"]
@@ -23,7 +26,6 @@ FOLDER = "from-diskcache"
 _IN_A_FOLDER = 1_000  # files, so that few folders have to be made durable
 _LONGEST_SUFFIX = 20
 _MISSING = (None, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO)
-_NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS, errno.EXDEV, errno.ENOENT)
 
 
 class MissingFile(Exception):
@@ -73,7 +75,7 @@ class OldValues:
     def drop(self, filename: str) -> None:
         """Remove the second name of a file."""
         path = os.path.join(self._target, filename)
-        os.unlink(path)
+        remove(path)
         with contextlib.suppress(OSError):  # the folder has other files
             os.rmdir(os.path.dirname(path))
             self._folders.discard(os.path.dirname(path))
@@ -96,7 +98,7 @@ class OldValues:
             os.makedirs(folder, exist_ok=True)
             self._folders.add(folder)
         # A file of another user could be changed by that user later.
-        if os.geteuid() not in (status.st_uid, 0) or not _linked(descriptor, path):
+        if users.effective() not in (status.st_uid, users.ROOT) or not link_open(descriptor, path):
             _copy(descriptor, path, stat.S_IMODE(status.st_mode) & 0o777)
         return filename
 
@@ -118,25 +120,10 @@ def refuse_missing(folder: str, row: OldRow) -> None:
         os.close(_descriptor(folder, row.filename))
 
 
-def _linked(descriptor: int, path: str) -> bool:
-    """Link the open file to a path. Return False if that is not possible."""
-    folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        # With the descriptor of a folder, os.link follows the link in /proc, which leads to the file itself.
-        os.link(f"/proc/self/fd/{descriptor}", os.path.basename(path), dst_dir_fd=folder)
-    except OSError as error:
-        if error.errno not in _NO_LINKS:
-            raise
-        return False
-    finally:
-        os.close(folder)
-    return True
-
-
 def _copy(descriptor: int, path: str, mode: int) -> None:
-    made = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    made = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | flags.CLOSE_ON_EXEC, mode)
     with open(descriptor, "rb", closefd=False) as source, open(made, "wb") as target:
         source.seek(0)
         shutil.copyfileobj(source, target, 1 << 20)
         target.flush()
-        os.fsync(target.fileno())
+        sync(target.fileno())

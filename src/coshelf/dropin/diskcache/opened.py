@@ -20,7 +20,9 @@ from coshelf.dropin.diskcache.old_places import is_to_be_taken_over
 from coshelf.dropin.diskcache.store import Store
 from coshelf.errors import ShelfGone, ShelfLocked
 from coshelf.opening import open as open_shelf
+from coshelf.system.threads.alone import alone
 from coshelf.system.threads.cooperation import new_lock
+from coshelf.system.threads.living import Living
 
 __all__ = ["Opened"]
 
@@ -64,7 +66,7 @@ class Opened:
         self._timeout = timeout
         self._local = _OfThread()
         self._shared: Store | None = None
-        self._uses: weakref.WeakSet[_Use] = weakref.WeakSet()
+        self._uses: Living[_Use] = Living()
         self._lock = new_lock()
         self._pid = os.getpid()
         chosen = self._settle(settings)
@@ -103,7 +105,10 @@ class Opened:
 
     def _lock_of_process(self) -> threading.Lock:
         if self._pid != os.getpid():  # another thread of the parent may have held the lock
-            self._lock, self._pid = new_lock(), os.getpid()
+            with alone():
+                if self._pid != os.getpid():
+                    self._lock = new_lock()
+                    self._pid = os.getpid()
         return self._lock
 
     def _open(self) -> Store:

@@ -14,7 +14,6 @@ import stat
 import warnings
 
 from coshelf.contract import Batch, Markable
-from coshelf.dropin.diskcache.alone import alone
 from coshelf.dropin.diskcache.disk import Disk
 from coshelf.dropin.diskcache.layout import SHELF
 from coshelf.dropin.diskcache.names import DBNAME
@@ -22,13 +21,17 @@ from coshelf.dropin.diskcache.old_places import databases, is_taken_over
 from coshelf.dropin.diskcache.old_rows import OldRows
 from coshelf.dropin.diskcache.old_users import processes_with
 from coshelf.dropin.diskcache.old_values import FOLDER, OldValues
-from coshelf.engines.lmdb.failpoints import ARMED, reach
 from coshelf.errors import CoshelfError, NotAShelf, ShelfExists, ShelfNotFound
 from coshelf.opening import open as open_shelf
-from coshelf.system.files.durable import sync_directory
+from coshelf.system.failpoints import ARMED, reach
+from coshelf.system.file_systems.durable import sync_directory
+from coshelf.system.files.directories import give_all
+from coshelf.system.files.names import remove, replace
 from coshelf.system.files.os_errors import translate
 from coshelf.system.files.paths import expanded
+from coshelf.system.locks.directories import alone_in
 from coshelf.system.progress import showing
+from coshelf.system.rights import users
 from coshelf.transfer.report import TransferProgress, TransferReport
 from coshelf.trust import marks
 
@@ -42,7 +45,7 @@ def take_over_first(directory: str, disk: type[Disk]) -> None:
 
     Warns of rows that could not be taken over, and of processes that still use diskcache there.
     """
-    with alone(directory):
+    with alone_in(directory):
         if is_taken_over(directory):
             return
         found = databases(directory)
@@ -88,7 +91,7 @@ def take_over(
             old.examine(report, tell)
         return report
     os.makedirs(place, 0o755, exist_ok=True)
-    with alone(place):
+    with alone_in(place):
         if is_taken_over(place):
             raise _exists(place)
         with showing(progress, place, "entries") as tell:
@@ -96,7 +99,7 @@ def take_over(
 
 
 def _take_over(source: str, target: str, disk: type[Disk], progress: TransferProgress | None) -> TransferReport:
-    # In a folder of its own: an engine may lock the directory of a new file, and this one is locked by alone().
+    # In a folder of its own: an engine may lock the directory of a new file, and this one is locked by alone_in().
     folder = os.path.join(target, FOLDER)
     is_named = False
     _sweep(folder)
@@ -108,12 +111,11 @@ def _take_over(source: str, target: str, disk: type[Disk], progress: TransferPro
             reach("taken-over-made")
         if is_taken_over(target):
             raise _exists(target)
-        os.rename(os.path.join(folder, SHELF), os.path.join(target, SHELF))
+        replace(os.path.join(folder, SHELF), os.path.join(target, SHELF))
         is_named = True
         if ARMED:
             reach("taken-over-named")
-        with contextlib.suppress(OSError):  # it has value files
-            os.rmdir(folder)
+        _leave(folder)
         sync_directory(target)
     except BaseException as error:
         if not is_named:
@@ -147,12 +149,17 @@ def _make(
 
 def _give(folder: str, status: os.stat_result) -> None:
     """Root leaves what it makes to the owner of the old files."""
-    if os.geteuid() != 0 or (status.st_uid, status.st_gid) == (0, os.getegid()):
-        return
-    for _, _, files, descriptor in os.fwalk(folder):
-        for name in files:
-            os.chown(name, status.st_uid, status.st_gid, dir_fd=descriptor, follow_symlinks=False)
-        os.chown(descriptor, status.st_uid, status.st_gid)
+    if users.effective() == users.ROOT:
+        give_all(folder, status.st_uid, status.st_gid)
+
+
+def _leave(folder: str) -> None:
+    """Remove what an engine has left beside the shelf that was moved out, and the folder if it has no value files."""
+    for name in os.listdir(folder):
+        if name.lstrip(".").startswith(SHELF):
+            remove(os.path.join(folder, name))
+    with contextlib.suppress(OSError):
+        os.rmdir(folder)
 
 
 def _sweep(folder: str) -> None:

@@ -8,7 +8,9 @@ import sqlite3
 import tempfile
 from urllib.parse import quote
 
-from coshelf.system.files import umask
+from coshelf.system.files import names
+from coshelf.system.rights import umask, users
+from coshelf.system.rights.owners import set_mode
 from coshelf.trust import marks
 from coshelf.trust.database_marks import new_number, of_shelf, store_id
 
@@ -49,7 +51,7 @@ def create(path: str, tablename: str) -> None:
     except OSError as error:
         raise sqlite3.OperationalError(f"unable to open database file: {error.strerror}: {path}") from error
     try:
-        os.fchmod(descriptor, 0o666 & ~umask.current())
+        set_mode(descriptor, 0o666 & ~umask.current())
         information = os.fstat(descriptor)
         os.close(descriptor)  # before SQLite locks the file: closing it later would drop the locks
         number = new_number()
@@ -75,13 +77,9 @@ def _remove_left_logs(path: str) -> None:
 
 def _placed(temporary: str, path: str) -> bool:
     try:
-        os.link(temporary, path)
+        names.link_new(temporary, path)
     except FileExistsError:
         return False
-    except OSError:  # a file system without links
-        if os.path.lexists(path):
-            return False
-        os.rename(temporary, path)
     return True
 
 
@@ -89,7 +87,7 @@ def is_empty(path: str) -> bool:
     """Whether this is an empty file of this user, such as ``tempfile`` makes, without a log that SQLite would apply."""
     found = os.stat(path)
     has_log = any(os.path.lexists(path + suffix) for suffix in _BESIDE)
-    return found.st_size == 0 and found.st_uid == os.geteuid() and not has_log
+    return found.st_size == 0 and (not users.has_numbers or found.st_uid == users.effective()) and not has_log
 
 
 def mark(path: str, number: int) -> None:
@@ -142,6 +140,6 @@ def remove(path: str) -> None:
     """Remove a database and the files that SQLite makes beside it, as far as they exist."""
     for suffix in _BESIDE:  # first: SQLite would apply a log that it finds beside another database
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(path + suffix)
+            names.remove(path + suffix)
     with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)
+        names.remove(path)

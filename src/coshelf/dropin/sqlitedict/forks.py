@@ -7,9 +7,12 @@ uncommitted changes stays open for the parent. The child may not use that file.
 
 from __future__ import annotations
 
-import os
-import weakref
 from typing import Protocol
+
+from coshelf.system.memory import immortal
+from coshelf.system.processes.forks import at_fork
+from coshelf.system.threads.cooperation import ServiceThread, new_lock
+from coshelf.system.threads.living import Living
 
 __all__ = ["PATIENCE", "Forking", "keep_for_ever", "watch", "watched"]
 
@@ -25,7 +28,7 @@ class Forking(Protocol):
     def after_fork_in_child(self) -> None: ...
 
 
-_all: weakref.WeakSet[Forking] = weakref.WeakSet()
+_all: Living[Forking] = Living()
 _at_fork: list[Forking] = []
 
 
@@ -41,13 +44,29 @@ def watched() -> list[Forking]:
 
 def keep_for_ever(inherited: object) -> None:
     """Never close a connection of the parent: in this process that could undo changes of the parent."""
-    import ctypes
+    keep = immortal.keeper()
+    if keep is None:
+        _kept_without_ctypes(inherited)
+    else:
+        keep(inherited)
 
-    ctypes.pythonapi.Py_IncRef(ctypes.py_object(inherited))
+
+def _kept_without_ctypes(inherited: object) -> None:
+    """The stack of a thread that never ends has it: at the end of the interpreter that is not taken down."""
+
+    def wait() -> None:
+        lock = new_lock()
+        while inherited is not lock:
+            lock.acquire()
+
+    ServiceThread("coshelf-keeps-connection", wait).start()
 
 
 def _before() -> None:
-    for connection in watched():
+    connections = watched()
+    if connections:
+        immortal.keeper()  # in the child, an import that another thread had begun would never end
+    for connection in connections:
         connection.before_fork()
         _at_fork.append(connection)
 
@@ -62,4 +81,4 @@ def _in_child() -> None:
         _at_fork.pop().after_fork_in_child()
 
 
-os.register_at_fork(before=_before, after_in_parent=_in_parent, after_in_child=_in_child)
+at_fork(before=_before, after_in_parent=_in_parent, after_in_child=_in_child)

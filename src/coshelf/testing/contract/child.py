@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import select
-import signal
 import sys
 import traceback
 import warnings
@@ -13,6 +11,11 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
+import pytest
+
+from coshelf.system.processes import forks
+from coshelf.system.processes.endings import kill
+from coshelf.system.waiting.polling import readable
 from coshelf.testing.contract.task import PATIENCE
 
 __all__ = ["Child", "Talk"]
@@ -41,14 +44,19 @@ class Talk:
 
 
 class Child:
-    """A forked child that calls a function, and ends with it. It is killed at the end of the block."""
+    """A forked child that calls a function, and ends with it. It is killed at the end of the block.
+
+    Where processes do not fork, the test is skipped.
+    """
 
     def __init__(self, work: Callable[[Talk], object]) -> None:
+        if not forks.can_fork:
+            pytest.skip("processes of this system do not fork")
         self._heard, told = os.pipe()
         hears, self._told = os.pipe()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of forks beside threads
-            self.pid = os.fork()
+            self.pid = forks.fork()
         if self.pid == 0:
             os.close(self._heard)
             os.close(self._told)
@@ -61,8 +69,7 @@ class Child:
     def heard(self) -> str:
         """The next line that it says; "" at its end."""
         while b"\n" not in self._text:
-            ready, _, _ = select.select([self._heard], [], [], PATIENCE)
-            assert ready, f"the child said nothing for {PATIENCE:.0f} s"
+            assert readable((self._heard,), PATIENCE), f"the child said nothing for {PATIENCE:.0f} s"
             some = os.read(self._heard, 4096)
             if not some:
                 return ""
@@ -78,7 +85,7 @@ class Child:
         """Kill it, as nothing can prevent, and wait for its end. Harmless if repeated."""
         if not self._is_over:
             self._is_over = True
-            os.kill(self.pid, signal.SIGKILL)
+            kill(self.pid)
             os.waitpid(self.pid, 0)
 
     def __enter__(self) -> Self:
