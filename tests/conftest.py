@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from summary import pytest_terminal_summary as pytest_terminal_summary  # noqa: PLC0414  # a hook
 
 from coshelf.system import clock
-from forked import FORK
 from thinning import is_repetition
 
 collect_ignore_glob = ["*/scripts/*", "suites/adapters/*"]
@@ -51,8 +51,9 @@ _write_to_memory()
 
 def _hear_signals() -> None:
     """Have programs that tests start hear signals, though a shell in the background has them ignore some."""
-    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
-        if signal.getsignal(number) is signal.SIG_IGN:
+    for name in ("SIGINT", "SIGQUIT", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 
@@ -61,7 +62,9 @@ _hear_signals()
 
 def pytest_configure(config: pytest.Config) -> None:
     """Have `make test` fork the programs that tests start, instead of starting an interpreter for each."""
-    if config.getoption("markexpr") == "not long":
+    if config.getoption("markexpr") == "not long" and hasattr(os, "fork"):
+        from forked import FORK  # here: it imports the lmdb engine, which not every platform has
+
         os.environ[FORK] = "1"
 
 

@@ -14,12 +14,6 @@ import socket
 import sys
 from types import CodeType
 
-from failpoint_names import arm
-
-import coshelf.engines.lmdb.engine
-import coshelf.engines.lmdb.environment
-import coshelf.errors  # noqa: F401
-
 __all__ = ["FAILPOINTS", "LARGEST", "MAIN", "next_program"]
 
 MAIN = "from fork_server import next_program; exec(next_program())"
@@ -32,6 +26,7 @@ LARGEST = 1 << 17
 
 def next_program() -> CodeType:
     """Fork for each request, until the test process ends. Return a program in each process that is to run it."""
+    _import_coshelf()
     gc.collect()
     gc.freeze()
     requests = socket.socket(fileno=os.dup(0))
@@ -48,6 +43,15 @@ def next_program() -> CodeType:
             return _become(descriptors, *marshal.loads(request))
         for descriptor in descriptors:
             os.close(descriptor)
+
+
+def _import_coshelf() -> None:
+    """Import what most programs use. Not at the top: tests import this module where the lmdb engine cannot work."""
+    import failpoint_names  # noqa: F401
+
+    import coshelf.engines.lmdb.engine
+    import coshelf.engines.lmdb.environment
+    import coshelf.errors  # noqa: F401
 
 
 def _keep(descriptors: list[int]) -> None:
@@ -81,6 +85,8 @@ def _become(
     os.environ.update(environment)
     sys.argv[:] = [path or "-c", *arguments]
     if FAILPOINTS in environment:
+        from failpoint_names import arm
+
         arm(environment[FAILPOINTS])
     main = vars(sys.modules["__main__"])
     del main["next_program"]

@@ -3,12 +3,15 @@
 Each Python gets an environment of its own beside the main one. Some tests run on the first Python only, because they
 test files, locks and servers, and not Python: the example and the benchmark, and the tests of crashes, damage, kills,
 base and delta, histories, races, care, servers, bad input, fuzzing, keys' bytes, compression, leases, cut networks, the
-exclusive lock, results that are computed once, the log's storms and sanitizers, deaths between two instructions of the
-module in C, the command line, the viewer, adapters, pages of the documentation, words and layers of the source, and
-what is compared with diskcache and sqlitedict, which leave databases open. The tests of engines, values, large buffers,
-tasks, pickleshare and these doors run on the first and the last Python. One Python runs without the module in C. Of the
-others, it alone runs the tests of the table of turns, of files of other users, and some of expiry and kills. Django's
-Tasks need a later Python than the first.
+exclusive lock, schedules of threads, results that are computed once, the log's storms and sanitizers, deaths between
+two instructions of the module in C, the command line, the viewer, adapters, pages of the documentation, words and
+layers of the source, what is compared with diskcache and sqlitedict, which leave databases open, and what runs where
+facilities are lacking. The tests of engines, values, large buffers, tasks, pickleshare and these doors run on the first
+and the last Python. One Python runs without the module in C. Of the others, it alone runs the tests of the table of
+turns, of files of other users, and some of expiry and kills. Django's Tasks need a later Python than the first.
+
+Pythons that few machines have run the contract and the state machine of some engines: the newest one, the one without
+the interpreter's lock, and one on musl. ``COSHELF_MUSL_PYTHON=PATH`` names the last, also for tests of two C libraries.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import second_run
 
@@ -30,8 +34,10 @@ ON_THE_FIRST_ONLY = (
     "tests/test_benchmarks.py",
     "tests/test_layers.py",
     "tests/test_metadata.py",
+    "tests/test_platform_seam.py",
     "tests/test_vocabulary.py",
     "tests/test_web_pages.py",
+    "tests/test_workflows.py",
     "tests/bad_input",
     "tests/blobs/test_from_outside.py",
     "tests/blobs/test_orphans.py",
@@ -55,6 +61,7 @@ ON_THE_FIRST_ONLY = (
     "tests/native/test_log_steps.py",
     "tests/native/test_log_storm.py",
     "tests/native/test_sanitized.py",
+    "tests/platforms",
     "tests/processes/test_containers.py",
     "tests/processes/test_exclusive_lock.py",
     "tests/processes/test_files_engine.py",
@@ -73,6 +80,7 @@ ON_THE_FIRST_ONLY = (
     "tests/sqlitedict_door/test_as_sqlitedict.py",
     "tests/sqlitedict_door/test_faults.py",
     "tests/sqlitedict_door/test_trust.py",
+    "tests/threads",
     "tests/transfer",
     "tests/unit/test_costs.py",
     "tests/unit/test_exposure.py",
@@ -149,6 +157,42 @@ FOR_THE_MODULE = (
 ROOT = Path(__file__).resolve().parent.parent
 
 
+class Short(NamedTuple):
+    """A Python that runs a few tests.
+
+    Attributes:
+        engines: the classes in tests/engines that it runs, without their "Test".
+        more: other tests that it runs.
+        group: the dependency group with what these tests need.
+        environment: variables for the tests.
+    """
+
+    engines: tuple[str, ...]
+    more: tuple[str, ...] = ()
+    group: str = "test-any"
+    environment: tuple[tuple[str, str], ...] = ()
+
+
+MUSL = "on musl"
+IN_SHORT = {
+    "3.14": Short(
+        ("Lmdb", "Sqlite", "Memory", "MappingOverDict"),
+        more=("tests/native/test_hostile_use.py", "tests/native/test_twins.py", "tests/processes/test_forks.py"),
+    ),
+    # The tests import lmdb, whose import would bring the lock back.
+    "3.14t": Short(
+        ("Sqlite", "Memory", "MappingOverDict"),
+        group="test-engines",
+        environment=(("PYTHON_GIL", "0"), ("COSHELF_NATIVE", "0")),
+    ),
+    MUSL: Short(
+        ("Lmdb", "Sqlite"),
+        more=("tests/native/test_log_stopped.py", "tests/processes/test_writer_mutex.py", "tests/turns/test_table.py"),
+    ),
+}
+"""The Pythons that run a few tests."""
+
+
 def of_adapters() -> list[str]:
     """The tests of adapters that run on the first Python only."""
     kept = ROOT / NEEDS_A_LATER_PYTHON
@@ -162,9 +206,15 @@ def of_adapters() -> list[str]:
 
 
 def find(version: str) -> str | None:
-    """An interpreter of a version, on the PATH or in the directories of version managers."""
+    """An interpreter of a version, on the PATH or in the directories of version managers. "t": without the lock."""
+    if version == MUSL:
+        return os.environ.get("COSHELF_MUSL_PYTHON")
     candidates = [shutil.which(f"python{version}")]
-    for pattern in (f".pyenv/versions/{version}*/bin/python", f".local/share/uv/python/cpython-{version}*/bin/python3"):
+    number, free = version.removesuffix("t"), "+freethreaded" * version.endswith("t")
+    for pattern in (
+        f".pyenv/versions/{number}*/bin/python",
+        f".local/share/uv/python/cpython-{number}*{free}-*/bin/python3",
+    ):
         candidates += [str(path) for path in sorted(Path.home().glob(pattern))]
     for candidate in candidates:
         if candidate is not None and runs(candidate, version):
@@ -174,14 +224,13 @@ def find(version: str) -> str | None:
 
 def runs(python: str, version: str) -> bool:
     """Whether the interpreter has that version. A version manager's shim may exist without it, and then fails."""
-    asked = subprocess.run(
-        [python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"], capture_output=True, text=True, check=False
-    )
+    asks = "import sys; print('%d.%d' % sys.version_info[:2] + 't' * ('t' in sys.abiflags))"
+    asked = subprocess.run([python, "-c", asks], capture_output=True, text=True, check=False)
     return asked.stdout.strip() == version
 
 
-def prepare(python: str, version: str) -> Path:
-    environment = ROOT / f".venv-{version}"
+def prepare(python: str, version: str, group: str = "test-any") -> Path:
+    environment = ROOT / f".venv-{version.replace(' ', '-')}"
     ready = environment / "ready"
     interpreter = environment / "bin" / "python"
     sources = [ROOT / "pyproject.toml", *(ROOT / "native").glob("*.[ch]")]
@@ -189,9 +238,17 @@ def prepare(python: str, version: str) -> Path:
         subprocess.run([python, "-m", "venv", environment], check=True)
         pip = [interpreter, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
         subprocess.run([*pip, "--upgrade", "pip>=25.1"], check=True)
-        subprocess.run([*pip, "--editable", ".", "--group", "test-any"], check=True, cwd=ROOT)
+        subprocess.run([*pip, "--editable", ".", "--group", group], check=True, cwd=ROOT)
         ready.touch()
     return interpreter
+
+
+def arguments_for(short: Short) -> list[str]:
+    """The arguments of pytest for a few tests."""
+    engines = [
+        f"tests/engines/test_{file}.py::Test{engine}" for file in ("contract", "machine") for engine in short.engines
+    ]
+    return ["-q", "-n", "3", "--dist", "worksteal", "-m", "not long and not variant", *engines, *short.more]
 
 
 def main() -> int:
@@ -212,6 +269,18 @@ def main() -> int:
         arguments = ["-q", "-n", "3", "--dist", "worksteal", "-m", "not long", *left_out]
         environment = os.environ | ({"COSHELF_NATIVE": "0"} if version == WITHOUT_NATIVE else {})
         code, found = second_run.run(str(prepare(python, version)), arguments, environment)
+        if code:
+            failed.append(version)
+        said += [f"{line} (Python {version})" for line in found.splitlines()]
+    for version, short in IN_SHORT.items():
+        python = find(version)
+        if python is None:
+            print(f"SKIPPED: Python {version} is not on this machine")
+            continue
+        print(f"Python {version}, in short:", flush=True)
+        code, found = second_run.run(
+            str(prepare(python, version, short.group)), arguments_for(short), os.environ | dict(short.environment)
+        )
         if code:
             failed.append(version)
         said += [f"{line} (Python {version})" for line in found.splitlines()]

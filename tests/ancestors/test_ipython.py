@@ -79,7 +79,7 @@ def test_profile_on_a_network_file_system_keeps_its_directory_and_says_so(profil
     plain = ["%unload_ext coshelf.ipython", "import os; os.unlink(get_ipython().profile_dir.location + '/db.shelf')"]
     run(profile, *plain, "old = 'kept'", "%store old")
     on_nfs = [
-        "from coshelf.system.files import filesystem as f; f.type_of = lambda path: 'nfs4'",
+        "from coshelf.system.file_systems import kinds as f; f.type_of = lambda path: 'nfs4'",
         "%load_ext coshelf.ipython",
     ]
     said = run(profile, *plain, *on_nfs, "%store -r old", "print('got', old)", "new = [1]", "%store new", "%store")

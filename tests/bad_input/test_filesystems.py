@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import coshelf
-from coshelf.system.files import filesystem
+from coshelf.system.file_systems import kinds as filesystem
 
 SCRIPTS = Path(__file__).parent / "scripts" / "filesystems"
 

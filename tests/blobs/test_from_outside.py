@@ -254,7 +254,7 @@ def test_what_could_not_be_made_durable_is_written_once_more_at_once(
                 monkeypatch.setattr(folder, "_MANY", 2)
                 patch.setattr(folder, "sync_file_system", fail)
             else:
-                patch.setattr(os, "fsync", fail)
+                patch.setattr(folder, "sync", fail)
             shelf.update({n: signed(n) for n in range(3)})
             new = [name for name in blob_paths(path) if name != first]
             for name in new:

@@ -89,8 +89,8 @@ def test_the_blob_of_a_commit_that_is_durable_but_not_visible_is_no_orphan(path:
         before = commits_to_base(path)
         tracer = subprocess.Popen(
             [
-                *("strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=pwrite64", "-P", path),
-                *("-e", "inject=pwrite64:delay_exit=60000000"),  # microseconds: more than it takes to kill it
+                *("strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=pwrite64,pwritev2", "-P", path),
+                *("-e", "inject=pwrite64,pwritev2:delay_exit=60000000"),  # microseconds: more than it takes to kill it
                 *(sys.executable, BETWEEN, path),
             ],
             stdout=subprocess.PIPE, text=True, env=environment(),

@@ -23,11 +23,11 @@ from planting import plant
 from stores import STORES, ShelfOfBuffers
 from writer import run_of
 
-from coshelf.engines.lmdb.delta import state
 from coshelf.engines.lmdb.pages.header import read_metas, wrong_with
 from coshelf.engines.lmdb.pages.reading import Pages
 from coshelf.engines.lmdb.pages.structure import StructureCheck
 from coshelf.inspection.reports import Report
+from coshelf.system.processes import boot
 
 AFTER = {"after the cut": "written", "long after the cut" * 100: b"written" * 900}
 
@@ -164,14 +164,14 @@ def _pipes(process: subprocess.Popen[str]) -> tuple[IO[str], IO[str]]:
 
 
 def main() -> None:
-    real = state._BOOT_ID
+    real = boot._BOOT_ID
     other_boot = tempfile.NamedTemporaryFile("w")  # noqa: SIM115 (for as long as this runs)
     other_boot.write(AFTERWARDS)
     other_boot.flush()
     for line in sys.stdin:
         root, store, which, least, most, rebooted = json.loads(line)
         os.environ["XDG_STATE_HOME"] = os.path.join(root, "state")
-        state._BOOT_ID = other_boot.name if rebooted else real
+        boot._BOOT_ID = other_boot.name if rebooted else real
         try:
             answer = (check(root, store, which, least, most, rebooted=rebooted), "")
         except Exception as error:

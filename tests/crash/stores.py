@@ -19,6 +19,7 @@ from coshelf.engines.lmdb import lmdb_file
 from coshelf.engines.lmdb.blobs import folder
 from coshelf.engines.lmdb.delta import files, flusher
 from coshelf.engines.lmdb.delta.log import LogDelta
+from coshelf.system.file_systems import durable
 from coshelf.values import buffers, pickle_surgery
 
 INTERVAL = 0.05
@@ -188,13 +189,13 @@ def _sync(path: str) -> None:
 
 def _shelf_without_syncing_names(root: str) -> Store:
     """A shelf whose creation forgets to sync the directory, to see that this is noticed."""
-    sync = os.fsync
+    sync = durable.sync
 
     def sync_files(descriptor: int) -> None:
         if not stat.S_ISDIR(os.fstat(descriptor).st_mode):
             sync(descriptor)
 
-    os.fsync = sync_files
+    durable.sync = sync_files
     return Shelf(root, durability="commit")
 
 

@@ -117,7 +117,7 @@ def _import_everything() -> None:
 
 
 def _leave(path: str, fill: Callable[[Any], None], turn: int) -> None:
-    files.native = SimpleNamespace(in_use=False)  # type: ignore[assignment]  # so that the delta is a table
+    files.native = SimpleNamespace(in_use=False, shares_memory=False)  # type: ignore[assignment]  # so that the delta is a table
     Flusher.notice = lambda self: None  # type: ignore[method-assign]  # nothing is flushed but by sync()
     shelf = coshelf.open(path, flush_interval=1_000)
     fill(shelf)

@@ -153,7 +153,7 @@ def test_a_write_error_while_stamping_is_no_error_of_close(path: Path, monkeypat
 
     with coshelf.open(path) as shelf:
         shelf["new"] = 1
-        monkeypatch.setattr(closing_stamp.os, "pwrite", fail)
+        monkeypatch.setattr(closing_stamp, "write_at", fail)
         shelf.sync()
     monkeypatch.undo()
     assert not is_stamped(path)
@@ -372,7 +372,7 @@ def test_walk_to_the_inner_pages_finds_as_many_as_lmdb_counts(large: Path, monke
     read: list[int] = []
     meta = newest(large)
     monkeypatch.setattr(inner_pages, "_checksum_of", inner_pages.checksum_of_pages)  # the module reads without Python
-    monkeypatch.setattr(inner_pages.os, "pread", lambda descriptor, size, at: _noted(read, descriptor, size, at))
+    monkeypatch.setattr(inner_pages, "read_at", lambda descriptor, size, at: _noted(read, descriptor, size, at))
     with large.open("rb") as file:
         assert inner_pages.inner_checksum(file.fileno(), meta) is not None
     monkeypatch.undo()

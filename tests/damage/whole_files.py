@@ -156,7 +156,7 @@ def _of_coshelf(chance: random.Random, path: str) -> Iterator[tuple[str, list[st
     """The states of the file and the delta, which is a table, of one shelf."""
     names = ["a", "k" * 600, "k" * 1_200, ("t", 1), 7, "k" * 493, "k" * 494, *map(str, range(chance.choice((5, 300))))]
     snapshots = []
-    tables = patch.object(files, "native", SimpleNamespace(in_use=False))
+    tables = patch.object(files, "native", SimpleNamespace(in_use=False, shares_memory=False))
     with tables, coshelf.open(path, flush_interval=1_000) as shelf:
         shelf[names[0]] = 0  # the first commit makes the delta
         for _ in range(_COMMITS // 2):

@@ -8,14 +8,15 @@ from collections.abc import Callable
 from typing import Any
 
 from coshelf import native, records
-from coshelf.engines.lmdb import failpoints
 from coshelf.engines.lmdb.delta import deltas as deltas_module
-from coshelf.engines.lmdb.delta import files, state
+from coshelf.engines.lmdb.delta import files
 from coshelf.engines.lmdb.delta.delta import Delta, is_deletion
 from coshelf.engines.lmdb.delta.table import TableDelta
 from coshelf.engines.lmdb.environment import Environment
 from coshelf.engines.lmdb.pages.header import newest_transaction
 from coshelf.engines.lmdb.shelf_row import ROW_KEY, ShelfRow, unpack_row
+from coshelf.system import failpoints
+from coshelf.system.processes import boot
 from coshelf.system.threads.cooperation import ServiceThread
 from service_threads import service_threads
 
@@ -101,7 +102,7 @@ def flush_all(shelf: Any) -> None:
 
 
 class _NoModule:
-    in_use = False
+    in_use = shares_memory = False
 
 
 def use_tables() -> None:
@@ -112,7 +113,7 @@ def use_tables() -> None:
 def use_kind(kind: str) -> None:
     """In a worker: from here on shelves that this process opens first have a delta of this kind, or none."""
     if kind == "DIRECT":
-        state._BOOT_ID = "/proc/there/is/no/boot_id"
+        boot._BOOT_ID = "/proc/there/is/no/boot_id"
     elif kind != "LOG":
         use_tables()
 

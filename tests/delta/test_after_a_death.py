@@ -65,10 +65,11 @@ def test_a_commit_that_is_durable_but_not_visible_is_not_overwritten_unseen(path
         shelf.update(a=0)
         flush_all(shelf)
         before = commits_to_base(path)
+        writes = "pwrite64,pwritev2"  # pwrite() of glibc, and of musl
         tracer = subprocess.Popen(
             [
-                *("strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=pwrite64", "-P", path),
-                *("-e", "inject=pwrite64:delay_exit=60000000"),  # microseconds: more than it takes to kill it
+                *("strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={writes}", "-P", path),
+                *("-e", f"inject={writes}:delay_exit=60000000"),  # microseconds: more than it takes to kill it
                 *(sys.executable, BETWEEN, path),
             ],
             stdout=subprocess.PIPE, text=True, env=environment(),

@@ -17,10 +17,10 @@ from insides import base_row, environment_of, is_clean, until, waiting
 from support import Crew, Worker, beside, sidecars
 
 import coshelf
-from coshelf.engines.lmdb.delta import state
 from coshelf.engines.lmdb.delta.state import DeltaState
 from coshelf.engines.lmdb.files.sidecar_directory import delta_path, sidecar_directory, state_path
 from coshelf.engines.lmdb.shelf_row import check_row
+from coshelf.system.processes import boot
 
 SCRIPTS = Path(__file__).parent / "scripts" / "left_behind"
 
@@ -218,8 +218,8 @@ def test_a_boot_id_that_says_nothing_is_none(tmp_path: object, monkeypatch: pyte
     name = f"{tmp_path}/boot_id"
     with open(name, "wb") as file:
         file.write(content)
-    monkeypatch.setattr(state, "_BOOT_ID", name)
-    assert state.boot_id() is None
+    monkeypatch.setattr(boot, "_BOOT_ID", name)
+    assert boot.boot_id() is None
 
 
 READ = SCRIPTS / "reads.py"

@@ -25,7 +25,7 @@ def _told(crew: Crew, script: str, directory: str, heard_before_the_kill: int) -
     workers[0].process.kill()
     stdout = workers[0].process.stdout
     assert stdout is not None
-    killed += stdout.read().splitlines()
+    killed += stdout.read().rpartition("\n")[0].splitlines()  # without a line that the kill has cut off
     others = [worker.finish() for worker in workers[1:]]
     assert all(lines[-1] == "done" for lines in others)
     return [[line for line in lines if line != "done"] for lines in (killed, *others)]

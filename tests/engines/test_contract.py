@@ -11,7 +11,8 @@ import pytest
 
 from coshelf.contract import Engine, OpenOptions
 from coshelf.engines import open_engine
-from coshelf.engines.lmdb.delta import state
+from coshelf.system.file_systems.directory_changes import are_reported
+from coshelf.system.processes import boot
 from coshelf.testing import EngineContract
 
 
@@ -47,7 +48,7 @@ class TestLmdbWithoutADelta(TestLmdbWithCommitDurability):
 
     def open_engine(self, place: Path, options: OpenOptions) -> Engine:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(state, "_BOOT_ID", "/proc/there/is/no/boot_id")
+            patch.setattr(boot, "_BOOT_ID", "/proc/there/is/no/boot_id")
             return open_engine(place / "under.test", options)
 
 
@@ -94,7 +95,8 @@ class TestMappingOverDbm(_OnMapping):
 
 class TestFiles(EngineContract):
     demands = (
-        *("ordered=sorts", "snapshots=copies", "atomic=none", "exclusive=processes", "watch=doorbell"),
+        *("ordered=sorts", "snapshots=copies", "atomic=none", "exclusive=processes"),
+        "watch=doorbell" if are_reported() else "watch=poll",
         *("shared=processes", "persistent", "acknowledged=machine", "consistency=strict"),
         *("largest_batch=None", "largest_key=None", "largest_value=None"),
     )

@@ -15,22 +15,50 @@ from typing import Any
 import pytest
 
 import coshelf
+from coshelf.pickleshare import PickleShareDB
 
 
-def _folded(name: str) -> str:
-    return unicodedata.normalize("NFC", name.casefold())
+def _form(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
 
 
-def _found(name: str, directory: int | None) -> str:
-    """The name in a directory that a folding file system finds for another one."""
-    if directory is None or name == "." or "/" in name:
-        return name
-    present = [there for there in os.listdir(f"/proc/self/fd/{directory}") if _folded(there) == _folded(name)]
-    return present[0] if present else name
+def _case_and_form(name: str) -> str:
+    return _form(name.casefold())
 
 
-@pytest.fixture(autouse=True)
-def folding(monkeypatch: pytest.MonkeyPatch) -> None:
+def _ascii_case(name: str) -> str:
+    return "".join(character.lower() if character.isascii() else character for character in name)
+
+
+def _as_given(name: str) -> str:
+    return name
+
+
+def _decomposed(name: str) -> str:
+    return unicodedata.normalize("NFD", name)
+
+
+# How names are compared, and how they are stored.
+FILE_SYSTEMS = {
+    "APFS": (_case_and_form, _as_given),
+    "HFS+": (_case_and_form, _decomposed),
+    "APFS, case-sensitive": (_form, _as_given),
+    "HFS+, case-sensitive": (_form, _decomposed),
+    "vfat": (_ascii_case, _as_given),
+}
+
+
+@pytest.fixture(autouse=True, params=FILE_SYSTEMS)
+def folding(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    folded, stored = FILE_SYSTEMS[request.param]
+
+    def _found(name: str, directory: int | None) -> str:
+        """The name in a directory that the file system finds for another one, or gives to a new file."""
+        if directory is None or name == "." or "/" in name:
+            return name
+        present = [there for there in os.listdir(f"/proc/self/fd/{directory}") if folded(there) == folded(name)]
+        return present[0] if present else stored(name)
+
     def folds(call: Callable[..., Any]) -> Callable[..., Any]:
         def folded(name: Any, *arguments: Any, dir_fd: int | None = None, **options: Any) -> Any:
             return call(_found(name, dir_fd), *arguments, dir_fd=dir_fd, **options)
@@ -41,9 +69,10 @@ def folding(monkeypatch: pytest.MonkeyPatch) -> None:
         rename_there(source, _found(target, dst_dir_fd), src_dir_fd=src_dir_fd, dst_dir_fd=dst_dir_fd)
 
     rename_there = os.rename
-    for name in ("open", "stat", "mkdir", "unlink"):
+    for name in ("open", "stat", "mkdir", "unlink", "rmdir"):
         monkeypatch.setattr(os, name, folds(getattr(os, name)))
     monkeypatch.setattr(os, "rename", rename)
+    return str(request.param)
 
 
 TWINS = [
@@ -79,6 +108,50 @@ def test_keys_that_differ_in_case_or_form_alone_never_meet(tmp_path: Path) -> No
         shelf.update({key: key for key in TWINS})
         assert dict(shelf) == {key: key for key in TWINS}
         assert pickle.loads((tmp_path / "db/RECIPE").read_bytes()) == "RECIPE"  # it was first, in the order of keys
+    assert os.listdir(tmp_path / "db/.coshelf/made") == []
+    assert not [name for name in os.listdir(tmp_path / "db") if "probe" in name.lower()]
+
+
+def test_twins_in_the_first_batch_never_meet(tmp_path: Path) -> None:
+    with coshelf.open(f"files:{tmp_path}/db") as shelf:
+        shelf.update({key: key for key in TWINS})
+        assert dict(shelf) == {key: key for key in TWINS}
+    with coshelf.open(f"files:{tmp_path}/db", "r") as shelf:
+        assert {key: shelf[key] for key in TWINS} == {key: key for key in TWINS}
+
+
+def test_reader_is_given_no_value_of_a_twin(tmp_path: Path) -> None:
+    with coshelf.open(f"files:{tmp_path}/db") as shelf:
+        shelf["Recipe"] = shelf["plain"] = 1
+    (tmp_path / "db/caf\u00e9").write_bytes(pickle.dumps("theirs", 2))  # an old process stores what it will
+    with coshelf.open(f"files:{tmp_path}/db", "r", trust=True) as shelf:
+        assert shelf["caf\u00e9"] == "theirs"
+        for twin in ("recipe", "RECIPE", "cafe\u0301"):
+            assert twin not in shelf
+            assert shelf.get(twin) is None
+
+
+@pytest.mark.parametrize("keys", [("Recipe", "recipe"), ("\u00e9", "e\u0301"), ("a/Recipe", "A/x")])
+def test_pickleshare_refuses_a_twin_and_keeps_what_it_has(tmp_path: Path, folding: str, keys: tuple[str, str]) -> None:
+    first, second = keys
+    is_one = FILE_SYSTEMS[folding][0](first.split("/")[0]) == FILE_SYSTEMS[folding][0](second.split("/")[0])
+    db = PickleShareDB(tmp_path / "db")
+    if first == "\u00e9" and folding.startswith("HFS+"):
+        with pytest.raises(coshelf.InvalidKey, match="file system changes to another name"):
+            db[first] = "first"
+        assert db.keys() == []
+        first, second = second, first
+    db[first] = "first"
+    if is_one:
+        with pytest.raises(coshelf.InvalidKey, match="file system takes for another name"):
+            db[second] = "second"
+        with pytest.raises(KeyError):
+            db[second]
+        assert db.keys() == [first]
+    else:
+        db[second] = "second"
+        assert db[second] == "second"
+    assert PickleShareDB(tmp_path / "db")[first] == "first"
 
 
 def test_file_of_an_old_process_belongs_to_the_key_that_it_is_written_as(tmp_path: Path) -> None:
@@ -94,6 +167,7 @@ def test_file_of_an_old_process_belongs_to_the_key_that_it_is_written_as(tmp_pat
         assert shelf["myvar"] == "ours"
 
 
+@pytest.mark.parametrize("folding", ["APFS", "HFS+", "vfat"], indirect=True)
 @pytest.mark.parametrize("key", ["con", "aux.txt", "a:b", "what?", "ends.", "ends ", "a\nb", "lpt1", "ü"])
 def test_name_that_such_a_system_may_change_or_refuse_is_escaped(tmp_path: Path, key: str) -> None:
     with coshelf.open(f"files:{tmp_path}/db") as shelf:

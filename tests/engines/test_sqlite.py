@@ -245,7 +245,7 @@ def test_signature_is_bound_to_the_shelf(path: Path) -> None:
 
 
 def test_network_file_systems_are_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("coshelf.system.files.filesystem.type_of", lambda path: "nfs4")
+    monkeypatch.setattr("coshelf.system.file_systems.kinds.type_of", lambda path: "nfs4")
     with pytest.raises(UnsafeFilesystem):
         coshelf.open(f"sqlite:{path}")
     assert not path.exists()

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 import coshelf
-from coshelf.engines.lmdb import failpoints
+from coshelf.system import failpoints
 
 __all__ = ["arm", "names"]
 

@@ -29,7 +29,8 @@ def what_the_survivor_says(crew: Crew, path: str, *barrier: str) -> list[str]:
     survivor = crew.start(SURVIVOR, path, *barrier)
     survivor.expect("ready")
     meta = meta_pages(path)
-    delay = ("-e", "trace=pwrite64", "-e", "inject=pwrite64:delay_exit=30000000:when=1")
+    writes = "pwrite64,pwritev2"  # pwrite() of glibc, and of musl
+    delay = ("-e", f"trace={writes}", "-e", f"inject={writes}:delay_exit=30000000:when=1")
     victim = crew.start(VICTIM, path, within=("strace", "-f", "-qq", "-o", os.devnull, *delay))
     pid = int(victim.hear())
     while meta_pages(path) == meta:

@@ -15,8 +15,9 @@ from coshelf.contract import CLAIMS, Batch, Engine
 from coshelf.engines import renewing
 from coshelf.memo import claims as module
 from coshelf.memo.claims import Claim, Claims, Patience
-from coshelf.system.processes import identity as processes
+from coshelf.system.processes import boot
 from coshelf.system.processes.identity import Process, this_process
+from coshelf.system.processes.lifetimes import lifetime_of
 
 
 @pytest.fixture
@@ -69,7 +70,7 @@ def test_process_of_another_machine_is_not_known() -> None:
 
 
 def test_nothing_is_known_without_ids_of_boots(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes, "_BOOT_ID", "/proc/there/is/none")
+    monkeypatch.setattr(boot, "_BOOT_ID", "/proc/there/is/none")
     assert this_process().boot == ""
     assert this_process().is_alive() is None
 
@@ -77,9 +78,9 @@ def test_nothing_is_known_without_ids_of_boots(monkeypatch: pytest.MonkeyPatch) 
 def test_child_that_ended_and_was_not_waited_for_has_ended() -> None:
     with subprocess.Popen([sys.executable, "-c", ""]) as child:
         os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
-        found = processes._stat(child.pid)
+        found = lifetime_of(child.pid)
         assert found is not None
-        assert this_process()._replace(pid=child.pid, start=found[1]).is_alive() is False
+        assert this_process()._replace(pid=child.pid, start=found.start).is_alive() is False
 
 
 def test_claim_is_taken_once_and_again_after_it_was_dropped(engine: Engine) -> None:

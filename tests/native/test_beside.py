@@ -33,6 +33,12 @@ def test_counting_is_exact_beside(module: ModuleType, tmp_path: Path, part: str)
     assert run(str(HERE / "counting_beside.py"), part, str(tmp_path / "shelf")) == f"{part} done\n"
 
 
+def test_threads_that_do_everything_with_a_shelf_lose_nothing(module: ModuleType, tmp_path: Path) -> None:
+    """The log, the lines, the exclusive lock and the reader of the base. `make sanitize` has ThreadSanitizer look."""
+    stress = HERE.parent / "threads" / "scripts" / "stress.py"
+    assert " added," in run(str(stress), str(tmp_path / "a.shelf"), "4", "60")
+
+
 def test_interpreters_of_one_process_do_not_disturb_each_other(module: ModuleType) -> None:
     assert module.__file__ is not None
     assert run(str(HERE / "interpreters.py"), module.__file__) == "interpreters done\n"

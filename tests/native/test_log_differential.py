@@ -102,7 +102,7 @@ def test_random_calls_give_what_a_dict_gives(files: Any, seed: int) -> None:
                 logs.remove(log)
                 logs.append(files.open())
                 if choices.random() < 0.5 and logs[-1].settle():
-                    assert logs[-1].problem() is None
+                    assert logs[-1].problem(False) is None
             case _:
                 key = key_of(choices)
                 found = log.get(key)
@@ -155,7 +155,7 @@ def use(log: Any, choices: random.Random) -> None:
         lambda: log.commit([row(choices.choice(keys), b"w")] * 3, False, keys[:3], log.stamp(), None),
         lambda: log.swap(choices.randrange(100)),
         lambda: log.remove(choices.randrange(100)),
-        log.problem,
+        lambda: log.problem(False),
         lambda: log.is_due,
         log.settle,
     ]

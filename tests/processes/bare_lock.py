@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import mmap
 import os
 import time
 
-from coshelf.engines.lmdb.locks.lock_guard import FLOCK
 from coshelf.engines.lmdb.locks.process_lock import LockBetweenProcesses
+from coshelf.system.locks import ranges
 
 __all__ = ["NEXT", "USES_FLOCK", "WORD", "hold", "new_page", "numbers", "opened"]
 
@@ -29,7 +28,7 @@ def numbers() -> memoryview:
 def opened(page: memoryview, file: str) -> LockBetweenProcesses:
     """The lock, for this process, which shows by its byte of the file that it lives."""
     descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
-    fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, FLOCK.pack(fcntl.F_RDLCK, os.SEEK_SET, os.getpid(), 1, 0))
+    ranges.hold_shared(descriptor, os.getpid())
     return LockBetweenProcesses(page, descriptor, may_swap=True)
 
 

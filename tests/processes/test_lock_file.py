@@ -18,6 +18,7 @@ from coshelf.engines.lmdb.files.sidecar_files import lock_path
 from coshelf.engines.lmdb.locks import lock_guard
 from coshelf.engines.lmdb.locks.lock_guard import LockGuard
 from coshelf.engines.lmdb.registry import REGISTRY
+from coshelf.system.locks import ranges
 
 SCRIPTS = Path(__file__).parent / "scripts" / "lock_file"
 
@@ -25,7 +26,7 @@ SCRIPTS = Path(__file__).parent / "scripts" / "lock_file"
 OVERWRITES = SCRIPTS / "overwrites.py"
 
 WAYS = pytest.mark.parametrize("way", ["copy", "close"])
-supported = pytest.mark.skipif(not lock_guard._SUPPORTED, reason="no OFD locks here")
+supported = pytest.mark.skipif(not ranges.have_open_file_locks, reason="no OFD locks here")
 
 
 @pytest.fixture

@@ -92,7 +92,7 @@ def is_alive(pid: int) -> bool:
 
 def do_without_the_module() -> None:
     """Have this process use the table of turns in Python."""
-    implementation.native = SimpleNamespace(in_use=False)  # type: ignore[attr-defined]
+    implementation.native = SimpleNamespace(in_use=False, shares_memory=False)  # type: ignore[attr-defined]
 
 
 def delays() -> dict[str, int]:

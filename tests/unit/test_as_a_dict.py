@@ -198,10 +198,15 @@ def test_repr_names_the_shelf_without_its_contents(empty: Any) -> None:
 
 def test_attributes_say_how_it_was_opened(path: Path) -> None:
     with coshelf.open(path, "n", protocol=3) as shelf:
-        assert (shelf.name, shelf.flag, shelf.protocol, shelf.writeback) == (str(path), "n", 3, False)
+        assert (shelf.name.removeprefix("sqlite:"), shelf.flag, shelf.protocol, shelf.writeback) == (
+            str(path),
+            "n",
+            3,
+            False,
+        )
         assert not shelf.closed
         assert shelf.capabilities.persistent
     assert shelf.closed
-    assert (shelf.name, shelf.flag) == (str(path), "n")
+    assert (shelf.name.removeprefix("sqlite:"), shelf.flag) == (str(path), "n")
     with coshelf.open("memory:") as shelf:
         assert shelf.protocol == 5

@@ -218,7 +218,7 @@ def test_a_list_of_nfs_that_names_a_writer_is_noticed(place: Path, monkeypatch: 
     lists = {b"": own, b"named": own + entry(0, 0x2, b"second@example.org"), b"denied": own + entry(1, 2, b"x@y")}
     for which, expected in ((b"", False), (b"named", True), (b"denied", False)):
         monkeypatch.setattr(
-            "coshelf.trust.writers._attribute",
+            "coshelf.system.rights.list_attributes._attribute",
             lambda _, name, which=which: struct.pack(">I", 3) + lists[which] if name == "system.nfs4_acl" else None,
         )
         assert (exposure_of(str(path), path.stat()) is not None) == expected

@@ -127,7 +127,7 @@ def test_maker_that_finds_the_name_taken_leaves_no_mark(
 def test_failed_making_leaves_no_mark(
     engine: str, state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: Any) -> None:
+    def full(*_: Any, **__: Any) -> None:
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:

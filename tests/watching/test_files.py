@@ -226,7 +226,10 @@ class TestWithoutInotify(ChangesTests):
 
     @pytest.fixture(autouse=True)
     def _without(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(observing, "inotify", lambda: None)
+        def refuse() -> None:
+            raise OSError(errno.ENOSYS, "Function not implemented")
+
+        monkeypatch.setattr(observing, "Notifier", refuse)
 
     def open_engine(self, place: Path, options: OpenOptions) -> Engine:
         return open_engine(f"files:{place / 'under-test'}", options)

@@ -302,7 +302,7 @@ try_input(const uint8_t *data, size_t size)
         memcpy(&changes[at], data + 1 + at * CHANGE_SIZE, CHANGE_SIZE);
     }
     apply(changes, count, false);
-    log_problem(&map);
+    log_problem(&map, false);
     find_all();
     bool ordered[] = {refresh(&orders[0], 0), refresh(&orders[1], 1)};
     apply(changes, count, true);

@@ -3,9 +3,9 @@
 import sys
 
 import coshelf
-from coshelf.engines.lmdb.delta import state
+from coshelf.system.processes import boot
 
 path, boot_id, *expected = sys.argv[1:]
-state._BOOT_ID = boot_id
+boot._BOOT_ID = boot_id
 with coshelf.open(path) as shelf:
     assert dict(shelf) == dict.fromkeys(expected, 1), dict(shelf)

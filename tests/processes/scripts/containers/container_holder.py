@@ -7,7 +7,7 @@ import coshelf
 import coshelf.engines.lmdb.files.state_page as page
 
 if sys.argv[-1] == "namespaces unknown":
-    page.pid_namespace = lambda: 0
+    page.pid_namespace = lambda: 0  # type: ignore[attr-defined]
 assert os.getpid() == 1
 shelf = coshelf.open(path, timeout=30)
 shelf["count"] = 0

@@ -8,7 +8,7 @@ import coshelf.engines.lmdb.files.state_page as page
 from coshelf.errors import StorageError
 
 if sys.argv[-1] == "namespaces unknown":
-    page.pid_namespace = lambda: 0
+    page.pid_namespace = lambda: 0  # type: ignore[attr-defined]
 assert (os.getpid() == 1) == (sys.argv[2] == "equal pids")
 try:
     shelf = coshelf.open(path, timeout=0.1)

@@ -4,10 +4,10 @@ from scripts.lock_file.disturb import disturb
 from talking import hear, path, say
 
 import coshelf
-from coshelf.engines.lmdb.locks import lock_guard
+from coshelf.system.locks import ranges
 
 if sys.argv[3:] == ["without such locks"]:
-    lock_guard._SUPPORTED = False
+    ranges.have_open_file_locks = False
 shelf = coshelf.open(path)
 shelf.update(dict.fromkeys(range(100), (-1, "x" * 500)))
 snapshot = shelf.snapshot()

@@ -21,6 +21,7 @@ count, begun = 0, 1  # places in the memory; from 2 on: the rounds that each pro
 def work(number):
     chance = random.Random(seed + number)
     native.in_use &= number > 0
+    native.shares_memory &= native.in_use
     lock = bare_lock.opened(page, path)
     for turn in range(1, rounds + 1):
         while memory[begun] < turn:

@@ -23,6 +23,7 @@ with coshelf.open(path) as shelf:
 
 def work(place, kind):
     native.in_use &= kind == "with"
+    native.shares_memory &= native.in_use
     shelf = coshelf.open(path)
     while os.getppid() == parent:
         shelf.modify("n", lambda value: value + 1)

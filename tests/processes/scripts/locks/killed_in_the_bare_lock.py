@@ -21,6 +21,7 @@ count, holder, lost = 0, 1, 2  # places in the memory; from 3 on: what each chil
 
 def work(place, kind):
     native.in_use &= kind == "with"
+    native.shares_memory &= native.in_use
     lock = bare_lock.opened(page, path)
     while os.getppid() == parent:
         after_death = bare_lock.hold(lock)

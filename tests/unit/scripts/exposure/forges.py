@@ -4,11 +4,12 @@ import sys
 import lmdb
 
 from coshelf import keys, records
-from coshelf.engines.lmdb.delta.state import PLAIN, DeltaIdentity, DeltaState, boot_id
+from coshelf.engines.lmdb.delta.state import PLAIN, DeltaIdentity, DeltaState
 from coshelf.engines.lmdb.files.sidecar_directory import delta_path, make_directory, state_path
 from coshelf.engines.lmdb.files.sidecar_files import make_file
 from coshelf.engines.lmdb.files.state_page import StatePage
 from coshelf.engines.lmdb.shelf_row import check_row
+from coshelf.system.processes.boot import boot_id
 
 path = sys.argv[1]
 descriptor = os.open(path, os.O_RDONLY)
