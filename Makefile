@@ -1,12 +1,14 @@
 # Every target works in a fresh clone: it makes the environment it needs.
 PYTHON ?= python3
 VENV ?= .venv
-BIN = $(VENV)/bin
+# Windows has the programs of an environment in another folder.
+PROGRAMS_IN = $(if $(filter Windows_NT,$(OS)),Scripts,bin)
+BIN = $(VENV)/$(PROGRAMS_IN)
 GROUPS = --group lint
 # Tests start thousands of processes. Without bytecode on disk each compiles all that it imports, which doubles the time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo docs docs-links test test-long suites sanitize crash fuzz lint types bench bench-quick bench-growth bench-evicting clean
+.PHONY: demo docs docs-links test test-long test-portable suites sanitize crash fuzz lint types bench bench-quick bench-growth bench-evicting clean
 
 $(VENV)/ready: pyproject.toml $(wildcard native/*.[ch])
 	$(PYTHON) -m venv $(VENV)
@@ -38,6 +40,18 @@ test: $(VENV)/ready
 	$(BIN)/python tests/second_run.py -q -m 'not long' tests/viewer_browser
 	$(BIN)/python tests/adapters.py
 	$(BIN)/python tests/other_interpreters.py
+
+# Where not all of `make test` can run: other kernels and C libraries, and Pythons for which few packages have wheels.
+# It needs no shell: nothing but Python and its packages.
+PORTABLE = .venv-portable/$(PROGRAMS_IN)/python
+.venv-portable/ready: pyproject.toml $(wildcard native/*.[ch])
+	$(PYTHON) -m venv .venv-portable
+	$(PORTABLE) -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+	$(PORTABLE) -m pip install --quiet --disable-pip-version-check --no-compile --editable . --group test-portable
+	$(PORTABLE) -c "import pathlib; pathlib.Path('$@').touch()"
+
+test-portable: .venv-portable/ready
+	$(PORTABLE) tests/portable.py
 
 # On a disk, while `make test` writes to memory if it can (tests/conftest.py).
 test-long: $(VENV)/ready
