@@ -16,6 +16,7 @@ from coshelf.engines.leases.lines import Lines
 from coshelf.engines.leases.members import LOOK, Member, Patience, now
 from coshelf.engines.leases.rows import MEMBERS
 from coshelf.system.files.links import open_itself
+from coshelf.system.files.names import leads_to
 from coshelf.system.files.os_errors import translated
 from coshelf.system.locks import whole_file
 from coshelf.system.processes.forks import at_fork
@@ -54,7 +55,7 @@ class MemberFolder:
                 descriptor = open_itself(path, os.O_RDWR | os.O_CREAT)
                 try:
                     whole_file.take(descriptor, whole_file.EXCLUSIVE)
-                    is_there = _leads_to(path, descriptor)
+                    is_there = leads_to(path, descriptor)
                 except BaseException:
                     os.close(descriptor)
                     raise
@@ -94,13 +95,6 @@ class MemberFolder:
             return os.listdir(self._path)
         except FileNotFoundError:
             return []
-
-
-def _leads_to(path: str, descriptor: int) -> bool:
-    try:
-        return os.path.samestat(os.lstat(path), os.fstat(descriptor))
-    except FileNotFoundError:
-        return False
 
 
 class _HeldMember(Member):

@@ -20,7 +20,7 @@ from coshelf.engines.turn_table.layout import HEADER, MAGIC, ROWS, SIZE
 from coshelf.engines.turn_table.step_lock import StepLock
 from coshelf.errors import NotAShelf, ShelfLocked, StorageError
 from coshelf.system.files.flags import ASIDE
-from coshelf.system.files.names import link_new
+from coshelf.system.files.names import leads_to, link_new
 from coshelf.system.files.os_errors import translated
 from coshelf.system.files.positions import read_at, write_at
 from coshelf.system.locks import ranges, whole_file
@@ -87,7 +87,7 @@ class TableFile:
                     ranges.release(descriptor, 0, 0)
                 is_alone = whole_file.try_to_take(descriptor, whole_file.EXCLUSIVE)  # nobody opens it meanwhile
                 is_used = not is_alone or bool(ranges.is_held(descriptor, 0, ROWS))
-                if not is_used and _leads_to(self._path, descriptor):
+                if not is_used and leads_to(self._path, descriptor):
                     if self.steps is not None:
                         os.unlink(_steps_path(self._path))
                     os.unlink(self._path)
@@ -146,15 +146,15 @@ def _usable(home: TableHome, descriptor: int, end: float) -> TableFile | None:
         raise NotAShelf(f"{home.path} is not a regular file, but {home.where} needs a file of this name beside it")
     home.refuse_exposed(descriptor)
     _lock(home, descriptor, whole_file.SHARED, end)
-    if not _leads_to(home.path, descriptor):
+    if not leads_to(home.path, descriptor):
         return None
     is_whole = _is_whole(home, descriptor, end)
-    if not _leads_to(home.path, descriptor):
+    if not leads_to(home.path, descriptor):
         return None
     if is_whole:
         return _opened(home, descriptor)
     is_used = _is_used_by_others(home, descriptor, end)
-    if _leads_to(home.path, descriptor):
+    if leads_to(home.path, descriptor):
         if is_used:
             raise StorageError(
                 f"{home.path} is used by processes whose version of coshelf, or whose C library, is another one\n"
@@ -214,13 +214,6 @@ def _boot() -> bytes | None:
         return None
 
 
-def _leads_to(path: str, descriptor: int) -> bool:
-    try:
-        return os.path.samestat(os.lstat(path), os.fstat(descriptor))
-    except FileNotFoundError:
-        return False
-
-
 def _lock(home: TableHome, descriptor: int, kind: whole_file.Kind, end: float) -> None:
     backoff = Backoff(_FIRST_PAUSE, _LONGEST_PAUSE)
     while True:
@@ -245,7 +238,7 @@ def _made(home: TableHome, end: float) -> TableFile | None:
     opened: TableFile | None = None
     try:
         _lock(home, descriptor, whole_file.EXCLUSIVE, end)
-        if not _leads_to(name, descriptor):  # another process has just made it
+        if not leads_to(name, descriptor):  # another process has just made it
             return None
         try:
             if home.exists():
@@ -259,7 +252,7 @@ def _made(home: TableHome, end: float) -> TableFile | None:
                 os.unlink(name)
         if not ranges.usable_on(descriptor):
             _lock(home, descriptor, whole_file.SHARED, end)
-            if not _leads_to(home.path, descriptor):
+            if not leads_to(home.path, descriptor):
                 return None
         opened = _opened(home, descriptor)
         return opened

@@ -16,7 +16,7 @@ from coshelf.system.files.descriptors import exact_name
 from coshelf.system.files.directories import open_directory
 from coshelf.system.locks import whole_file
 
-__all__ = ["keeps_open_files", "link_new", "link_open", "remove", "replace", "second_name"]
+__all__ = ["keeps_open_files", "leads_to", "link_new", "link_open", "remove", "replace", "second_name"]
 
 keeps_open_files = os.name == "nt"
 """Whether a name cannot be taken from a file that this process has open."""
@@ -27,6 +27,14 @@ _REFUSES_LINKS = frozenset(
     number for number in (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL)
 )
 _CANNOT_LINK_OPEN = _REFUSES_LINKS | {errno.EXDEV, errno.ENOENT}  # of another file system; removed meanwhile
+
+
+def leads_to(path: str, descriptor: int) -> bool:
+    """Whether a name, and no link at its end, is that of an open file or directory."""
+    try:
+        return os.path.samestat(os.lstat(path), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
 
 
 def replace(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:

@@ -48,20 +48,13 @@ def _locked(directory: str, path: str | None) -> int | None:
         descriptor = links.open_itself(path, os.O_RDWR | os.O_CREAT)
     try:
         whole_file.take(descriptor, whole_file.EXCLUSIVE)
-        if path is None or _leads_to(path, descriptor):
+        if path is None or names.leads_to(path, descriptor):
             return descriptor
     except BaseException:
         os.close(descriptor)
         raise
     whole_file.close(descriptor)
     return None
-
-
-def _leads_to(path: str, descriptor: int) -> bool:
-    try:
-        return os.path.samestat(os.lstat(path), os.fstat(descriptor))
-    except FileNotFoundError:
-        return False
 
 
 def _remove(path: str) -> None:
